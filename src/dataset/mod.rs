@@ -1,0 +1,9 @@
+//! Rows of a dataset: what a JSONL line says, and how the file is cut into parts.
+//!
+//! Owns reading other people's rows. Refuses tokens: a row is text or ids here, `tokenize` makes samples of it.
+
+mod plan;
+mod row;
+
+pub use plan::{Part, Plan, PlanOptions, PART_BYTES, PART_ROWS, scan};
+pub use row::{Content, ReadRow, Row, RowOptions};

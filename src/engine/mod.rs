@@ -1,0 +1,97 @@
+//! What scores tokens: the seam between the pipeline and a model, wherever the model runs.
+//!
+//! Owns the [`Engine`] trait and the data that crosses it. Refuses to name its children: the pipeline sees
+//! `&dyn Engine`, and `cli` alone chooses one.
+
+pub mod local;
+pub mod mock;
+
+use crate::error::Result;
+use crate::sample::Sample;
+
+/// What an engine can do and wants; fixed for its lifetime.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caps {
+    /// Fills `logit`.
+    pub logit: bool,
+    /// Fills `rank` and `ties`.
+    pub rank: bool,
+    /// Fills `entropy`, `rest_logprob` and `min_logprob`.
+    pub entropy: bool,
+    /// How `rank` counts; goes into the manifest, and rank measures between different rules are marked.
+    pub rank_rule: &'static str,
+    /// Longest sample in tokens, special tokens included.
+    pub max_tokens: usize,
+    /// Number of ids that the model can score; a sample with an id at or above it fails.
+    pub vocab: usize,
+    /// Largest `k` of the top-k lists.
+    pub max_top_k: usize,
+    /// Jobs that the engine wants at once. A local model wants one: it uses every core for it.
+    pub jobs_in_flight: usize,
+}
+
+/// The rank rule of MEASURES: 1 + number of entries above the target's.
+pub const RANK_STRICT: &str = "1 + count(>)";
+
+/// Part `part` of one or several datasets, packed together so that equal prompts are computed once.
+#[derive(Debug)]
+pub struct Job {
+    pub part: u32,
+    /// Samples to score, in order; every one has a scored token and no more than `Caps::max_tokens` ids.
+    pub samples: Vec<JobSample>,
+}
+
+/// A sample within a job.
+#[derive(Debug)]
+pub struct JobSample {
+    /// Which of the run's datasets it belongs to.
+    pub dataset: usize,
+    pub sample: Sample,
+}
+
+/// One sample's answer, in any order within the job.
+#[derive(Debug)]
+pub struct Scored {
+    /// Index in [`Job::samples`].
+    pub index: usize,
+    /// The numbers, or why this one sample has none.
+    pub scores: std::result::Result<TokenScores, String>,
+}
+
+/// What a model thought of the scored tokens of one sample: one entry a token of
+/// [`Sample::scored_tokens`], all natural logarithms (nats). Columns that the engine cannot fill are empty.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TokenScores {
+    /// ln p(t), never above 0.
+    pub logprob: Vec<f32>,
+    /// The target's logit, after soft cap and scale.
+    pub logit: Vec<f32>,
+    /// 1 is the most likely token.
+    pub rank: Vec<u32>,
+    /// Other entries whose logit equals the target's.
+    pub ties: Vec<u32>,
+    /// −Σ p ln p.
+    pub entropy: Vec<f32>,
+    /// ln of the probability outside the top-k and the target; −∞ if nothing is left.
+    pub rest_logprob: Vec<f32>,
+    /// The lowest log-probability of the vocabulary.
+    pub min_logprob: Vec<f32>,
+    /// The top-k lists, `k` entries a token, best first, equal ones by lower id.
+    pub top_ids: Vec<u32>,
+    pub top_logprobs: Vec<f32>,
+    /// Length of each token's list: the smaller of the k asked for and the vocabulary.
+    pub k: usize,
+}
+
+/// A model that scores samples.
+pub trait Engine: Sync {
+    /// What this engine can do.
+    fn caps(&self) -> &Caps;
+
+    /// Scores every sample of `job` and hands each to `sink` as it is done, in any order, each exactly once.
+    ///
+    /// # Errors
+    /// A cause outside a row (memory, a server, weights that give NaN) fails the part. What `sink` returns
+    /// is passed on untouched: the consumer has left.
+    fn score(&self, job: &Job, sink: &mut dyn FnMut(Scored) -> Result<()>) -> Result<()>;
+}

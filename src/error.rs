@@ -1,0 +1,93 @@
+//! What can go wrong, with the place it went wrong in every variant.
+//!
+//! Owns the library's one error type. Refuses to print: messages reach people through `cli` alone.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The library's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Every failure that ends a command. A bad *row* is not one: it becomes a sample with a status
+/// (see [`crate::sample::Status`]).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file system said no.
+    #[error("cannot {action} `{}`: {source}", path.display())]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+
+    /// A dataset cannot be used at all, or a row of it may not be skipped.
+    #[error("dataset `{}`{}: {what}", path.display(), line.map(|n| format!(", line {n}")).unwrap_or_default())]
+    Dataset { path: PathBuf, line: Option<u64>, what: String },
+
+    /// A model directory, its config, weights or tokenizer are unfit.
+    #[error("model `{model}`: {what}")]
+    Model { model: String, what: String },
+
+    /// A file of a model or of an earlier run does not hold what it should.
+    #[error("`{}`: {what}", path.display())]
+    File { path: PathBuf, what: String },
+
+    /// An earlier run under the same output directory decided otherwise.
+    #[error(
+        "`{}` was made with {field} = {before}, this run has {now}: give the same options, or another --output-dir",
+        manifest.display()
+    )]
+    Mismatch { manifest: PathBuf, field: String, before: String, now: String },
+
+    /// Options that contradict each other or the data.
+    #[error("{0}")]
+    Usage(String),
+
+    /// Tables that must not be compared.
+    #[error("cannot compare `{p}` with `{q}` on `{task}`: {what}")]
+    Incomparable { p: String, q: String, task: String, what: String },
+
+    /// A cause outside the rows of a part (memory, a server): the part is not written.
+    #[error("part {part} of `{model}`: {what}")]
+    Part { model: String, part: u32, what: String },
+
+    /// A stage of the pipeline panicked; its message is kept, its neighbours were joined.
+    #[error("the {stage} stage panicked: {message} (this is a bug in tokshift, please report it)")]
+    Panic { stage: &'static str, message: String },
+
+    /// A tensor operation failed.
+    #[error("tensor operation failed: {0}")]
+    Tensor(#[from] candle_core::Error),
+
+    /// Building or encoding a table failed.
+    #[error("table: {0}")]
+    Arrow(#[from] arrow::error::ArrowError),
+
+    /// Reading or writing Parquet failed.
+    #[error("parquet: {0}")]
+    Parquet(#[from] parquet::errors::ParquetError),
+
+    /// A query failed.
+    #[error("query: {0}")]
+    Polars(#[from] polars::error::PolarsError),
+}
+
+impl Error {
+    /// An I/O failure with what was tried on which path; for `map_err`.
+    pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.as_ref().to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// `what` is wrong with the file at `path`.
+    pub fn file(path: impl AsRef<Path>, what: impl Into<String>) -> Self {
+        Self::File { path: path.as_ref().to_owned(), what: what.into() }
+    }
+
+    /// `what` is wrong with `model`.
+    pub fn model(model: impl Into<String>, what: impl Into<String>) -> Self {
+        Self::Model { model: model.into(), what: what.into() }
+    }
+
+    /// `what` is wrong with the dataset at `path`, at `line` (from 1) if one line is to blame.
+    pub fn dataset(path: impl AsRef<Path>, line: impl Into<Option<u64>>, what: impl Into<String>) -> Self {
+        Self::Dataset { path: path.as_ref().to_owned(), line: line.into(), what: what.into() }
+    }
+}

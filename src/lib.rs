@@ -1,0 +1,23 @@
+//! tokshift shows, token by token, how far a language model's distribution moved.
+//!
+//! Rows `{input, output}` are teacher-forced through several models; what each thought of every response token
+//! becomes Parquet, and lazy queries over the joined tables compare the models. `ARCHITECTURE.md` walks the
+//! modules in the order of the data; each imports only from those above it here.
+
+pub mod error;
+pub mod digest;
+pub mod schema;
+pub mod sample;
+pub mod dataset;
+pub mod tokenize;
+pub mod reduce;
+pub mod forest;
+pub mod decoder;
+pub mod engine;
+pub mod table;
+pub mod store;
+pub mod pipeline;
+pub mod shift;
+pub mod cli;
+
+pub use error::{Error, Result};

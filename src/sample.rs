@@ -1,0 +1,117 @@
+//! A sample: one text as token ids, and which of them are the response.
+//!
+//! Owns the type that travels from `tokenize` to `table`. Refuses to know where it came from (a dataset's
+//! row) or what a model thought of it (`engine::TokenScores`).
+
+use crate::digest;
+
+/// What became of a sample. A sample that cannot be scored keeps its row in the samples table, with the
+/// reason; it never becomes a zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// Scored in full.
+    Ok,
+    /// The response has no text or no token.
+    Empty,
+    /// Longer than the model's context, and skipped.
+    TooLong,
+    /// Longer than the model's context; the tokens that fit were scored.
+    Truncated,
+    /// The row could not be read, or the model failed on it.
+    Failed,
+}
+
+impl Status {
+    /// Every status, in the order in which summaries list them.
+    pub const ALL: [Self; 5] = [Self::Ok, Self::Truncated, Self::Empty, Self::TooLong, Self::Failed];
+
+    /// The name in the samples table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Empty => "empty",
+            Self::TooLong => "too_long",
+            Self::Truncated => "truncated",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether an engine sees the sample and the tokens table holds rows of it.
+    pub fn is_scored(self) -> bool {
+        matches!(self, Self::Ok | Self::Truncated)
+    }
+}
+
+/// One token of a response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponseToken {
+    /// Index in [`Sample::ids`]. Scored if at least one token stands before it (`index > 0`).
+    pub index: u32,
+    /// Byte range in the response text that this token's bytes occupy.
+    pub start: u32,
+    pub end: u32,
+    /// The token began before the response did (a merged boundary).
+    pub straddles: bool,
+    /// The end-of-turn token that `--end` appended: no text of its own.
+    pub is_end: bool,
+}
+
+/// The value of a kept field (`--keep-fields`), of the one type that the whole dataset has for it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kept {
+    Null,
+    Bool(bool),
+    Number(f64),
+    Text(String),
+}
+
+/// One text and its response, as every model sees it.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// Number of the sample in the dataset, from 0, unscored ones counted.
+    pub sample_id: u32,
+    /// Number of the dataset's row it came from, from 0, bad ones counted.
+    pub row: u32,
+    /// The row's own `id` field, if it has one.
+    pub row_id: Option<String>,
+    /// Assistant turn within the row, from 0.
+    pub turn: u32,
+    /// Samples with equal ids here are not independent (MEASURES: errors are clustered by it).
+    pub cluster_id: String,
+    pub prompt: String,
+    pub response: String,
+    /// All ids, special tokens included, exactly as every model is given them.
+    pub ids: Vec<u32>,
+    /// The response's tokens in order; their positions in the tokens table are their places here.
+    pub tokens: Vec<ResponseToken>,
+    /// Tokens of the prompt's text alone, without special tokens (the study's rule needs it).
+    pub prompt_tokens_alone: u32,
+    pub kept: Vec<Kept>,
+    pub status: Status,
+    /// Why the status is not `Ok`.
+    pub reason: Option<String>,
+}
+
+impl Sample {
+    /// Ids before the first response token (all of them if there is none).
+    pub fn context(&self) -> &[u32] {
+        let end = self.tokens.first().map_or(self.ids.len(), |t| t.index as usize);
+        &self.ids[..end]
+    }
+
+    /// A short stable name of the context's ids.
+    pub fn context_hash(&self) -> String {
+        digest::ids(self.context())
+    }
+
+    /// The response tokens an engine scores: those with at least one token before them.
+    pub fn scored_tokens(&self) -> impl Iterator<Item = &ResponseToken> {
+        self.tokens.iter().filter(|t| t.index > 0)
+    }
+
+    /// Marks the sample as not scored, with the reason, and drops what an engine would score.
+    pub fn fail(&mut self, status: Status, reason: impl Into<String>) {
+        self.status = status;
+        self.reason = Some(reason.into());
+    }
+}
