@@ -52,6 +52,10 @@ pub enum Error {
     #[error("the {stage} stage panicked: {message} (this is a bug in tokshift, please report it)")]
     Panic { stage: &'static str, message: String },
 
+    /// The run was asked to stop; everything finished is kept.
+    #[error("stopped before the end; the same command continues where it left off")]
+    Stopped,
+
     /// A tensor operation failed.
     #[error("tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),

@@ -1,1 +1,161 @@
-//! stub
+//! Samples as token trees: what they share is computed once.
+//!
+//! Owns the packing of samples into forests within a token budget. A *segment* is a run of tokens with a parent
+//! segment; a sample is the path from a root to the segment where it ends. Refuses tensors and models.
+
+use std::ops::Range;
+
+use crate::sample::Sample;
+
+/// Samples whose common prefix is shorter than this beyond their parent's end are not split there: a segment costs
+/// an attention task of its own, and a few tokens are cheaper computed twice.
+pub const MIN_SHARED: usize = 16;
+
+/// A run of tokens that one or several samples pass through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Index of the segment that ends where this one begins; parents stand before their children.
+    pub parent: Option<usize>,
+    /// Its tokens among the forest's rows.
+    pub rows: Range<usize>,
+    /// Position of its first token in the path, from 0.
+    pub depth: usize,
+}
+
+/// A next token whose logits are read at `row`. A row that ends a shared segment has several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The row *before* the token.
+    pub row: usize,
+    pub token: u32,
+}
+
+/// One batch: trees that go through the layers together.
+#[derive(Clone, Debug, Default)]
+pub struct Forest {
+    /// `[rows]`: the token ids, segment after segment.
+    pub tokens: Vec<u32>,
+    /// `[rows]`: each token's position in its path.
+    pub positions: Vec<u32>,
+    pub segments: Vec<Segment>,
+    /// All targets, sample after sample in `samples`' order, in response order within one.
+    pub targets: Vec<Target>,
+    /// Which sample the targets `range` belong to, as its index in the slice that was packed.
+    pub samples: Vec<(usize, Range<usize>)>,
+    /// Tokens of the samples before sharing.
+    pub given: usize,
+}
+
+impl Forest {
+    /// The path of `segment`: its ancestors from the root down, itself last.
+    pub fn path(&self, segment: usize) -> Vec<usize> {
+        let mut path: Vec<_> = std::iter::successors(Some(segment), |&s| self.segments[s].parent).collect();
+        path.reverse();
+        path
+    }
+}
+
+/// Packs `samples` into forests of at most `budget` computed tokens each (a longer sample is a forest alone).
+/// Samples are taken in the order of their ids, so those with a common prefix meet in one forest where they fit.
+pub fn pack(samples: &[&Sample], budget: usize) -> Vec<Forest> {
+    let mut order: Vec<usize> = (0..samples.len()).collect();
+    order.sort_by(|&a, &b| samples[a].ids.cmp(&samples[b].ids).then(a.cmp(&b)));
+    let mut forests = Vec::new();
+    let mut batch: Vec<usize> = Vec::new();
+    let mut computed = 0;
+    for index in order {
+        let ids = &samples[index].ids;
+        let shared = batch.last().map_or(0, |&last| common_prefix(&samples[last].ids, ids));
+        if !batch.is_empty() && computed + ids.len() - shared > budget {
+            forests.push(Builder::build(samples, &std::mem::take(&mut batch)));
+            computed = ids.len();
+        } else {
+            computed += ids.len() - shared;
+        }
+        batch.push(index);
+    }
+    if !batch.is_empty() {
+        forests.push(Builder::build(samples, &batch));
+    }
+    forests
+}
+
+fn common_prefix(a: &[u32], b: &[u32]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
+/// Builds one forest from samples sorted by ids.
+struct Builder<'a> {
+    samples: &'a [&'a Sample],
+    forest: Forest,
+}
+
+impl<'a> Builder<'a> {
+    fn build(samples: &'a [&'a Sample], sorted: &[usize]) -> Forest {
+        let mut builder = Self { samples, forest: Forest::default() };
+        builder.grow(sorted, None, 0);
+        builder.forest
+    }
+
+    /// Adds `group`, whose ids agree up to `depth`, where `parent` ends.
+    fn grow(&mut self, group: &[usize], parent: Option<usize>, depth: usize) {
+        let (Some(&first), Some(&last)) = (group.first(), group.last()) else { return };
+        let ids = &self.samples[first].ids;
+        // The group is sorted: what its first and last member share, all share.
+        let shared = if group.len() == 1 { ids.len() } else { common_prefix(ids, &self.samples[last].ids) };
+        let splits = shared - depth >= MIN_SHARED || shared == self.samples[last].ids.len();
+        let (parent, depth) = if splits && shared > depth {
+            (Some(self.add_segment(parent, depth, shared, first)), shared)
+        } else {
+            (parent, depth)
+        };
+        let mut rest = group;
+        while let Some(&head) = rest.first() {
+            let Some(&next) = self.samples[head].ids.get(shared) else {
+                // The sample ends with the shared run: in the segment just made, or in one of its own.
+                let end = if depth == shared { parent } else { Some(self.add_segment(parent, depth, shared, head)) };
+                self.add_sample(head, end);
+                rest = &rest[1..];
+                continue;
+            };
+            let same = rest.partition_point(|&i| self.samples[i].ids[shared] == next);
+            let (child, others) = rest.split_at(same);
+            self.grow(child, parent, depth);
+            rest = others;
+        }
+    }
+
+    fn add_segment(&mut self, parent: Option<usize>, from: usize, to: usize, sample: usize) -> usize {
+        let forest = &mut self.forest;
+        let start = forest.tokens.len();
+        forest.tokens.extend_from_slice(&self.samples[sample].ids[from..to]);
+        forest.positions.extend(from as u32..to as u32);
+        forest.segments.push(Segment { parent, rows: start..start + to - from, depth: from });
+        forest.segments.len() - 1
+    }
+
+    /// Notes the targets of a sample whose path ends with segment `end`.
+    fn add_sample(&mut self, index: usize, end: Option<usize>) {
+        let sample = self.samples[index];
+        self.forest.given += sample.ids.len();
+        let path = end.map(|end| self.forest.path(end)).unwrap_or_default();
+        let mut runs = path.iter().map(|&s| &self.forest.segments[s]);
+        let mut run = runs.next();
+        let start = self.forest.targets.len();
+        let mut targets = Vec::new();
+        for token in sample.scored_tokens() {
+            let before = token.index as usize - 1;
+            while run.is_some_and(|s| before >= s.depth + s.rows.len()) {
+                run = runs.next();
+            }
+            if let Some(s) = run {
+                targets.push(Target { row: s.rows.start + before - s.depth, token: sample.ids[token.index as usize] });
+            }
+        }
+        self.forest.targets.extend(targets);
+        self.forest.samples.push((index, start..self.forest.targets.len()));
+    }
+}
+
+#[cfg(test)]
+mod tests;

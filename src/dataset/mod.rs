@@ -5,5 +5,5 @@
 mod plan;
 mod row;
 
-pub use plan::{Part, Plan, PlanOptions, PART_BYTES, PART_ROWS, scan};
+pub use plan::{PART_BYTES, PART_ROWS, Part, Plan, PlanOptions, scan};
 pub use row::{Content, ReadRow, Row, RowOptions};

@@ -1,1 +1,25 @@
-//! stub
+//! One decoder for every family: a spec read from a config, a body (tokens to hidden rows), a head (hidden rows to
+//! logits).
+//!
+//! Owns the forward pass in its plain form: candle operations that run on any device and are the truth that faster
+//! forms are tested against. Refuses samples and scores: it sees forests and hands out rows.
+
+mod attention;
+mod block;
+mod body;
+mod checkpoint;
+mod config;
+mod head;
+mod linear;
+mod names;
+mod rope;
+mod spec;
+
+pub use body::Body;
+pub use checkpoint::Checkpoint;
+pub use head::{Head, VOCABULARY_BLOCK};
+pub use spec::{DecoderSpec, Rope, RopeScaling};
+
+/// Products are padded to at least this many rows. Matrix libraries take another kernel, with another order of
+/// summation, for one or two rows (candle: up to 1.5e-4 in f32), and a row's numbers must not depend on its company.
+const MIN_ROWS: usize = 16;

@@ -1,1 +1,95 @@
-//! stub
+//! The mock engine: numbers that follow from token ids alone, and the habits of an awkward engine.
+//!
+//! Owns a stand-in that needs no weights: it drives the pipeline's tests and dry runs. Its answers come out of order
+//! and several jobs may run at once. Refuses meaning: nothing about a model can be learnt from it.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::engine::{Caps, Engine, Job, RANK_STRICT, Scored, TokenScores};
+use crate::error::Result;
+use crate::reduce::{CHUNK, Reducer};
+use crate::sample::Sample;
+
+/// Deterministic scores over a vocabulary of the 64 ids around each target.
+pub struct Mock {
+    caps: Caps,
+    seed: u64,
+    top_k: usize,
+}
+
+impl Mock {
+    /// Numbers differ by `name`, as models do.
+    pub fn new(name: &str, top_k: usize) -> Self {
+        let caps = Caps {
+            logit: true,
+            rank: true,
+            entropy: true,
+            rank_rule: RANK_STRICT,
+            max_tokens: 1 << 20,
+            vocab: u32::MAX as usize,
+            max_top_k: CHUNK,
+            jobs_in_flight: 8,
+        };
+        Self { caps, seed: hash(&name), top_k: top_k.min(CHUNK) }
+    }
+
+    /// An engine that, like a server, tells log-probabilities and ranks alone.
+    pub fn without_logits(mut self) -> Self {
+        self.caps.logit = false;
+        self.caps.entropy = false;
+        self
+    }
+
+    fn score_sample(&self, sample: &Sample) -> TokenScores {
+        let mut scores = TokenScores { k: self.top_k, ..TokenScores::default() };
+        let mut context = self.seed;
+        let mut scored = sample.scored_tokens().map(|t| t.index as usize).peekable();
+        for (index, &id) in sample.ids.iter().enumerate() {
+            if scored.next_if_eq(&index).is_some() {
+                scores.extend(&self.score_token(context, id), 0..1);
+            }
+            context = hash(&(context, id));
+        }
+        if !self.caps.logit {
+            scores.logit.clear();
+        }
+        if !self.caps.entropy {
+            scores.entropy.clear();
+            scores.rest_logprob.clear();
+            scores.min_logprob.clear();
+        }
+        scores
+    }
+
+    fn score_token(&self, context: u64, id: u32) -> TokenScores {
+        let first = id - id % CHUNK as u32;
+        // Eighths from -8 to 8: far enough apart for sharp distributions, coarse enough for ties.
+        let logits: [f32; CHUNK] =
+            std::array::from_fn(|i| (hash(&(context, first + i as u32)) % 129) as f32 / 8.0 - 8.0);
+        let mut reducer = Reducer::new(&[id], &[logits[(id - first) as usize]], self.top_k);
+        reducer.push(first, &logits, CHUNK);
+        reducer.finish().0
+    }
+}
+
+impl Engine for Mock {
+    fn caps(&self) -> &Caps {
+        &self.caps
+    }
+
+    fn score(&self, job: &Job, sink: &mut dyn FnMut(Scored) -> Result<()>) -> Result<()> {
+        let mut order: Vec<usize> = (0..job.samples.len()).collect();
+        order.sort_by_key(|&index| hash(&(job.part, index)));
+        for index in order {
+            sink(Scored { index, scores: Ok(self.score_sample(&job.samples[index].sample)) })?;
+        }
+        Ok(())
+    }
+}
+
+/// `DefaultHasher::new` has fixed keys: the same in every process.
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}

@@ -8,6 +8,7 @@ pub mod mock;
 
 use crate::error::Result;
 use crate::sample::Sample;
+pub use crate::scores::TokenScores;
 
 /// What an engine can do and wants; fixed for its lifetime.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,31 +57,6 @@ pub struct Scored {
     pub index: usize,
     /// The numbers, or why this one sample has none.
     pub scores: std::result::Result<TokenScores, String>,
-}
-
-/// What a model thought of the scored tokens of one sample: one entry a token of
-/// [`Sample::scored_tokens`], all natural logarithms (nats). Columns that the engine cannot fill are empty.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TokenScores {
-    /// ln p(t), never above 0.
-    pub logprob: Vec<f32>,
-    /// The target's logit, after soft cap and scale.
-    pub logit: Vec<f32>,
-    /// 1 is the most likely token.
-    pub rank: Vec<u32>,
-    /// Other entries whose logit equals the target's.
-    pub ties: Vec<u32>,
-    /// −Σ p ln p.
-    pub entropy: Vec<f32>,
-    /// ln of the probability outside the top-k and the target; −∞ if nothing is left.
-    pub rest_logprob: Vec<f32>,
-    /// The lowest log-probability of the vocabulary.
-    pub min_logprob: Vec<f32>,
-    /// The top-k lists, `k` entries a token, best first, equal ones by lower id.
-    pub top_ids: Vec<u32>,
-    pub top_logprobs: Vec<f32>,
-    /// Length of each token's list: the smaller of the k asked for and the vocabulary.
-    pub k: usize,
 }
 
 /// A model that scores samples.

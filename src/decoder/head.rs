@@ -1,0 +1,75 @@
+//! The head: hidden rows to logits, one block of the vocabulary at a time.
+//!
+//! Owns the product with the output embedding. Refuses to hold a row of logits, and to reduce one.
+
+use candle_core::{DType, Device, Tensor};
+
+use crate::decoder::linear::Linear;
+use crate::decoder::{Checkpoint, MIN_ROWS, names};
+use crate::error::Result;
+
+/// Ids whose logits exist at once. A multiple of the reducer's chunk; the last block is shorter.
+pub const VOCABULARY_BLOCK: usize = 4096;
+/// Targets whose own logits are read together, as the diagonal of a product of this width: wide enough for the
+/// kernel, and so the order of summation, that the blocks take (the `gemm` crate leaves it at 64 columns and rows).
+const TARGET_TILE: usize = 80;
+
+/// The output embedding of one model.
+pub struct Head {
+    linear: Linear,
+    vocab: usize,
+}
+
+impl Head {
+    /// Loads the head alone. `tied` is the embedding that a body already holds, so that it is held once.
+    ///
+    /// # Errors
+    /// As [`crate::decoder::Body::load`].
+    pub fn load(checkpoint: &Checkpoint, tied: Option<&Tensor>, dtype: DType, device: &Device) -> Result<Self> {
+        let spec = checkpoint.spec();
+        let shape = [spec.vocab, spec.hidden];
+        let weight = match (spec.tied_head, tied) {
+            (true, Some(embedding)) => embedding.clone(),
+            (true, None) => checkpoint.tensor(names::EMBEDDING, &shape, dtype, device)?,
+            (false, _) => checkpoint.tensor(names::HEAD, &shape, dtype, device)?,
+        };
+        Ok(Self { linear: Linear::new(weight, None), vocab: spec.vocab })
+    }
+
+    /// Rows of the head: ids that can be scored.
+    pub fn vocab(&self) -> usize {
+        self.vocab
+    }
+
+    /// Hands the logits of `hidden` (`[rows, hidden]`, f32) to `take` block by block, ids ascending: the first id and
+    /// the block, `[rows, width]` f32 row-major.
+    pub fn for_each_block(&self, hidden: &Tensor, mut take: impl FnMut(u32, &[f32], usize)) -> candle_core::Result<()> {
+        let rows = hidden.dim(0)?;
+        let hidden = pad_rows(hidden, MIN_ROWS)?;
+        for first in (0..self.vocab).step_by(VOCABULARY_BLOCK) {
+            let width = VOCABULARY_BLOCK.min(self.vocab - first);
+            let logits = self.linear.narrow(first, width)?.forward(&hidden)?;
+            let logits = logits.narrow(0, 0, rows)?.flatten_all()?.to_vec1::<f32>()?;
+            take(first as u32, &logits, width);
+        }
+        Ok(())
+    }
+
+    /// The logit of `targets[i]` at row `i`, bit-equal to its entry in the blocks.
+    pub fn target_logits(&self, hidden: &Tensor, targets: &[u32]) -> candle_core::Result<Vec<f32>> {
+        let mut logits = Vec::with_capacity(targets.len());
+        for (tile, ids) in targets.chunks(TARGET_TILE).enumerate() {
+            let rows = pad_rows(&hidden.narrow(0, tile * TARGET_TILE, ids.len())?, TARGET_TILE)?;
+            let mut padded = ids.to_vec();
+            padded.resize(TARGET_TILE, 0);
+            let ids_tensor = Tensor::new(padded.as_slice(), hidden.device())?;
+            let product = self.linear.select(&ids_tensor)?.forward(&rows)?.flatten_all()?.to_vec1::<f32>()?;
+            logits.extend((0..ids.len()).map(|i| product[i * TARGET_TILE + i]));
+        }
+        Ok(logits)
+    }
+}
+
+fn pad_rows(x: &Tensor, rows: usize) -> candle_core::Result<Tensor> {
+    x.pad_with_zeros(0, 0, rows.saturating_sub(x.dim(0)?))
+}

@@ -1,0 +1,49 @@
+//! A linear map: y = W x + b.
+//!
+//! Owns how a product is rounded. Refuses to pack: packed forms belong to the kernels of an instruction set.
+
+use candle_core::{DType, Result, Tensor};
+
+/// Weights `[out, in]` in the model's dtype, bias `[out]` in f32.
+#[derive(Clone)]
+pub struct Linear {
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Linear {
+    pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
+        Self { weight, bias }
+    }
+
+    /// `[rows, in]` f32 to `[rows, out]` f32. bf16 weights meet operands rounded to bf16; every product of two bf16
+    /// numbers is exact in f32, and sums are f32.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let weight = self.weight.to_dtype(DType::F32)?;
+        let y = round_to(x, self.weight.dtype())?.matmul(&weight.t()?)?;
+        match &self.bias {
+            Some(bias) => y.broadcast_add(bias),
+            None => Ok(y),
+        }
+    }
+
+    /// Rows `start..start + len` of the weight (and bias): those outputs alone.
+    pub fn narrow(&self, start: usize, len: usize) -> Result<Self> {
+        let bias = self.bias.as_ref().map(|b| b.narrow(0, start, len)).transpose()?;
+        Ok(Self { weight: self.weight.narrow(0, start, len)?, bias })
+    }
+
+    /// The outputs `ids` (u32 `[n]`), in that order.
+    pub fn select(&self, ids: &Tensor) -> Result<Self> {
+        let bias = self.bias.as_ref().map(|b| b.index_select(ids, 0)).transpose()?;
+        Ok(Self { weight: self.weight.index_select(ids, 0)?, bias })
+    }
+}
+
+/// An f32 tensor with the values that `dtype` can hold.
+pub fn round_to(x: &Tensor, dtype: DType) -> Result<Tensor> {
+    match dtype {
+        DType::F32 => Ok(x.clone()),
+        dtype => x.to_dtype(dtype)?.to_dtype(DType::F32),
+    }
+}

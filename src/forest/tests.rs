@@ -1,0 +1,105 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::sample::{ResponseToken, Status};
+
+/// A sample over `ids` whose response begins at `response`.
+pub fn sample(ids: Vec<u32>, response: usize) -> Sample {
+    let tokens = (response..ids.len())
+        .map(|index| ResponseToken { index: index as u32, start: 0, end: 0, straddles: false, is_end: false })
+        .collect();
+    Sample {
+        sample_id: 0,
+        row: 0,
+        row_id: None,
+        turn: 0,
+        cluster_id: String::new(),
+        prompt: String::new(),
+        response: String::new(),
+        ids,
+        tokens,
+        prompt_tokens_alone: 0,
+        kept: Vec::new(),
+        status: Status::Ok,
+        reason: None,
+    }
+}
+
+/// Samples over a tiny alphabet grown from a few stems, so that prefixes, duplicates and proper prefixes occur.
+fn samples() -> impl Strategy<Value = Vec<Sample>> {
+    let stem = proptest::collection::vec(0_u32..3, 0..40);
+    let tail = proptest::collection::vec(0_u32..2, 0..24);
+    (proptest::collection::vec(stem, 1..4), proptest::collection::vec((0_usize..4, tail, 0_usize..50), 1..12)).prop_map(
+        |(stems, tails)| {
+            let made = tails.into_iter().map(|(stem, tail, response)| {
+                let mut ids = stems[stem % stems.len()].clone();
+                ids.extend(tail);
+                ids.push(9);
+                let response = response.min(ids.len() - 1);
+                sample(ids, response)
+            });
+            made.collect()
+        },
+    )
+}
+
+fn path_tokens(forest: &Forest, row: usize) -> Vec<u32> {
+    let segment = forest.segments.iter().position(|s| s.rows.contains(&row)).unwrap();
+    let mut tokens: Vec<u32> =
+        forest.path(segment).iter().flat_map(|&s| forest.tokens[forest.segments[s].rows.clone()].to_vec()).collect();
+    let end = forest.segments[segment].depth + row - forest.segments[segment].rows.start + 1;
+    tokens.truncate(end);
+    tokens
+}
+
+proptest! {
+    #[test]
+    fn every_target_is_read_after_exactly_its_own_prefix(samples in samples(), budget in 1_usize..200) {
+        let refs: Vec<&Sample> = samples.iter().collect();
+        let forests = pack(&refs, budget);
+        let mut seen = vec![0; samples.len()];
+        for forest in &forests {
+            prop_assert_eq!(forest.tokens.len(), forest.positions.len());
+            for (index, range) in &forest.samples {
+                seen[*index] += 1;
+                let sample = &samples[*index];
+                prop_assert_eq!(range.len(), sample.scored_tokens().count());
+                for (target, token) in forest.targets[range.clone()].iter().zip(sample.scored_tokens()) {
+                    let at = token.index as usize;
+                    prop_assert_eq!(target.token, sample.ids[at]);
+                    prop_assert_eq!(path_tokens(forest, target.row), &sample.ids[..at]);
+                    prop_assert_eq!(forest.positions[target.row] as usize, at - 1);
+                }
+            }
+            for (i, s) in forest.segments.iter().enumerate() {
+                prop_assert!(!s.rows.is_empty());
+                prop_assert_eq!(s.depth, s.parent.map_or(0, |p| forest.segments[p].depth + forest.segments[p].rows.len()));
+                prop_assert!(s.parent.is_none_or(|p| p < i));
+            }
+            prop_assert!(forest.samples.len() == 1 || forest.tokens.len() <= budget + forest.samples.len() * MIN_SHARED);
+        }
+        prop_assert!(seen.iter().all(|&n| n == 1), "each sample in one forest: {seen:?}");
+    }
+}
+
+#[test]
+fn rollouts_share_their_prompt_once() {
+    let prompt: Vec<u32> = (0..100).collect();
+    let rollouts: Vec<Sample> = (0..8).map(|i| sample([&prompt[..], &[200 + i; 10]].concat(), 100)).collect();
+    let refs: Vec<&Sample> = rollouts.iter().collect();
+    let forests = pack(&refs, 4096);
+    assert_eq!(forests.len(), 1);
+    assert_eq!(forests[0].tokens.len(), 100 + 8 * 10);
+    assert_eq!(forests[0].given, 8 * 110);
+    let first_tokens = forests[0].targets.iter().filter(|t| t.row == 99).count();
+    assert_eq!(first_tokens, 8, "the prompt's last row is read for each rollout's first token");
+}
+
+#[test]
+fn short_common_prefixes_are_not_split() {
+    let samples: Vec<Sample> = (0..3).map(|i| sample([&[1; MIN_SHARED - 1][..], &[10 + i; 30]].concat(), 5)).collect();
+    let refs: Vec<&Sample> = samples.iter().collect();
+    let forest = &pack(&refs, 4096)[0];
+    assert_eq!(forest.segments.len(), 3);
+    assert!(forest.segments.iter().all(|s| s.parent.is_none()));
+}

@@ -1,0 +1,124 @@
+//! Models by name: a local directory, or a repository on the Hugging Face hub.
+//!
+//! Owns the hub's environment (`HF_HOME`, `HF_HUB_CACHE`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_ENDPOINT`,
+//! `HF_HUB_OFFLINE`) and which files of a repository are fetched. Refuses to read them, and to fetch pickle.
+
+use std::path::{Path, PathBuf};
+
+use hf_hub::api::sync::{ApiBuilder, ApiRepo};
+use hf_hub::{Cache, Repo, RepoType};
+
+use crate::error::{Error, Result};
+
+/// The directory with the files of `source`: a local directory, or a hub id `org/name` or `org/name@revision`, whose
+/// config, tokenizer and safetensors are fetched into the hub's cache unless they are there.
+///
+/// # Errors
+/// Neither a directory nor a hub id; a repository that cannot be reached, or offline one that is not cached.
+pub fn resolve(source: &str) -> Result<PathBuf> {
+    let path = Path::new(source);
+    if path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let Some(repo) = parse_id(source) else {
+        let what = if path.exists() { "is not a directory" } else { "no such directory" };
+        let hint = "expected a model directory, or a hub id such as `Qwen/Qwen3-0.6B@main`";
+        return Err(Error::model(source, format!("{what}; {hint}")));
+    };
+    let cache = cache();
+    match cached(&cache, &repo) {
+        Some(directory) => Ok(directory),
+        None if is_offline() => {
+            let place = cache.path().display();
+            Err(Error::model(source, format!("HF_HUB_OFFLINE is set and it is not whole in the cache `{place}`")))
+        }
+        None => fetch(cache, repo).map_err(|what| Error::model(source, what)),
+    }
+}
+
+/// `org/name` or `org/name@revision`; the hub allows letters, digits, `-`, `_` and `.` in either half.
+fn parse_id(source: &str) -> Option<Repo> {
+    let (id, revision) = source.split_once('@').unwrap_or((source, "main"));
+    let (org, name) = id.split_once('/')?;
+    let allowed = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    let plain = !revision.is_empty() && !revision.starts_with('/') && !revision.split('/').any(|part| part == "..");
+    (allowed(org) && allowed(name) && plain)
+        .then(|| Repo::with_revision(id.to_owned(), RepoType::Model, revision.to_owned()))
+}
+
+fn cache() -> Cache {
+    std::env::var_os("HF_HUB_CACHE").map_or_else(Cache::from_env, |path| Cache::new(path.into()))
+}
+
+fn is_offline() -> bool {
+    let value = std::env::var("HF_HUB_OFFLINE").unwrap_or_default();
+    ["1", "ON", "YES", "TRUE"].contains(&value.to_ascii_uppercase().as_str())
+}
+
+/// The environment's token, else what `hf auth login` stored.
+fn token(cache: &Cache) -> Option<String> {
+    let from_file = || match std::env::var_os("HF_TOKEN_PATH") {
+        Some(path) => std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned()),
+        None => cache.token(),
+    };
+    std::env::var("HF_TOKEN").ok().or_else(from_file).filter(|token| !token.is_empty())
+}
+
+/// The snapshot directory if config and all weights are in the cache.
+fn cached(cache: &Cache, repo: &Repo) -> Option<PathBuf> {
+    let by_commit = cache.repo(repo.clone()).pointer_path(repo.revision());
+    let directory = match by_commit.is_dir() {
+        true => by_commit,
+        false => cache.repo(repo.clone()).get("config.json")?.parent()?.to_owned(),
+    };
+    let has = |name: &str| directory.join(name).exists();
+    let whole = match std::fs::read(directory.join("model.safetensors.index.json")) {
+        Ok(index) => shard_names(&index)?.iter().all(|name| has(name)),
+        Err(_) => has("model.safetensors"),
+    };
+    (whole && has("config.json")).then_some(directory)
+}
+
+/// File names in a safetensors index.
+fn shard_names(index: &[u8]) -> Option<Vec<String>> {
+    let index: serde_json::Value = serde_json::from_slice(index).ok()?;
+    let names = index.get("weight_map")?.as_object()?.values().map(|name| name.as_str().map(str::to_owned));
+    names.collect()
+}
+
+/// Fetches what tokshift reads of `repo`; the snapshot directory.
+fn fetch(cache: Cache, repo: Repo) -> Result<PathBuf, String> {
+    let token = token(&cache);
+    let mut builder = ApiBuilder::from_cache(cache).with_token(token).with_progress(false);
+    if let Ok(endpoint) = std::env::var("HF_ENDPOINT") {
+        builder = builder.with_endpoint(endpoint.trim_end_matches('/').to_owned());
+    }
+    let api = builder.build().map_err(|e| format!("cannot reach the hub: {e}"))?.repo(repo);
+    let files = api.info().map_err(|e| format!("the hub does not list it (private? misspelt? no network?): {e}"))?;
+    let names: Vec<String> = files.siblings.into_iter().map(|s| s.rfilename).filter(|name| is_read(name)).collect();
+    if !names.iter().any(|name| name == "config.json") {
+        return Err("the repository has no `config.json`".to_owned());
+    }
+    for name in &names {
+        download(&api, name)?;
+    }
+    let config = download(&api, "config.json")?;
+    config.parent().map(Path::to_owned).ok_or_else(|| "the cache has no snapshot directory".to_owned())
+}
+
+fn download(api: &ApiRepo, name: &str) -> Result<PathBuf, String> {
+    tracing::info!(file = name, "fetching");
+    api.get(name).map_err(|e| format!("cannot fetch `{name}`: {e}"))
+}
+
+/// Whether tokshift reads a file of this name: top-level JSON and safetensors that a model directory has.
+fn is_read(name: &str) -> bool {
+    let json = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"];
+    json.contains(&name)
+        || name == "model.safetensors.index.json"
+        || (name.starts_with("model") && name.ends_with(".safetensors") && !name.contains('/'))
+}

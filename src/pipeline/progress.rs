@@ -1,0 +1,76 @@
+//! How far a run is: counters that its stages raise and a display reads.
+//!
+//! Owns numbers. Refuses to draw: `cli` does.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::sample::Status;
+
+/// Counters of one run; a reader sees each at least as old as the last part written.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Bytes of the datasets' files that will be worked through, and those behind us.
+    bytes_total: AtomicU64,
+    bytes_done: AtomicU64,
+    /// Tokens of the samples scored so far, prompts included: raised sample by sample.
+    tokens: AtomicU64,
+    /// Response tokens scored so far.
+    response_tokens: AtomicU64,
+    parts: AtomicU64,
+    samples: [AtomicU64; Status::ALL.len()],
+}
+
+/// A copy of the counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    pub bytes_total: u64,
+    pub bytes_done: u64,
+    pub tokens: u64,
+    pub response_tokens: u64,
+    pub parts: u64,
+    /// Samples written, indexed by `Status as usize`.
+    pub samples: [u64; Status::ALL.len()],
+}
+
+impl Progress {
+    pub fn snapshot(&self) -> Snapshot {
+        let get = |n: &AtomicU64| n.load(Ordering::Relaxed);
+        Snapshot {
+            bytes_total: get(&self.bytes_total),
+            bytes_done: get(&self.bytes_done),
+            tokens: get(&self.tokens),
+            response_tokens: get(&self.response_tokens),
+            parts: get(&self.parts),
+            samples: std::array::from_fn(|i| get(&self.samples[i])),
+        }
+    }
+
+    pub(super) fn expect(&self, bytes: u64) {
+        self.bytes_total.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn scored(&self, tokens: usize, response_tokens: usize) {
+        self.tokens.fetch_add(tokens as u64, Ordering::Relaxed);
+        self.response_tokens.fetch_add(response_tokens as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn written(&self, bytes: u64, statuses: impl Iterator<Item = Status>) {
+        self.bytes_done.fetch_add(bytes, Ordering::Relaxed);
+        self.parts.fetch_add(1, Ordering::Relaxed);
+        for status in statuses {
+            self.samples[status as usize].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Snapshot {
+    /// Samples written with `status`.
+    pub fn samples_with(&self, status: Status) -> u64 {
+        self.samples[status as usize]
+    }
+
+    /// Samples written without numbers.
+    pub fn unscored(&self) -> u64 {
+        Status::ALL.iter().filter(|s| !s.is_scored()).map(|&s| self.samples_with(s)).sum()
+    }
+}

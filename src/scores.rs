@@ -1,0 +1,62 @@
+//! What a model thought of a sample's tokens.
+//!
+//! Owns the columns that `reduce` fills, engines hand over and `table` writes. Refuses arithmetic.
+
+use std::ops::Range;
+
+/// One entry a scored token (see [`crate::sample::Sample::scored_tokens`]), all natural logarithms (nats).
+/// Columns that an engine cannot fill are empty.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TokenScores {
+    /// ln p(t), never above 0.
+    pub logprob: Vec<f32>,
+    /// The target's logit, after soft cap and scale.
+    pub logit: Vec<f32>,
+    /// 1 is the most likely token.
+    pub rank: Vec<u32>,
+    /// Other entries whose logit equals the target's.
+    pub ties: Vec<u32>,
+    /// −Σ p ln p.
+    pub entropy: Vec<f32>,
+    /// ln of the probability outside the top-k and the target; −∞ if nothing is left.
+    pub rest_logprob: Vec<f32>,
+    /// The lowest log-probability of the vocabulary.
+    pub min_logprob: Vec<f32>,
+    /// The top-k lists, `k` entries a token, best first, equal ones by lower id.
+    pub top_ids: Vec<u32>,
+    pub top_logprobs: Vec<f32>,
+    /// Length of each token's list: the smaller of the k asked for and the vocabulary.
+    pub k: usize,
+}
+
+impl TokenScores {
+    /// Scored tokens held.
+    pub fn len(&self) -> usize {
+        self.logprob.len()
+    }
+
+    /// Whether no token is held.
+    pub fn is_empty(&self) -> bool {
+        self.logprob.is_empty()
+    }
+
+    /// Appends tokens `range` of `other`, which must fill the same columns with lists of the same length.
+    pub fn extend(&mut self, other: &Self, range: Range<usize>) {
+        fn copy<T: Copy>(to: &mut Vec<T>, from: &[T], range: Range<usize>) {
+            if !from.is_empty() {
+                to.extend_from_slice(&from[range]);
+            }
+        }
+        self.k = other.k;
+        let lists = range.start * other.k..range.end * other.k;
+        copy(&mut self.logprob, &other.logprob, range.clone());
+        copy(&mut self.logit, &other.logit, range.clone());
+        copy(&mut self.rank, &other.rank, range.clone());
+        copy(&mut self.ties, &other.ties, range.clone());
+        copy(&mut self.entropy, &other.entropy, range.clone());
+        copy(&mut self.rest_logprob, &other.rest_logprob, range.clone());
+        copy(&mut self.min_logprob, &other.min_logprob, range);
+        copy(&mut self.top_ids, &other.top_ids, lists.clone());
+        copy(&mut self.top_logprobs, &other.top_logprobs, lists);
+    }
+}
