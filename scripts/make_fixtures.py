@@ -8,17 +8,18 @@ as written, one row at a time. The same versions on the same machine give the sa
 fixtures says what each is for.
 
 Default initialisation hides mistakes (dropping every bias moves nothing), so weights are drawn such that each part of
-the arithmetic is visible: `MUTATIONS` gets one thing wrong at a time, and the script fails if a mistake moves
-no target's log-probability by `VISIBLE` in any fixture, or if a fixture is too chaotic to be matched in f32.
+the arithmetic is visible: mutations get one thing wrong at a time, and the script fails if a mistake moves no target's
+log-probability by `VISIBLE` in any fixture, or if a fixture is too chaotic to be matched in f32.
 """
 
 import copy
+import itertools
 import json
 import math
 import shutil
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch
@@ -29,20 +30,35 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedConfig, PreTrainedModel, Qwen3Config
 from transformers.models.llama import modeling_llama
-from transformers.models.qwen3 import modeling_qwen3
+from transformers.utils import logging
 
 VOCAB = 307
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 THINKING = ["<think>", "</think>"]
 EOS = VOCAB - len(THINKING) - 1
 TOP = 20
-# Rows 4 and 5 begin alike; no other two do.
-LENGTHS = [3, 17, 40, 60, 84, 110]
+LENGTHS = [3, 17, 40, 56, 78, 102]
+# Row 5 begins with the first tokens of row 4; no other two begin alike.
+BEGINNINGS = [[VOCAB - 1, 0, VOCAB - 1], [0], [7], [11], [101]]
 SHARED_PREFIX = 50
 # Full logits take most of the space: of these fixtures for every row, of the others for the first two.
 FULL_LOGITS = {"qwen3-tied", "qwen3-shifted"}
 PAIRS = [("qwen3-tied", "qwen3-shifted"), ("llama3", "qwen3-bias")]
 
+# Part of the tokens that are followed by flat distributions.
+FLAT = 0.3
+# Part whose embeddings are nearly zero, as of tokens that training never met: there an epsilon shows.
+FAINT = 0.1
+# What a layer adds, relative to the residual stream.
+BRANCH = 0.37
+# Gain of queries and keys: makes attention peaked.
+ATTENTION = 1.4
+# Logits of an untied head: the successor's where nothing disturbs it, and the deviation of the others.
+SUCCESSOR, SPREAD = 19, 1.5
+# What the fine-tune of qwen3-shifted moves, relative to each weight.
+SHIFT = 0.08
+
+# A mistake must move a log-probability by 20 times the tolerance of a test in f32, 2e-4.
 VISIBLE = 4e-3
 MAX_GAP_TO_F64 = 5e-5
 MAX_JITTER = 1e-4
@@ -56,9 +72,9 @@ MAX_FILE, MAX_TOTAL = 2**20, 2_500_000
 class Fixture:
     """A checkpoint to make.
 
-    Half of the tokens' embeddings share a direction, which makes the positions after them flat: an untied head is
-    orthogonal to it, a tied one cannot tell those tokens apart by it. The others' sharpness comes from their own
-    embedding: a tied head predicts the token again, an untied one its successor.
+    Some tokens' embeddings share a direction, which makes the positions after them flat: an untied head is orthogonal
+    to it, a tied one cannot tell those tokens apart by it. The others' sharpness comes from their own embedding: a
+    tied head predicts the token again, an untied one its successor.
     """
 
     name: str
@@ -66,14 +82,6 @@ class Fixture:
     seed: int
     stream: float
     """Root mean square of the residual stream, hence what an epsilon is measured against."""
-    attention: float
-    """Gain of queries and keys."""
-    branch: float
-    """Size of what a layer adds, relative to the stream."""
-    sharpness: float = 0.0
-    """Logit of the successor where nothing disturbs it, about. A tied head's follows from `stream`."""
-    spread: float = 0.0
-    """Standard deviation of the other logits. Likewise."""
     dtype: torch.dtype = torch.float32
     shard: str = "1MB"
 
@@ -99,28 +107,28 @@ FIXTURES = [
             use_sliding_window=True, sliding_window=12, max_window_layers=2, max_position_embeddings=512,
             layer_types=["sliding_attention", "full_attention", "sliding_attention"],
         ),
-        seed=1, stream=0.35, attention=1.6, branch=0.5,
+        seed=1, stream=0.385,
     ),
     Fixture(
         "qwen3-bias",
         qwen3(
-            hidden_size=40, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+            hidden_size=36, intermediate_size=56, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
             head_dim=12, tie_word_embeddings=False, attention_bias=True, rms_norm_eps=1e-6, rope_parameters=rope(1e6),
             max_position_embeddings=128,
         ),
-        seed=2, stream=0.04, sharpness=17, spread=2.0, attention=1.6, branch=0.5, shard="60KB",
+        seed=2, stream=0.04, shard="60KB",
     ),
     Fixture(
         "llama3",
         llama(
-            hidden_size=36, intermediate_size=56, num_hidden_layers=2, num_attention_heads=6, num_key_value_heads=2,
+            hidden_size=30, intermediate_size=48, num_hidden_layers=2, num_attention_heads=6, num_key_value_heads=2,
             head_dim=16, tie_word_embeddings=False, attention_bias=True, mlp_bias=True, rms_norm_eps=1e-2,
             rope_parameters=rope(
                 5e3, rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
                 original_max_position_embeddings=32,
             ), dtype="float32",
         ),
-        seed=3, stream=0.5, sharpness=17, spread=2.0, attention=1.5, branch=0.5,
+        seed=3, stream=0.5,
     ),
     Fixture(
         "llama-bf16",
@@ -128,26 +136,27 @@ FIXTURES = [
             hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=4,
             head_dim=12, tie_word_embeddings=True, rms_norm_eps=1e-5, rope_parameters=rope(1e4), dtype="bfloat16",
         ),
-        seed=4, stream=0.4, attention=1.5, branch=0.5, dtype=torch.bfloat16,
+        seed=4, stream=0.5, dtype=torch.bfloat16,
     ),
 ]  # fmt: skip
 
 
 def build(config: PreTrainedConfig) -> PreTrainedModel:
-    return AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval().float()
+    """A model in f32 whatever the config stores: built in bf16, its rope frequencies would be rounded for good."""
+    return AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="eager").eval()
 
 
 @torch.no_grad()
 def draw(fixture: Fixture) -> PreTrainedModel:
     random = torch.Generator().manual_seed(fixture.seed)
     model = build(fixture.config)
-    added = fixture.stream * fixture.branch
-    gains = {"q_proj": fixture.attention, "k_proj": fixture.attention, "o_proj": added, "down_proj": added}
+    added = fixture.stream * BRANCH
+    gains = {"q_proj": ATTENTION, "k_proj": ATTENTION, "o_proj": added, "down_proj": added}
     for name, values in model.named_parameters():
         module, kind = name.split(".")[-2:]
         values.normal_(generator=random)
         if "norm" in module:
-            values.mul_(0.3).add_(1).mul_(fixture.attention if module in ("q_norm", "k_norm") else 1)
+            values.mul_(0.3).add_(1).mul_(ATTENTION if module in ("q_norm", "k_norm") else 1)
         else:
             scale = 0.5 if kind == "bias" else values.shape[-1] ** -0.5
             values.mul_(scale * gains.get(module, 1.0))
@@ -156,31 +165,39 @@ def draw(fixture: Fixture) -> PreTrainedModel:
 
 
 def draw_vocabulary(fixture: Fixture, model: PreTrainedModel, random: torch.Generator) -> None:
+    """Embedding and head. The last two tokens are alike, so that logits tie."""
     hidden = fixture.config.hidden_size
     shared = nn.functional.normalize(torch.randn(hidden, generator=random), dim=0)
-    flat = torch.rand(VOCAB, generator=random) < 0.5
+    flat = torch.rand(VOCAB, generator=random) < FLAT
     tokens = torch.randn(VOCAB, hidden, generator=random)
     tokens[flat] = 0.3 * tokens[flat] + hidden**0.5 * shared
+    tokens[torch.rand(VOCAB, generator=random) < FAINT] *= 0.05
+    tokens[-1] = tokens[-2]
     model.model.embed_tokens.weight.copy_(fixture.stream * tokens)
     if not fixture.config.tie_word_embeddings:
         successor = torch.randperm(VOCAB, generator=random)
-        head = torch.randn(VOCAB, hidden, generator=random) * fixture.spread / hidden**0.5
-        head[successor] += fixture.sharpness / hidden * tokens * ~flat[:, None]
+        head = torch.randn(VOCAB, hidden, generator=random) * SPREAD / hidden**0.5
+        head[successor] += SUCCESSOR / hidden * tokens * ~flat[:, None]
+        head[-1] = head[-2]
         model.lm_head.weight.copy_(head - head @ shared.outer(shared))
 
 
 @torch.no_grad()
 def shift(model: PreTrainedModel, size: float, seed: int) -> PreTrainedModel:
-    """A copy whose every tensor is moved by `size` of its own root mean square, as a fine-tune might."""
+    """A copy whose every weight is moved by `size` of itself, about."""
     random = torch.Generator().manual_seed(seed)
     shifted = copy.deepcopy(model)
     for values in shifted.parameters():
-        values.add_(torch.randn(values.shape, generator=random) * size * values.square().mean().sqrt())
+        values.mul_(1 + size * torch.randn(values.shape, generator=random))
     return shifted
 
 
 def write_json(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def write_json_rows(path: Path, rows: list[dict]) -> None:
+    path.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
 
 
 def save(model: PreTrainedModel, directory: Path, shard: str) -> None:
@@ -241,7 +258,7 @@ def draw_rows(writers: list[PreTrainedModel]) -> list[list[int]]:
     random = torch.Generator().manual_seed(7)
     rows: list[list[int]] = []
     for number, length in enumerate(LENGTHS):
-        row = rows[4][:SHARED_PREFIX] if number == 5 else [VOCAB - 1, 0, VOCAB - 1, 11, 101, 211][number : number + 1]
+        row = list(BEGINNINGS[number]) if number < len(BEGINNINGS) else rows[-1][:SHARED_PREFIX]
         while len(row) < length:
             row.append(next_token(writers[len(row) % len(writers)], row, random))
         rows.append(row)
@@ -296,7 +313,10 @@ def measures(logits: Tensor, row: Tensor) -> dict[str, Tensor]:
 def divergences(p_logits: Tensor, q_logits: Tensor) -> dict[str, Tensor]:
     p, q = (x.double().log_softmax(-1) for x in (p_logits, q_logits))
     m = torch.logaddexp(p, q) - math.log(2)
-    kl = lambda a, b: (a.exp() * (a - b)).sum(-1)
+
+    def kl(a: Tensor, b: Tensor) -> Tensor:
+        return (a.exp() * (a - b)).sum(-1)
+
     return {
         "kl": kl(p, q),
         "kl_reverse": kl(q, p),
@@ -308,7 +328,7 @@ def divergences(p_logits: Tensor, q_logits: Tensor) -> dict[str, Tensor]:
 def write_reference(directory: Path, logits: list[Tensor], rows: list[Tensor]) -> None:
     tensors = {}
     body = load(directory, torch.bfloat16) if directory.name == "llama-bf16" else None
-    for r, (row, x) in enumerate(zip(rows, logits)):
+    for r, (row, x) in enumerate(zip(rows, logits, strict=True)):
         stored = {"ids": row} | measures(x, row)
         if directory.name in FULL_LOGITS or r < 2:
             stored["logits"] = x
@@ -318,35 +338,34 @@ def write_reference(directory: Path, logits: list[Tensor], rows: list[Tensor]) -
     save_file(tensors, directory / "reference.safetensors")
 
 
-# --- Mutations: one mistake at a time ---
+# --- Other arithmetic for transformers' models ---
 
-EAGER, ROPE, RMS_NORM = (
-    modeling_llama.eager_attention_forward,
-    modeling_llama.apply_rotary_pos_emb,
-    modeling_llama.LlamaRMSNorm.forward,
-)
+EAGER, ROPE = modeling_llama.eager_attention_forward, modeling_llama.apply_rotary_pos_emb
+RMS_NORM = modeling_llama.LlamaRMSNorm.forward
 
 
-def patched(target: str, replacement: Callable) -> ExitStack:
-    """Replaces a function of both families' modules; `*` stands for the family in a class name."""
-    stack = ExitStack()
-    for family in ("llama", "qwen3"):
-        path = f"transformers.models.{family}.modeling_{family}.{target.replace('*', family.title())}"
-        stack.enter_context(patch(path, replacement))
-    return stack
+@contextmanager
+def patched(**replacements: Callable) -> Iterator[None]:
+    """Replaces functions of both families' modules, or `forward` of the class that is named without its family."""
+    with ExitStack() as stack:
+        for family, (name, replacement) in itertools.product(("Llama", "Qwen3"), replacements.items()):
+            target = f"{family}{name}.forward" if name[0].isupper() else name
+            module = f"transformers.models.{family.lower()}.modeling_{family.lower()}"
+            stack.enter_context(patch(f"{module}.{target}", replacement))
+        yield
 
 
-def rms_norm(variance_to_scale: Callable[[Tensor, float], Tensor]) -> Callable:
-    """A norm in the type of its input."""
+def norm_with(scale: Callable[[Tensor, float], Tensor]) -> Callable:
+    """A norm in the type of its input that multiplies by `scale` of mean square and epsilon."""
 
-    def forward(self: nn.Module, x: Tensor) -> Tensor:
-        return self.weight * x * variance_to_scale(x.square().mean(-1, keepdim=True), self.variance_epsilon)
+    def forward(self, x):
+        return self.weight * x * scale(x.square().mean(-1, keepdim=True), self.variance_epsilon)
 
     return forward
 
 
-def in_f64() -> ExitStack:
-    """Keeps norms, softmax and rope, which transformers computes in f32, in the type of their input."""
+def in_f64() -> AbstractContextManager:
+    """Norms, softmax and rope in the type of the model, where transformers goes through f32."""
 
     def attention(module, query, key, value, mask, scaling, **_):
         key, value = (modeling_llama.repeat_kv(x, module.num_key_value_groups) for x in (key, value))
@@ -357,238 +376,347 @@ def in_f64() -> ExitStack:
         angles = (position_ids[..., None] * self.inv_freq.to(x.dtype)).repeat(1, 1, 2)
         return angles.cos(), angles.sin()
 
-    stack = patched("*RMSNorm.forward", rms_norm(lambda variance, eps: (variance + eps).rsqrt()))
-    stack.enter_context(patched("eager_attention_forward", attention))
-    stack.enter_context(patched("*RotaryEmbedding.forward", rotations))
-    return stack
+    norm = norm_with(lambda square, eps: (square + eps).rsqrt())
+    return patched(RMSNorm=norm, eager_attention_forward=attention, RotaryEmbedding=rotations)
 
 
-def decoder_layer(attention_residual=1.0, mlp_residual=1.0, residual_is_normed=False, parallel=False) -> ExitStack:
+def layer_with(attention_residual=1, mlp_residual=1, normed_residual=False, parallel=False) -> AbstractContextManager:
     def forward(self, hidden_states, **kwargs):
         normed = self.input_layernorm(hidden_states)
-        residual = normed if residual_is_normed else hidden_states
+        residual = normed if normed_residual else hidden_states
         attended = attention_residual * residual + self.self_attn(hidden_states=normed, **kwargs)[0]
         normed = self.post_attention_layernorm(hidden_states if parallel else attended)
-        residual = normed if residual_is_normed else attended
+        residual = normed if normed_residual else attended
         return mlp_residual * residual + self.mlp(normed)
 
-    return patched("*DecoderLayer.forward", forward)
+    return patched(DecoderLayer=forward)
 
 
-def attention_mask(change: Callable[[Tensor], Tensor]) -> ExitStack:
-    return patched("eager_attention_forward", lambda m, q, k, v, mask, **kw: EAGER(m, q, k, v, change(mask), **kw))
+def mask_moved(rows: Callable[[int], list[int]]) -> AbstractContextManager:
+    """Each query gets the mask of another; `rows` names them for a length."""
+
+    def attention(module, query, key, value, mask, **kwargs):
+        return EAGER(module, query, key, value, mask[:, :, rows(mask.shape[2])], **kwargs)
+
+    return patched(eager_attention_forward=attention)
 
 
-def norms_after_rope() -> ExitStack:
+def norms_after_rope() -> AbstractContextManager:
     """Heads are the only four-dimensional input of a norm: they pass it and meet it again once rotated."""
-    stack = patched("*RMSNorm.forward", lambda self, x: x if x.dim() == 4 else RMS_NORM(self, x))
+
+    def norm(self, x):
+        return x if x.dim() == 4 else RMS_NORM(self, x)
 
     def attention(module, query, key, *rest, **kwargs):
         return EAGER(module, RMS_NORM(module.q_norm, query), RMS_NORM(module.k_norm, key), *rest, **kwargs)
 
-    stack.enter_context(patched("eager_attention_forward", attention))
-    return stack
+    return patched(RMSNorm=norm, eager_attention_forward=attention)
 
 
-def keys_one_ahead(query: Tensor, key: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+def norm_across_heads(self, x):
+    dims = (-2, -1) if x.dim() == 4 else -1
+    return self.weight * x * (x.square().mean(dims, keepdim=True) + self.variance_epsilon).rsqrt()
+
+
+def rope_of_keys_ahead(query, key, cos, sin):
     query, key = ROPE(query, key, cos, sin)
     return query, ROPE(key, key, cos[:, 1:2], sin[:, 1:2])[1]
 
 
-def interleaved(query: Tensor, key: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
-    """Pairs (0, 1), (2, 3), …: even dimensions moved to the first half, which the product does not see."""
+def rope_interleaved(query, key, cos, sin):
+    """Even dimensions go to the first half, odd ones to the second: the product does not see the order."""
     query, key = (x.unflatten(-1, (-1, 2)).transpose(-1, -2).flatten(-2) for x in (query, key))
     return ROPE(query, key, cos, sin)
 
 
+# --- Mutations: one mistake each ---
+
+
 @dataclass
 class Mutation:
+    """Changes to the config, to the model built from it and to the code that runs it."""
+
     axis: str
     what: str
     config: dict = field(default_factory=dict)
     edit: Callable[[PreTrainedModel], object] = lambda model: None
-    code: Callable[[], ExitStack | nullcontext] = nullcontext
+    code: AbstractContextManager = field(default_factory=nullcontext)
 
 
-def each(model: PreTrainedModel, suffix: str) -> list[nn.Module]:
-    return [module for name, module in model.named_modules() if name.endswith(suffix)]
-
-
-def zero_bias(projection: str) -> Callable:
-    return lambda model: [m.bias.data.zero_() for m in each(model, projection) if m.bias is not None]
-
-
-def set_each(suffix: str, **attributes) -> Callable:
-    return lambda model: [setattr(m, name, value) for m in each(model, suffix) for name, value in attributes.items()]
-
-
-def ones(norm: str) -> Callable:
-    return lambda model: [m.weight.data.fill_(1) for m in each(model, norm)]
-
-
-def swap(first: str, second: str) -> Callable:
-    """Exchanges two submodules of every module that has both."""
-
-    def edit(model: PreTrainedModel) -> None:
-        for module in list(model.modules()):
-            a, b = (getattr(module, name, None) for name in (first, second))
-            if a is not None and b is not None:
-                setattr(module, first, b), setattr(module, second, a)
-
-    return edit
-
-
-def rope_field(config: PreTrainedConfig, **changes) -> dict:
-    return {"rope_parameters": config.rope_parameters | changes}
-
-
-def config_mutations(config: PreTrainedConfig) -> list[Mutation]:
-    c, old = config, config.rope_parameters
-    found = [
-        Mutation("eps too small", "rms_norm_eps / 10", {"rms_norm_eps": c.rms_norm_eps / 10}),
-        Mutation("activation", "gelu instead of silu", {"hidden_act": "gelu"}),
-        Mutation("rope theta too large", "rope_theta * 10", rope_field(c, rope_theta=old["rope_theta"] * 10)),
-        Mutation("rope theta ignored", "the default 10000", rope_field(c, rope_theta=1e4)),
-    ]
-    for eps, other in ((1e-6, 1e-5), (1e-5, 1e-6)):
-        if c.rms_norm_eps == eps:
-            found.append(Mutation(f"eps {eps} read as {other}", "another family's default", {"rms_norm_eps": other}))
-    if old["rope_type"] == "llama3":
-        found.append(Mutation("rope scaling ignored", "plain rope", {"rope_parameters": rope(old["rope_theta"])}))
-        for name, wrong in {"factor": 4.0, "low_freq_factor": 2.0, "high_freq_factor": 2.0}.items():
-            found.append(Mutation(f"rope {name}", f"{name} {wrong} for {old[name]}", rope_field(c, **{name: wrong})))
-        original = "original_max_position_embeddings"
-        changed = rope_field(c, **{original: c.max_position_embeddings})
-        found.append(Mutation("rope original length", "max_position_embeddings in its place", changed))
-    if getattr(c, "sliding_window", None):
-        flipped = {"full_attention": "sliding_attention", "sliding_attention": "full_attention"}
-        late = ["full_attention"] * c.max_window_layers + ["sliding_attention"] * c.num_hidden_layers
-        found += [
-            Mutation("window too long", "window + 1", {"sliding_window": c.sliding_window + 1}),
-            Mutation("window too short", "window - 1", {"sliding_window": c.sliding_window - 1}),
-            Mutation("window ignored", "all full", {"layer_types": ["full_attention"] * c.num_hidden_layers}),
-            Mutation("window on every layer", "all slide", {"layer_types": ["sliding_attention"] * c.num_hidden_layers}),
-            Mutation("window on the other layers", "flipped", {"layer_types": [flipped[t] for t in c.layer_types]}),
-            Mutation("layer_types ignored", "max_window_layers", {"layer_types": late[: c.num_hidden_layers]}),
-        ]
-    elif c.model_type == "qwen3":
-        types = {"layer_types": ["full_attention", "sliding_attention"], "sliding_window": 12}
-        found.append(Mutation("use_sliding_window ignored", "a window that is turned off", types))
-    return found
-
-
-def weight_mutations() -> list[Mutation]:
-    projections = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-    norms = ("input_layernorm", "post_attention_layernorm", "q_norm", "k_norm", "model.norm")
-    found = [Mutation(f"{p} bias", "dropped", edit=zero_bias(p)) for p in projections]
-    found += [Mutation(f"{n} weight", "ones", edit=ones(n)) for n in norms]
-    swaps = [("gate_proj", "up_proj"), ("input_layernorm", "post_attention_layernorm"), ("q_norm", "k_norm")]
-    found += [Mutation(f"{a} and {b}", "swapped", edit=swap(a, b)) for a, b in [*swaps, ("k_proj", "v_proj")]]
-    return found
-
-
-def head_and_order_mutations() -> list[Mutation]:
-    def embedding_as_head(model):
-        model.lm_head.weight = model.model.embed_tokens.weight
-
-    def random_head(model):
-        other = torch.randn(model.lm_head.weight.shape, generator=torch.Generator().manual_seed(0))
-        model.lm_head.weight = nn.Parameter(other * model.lm_head.weight.square().mean().sqrt())
-
-    def reverse_layers(model):
-        model.model.layers = nn.ModuleList(reversed(model.model.layers))
-
-    def scale_embedding(model):
-        model.lm_head.weight = nn.Parameter(model.lm_head.weight.clone())
-        model.model.embed_tokens.weight.data.mul_(model.config.hidden_size**0.5)
-
-    def drop_final_norm(model):
-        model.model.norm = nn.Identity()
-
+def mutations(config: PreTrainedConfig) -> list[Mutation]:
+    """Those that cannot occur under this config leave the model as it is."""
     return [
-        Mutation("untied head", "taken from the embedding", edit=embedding_as_head),
-        Mutation("tied head", "another matrix", edit=lambda m: m.config.tie_word_embeddings and random_head(m)),
-        Mutation("layer order", "reversed", edit=reverse_layers),
-        Mutation("embedding scale", "times sqrt(hidden)", edit=scale_embedding),
-        Mutation("final norm", "dropped", edit=drop_final_norm),
+        *norm_mutations(config),
+        *rope_mutations(config),
+        *window_mutations(config),
+        *attention_mutations(config),
+        *weight_mutations(),
+        *structure_mutations(),
+    ]
+
+
+def norm_mutations(config: PreTrainedConfig) -> list[Mutation]:
+    eps_outside = norm_with(lambda square, eps: 1 / (square.sqrt() + eps))
+    found = [
+        Mutation("eps too small", "eps / 10", config={"rms_norm_eps": config.rms_norm_eps / 10}),
+        Mutation("eps outside the root", "x / (rms + eps)", code=patched(RMSNorm=eps_outside)),
+    ]
+    for right, wrong in ((1e-6, 1e-5), (1e-5, 1e-6)):
+        if config.rms_norm_eps == right:
+            found.append(Mutation(f"eps {right} read as {wrong}", "another's default", config={"rms_norm_eps": wrong}))
+    if config.model_type == "qwen3":
+        found.append(Mutation("q and k norms after rope", "instead of before", code=norms_after_rope()))
+        found.append(Mutation("q and k norms across heads", "one mean", code=patched(RMSNorm=norm_across_heads)))
+    return found
+
+
+def rope_mutations(config: PreTrainedConfig) -> list[Mutation]:
+    right = config.rope_parameters
+    theta, derived = right["rope_theta"], config.hidden_size / config.num_attention_heads
+
+    def change(axis: str, what: str, **changes) -> Mutation:
+        return Mutation(f"rope {axis}", what, config={"rope_parameters": right | changes})
+
+    def code(axis: str, what: str, apply: Callable) -> Mutation:
+        return Mutation(f"rope {axis}", what, code=patched(apply_rotary_pos_emb=apply))
+
+    found = [
+        change("theta too large", "theta * 10", rope_theta=theta * 10),
+        change("theta ignored", "the default 10000", rope_theta=1e4),
+        code("missing", "no rotation", lambda query, key, cos, sin: (query, key)),
+        code("backwards", "by minus the angle", lambda query, key, cos, sin: ROPE(query, key, cos, -sin)),
+        code("interleaved", "pairs (2i, 2i + 1)", rope_interleaved),
+        code("of keys off by one", "position + 1", rope_of_keys_ahead),
+    ]
+    if right["rope_type"] == "llama3":
+        return found + [
+            change("scaling ignored", "type default", rope_type="default"),
+            change("factor", "4 for 8", factor=4.0),
+            change("low_freq_factor", "2 for 1", low_freq_factor=2.0),
+            change("high_freq_factor", "2 for 4", high_freq_factor=2.0),
+            change("original length", "the model's", original_max_position_embeddings=config.max_position_embeddings),
+        ]
+
+    def respace(model: PreTrainedModel) -> None:
+        model.model.rotary_emb.inv_freq.pow_(config.head_dim / derived)
+
+    return [*found, Mutation("rope of another head_dim", "frequencies for hidden / heads", edit=respace)]
+
+
+def window_mutations(config: PreTrainedConfig) -> list[Mutation]:
+    if config.model_type != "qwen3":
+        return []
+    full, sliding = ["full_attention"], ["sliding_attention"]
+    layers, window, first = config.num_hidden_layers, config.sliding_window, config.max_window_layers
+    if window is None:
+        change = {"sliding_window": 12, "layer_types": full + sliding}
+        return [Mutation("use_sliding_window ignored", "max_window_layers 1, window 12", config=change)]
+    other = [(full if kind in sliding else sliding)[0] for kind in config.layer_types]
+    return [
+        Mutation("window too long", "window + 1", config={"sliding_window": window + 1}),
+        Mutation("window too short", "window - 1", config={"sliding_window": window - 1}),
+        Mutation("window ignored", "every layer full", config={"layer_types": full * layers}),
+        Mutation("window everywhere", "every layer sliding", config={"layer_types": sliding * layers}),
+        Mutation("window on the other layers", "layer_types inverted", config={"layer_types": other}),
+        Mutation(
+            "layer_types ignored",
+            "sliding from max_window_layers on",
+            config={"layer_types": full * first + sliding * (layers - first)},
+        ),
     ]
 
 
 def attention_mutations(config: PreTrainedConfig) -> list[Mutation]:
-    groups, derived = config.num_attention_heads // config.num_key_value_heads, config.hidden_size // config.num_attention_heads
+    def scale(value: float) -> Callable:
+        return lambda model: [setattr(layer.self_attn, "scaling", value) for layer in model.model.layers]
 
-    def wrong_frequencies(model):
-        if config.rope_parameters["rope_type"] == "default":
-            model.model.rotary_emb.inv_freq.pow_(config.head_dim / derived)
+    def tiled(heads, times):
+        return heads.repeat(1, times, 1, 1)
 
-    def tiled(x, _):
-        return x.repeat(1, groups, 1, 1)
-
-    ahead = lambda mask: torch.cat([mask[:, :, 1:], mask[:, :, -1:]], 2)
-    behind = lambda mask: torch.cat([mask[:, :, :1], mask[:, :, :-1]], 2)
+    derived = (config.hidden_size / config.num_attention_heads) ** -0.5
     return [
-        Mutation("attention scale from hidden / heads", "", edit=set_each("self_attn", scaling=derived**-0.5)),
-        Mutation("attention scale not rooted", "1 / head_dim", edit=set_each("self_attn", scaling=1 / config.head_dim)),
-        Mutation("causal mask sees the next token", "", code=lambda: attention_mask(ahead)),
-        Mutation("causal mask hides the token itself", "", code=lambda: attention_mask(behind)),
-        Mutation("kv heads grouped wrongly", "h % kv_heads", code=lambda: patched("repeat_kv", tiled)),
-        Mutation("rope from hidden / heads", "frequencies of the derived head_dim", edit=wrong_frequencies),
-        Mutation("rope interleaved", "pairs (2i, 2i + 1)", code=lambda: patched("apply_rotary_pos_emb", interleaved)),
-        Mutation("rope of keys off by one", "", code=lambda: patched("apply_rotary_pos_emb", keys_one_ahead)),
-        Mutation("rope backwards", "", code=lambda: patched("apply_rotary_pos_emb", lambda q, k, c, s: ROPE(q, k, c, -s))),
-        Mutation("rope missing", "", code=lambda: patched("apply_rotary_pos_emb", lambda q, k, c, s: (q, k))),
+        Mutation("attention scale of another head_dim", "of hidden / heads", edit=scale(derived)),
+        Mutation("attention scale not rooted", "1 / head_dim", edit=scale(1 / config.head_dim)),
+        Mutation("causal mask ahead", "sees the next token", code=mask_moved(lambda n: [*range(1, n), n - 1])),
+        Mutation("causal mask behind", "does not see the token itself", code=mask_moved(lambda n: [0, *range(n - 1)])),
+        Mutation("kv heads grouped wrongly", "h % kv_heads for h / group", code=patched(repeat_kv=tiled)),
     ]
 
 
-def structure_mutations(config: PreTrainedConfig) -> list[Mutation]:
-    outside = rms_norm(lambda variance, eps: 1 / (variance.sqrt() + eps))
-    found = [
-        Mutation("eps outside the root", "x / (rms + eps)", code=lambda: patched("*RMSNorm.forward", outside)),
-        Mutation("attention residual", "dropped", code=lambda: decoder_layer(attention_residual=0)),
-        Mutation("mlp residual", "dropped", code=lambda: decoder_layer(mlp_residual=0)),
-        Mutation("residual after the norm", "post-norm", code=lambda: decoder_layer(residual_is_normed=True)),
-        Mutation("parallel block", "mlp reads the layer's input", code=lambda: decoder_layer(parallel=True)),
-    ]
-    if config.model_type == "qwen3":
-        found.append(Mutation("q and k norms after rope", "", code=norms_after_rope))
-    return found
+def weight_mutations() -> list[Mutation]:
+    def each(model: PreTrainedModel, suffix: str) -> list[nn.Module]:
+        return [module for name, module in model.named_modules() if name.endswith(suffix)]
 
+    def without_bias(projection: str) -> Callable:
+        return lambda model: [module.register_parameter("bias", None) for module in each(model, projection)]
 
-def mutations(config: PreTrainedConfig) -> list[Mutation]:
+    def with_ones(norm: str) -> Callable:
+        return lambda model: [module.weight.fill_(1) for module in each(model, norm)]
+
+    def swapped(first: str, second: str) -> Callable:
+        def edit(model: PreTrainedModel) -> None:
+            for a, b in zip(each(model, first), each(model, second), strict=True):
+                for x, y in zip(a.parameters(), b.parameters(), strict=True):
+                    x.data, y.data = y.data, x.data
+
+        return edit
+
+    biased = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    norms = ("input_layernorm", "post_attention_layernorm", "q_norm", "k_norm", "model.norm")
+    alike = [norms[:2], norms[2:4], ("k_proj", "v_proj"), ("gate_proj", "up_proj"), ("layers.0", "layers.1")]
     return [
-        *config_mutations(config),
-        *weight_mutations(),
-        *head_and_order_mutations(),
-        *attention_mutations(config),
-        *structure_mutations(config),
+        *(Mutation(f"bias of {name}", "dropped", edit=without_bias(name)) for name in biased),
+        *(Mutation(f"weight of {name}", "ones", edit=with_ones(name)) for name in norms),
+        *(Mutation(f"{a} and {b}", "swapped", edit=swapped(a, b)) for a, b in alike),
     ]
 
 
+def structure_mutations() -> list[Mutation]:
+    def head_from_embedding(model: PreTrainedModel) -> None:
+        model.lm_head.weight = model.model.embed_tokens.weight
+
+    def other_head(model: PreTrainedModel) -> None:
+        if model.config.tie_word_embeddings:
+            model.lm_head.weight = nn.Parameter(model.lm_head.weight.roll(1, 0))
+
+    def scale_embedding(model: PreTrainedModel) -> None:
+        model.lm_head.weight = nn.Parameter(model.lm_head.weight.clone())
+        model.model.embed_tokens.weight.mul_(model.config.hidden_size**0.5)
+
+    def drop_final_norm(model: PreTrainedModel) -> None:
+        model.model.norm = nn.Identity()
+
+    return [
+        Mutation("untied head", "the embedding", edit=head_from_embedding),
+        Mutation("tied head", "another matrix", edit=other_head),
+        Mutation("embedding", "times the root of hidden", edit=scale_embedding),
+        Mutation("final norm", "dropped", edit=drop_final_norm),
+        Mutation("activation", "gelu for silu", config={"hidden_act": "gelu"}),
+        Mutation("attention's residual", "dropped", code=layer_with(attention_residual=0)),
+        Mutation("mlp's residual", "dropped", code=layer_with(mlp_residual=0)),
+        Mutation("residual after the norm", "instead of before", code=layer_with(normed_residual=True)),
+        Mutation("parallel block", "the mlp reads the layer's input", code=layer_with(parallel=True)),
+    ]
+
+
+@torch.no_grad()
 def mutate(model: PreTrainedModel, mutation: Mutation) -> PreTrainedModel:
     config = copy.deepcopy(model.config)
     for name, value in mutation.config.items():
         setattr(config, name, value)
     mutated = build(config)
     mutated.load_state_dict(model.state_dict())
-    with torch.no_grad():
-        mutation.edit(mutated)
+    mutation.edit(mutated)
     return mutated
 
 
 def distance(model: PreTrainedModel, logits: list[Tensor], rows: list[Tensor]) -> float:
     """The most that a target's log-probability differs."""
-    gap = lambda x, row: (target_logprobs(run(model, row), row) - target_logprobs(x, row)).abs().max()
-    return float(max(gap(x, row) for x, row in zip(logits, rows)))
+    gaps = [
+        target_logprobs(run(model, row), row) - target_logprobs(x, row) for x, row in zip(logits, rows, strict=True)
+    ]
+    return float(torch.cat(gaps).abs().max())
 
 
 def mutation_table(name: str, model: PreTrainedModel, logits: list[Tensor], rows: list[Tensor]) -> list[dict]:
-    """Mutations that cannot occur in this fixture move nothing and are left out."""
     table = []
     for mutation in mutations(model.config):
         mutated = mutate(model, mutation)
-        with mutation.code():
+        with mutation.code:
             moved = distance(mutated, logits, rows)
         if moved > 0:
             found = {"fixture": name, "axis": mutation.axis, "what": mutation.what}
             table.append(found | {"max_delta_logprob": float(f"{moved:.4g}")})
     return table
+
+
+# --- Everything ---
+
+
+def write_checkpoints(directory: Path) -> None:
+    tokenizer = train_tokenizer()
+    drawn = {fixture.name: draw(fixture) for fixture in FIXTURES}
+    drawn["qwen3-shifted"] = shift(drawn["qwen3-tied"], SHIFT, seed=5)
+    shards = {fixture.name: fixture.shard for fixture in FIXTURES}
+    for name, model in drawn.items():
+        shutil.rmtree(directory / name, ignore_errors=True)
+        save(model, directory / name, shards.get(name, Fixture.shard))
+        tokenizer.save(str(directory / name / "tokenizer.json"), pretty=False)
+
+
+@torch.no_grad()
+def strongest_attention(model: PreTrainedModel, rows: list[Tensor]) -> float:
+    """The largest attention weight on a token that is neither the first nor the one that attends."""
+    weights = (w for row in rows for w in model(row[None], output_attentions=True).attentions)
+    return max(float((w * (1 - torch.eye(w.shape[-1])))[..., 1:].max()) for w in weights)
+
+
+def check_and_describe(name: str, model: PreTrainedModel, logits: list[Tensor], rows: list[Tensor]) -> None:
+    found = [measures(x, row) for x, row in zip(logits, rows, strict=True)]
+    columns = {key: torch.cat([m[key] for m in found]) for key in ("top_logprobs", "entropy", "logprob")}
+    sharp = float((columns["top_logprobs"][:, 0] > math.log(0.99)).double().mean())
+    flattest, sharpest, lowest = columns["entropy"].max(), columns["entropy"].min(), columns["logprob"].min()
+    attention = strongest_attention(model, rows)
+    with in_f64():
+        gap = distance(copy.deepcopy(model).double(), logits, rows)
+    jitter = distance(shift(model, 1e-6, seed=6), logits, rows)
+    print(
+        f"{name:14} p_max > 0.99: {sharp:.0%}, entropy {sharpest:.4f} to {flattest:.2f}, lowest logprob {lowest:.1f}, "
+        f"attention up to {attention:.3f}, f32 to f64 {gap:.1e}, weights moved by 1e-6 {jitter:.1e}"
+    )
+    assert sharp >= 0.2 and sharpest < 0.1 and flattest > 3 and lowest < -18 and attention > 0.5, name
+    assert gap < MAX_GAP_TO_F64 and jitter < MAX_JITTER, name
+
+
+def check_and_print_mutations(table: list[dict]) -> None:
+    axes: dict[str, dict[str, float]] = {}
+    for entry in table:
+        axes.setdefault(entry["axis"], {})[entry["fixture"]] = entry["max_delta_logprob"]
+    for axis, moved in sorted(axes.items(), key=lambda item: max(item[1].values())):
+        print(f"{axis:46}", ", ".join(f"{fixture} {delta:.2g}" for fixture, delta in moved.items()))
+        assert max(moved.values()) >= VISIBLE, axis
+
+
+def write_pairs(path: Path, logits: dict[str, list[Tensor]]) -> None:
+    tensors = {}
+    for p, q in PAIRS:
+        for r, (x, y) in enumerate(zip(logits[p], logits[q], strict=True)):
+            tensors |= {f"{p}.{q}.{r}.{name}": value for name, value in divergences(x, y).items()}
+        kl = torch.cat([tensors[f"{p}.{q}.{r}.kl"] for r in range(len(LENGTHS))])
+        print(f"KL({p} || {q}): mean {kl.mean():.4f}, from {kl.min():.1e} to {kl.max():.2f} nats a token")
+    save_file(tensors, path)
+
+
+def check_sizes(directory: Path) -> None:
+    sizes = {path: path.stat().st_size for path in sorted(directory.rglob("*")) if path.is_file()}
+    for path, size in sizes.items():
+        print(f"{size:8} {path.relative_to(directory)}")
+        assert size < MAX_FILE, path
+    print(f"{sum(sizes.values()):8} bytes in all")
+    assert sum(sizes.values()) <= MAX_TOTAL
+
+
+def main(directory: Path) -> None:
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(1)
+    logging.disable_progress_bar()
+    write_checkpoints(directory)
+    names = [fixture.name for fixture in FIXTURES] + ["qwen3-shifted"]
+    loaded = {name: load(directory / name) for name in names}
+    rows = [torch.tensor(row) for row in draw_rows(list(loaded.values()))]
+    logits = {name: [run(model, row) for row in rows] for name, model in loaded.items()}
+    table = []
+    for name, model in loaded.items():
+        check_and_describe(name, model, logits[name], rows)
+        write_reference(directory / name, logits[name], rows)
+        if name != "qwen3-shifted":
+            table += mutation_table(name, model, logits[name], rows)
+    write_pairs(directory / "pairs.safetensors", logits)
+    check_and_print_mutations(table)
+    write_json_rows(directory / "mutations.json", table)
+    check_sizes(directory)
+
+
+if __name__ == "__main__":
+    default = Path(__file__).parent.parent / "tests/fixtures/models"
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else default)

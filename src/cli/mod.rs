@@ -1,1 +1,78 @@
-//! stub
+//! The command line: what people type, what they read, what scripts see.
+//!
+//! Owns clap, messages, exit codes. Refuses work: a command checks its options and calls the library.
+
+mod args;
+mod kl;
+mod models;
+mod progress;
+mod score;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command};
+
+/// What a command says with its exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    /// Everything was done.
+    Done,
+    /// Nothing failed, but rows of the data were not scored; their reasons stand in the samples table.
+    Unscored,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => Self::SUCCESS,
+            Exit::Unscored => Self::from(4),
+        }
+    }
+}
+
+/// Parses the command line and runs it. Exit codes: 0 done; 1 an error, printed; 2 wrong usage; 4 done, but rows of
+/// the data were not scored.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    limit_threads(args.threads());
+    hush_panics();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing::Level::WARN)
+        .without_time()
+        .with_target(false)
+        .init();
+    let outcome = match &args.command {
+        Command::Score(args) => score::run(args),
+        Command::Kl(args) => kl::run(args),
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Panics of a stage come back as errors with the stage's name; the default report would print them twice.
+fn hush_panics() {
+    if std::env::var_os("RUST_BACKTRACE").is_none() {
+        std::panic::set_hook(Box::new(|_| {}));
+    }
+}
+
+/// Tells the libraries with a thread pool of their own how many threads to use; they read it from the environment
+/// alone, once, when they first work.
+fn limit_threads(threads: Option<usize>) {
+    let Some(threads) = threads else { return };
+    for name in ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS", "POLARS_MAX_THREADS"] {
+        // SAFETY: called before any other thread exists, so that nobody reads the environment meanwhile.
+        #[allow(unsafe_code)]
+        unsafe {
+            std::env::set_var(name, threads.to_string());
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The decoder, head and reducer against Hugging Face transformers, on fixtures that can see a mistake.
+//!
+//! References were made by `scripts/make_fixtures.py`: logits in f32, everything else from their softmax in f64.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Device, Tensor};
+use tokshift::decoder::Checkpoint;
+use tokshift::engine::local::{Local, LocalOptions};
+use tokshift::engine::{Engine, Job, JobSample, TokenScores};
+use tokshift::sample::{ResponseToken, Sample, Status};
+
+const FIXTURES: [&str; 5] = ["qwen3-tied", "qwen3-shifted", "qwen3-bias", "llama3", "llama-bf16"];
+const K: usize = 20;
+/// Largest |Δ logprob| against the reference in f32.
+const TOLERANCE: f64 = 2e-4;
+
+fn directory(fixture: &str) -> PathBuf {
+    Path::new("tests/fixtures/models").join(fixture)
+}
+
+/// The reference of one row.
+struct Row {
+    ids: Vec<u32>,
+    tensors: HashMap<String, Tensor>,
+}
+
+impl Row {
+    fn f64(&self, name: &str) -> Vec<f64> {
+        self.tensors[name].to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    fn matrix(&self, name: &str) -> Option<Vec<Vec<f64>>> {
+        Some(self.tensors.get(name)?.to_dtype(DType::F64).unwrap().to_vec2().unwrap())
+    }
+}
+
+fn reference(fixture: &str) -> Vec<Row> {
+    let path = directory(fixture).join("reference.safetensors");
+    let all = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
+    let rows = (0..).map_while(|row| {
+        let prefix = format!("{row}.");
+        let tensors: HashMap<String, Tensor> = all
+            .iter()
+            .filter_map(|(name, tensor)| Some((name.strip_prefix(&prefix)?.to_owned(), tensor.clone())))
+            .collect();
+        let ids: Vec<i64> = tensors.get("ids")?.to_dtype(DType::I64).unwrap().to_vec1().unwrap();
+        Some(Row { ids: ids.into_iter().map(|id| id as u32).collect(), tensors })
+    });
+    rows.collect()
+}
+
+/// A sample that scores every token but the first.
+fn sample(sample_id: usize, ids: &[u32]) -> Sample {
+    let token = |index| ResponseToken { index: index as u32, start: 0, end: 0, straddles: false, is_end: false };
+    Sample {
+        sample_id: sample_id as u32,
+        row: sample_id as u32,
+        row_id: None,
+        turn: 0,
+        cluster_id: String::new(),
+        prompt: String::new(),
+        response: String::new(),
+        ids: ids.to_vec(),
+        tokens: (1..ids.len()).map(token).collect(),
+        prompt_tokens_alone: 1,
+        kept: Vec::new(),
+        status: Status::Ok,
+        reason: None,
+    }
+}
+
+fn engine(fixture: &str, dtype: DType, batch_tokens: usize) -> Local {
+    let checkpoint = Checkpoint::open(&directory(fixture)).unwrap();
+    let options =
+        LocalOptions { name: fixture.to_owned(), dtype, device: Device::Cpu, batch_tokens, top_k: K };
+    Local::load(&checkpoint, options).unwrap()
+}
+
+/// Scores `rows` in one job, in their order.
+fn score(engine: &Local, rows: &[&[u32]]) -> Vec<TokenScores> {
+    let samples = rows.iter().enumerate().map(|(i, ids)| JobSample { dataset: 0, sample: sample(i, ids) }).collect();
+    let mut answers = vec![TokenScores::default(); rows.len()];
+    engine
+        .score(&Job { part: 0, samples }, &mut |scored| {
+            answers[scored.index] = scored.scores.unwrap();
+            Ok(())
+        })
+        .unwrap();
+    answers
+}
+
+fn max_gap(got: &[f32], want: &[f64]) -> f64 {
+    assert_eq!(got.len(), want.len());
+    let gap = |(&got, &want): (&f32, &f64)| if f64::from(got) == want { 0.0 } else { (f64::from(got) - want).abs() };
+    got.iter().zip(want).map(gap).fold(0.0, f64::max)
+}
+
+#[test]
+fn scores_agree_with_transformers() {
+    println!("{:14} {:>10} {:>10} {:>10} {:>10} {:>6}", "fixture", "logprob", "entropy", "rest", "min", "rank");
+    for fixture in FIXTURES {
+        let rows = reference(fixture);
+        let ids: Vec<&[u32]> = rows.iter().map(|r| r.ids.as_slice()).collect();
+        let scores = score(&engine(fixture, DType::F32, 4096), &ids);
+        let mut gaps = [0.0_f64; 4];
+        let mut rank_gap = 0;
+        for (row, got) in rows.iter().zip(&scores) {
+            let columns = [
+                (&got.logprob, "logprob"),
+                (&got.entropy, "entropy"),
+                (&got.rest_logprob, "rest_logprob"),
+                (&got.min_logprob, "min_logprob"),
+            ];
+            for (gap, (got, name)) in gaps.iter_mut().zip(columns) {
+                *gap = gap.max(max_gap(got, &row.f64(name)));
+            }
+            rank_gap = rank_gap.max(check_ranks(row, got));
+            check_top(row, got);
+        }
+        let [logprob, entropy, rest, min] = gaps;
+        println!("{fixture:14} {logprob:10.2e} {entropy:10.2e} {rest:10.2e} {min:10.2e} {rank_gap:6}");
+        assert!(logprob <= TOLERANCE, "{fixture}: logprob is off by {logprob}");
+        assert!(entropy <= 1e-3 && rest <= 1e-3 && min <= 1e-3, "{fixture}: {gaps:?}");
+    }
+}
+
+/// |rank − reference| is at most the number of entries within 2·max|Δ logit| of the target's; the largest gap.
+fn check_ranks(row: &Row, got: &TokenScores) -> u32 {
+    let want = row.f64("rank");
+    let Some(logits) = row.matrix("logits") else { return 0 };
+    let mut largest = 0;
+    let delta = (0..got.len())
+        .map(|i| (f64::from(got.logit[i]) - logits[i][row.ids[i + 1] as usize]).abs())
+        .fold(0.0, f64::max);
+    for i in 0..got.len() {
+        let target = logits[i][row.ids[i + 1] as usize];
+        let near = logits[i].iter().filter(|&&x| (x - target).abs() <= 2.0 * delta).count() as f64 - 1.0;
+        let gap = (f64::from(got.rank[i]) - want[i]).abs();
+        assert!(gap <= near, "rank {} against {}, {near} entries near", got.rank[i], want[i]);
+        largest = largest.max(gap as u32);
+    }
+    largest
+}
+
+/// The lists hold the reference's ids (equal ones may swap) and log-probabilities.
+fn check_top(row: &Row, got: &TokenScores) {
+    let want = row.f64("top_logprobs");
+    assert_eq!(got.k, K);
+    assert!(max_gap(&got.top_logprobs, &want) <= TOLERANCE);
+    let ids = row.f64("top_ids");
+    for (place, (&id, &wanted)) in got.top_ids.iter().zip(&ids).enumerate() {
+        let swapped = || {
+            let neighbour = |other: usize| {
+                other / K == place / K && (want[place] - want[other]).abs() < 2.0 * TOLERANCE && ids[other] == f64::from(id)
+            };
+            neighbour(place.saturating_sub(1)) || (place + 1 < want.len() && neighbour(place + 1)) || place % K == K - 1
+        };
+        assert!(f64::from(id) == wanted || swapped(), "place {place}: id {id}, not {wanted}");
+    }
+}
+
+#[test]
+fn rows_are_bit_equal_alone_packed_and_in_any_batch() {
+    for (fixture, dtype) in FIXTURES.iter().flat_map(|f| [(f, DType::F32), (f, DType::BF16)]) {
+        let rows = reference(fixture);
+        let mut ids: Vec<Vec<u32>> = rows.iter().map(|r| r.ids.clone()).collect();
+        // Rollouts: other endings of the longest rows, and proper prefixes of them.
+        for row in rows.iter().filter(|r| r.ids.len() > 60) {
+            ids.push([&row.ids[..50], &row.ids[3..40]].concat());
+            ids.push(row.ids[..33].to_vec());
+        }
+        let ids: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
+        let alone = engine(fixture, dtype, 1);
+        let alone: Vec<TokenScores> = ids.iter().flat_map(|ids| score(&alone, &[ids])).collect();
+        for batch_tokens in [1, 130, 4096] {
+            let packed = score(&engine(fixture, dtype, batch_tokens), &ids);
+            assert_eq!(packed, alone, "{fixture} {dtype:?} in batches of {batch_tokens}");
+        }
+    }
+}
+
+#[test]
+fn bf16_is_no_further_from_f32_than_transformers_bf16() {
+    let rows = reference("llama-bf16");
+    let ids: Vec<&[u32]> = rows.iter().map(|r| r.ids.as_slice()).collect();
+    let scores = score(&engine("llama-bf16", DType::BF16, 4096), &ids);
+    let (mut ours, mut theirs, mut count) = (0.0, 0.0, 0.0);
+    for (row, got) in rows.iter().zip(&scores) {
+        let Some(logits) = row.matrix("logits_bf16body") else { continue };
+        for (i, want) in row.f64("logprob").into_iter().enumerate() {
+            let log_sum = logits[i].iter().map(|x| x.exp()).sum::<f64>().ln();
+            theirs += (logits[i][row.ids[i + 1] as usize] - log_sum - want).abs();
+            ours += (f64::from(got.logprob[i]) - want).abs();
+            count += 1.0;
+        }
+    }
+    println!("mean |Δ logprob| of bf16 against f32: ours {:.5}, transformers {:.5}", ours / count, theirs / count);
+    assert!(count > 100.0 && ours <= 1.1 * theirs);
+}
+
+#[test]
+fn every_axis_of_the_spec_is_visible() {
+    #[derive(serde::Deserialize)]
+    struct Mutation {
+        fixture: String,
+        axis: String,
+        what: String,
+        max_delta_logprob: f64,
+    }
+    let text = std::fs::read("tests/fixtures/models/mutations.json").unwrap();
+    let mutations: Vec<Mutation> = serde_json::from_slice(&text).unwrap();
+    let mut most: HashMap<&str, f64> = HashMap::new();
+    for m in &mutations {
+        println!("{:24} {:14} {:10.4}  {}", m.axis, m.fixture, m.max_delta_logprob, m.what);
+        let delta = most.entry(&m.axis).or_default();
+        *delta = delta.max(m.max_delta_logprob);
+    }
+    assert!(most.len() >= 25, "only {} axes", most.len());
+    let blind: Vec<_> = most.iter().filter(|(_, delta)| **delta < 20.0 * TOLERANCE).collect();
+    assert!(blind.is_empty(), "no fixture sees a mistake here: {blind:?}");
+}
