@@ -4,7 +4,7 @@
 //! becomes Parquet, and lazy queries over the joined tables compare the models. `ARCHITECTURE.md` walks the
 //! modules in the order of the data; each imports only from those above it here.
 
-//pub mod cli;
+pub mod cli;
 pub mod dataset;
 pub mod decoder;
 pub mod digest;

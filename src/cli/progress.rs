@@ -26,9 +26,10 @@ pub fn watch<T>(name: &str, progress: &Progress, work: impl FnOnce() -> T) -> T 
     let (done, wait) = channel::<()>();
     let started = Instant::now();
     thread::scope(|scope| {
-        scope.spawn(|| {
+        let bar = &bar;
+        scope.spawn(move || {
             while wait.recv_timeout(REDRAW) == Err(RecvTimeoutError::Timeout) {
-                draw(&bar, progress, started.elapsed());
+                draw(bar, progress, started.elapsed());
             }
         });
         let result = work();

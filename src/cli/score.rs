@@ -1,5 +1,6 @@
 //! `tokshift score`: from options to runs of the pipeline, one model after the other.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -13,22 +14,26 @@ use super::models::{self, NamedModel};
 use super::progress;
 use crate::dataset::{self, Plan, PlanOptions, RowOptions};
 use crate::decoder::Checkpoint;
-use crate::engine::Engine;
 use crate::engine::local::{Local, LocalOptions};
 use crate::engine::mock::Mock;
-use crate::hub;
+use crate::engine::{Engine, RANK_STRICT};
 use crate::pipeline::{Input, Progress, Run, Snapshot};
 use crate::sample::Status;
-use crate::store::{Cell, Format, Store};
+use crate::store::{Cell, DatasetFacts, EngineFacts, Manifest, Store, TokenFacts};
+use crate::table::Format;
 use crate::tokenize::{Boundary, SampleOptions, TextTokenizer, TooLong};
+use crate::{digest, hub, schema};
+
+/// Context of the stand-in engine, which has no model to ask.
+const MOCK_CONTEXT: usize = 1 << 20;
 
 /// Scores every dataset with every model.
 pub fn run(args: &ScoreArgs) -> Result<Exit> {
-    let plan = Preparation::of(args)?;
+    let preparation = Preparation::of(args)?;
     let store = Store::open(&args.output_dir)?;
     let mut unscored = 0;
-    for model in &plan.models {
-        unscored += plan.score(model, &store).with_context(|| format!("scoring with `{}`", model.named.name))?;
+    for model in &preparation.models {
+        unscored += preparation.score(model, &store)?;
     }
     Ok(if unscored == 0 { Exit::Done } else { Exit::Unscored })
 }
@@ -63,15 +68,16 @@ impl<'a> Preparation<'a> {
         let datasets = datasets(args)?;
         let models = models::resolve(&args.models)?.into_iter().map(|named| Model::open(named, args.engine));
         let models = models.collect::<Result<Vec<_>>>()?;
-        let (home, tokenizer) = tokenizer(args, &datasets, &models)?;
-        warn_of_other_bos(&models, &home, &tokenizer);
+        let path = tokenizer_path(args, &datasets, &models)?;
+        let tokenizer = TextTokenizer::from_file(&path)?;
+        warn_of_other_bos(&models, &path, &tokenizer);
         let sample_options = SampleOptions {
             boundary: match args.boundary {
                 BoundaryArg::Joint => Boundary::Joint,
                 BoundaryArg::Separate => Boundary::Separate,
             },
-            end: end_token(&args.end, &home)?,
-            max_tokens: models.iter().map(Model::max_tokens).min().unwrap_or(usize::MAX),
+            end: end_token(&args.end, &path)?,
+            max_tokens: models.iter().map(Model::max_tokens).min().unwrap_or(MOCK_CONTEXT),
             too_long: match args.too_long {
                 TooLongArg::Skip => TooLong::Skip,
                 TooLongArg::Truncate => TooLong::Truncate,
@@ -81,22 +87,24 @@ impl<'a> Preparation<'a> {
         Ok(Self { args, device, datasets, models, tokenizer, sample_options })
     }
 
-    /// Scores every dataset with one model; the number of samples that got no numbers.
+    /// Scores every dataset with one model; how many samples got no numbers.
     fn score(&self, model: &Model, store: &Store) -> Result<u64> {
-        let manifest = self.engine_facts(model)?;
-        let cells = self.datasets.iter().map(|dataset| {
+        let facts = self.engine_facts(model)?;
+        let format = self.format();
+        let cell = |dataset: &Dataset| {
             let cell = Cell {
                 generation_model: dataset.generation_model.clone(),
                 task: dataset.task.clone(),
                 model: model.named.name.clone(),
             };
-            Ok(store.cell(cell, self.manifest(dataset, &manifest), self.format())?)
-        });
-        let cells = cells.collect::<Result<Vec<_>>>()?;
+            store.cell(&cell, &self.manifest(&cell, dataset, &facts), format)
+        };
+        let cells = self.datasets.iter().map(cell).collect::<Result<Vec<_>, _>>()?;
         let inputs: Vec<Input> =
             self.datasets.iter().zip(&cells).map(|(dataset, cell)| Input { plan: &dataset.plan, cell }).collect();
         let name = &model.named.name;
-        if inputs.iter().all(|input| (0..input.plan.parts.len() as u32).all(|part| input.cell.is_done(part))) {
+        let is_done = |input: &Input| (0..input.plan.parts.len() as u32).all(|part| input.cell.is_done(part));
+        if inputs.iter().all(is_done) {
             eprintln!("{name}: already scored");
             return Ok(0);
         }
@@ -112,9 +120,225 @@ impl<'a> Preparation<'a> {
             stop: &stop,
         };
         let started = Instant::now();
-        progress::watch(name, &progress, || run.score())?;
+        progress::watch(name, &progress, || run.score()).with_context(|| format!("scoring with `{name}`"))?;
         let snapshot = progress.snapshot();
         eprintln!("{name}: {}", describe(&snapshot, started));
         Ok(snapshot.unscored())
     }
+
+    fn load(&self, model: &Model) -> Result<Box<dyn Engine>> {
+        let name = model.named.name.clone();
+        let Some(checkpoint) = &model.checkpoint else {
+            return Ok(Box::new(Mock::new(&name, self.args.top_k)));
+        };
+        let options = LocalOptions {
+            name,
+            dtype: self.dtype(checkpoint),
+            device: self.device.clone(),
+            batch_tokens: self.args.batch_tokens,
+            top_k: self.args.top_k,
+        };
+        Ok(Box::new(Local::load(checkpoint, options)?))
+    }
+
+    fn dtype(&self, checkpoint: &Checkpoint) -> DType {
+        match self.args.dtype {
+            DtypeArg::Auto => checkpoint.stored_dtype(),
+            DtypeArg::F32 => DType::F32,
+            DtypeArg::Bf16 => DType::BF16,
+        }
+    }
+
+    fn format(&self) -> Format {
+        match self.args.out {
+            OutFormat::Parquet => Format::Parquet,
+            OutFormat::Jsonl => Format::Jsonl,
+        }
+    }
+
+    fn engine_facts(&self, model: &Model) -> Result<EngineFacts> {
+        let Some(checkpoint) = &model.checkpoint else {
+            return Ok(EngineFacts {
+                name: "mock".to_owned(),
+                files: BTreeMap::new(),
+                dtype: "f32".to_owned(),
+                device: "cpu".to_owned(),
+                top_k: self.args.top_k,
+                rank_rule: RANK_STRICT.to_owned(),
+            });
+        };
+        let hashed = |path: PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            Ok((name, digest::file(&path)?))
+        };
+        Ok(EngineFacts {
+            name: "local".to_owned(),
+            files: checkpoint.files().into_iter().map(hashed).collect::<Result<_>>()?,
+            dtype: self.dtype(checkpoint).as_str().to_owned(),
+            device: if self.device.is_cpu() { "cpu" } else { "cuda" }.to_owned(),
+            top_k: self.args.top_k.min(checkpoint.spec().vocab),
+            rank_rule: RANK_STRICT.to_owned(),
+        })
+    }
+
+    fn manifest(&self, cell: &Cell, dataset: &Dataset, engine: &EngineFacts) -> Manifest {
+        let Plan { hash, rows, samples, options, parts, .. } = &dataset.plan;
+        Manifest {
+            format_version: schema::FORMAT_VERSION,
+            generation_model: cell.generation_model.clone(),
+            task: cell.task.clone(),
+            model: cell.model.clone(),
+            out: self.format().extension().to_owned(),
+            dataset: DatasetFacts {
+                blake3: hash.clone(),
+                rows: *rows,
+                samples: *samples,
+                limit: options.limit,
+                cluster: options.rows.cluster.clone(),
+                keep_fields: options.rows.keep.clone(),
+            },
+            tokens: TokenFacts {
+                tokenizer: self.tokenizer.identity().to_owned(),
+                boundary: word(self.sample_options.boundary),
+                end: self.sample_options.end,
+                max_tokens: self.sample_options.max_tokens,
+                too_long: word(self.sample_options.too_long),
+            },
+            engine: engine.clone(),
+            parts: parts.clone(),
+        }
+    }
+}
+
+impl Model {
+    fn open(named: NamedModel, engine: EngineArg) -> Result<Self> {
+        let checkpoint = match engine {
+            EngineArg::Local => Some(Checkpoint::open(&named.directory)?),
+            EngineArg::Mock => None,
+        };
+        Ok(Self { named, checkpoint })
+    }
+
+    fn max_tokens(&self) -> usize {
+        self.checkpoint.as_ref().map_or(MOCK_CONTEXT, |checkpoint| checkpoint.spec().max_tokens)
+    }
+}
+
+/// A fieldless enum's variant in lower case.
+fn word(value: impl std::fmt::Debug) -> String {
+    format!("{value:?}").to_lowercase()
+}
+
+fn device(text: &str) -> Result<Device> {
+    let cuda = |index: &str| -> Result<Device> {
+        let index = index.parse().with_context(|| format!("--device {text}: expected cuda:N"))?;
+        Device::new_cuda(index).with_context(|| format!("--device {text}"))
+    };
+    match text.split_once(':') {
+        None if text == "cpu" => Ok(Device::Cpu),
+        None if text == "cuda" => cuda("0"),
+        Some(("cuda", index)) => cuda(index),
+        _ => bail!("--device {text}: expected cpu, cuda or cuda:N"),
+    }
+}
+
+/// Scans the datasets and settles their names.
+fn datasets(args: &ScoreArgs) -> Result<Vec<Dataset>> {
+    let rows = RowOptions { cluster: args.cluster.clone(), keep: args.keep_fields.clone() };
+    let options = PlanOptions { rows, limit: args.limit };
+    let mut names = BTreeSet::new();
+    let dataset = |path: &PathBuf| {
+        let (generation_model, task) = dataset_names(args, path)?;
+        if !names.insert((generation_model.clone(), task.clone())) {
+            bail!("two datasets are called {generation_model}_{task}: score them one at a time with --generation-model");
+        }
+        Ok(Dataset { generation_model, task, plan: dataset::scan(path, options.clone())? })
+    };
+    args.dataset.iter().map(dataset).collect()
+}
+
+fn dataset_names(args: &ScoreArgs, path: &Path) -> Result<(String, String)> {
+    let found = dataset::names_from_path(path);
+    let from_file = found.as_ref().map(|(generation_model, task)| (Some(generation_model), Some(task)));
+    let (generation_model, task) = from_file.unwrap_or_default();
+    match (args.generation_model.as_ref().or(generation_model), args.task.as_ref().or(task)) {
+        (Some(generation_model), Some(task)) => Ok((generation_model.clone(), task.clone())),
+        _ => bail!(
+            "`{}` is not called GENERATION-MODEL_TASK.jsonl: give --generation-model and --task",
+            path.display()
+        ),
+    }
+}
+
+/// The one tokenizer for every model: the one asked for, else the generation model's, else the first model's.
+fn tokenizer_path(args: &ScoreArgs, datasets: &[Dataset], models: &[Model]) -> Result<PathBuf> {
+    if let Some(source) = &args.tokenizer {
+        return Ok(match Path::new(source) {
+            path if path.is_file() => path.to_owned(),
+            _ => hub::resolve(source)?.join("tokenizer.json"),
+        });
+    }
+    let wrote = |model: &&Model| datasets.iter().any(|dataset| dataset.generation_model == model.named.name);
+    let Some(model) = models.iter().find(wrote).or(models.first()) else { bail!("--models is empty") };
+    let path = model.named.directory.join("tokenizer.json");
+    if !path.is_file() {
+        bail!("model `{}` has no tokenizer.json: give --tokenizer", model.named.name);
+    }
+    Ok(path)
+}
+
+/// Every model is given the same ids; one that would have put other special tokens first is told of.
+fn warn_of_other_bos(models: &[Model], chosen: &Path, tokenizer: &TextTokenizer) {
+    for model in models {
+        let path = model.named.directory.join("tokenizer.json");
+        if path == chosen || !path.is_file() || digest::file(&path).is_ok_and(|hash| hash == tokenizer.identity()) {
+            continue;
+        }
+        let Ok(own) = TextTokenizer::from_file(&path) else { continue };
+        if own.prefix() != tokenizer.prefix() {
+            eprintln!(
+                "warning: the tokenizer of `{}` begins every text with {:?}, the one in use with {:?}",
+                model.named.name,
+                own.prefix(),
+                tokenizer.prefix()
+            );
+        }
+    }
+}
+
+/// `--end`: no token, an id, or the first end-of-sequence id of the generation config beside the tokenizer.
+fn end_token(text: &str, tokenizer: &Path) -> Result<Option<u32>> {
+    match text {
+        "none" => Ok(None),
+        "auto" => {
+            let path = tokenizer.with_file_name("generation_config.json");
+            let config = std::fs::read(&path).with_context(|| format!("--end auto: cannot read `{}`", path.display()))?;
+            let config: serde_json::Value =
+                serde_json::from_slice(&config).with_context(|| format!("`{}`", path.display()))?;
+            let id = config.get("eos_token_id").and_then(|ids| ids.get(0).unwrap_or(ids).as_u64());
+            match id.and_then(|id| u32::try_from(id).ok()) {
+                Some(id) => Ok(Some(id)),
+                None => bail!("--end auto: `{}` names no eos_token_id; give the id", path.display()),
+            }
+        }
+        id => match id.parse() {
+            Ok(id) => Ok(Some(id)),
+            Err(_) => bail!("--end {id}: expected none, auto or a token id"),
+        },
+    }
+}
+
+/// A line about a finished run.
+fn describe(snapshot: &Snapshot, started: Instant) -> String {
+    let counts = Status::ALL.iter().map(|&status| (snapshot.samples_with(status), status.as_str()));
+    let counts: Vec<String> = counts.filter(|(n, _)| *n > 0).map(|(n, name)| format!("{n} {name}")).collect();
+    let elapsed = started.elapsed();
+    format!(
+        "{} samples; {} tokens, {} of them scored, in {:.1} s ({} tok/s)",
+        counts.join(", "),
+        snapshot.tokens,
+        snapshot.response_tokens,
+        elapsed.as_secs_f64(),
+        progress::rate(snapshot.tokens, elapsed)
+    )
 }

@@ -5,5 +5,14 @@
 mod plan;
 mod row;
 
+use std::path::Path;
+
 pub use plan::{PART_BYTES, PART_ROWS, Part, Plan, PlanOptions, scan};
 pub use row::{Content, ReadRow, Row, RowOptions};
+
+/// Generation model and task from a file called `GEN_task.jsonl`: the name is split at its first underscore, as in
+/// `UniReason-RL_hendrycks_math_500.jsonl`.
+pub fn names_from_path(path: &Path) -> Option<(String, String)> {
+    let (generation_model, task) = path.file_stem()?.to_str()?.split_once('_')?;
+    (!generation_model.is_empty() && !task.is_empty()).then(|| (generation_model.to_owned(), task.to_owned()))
+}

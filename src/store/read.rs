@@ -1,0 +1,80 @@
+//! What an output directory holds.
+//!
+//! Owns finding cells and their files. Refuses to open tables.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Cell, MANIFEST, Manifest, names};
+use crate::error::{Error, Result};
+use crate::schema::{folder, key};
+
+/// A cell as found on disk.
+#[derive(Clone, Debug)]
+pub struct FoundCell {
+    pub cell: Cell,
+    pub manifest: Manifest,
+    /// Parts that are done, ascending; the files below are theirs, in the same order.
+    pub parts: Vec<u32>,
+    pub tokens: Vec<PathBuf>,
+    pub samples: Vec<PathBuf>,
+    /// Parts of the manifest that are not done.
+    pub missing: Vec<u32>,
+}
+
+/// Every cell under `root`, in the order of their names.
+///
+/// # Errors
+/// No such directory, no runs in it, a folder or manifest that tokshift did not make, a part without its samples.
+pub fn cells(root: &Path) -> Result<Vec<FoundCell>> {
+    let runs = root.join(folder::RUNS);
+    if !runs.is_dir() {
+        let what = "holds no runs; give the --output-dir of `tokshift score`";
+        return Err(Error::file(root, if root.is_dir() { what } else { "no such directory" }));
+    }
+    let mut found = Vec::new();
+    for (generation_model, path) in partitions(&runs, key::GENERATION_MODEL)? {
+        for (task, path) in partitions(&path, key::TASK)? {
+            for (model, path) in partitions(&path, key::MODEL)? {
+                let cell = Cell { generation_model: generation_model.clone(), task: task.clone(), model };
+                found.push(FoundCell::read(root, cell, &path.join(MANIFEST))?);
+            }
+        }
+    }
+    found.sort_by(|a, b| a.cell.cmp(&b.cell));
+    Ok(found)
+}
+
+/// The folders `key=value` in `directory`, values decoded.
+fn partitions(directory: &Path, key: &str) -> Result<Vec<(String, PathBuf)>> {
+    let entries = fs::read_dir(directory).map_err(Error::io("list", directory))?;
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(Error::io("list", directory))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let value = name.strip_prefix(key).and_then(|rest| rest.strip_prefix('=')).and_then(names::decode);
+        match value {
+            Some(value) => found.push((value, path)),
+            None => return Err(Error::file(&path, format!("expected a folder `{key}=…` here"))),
+        }
+    }
+    Ok(found)
+}
+
+impl FoundCell {
+    fn read(root: &Path, cell: Cell, manifest: &Path) -> Result<Self> {
+        let manifest = Manifest::read(manifest)?;
+        let folder = cell.folder()?;
+        let path = |table: &str, part: u32| {
+            root.join(table).join(&folder).join(format!("part-{part:08}.{}", manifest.out))
+        };
+        let all = 0..manifest.parts.len() as u32;
+        let (parts, missing): (Vec<u32>, Vec<u32>) = all.partition(|&part| path(folder::TOKENS, part).exists());
+        let tokens = parts.iter().map(|&part| path(folder::TOKENS, part)).collect();
+        let samples: Vec<PathBuf> = parts.iter().map(|&part| path(folder::SAMPLES, part)).collect();
+        match samples.iter().find(|path| !path.exists()) {
+            Some(path) => Err(Error::file(path, "is missing, though its tokens are there: was it deleted?")),
+            None => Ok(Self { cell, parts, tokens, samples, missing, manifest }),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Record batches as files: Parquet with the encodings that suit the columns, or JSON lines.
+//!
+//! Owns formats. Nothing time-dependent goes into a file: the same batch gives the same bytes.
+
+use std::io::Write;
+
+use arrow::array::RecordBatch;
+use arrow::json::LineDelimitedWriter;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::SortingColumn;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
+use parquet::schema::types::ColumnPath;
+
+use crate::error::Result;
+use crate::schema::{LIST_ITEM, sample, token};
+
+/// Rows of a row group: at k = 20 some 25 MB, so that readers skip and parallelise within a part.
+const ROW_GROUP_ROWS: usize = 256 * 1024;
+
+/// What files are written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Parquet,
+    /// One JSON object a row. −∞ has no JSON number: such a value is left out, as a null is.
+    Jsonl,
+}
+
+impl Format {
+    /// File name extension, which is also the format's name in the manifest.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Parquet => "parquet",
+            Self::Jsonl => "jsonl",
+        }
+    }
+}
+
+/// Which table a batch belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    Tokens,
+    Samples,
+}
+
+/// Writes the whole of a file.
+///
+/// # Errors
+/// What `file` gives.
+pub fn write(file: impl Write + Send, format: Format, table: Table, batch: &RecordBatch) -> Result<()> {
+    match format {
+        Format::Parquet => {
+            let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties(table)))?;
+            writer.write(batch)?;
+            writer.close()?;
+        }
+        Format::Jsonl => {
+            let mut writer = LineDelimitedWriter::new(file);
+            writer.write(batch)?;
+            writer.finish()?;
+        }
+    }
+    Ok(())
+}
+
+/// Measured on real text (24,090 tokens, k = 20): byte-stream split under zstd 1 takes 98 bytes a token where the
+/// library's defaults take 170, and writes more than twice as fast; dictionaries on floats cost size and time.
+fn properties(table: Table) -> WriterProperties {
+    let sorting = |columns: i32| (0..columns).map(|i| SortingColumn { column_idx: i, descending: false, nulls_first: false });
+    let builder = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_created_by("tokshift".to_owned());
+    match table {
+        Table::Samples => {
+            let builder = builder.set_sorting_columns(Some(sorting(1).collect()));
+            plain(builder, &[vec![sample::SAMPLE_ID]], Encoding::DELTA_BINARY_PACKED).build()
+        }
+        Table::Tokens => tokens_properties(builder.set_sorting_columns(Some(sorting(2).collect()))).build(),
+    }
+}
+
+fn tokens_properties(builder: WriterPropertiesBuilder) -> WriterPropertiesBuilder {
+    let list = |name| vec![name, "list", LIST_ITEM];
+    let (top_ids, top_logprobs) = (list(token::TOP_IDS), list(token::TOP_LOGPROBS));
+    let mut split: Vec<Vec<&str>> =
+        [token::TOKEN_ID, token::LOGIT, token::LOGPROB, token::ENTROPY, token::REST_LOGPROB, token::MIN_LOGPROB]
+            .map(|name| vec![name])
+            .to_vec();
+    split.extend([top_ids.clone(), top_logprobs.clone()]);
+    let ascending = [token::SAMPLE_ID, token::POSITION, token::START, token::END].map(|name| vec![name]);
+    let builder = plain(builder, &split, Encoding::BYTE_STREAM_SPLIT);
+    let builder = plain(builder, &ascending, Encoding::DELTA_BINARY_PACKED);
+    [top_ids, top_logprobs].into_iter().fold(builder, |builder, path| {
+        builder.set_column_statistics_enabled(column(&path), EnabledStatistics::None)
+    })
+}
+
+/// The columns at `paths` in `encoding`, without a dictionary.
+fn plain(builder: WriterPropertiesBuilder, paths: &[Vec<&str>], encoding: Encoding) -> WriterPropertiesBuilder {
+    paths.iter().fold(builder, |builder, path| {
+        builder.set_column_dictionary_enabled(column(path), false).set_column_encoding(column(path), encoding)
+    })
+}
+
+fn column(path: &[&str]) -> ColumnPath {
+    ColumnPath::new(path.iter().map(|&part| part.to_owned()).collect())
+}

@@ -1,0 +1,188 @@
+//! From scored samples to record batches of the two tables.
+//!
+//! Owns what stands in each column and when it is null. Refuses files: `encode` knows formats, `store` paths.
+
+mod encode;
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Float32Array, Float64Array, ListArray, RecordBatch, StringArray, UInt32Array,
+};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field};
+
+pub use encode::{Format, Table, write};
+
+use crate::error::Result;
+use crate::sample::{Kept, ResponseToken, Sample};
+use crate::schema::{self, KeptField, KeptType};
+use crate::scores::TokenScores;
+use crate::tokenize::token_text;
+
+/// A sample and, if its status says so, its scores: one entry a token of [`Sample::scored_tokens`].
+#[derive(Clone, Debug)]
+pub struct ScoredSample {
+    pub sample: Sample,
+    pub scores: Option<TokenScores>,
+}
+
+/// A row of the tokens table before it is split into columns.
+struct TokenRow<'a> {
+    sample: &'a Sample,
+    position: u32,
+    token: &'a ResponseToken,
+    /// The scores of its sample and its place in them; `None` for a token with nothing before it.
+    scores: Option<(&'a TokenScores, usize)>,
+}
+
+impl TokenRow<'_> {
+    /// The token's value in a column of the scores, if it has one and the engine fills it.
+    fn value<T: Copy>(&self, column: impl Fn(&TokenScores) -> &Vec<T>) -> Option<T> {
+        let (scores, index) = self.scores?;
+        column(scores).get(index).copied()
+    }
+
+    /// The token's entries in a list column.
+    fn list<T>(&self, column: impl Fn(&TokenScores) -> &Vec<T>) -> &[T] {
+        self.scores
+            .and_then(|(scores, index)| column(scores).get(index * scores.k..(index + 1) * scores.k))
+            .unwrap_or_default()
+    }
+}
+
+/// Rows of the tokens table: every response token of the scored samples, in (`sample_id`, `position`) order if the
+/// samples are. A token with nothing before it is a row without numbers, so that ranges still cover the response.
+///
+/// # Errors
+/// None but a bug's: columns of different lengths.
+pub fn tokens_batch(samples: &[ScoredSample]) -> Result<RecordBatch> {
+    let rows: Vec<TokenRow> = samples.iter().flat_map(token_rows).collect();
+    let u32s = |f: &dyn Fn(&TokenRow) -> u32| -> ArrayRef { Arc::new(rows.iter().map(f).collect::<UInt32Array>()) };
+    let bools = |f: &dyn Fn(&TokenRow) -> bool| -> ArrayRef {
+        Arc::new(rows.iter().map(|row| Some(f(row))).collect::<BooleanArray>())
+    };
+    let f32s = |f: fn(&TokenScores) -> &Vec<f32>| -> ArrayRef {
+        Arc::new(rows.iter().map(|row| row.value(f)).collect::<Float32Array>())
+    };
+    let counts = |f: fn(&TokenScores) -> &Vec<u32>| -> ArrayRef {
+        Arc::new(rows.iter().map(|row| row.value(f)).collect::<UInt32Array>())
+    };
+    let text = |row: &TokenRow| token_text(&row.sample.response, row.token.start, row.token.end).into_owned();
+    let columns: Vec<ArrayRef> = vec![
+        u32s(&|row| row.sample.sample_id),
+        u32s(&|row| row.position),
+        u32s(&|row| row.sample.ids[row.token.index as usize]),
+        Arc::new(rows.iter().map(|row| Some(text(row))).collect::<StringArray>()),
+        u32s(&|row| row.token.start),
+        u32s(&|row| row.token.end),
+        bools(&|row| row.token.straddles),
+        bools(&|row| row.token.is_end),
+        f32s(|s| &s.logit),
+        f32s(|s| &s.logprob),
+        counts(|s| &s.rank),
+        counts(|s| &s.ties),
+        f32s(|s| &s.entropy),
+        Arc::new(lists(&rows, DataType::UInt32, |row| row.list(|s| &s.top_ids), UInt32Array::from)?),
+        Arc::new(lists(&rows, DataType::Float32, |row| row.list(|s| &s.top_logprobs), Float32Array::from)?),
+        f32s(|s| &s.rest_logprob),
+        f32s(|s| &s.min_logprob),
+    ];
+    Ok(RecordBatch::try_new(schema::tokens(), columns)?)
+}
+
+fn token_rows(scored: &ScoredSample) -> impl Iterator<Item = TokenRow<'_>> {
+    let sample = &scored.sample;
+    let tokens = if scored.scores.is_some() { sample.tokens.as_slice() } else { &[] };
+    // Only the first response token can have nothing before it; the others follow its place.
+    let skipped = usize::from(tokens.first().is_some_and(|token| token.index == 0));
+    tokens.iter().enumerate().map(move |(position, token)| TokenRow {
+        sample,
+        position: position as u32,
+        token,
+        scores: scored.scores.as_ref().zip(position.checked_sub(skipped)),
+    })
+}
+
+fn lists<'a, T: Clone + 'a, A: Array + 'static>(
+    rows: &'a [TokenRow<'a>],
+    item: DataType,
+    list: impl Fn(&'a TokenRow<'a>) -> &'a [T],
+    values: impl Fn(Vec<T>) -> A,
+) -> Result<ListArray> {
+    let field = Arc::new(Field::new(schema::LIST_ITEM, item, false));
+    let offsets = OffsetBuffer::from_lengths(rows.iter().map(|row| list(row).len()));
+    let values = values(rows.iter().flat_map(|row| list(row).iter().cloned()).collect());
+    Ok(ListArray::try_new(field, offsets, Arc::new(values), None)?)
+}
+
+/// Rows of the samples table, one a sample, unscored ones included, with the dataset's kept fields.
+///
+/// # Errors
+/// None but a bug's: columns of different lengths.
+pub fn samples_batch(samples: &[ScoredSample], kept: &[KeptField]) -> Result<RecordBatch> {
+    let u32s = |f: &dyn Fn(&Sample) -> Option<u32>| -> ArrayRef {
+        Arc::new(samples.iter().map(|s| f(&s.sample)).collect::<UInt32Array>())
+    };
+    let texts = |f: &dyn Fn(&Sample) -> Option<String>| -> ArrayRef {
+        Arc::new(samples.iter().map(|s| f(&s.sample)).collect::<StringArray>())
+    };
+    let f64s = |f: &dyn Fn(f64) -> f64| -> ArrayRef {
+        Arc::new(samples.iter().map(|s| mean_logprob(s).map(f)).collect::<Float64Array>())
+    };
+    // Ids and texts that tokenising never gave are unknown, not empty.
+    let known = |s: &Sample| !s.ids.is_empty();
+    let mut columns: Vec<ArrayRef> = vec![
+        u32s(&|s| Some(s.sample_id)),
+        texts(&|s| s.row_id.clone()),
+        u32s(&|s| Some(s.row)),
+        u32s(&|s| Some(s.turn)),
+        texts(&|s| Some(s.cluster_id.clone())),
+        texts(&|s| known(s).then(|| s.context_hash())),
+        texts(&|s| Some(s.prompt.clone())),
+        texts(&|s| Some(s.response.clone())),
+        u32s(&|s| known(s).then(|| s.context().len() as u32)),
+        u32s(&|s| Some(s.tokens.len() as u32)),
+        u32s(&|s| known(s).then_some(s.prompt_tokens_alone)),
+        f64s(&|mean| mean),
+        f64s(&|mean| (-mean).exp()),
+        texts(&|s| Some(s.status.as_str().to_owned())),
+        texts(&|s| s.reason.clone()),
+    ];
+    columns.extend(kept.iter().enumerate().map(|(index, field)| kept_column(samples, index, field.kind)));
+    Ok(RecordBatch::try_new(schema::samples(kept), columns)?)
+}
+
+/// Mean log-probability of the scored tokens in f64; `None` without any.
+fn mean_logprob(scored: &ScoredSample) -> Option<f64> {
+    let logprobs = &scored.scores.as_ref()?.logprob;
+    let sum: f64 = logprobs.iter().map(|&x| f64::from(x)).sum();
+    (!logprobs.is_empty()).then(|| sum / logprobs.len() as f64)
+}
+
+fn kept_column(samples: &[ScoredSample], index: usize, kind: KeptType) -> ArrayRef {
+    // A row that could not be read has no kept values.
+    let values = samples.iter().map(|s| s.sample.kept.get(index).unwrap_or(&Kept::Null));
+    match kind {
+        KeptType::Bool => {
+            let bools = values.map(|value| if let Kept::Bool(x) = value { Some(*x) } else { None });
+            Arc::new(bools.collect::<BooleanArray>())
+        }
+        KeptType::Number => {
+            let numbers = values.map(|value| if let Kept::Number(x) = value { Some(*x) } else { None });
+            Arc::new(numbers.collect::<Float64Array>())
+        }
+        KeptType::Text => {
+            let texts = values.map(|value| match value {
+                Kept::Null => None,
+                Kept::Bool(x) => Some(x.to_string()),
+                Kept::Number(x) => Some(x.to_string()),
+                Kept::Text(x) => Some(x.clone()),
+            });
+            Arc::new(texts.collect::<StringArray>())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

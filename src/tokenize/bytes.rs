@@ -1,0 +1,151 @@
+//! Which bytes of a text a token stands for.
+//!
+//! Owns the bytes of every token. Offsets that tokenizers give cannot tell bytes: both halves of a character cut over
+//! two tokens carry the whole character's range. So ranges come from the tokens' own bytes, laid along the text; only
+//! where a normaliser changed the text (NFC) do they come from offsets, widened until every byte is covered.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use serde_json::Value;
+use tokenizers::Tokenizer;
+
+/// A byte range in a text.
+pub type Span = Range<usize>;
+
+/// How a vocabulary spells bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spelling {
+    /// GPT-2's alphabet: one printable character a byte.
+    ByteLevel,
+    /// SentencePiece: `▁` for a space, `<0xE2>` for a byte, a space put before the text.
+    SentencePiece,
+    /// Nothing that we know: tokens are their own text.
+    Literal,
+}
+
+/// The bytes of every token of a vocabulary.
+pub struct TokenBytes {
+    spelling: Spelling,
+    /// By id; empty for an id without a token.
+    bytes: Vec<Box<[u8]>>,
+    /// By id: a special token, which decoders leave out of the text.
+    special: Vec<bool>,
+}
+
+impl TokenBytes {
+    pub fn new(tokenizer: &Tokenizer) -> Self {
+        let spelling = spelling(tokenizer);
+        let alphabet = gpt2_alphabet();
+        let size = tokenizer.get_vocab(true).values().max().map_or(0, |&id| id as usize + 1);
+        let (mut bytes, mut special) = (vec![Box::default(); size], vec![false; size]);
+        for (token, id) in tokenizer.get_vocab(false) {
+            bytes[id as usize] = match spelling {
+                Spelling::ByteLevel => token.chars().filter_map(|c| alphabet.get(&c).copied()).collect(),
+                Spelling::SentencePiece => sentencepiece_bytes(&token),
+                Spelling::Literal => token.into_bytes().into(),
+            };
+        }
+        for (id, token) in tokenizer.get_added_tokens_decoder() {
+            bytes[id as usize] = token.content.as_bytes().into();
+            special[id as usize] = token.special;
+        }
+        Self { spelling, bytes, special }
+    }
+
+    fn of(&self, id: u32) -> &[u8] {
+        self.bytes.get(id as usize).map_or(&[], |bytes| bytes)
+    }
+
+    /// Lays the tokens along `text`; `None` if their bytes are not exactly the text's (a space before it aside).
+    pub fn lay(&self, ids: &[u32], text: &str) -> Option<Vec<Span>> {
+        let length: usize = ids.iter().map(|&id| self.of(id).len()).sum();
+        let dummy = self.spelling == Spelling::SentencePiece && length == text.len() + 1;
+        let first_is_space = ids.first().is_some_and(|&id| self.of(id).first() == Some(&b' '));
+        if dummy && !first_is_space {
+            return None;
+        }
+        let pieces = ids.iter().enumerate().map(|(i, &id)| &self.of(id)[usize::from(dummy && i == 0)..]);
+        lay_pieces(pieces, text)
+    }
+
+    /// Lays the tokens along a text that may leave special tokens out.
+    pub fn lay_without_specials(&self, ids: &[u32], text: &str) -> Option<Vec<Span>> {
+        let is_special = |id: u32| self.special.get(id as usize).copied().unwrap_or(false);
+        self.lay(ids, text)
+            .or_else(|| lay_pieces(ids.iter().map(|&id| if is_special(id) { &[] } else { self.of(id) }), text))
+    }
+
+    /// What the tokens spell, and where each stands in it; bytes that are no UTF-8 become U+FFFD token by token.
+    pub fn spell(&self, ids: &[u32]) -> (Vec<Span>, String) {
+        let whole: Vec<u8> = ids.iter().flat_map(|&id| self.of(id)).copied().collect();
+        if let Ok(text) = String::from_utf8(whole)
+            && let Some(spans) = lay_pieces(ids.iter().map(|&id| self.of(id)), &text)
+        {
+            return (spans, text);
+        }
+        let mut text = String::new();
+        let span = |&id: &u32| {
+            let start = text.len();
+            text.push_str(&String::from_utf8_lossy(self.of(id)));
+            start..text.len()
+        };
+        (ids.iter().map(span).collect(), text)
+    }
+}
+
+/// Spans of consecutive pieces if together they are exactly `text`.
+fn lay_pieces<'a>(pieces: impl Iterator<Item = &'a [u8]>, text: &str) -> Option<Vec<Span>> {
+    let mut rest = text.as_bytes();
+    let mut spans = Vec::new();
+    for piece in pieces {
+        let start = text.len() - rest.len();
+        rest = rest.strip_prefix(piece)?;
+        spans.push(start..start + piece.len());
+    }
+    rest.is_empty().then_some(spans)
+}
+
+/// Spans from a tokenizer's offsets: each token reaches to where the next one begins, so that bytes which the
+/// normaliser merged into a token (a combining accent) belong to it, nothing overlaps and every byte is covered.
+pub fn widen(offsets: &[(usize, usize)], length: usize) -> Vec<Span> {
+    let mut start = 0;
+    let span = |i: usize| {
+        let next = offsets.get(i + 1).map_or(length, |&(next, _)| next);
+        let span = start..next.clamp(start, length);
+        start = span.end;
+        span
+    };
+    (0..offsets.len()).map(span).collect()
+}
+
+/// Reads the spelling off the tokenizer's decoder and pre-tokenizer.
+fn spelling(tokenizer: &Tokenizer) -> Spelling {
+    let part = |value: Option<Value>| value.map(|v| v.to_string()).unwrap_or_default();
+    let decoder = part(tokenizer.get_decoder().and_then(|d| serde_json::to_value(d).ok()));
+    let pre = part(tokenizer.get_pre_tokenizer().and_then(|p| serde_json::to_value(p).ok()));
+    if decoder.contains("ByteLevel") || pre.contains("ByteLevel") {
+        Spelling::ByteLevel
+    } else if decoder.contains('▁') || decoder.contains("ByteFallback") || pre.contains('▁') {
+        Spelling::SentencePiece
+    } else {
+        Spelling::Literal
+    }
+}
+
+fn sentencepiece_bytes(token: &str) -> Box<[u8]> {
+    let byte = token.strip_prefix("<0x").and_then(|rest| rest.strip_suffix('>'));
+    match byte.filter(|digits| digits.len() == 2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+        Some(byte) => [byte].into(),
+        None => token.replace('▁', " ").into_bytes().into(),
+    }
+}
+
+/// Byte-level BPE's alphabet (`bytes_to_unicode` of GPT-2): printable Latin-1 stands for itself, the other 68 bytes
+/// for the characters from U+0100 on, in order.
+fn gpt2_alphabet() -> HashMap<char, u8> {
+    let printable = |byte: &u8| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
+    let own = (0..=255).filter(printable).map(|byte| (char::from(byte), byte));
+    let moved = (0..=255).filter(|byte| !printable(byte)).zip(0x100..).filter_map(|(b, c)| Some((char::from_u32(c)?, b)));
+    own.chain(moved).collect()
+}

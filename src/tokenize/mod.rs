@@ -1,0 +1,252 @@
+//! From rows to samples: text to token ids, and which of them are the response.
+//!
+//! Owns the boundary between prompt and response, special tokens, byte ranges and lengths. The same ids go to every
+//! model. Refuses to fail: what is wrong with a row becomes its sample's status.
+
+mod bytes;
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use tokenizers::Tokenizer;
+
+use bytes::{Span, TokenBytes};
+
+use crate::dataset::{Content, ReadRow, Row};
+use crate::digest;
+use crate::error::{Error, Result};
+use crate::sample::{ResponseToken, Sample, Status};
+
+/// Where prompt and response meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Boundary {
+    /// One text, as the study did and as a server that is given the whole text does: tokens may span the boundary.
+    Joint,
+    /// Prompt and response apart, as a model generates: no token spans it.
+    Separate,
+}
+
+/// What becomes of a sample that is longer than the context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TooLong {
+    Skip,
+    Truncate,
+    /// As `Skip`; the caller ends the run.
+    Fail,
+}
+
+/// What decides ids beside the tokenizer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SampleOptions {
+    pub boundary: Boundary,
+    /// Id of the token that ends a turn, appended to text rows unless their response was cut by length.
+    pub end: Option<u32>,
+    /// Longest sample in tokens, special tokens included.
+    pub max_tokens: usize,
+    pub too_long: TooLong,
+}
+
+/// A tokenizer with what its own encodings cannot tell: the bytes of every token.
+pub struct TextTokenizer {
+    tokenizer: Tokenizer,
+    bytes: TokenBytes,
+    /// Special tokens that stand before every text (a BOS).
+    prefix: Vec<u32>,
+    identity: String,
+}
+
+impl TextTokenizer {
+    /// Reads a `tokenizer.json`; truncation and padding that it asks for are switched off.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is no tokenizer.
+    pub fn from_file(path: &Path) -> Result<Self> {
+        let identity = digest::file(path)?;
+        let broken = |e: tokenizers::Error| Error::file(path, format!("not a tokenizer.json: {e}"));
+        let mut tokenizer = Tokenizer::from_file(path).map_err(broken)?;
+        tokenizer.with_truncation(None).map_err(broken)?;
+        tokenizer.with_padding(None);
+        let bytes = TokenBytes::new(&tokenizer);
+        // A post-processor may also append tokens; we score the text, and what ends a turn is `--end`'s business.
+        let probe = tokenizer.encode("a", true).map_err(broken)?;
+        let before = probe.get_special_tokens_mask().iter().take_while(|&&special| special == 1).count();
+        let prefix = probe.get_ids()[..before].to_vec();
+        Ok(Self { tokenizer, bytes, prefix, identity })
+    }
+
+    /// BLAKE3 of the file.
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// Special tokens that stand before every text; empty without a BOS.
+    pub fn prefix(&self) -> &[u32] {
+        &self.prefix
+    }
+
+    /// The sample of a row. Never fails: a bad row is a sample with [`Status::Failed`] and the reason.
+    pub fn sample(&self, read: ReadRow, options: &SampleOptions) -> Sample {
+        let mut sample = Sample {
+            sample_id: read.first_sample,
+            row: read.row,
+            row_id: None,
+            turn: 0,
+            cluster_id: format!("row {}", read.row),
+            prompt: String::new(),
+            response: String::new(),
+            ids: Vec::new(),
+            tokens: Vec::new(),
+            prompt_tokens_alone: 0,
+            kept: Vec::new(),
+            status: Status::Ok,
+            reason: None,
+        };
+        match read.content {
+            Ok(row) => match self.fill(&mut sample, row, options) {
+                Ok(()) => fit(&mut sample, options),
+                Err(e) => sample.fail(Status::Failed, format!("the tokenizer refused the text: {e}")),
+            },
+            Err(reason) => sample.fail(Status::Failed, reason),
+        }
+        sample
+    }
+
+    fn fill(&self, sample: &mut Sample, row: Row, options: &SampleOptions) -> tokenizers::Result<()> {
+        sample.row_id = row.id;
+        sample.kept = row.kept;
+        match row.content {
+            Content::Text { input, output } => {
+                let end = options.end.filter(|_| !row.cut);
+                self.fill_text(sample, input, output, options.boundary, end)?;
+            }
+            Content::Ids { prompt, response, input, output } => {
+                self.fill_ids(sample, prompt, &response, input, output, options.end);
+            }
+        }
+        sample.cluster_id = row.cluster.unwrap_or_else(|| sample.context_hash());
+        Ok(())
+    }
+
+    fn fill_text(
+        &self,
+        sample: &mut Sample,
+        input: String,
+        output: String,
+        boundary: Boundary,
+        end: Option<u32>,
+    ) -> tokenizers::Result<()> {
+        let alone = self.tokenizer.encode_fast(input.as_str(), false)?;
+        sample.prompt_tokens_alone = alone.len() as u32;
+        sample.ids.clone_from(&self.prefix);
+        match boundary {
+            Boundary::Joint => {
+                let text = [input.as_str(), output.as_str()].concat();
+                let (ids, spans) = self.encode(&text)?;
+                sample.tokens = response_tokens(&spans, sample.ids.len(), input.len(), output.len());
+                sample.ids.extend(ids);
+            }
+            Boundary::Separate => {
+                sample.ids.extend(alone.get_ids());
+                let (ids, spans) = self.encode(&output)?;
+                sample.tokens = response_tokens(&spans, sample.ids.len(), 0, output.len());
+                sample.ids.extend(ids);
+            }
+        }
+        if let Some(id) = end.filter(|_| !output.is_empty()) {
+            sample.tokens.push(end_token(sample.ids.len(), output.len()));
+            sample.ids.push(id);
+        }
+        sample.prompt = input;
+        sample.response = output;
+        Ok(())
+    }
+
+    /// Ids of a text without special tokens around it, and the bytes of it that each stands for.
+    fn encode(&self, text: &str) -> tokenizers::Result<(Vec<u32>, Vec<Span>)> {
+        let ids = self.tokenizer.encode_fast(text, false)?.get_ids().to_vec();
+        if let Some(spans) = self.bytes.lay(&ids, text) {
+            return Ok((ids, spans));
+        }
+        let encoding = self.tokenizer.encode(text, false)?;
+        let spans = bytes::widen(encoding.get_offsets(), text.len());
+        Ok((encoding.get_ids().to_vec(), spans))
+    }
+
+    /// Ids are taken as they are. The response's text is the row's own if the tokens spell it (special ones may be
+    /// left out of it), else what they spell.
+    fn fill_ids(
+        &self,
+        sample: &mut Sample,
+        prompt: Vec<u32>,
+        response: &[u32],
+        input: Option<String>,
+        output: Option<String>,
+        end: Option<u32>,
+    ) {
+        let spelt = || self.bytes.spell(response);
+        let own = output.and_then(|text| Some((self.bytes.lay_without_specials(response, &text)?, text)));
+        let (spans, text) = own.unwrap_or_else(spelt);
+        sample.prompt_tokens_alone = prompt.len() as u32;
+        sample.prompt = input.unwrap_or_else(|| self.bytes.spell(&prompt).1);
+        sample.tokens = response_tokens(&spans, prompt.len(), 0, usize::MAX);
+        if let Some(last) = sample.tokens.last_mut() {
+            last.is_end = end.is_some() && end == response.last().copied();
+        }
+        sample.ids = prompt;
+        sample.ids.extend(response);
+        sample.response = text;
+    }
+}
+
+impl std::fmt::Debug for TextTokenizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.debug_struct("TextTokenizer").field("identity", &self.identity).field("prefix", &self.prefix).finish()
+    }
+}
+
+/// The tokens whose last byte lies in the response, which begins at byte `boundary` of the text and is `length` bytes
+/// long. `first` is the index of the first span's token. A token without bytes belongs where the one before it does.
+fn response_tokens(spans: &[Span], first: usize, boundary: usize, length: usize) -> Vec<ResponseToken> {
+    if length == 0 {
+        return Vec::new();
+    }
+    let from = spans.iter().position(|span| span.end > boundary || boundary == 0).unwrap_or(spans.len());
+    let token = |(index, span): (usize, &Span)| ResponseToken {
+        index: (first + index) as u32,
+        start: span.start.saturating_sub(boundary) as u32,
+        end: span.end.saturating_sub(boundary) as u32,
+        straddles: span.start < boundary,
+        is_end: false,
+    };
+    spans.iter().enumerate().skip(from).map(token).collect()
+}
+
+fn end_token(index: usize, length: usize) -> ResponseToken {
+    ResponseToken { index: index as u32, start: length as u32, end: length as u32, straddles: false, is_end: true }
+}
+
+/// Settles the status of a tokenised sample: empty, too long, truncated or as it is.
+fn fit(sample: &mut Sample, options: &SampleOptions) {
+    let (length, limit) = (sample.ids.len(), options.max_tokens);
+    if sample.tokens.is_empty() {
+        return sample.fail(Status::Empty, "the response has no token");
+    }
+    if length <= limit {
+        return;
+    }
+    let fitting = sample.tokens.iter().take_while(|token| (token.index as usize) < limit).count();
+    if options.too_long == TooLong::Truncate && fitting > 0 {
+        sample.tokens.truncate(fitting);
+        sample.ids.truncate(limit);
+        sample.fail(Status::Truncated, format!("{length} tokens, the context holds {limit}"));
+    } else {
+        sample.tokens.clear();
+        sample.ids.clear();
+        sample.fail(Status::TooLong, format!("{length} tokens, the context holds {limit}"));
+    }
+}
+
+/// The text of bytes `start..end` of `response`, cut characters as U+FFFD.
+pub fn token_text(response: &str, start: u32, end: u32) -> Cow<'_, str> {
+    String::from_utf8_lossy(response.as_bytes().get(start as usize..end as usize).unwrap_or_default())
+}
