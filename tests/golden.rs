@@ -73,8 +73,7 @@ fn sample(sample_id: usize, ids: &[u32]) -> Sample {
 
 fn engine(fixture: &str, dtype: DType, batch_tokens: usize) -> Local {
     let checkpoint = Checkpoint::open(&directory(fixture)).unwrap();
-    let options =
-        LocalOptions { name: fixture.to_owned(), dtype, device: Device::Cpu, batch_tokens, top_k: K };
+    let options = LocalOptions { name: fixture.to_owned(), dtype, device: Device::Cpu, batch_tokens, top_k: K };
     Local::load(&checkpoint, options).unwrap()
 }
 
@@ -153,7 +152,9 @@ fn check_top(row: &Row, got: &TokenScores) {
     for (place, (&id, &wanted)) in got.top_ids.iter().zip(&ids).enumerate() {
         let swapped = || {
             let neighbour = |other: usize| {
-                other / K == place / K && (want[place] - want[other]).abs() < 2.0 * TOLERANCE && ids[other] == f64::from(id)
+                other / K == place / K
+                    && (want[place] - want[other]).abs() < 2.0 * TOLERANCE
+                    && ids[other] == f64::from(id)
             };
             neighbour(place.saturating_sub(1)) || (place + 1 < want.len() && neighbour(place + 1)) || place % K == K - 1
         };

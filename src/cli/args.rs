@@ -113,7 +113,14 @@ pub struct ScoreArgs {
     pub threads: Option<usize>,
 
     /// Tokens computed together: decides memory and speed, never a number
-    #[arg(long, visible_alias = "batch-size", alias = "batch_size", alias = "batch_tokens", default_value_t = 4096, value_name = "N")]
+    #[arg(
+        long,
+        visible_alias = "batch-size",
+        alias = "batch_size",
+        alias = "batch_tokens",
+        default_value_t = 4096,
+        value_name = "N"
+    )]
     pub batch_tokens: usize,
 
     /// What scores: a model, or a stand-in with made-up numbers that needs a tokenizer only

@@ -250,7 +250,9 @@ fn datasets(args: &ScoreArgs) -> Result<Vec<Dataset>> {
     let dataset = |path: &PathBuf| {
         let (generation_model, task) = dataset_names(args, path)?;
         if !names.insert((generation_model.clone(), task.clone())) {
-            bail!("two datasets are called {generation_model}_{task}: score them one at a time with --generation-model");
+            bail!(
+                "two datasets are called {generation_model}_{task}: score them one at a time with --generation-model"
+            );
         }
         Ok(Dataset { generation_model, task, plan: dataset::scan(path, options.clone())? })
     };
@@ -263,10 +265,9 @@ fn dataset_names(args: &ScoreArgs, path: &Path) -> Result<(String, String)> {
     let (generation_model, task) = from_file.unwrap_or_default();
     match (args.generation_model.as_ref().or(generation_model), args.task.as_ref().or(task)) {
         (Some(generation_model), Some(task)) => Ok((generation_model.clone(), task.clone())),
-        _ => bail!(
-            "`{}` is not called GENERATION-MODEL_TASK.jsonl: give --generation-model and --task",
-            path.display()
-        ),
+        _ => {
+            bail!("`{}` is not called GENERATION-MODEL_TASK.jsonl: give --generation-model and --task", path.display())
+        }
     }
 }
 
@@ -312,7 +313,8 @@ fn end_token(text: &str, tokenizer: &Path) -> Result<Option<u32>> {
         "none" => Ok(None),
         "auto" => {
             let path = tokenizer.with_file_name("generation_config.json");
-            let config = std::fs::read(&path).with_context(|| format!("--end auto: cannot read `{}`", path.display()))?;
+            let config =
+                std::fs::read(&path).with_context(|| format!("--end auto: cannot read `{}`", path.display()))?;
             let config: serde_json::Value =
                 serde_json::from_slice(&config).with_context(|| format!("`{}`", path.display()))?;
             let id = config.get("eos_token_id").and_then(|ids| ids.get(0).unwrap_or(ids).as_u64());

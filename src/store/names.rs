@@ -68,7 +68,8 @@ mod tests {
 
     #[test]
     fn hostile_names_stay_one_plain_folder() {
-        for name in ["..", ".", "../x", "/etc/passwd", "a/b", "a\\b", "x\0y", "%41", "a=b", "é", "e\u{301}", "\n", " "] {
+        for name in ["..", ".", "../x", "/etc/passwd", "a/b", "a\\b", "x\0y", "%41", "a=b", "é", "e\u{301}", "\n", " "]
+        {
             let encoded = encode(name).unwrap();
             let components: Vec<_> = Path::new(&encoded).components().collect();
             assert_eq!(components, [Component::Normal(encoded.as_ref())], "{name:?}");

@@ -65,9 +65,8 @@ impl FoundCell {
     fn read(root: &Path, cell: Cell, manifest: &Path) -> Result<Self> {
         let manifest = Manifest::read(manifest)?;
         let folder = cell.folder()?;
-        let path = |table: &str, part: u32| {
-            root.join(table).join(&folder).join(format!("part-{part:08}.{}", manifest.out))
-        };
+        let path =
+            |table: &str, part: u32| root.join(table).join(&folder).join(format!("part-{part:08}.{}", manifest.out));
         let all = 0..manifest.parts.len() as u32;
         let (parts, missing): (Vec<u32>, Vec<u32>) = all.partition(|&part| path(folder::TOKENS, part).exists());
         let tokens = parts.iter().map(|&part| path(folder::TOKENS, part)).collect();

@@ -146,6 +146,7 @@ fn sentencepiece_bytes(token: &str) -> Box<[u8]> {
 fn gpt2_alphabet() -> HashMap<char, u8> {
     let printable = |byte: &u8| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
     let own = (0..=255).filter(printable).map(|byte| (char::from(byte), byte));
-    let moved = (0..=255).filter(|byte| !printable(byte)).zip(0x100..).filter_map(|(b, c)| Some((char::from_u32(c)?, b)));
+    let moved =
+        (0..=255).filter(|byte| !printable(byte)).zip(0x100..).filter_map(|(b, c)| Some((char::from_u32(c)?, b)));
     own.chain(moved).collect()
 }
