@@ -260,3 +260,6 @@ fn is_running(pid: u32) -> bool {
     let proc = Path::new("/proc");
     !proc.join("self").exists() || proc.join(pid.to_string()).exists()
 }
+
+#[cfg(test)]
+mod tests;
