@@ -332,8 +332,8 @@ def write_reference(directory: Path, logits: list[Tensor], rows: list[Tensor]) -
         stored = {"ids": row} | measures(x, row)
         if directory.name in FULL_LOGITS or r < 2:
             stored["logits"] = x
-            if body:
-                stored["logits_bf16body"] = run_bf16_body(body, row)
+        if body:
+            stored["logprob_bf16body"] = target_logprobs(run_bf16_body(body, row), row)
         tensors |= {f"{r}.{name}": value.contiguous() for name, value in stored.items()}
     save_file(tensors, directory / "reference.safetensors")
 

@@ -71,10 +71,8 @@ fn token(cache: &Cache) -> Option<String> {
 /// The snapshot directory if config and all weights are in the cache.
 fn cached(cache: &Cache, repo: &Repo) -> Option<PathBuf> {
     let by_commit = cache.repo(repo.clone()).pointer_path(repo.revision());
-    let directory = match by_commit.is_dir() {
-        true => by_commit,
-        false => cache.repo(repo.clone()).get("config.json")?.parent()?.to_owned(),
-    };
+    let directory =
+        if by_commit.is_dir() { by_commit } else { cache.repo(repo.clone()).get("config.json")?.parent()?.to_owned() };
     let has = |name: &str| directory.join(name).exists();
     let whole = match std::fs::read(directory.join("model.safetensors.index.json")) {
         Ok(index) => shard_names(&index)?.iter().all(|name| has(name)),

@@ -172,22 +172,22 @@ impl Row {
 }
 
 /// Σ f(i) over a chunk in eight interleaved lanes, added pairwise: a fixed order that a vector unit can follow.
-#[inline(always)]
+#[inline]
 fn sum_lanes(f: impl Fn(usize) -> f64) -> f64 {
-    let mut lanes = [0.0; 8];
+    let mut lanes = [0.0_f64; 8];
     for i in (0..CHUNK).step_by(8) {
         for (lane, sum) in lanes.iter_mut().enumerate() {
             *sum += f(i + lane);
         }
     }
-    let [a, b, c, d, e, f, g, h] = lanes;
-    ((a + b) + (c + d)) + ((e + f) + (g + h))
+    let pairs: [f64; 4] = std::array::from_fn(|i| lanes[2 * i] + lanes[2 * i + 1]);
+    (pairs[0] + pairs[1]) + (pairs[2] + pairs[3])
 }
 
 /// eˣ for x ≤ 0 with a relative error below 2⁻²³, branch-free so that it vectorises: Cody-Waite reduction
 /// x = n ln 2 + r and the polynomial of the Cephes library's `expf` in f32, scaled by 2ⁿ in f64, whose exponent
 /// reaches down to e⁻⁷⁰⁸ (an f32 would end at e⁻⁸⁷ and call a finite rest −∞).
-#[inline(always)]
+#[inline]
 fn exp(x: f32) -> f64 {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;

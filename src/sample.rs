@@ -76,7 +76,7 @@ pub struct Sample {
     pub row_id: Option<String>,
     /// Assistant turn within the row, from 0.
     pub turn: u32,
-    /// Samples with equal ids here are not independent (MEASURES: errors are clustered by it).
+    /// Samples with equal ids here are not independent (errors are clustered by it).
     pub cluster_id: String,
     pub prompt: String,
     pub response: String,

@@ -189,16 +189,18 @@ fn bf16_is_no_further_from_f32_than_transformers_bf16() {
     let scores = score(&engine("llama-bf16", DType::BF16, 4096), &ids);
     let (mut ours, mut theirs, mut count) = (0.0, 0.0, 0.0);
     for (row, got) in rows.iter().zip(&scores) {
-        let Some(logits) = row.matrix("logits_bf16body") else { continue };
-        for (i, want) in row.f64("logprob").into_iter().enumerate() {
-            let log_sum = logits[i].iter().map(|x| x.exp()).sum::<f64>().ln();
-            theirs += (logits[i][row.ids[i + 1] as usize] - log_sum - want).abs();
-            ours += (f64::from(got.logprob[i]) - want).abs();
+        for ((got, want), bf16) in got.logprob.iter().zip(row.f64("logprob")).zip(row.f64("logprob_bf16body")) {
+            ours += (f64::from(*got) - want).abs();
+            theirs += (bf16 - want).abs();
             count += 1.0;
         }
     }
-    println!("mean |Δ logprob| of bf16 against f32: ours {:.5}, transformers {:.5}", ours / count, theirs / count);
-    assert!(count > 100.0 && ours <= 1.1 * theirs);
+    println!(
+        "mean |Δ logprob| of bf16 against f32, {count} tokens: ours {:.5}, transformers {:.5}",
+        ours / count,
+        theirs / count
+    );
+    assert!(count > 200.0 && ours <= 1.1 * theirs);
 }
 
 #[test]

@@ -231,7 +231,7 @@ impl Cuts {
         if full || self.open_text + text_bytes > PART_BYTES {
             self.close();
         }
-        let part = self.open.get_or_insert_with(|| Part {
+        let part = self.open.get_or_insert(Part {
             first_row: self.rows,
             rows: 0,
             first_sample: self.rows,

@@ -155,16 +155,14 @@ impl Fields {
     }
 
     fn missing(&self, name: &str) -> String {
-        match self.0.get(name) {
-            Some(_) => format!("`{name}` is null"),
-            None => {
-                let mut found: Vec<&str> = self.0.keys().map(String::as_str).take(8).collect();
-                if found.is_empty() {
-                    found.push("none");
-                }
-                format!("no field `{name}` (fields found: {})", found.join(", "))
-            }
+        if self.0.contains_key(name) {
+            return format!("`{name}` is null");
         }
+        let mut found: Vec<&str> = self.0.keys().map(String::as_str).take(8).collect();
+        if found.is_empty() {
+            found.push("none");
+        }
+        format!("no field `{name}` (fields found: {})", found.join(", "))
     }
 }
 

@@ -1,4 +1,4 @@
-//! A transformer block, the only description of one: into attention, attention, the rest.
+//! A transformer block, the only description of one: before attention, attention, after it.
 //!
 //! Owns the order of norms, projections and residuals for every family; what differs is data in the spec. Refuses
 //! family names, and weights by name.
@@ -39,13 +39,13 @@ pub struct Context<'a> {
 impl Layer {
     /// The residual stream `[rows, hidden]`, f32, through this layer.
     pub fn forward(&self, x: &Tensor, window: Option<usize>, context: &Context) -> Result<Tensor> {
-        let qkv = self.into_attention(x, context)?;
+        let qkv = self.before_attention(x, context)?;
         let attended = attention::attend(context.spec, context.forest, &qkv, window, context.dtype)?;
-        self.rest(x, &attended, context)
+        self.after_attention(x, &attended, context)
     }
 
     /// Norm, projections, head norms, rope.
-    fn into_attention(&self, x: &Tensor, context: &Context) -> Result<Qkv> {
+    fn before_attention(&self, x: &Tensor, context: &Context) -> Result<Qkv> {
         let spec = context.spec;
         let rows = x.dim(0)?;
         let x = norm(x, &self.attention_norm, spec)?;
@@ -60,7 +60,7 @@ impl Layer {
     }
 
     /// Output projection and gated feed-forward, each added to the residual stream.
-    fn rest(&self, x: &Tensor, attended: &Tensor, context: &Context) -> Result<Tensor> {
+    fn after_attention(&self, x: &Tensor, attended: &Tensor, context: &Context) -> Result<Tensor> {
         let x = (x + self.o.forward(attended)?)?;
         let y = norm(&x, &self.ffn_norm, context.spec)?;
         let gated = (silu(&self.gate.forward(&y)?)? * self.up.forward(&y)?)?;

@@ -111,9 +111,9 @@ impl Checkpoint {
             read.insert(name.to_owned());
         }
         let tensor = match info.dtype {
-            Dtype::F32 => shard.load::<f32>(name, info, |x| x.is_finite()),
-            Dtype::BF16 => shard.load::<bf16>(name, info, |x| x.is_finite()),
-            Dtype::F16 => shard.load::<f16>(name, info, |x| x.is_finite()),
+            Dtype::F32 => shard.load(name, info, f32::is_finite),
+            Dtype::BF16 => shard.load(name, info, bf16::is_finite),
+            Dtype::F16 => shard.load(name, info, f16::is_finite),
             other => Err(Error::file(&shard.path, format!("tensor `{name}` is {other:?}; F32, F16 and BF16 are read"))),
         }?;
         Ok(tensor.to_dtype(dtype)?.to_device(device)?)

@@ -34,6 +34,7 @@ impl Mock {
     }
 
     /// An engine that, like a server, tells log-probabilities and ranks alone.
+    #[must_use]
     pub fn without_logits(mut self) -> Self {
         self.caps.logit = false;
         self.caps.entropy = false;

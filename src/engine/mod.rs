@@ -31,7 +31,7 @@ pub struct Caps {
     pub jobs_in_flight: usize,
 }
 
-/// The rank rule of MEASURES: 1 + number of entries above the target's.
+/// The rank rule of the tables: 1 + number of entries above the target's.
 pub const RANK_STRICT: &str = "1 + count(>)";
 
 /// Part `part` of one or several datasets, packed together so that equal prompts are computed once.

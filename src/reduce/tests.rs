@@ -65,7 +65,7 @@ proptest! {
         prop_assert!(close(got.entropy[0], want.entropy), "{} {}", got.entropy[0], want.entropy);
         prop_assert!(close(got.min_logprob[0], want.min));
         prop_assert_eq!(&got.top_ids, &want.top);
-        prop_assert!(got.rest_logprob[0] as f64 == want.rest || close(got.rest_logprob[0], want.rest),
+        prop_assert!(f64::from(got.rest_logprob[0]) == want.rest || close(got.rest_logprob[0], want.rest),
             "{} {}", got.rest_logprob[0], want.rest);
         if let Some(place) = want.top.iter().position(|&id| id == target as u32) {
             prop_assert_eq!(got.top_logprobs[place].to_bits(), got.logprob[0].to_bits());

@@ -20,7 +20,7 @@ pub fn encode(name: &str) -> Result<String> {
         if plain {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            encoded.extend(['%', digit(byte >> 4), digit(byte & 15)]);
         }
     }
     if encoded.is_empty() {
@@ -31,6 +31,11 @@ pub fn encode(name: &str) -> Result<String> {
         return Err(Error::Usage(format!("the name `{start}…` is too long: {} of {MAX_BYTES} bytes", encoded.len())));
     }
     Ok(encoded)
+}
+
+/// A hexadecimal digit, upper case.
+fn digit(value: u8) -> char {
+    char::from(b"0123456789ABCDEF"[usize::from(value)])
 }
 
 /// The name that [`encode`] made `encoded` of; `None` for anything that it cannot have made.

@@ -73,7 +73,7 @@ impl FoundCell {
         let samples: Vec<PathBuf> = parts.iter().map(|&part| path(folder::SAMPLES, part)).collect();
         match samples.iter().find(|path| !path.exists()) {
             Some(path) => Err(Error::file(path, "is missing, though its tokens are there: was it deleted?")),
-            None => Ok(Self { cell, parts, tokens, samples, missing, manifest }),
+            None => Ok(Self { cell, manifest, parts, tokens, samples, missing }),
         }
     }
 }

@@ -200,7 +200,10 @@ impl TextTokenizer {
 
 impl std::fmt::Debug for TextTokenizer {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.debug_struct("TextTokenizer").field("identity", &self.identity).field("prefix", &self.prefix).finish()
+        f.debug_struct("TextTokenizer")
+            .field("identity", &self.identity)
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,0 +1,40 @@
+//! `tokshift kl`: compare, then a table, JSON, or the study's file.
+
+use std::io::Write;
+
+use anyhow::{Context, Result};
+
+use super::Exit;
+use super::args::KlArgs;
+use crate::shift;
+
+/// Compares every model with P.
+pub fn run(args: &KlArgs) -> Result<Exit> {
+    let options = shift::Options {
+        reference: args.reference.clone(),
+        tasks: Vec::new(),
+        generation_models: args.target_gen_model.iter().cloned().collect(),
+        allow_different_context: args.allow_different_context,
+    };
+    if args.explain {
+        return print(&shift::explain(&args.data_dir, &options)?);
+    }
+    let comparison = shift::compare(&args.data_dir, &options)?;
+    if let Some(path) = &args.output_file {
+        let json = serde_json::to_string_pretty(&shift::study_json(&comparison))? + "\n";
+        std::fs::write(path, json).with_context(|| format!("cannot write `{}`", path.display()))?;
+    }
+    if args.json {
+        print(&(serde_json::to_string_pretty(&comparison)? + "\n"))
+    } else {
+        print(&shift::table(&comparison))
+    }
+}
+
+/// Writes to stdout; a reader that has seen enough (`| head`) is no error.
+fn print(text: &str) -> Result<Exit> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(e).context("cannot write to stdout"),
+        _ => Ok(Exit::Done),
+    }
+}
