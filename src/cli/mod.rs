@@ -50,10 +50,16 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", tell(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error and its causes, but for those that the error before them already tells.
+fn tell(error: &anyhow::Error) -> String {
+    let add = |told: String, cause: String| if told.ends_with(&cause) { told } else { format!("{told}: {cause}") };
+    error.chain().map(ToString::to_string).reduce(add).unwrap_or_default()
 }
 
 /// Panics of a stage come back as errors with the stage's name; the default report would print them twice.
