@@ -7,13 +7,22 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::dataset::Part;
 use crate::error::{Error, Result};
+use crate::schema::FORMAT_VERSION;
+
+/// Told beside the manifest's own fields, and no part of it: versions of tokshift that agree on the format version and
+/// on all else may continue each other's runs.
+const RENDERED_BY: &str = "rendered_by";
+
+/// Longest text that a message shows whole; hashes are longer.
+const SHOWN_CHARS: usize = 40;
 
 /// What made a cell's tables. Serialised with its fields in this order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Manifest {
     pub format_version: u32,
     pub generation_model: String,
@@ -32,6 +41,7 @@ pub struct Manifest {
 
 /// Which rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DatasetFacts {
     /// BLAKE3 of the file.
     pub blake3: String,
@@ -44,6 +54,7 @@ pub struct DatasetFacts {
 
 /// How rows became ids.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TokenFacts {
     /// BLAKE3 of the tokenizer file.
     pub tokenizer: String,
@@ -57,6 +68,7 @@ pub struct TokenFacts {
 
 /// What scored them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EngineFacts {
     pub name: String,
     /// File name to BLAKE3 of config and weights.
@@ -76,18 +88,25 @@ impl Manifest {
     /// A file that cannot be read, is not a manifest, or is of another format version.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read(path).map_err(Error::io("read", path))?;
-        let manifest: Self =
-            serde_json::from_slice(&text).map_err(|e| Error::file(path, format!("not a tokshift manifest: {e}")))?;
-        if manifest.format_version != crate::schema::FORMAT_VERSION {
-            let (has, reads) = (manifest.format_version, crate::schema::FORMAT_VERSION);
-            return Err(Error::file(path, format!("format version {has}, this tokshift reads {reads}")));
-        }
-        Ok(manifest)
+        let broken = |e| Error::file(path, format!("not a tokshift manifest: {e}"));
+        let mut content: Map<String, Value> = serde_json::from_slice(&text).map_err(broken)?;
+        // Asked first: another format may have other fields.
+        match content.get("format_version") {
+            Some(version) if *version != FORMAT_VERSION => {
+                return Err(Error::file(
+                    path,
+                    format!("format version {version}, this tokshift reads {FORMAT_VERSION}"),
+                ));
+            }
+            _ => content.remove(RENDERED_BY),
+        };
+        serde_json::from_value(Value::Object(content)).map_err(broken)
     }
 
     /// The file's content: the same manifest gives the same bytes.
     pub fn to_json(&self) -> Result<String> {
-        serde_json::to_string_pretty(self).map(|text| text + "\n").map_err(|e| Error::Usage(format!("manifest: {e}")))
+        let file = File { manifest: self, rendered_by: concat!("tokshift ", env!("CARGO_PKG_VERSION")) };
+        serde_json::to_string_pretty(&file).map(|text| text + "\n").map_err(|e| Error::Usage(format!("manifest: {e}")))
     }
 
     /// Compares with what an earlier run of the same cell left at `path`.
@@ -106,6 +125,14 @@ impl Manifest {
         let shared = |field: &str| ["dataset.", "tokens.", "parts"].iter().any(|prefix| field.starts_with(prefix));
         compare(path, &serde_json::to_value(sibling), &serde_json::to_value(self), &shared)
     }
+}
+
+/// What stands in the file.
+#[derive(Serialize)]
+struct File<'a> {
+    #[serde(flatten)]
+    manifest: &'a Manifest,
+    rendered_by: &'static str,
 }
 
 type Json = serde_json::Result<Value>;
@@ -136,6 +163,12 @@ fn first_difference(
         });
         return differences.find_map(|difference| difference);
     }
+    if let (Value::Array(a), Value::Array(b)) = (before, now)
+        && a.len() == b.len()
+    {
+        let mut items = a.iter().zip(b).enumerate();
+        return items.find_map(|(i, (a, b))| first_difference(format!("{field}[{i}]"), a, b, matters));
+    }
     (before != now && matters(&field)).then(|| (field, shorten(before), shorten(now)))
 }
 
@@ -143,7 +176,9 @@ fn first_difference(
 fn shorten(value: &Value) -> String {
     match value {
         Value::Array(items) => format!("a list of {}", items.len()),
-        Value::String(text) if text.chars().count() > 16 => format!("`{}…`", text.chars().take(12).collect::<String>()),
+        Value::String(text) if text.chars().count() > SHOWN_CHARS => {
+            format!("`{}…`", text.chars().take(12).collect::<String>())
+        }
         Value::String(text) => format!("`{text}`"),
         other => other.to_string(),
     }

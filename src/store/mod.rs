@@ -7,11 +7,13 @@
 mod manifest;
 mod names;
 mod read;
+mod temporary;
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::RecordBatch;
 
@@ -21,6 +23,7 @@ pub use read::{FoundCell, cells};
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
 use crate::table::{self, Format, Table};
+use temporary::{Temporary, create_directories, remove_leftovers};
 
 const MANIFEST: &str = "manifest.json";
 
@@ -43,6 +46,11 @@ impl Cell {
     }
 }
 
+/// The file of a part. Eight digits, so that names sort as parts do.
+fn file_name(part: u32, format: Format) -> String {
+    format!("part-{part:08}.{}", format.extension())
+}
+
 /// An output directory that can be written.
 #[derive(Debug)]
 pub struct Store {
@@ -50,15 +58,17 @@ pub struct Store {
 }
 
 impl Store {
-    /// Creates the directory if it is missing and clears away what dead processes left unfinished.
+    /// Creates the directory if it is missing, tries that it can be written, and clears away what dead processes left.
     ///
     /// # Errors
     /// A directory that cannot be created or written.
     pub fn open(root: &Path) -> Result<Self> {
         let temporary = root.join(folder::TEMPORARY);
-        fs::create_dir_all(&temporary).map_err(Error::io("create the output directory", root))?;
-        let probe = Temporary::create(root, "probe")?;
-        drop(probe);
+        let unusable = |error| match error {
+            Error::Io { source, .. } => Error::io("write in the output directory", root)(source),
+            other => other,
+        };
+        create_directories(&temporary).and_then(|()| Temporary::create(root, "probe")).map_err(unusable)?;
         remove_leftovers(&temporary);
         Ok(Self { root: root.to_owned() })
     }
@@ -91,26 +101,60 @@ impl CellStore {
     /// rows, ids and parts.
     fn check(&self) -> Result<()> {
         let path = self.manifest_path();
-        let models = path.ancestors().nth(2).unwrap_or(&self.root);
-        for entry in fs::read_dir(models).into_iter().flatten().flatten() {
-            let sibling = entry.path().join(MANIFEST);
-            if sibling.exists() {
-                self.manifest.must_share_rows(&Manifest::read(&sibling)?, &sibling)?;
-            }
+        for sibling in self.siblings(&path)? {
+            self.manifest.must_share_rows(&Manifest::read(&sibling)?, &sibling)?;
         }
-        if path.exists() { self.manifest.must_equal(&Manifest::read(&path)?, &path) } else { Ok(()) }
+        // Asked in this order: a manifest comes before its parts, so another process cannot slip in between.
+        let parts = self.holds_parts();
+        if path.exists() {
+            return self.manifest.must_equal(&Manifest::read(&path)?, &path);
+        }
+        if parts {
+            return Err(Error::file(path, "is missing, so what its parts were made with is unknown: delete them too"));
+        }
+        Ok(())
+    }
+
+    /// Manifests of the models that scored this dataset, this one's at `path` included.
+    fn siblings(&self, path: &Path) -> Result<Vec<PathBuf>> {
+        let models = path.ancestors().nth(2).unwrap_or(&self.root);
+        let entries = match fs::read_dir(models) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(Error::io("list", models)(e)),
+        };
+        let manifests = entries.map(|entry| Ok(entry.map_err(Error::io("list", models))?.path().join(MANIFEST)));
+        let mut manifests = manifests.collect::<Result<Vec<_>>>()?;
+        manifests.retain(|manifest| manifest.exists());
+        manifests.sort();
+        Ok(manifests)
+    }
+
+    fn holds_parts(&self) -> bool {
+        let folders = [folder::SAMPLES, folder::TOKENS].map(|table| self.root.join(table).join(&self.folder));
+        folders.iter().any(|folder| fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()))
     }
 
     /// Publishes the manifest unless it is there; of several processes one wins, and the others must agree with it.
+    ///
+    /// Other models of the dataset may have begun since [`Store::cell`], so what it checked is checked again: before,
+    /// lest a run that must fail leave a manifest, and after, since two may pass the first check at once.
     fn claim(&self) -> Result<()> {
         if self.claimed.load(Ordering::Relaxed) {
             return Ok(());
         }
+        self.check()?;
         let path = self.manifest_path();
         let mut file = Temporary::create(&self.root, MANIFEST)?;
         file.write(|out| out.write_all(self.manifest.to_json()?.as_bytes()).map_err(Error::io("write", &path)))?;
-        file.publish_new(&path)?;
-        self.check()?;
+        let new = file.publish_new(&path)?;
+        if let Err(error) = self.check() {
+            if new {
+                // Best effort: it holds no part, and would stand in the way of the run that came first.
+                let _ = fs::remove_file(&path);
+            }
+            return Err(error);
+        }
         self.claimed.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -124,6 +168,11 @@ impl CellStore {
         self.path(folder::TOKENS, part).exists()
     }
 
+    /// The parts that are done.
+    pub fn done(&self) -> BTreeSet<u32> {
+        (0..self.manifest.parts.len() as u32).filter(|&part| self.is_done(part)).collect()
+    }
+
     /// Files for the part under `.tmp`; dropping the writer instead of committing removes them.
     ///
     /// # Errors
@@ -134,8 +183,7 @@ impl CellStore {
     }
 
     fn path(&self, table: &str, part: u32) -> PathBuf {
-        let name = format!("part-{part:08}.{}", self.format.extension());
-        self.root.join(table).join(&self.folder).join(name)
+        self.root.join(table).join(&self.folder).join(file_name(part, self.format))
     }
 }
 
@@ -149,10 +197,10 @@ pub struct PartWriter<'a> {
 }
 
 impl PartWriter<'_> {
-    /// Writes both tables of the part, once.
+    /// Writes both tables of the part, whole. Nothing is published by it.
     ///
     /// # Errors
-    /// A full disk, say; nothing is published.
+    /// A full disk, say.
     pub fn write(&mut self, samples: &RecordBatch, tokens: &RecordBatch) -> Result<()> {
         let format = self.cell.format;
         self.samples.write(|file| table::write(file, format, Table::Samples, samples))?;
@@ -162,103 +210,13 @@ impl PartWriter<'_> {
     /// Publishes the part, after the manifest if it is the cell's first.
     ///
     /// # Errors
-    /// As [`PartWriter::write`], and as [`Store::cell`] if another run came first; if the tokens are not published, the
-    /// part is not done.
+    /// As [`Store::cell`] if another run came first, and a part that was not written; if the tokens are not published,
+    /// the part is not done.
     pub fn commit(self) -> Result<()> {
         self.cell.claim()?;
         self.samples.publish(&self.cell.path(folder::SAMPLES, self.part))?;
         self.tokens.publish(&self.cell.path(folder::TOKENS, self.part))
     }
-}
-
-/// A file under `.tmp`, removed unless it is published.
-#[derive(Debug)]
-struct Temporary {
-    path: PathBuf,
-    published: bool,
-}
-
-impl Temporary {
-    /// An empty file. Its name begins with the process id, so that leftovers can be told from work in progress.
-    fn create(root: &Path, name: &str) -> Result<Self> {
-        static COUNTER: AtomicU64 = AtomicU64::new(0);
-        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let path = root.join(folder::TEMPORARY).join(format!("{}-{number}-{name}", std::process::id()));
-        File::create(&path).map_err(Error::io("write in the output directory: create", &path))?;
-        Ok(Self { path, published: false })
-    }
-
-    /// Writes the content and syncs it to disk.
-    fn write(&mut self, content: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
-        let failed = || Error::io("write", &self.path);
-        let mut file = BufWriter::new(File::create(&self.path).map_err(failed())?);
-        content(&mut file)?;
-        let file = file.into_inner().map_err(|e| failed()(e.into_error()))?;
-        file.sync_all().map_err(failed())
-    }
-
-    /// Renames to `path`. What may stand there already is the same part by another process, with the same bytes.
-    fn publish(mut self, path: &Path) -> Result<()> {
-        let parent = create_parent(path)?;
-        fs::rename(&self.path, path).map_err(Error::io("publish", path))?;
-        self.published = true;
-        sync_directory(&parent)
-    }
-
-    /// Publishes unless `path` exists already, atomically; whether it was published.
-    fn publish_new(self, path: &Path) -> Result<bool> {
-        let parent = create_parent(path)?;
-        match fs::hard_link(&self.path, path) {
-            Ok(()) => sync_directory(&parent).map(|()| true),
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-            Err(e) => Err(Error::io("publish", path)(e)),
-        }
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        if !self.published {
-            // Best effort: a leftover is removed by the next run.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// Creates the directory of `path`, each new level synced into its parent.
-fn create_parent(path: &Path) -> Result<PathBuf> {
-    let parent = path.parent().unwrap_or(Path::new(".")).to_owned();
-    let missing: Vec<_> = parent.ancestors().take_while(|level| !level.exists()).map(Path::to_owned).collect();
-    fs::create_dir_all(&parent).map_err(Error::io("create", &parent))?;
-    for level in missing.iter().rev() {
-        level.parent().map_or(Ok(()), sync_directory)?;
-    }
-    Ok(parent)
-}
-
-/// Makes renames in `directory` survive a power cut.
-fn sync_directory(directory: &Path) -> Result<()> {
-    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-    File::open(directory).and_then(|d| d.sync_all()).map_err(Error::io("sync", directory))
-}
-
-/// Removes files of processes that no longer run; another live process may share the directory.
-fn remove_leftovers(temporary: &Path) {
-    let Ok(entries) = fs::read_dir(temporary) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let owner = name.to_str().and_then(|name| name.split('-').next()).and_then(|pid| pid.parse::<u32>().ok());
-        if owner.is_some_and(|pid| pid == std::process::id() || is_running(pid)) {
-            continue;
-        }
-        let _ = fs::remove_file(entry.path());
-    }
-}
-
-/// Without `/proc` nothing is known, and everything counts as running.
-fn is_running(pid: u32) -> bool {
-    let proc = Path::new("/proc");
-    !proc.join("self").exists() || proc.join(pid.to_string()).exists()
 }
 
 #[cfg(test)]

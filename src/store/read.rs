@@ -5,9 +5,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Cell, MANIFEST, Manifest, names};
+use super::{Cell, MANIFEST, Manifest, file_name, names};
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
+use crate::table::Format;
 
 /// A cell as found on disk.
 #[derive(Clone, Debug)]
@@ -25,7 +26,9 @@ pub struct FoundCell {
 /// Every cell under `root`, in the order of their names.
 ///
 /// # Errors
-/// No such directory, no runs in it, a folder or manifest that tokshift did not make, a part without its samples.
+/// No such directory, no runs in it, a folder or manifest that tokshift did not make, a part without its samples. Files
+/// and folders whose names begin with a dot are file managers' and notebooks', and a folder without a manifest is what a
+/// crash left of a run that published nothing: neither is a cell, nor in the way of those that are.
 pub fn cells(root: &Path) -> Result<Vec<FoundCell>> {
     let runs = root.join(folder::RUNS);
     if !runs.is_dir() {
@@ -37,7 +40,10 @@ pub fn cells(root: &Path) -> Result<Vec<FoundCell>> {
         for (task, path) in partitions(&path, key::TASK)? {
             for (model, path) in partitions(&path, key::MODEL)? {
                 let cell = Cell { generation_model: generation_model.clone(), task: task.clone(), model };
-                found.push(FoundCell::read(root, cell, &path.join(MANIFEST))?);
+                let manifest = path.join(MANIFEST);
+                if manifest.exists() {
+                    found.push(FoundCell::read(root, cell, &manifest)?);
+                }
             }
         }
     }
@@ -52,6 +58,9 @@ fn partitions(directory: &Path, key: &str) -> Result<Vec<(String, PathBuf)>> {
     for entry in entries {
         let path = entry.map_err(Error::io("list", directory))?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.starts_with('.') {
+            continue;
+        }
         let value = name.strip_prefix(key).and_then(|rest| rest.strip_prefix('=')).and_then(names::decode);
         match value {
             Some(value) => found.push((value, path)),
@@ -62,15 +71,17 @@ fn partitions(directory: &Path, key: &str) -> Result<Vec<(String, PathBuf)>> {
 }
 
 impl FoundCell {
-    fn read(root: &Path, cell: Cell, manifest: &Path) -> Result<Self> {
-        let manifest = Manifest::read(manifest)?;
+    fn read(root: &Path, cell: Cell, path: &Path) -> Result<Self> {
+        let manifest = Manifest::read(path)?;
+        let Some(format) = Format::of_extension(&manifest.out) else {
+            return Err(Error::file(path, format!("tables of a format that is not known: `{}`", manifest.out)));
+        };
         let folder = cell.folder()?;
-        let path =
-            |table: &str, part: u32| root.join(table).join(&folder).join(format!("part-{part:08}.{}", manifest.out));
+        let file = |table: &str, part: u32| root.join(table).join(&folder).join(file_name(part, format));
         let all = 0..manifest.parts.len() as u32;
-        let (parts, missing): (Vec<u32>, Vec<u32>) = all.partition(|&part| path(folder::TOKENS, part).exists());
-        let tokens = parts.iter().map(|&part| path(folder::TOKENS, part)).collect();
-        let samples: Vec<PathBuf> = parts.iter().map(|&part| path(folder::SAMPLES, part)).collect();
+        let (parts, missing): (Vec<u32>, Vec<u32>) = all.partition(|&part| file(folder::TOKENS, part).exists());
+        let tokens = parts.iter().map(|&part| file(folder::TOKENS, part)).collect();
+        let samples: Vec<PathBuf> = parts.iter().map(|&part| file(folder::SAMPLES, part)).collect();
         match samples.iter().find(|path| !path.exists()) {
             Some(path) => Err(Error::file(path, "is missing, though its tokens are there: was it deleted?")),
             None => Ok(Self { cell, manifest, parts, tokens, samples, missing }),

@@ -22,7 +22,8 @@ const ROW_GROUP_ROWS: usize = 256 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Parquet,
-    /// One JSON object a row. −∞ has no JSON number: such a value is left out, as a null is.
+    /// One JSON object a row. A value that is not known is left out. −∞, which JSON has no number for, is `null`: a
+    /// string would make the whole column text in polars and DuckDB, and `-1e999` is no number to polars.
     Jsonl,
 }
 
@@ -33,6 +34,11 @@ impl Format {
             Self::Parquet => "parquet",
             Self::Jsonl => "jsonl",
         }
+    }
+
+    /// The format whose extension this is.
+    pub fn of_extension(extension: &str) -> Option<Self> {
+        [Self::Parquet, Self::Jsonl].into_iter().find(|format| format.extension() == extension)
     }
 }
 

@@ -1,0 +1,165 @@
+//! Files that are not results yet, and how they become results.
+//!
+//! Owns `.tmp`, durability and the removal of what the dead left there. Refuses to know what a file is for.
+//!
+//! A name begins with its *owner*: where process ids are comparable, then the id. Two containers that share an output
+//! directory are process 1 each, and two machines know nothing of each other's ids: neither may take the other's work
+//! for its own or for a dead process's.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::schema::folder;
+
+/// Age at which a file of another machine counts as left behind; a part is written in seconds.
+const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A file under `.tmp`, removed unless it is published.
+#[derive(Debug)]
+pub(super) struct Temporary {
+    path: PathBuf,
+    /// Whole and synced.
+    written: bool,
+    published: bool,
+}
+
+impl Temporary {
+    /// An empty file of this process. `name` is ours, never a person's.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be created.
+    pub fn create(root: &Path, name: &str) -> Result<Self> {
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        let owner = Owner::this_process();
+        loop {
+            let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+            let path = root.join(folder::TEMPORARY).join(format!("{owner}-{number}-{name}"));
+            match File::create_new(&path) {
+                Ok(_) => return Ok(Self { path, written: false, published: false }),
+                // Of an earlier process with this id: ids come back.
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(Error::io("create", &path)(e)),
+            }
+        }
+    }
+
+    /// Writes the whole content and syncs it to disk.
+    pub fn write(&mut self, content: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
+        self.written = false;
+        let failed = || Error::io("write", &self.path);
+        let mut file = BufWriter::new(File::create(&self.path).map_err(failed())?);
+        content(&mut file)?;
+        let file = file.into_inner().map_err(|e| failed()(e.into_error()))?;
+        file.sync_all().map_err(failed())?;
+        self.written = true;
+        Ok(())
+    }
+
+    /// Renames to `path`. What may stand there already is the same part by another process, with the same bytes.
+    pub fn publish(mut self, path: &Path) -> Result<()> {
+        let parent = self.prepare(path)?;
+        fs::rename(&self.path, path).map_err(Error::io("publish", path))?;
+        self.published = true;
+        sync_directory(&parent)
+    }
+
+    /// Publishes unless `path` exists already, atomically; whether it was published.
+    pub fn publish_new(self, path: &Path) -> Result<bool> {
+        let parent = self.prepare(path)?;
+        match fs::hard_link(&self.path, path) {
+            Ok(()) => sync_directory(&parent).map(|()| true),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(e) => Err(Error::io("publish", path)(e)),
+        }
+    }
+
+    /// What a final name is given to must be whole: an empty tokens file would mean a part that is done.
+    fn prepare(&self, path: &Path) -> Result<PathBuf> {
+        if !self.written {
+            return Err(Error::file(path, "not published: nothing was written for it (this is a bug in tokshift)"));
+        }
+        let parent = path.parent().unwrap_or(Path::new("."));
+        create_directories(parent)?;
+        Ok(parent.to_owned())
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.published {
+            // Best effort: a leftover is removed by a later run.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Creates `directory`, each new level synced into its parent.
+pub(super) fn create_directories(directory: &Path) -> Result<()> {
+    let missing: Vec<_> = directory.ancestors().take_while(|level| !level.exists()).collect();
+    fs::create_dir_all(directory).map_err(Error::io("create", directory))?;
+    missing.iter().rev().filter_map(|level| level.parent()).try_for_each(sync_directory)
+}
+
+/// Makes renames in `directory` survive a power cut.
+fn sync_directory(directory: &Path) -> Result<()> {
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    File::open(directory).and_then(|d| d.sync_all()).map_err(Error::io("sync", directory))
+}
+
+/// Removes what dead processes left. Another live process may share the directory, and what we cannot have made is
+/// somebody's: both are kept.
+pub(super) fn remove_leftovers(temporary: &Path) {
+    for entry in fs::read_dir(temporary).into_iter().flatten().flatten() {
+        let owner = entry.file_name().to_str().and_then(Owner::of);
+        let age = || entry.metadata().and_then(|data| data.modified()).ok()?.elapsed().ok();
+        let left = owner.is_some_and(|owner| match owner.is_running() {
+            Some(running) => !running,
+            None => age().is_some_and(|age| age > ABANDONED),
+        });
+        if left {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Whose a temporary file is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Owner {
+    /// Eight hex digits that name the boot of a machine and the container in it, without telling which.
+    place: String,
+    process: u32,
+}
+
+impl Owner {
+    fn this_process() -> Self {
+        let boot = fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let container = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+        let hash = blake3::Hasher::new().update(&boot).update(container.as_os_str().as_encoded_bytes()).finalize();
+        Self { place: hash.to_hex()[..8].to_owned(), process: std::process::id() }
+    }
+
+    /// The owner in the name of a temporary file; `None` if we did not name it.
+    fn of(name: &str) -> Option<Self> {
+        let mut fields = name.splitn(4, '-');
+        let (place, process, number) = (fields.next()?, fields.next()?, fields.next()?);
+        let ours = place.len() == 8 && place.bytes().all(|b| b.is_ascii_hexdigit()) && number.parse::<u64>().is_ok();
+        ours.then(|| Some(Self { place: place.to_owned(), process: process.parse().ok()? }))?
+    }
+
+    /// Whether the process still runs; `None` if that cannot be told from here.
+    fn is_running(&self) -> Option<bool> {
+        let proc = Path::new("/proc");
+        let comparable = self.place == Self::this_process().place && proc.join("self/ns/pid").is_symlink();
+        comparable.then(|| proc.join(self.process.to_string()).exists())
+    }
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "{}-{}", self.place, self.process)
+    }
+}
