@@ -13,12 +13,14 @@ pub mod error;
 pub mod forest;
 pub mod hub;
 pub mod pipeline;
+pub mod python_json;
 pub mod reduce;
 pub mod sample;
 pub mod schema;
 pub mod scores;
 pub mod shift;
 pub mod store;
+pub mod study;
 pub mod table;
 pub mod tokenize;
 

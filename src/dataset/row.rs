@@ -1,12 +1,12 @@
 //! One line of a dataset: the fields we know, and what is wrong with a bad one.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::python_json;
 use crate::sample::Kept;
 
 /// Which fields of a row matter beside its text.
@@ -47,7 +47,8 @@ impl Row {
     /// What is wrong with it, for the `reason` of its sample.
     pub fn parse(line: &[u8], options: &RowOptions) -> Result<Self, String> {
         let text = std::str::from_utf8(line).map_err(|e| format!("invalid UTF-8 at byte {}", e.valid_up_to()))?;
-        let text = finite(text);
+        // A reward without a value is null.
+        let text = python_json::replace_words(text, |_| "null".to_owned());
         let mut fields: Fields = serde_json::from_str(&text).map_err(|e| match e.classify() {
             serde_json::error::Category::Data => e.to_string(),
             _ => format!("broken JSON: {e}"),
@@ -194,30 +195,6 @@ fn kept(value: &Value) -> Kept {
         Value::String(x) => Kept::Text(x.clone()),
         Value::Array(_) | Value::Object(_) => Kept::Text(value.to_string()),
     }
-}
-
-/// Python writes `NaN` and `Infinity`, which are not JSON, where a reward has no value: they are read as null. Only
-/// bare words outside strings are touched.
-fn finite(text: &str) -> Cow<'_, str> {
-    const WORDS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
-    if !WORDS.iter().any(|word| text.contains(word)) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len());
-    let (mut in_string, mut escaped) = (false, false);
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        if !in_string && let Some(word) = WORDS.iter().find(|word| rest.starts_with(**word)) {
-            out.push_str("null");
-            rest = &rest[word.len()..];
-            continue;
-        }
-        in_string ^= c == '"' && !escaped;
-        escaped = in_string && c == '\\' && !escaped;
-        out.push(c);
-        rest = &rest[c.len_utf8()..];
-    }
-    Cow::Owned(out)
 }
 
 #[cfg(test)]
