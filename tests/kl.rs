@@ -109,8 +109,11 @@ fn two_models_differ_as_their_references_do() {
         assert!(want.abs() > 1e-3 && (got - want).abs() <= 1e-4 * want.abs().max(1.0), "{measure}: {got}, not {want}");
     }
 
-    // One token of each prompt alone: the study leaves out the first of every response.
-    let study: Vec<f64> = ratios.iter().filter(|row| row.len() > 1).map(|row| average(&row[1..])).collect();
+    // The study leaves out the first token of every response, and adds 1e-10 to each probability.
+    let smooth = |logprob: &f64| (logprob.exp() + 1e-10).ln();
+    let term = |(a, b): (&f64, &f64)| smooth(a) - smooth(b);
+    let rows = a.iter().zip(&b).map(|(a, b)| a.iter().zip(b).skip(1).map(term).collect::<Vec<_>>());
+    let study: Vec<f64> = rows.filter(|row| !row.is_empty()).map(|row| average(&row)).collect();
     let written: Value = serde_json::from_slice(&std::fs::read(results).unwrap()).unwrap();
     let figure = &written[0];
     let want = average(&study).abs();
