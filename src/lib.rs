@@ -4,24 +4,24 @@
 //! becomes Parquet, and lazy queries over the joined tables compare the models. `ARCHITECTURE.md` walks the
 //! modules in the order of the data; each imports only from those above it here.
 
-pub mod cli;
-pub mod dataset;
-pub mod decoder;
-pub mod digest;
-pub mod engine;
 pub mod error;
-pub mod forest;
-pub mod hub;
-pub mod pipeline;
+pub mod digest;
 pub mod python_json;
-pub mod reduce;
-pub mod sample;
 pub mod schema;
+pub mod sample;
 pub mod scores;
-pub mod shift;
-pub mod store;
-pub mod study;
-pub mod table;
+pub mod dataset;
 pub mod tokenize;
+pub mod reduce;
+pub mod forest;
+pub mod decoder;
+pub mod engine;
+pub mod hub;
+pub mod table;
+pub mod store;
+pub mod pipeline;
+pub mod study;
+pub mod shift;
+pub mod cli;
 
 pub use error::{Error, Result};

@@ -3,6 +3,8 @@
 //! Owns clap, messages, exit codes. Refuses work: a command checks its options and calls the library.
 
 mod args;
+mod import;
+mod kl;
 mod models;
 mod progress;
 mod score;
@@ -45,15 +47,22 @@ pub fn main() -> ExitCode {
         .init();
     let outcome = match &args.command {
         Command::Score(args) => score::run(args),
-        Command::Kl(_) => todo!(),
+        Command::Kl(args) => kl::run(args),
+        Command::Import(args) => import::run(args),
     };
     match outcome {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", tell(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error and its causes, but for those that the error before them already tells.
+fn tell(error: &anyhow::Error) -> String {
+    let add = |told: String, cause: String| if told.ends_with(&cause) { told } else { format!("{told}: {cause}") };
+    error.chain().map(ToString::to_string).reduce(add).unwrap_or_default()
 }
 
 /// Panics of a stage come back as errors with the stage's name; the default report would print them twice.

@@ -59,22 +59,21 @@ type Fingerprint = (u64, Option<std::time::SystemTime>);
 /// Reads the whole file once.
 ///
 /// # Errors
-/// A file that cannot be read or holds no row, a field to keep that no row has or that a column is called.
+/// A file that cannot be read or holds no row, a field that no row has, a field to keep that a column is called.
 pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
-    let columns = schema::samples(&[]);
-    if let Some(name) = options.rows.keep.iter().find(|name| columns.field_with_name(name).is_ok()) {
-        return Err(Error::Usage(format!("--keep-fields {name}: the samples table has a column of that name")));
-    }
+    check_keep(&options.rows.keep)?;
     let fingerprint = fingerprint(path)?;
     let mut lines = Lines::open(path)?;
     let mut cuts = Cuts::default();
     let mut kept = vec![KeptSeen::default(); options.rows.keep.len()];
+    let mut clustered = false;
     while let Some(line) = lines.next(path)? {
         if options.limit.is_some_and(|limit| cuts.rows >= limit) {
             break;
         }
         let row = Row::parse(&lines.buffer[line.text.clone()], &options.rows);
         cuts.add(&line, row.as_ref().map_or(0, Row::text_bytes));
+        clustered |= row.as_ref().is_ok_and(|row| row.cluster.is_some());
         for (seen, value) in kept.iter_mut().zip(row.iter().flat_map(|row| &row.kept)) {
             seen.add(value);
         }
@@ -87,12 +86,32 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
     if rows == 0 {
         return Err(Error::dataset(path, None, "holds no rows"));
     }
+    let nowhere =
+        |name: &str, option: &str| Error::dataset(path, None, format!("no row has the field `{name}` of {option}"));
+    if let Some(name) = options.rows.cluster.as_ref().filter(|_| !clustered) {
+        return Err(nowhere(name, "--cluster"));
+    }
     let kept = options.rows.keep.iter().zip(kept).map(|(name, seen)| match seen.kind() {
         Some(kind) => Ok(KeptField { name: name.clone(), kind }),
-        None => Err(Error::dataset(path, None, format!("no row has the field `{name}` of --keep-fields"))),
+        None => Err(nowhere(name, "--keep-fields")),
     });
     let kept = kept.collect::<Result<_>>()?;
     Ok(Plan { path: path.to_owned(), options, parts: cuts.finish(), rows, samples: rows, kept, hash, fingerprint })
+}
+
+/// Kept fields become columns, beside those of the table and those that readers make of its folders' names.
+fn check_keep(names: &[String]) -> Result<()> {
+    let columns = schema::samples(&[]);
+    let keys = [schema::key::GENERATION_MODEL, schema::key::TASK, schema::key::MODEL];
+    for (i, name) in names.iter().enumerate() {
+        if columns.field_with_name(name).is_ok() || keys.contains(&name.as_str()) {
+            return Err(Error::Usage(format!("--keep-fields {name}: the samples table has a column of that name")));
+        }
+        if names[..i].contains(name) {
+            return Err(Error::Usage(format!("--keep-fields {name}: named twice")));
+        }
+    }
+    Ok(())
 }
 
 impl Plan {

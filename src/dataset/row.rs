@@ -53,13 +53,13 @@ impl Row {
             serde_json::error::Category::Data => e.to_string(),
             _ => format!("broken JSON: {e}"),
         })?;
-        let content = fields.content()?;
         Ok(Self {
-            id: fields.take("id").and_then(|value| label(&value)),
+            id: fields.get("id").and_then(label),
             cluster: options.cluster.as_ref().and_then(|name| label(fields.get(name)?)),
             cut: fields.get("finish_reason").and_then(Value::as_str) == Some("length"),
             kept: options.keep.iter().map(|name| fields.get(name).map_or(Kept::Null, kept)).collect(),
-            content,
+            // Last: it takes its fields, and any of them may be named above.
+            content: fields.content()?,
         })
     }
 
@@ -216,6 +216,15 @@ mod tests {
         assert_eq!(row.content, Content::Text { input: "a".into(), output: "b\"NaN\"".into() });
         assert_eq!((row.id.as_deref(), row.cluster.as_deref(), row.cut), (Some("7"), Some("g"), true));
         assert_eq!(row.kept, [Kept::Number(1.5), Kept::Text("[1,2]".into())]);
+    }
+
+    #[test]
+    fn fields_with_a_meaning_can_be_named_too() {
+        let options = RowOptions { cluster: Some("id".into()), keep: vec!["input".into(), "id".into()] };
+        let row = Row::parse(br#"{"id": "x", "input": "a", "output": "b"}"#, &options).unwrap();
+        assert_eq!((row.id.as_deref(), row.cluster.as_deref()), (Some("x"), Some("x")));
+        assert_eq!(row.kept, [Kept::Text("a".into()), Kept::Text("x".into())]);
+        assert_eq!(row.content, Content::Text { input: "a".into(), output: "b".into() });
     }
 
     #[test]

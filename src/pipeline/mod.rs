@@ -89,7 +89,9 @@ impl Run<'_> {
                 let line = row.line;
                 let sample = self.tokenizer.sample(row, self.sample_options);
                 if self.ends_run(sample.status) {
-                    return Err(Error::dataset(path, line, sample.reason.unwrap_or_default()));
+                    let reason = sample.reason.unwrap_or_default();
+                    let what = reason.strip_prefix(&format!("line {line}: ")).unwrap_or(&reason);
+                    return Err(Error::dataset(path, line, what));
                 }
                 Ok(sample)
             });

@@ -11,7 +11,7 @@ mod read;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
 
@@ -37,13 +37,9 @@ pub struct Cell {
 impl Cell {
     /// `generation_model=G/task=T/model=M`.
     fn folder(&self) -> Result<PathBuf> {
-        Ok(self.dataset_folder()?.join(format!("{}={}", key::MODEL, names::encode(&self.model)?)))
-    }
-
-    /// `generation_model=G/task=T`.
-    fn dataset_folder(&self) -> Result<PathBuf> {
-        let generation = format!("{}={}", key::GENERATION_MODEL, names::encode(&self.generation_model)?);
-        Ok(Path::new(&generation).join(format!("{}={}", key::TASK, names::encode(&self.task)?)))
+        let level = |key: &str, name: &str| -> Result<String> { Ok(format!("{key}={}", names::encode(name)?)) };
+        let generation_model = level(key::GENERATION_MODEL, &self.generation_model)?;
+        Ok([generation_model, level(key::TASK, &self.task)?, level(key::MODEL, &self.model)?].iter().collect())
     }
 }
 
@@ -67,34 +63,35 @@ impl Store {
         Ok(Self { root: root.to_owned() })
     }
 
-    /// The cell, made now with this manifest or found with the same one.
+    /// The cell of this manifest. Nothing is created before its first part: a run that fails earlier decides nothing.
     ///
     /// # Errors
     /// [`Error::Mismatch`] if an earlier run of the cell, or another model's over the same dataset, decided otherwise.
     pub fn cell(&self, cell: &Cell, manifest: &Manifest, format: Format) -> Result<CellStore> {
-        let folder = cell.folder()?;
-        let runs = self.root.join(folder::RUNS);
-        self.check_siblings(cell, manifest)?;
-        let path = runs.join(&folder).join(MANIFEST);
-        let mut file = Temporary::create(&self.root, MANIFEST)?;
-        file.write(|out| out.write_all(manifest.to_json()?.as_bytes()).map_err(Error::io("write", &path)))?;
-        if !file.publish_new(&path)? {
-            manifest.must_equal(&Manifest::read(&path)?, &path)?;
-        }
-        Ok(CellStore { root: self.root.clone(), folder, format })
+        let (root, folder, manifest) = (self.root.clone(), cell.folder()?, manifest.clone());
+        let store = CellStore { root, folder, format, manifest, claimed: AtomicBool::new(false) };
+        store.check()?;
+        Ok(store)
     }
+}
 
-    /// Every model of a dataset must have scored the same rows, ids and parts.
-    fn check_siblings(&self, cell: &Cell, manifest: &Manifest) -> Result<()> {
-        let models = self.root.join(folder::RUNS).join(cell.dataset_folder()?);
-        let Ok(entries) = fs::read_dir(&models) else { return Ok(()) };
-        for entry in entries.flatten() {
-            let path = entry.path().join(MANIFEST);
-            if path.exists() {
-                manifest.must_share_rows(&Manifest::read(&path)?, &path)?;
-            }
-        }
-        Ok(())
+impl Store {
+    /// Publishes a file made of finished cells under `folder` of the output directory, replacing an older one. `name`
+    /// may hold anything that models and tasks are called; the path that came of it is returned.
+    ///
+    /// # Errors
+    /// A name too long for a file, a full disk; what `content` gives.
+    pub fn publish(
+        &self,
+        folder: &str,
+        name: &str,
+        content: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
+    ) -> Result<PathBuf> {
+        let path = self.root.join(folder).join(names::encode(name)?);
+        let mut file = Temporary::create(&self.root, folder)?;
+        file.write(content)?;
+        file.publish(&path)?;
+        Ok(path)
     }
 }
 
@@ -104,9 +101,44 @@ pub struct CellStore {
     root: PathBuf,
     folder: PathBuf,
     format: Format,
+    manifest: Manifest,
+    /// Whether the manifest is known to stand under its name.
+    claimed: AtomicBool,
 }
 
 impl CellStore {
+    /// An earlier run of the cell must have decided the same, and every model of its dataset must have scored the same
+    /// rows, ids and parts.
+    fn check(&self) -> Result<()> {
+        let path = self.manifest_path();
+        let models = path.ancestors().nth(2).unwrap_or(&self.root);
+        for entry in fs::read_dir(models).into_iter().flatten().flatten() {
+            let sibling = entry.path().join(MANIFEST);
+            if sibling.exists() {
+                self.manifest.must_share_rows(&Manifest::read(&sibling)?, &sibling)?;
+            }
+        }
+        if path.exists() { self.manifest.must_equal(&Manifest::read(&path)?, &path) } else { Ok(()) }
+    }
+
+    /// Publishes the manifest unless it is there; of several processes one wins, and the others must agree with it.
+    fn claim(&self) -> Result<()> {
+        if self.claimed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let path = self.manifest_path();
+        let mut file = Temporary::create(&self.root, MANIFEST)?;
+        file.write(|out| out.write_all(self.manifest.to_json()?.as_bytes()).map_err(Error::io("write", &path)))?;
+        file.publish_new(&path)?;
+        self.check()?;
+        self.claimed.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn manifest_path(&self) -> PathBuf {
+        self.root.join(folder::RUNS).join(&self.folder).join(MANIFEST)
+    }
+
     /// Whether the part's tokens, and so everything of it, are published.
     pub fn is_done(&self, part: u32) -> bool {
         self.path(folder::TOKENS, part).exists()
@@ -147,11 +179,13 @@ impl PartWriter<'_> {
         self.tokens.write(|file| table::write(file, format, Table::Tokens, tokens))
     }
 
-    /// Publishes the part.
+    /// Publishes the part, after the manifest if it is the cell's first.
     ///
     /// # Errors
-    /// As [`PartWriter::write`]; if the tokens are not published, the part is not done.
+    /// As [`PartWriter::write`], and as [`Store::cell`] if another run came first; if the tokens are not published, the
+    /// part is not done.
     pub fn commit(self) -> Result<()> {
+        self.cell.claim()?;
         self.samples.publish(&self.cell.path(folder::SAMPLES, self.part))?;
         self.tokens.publish(&self.cell.path(folder::TOKENS, self.part))
     }
@@ -183,7 +217,7 @@ impl Temporary {
         file.sync_all().map_err(failed())
     }
 
-    /// Renames to `path`, replacing nothing that is done: parts are published once.
+    /// Renames to `path`. What may stand there already is the same part by another process, with the same bytes.
     fn publish(mut self, path: &Path) -> Result<()> {
         let parent = create_parent(path)?;
         fs::rename(&self.path, path).map_err(Error::io("publish", path))?;
@@ -246,3 +280,6 @@ fn is_running(pid: u32) -> bool {
     let proc = Path::new("/proc");
     !proc.join("self").exists() || proc.join(pid.to_string()).exists()
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float32Array, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::concat_batches;
@@ -10,10 +10,10 @@ use arrow::datatypes::UInt32Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Serialize;
 
-use super::first_position;
+use super::{SUFFIX, first_position};
 use crate::error::{Error, Result};
-use crate::schema::{sample, token};
-use crate::store::FoundCell;
+use crate::schema::{folder, sample, token};
+use crate::store::{Cell, FoundCell, Store};
 
 #[derive(Serialize)]
 struct Outcome<'a> {
@@ -30,12 +30,21 @@ struct TokenLoss<'a> {
     rank: Option<u32>,
 }
 
-/// Writes a finished cell to `out` as the study's script does: `results` holds one entry a row, null for one without
-/// tokens; end-of-turn tokens, which the study did not score, are left out.
+/// Writes a cell as the study's script does, to `token_losses/` in the output directory: `results` holds one entry a
+/// row, null for one without tokens; end-of-turn tokens, which the study did not score, are left out.
 ///
 /// # Errors
-/// Tables that cannot be read; what `out` gives.
-pub fn export(cell: &FoundCell, path: &Path, out: &mut BufWriter<File>) -> Result<()> {
+/// A cell with parts missing, tables that cannot be read, a file that cannot be written.
+pub fn export(store: &Store, found: &FoundCell) -> Result<PathBuf> {
+    let Cell { generation_model, task, model } = &found.cell;
+    let name = format!("{model}_{generation_model}_{task}{SUFFIX}");
+    if !found.missing.is_empty() {
+        return Err(Error::Usage(format!("{name}: {} parts are not scored yet", found.missing.len())));
+    }
+    store.publish(folder::TOKEN_LOSSES, &name, |out| write(found, Path::new(&name), out))
+}
+
+fn write(cell: &FoundCell, path: &Path, out: &mut BufWriter<File>) -> Result<()> {
     let failed = || Error::io("write", path);
     let dataset = format!("{}_{}.jsonl", cell.cell.generation_model, cell.cell.task);
     let head =

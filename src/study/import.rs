@@ -137,13 +137,22 @@ fn manifest(path: &Path, cell: &Cell, losses: &TokenLosses) -> Result<Manifest> 
     })
 }
 
+/// A null row had nothing to score; one with an error, or without tokens, failed.
+fn status(row: Option<&Outcome>) -> Status {
+    match row {
+        None => Status::Empty,
+        row if is_scored(row) => Status::Ok,
+        Some(_) => Status::Failed,
+    }
+}
+
 fn is_scored(row: Option<&Outcome>) -> bool {
     row.is_some_and(|outcome| outcome.error.is_none() && !outcome.token_losses.is_empty())
 }
 
 fn samples(first: u32, rows: &[Option<Outcome>]) -> Result<RecordBatch> {
     let ids = || (first..).take(rows.len());
-    let status = |row: &Option<Outcome>| if is_scored(row.as_ref()) { Status::Ok } else { Status::Failed }.as_str();
+    let status = |row: &Option<Outcome>| status(row.as_ref()).as_str();
     let reason = |row: &Option<Outcome>| match row {
         None => Some("null in the study's file".to_owned()),
         Some(Outcome { error: Some(error), .. }) => Some(error.clone()),

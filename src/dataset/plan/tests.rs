@@ -78,10 +78,20 @@ fn kept_fields_have_one_type_each() {
     };
     let kept = scan(file.path(), keep(&["a", "b", "c"])).unwrap().kept;
     assert_eq!(kept.iter().map(|f| f.kind).collect::<Vec<_>>(), [KeptType::Bool, KeptType::Number, KeptType::Text]);
-    for (names, message) in [(["d"], "no row has the field `d`"), (["status"], "the samples table has a column")] {
+    for (names, message) in [
+        (["d", "a"], "no row has the field `d` of --keep-fields"),
+        (["a", "status"], "--keep-fields status: the samples table has a column of that name"),
+        (["a", "model"], "--keep-fields model: the samples table has a column of that name"),
+        (["a", "a"], "--keep-fields a: named twice"),
+    ] {
         let error = scan(file.path(), keep(&names)).unwrap_err().to_string();
         assert!(error.contains(message), "{error}");
     }
+    let cluster =
+        |name: &str| PlanOptions { rows: RowOptions { cluster: Some(name.to_owned()), keep: Vec::new() }, limit: None };
+    scan(file.path(), cluster("b")).unwrap();
+    let error = scan(file.path(), cluster("d")).unwrap_err().to_string();
+    assert!(error.ends_with("no row has the field `d` of --cluster"), "{error}");
 }
 
 #[test]

@@ -1,0 +1,89 @@
+//! The result of comparing models, as plain data.
+//!
+//! Owns its shape and what each figure is called. Refuses to compute or to print.
+
+use super::stats::Estimate;
+use super::study::StudyFigure;
+use crate::sample::Status;
+
+/// All pairs that were asked for.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Comparison {
+    pub pairs: Vec<Pair>,
+}
+
+/// Q compared with P on the text that one generation model wrote for one task. Every difference is Q − P.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Pair {
+    pub generation_model: String,
+    pub task: String,
+    pub p: String,
+    pub q: String,
+    /// Samples that both scored, and the tokens that both scored of them.
+    pub samples: u64,
+    pub tokens: u64,
+    /// Clusters of those samples.
+    pub clusters: u64,
+    pub left_out: Vec<LeftOut>,
+    /// Present if a table is not complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partial: Option<Partial>,
+    pub measures: Vec<Measure>,
+    /// The study's figure, if P is the generation model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub study: Option<StudyFigure>,
+    /// What a reader of the figures has to know.
+    pub notes: Vec<String>,
+}
+
+impl Pair {
+    /// Who is compared with whom, on whose text.
+    pub fn title(&self) -> String {
+        title(&self.p, &self.q, &self.task, &self.generation_model)
+    }
+}
+
+pub(super) fn title(p: &str, q: &str, task: &str, generation_model: &str) -> String {
+    format!("P = `{p}`, Q = `{q}` on `{task}` by `{generation_model}`")
+}
+
+/// Samples that one side at least did not score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct LeftOut {
+    #[serde(serialize_with = "status_name")]
+    pub p: Status,
+    #[serde(serialize_with = "status_name")]
+    pub q: Status,
+    pub samples: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn status_name<S: serde::Serializer>(status: &Status, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(status.as_str())
+}
+
+/// A comparison over the parts that both tables have.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Partial {
+    /// Parts that were compared, of how many.
+    pub compared: u64,
+    pub parts: u64,
+    /// Parts that a side lacks.
+    pub missing_p: Vec<u32>,
+    pub missing_q: Vec<u32>,
+}
+
+/// The means of one measure.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Measure {
+    pub name: &'static str,
+    /// Of both means.
+    pub unit: &'static str,
+    /// Mean over tokens; absent if no token has the measure.
+    pub token_mean: Option<Estimate>,
+    /// Mean over samples of each sample's mean over tokens.
+    pub sample_mean: Option<Estimate>,
+    /// Mean over samples of each sample's sum: nats a response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_mean: Option<Estimate>,
+}

@@ -1,0 +1,103 @@
+//! A comparison as text for a terminal.
+//!
+//! Owns columns, digits and the order of the notes. Refuses to print: it gives back a string.
+
+use std::fmt::Write;
+
+use super::comparison::{Comparison, LeftOut, Measure, Pair, Partial};
+use super::stats::Estimate;
+
+/// Every pair, one below the other: who, how much, the means, the study's figure, the notes.
+pub fn table(comparison: &Comparison) -> String {
+    comparison.pairs.iter().map(pair).collect::<Vec<_>>().join("\n")
+}
+
+fn pair(pair: &Pair) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let mut line = |line: String| writeln!(text, "{line}").unwrap_or_default();
+    line(pair.title());
+    if let Some(partial) = &pair.partial {
+        line(incomplete(partial));
+    }
+    line(format!("{} samples, {} tokens, G = {} clusters", pair.samples, pair.tokens, pair.clusters));
+    line(String::new());
+    aligned(&rows(&pair.measures)).into_iter().for_each(&mut line);
+    line(String::new());
+    if let Some(study) = &pair.study {
+        let figure = number(study.kl_divergence);
+        let (points, tokens) = (study.num_data_points, study.total_tokens);
+        line(format!("study's kl_divergence: {figure} nats/token over {points} data points, {tokens} tokens"));
+    }
+    pair.left_out.iter().map(left_out).chain(pair.notes.iter().map(|n| format!("note: {n}"))).for_each(line);
+    text
+}
+
+fn incomplete(partial: &Partial) -> String {
+    let lacks = |side: &str, missing: &[u32]| {
+        let parts = missing.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+        if missing.is_empty() { String::new() } else { format!("; {side} lacks {parts}") }
+    };
+    let (compared, parts) = (partial.compared, partial.parts);
+    let (p, q) = (lacks("P", &partial.missing_p), lacks("Q", &partial.missing_q));
+    format!("INCOMPLETE: {compared} of {parts} parts compared{p}{q}")
+}
+
+fn left_out(left_out: &LeftOut) -> String {
+    let LeftOut { p, q, samples } = left_out;
+    format!("left out: P {}, Q {}: {samples} samples", p.as_str(), q.as_str())
+}
+
+type Row = [String; 6];
+
+fn rows(measures: &[Measure]) -> Vec<Row> {
+    let head = ["measure", "unit", "token mean ± error", "95% interval", "sample mean ± error", "95% interval"];
+    let mut rows = vec![head.map(str::to_owned)];
+    for measure in measures {
+        rows.push(row(measure.name, measure.unit, measure.token_mean, measure.sample_mean));
+        if measure.response_mean.is_some() {
+            rows.push(row(measure.name, "nats/response", None, measure.response_mean));
+        }
+    }
+    rows
+}
+
+fn row(name: &str, unit: &str, tokens: Option<Estimate>, samples: Option<Estimate>) -> Row {
+    let [token_mean, token_interval] = cells(tokens);
+    let [sample_mean, sample_interval] = cells(samples);
+    [name.to_owned(), unit.to_owned(), token_mean, token_interval, sample_mean, sample_interval]
+}
+
+fn cells(estimate: Option<Estimate>) -> [String; 2] {
+    let Some(estimate) = estimate else { return ["-".to_owned(), String::new()] };
+    let value = number(estimate.value);
+    let mean = estimate.stderr.map_or_else(|| value.clone(), |error| format!("{value} ± {}", number(error)));
+    let interval = estimate.low.zip(estimate.high);
+    [mean, interval.map_or_else(String::new, |(low, high)| format!("[{}, {}]", number(low), number(high)))]
+}
+
+/// Five significant digits: fixed where that is short, else scientific.
+fn number(x: f64) -> String {
+    match x.abs() {
+        0.0 => "0".to_owned(),
+        size if !size.is_finite() => x.to_string(),
+        size if (1e-3..1e5).contains(&size) => {
+            let digits = 4 - size.log10().floor() as i32;
+            format!("{x:.*}", digits.max(0) as usize)
+        }
+        _ => format!("{x:.4e}"),
+    }
+}
+
+/// Columns padded to their widest cell; names to the left, numbers to the right.
+fn aligned(rows: &[Row]) -> Vec<String> {
+    let width = |column: usize| rows.iter().map(|r| r[column].chars().count()).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..6).map(width).collect();
+    let pad = |(i, cell): (usize, &String)| {
+        let width = widths[i];
+        if i < 2 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+    };
+    rows.iter()
+        .map(|row| row.iter().enumerate().map(pad).collect::<Vec<_>>().join("  ").trim_end().to_owned())
+        .collect()
+}

@@ -1,0 +1,114 @@
+//! What is computed of one joined token, as polars expressions.
+//!
+//! Owns the list of measures and their formulas (MEASURES: two models). Refuses sums and means: `query` adds up,
+//! `stats` averages.
+
+use polars::prelude::{
+    ChunkApply, Column, DataType, Expr, Field, Float64Chunked, IntoColumn, PolarsResult, col, lit, when,
+};
+
+use super::math::{phi, study_log};
+use crate::schema::token;
+
+/// Prefixes of the two models' columns after the join.
+pub(super) const P: &str = "p.";
+pub(super) const Q: &str = "q.";
+
+/// First position of a sample that the study counts; joined to the tokens from the samples tables.
+pub(super) const STUDY_FROM: &str = "study_from";
+
+/// A number of each joined token, null where a side lacks what it needs.
+pub(super) struct Measure {
+    pub name: &'static str,
+    /// Of both means; a sum over a response is in nats/response.
+    pub unit: &'static str,
+    pub value: fn() -> Expr,
+    /// Its sum over a response means something (nats a response).
+    pub per_response: bool,
+}
+
+/// Every measure, in the order in which summaries list them. a = ln p(t), b = ln q(t), d = b − a.
+pub(super) const ALL: [Measure; 8] = [
+    Measure { name: "kl_k1", unit: "nats/token", value: || a() - b(), per_response: true },
+    Measure { name: "kl_k3", unit: "nats/token", value: || map(d(), "phi", phi), per_response: false },
+    Measure { name: "ratio", unit: "q/p", value: || map(d(), "exp", f64::exp), per_response: false },
+    Measure { name: "delta_logprob", unit: "nats/token", value: d, per_response: false },
+    Measure { name: "delta_entropy", unit: "nats/token", value: || change(token::ENTROPY), per_response: false },
+    Measure { name: "delta_p", unit: "probability", value: delta_p, per_response: false },
+    Measure { name: "rank_shift", unit: "ranks", value: || change(token::RANK), per_response: false },
+    Measure { name: "same_top", unit: "share", value: same_top, per_response: false },
+];
+
+/// The columns that the measures and checks read of each side, and the name that [`top_id`] has there.
+pub(super) const COLUMNS: [&str; 5] = [token::TOKEN_ID, token::IS_END, token::LOGPROB, token::RANK, token::ENTROPY];
+pub(super) const TOP_ID: &str = "top_id";
+
+/// The most likely token; null where the list is empty (k = 0).
+pub(super) fn top_id() -> Expr {
+    col(token::TOP_IDS).list().get(lit(0), true)
+}
+
+/// The study's term ln(e^a + 1e-10) − ln(e^b + 1e-10), null at the tokens it leaves out.
+pub(super) fn study() -> Expr {
+    let counted = col(token::POSITION).gt_eq(col(STUDY_FROM)).and(p(token::IS_END).fill_null(lit(false)).not());
+    let term = map(a(), "study_log", study_log) - map(b(), "study_log", study_log);
+    when(counted).then(term).otherwise(lit(polars::prelude::NULL))
+}
+
+/// Whether the two sides hold different tokens here. Without ids on a side, texts decide.
+pub(super) fn differs(lacks_ids: bool) -> Expr {
+    let ids = p(token::TOKEN_ID).neq(q(token::TOKEN_ID));
+    if !lacks_ids {
+        return ids;
+    }
+    let unknown = p(token::TOKEN_ID).is_null().or(q(token::TOKEN_ID).is_null());
+    when(unknown).then(p(token::TOKEN).neq_missing(q(token::TOKEN))).otherwise(ids)
+}
+
+/// Whether k1 is not a number to average: a model gave the token no probability at all, or none that is known.
+pub(super) fn not_finite() -> Expr {
+    d().is_finite().not()
+}
+
+fn a() -> Expr {
+    p(token::LOGPROB).cast(DataType::Float64)
+}
+
+fn b() -> Expr {
+    q(token::LOGPROB).cast(DataType::Float64)
+}
+
+fn d() -> Expr {
+    b() - a()
+}
+
+fn delta_p() -> Expr {
+    map(b(), "exp", f64::exp) - map(a(), "exp", f64::exp)
+}
+
+/// Q − P of a column, in f64 before the difference: ranks are unsigned, and f32 sums are f32.
+fn change(column: &str) -> Expr {
+    q(column).cast(DataType::Float64) - p(column).cast(DataType::Float64)
+}
+
+/// Whether the most likely tokens agree; null where one is unknown.
+fn same_top() -> Expr {
+    p(TOP_ID).eq(q(TOP_ID)).cast(DataType::Float64)
+}
+
+fn p(column: &str) -> Expr {
+    col(format!("{P}{column}"))
+}
+
+fn q(column: &str) -> Expr {
+    col(format!("{Q}{column}"))
+}
+
+/// A scalar function over an f64 column, nulls left alone; `name` is what a plan shows.
+fn map(input: Expr, name: &'static str, function: fn(f64) -> f64) -> Expr {
+    let apply = move |column: Column| -> PolarsResult<Column> {
+        let values: Float64Chunked = column.f64()?.apply_values(function);
+        Ok(values.into_column())
+    };
+    input.map_with_fmt_str(apply, |_, field| Ok(Field::new(field.name().clone(), DataType::Float64)), name)
+}

@@ -1,0 +1,76 @@
+//! The one lazy query of a pair: join, measures, sums by sample.
+//!
+//! Owns the plan's shape: both scans are ordered, so the join is a merge, the groups are runs, and nothing larger
+//! than a row group and the answer is in memory. Refuses to run it or to judge what comes out.
+
+use polars::prelude::{
+    DataFrame, DataType, Expr, IntoLazy, JoinArgs, JoinType, LazyFrame, MaintainOrderJoin, col, len, lit, when,
+};
+
+use super::measures::{self, COLUMNS, P, Q, STUDY_FROM, TOP_ID};
+use super::scan::{hint_sorted, scan};
+use super::select::Table;
+use crate::error::Result;
+use crate::schema::token;
+
+/// What identifies a token, and the order of every table.
+const KEYS: [&str; 2] = [token::SAMPLE_ID, token::POSITION];
+
+/// Columns of the answer beside a sum and a count (suffix [`COUNT`]) of every measure.
+pub(super) const ROWS: &str = "rows";
+pub(super) const STUDY: &str = "study";
+pub(super) const NOT_FINITE: &str = "not_finite";
+/// The first position at which the tokens differ, null if none does.
+pub(super) const DIFFERS_AT: &str = "differs_at";
+pub(super) const COUNT: &str = ".n";
+
+/// One row a sample that both tables have rows of, in `sample_id` order: rows, sums and counts.
+/// `facts` holds `sample_id` (ascending, flagged so) and [`STUDY_FROM`].
+pub(super) fn sums_by_sample(p: &Table, q: &Table, facts: DataFrame, lacks_ids: bool) -> Result<LazyFrame> {
+    let tokens = joined(p, q, facts, lacks_ids)?;
+    let mut values = vec![col(token::SAMPLE_ID), col(token::POSITION)];
+    values.extend(measures::ALL.iter().map(|m| (m.value)().alias(m.name)));
+    values.push(measures::study().alias(STUDY));
+    values.push(measures::not_finite().alias(NOT_FINITE));
+    let differs = when(measures::differs(lacks_ids)).then(col(token::POSITION));
+    values.push(differs.otherwise(lit(polars::prelude::NULL)).alias(DIFFERS_AT));
+
+    let mut sums = vec![len().cast(DataType::UInt64).alias(ROWS)];
+    sums.extend(measures::ALL.iter().flat_map(|m| sum_and_count(m.name)));
+    sums.extend(sum_and_count(STUDY));
+    sums.push(col(NOT_FINITE).sum().cast(DataType::UInt64));
+    sums.push(col(DIFFERS_AT).min());
+    Ok(tokens.select(values).group_by_stable([col(token::SAMPLE_ID)]).agg(sums))
+}
+
+/// Rows of each sample of one table, in `sample_id` order.
+pub(super) fn rows_by_sample(table: &Table) -> Result<LazyFrame> {
+    let rows = hint_sorted(scan(&table.tokens)?, &KEYS)?.select([col(token::SAMPLE_ID)]);
+    Ok(rows.group_by_stable([col(token::SAMPLE_ID)]).agg([len().cast(DataType::UInt64).alias(ROWS)]))
+}
+
+fn sum_and_count(name: &str) -> [Expr; 2] {
+    [col(name).sum(), col(name).count().cast(DataType::UInt64).alias(format!("{name}{COUNT}"))]
+}
+
+/// The tokens that both tables have, each side's columns under its prefix, with the facts of their sample.
+fn joined(p: &Table, q: &Table, facts: DataFrame, lacks_ids: bool) -> Result<LazyFrame> {
+    let ordered = |how| JoinArgs { maintain_order: MaintainOrderJoin::Left, ..JoinArgs::new(how) };
+    let keys = KEYS.map(col);
+    let tokens = side(p, P, lacks_ids)?.join(side(q, Q, lacks_ids)?, keys.clone(), keys, ordered(JoinType::Inner));
+    let id = [col(token::SAMPLE_ID)];
+    let facts = facts.lazy().select([col(token::SAMPLE_ID), col(STUDY_FROM)]);
+    // A join forgets the order it keeps.
+    let tokens = hint_sorted(tokens, &KEYS)?.join(facts, id.clone(), id, ordered(JoinType::Left));
+    hint_sorted(tokens, &KEYS)
+}
+
+fn side(table: &Table, prefix: &str, lacks_ids: bool) -> Result<LazyFrame> {
+    let mut columns = KEYS.map(col).to_vec();
+    let text = lacks_ids.then_some(token::TOKEN);
+    let of_side = COLUMNS.into_iter().chain(text);
+    columns.extend(of_side.map(|name| col(name).alias(format!("{prefix}{name}"))));
+    // The lists themselves need not travel through the join: they are most of a table's bytes.
+    columns.push(measures::top_id().alias(format!("{prefix}{TOP_ID}")));
+    Ok(hint_sorted(scan(&table.tokens)?, &KEYS)?.select(columns))
+}

@@ -1,0 +1,119 @@
+//! The two samples tables of a pair, side by side.
+//!
+//! Owns what the comparison knows of a sample beside its tokens: its cluster, its status on both sides, whether the
+//! contexts agree. Refuses the tokens themselves.
+
+use std::collections::HashMap;
+
+use polars::prelude::{
+    DataFrame, DataType, Engine, Expr, JoinArgs, JoinCoalesce, JoinType, SortMultipleOptions, StringChunked, col, lit,
+    when,
+};
+
+use super::measures::{P, Q, STUDY_FROM};
+use super::scan::scan;
+use super::select::PairTables;
+use crate::error::{Error, Result};
+use crate::sample::Status;
+use crate::schema::sample;
+
+const SAME_CONTEXT: &str = "same_context";
+
+/// A sample of both tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SampleFacts {
+    pub id: u32,
+    /// Number of its cluster, from 0 in the order of first appearance.
+    pub cluster: u32,
+    pub p: Status,
+    pub q: Status,
+    pub same_context: bool,
+}
+
+impl SampleFacts {
+    /// Whether the tokens tables of both sides hold rows of it.
+    pub fn is_scored(&self) -> bool {
+        self.p.is_scored() && self.q.is_scored()
+    }
+}
+
+/// All samples of a pair, in `sample_id` order.
+pub(super) struct Samples {
+    pub rows: Vec<SampleFacts>,
+    pub clusters: usize,
+    /// `sample_id` and the first position that the study counts, for the query over the tokens.
+    pub study_from: DataFrame,
+}
+
+/// Reads both samples tables; memory is one row a sample, without the texts.
+///
+/// # Errors
+/// [`Error::Incomparable`] if a sample is in one table only; [`Error::File`] for a status of another version.
+pub(super) fn read(pair: &PairTables) -> Result<Samples> {
+    let frame = side_by_side(pair)?;
+    let (p, q) = (statuses(pair, &frame, P)?, statuses(pair, &frame, Q)?);
+    let (cluster, clusters) = number(frame.column(sample::CLUSTER_ID)?.str()?);
+    let same_context = frame.column(SAME_CONTEXT)?.bool()?;
+    let ids = frame.column(sample::SAMPLE_ID)?.u32()?;
+    let rows = ids.iter().zip(same_context.iter()).enumerate().map(|(i, (id, same))| SampleFacts {
+        id: id.unwrap_or_default(),
+        cluster: cluster[i],
+        p: p[i],
+        q: q[i],
+        same_context: same.unwrap_or(false),
+    });
+    let rows = rows.collect();
+    Ok(Samples { rows, clusters, study_from: frame.select([sample::SAMPLE_ID, STUDY_FROM])? })
+}
+
+fn side_by_side(pair: &PairTables) -> Result<DataFrame> {
+    let id = || col(sample::SAMPLE_ID);
+    let side = |prefix: &str| {
+        let name = |column: &str| col(column).alias(format!("{prefix}{column}"));
+        vec![id(), name(sample::STATUS), name(sample::CONTEXT_HASH)]
+    };
+    let mut of_p = side(P);
+    of_p.extend([col(sample::CLUSTER_ID), study_from().alias(STUDY_FROM)]);
+    let p = scan(&pair.p.samples)?.select(of_p);
+    let q = scan(&pair.q.samples)?.select(side(Q));
+    let full = JoinArgs { coalesce: JoinCoalesce::CoalesceColumns, ..JoinArgs::new(JoinType::Full) };
+    let hash = |prefix: &str| col(format!("{prefix}{}", sample::CONTEXT_HASH));
+    let frame = p
+        .join(q, [id()], [id()], full)
+        .with_column(hash(P).eq_missing(hash(Q)).alias(SAME_CONTEXT))
+        .sort([sample::SAMPLE_ID], SortMultipleOptions::default());
+    Ok(frame.collect_with_engine(Engine::Streaming)?.unwrap_single())
+}
+
+/// The first position whose index among all ids is ≥ `prompt_tokens_alone` + 1 (MEASURES: the study's figure).
+/// 0 where the context is unknown: an import holds the study's own tokens.
+fn study_from() -> Expr {
+    let wide = |name: &str| col(name).cast(DataType::Int64);
+    let from = wide(sample::PROMPT_TOKENS_ALONE) + lit(1i64) - wide(sample::CONTEXT_TOKENS);
+    when(from.clone().gt(lit(0i64))).then(from).otherwise(lit(0i64)).cast(DataType::UInt32)
+}
+
+fn statuses(pair: &PairTables, frame: &DataFrame, side: &str) -> Result<Vec<Status>> {
+    let column = frame.column(&format!("{side}{}", sample::STATUS))?.str()?;
+    let (model, folder) = if side == P { (&pair.p.model, &pair.p.samples) } else { (&pair.q.model, &pair.q.samples) };
+    let absent = column.null_count();
+    if absent > 0 {
+        return Err(pair.incomparable(format!("{absent} samples are not in the samples table of `{model}`")));
+    }
+    let parse = |name: &str| {
+        let status = Status::ALL.into_iter().find(|s| s.as_str() == name);
+        status.ok_or_else(|| Error::file(&folder[0], format!("unknown status `{name}`")))
+    };
+    column.iter().flatten().map(parse).collect()
+}
+
+/// Numbers names from 0 in the order of first appearance.
+fn number(names: &StringChunked) -> (Vec<u32>, usize) {
+    let mut numbers: HashMap<Option<&str>, u32> = HashMap::new();
+    let each = names.iter().map(|name| {
+        let next = numbers.len() as u32;
+        *numbers.entry(name).or_insert(next)
+    });
+    let each = each.collect();
+    (each, numbers.len())
+}

@@ -1,0 +1,148 @@
+//! Which tables are compared with which.
+//!
+//! Owns the choice of P, the filters, and the parts that both sides have. Refuses to open a table.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::comparison::title;
+use super::{Options, Partial};
+use crate::error::{Error, Result};
+use crate::store::FoundCell;
+
+/// What `Manifest::out` must say.
+const PARQUET: &str = "parquet";
+
+/// The engine's name of tables that were read from another program's files.
+const IMPORT: &str = "import";
+
+/// One model's files of one text, in part order.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    pub model: String,
+    pub tokens: Vec<PathBuf>,
+    pub samples: Vec<PathBuf>,
+}
+
+/// Two models on the text that one generation model wrote for one task.
+#[derive(Clone, Debug)]
+pub(super) struct PairTables {
+    pub generation_model: String,
+    pub task: String,
+    pub p: Table,
+    pub q: Table,
+    pub partial: Option<Partial>,
+    /// A side is an import, whose files may hold more or fewer tokens of a response.
+    pub imported: bool,
+    /// What a reader of the figures has to know of the two runs.
+    pub notes: Vec<String>,
+}
+
+impl PairTables {
+    /// Who is compared with whom, on whose text.
+    pub fn title(&self) -> String {
+        title(&self.p.model, &self.q.model, &self.task, &self.generation_model)
+    }
+
+    /// The error that these two tables must not be compared.
+    pub fn incomparable(&self, what: impl Into<String>) -> Error {
+        let (p, q, task) = (self.p.model.clone(), self.q.model.clone(), self.task.clone());
+        Error::Incomparable { p, q, task, what: what.into() }
+    }
+}
+
+/// Every pair that `options` ask for, by generation model, task and Q.
+///
+/// # Errors
+/// [`Error::Usage`] if nothing fits, or P was not scored on some text.
+pub(super) fn pairs(cells: Vec<FoundCell>, options: &Options) -> Result<Vec<PairTables>> {
+    let mut texts: BTreeMap<(String, String), Vec<FoundCell>> = BTreeMap::new();
+    for found in cells.into_iter().filter(|found| wanted(found, options)) {
+        let text = (found.cell.generation_model.clone(), found.cell.task.clone());
+        texts.entry(text).or_default().push(found);
+    }
+    let mut pairs = Vec::new();
+    for models in texts.values_mut() {
+        models.sort_by(|a, b| a.cell.model.cmp(&b.cell.model));
+        let p = reference(models, options)?;
+        for q in models.iter().filter(|q| q.cell.model != p.cell.model) {
+            pairs.push(pair(p, q)?);
+        }
+    }
+    if pairs.is_empty() {
+        return Err(Error::Usage("nothing to compare: no text was scored by two models".to_owned()));
+    }
+    Ok(pairs)
+}
+
+fn wanted(found: &FoundCell, options: &Options) -> bool {
+    let fits = |filter: &[String], name: &String| filter.is_empty() || filter.contains(name);
+    fits(&options.tasks, &found.cell.task) && fits(&options.generation_models, &found.cell.generation_model)
+}
+
+/// P among the models that scored one text.
+fn reference<'a>(models: &'a [FoundCell], options: &Options) -> Result<&'a FoundCell> {
+    let cell = &models[0].cell;
+    let wanted = options.reference.as_ref().unwrap_or(&cell.generation_model);
+    models.iter().find(|m| &m.cell.model == wanted).ok_or_else(|| {
+        let scored = models.iter().map(|m| format!("`{}`", m.cell.model)).collect::<Vec<_>>().join(", ");
+        Error::Usage(format!(
+            "`{wanted}` was not scored on `{}` by `{}`: give --reference, one of {scored}",
+            cell.task, cell.generation_model
+        ))
+    })
+}
+
+/// The files of the parts that both sides have.
+///
+/// # Errors
+/// [`Error::Incomparable`] if one part of the two is not the same samples, or they share none; [`Error::Usage`] if a
+/// table is not Parquet.
+fn pair(p: &FoundCell, q: &FoundCell) -> Result<PairTables> {
+    let complete = p.missing.is_empty() && q.missing.is_empty();
+    let partial = (!complete).then(|| Partial {
+        compared: p.parts.iter().filter(|part| q.parts.contains(part)).count() as u64,
+        parts: p.manifest.parts.len() as u64,
+        missing_p: p.missing.clone(),
+        missing_q: q.missing.clone(),
+    });
+    let pair = PairTables {
+        generation_model: p.cell.generation_model.clone(),
+        task: p.cell.task.clone(),
+        p: table(p, &q.missing)?,
+        q: table(q, &p.missing)?,
+        partial,
+        imported: [p, q].iter().any(|found| found.manifest.engine.name == IMPORT),
+        notes: Vec::from_iter(rank_note(p, q)),
+    };
+    if !complete && cuts(p) != cuts(q) {
+        return Err(pair.incomparable("a table is not complete, and the two were cut into different parts"));
+    }
+    if pair.p.tokens.is_empty() {
+        return Err(pair.incomparable("no part is done on both sides"));
+    }
+    Ok(pair)
+}
+
+/// First sample and number of samples of every part. Files may lie otherwise: an import has its own.
+fn cuts(found: &FoundCell) -> Vec<(u32, u32)> {
+    found.manifest.parts.iter().map(|part| (part.first_sample, part.samples)).collect()
+}
+
+fn table(found: &FoundCell, left_out: &[u32]) -> Result<Table> {
+    if found.manifest.out != PARQUET {
+        let (model, out) = (&found.cell.model, &found.manifest.out);
+        return Err(Error::Usage(format!("the tables of `{model}` are {out}: only {PARQUET} can be compared")));
+    }
+    let keep = |files: &[PathBuf]| {
+        let both = found.parts.iter().zip(files).filter(|(part, _)| !left_out.contains(part));
+        both.map(|(_, path)| path.clone()).collect()
+    };
+    Ok(Table { model: found.cell.model.clone(), tokens: keep(&found.tokens), samples: keep(&found.samples) })
+}
+
+/// Ranks that were not counted alike differ without any shift.
+fn rank_note(p: &FoundCell, q: &FoundCell) -> Option<String> {
+    let (of_p, of_q) = (&p.manifest.engine.rank_rule, &q.manifest.engine.rank_rule);
+    (of_p != of_q).then(|| format!("rank_shift mixes two rules: P's ranks are {of_p}, Q's are {of_q}"))
+}

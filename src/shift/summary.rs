@@ -1,0 +1,139 @@
+//! From the sums of a pair to its figures.
+//!
+//! Owns the order of work on one pair: checks that need no scan, the query, checks of what came back, statistics.
+//! Refuses formulas: `measures` has those of a token, `stats` those of a mean.
+
+use std::collections::{BTreeMap, HashSet};
+
+use polars::prelude::LazyFrame;
+
+use super::comparison::{LeftOut, Measure, Pair};
+use super::samples::{self, Samples};
+use super::scan::{self, Footers};
+use super::select::PairTables;
+use super::stats::{Estimate, FEW_CLUSTERS, clustered_mean, shares};
+use super::study::{StudyFigure, absolute_mean};
+use super::sums::{self, Sums};
+use super::{Options, check, measures, query};
+use crate::error::Result;
+use crate::sample::Status;
+
+/// A pair whose samples tables and footers were read and found fit.
+pub(super) struct Prepared {
+    samples: Samples,
+    p: Footers,
+    q: Footers,
+    different_contexts: u64,
+}
+
+impl Prepared {
+    pub fn new(pair: &PairTables, options: &Options) -> Result<Self> {
+        let samples = samples::read(pair)?;
+        let different_contexts = check::contexts(pair, &samples, options.allow_different_context)?;
+        let (p, q) = (scan::footers(&pair.p.tokens)?, scan::footers(&pair.q.tokens)?);
+        Ok(Self { samples, p, q, different_contexts })
+    }
+
+    pub fn query(&self, pair: &PairTables) -> Result<LazyFrame> {
+        let lacks_ids = self.p.lacks_ids || self.q.lacks_ids;
+        query::sums_by_sample(&pair.p, &pair.q, self.samples.study_from.clone(), lacks_ids)
+    }
+}
+
+/// Compares one pair.
+pub(super) fn pair(tables: &PairTables, options: &Options) -> Result<Pair> {
+    let prepared = Prepared::new(tables, options)?;
+    let samples = &prepared.samples;
+    let sums = sums::collect(tables, prepared.query(tables)?, samples)?;
+    check::tokens(tables, &sums)?;
+    let unequal = check::rows(tables, samples, &sums, prepared.p, prepared.q)?;
+    let clusters = sums.facts.iter().map(|s| s.cluster).collect::<HashSet<_>>().len() as u64;
+    Ok(Pair {
+        generation_model: tables.generation_model.clone(),
+        task: tables.task.clone(),
+        p: tables.p.model.clone(),
+        q: tables.q.model.clone(),
+        samples: sums.facts.len() as u64,
+        tokens: sums.rows.iter().sum(),
+        clusters,
+        left_out: left_out(samples),
+        partial: tables.partial.clone(),
+        measures: measures::ALL.iter().map(|m| measure(m, &sums)).collect::<Result<_>>()?,
+        study: study(tables, &sums)?,
+        notes: notes(tables, &prepared, &sums, clusters, unequal)?,
+    })
+}
+
+fn measure(measure: &measures::Measure, sums: &Sums) -> Result<Measure> {
+    let samples = sums.of(measure.name)?;
+    let mean = |of: fn((f64, u64)) -> (f64, u64)| -> Option<Estimate> {
+        let rows = sums.facts.iter().zip(&samples).filter(|(_, (_, n))| *n > 0).map(|(facts, sample)| {
+            let (sum, n) = of(*sample);
+            (facts.cluster, sum, n)
+        });
+        clustered_mean(&shares(sums.clusters, rows))
+    };
+    Ok(Measure {
+        name: measure.name,
+        unit: measure.unit,
+        token_mean: mean(|sample| sample),
+        sample_mean: mean(|(sum, n)| (sum / n as f64, 1)),
+        response_mean: measure.per_response.then(|| mean(|(sum, _)| (sum, 1))).flatten(),
+    })
+}
+
+/// Samples by what the two sides made of them, those compared left away.
+fn left_out(samples: &Samples) -> Vec<LeftOut> {
+    let place = |status: Status| Status::ALL.iter().position(|s| *s == status);
+    let mut counts: BTreeMap<_, LeftOut> = BTreeMap::new();
+    for sample in samples.rows.iter().filter(|s| !s.is_scored()) {
+        let key = (place(sample.p), place(sample.q));
+        counts.entry(key).or_insert(LeftOut { p: sample.p, q: sample.q, samples: 0 }).samples += 1;
+    }
+    counts.into_values().collect()
+}
+
+fn study(tables: &PairTables, sums: &Sums) -> Result<Option<StudyFigure>> {
+    if tables.p.model != tables.generation_model {
+        return Ok(None);
+    }
+    let figure = absolute_mean(sums.of_study()?.into_iter());
+    Ok(figure.map(|(kl_divergence, num_data_points, total_tokens)| StudyFigure {
+        generation_model: tables.generation_model.clone(),
+        task: tables.task.clone(),
+        tested_model: tables.q.model.clone(),
+        kl_divergence,
+        num_data_points,
+        total_tokens,
+        avg_tokens_per_data_point: total_tokens as f64 / num_data_points as f64,
+    }))
+}
+
+fn notes(tables: &PairTables, prepared: &Prepared, sums: &Sums, clusters: u64, unequal: u64) -> Result<Vec<String>> {
+    let mut notes = tables.notes.clone();
+    if clusters < FEW_CLUSTERS {
+        notes.push(format!("only {clusters} clusters: errors and intervals are rough below {FEW_CLUSTERS}"));
+    }
+    let truncated = sums.facts.iter().filter(|s| s.p == Status::Truncated || s.q == Status::Truncated).count();
+    if truncated > 0 {
+        notes.push(format!("samples cut to the shorter of the models' contexts: {truncated}"));
+    }
+    if unequal > 0 {
+        notes.push(format!("samples of unequal numbers of tokens, compared up to the shorter: {unequal}"));
+    }
+    if prepared.different_contexts > 0 {
+        notes.push(format!("samples scored in different contexts: {}", prepared.different_contexts));
+    }
+    let not_finite = sums.not_finite()?;
+    if not_finite > 0 {
+        notes
+            .push(format!("tokens without a finite difference of log-probability, which the means show: {not_finite}"));
+    }
+    if tables.p.model != tables.generation_model {
+        notes.push(format!(
+            "the study's figure takes the generation model `{}` as P: left out",
+            tables.generation_model
+        ));
+    }
+    Ok(notes)
+}

@@ -1,0 +1,289 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::thread;
+
+use arrow::array::UInt32Array;
+use arrow::datatypes::{DataType, Field, Schema};
+use tempfile::TempDir;
+
+use super::*;
+use crate::dataset::Part;
+
+fn cell(model: &str) -> Cell {
+    Cell { generation_model: "rl".to_owned(), task: "demo".to_owned(), model: model.to_owned() }
+}
+
+fn manifest(model: &str) -> Manifest {
+    let part = Part { first_row: 0, rows: 3, first_sample: 0, samples: 3, offset: 0, bytes: 99, first_line: 1 };
+    Manifest {
+        format_version: crate::schema::FORMAT_VERSION,
+        generation_model: "rl".to_owned(),
+        task: "demo".to_owned(),
+        model: model.to_owned(),
+        out: "parquet".to_owned(),
+        dataset: DatasetFacts {
+            blake3: "d".repeat(64),
+            rows: 3,
+            samples: 3,
+            limit: None,
+            cluster: None,
+            keep_fields: Vec::new(),
+        },
+        tokens: TokenFacts {
+            tokenizer: "t".repeat(64),
+            boundary: "joint".to_owned(),
+            end: None,
+            max_tokens: 512,
+            too_long: "skip".to_owned(),
+        },
+        engine: EngineFacts {
+            name: "local".to_owned(),
+            files: BTreeMap::from([("config.json".to_owned(), "c".repeat(64))]),
+            dtype: "f32".to_owned(),
+            device: "cpu".to_owned(),
+            top_k: 20,
+            rank_rule: "strict".to_owned(),
+        },
+        parts: vec![part],
+    }
+}
+
+/// Stands for a table: the store does not look inside.
+fn batch(value: u32) -> RecordBatch {
+    let schema = Arc::new(Schema::new(vec![Field::new("sample_id", DataType::UInt32, false)]));
+    RecordBatch::try_new(schema, vec![Arc::new(UInt32Array::from(vec![value; 4]))]).unwrap()
+}
+
+fn open(root: &TempDir) -> Store {
+    Store::open(root.path()).unwrap()
+}
+
+fn cell_store(store: &Store, model: &str) -> CellStore {
+    store.cell(&cell(model), &manifest(model), Format::Jsonl).unwrap()
+}
+
+fn publish(cell: &CellStore, part: u32) {
+    let mut writer = cell.begin(part).unwrap();
+    writer.write(&batch(part), &batch(part)).unwrap();
+    writer.commit().unwrap();
+}
+
+/// Files under the root, as paths within it.
+fn files(root: &TempDir) -> BTreeSet<String> {
+    fn walk(root: &Path, folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => walk(root, &path, found),
+                false => _ = found.insert(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned()),
+            }
+        }
+    }
+    let mut found = BTreeSet::new();
+    walk(root.path(), root.path(), &mut found);
+    found
+}
+
+const PLACE: &str = "generation_model=rl/task=demo/model=m";
+
+#[test]
+fn a_part_is_published_whole() {
+    let root = TempDir::new().unwrap();
+    let cell = cell_store(&open(&root), "m");
+    assert!(files(&root).is_empty());
+    publish(&cell, 0);
+    assert!(cell.is_done(0) && !cell.is_done(1));
+    let expected = [
+        format!("runs/{PLACE}/manifest.json"),
+        format!("samples/{PLACE}/part-00000000.jsonl"),
+        format!("tokens/{PLACE}/part-00000000.jsonl"),
+    ];
+    assert_eq!(files(&root), BTreeSet::from(expected));
+    let found = cells(root.path()).unwrap();
+    assert_eq!((found.len(), &found[0].manifest), (1, &manifest("m")));
+}
+
+#[test]
+fn without_a_commit_nothing_is_left() {
+    let root = TempDir::new().unwrap();
+    let cell = cell_store(&open(&root), "m");
+    let mut writer = cell.begin(0).unwrap();
+    writer.write(&batch(1), &batch(2)).unwrap();
+    assert_eq!(files(&root).len(), 2);
+    drop(writer);
+    drop(cell.begin(1).unwrap());
+    assert!(files(&root).is_empty() && !cell.is_done(0));
+}
+
+/// What a power cut between the two renames leaves: samples alone are not a part.
+#[test]
+fn samples_come_first_and_tokens_mean_done() {
+    let root = TempDir::new().unwrap();
+    let cell = cell_store(&open(&root), "m");
+    // A folder under the name of the tokens makes their rename fail.
+    let tokens = root.path().join(format!("tokens/{PLACE}/part-00000000.jsonl"));
+    fs::create_dir_all(tokens.join("in the way")).unwrap();
+    let mut writer = cell.begin(0).unwrap();
+    writer.write(&batch(1), &batch(2)).unwrap();
+    let error = writer.commit().unwrap_err().to_string();
+    assert!(error.starts_with(&format!("cannot publish `{}`: ", tokens.display())), "{error}");
+    fs::remove_dir_all(&tokens).unwrap();
+    let left = [format!("runs/{PLACE}/manifest.json"), format!("samples/{PLACE}/part-00000000.jsonl")];
+    assert_eq!(files(&root), BTreeSet::from(left));
+    assert!(!cell.is_done(0));
+    assert_eq!(cells(root.path()).unwrap()[0].missing, [0]);
+
+    publish(&cell, 0);
+    assert!(cell.is_done(0));
+    // The other way round cannot happen, and is told.
+    fs::remove_file(root.path().join(format!("samples/{PLACE}/part-00000000.jsonl"))).unwrap();
+    assert!(fs::metadata(&tokens).is_ok());
+}
+
+#[test]
+fn a_run_that_publishes_nothing_decides_nothing() {
+    let root = TempDir::new().unwrap();
+    let store = open(&root);
+    drop(cell_store(&store, "m").begin(0).unwrap());
+    let mut other = manifest("m");
+    other.engine.top_k = 5;
+    publish(&store.cell(&cell("m"), &other, Format::Jsonl).unwrap(), 0);
+    assert!(store.cell(&cell("m"), &manifest("m"), Format::Jsonl).is_err());
+}
+
+type Change = fn(&mut Manifest);
+
+const CHANGES: [(&str, Change); 19] = [
+    ("out = `parquet`, this run has `jsonl`", |m| m.out = "jsonl".into()),
+    ("dataset.blake3 = `dddddddddddd…`, this run has `eeeeeeeeeeee…`", |m| m.dataset.blake3 = "e".repeat(64)),
+    ("dataset.rows = 3, this run has 4", |m| m.dataset.rows = 4),
+    ("dataset.samples = 3, this run has 5", |m| m.dataset.samples = 5),
+    ("dataset.limit = null, this run has 3", |m| m.dataset.limit = Some(3)),
+    ("dataset.cluster = null, this run has `group`", |m| m.dataset.cluster = Some("group".into())),
+    ("dataset.keep_fields = a list of 0, this run has a list of 1", |m| m.dataset.keep_fields = vec!["x".into()]),
+    ("tokens.tokenizer = `tttttttttttt…`, this run has `uuuuuuuuuuuu…`", |m| m.tokens.tokenizer = "u".repeat(64)),
+    ("tokens.boundary = `joint`, this run has `separate`", |m| m.tokens.boundary = "separate".into()),
+    ("tokens.end = null, this run has 304", |m| m.tokens.end = Some(304)),
+    ("tokens.max_tokens = 512, this run has 128", |m| m.tokens.max_tokens = 128),
+    ("tokens.too_long = `skip`, this run has `truncate`", |m| m.tokens.too_long = "truncate".into()),
+    ("engine.name = `local`, this run has `mock`", |m| m.engine.name = "mock".into()),
+    ("engine.files.config.json = `cccccccccccc…`, this run has null", |m| m.engine.files.clear()),
+    ("engine.files.x = null, this run has `y`", |m| _ = m.engine.files.insert("x".into(), "y".into())),
+    ("engine.dtype = `f32`, this run has `bf16`", |m| m.engine.dtype = "bf16".into()),
+    ("engine.device = `cpu`, this run has `cuda`", |m| m.engine.device = "cuda".into()),
+    ("engine.top_k = 20, this run has 5", |m| m.engine.top_k = 5),
+    ("engine.rank_rule = `strict`, this run has `other`", |m| m.engine.rank_rule = "other".into()),
+];
+
+#[test]
+fn every_field_of_the_manifest_is_compared_and_named() {
+    let root = TempDir::new().unwrap();
+    let store = open(&root);
+    publish(&cell_store(&store, "m"), 0);
+    let path = root.path().join(format!("runs/{PLACE}/manifest.json"));
+    let before = fs::read(&path).unwrap();
+    cell_store(&store, "m");
+    for (difference, change) in CHANGES {
+        let mut changed = manifest("m");
+        change(&mut changed);
+        let error = store.cell(&cell("m"), &changed, Format::Jsonl).unwrap_err().to_string();
+        let hint = "give the same options, or another --output-dir";
+        assert_eq!(error, format!("`{}` was made with {difference}: {hint}", path.display()));
+    }
+    let mut cut = manifest("m");
+    cut.parts[0].bytes = 98;
+    let error = store.cell(&cell("m"), &cut, Format::Jsonl).unwrap_err().to_string();
+    assert!(error.contains(" was made with parts"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn siblings_share_rows_and_may_differ_in_the_rest() {
+    let root = TempDir::new().unwrap();
+    let store = open(&root);
+    publish(&cell_store(&store, "m"), 0);
+    for (difference, change) in CHANGES {
+        let mut other = manifest("other");
+        change(&mut other);
+        let outcome = store.cell(&cell("other"), &other, Format::Jsonl);
+        let shared = difference.starts_with("dataset.") || difference.starts_with("tokens.");
+        assert_eq!(outcome.is_err(), shared, "{difference}");
+    }
+    // Another task is nobody's sibling.
+    let mut other = manifest("m");
+    other.dataset.rows = 4;
+    let elsewhere = Cell { task: "else".to_owned(), ..cell("m") };
+    store.cell(&elsewhere, &other, Format::Jsonl).unwrap();
+}
+
+#[test]
+fn manifests_of_others_are_told() {
+    let root = TempDir::new().unwrap();
+    let store = open(&root);
+    publish(&cell_store(&store, "m"), 0);
+    let path = root.path().join(format!("runs/{PLACE}/manifest.json"));
+    for (text, message) in [
+        ("{}".to_owned(), "not a tokshift manifest: missing field"),
+        ("".to_owned(), "not a tokshift manifest: EOF"),
+        (
+            manifest("m").to_json().unwrap().replace("\"format_version\": 1", "\"format_version\": 9"),
+            "format version 9, this tokshift reads 1",
+        ),
+    ] {
+        fs::write(&path, text).unwrap();
+        let error = store.cell(&cell("m"), &manifest("m"), Format::Jsonl).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("`{}`: {message}", path.display())), "{error}");
+    }
+}
+
+#[test]
+fn leftovers_of_the_dead_are_removed_and_work_in_progress_is_kept() {
+    let root = TempDir::new().unwrap();
+    let temporary = root.path().join(folder::TEMPORARY);
+    fs::create_dir_all(&temporary).unwrap();
+    // A process that has been waited for is gone.
+    let mut child = std::process::Command::new("true").spawn().unwrap();
+    let dead = child.id();
+    child.wait().unwrap();
+    let alive = std::process::id();
+    for name in [format!("{dead}-0-tokens-00000000"), format!("{alive}-7-tokens-00000000"), "1-0-x".to_owned()] {
+        fs::write(temporary.join(name), "").unwrap();
+    }
+    fs::write(temporary.join("junk"), "").unwrap();
+    open(&root);
+    let kept = BTreeSet::from([".tmp/1-0-x".to_owned(), format!(".tmp/{alive}-7-tokens-00000000")]);
+    assert_eq!(files(&root), kept);
+}
+
+/// Ten threads with two opinions about top-k publish a part each: one opinion wins, and all of its threads.
+#[test]
+fn one_manifest_wins_a_race() {
+    for _ in 0..20 {
+        let root = TempDir::new().unwrap();
+        let store = open(&root);
+        let run = |i: u32| {
+            let mut mine = manifest("m");
+            mine.engine.top_k = 10 + i as usize % 2;
+            let cell = store.cell(&cell("m"), &mine, Format::Jsonl)?;
+            let mut writer = cell.begin(i)?;
+            writer.write(&batch(i), &batch(i))?;
+            writer.commit().map(|()| mine.engine.top_k)
+        };
+        let outcomes: Vec<Result<usize>> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..10).map(|i| scope.spawn(move || run(i))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let path = root.path().join(format!("runs/{PLACE}/manifest.json"));
+        let winner = Manifest::read(&path).unwrap().engine.top_k;
+        for (i, outcome) in outcomes.into_iter().enumerate() {
+            match outcome {
+                Ok(top_k) => assert_eq!(top_k, winner),
+                Err(error) => {
+                    assert!(matches!(error, Error::Mismatch { ref field, .. } if field == "engine.top_k"), "{error}");
+                    assert_ne!(10 + i % 2, winner);
+                }
+            }
+        }
+        assert_eq!(files(&root).len(), 1 + 2 * 5);
+    }
+}

@@ -1,0 +1,294 @@
+//! Whatever a user gives, the message says what is wrong and where, the exit code says how it went, and nobody sees a
+//! panic (`common` looks for one in everything that a command says).
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{Scene, fixture, rows, said};
+use serde_json::{Value, json};
+
+const TIED: (&str, &str) = ("tied", "qwen3-tied");
+const GONE: &str = "No such file or directory (os error 2)\n";
+
+/// A folder with a good dataset.
+fn scene() -> Scene {
+    let scene = Scene::new();
+    scene.dataset("rl_demo.jsonl", &rows()[..3]);
+    scene
+}
+
+/// Scoring the good dataset with the model in `folder` must end with this error, word for word.
+#[track_caller]
+fn refuses_model(scene: &Scene, folder: &str, message: &str) {
+    let said = scene.run(&format!("score --dataset rl_demo.jsonl --models m={folder} --output-dir out"));
+    assert_eq!((said.code, said.stderr.as_str()), (Some(1), format!("error: {message}").as_str()));
+}
+
+/// Rewrites the one safetensors file of a model: its header, and the tensors' bytes.
+fn edit_weights(folder: &Path, edit: impl Fn(&mut Value, &mut Vec<u8>)) {
+    let path = folder.join("model.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let mut header: Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let mut data = bytes[8 + length..].to_vec();
+    edit(&mut header, &mut data);
+    let header = header.to_string();
+    fs::write(&path, [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat()).unwrap();
+}
+
+fn edit_config(folder: &Path, field: &str, value: Value) {
+    let path = folder.join("config.json");
+    let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    config[field] = value;
+    fs::write(&path, config.to_string()).unwrap();
+}
+
+/// `status`, then `reason`, of every row of a dataset that ends with exit code 4.
+#[track_caller]
+fn outcomes(scene: &Scene, dataset: &str, more: &str, summary: &str) -> Vec<(String, Option<String>)> {
+    scene.score(dataset, &[TIED], "out", more).expect(4, &format!("tied: {summary} samples; "));
+    let task = dataset.trim_start_matches("rl_").trim_end_matches(".jsonl");
+    let samples = scene.table("out", "samples", "rl", task, "tied");
+    let statuses = samples.texts("status").into_iter().map(Option::unwrap);
+    statuses.zip(samples.texts("reason")).collect()
+}
+
+fn outcome(status: &str, reason: &str) -> (String, Option<String>) {
+    (status.to_owned(), Some(reason.to_owned()))
+}
+
+#[test]
+fn datasets_that_are_none() {
+    let scene = scene();
+    scene.write("plain.jsonl", "{}");
+    scene.write("rl_empty.jsonl", " \n\n");
+    for (dataset, more, message) in [
+        ("rl_gone.jsonl", "", format!("cannot read the dataset `rl_gone.jsonl`: {GONE}")),
+        ("rl_empty.jsonl", "", "dataset `rl_empty.jsonl`: holds no rows\n".to_owned()),
+        (
+            "plain.jsonl",
+            "",
+            "`plain.jsonl` is not called GENERATION-MODEL_TASK.jsonl: give --generation-model and --task\n".to_owned(),
+        ),
+        (
+            "rl_demo.jsonl,rl_demo.jsonl",
+            "",
+            "two datasets are called rl_demo: score them one at a time with --generation-model\n".to_owned(),
+        ),
+        (
+            "rl_demo.jsonl",
+            "--keep-fields reward,task",
+            "--keep-fields task: the samples table has a column of that name\n".to_owned(),
+        ),
+        (
+            "rl_demo.jsonl",
+            "--cluster grup",
+            "dataset `rl_demo.jsonl`: no row has the field `grup` of --cluster\n".to_owned(),
+        ),
+    ] {
+        let said = scene.score(dataset, &[TIED], "out", more);
+        assert_eq!((said.code, said.stderr), (Some(1), format!("error: {message}")));
+    }
+    assert!(!scene.path("out").exists(), "nothing is created before the options are known to be good");
+    let named = scene.score("plain.jsonl", &[TIED], "out", "--generation-model rl --task demo");
+    named.expect(4, "tied: 1 failed samples; ");
+}
+
+#[test]
+fn model_directories_that_are_none() {
+    let scene = scene();
+    fs::create_dir(scene.path("empty")).unwrap();
+    refuses_model(&scene, "empty", &format!("cannot read `empty/config.json`: {GONE}"));
+
+    fs::remove_file(scene.model("bare", "qwen3-tied").join("model.safetensors")).unwrap();
+    let none = "`bare`: no `model.safetensors` and no `model.safetensors.index.json`: tokshift reads safetensors\n";
+    refuses_model(&scene, "bare", none);
+
+    fs::remove_file(scene.model("mute", "qwen3-tied").join("tokenizer.json")).unwrap();
+    refuses_model(&scene, "mute", "model `m` has no tokenizer.json: give --tokenizer\n");
+
+    let hint = "expected a model directory, or a hub id such as `Qwen/Qwen3-0.6B@main`\n";
+    refuses_model(&scene, "gone", &format!("model `gone`: no such directory; {hint}"));
+    refuses_model(&scene, "rl_demo.jsonl", &format!("model `rl_demo.jsonl`: is not a directory; {hint}"));
+    refuses_model(&scene, "", "`m=` in --models is not NAME=SOURCE\n");
+
+    edit_config(&scene.model("mamba", "qwen3-tied"), "model_type", json!("mamba"));
+    let unknown = "`mamba/config.json`: model_type `mamba` is not known; known are llama, qwen3\n";
+    refuses_model(&scene, "mamba", unknown);
+    edit_config(&scene.model("gelu", "qwen3-tied"), "hidden_act", json!("gelu"));
+    refuses_model(&scene, "gelu", "`gelu/config.json`: `hidden_act` is \"gelu\"; only \"silu\" is implemented\n");
+}
+
+#[test]
+fn weights_that_are_broken() {
+    let scene = scene();
+    let path = scene.model("cut", "qwen3-tied").join("model.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() - 1000]).unwrap();
+    let data = bytes.len() - 8 - u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let has = data - 1000;
+    let cut = format!("holds {has} bytes of tensors where its header lists {data}: incomplete download?\n");
+    refuses_model(&scene, "cut", &format!("`cut/model.safetensors`: {cut}"));
+    fs::write(&path, &bytes[..5]).unwrap();
+    let short = "cannot read the header of `cut/model.safetensors`: failed to fill whole buffer\n";
+    refuses_model(&scene, "cut", short);
+    fs::write(&path, &bytes[..100]).unwrap();
+    refuses_model(
+        &scene,
+        "cut",
+        &format!(
+            "`cut/model.safetensors`: its header claims {} bytes of 100: not a safetensors file, or cut short\n",
+            bytes.len() - 8 - data
+        ),
+    );
+
+    const TENSOR: &str = "model.embed_tokens.weight";
+    edit_weights(&scene.model("turned", "qwen3-tied"), |header, _| header[TENSOR]["shape"] = json!([48, 307]));
+    let turned = format!("tensor `{TENSOR}` has shape [48, 307], the config asks for [307, 48]\n");
+    refuses_model(&scene, "turned", &format!("`turned/model.safetensors`: {turned}"));
+
+    edit_weights(&scene.model("nan", "qwen3-tied"), |header, data| {
+        let offset = header[TENSOR]["data_offsets"][0].as_u64().unwrap() as usize + 5 * 4;
+        data[offset..offset + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    });
+    let nan = format!("tensor `{TENSOR}` holds NaN at element 5: the weights are broken\n");
+    refuses_model(&scene, "nan", &format!("`nan/model.safetensors`: {nan}"));
+
+    // None of these runs decided anything: the mended model is scored into the same place.
+    let tied = fixture("qwen3-tied");
+    let said = scene.run(&format!("score --dataset rl_demo.jsonl --models m={} --output-dir out", tied.display()));
+    said.expect(0, "m: 3 ok samples; ");
+}
+
+#[test]
+fn bad_rows_are_recorded_with_their_reason() {
+    let scene = Scene::new();
+    let lines: [&[u8]; 9] = [
+        br#"{"input": "Say hello. ", "output": "Hello."}"#,
+        br#"{"input": "cut he"#,
+        b"{\"input\": \"\xff\", \"output\": \"x\"}",
+        br#"{"input": "no output", "answer": 42}"#,
+        b"",
+        br#"{"input": "empty", "output": ""}"#,
+        br#"{"prompt_token_ids": [1, 2], "response_token_ids": [3, 307]}"#,
+        br#"{"prompt_token_ids": [], "response_token_ids": [3]}"#,
+        br#"["a list"]"#,
+    ];
+    scene.write("rl_bad.jsonl", lines.join(&b'\n'));
+    let expected = [
+        ("ok".to_owned(), None),
+        outcome("failed", "line 2: broken JSON: EOF while parsing a string at line 1 column 17"),
+        outcome("failed", "line 3: invalid UTF-8 at byte 11"),
+        outcome("failed", "line 4: no field `output` (fields found: input, answer)"),
+        outcome("empty", "the response has no token"),
+        outcome("failed", "token id 307 is outside the model's vocabulary of 307"),
+        outcome("empty", "no response token has a token before it"),
+        outcome(
+            "failed",
+            "line 9: invalid type: sequence, expected an object such as {\"input\": …, \"output\": …} at line 1 column 0",
+        ),
+    ];
+    assert_eq!(outcomes(&scene, "rl_bad.jsonl", "", "1 ok, 2 empty, 5 failed"), expected);
+    let tokens = scene.table("out", "tokens", "rl", "bad", "tied");
+    assert!(tokens.len() > 0 && tokens.u32s("sample_id").iter().all(|&id| id == Some(0)));
+
+    let failed = scene.score("rl_bad.jsonl", &[TIED], "strict", "--on-error fail");
+    let message = "line 2: broken JSON: EOF while parsing a string at line 1 column 17\n";
+    assert_eq!(failed.stderr, format!("error: scoring with `tied`: dataset `rl_bad.jsonl`, {message}"));
+    assert_eq!(failed.code, Some(1));
+    assert!(!scene.path("strict/tokens").exists() && !scene.path("strict/samples").exists());
+}
+
+#[test]
+fn rows_longer_than_the_context() {
+    let scene = Scene::new();
+    let long = "a tale that goes on. ".repeat(60);
+    let rows = [json!({"input": "Tell me ", "output": "Once."}), json!({"input": "Tell me ", "output": long})];
+    scene.dataset("rl_long.jsonl", &rows);
+    let skipped = outcomes(&scene, "rl_long.jsonl", "--too-long skip", "1 ok, 1 too_long");
+    let (status, reason) = &skipped[1];
+    let reason = reason.clone().unwrap();
+    assert!(status == "too_long" && reason.ends_with(" tokens, the context holds 512"), "{skipped:?}");
+
+    scene.score("rl_long.jsonl", &[TIED], "cut", "--too-long truncate").expect(0, "1 ok, 1 truncated samples; ");
+    let samples = scene.table("cut", "samples", "rl", "long", "tied");
+    assert_eq!(samples.texts("reason")[1], Some(reason.clone()));
+    let length = |name: &str| samples.u32s(name)[1].unwrap();
+    assert_eq!(length("context_tokens") + length("response_tokens"), 512);
+
+    let failed = scene.score("rl_long.jsonl", &[TIED], "strict", "--too-long fail");
+    failed.expect(1, &format!("error: scoring with `tied`: dataset `rl_long.jsonl`, line 2: {reason}\n"));
+
+    // The shortest context among the models decides for all of them.
+    let both = [TIED, ("bias", "qwen3-bias")];
+    scene.score("rl_long.jsonl", &both, "both", "--too-long truncate").expect(0, "1 ok, 1 truncated");
+    let tokens = |model| scene.table("both", "tokens", "rl", "long", model).len();
+    assert_eq!(tokens("tied"), tokens("bias"));
+    let samples = scene.table("both", "samples", "rl", "long", "tied");
+    assert!(samples.texts("reason")[1].as_deref().unwrap().ends_with("the context holds 128"));
+}
+
+#[test]
+fn output_directories_that_cannot_be() {
+    let scene = scene();
+    scene.write("file", "");
+    for output in ["file", "file/out"] {
+        let said = scene.score("rl_demo.jsonl", &[TIED], output, "");
+        let message = format!("error: cannot create the output directory `{output}`: ");
+        said.expect(1, &message);
+        assert_eq!(said.stderr.matches("os error").count(), 1, "{}", said.stderr);
+    }
+}
+
+#[test]
+fn names_never_leave_the_output_directory() {
+    let scene = scene();
+    let model = fixture("qwen3-tied");
+    for (n, name) in ["../../../evil", "..", "/evil", "a/b"].into_iter().enumerate() {
+        let mut command = scene.command(&format!("score --dataset rl_demo.jsonl --output-dir deep/er/out{n} --models"));
+        command.arg(format!("{name}={}", model.display()));
+        command.args(["--task", "../../evil", "--generation-model", "../evil"]);
+        said(&mut command).expect(0, &format!("{name}: 3 ok samples; "));
+    }
+    let created: Vec<String> = scene.files("").into_keys().collect();
+    assert_eq!(created.iter().filter(|path| path.starts_with("deep/er/out")).count(), 12);
+    assert_eq!(created.len(), 13, "{created:?}");
+    let hidden = |path: &String| path.split('/').any(|part| part.starts_with('.') || part.starts_with("evil"));
+    assert!(!created.iter().any(hidden), "{created:?}");
+}
+
+#[test]
+fn two_models_of_one_name() {
+    let scene = scene();
+    let said = scene.score("rl_demo.jsonl", &[TIED, ("tied", "qwen3-shifted")], "out", "");
+    let message = "error: two models are called `tied` in --models: name one of them NAME=SOURCE\n";
+    assert_eq!((said.code, said.stderr.as_str()), (Some(1), message));
+}
+
+#[test]
+fn a_hub_id_offline() {
+    let scene = scene();
+    let mut command = scene.command("score --dataset rl_demo.jsonl --models org/name --output-dir out");
+    command.env("HF_HUB_OFFLINE", "1").env("HF_HOME", "home");
+    let message = "error: model `org/name`: HF_HUB_OFFLINE is set and it is not whole in the cache `home/hub`\n";
+    let said = said(&mut command);
+    assert_eq!((said.code, said.stderr.as_str()), (Some(1), message));
+}
+
+#[test]
+fn options_that_mean_nothing() {
+    let scene = scene();
+    for (more, code, message) in [
+        ("--end full-stop", 1, "error: --end full-stop: expected none, auto or a token id\n"),
+        ("--device gpu", 1, "error: --device gpu: expected cpu, cuda or cuda:N\n"),
+        ("--threads 0", 2, "error: invalid value '0' for '--threads <N>': expected a number from 1 to 1024\n"),
+        ("--top_p 1", 2, "error: unexpected argument '--top_p' found\n"),
+        ("--tokenizer rl_demo.jsonl", 1, "error: `rl_demo.jsonl`: not a tokenizer.json: "),
+    ] {
+        let said = scene.score("rl_demo.jsonl", &[TIED], "out", more);
+        assert_eq!(said.code, Some(code), "{}", said.stderr);
+        assert!(said.stderr.starts_with(message), "{}", said.stderr);
+    }
+}

@@ -1,0 +1,140 @@
+//! `tokshift kl` from end to end: a model against itself, and two models against their references.
+
+use std::path::Path;
+use std::process::Command;
+
+use assert_cmd::cargo::CommandCargoExt;
+use candle_core::{DType, Device};
+use serde_json::{Value, json};
+
+const P: &str = "qwen3-tied";
+const Q: &str = "qwen3-shifted";
+
+fn fixture(name: &str) -> String {
+    format!("tests/fixtures/models/{name}")
+}
+
+/// The fixtures' reference rows as a dataset of token ids: the first id is the prompt.
+fn write_dataset(directory: &Path) -> String {
+    let lines = reference(P, "ids").into_iter().map(|ids| {
+        let ids: Vec<u32> = ids.into_iter().map(|id| id as u32).collect();
+        json!({"prompt_token_ids": ids[..1], "response_token_ids": ids[1..]}).to_string() + "\n"
+    });
+    let path = directory.join(format!("{P}_ids.jsonl"));
+    std::fs::write(&path, lines.collect::<String>()).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// A column of the reference, row by row.
+fn reference(model: &str, column: &str) -> Vec<Vec<f64>> {
+    let path = Path::new(&fixture(model)).join("reference.safetensors");
+    let all = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
+    let row = |row| Some(all.get(&format!("{row}.{column}"))?.to_dtype(DType::F64).unwrap().to_vec1().unwrap());
+    (0..).map_while(row).collect()
+}
+
+fn tokshift(arguments: &[&str]) -> String {
+    let output = Command::cargo_bin("tokshift").unwrap().args(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn score(dataset: &str, models: &str, out: &Path, more: &[&str]) {
+    let out = out.to_str().unwrap();
+    tokshift(&[&["score", "--dataset", dataset, "--models", models, "--output-dir", out], more].concat());
+}
+
+/// The one pair of a comparison.
+fn pair(out: &Path, more: &[&str]) -> Value {
+    let text = tokshift(&[&["kl", "--json", "--data-dir", out.to_str().unwrap()], more].concat());
+    let comparison: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(comparison["pairs"].as_array().unwrap().len(), 1);
+    comparison["pairs"][0].clone()
+}
+
+fn mean(pair: &Value, measure: &str, mean: &str) -> f64 {
+    let measures = pair["measures"].as_array().unwrap();
+    let measure = measures.iter().find(|m| m["name"] == measure).unwrap();
+    measure[mean]["value"].as_f64().unwrap()
+}
+
+#[test]
+fn separate_runs_of_one_model_differ_by_nothing() {
+    for dtype in ["f32", "bf16"] {
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().join("out");
+        let dataset = write_dataset(directory.path());
+        let model = fixture(P);
+        let first = ["--threads", "1", "--batch-tokens", "40", "--dtype", dtype];
+        let second = ["--threads", "2", "--batch-tokens", "4096", "--dtype", dtype];
+        score(&dataset, &format!("once={model}"), &out, &first);
+        score(&dataset, &format!("again={model}"), &out, &second);
+        let pair = pair(&out, &["--reference", "once"]);
+        for measure in ["kl_k1", "kl_k3", "delta_logprob", "delta_p", "delta_entropy", "rank_shift"] {
+            assert_eq!(mean(&pair, measure, "token_mean"), 0.0, "{dtype} {measure}");
+            assert_eq!(mean(&pair, measure, "sample_mean"), 0.0, "{dtype} {measure}");
+        }
+        assert_eq!(mean(&pair, "same_top", "token_mean"), 1.0);
+        assert_eq!(mean(&pair, "ratio", "token_mean"), 1.0);
+    }
+}
+
+#[test]
+fn two_models_differ_as_their_references_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("out");
+    let dataset = write_dataset(directory.path());
+    score(&dataset, &format!("{P}={},{Q}={}", fixture(P), fixture(Q)), &out, &["--dtype", "f32"]);
+    let results = directory.path().join("results.json");
+    let pair = pair(&out, &["--output-file", results.to_str().unwrap()]);
+    assert_eq!((pair["p"].as_str(), pair["q"].as_str()), (Some(P), Some(Q)));
+
+    let (a, b) = (reference(P, "logprob"), reference(Q, "logprob"));
+    let ratios: Vec<Vec<f64>> = a.iter().zip(&b).map(|(a, b)| a.iter().zip(b).map(|(a, b)| b - a).collect()).collect();
+    let tokens: Vec<f64> = ratios.concat();
+    let average = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let k1: Vec<f64> = tokens.iter().map(|d| -d).collect();
+    let k3: Vec<f64> = tokens.iter().map(|d| d.exp_m1() - d).collect();
+    let of_samples: Vec<f64> = ratios.iter().map(|row| -average(row)).collect();
+    let rank = |model| reference(model, "rank").concat();
+    let shift: Vec<f64> = rank(P).iter().zip(rank(Q)).map(|(p, q)| q - p).collect();
+    for (measure, kind, want) in [
+        ("kl_k1", "token_mean", average(&k1)),
+        ("kl_k1", "sample_mean", average(&of_samples)),
+        ("kl_k3", "token_mean", average(&k3)),
+        ("rank_shift", "token_mean", average(&shift)),
+    ] {
+        let got = mean(&pair, measure, kind);
+        println!("{measure} {kind}: {got} against {want}");
+        assert!(want.abs() > 1e-3 && (got - want).abs() <= 1e-4 * want.abs().max(1.0), "{measure}: {got}, not {want}");
+    }
+
+    // The study leaves out the first token of every response, and adds 1e-10 to each probability.
+    let smooth = |logprob: &f64| (logprob.exp() + 1e-10).ln();
+    let term = |(a, b): (&f64, &f64)| smooth(a) - smooth(b);
+    let rows = a.iter().zip(&b).map(|(a, b)| a.iter().zip(b).skip(1).map(term).collect::<Vec<_>>());
+    let study: Vec<f64> = rows.filter(|row| !row.is_empty()).map(|row| average(&row)).collect();
+    let written: Value = serde_json::from_slice(&std::fs::read(results).unwrap()).unwrap();
+    let figure = &written[0];
+    let want = average(&study).abs();
+    assert!((figure["kl_divergence"].as_f64().unwrap() - want).abs() <= 1e-4 * want.max(1.0), "{figure}, not {want}");
+    assert_eq!(figure["num_data_points"], study.len());
+    assert_eq!(figure["total_tokens"], tokens.len() - ratios.len());
+    let keys: Vec<&String> = figure.as_object().unwrap().keys().collect();
+    let wanted =
+        "generation_model task tested_model kl_divergence num_data_points total_tokens avg_tokens_per_data_point";
+    assert_eq!(keys, wanted.split(' ').collect::<Vec<_>>());
+}
+
+#[test]
+fn the_plan_and_the_table_can_be_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("out");
+    let dataset = write_dataset(directory.path());
+    score(&dataset, &format!("{P}={},{Q}={}", fixture(P), fixture(Q)), &out, &[]);
+    let data = out.to_str().unwrap();
+    let plan = tokshift(&["kl", "--data-dir", data, "--explain"]);
+    assert!(plan.contains("JOIN") && plan.contains("PROJECT"), "{plan}");
+    let table = tokshift(&["kl", "--data-dir", data]);
+    assert!(table.contains("kl_k1") && table.contains("nats/token") && table.contains(P), "{table}");
+}

@@ -1,0 +1,181 @@
+//! Figures against plain loops over the same numbers.
+
+use tokshift::shift::{self, Options};
+
+use crate::fixture::{Output, Sample, Token, assert_close, named, sample, samples, token, token_mean};
+
+/// A full token: `(id, logprob, rank, entropy, top list)`.
+fn full((id, logprob, rank, entropy, top): (u32, f32, u32, f32, &[u32])) -> Token {
+    Token { rank: Some(rank), entropy: Some(entropy), top: top.to_vec(), ..token(id, logprob) }
+}
+
+fn two_models() -> [Vec<Sample>; 2] {
+    let p = vec![
+        sample(0, vec![full((5, -0.25, 1, 0.5, &[5, 9])), full((6, -1.5, 2, 1.25, &[7, 6]))]),
+        sample(1, vec![full((7, -3.0, 4, 2.0, &[1, 2]))]),
+    ];
+    let q = vec![
+        sample(0, vec![full((5, -0.5, 1, 0.75, &[5, 6])), full((6, -1.0, 1, 1.0, &[6, 7]))]),
+        sample(1, vec![full((7, -2.0, 2, 1.0, &[1, 7]))]),
+    ];
+    [p, q]
+}
+
+#[test]
+fn every_measure_by_hand() {
+    let output = Output::new();
+    let [p, q] = two_models();
+    output.model("base", &p);
+    output.model("tuned", &q);
+    let pair = output.pair();
+    // d = b - a of the three tokens; the samples hold two and one of them.
+    let d = [-0.25f64, 0.5, 1.0];
+    let per_token = |name: &str, values: [f64; 3]| {
+        let (tokens, samples) = (token_mean(&pair, name), named(&pair, name).sample_mean.unwrap());
+        assert_close(tokens.value, values.iter().sum::<f64>() / 3.0);
+        assert_close(samples.value, f64::midpoint(f64::midpoint(values[0], values[1]), values[2]));
+        assert_eq!((tokens.n, samples.n, tokens.clusters, samples.clusters), (3, 2, 2, 2));
+    };
+    per_token("kl_k1", d.map(|d| -d));
+    per_token("kl_k3", d.map(|d| d.exp_m1() - d));
+    per_token("ratio", d.map(f64::exp));
+    per_token("delta_logprob", d);
+    per_token("delta_entropy", [0.25, -0.25, -1.0]);
+    let (a, b) = ([-0.25f64, -1.5, -3.0], [-0.5f64, -1.0, -2.0]);
+    per_token("delta_p", [0, 1, 2].map(|i| b[i].exp() - a[i].exp()));
+    per_token("rank_shift", [0.0, -1.0, -2.0]);
+    per_token("same_top", [1.0, 0.0, 1.0]);
+    // Nats a response: the sums -0.25 and -1.
+    let response = named(&pair, "kl_k1").response_mean.unwrap();
+    assert_close(response.value, -0.625);
+    assert_close(response.stderr.unwrap(), 0.375);
+}
+
+#[test]
+fn errors_are_clustered() {
+    let output = Output::new();
+    // k1 of six tokens in three clusters: the numbers of `shift::stats`, whose error numpy computed.
+    let logprobs: [&[f32]; 4] = [&[-1.0, -1.0], &[-1.0], &[-1.0], &[-1.0, -1.0]];
+    let mut p = samples(&logprobs);
+    let mut q = p.clone();
+    let k1 = [&[0.5, 0.25][..], &[-0.75], &[1.0], &[0.0, 0.5]];
+    for (sample, k1) in q.iter_mut().zip(k1) {
+        sample.tokens.iter_mut().zip(k1).for_each(|(t, k1)| t.logprob = Some(-1.0 - k1));
+    }
+    p[1].cluster = p[0].cluster.clone();
+    output.model("base", &p);
+    output.model("tuned", &q);
+    let k1 = token_mean(&output.pair(), "kl_k1");
+    assert_close(k1.value, 0.25);
+    assert_close(k1.stderr.unwrap(), 0.216_506_350_946_109_68);
+    assert_close(k1.high.unwrap(), 1.181_551_641_906_373_6);
+    assert_eq!((k1.clusters, k1.n), (3, 6));
+}
+
+#[test]
+fn a_model_against_itself_is_exactly_zero() {
+    let output = Output::new();
+    let [p, _] = two_models();
+    output.model("base", &p);
+    output.model("copy", &p);
+    let pair = output.pair();
+    for measure in &pair.measures {
+        let expected = if ["ratio", "same_top"].contains(&measure.name) { 1.0 } else { 0.0 };
+        for mean in [measure.token_mean, measure.sample_mean].into_iter().flatten().chain(measure.response_mean) {
+            let bits = [Some(mean.value), mean.low, mean.high].map(Option::unwrap);
+            assert_eq!((bits, mean.stderr), ([expected; 3], Some(0.0)), "{}", measure.name);
+        }
+    }
+    assert_eq!(pair.study.unwrap().kl_divergence, 0.0);
+}
+
+#[test]
+fn null_numbers_are_skipped() {
+    let output = Output::new();
+    let first = Token { id: Some(9), ..Token::default() };
+    output.model("base", &[sample(0, vec![first.clone(), token(1, -1.0)])]);
+    output.model("tuned", &[sample(0, vec![first, token(1, -1.5)])]);
+    let pair = output.pair();
+    assert_eq!((pair.tokens, token_mean(&pair, "kl_k1").n), (2, 1));
+    assert_eq!(token_mean(&pair, "kl_k1").value, 0.5);
+    assert_eq!(pair.study.as_ref().map(|s| s.total_tokens), Some(1));
+    // Nothing knew a rank, an entropy or a list.
+    for name in ["rank_shift", "delta_entropy", "same_top"] {
+        assert_eq!(named(&pair, name).token_mean, None);
+    }
+}
+
+#[test]
+fn parts_are_one_table() {
+    let [p, q] = two_models();
+    let (one, two) = (Output::new(), Output::new());
+    one.model("base", &p);
+    one.model("tuned", &q);
+    two.parts("base", "task", "base", &[&p[..1], &p[1..]]);
+    two.parts("base", "task", "tuned", &[&q[..1], &q[1..]]);
+    assert_eq!(one.pair(), two.pair());
+}
+
+#[test]
+fn a_part_may_have_no_token() {
+    let output = Output::new();
+    let [mut p, mut q] = two_models();
+    for model in [&mut p, &mut q] {
+        model[0].tokens.clear();
+        model[0].status = "empty";
+    }
+    output.parts("base", "task", "base", &[&p[..1], &p[1..]]);
+    output.parts("base", "task", "tuned", &[&q[..1], &q[1..]]);
+    assert_eq!(token_mean(&output.pair(), "kl_k1").value, -1.0);
+}
+
+#[test]
+fn names_come_back_from_their_folders() {
+    let output = Output::new();
+    let [p, q] = two_models();
+    output.parts("Qwen%2FQwen3-4B", "a%20b%2A", "Qwen%2FQwen3-4B", &[&p]);
+    output.parts("Qwen%2FQwen3-4B", "a%20b%2A", "x%5B1%5D", &[&q]);
+    let pair = output.pair();
+    assert_eq!((pair.p.as_str(), pair.q.as_str(), pair.task.as_str()), ("Qwen/Qwen3-4B", "x[1]", "a b*"));
+    assert_eq!(pair.study.unwrap().tested_model, "x[1]");
+}
+
+#[test]
+fn few_clusters_are_noted_and_the_table_reads_well() {
+    let output = Output::new();
+    let [p, q] = two_models();
+    output.model("base", &p);
+    output.model("tuned", &q);
+    let comparison = output.compare().unwrap();
+    insta::assert_snapshot!(shift::table(&comparison), @r"
+    P = `base`, Q = `tuned` on `task` by `base`
+    2 samples, 3 tokens, G = 2 clusters
+
+    measure        unit            token mean ± error         95% interval  sample mean ± error         95% interval
+    kl_k1          nats/token      -0.41667 ± 0.38889    [-5.3580, 4.5246]   -0.56250 ± 0.43750    [-6.1215, 4.9965]
+    kl_k1          nats/response                    -                        -0.62500 ± 0.37500    [-5.3898, 4.1398]
+    kl_k3          nats/token       0.29860 ± 0.27979    [-3.2564, 3.8536]    0.40352 ± 0.31476    [-3.5959, 4.4029]
+    ratio          q/p               1.7153 ± 0.66868    [-6.7811, 10.212]     1.9660 ± 0.75226    [-7.5924, 11.524]
+    delta_logprob  nats/token       0.41667 ± 0.38889    [-4.5246, 5.3580]    0.56250 ± 0.43750    [-4.9965, 6.1215]
+    delta_entropy  nats/token      -0.33333 ± 0.44444    [-5.9805, 5.3139]   -0.50000 ± 0.50000    [-6.8531, 5.8531]
+    delta_p        probability    0.019342 ± 0.044137  [-0.54147, 0.58016]  0.035894 ± 0.049654  [-0.59502, 0.66681]
+    rank_shift     ranks            -1.0000 ± 0.66667    [-9.4708, 7.4708]    -1.2500 ± 0.75000    [-10.780, 8.2797]
+    same_top       share            0.66667 ± 0.22222    [-2.1569, 3.4903]    0.75000 ± 0.25000    [-2.4266, 3.9266]
+
+    study's kl_divergence: 0.56250 nats/token over 2 data points, 3 tokens
+    note: only 2 clusters: errors and intervals are rough below 30
+    ");
+}
+
+#[test]
+fn the_plan_merges_ordered_scans() {
+    let output = Output::new();
+    let [p, q] = two_models();
+    output.model("base", &p);
+    output.model("tuned", &q);
+    let plan = shift::explain(output.root(), &Options::default()).unwrap();
+    assert!(plan.starts_with("P = `base`, Q = `tuned` on `task` by `base`\n"), "{plan}");
+    assert_eq!(plan.matches("hint.sorted('sample_id'").count(), 4, "{plan}");
+    // Of the seventeen columns of the tokens table, texts and most lists stay on disk.
+    assert!(plan.contains("PROJECT 8/17 COLUMNS") && plan.contains("PROJECT 7/17 COLUMNS"), "{plan}");
+}

@@ -1,0 +1,259 @@
+//! Tiny output directories, written straight to the layout: no engine, no `store`.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Float32Array, ListArray, RecordBatch, StringArray, UInt32Array, new_null_array,
+};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::{Field, Float32Type, SchemaRef, UInt32Type};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use tempfile::TempDir;
+use tokshift::dataset::Part;
+use tokshift::schema;
+use tokshift::shift::{self, Comparison, Estimate, Options, Pair};
+use tokshift::store::{DatasetFacts, EngineFacts, Manifest, TokenFacts};
+
+/// A row of the tokens table; what is not here is null.
+#[derive(Clone, Debug, Default)]
+pub struct Token {
+    pub id: Option<u32>,
+    pub text: Option<String>,
+    pub is_end: bool,
+    pub logprob: Option<f32>,
+    pub rank: Option<u32>,
+    pub entropy: Option<f32>,
+    pub top: Vec<u32>,
+}
+
+/// A token with an id and a log-probability.
+pub fn token(id: u32, logprob: f32) -> Token {
+    Token { id: Some(id), logprob: Some(logprob), ..Token::default() }
+}
+
+/// A sample and the rows it has in the tokens table.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    pub id: u32,
+    pub cluster: String,
+    pub status: &'static str,
+    pub context_hash: Option<String>,
+    pub context_tokens: Option<u32>,
+    pub prompt_tokens_alone: Option<u32>,
+    pub tokens: Vec<Token>,
+}
+
+/// A scored sample that is a cluster of its own.
+pub fn sample(id: u32, tokens: Vec<Token>) -> Sample {
+    let (context_hash, context_tokens) = (Some(format!("context {id}")), Some(3));
+    let cluster = format!("cluster {id}");
+    Sample { id, cluster, status: "ok", context_hash, context_tokens, prompt_tokens_alone: None, tokens }
+}
+
+/// Samples with the log-probabilities given, one list a sample; ids are places.
+pub fn samples(logprobs: &[&[f32]]) -> Vec<Sample> {
+    let tokens = |l: &&[f32]| l.iter().zip(0..).map(|(l, id)| token(id, *l)).collect();
+    logprobs.iter().zip(0..).map(|(l, id)| sample(id, tokens(l))).collect()
+}
+
+/// An output directory.
+pub struct Output {
+    directory: TempDir,
+}
+
+impl Output {
+    pub fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn root(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// One model over the text `base` wrote for `task`, all in one part.
+    pub fn model(&self, model: &str, samples: &[Sample]) {
+        self.parts("base", "task", model, &[samples]);
+    }
+
+    /// One model over a text, in the parts given. Names are folder names as they stand on disk.
+    pub fn parts(&self, generation_model: &str, task: &str, model: &str, parts: &[&[Sample]]) {
+        let manifest = manifest(generation_model, task, model, parts);
+        write(&self.folder("runs", generation_model, task, model).join("manifest.json"), manifest.to_json().unwrap());
+        for (part, samples) in parts.iter().enumerate() {
+            let name = format!("part-{part:08}.parquet");
+            parquet(&self.folder("samples", generation_model, task, model).join(&name), &samples_batch(samples));
+            parquet(&self.folder("tokens", generation_model, task, model).join(&name), &tokens_batch(samples));
+        }
+    }
+
+    pub fn folder(&self, table: &str, generation_model: &str, task: &str, model: &str) -> PathBuf {
+        let cell = format!("{table}/generation_model={generation_model}/task={task}/model={model}");
+        self.root().join(cell)
+    }
+
+    /// Marks a model of [`Output::model`] as read from another program's files.
+    pub fn imported(&self, model: &str) {
+        let path = self.folder("runs", "base", "task", model).join("manifest.json");
+        let manifest = fs::read_to_string(&path).unwrap();
+        fs::write(&path, manifest.replace(r#""name": "fixture""#, r#""name": "import""#)).unwrap();
+    }
+
+    /// A part's tokens of a model of [`Output::model`].
+    pub fn tokens(&self, model: &str, part: u32) -> PathBuf {
+        self.folder("tokens", "base", "task", model).join(format!("part-{part:08}.parquet"))
+    }
+
+    /// Writes a file again with its rows in the order given.
+    pub fn reorder(&self, path: &Path, rows: &[u32]) {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
+        let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
+        let all = concat_batches(&batches[0].schema(), &batches).unwrap();
+        parquet(path, &take_record_batch(&all, &UInt32Array::from(rows.to_vec())).unwrap());
+    }
+
+    pub fn compare(&self) -> tokshift::Result<Comparison> {
+        shift::compare(self.root(), &Options::default())
+    }
+
+    /// The only pair there is.
+    pub fn pair(&self) -> Pair {
+        let mut pairs = self.compare().unwrap().pairs;
+        assert_eq!(pairs.len(), 1);
+        pairs.remove(0)
+    }
+
+    /// What [`Output::compare`] says is wrong.
+    pub fn error(&self) -> String {
+        self.compare().unwrap_err().to_string()
+    }
+}
+
+/// The mean of a measure over tokens.
+pub fn token_mean(pair: &Pair, measure: &str) -> Estimate {
+    named(pair, measure).token_mean.unwrap()
+}
+
+pub fn named<'a>(pair: &'a Pair, measure: &str) -> &'a shift::Measure {
+    pair.measures.iter().find(|m| m.name == measure).unwrap()
+}
+
+#[track_caller]
+pub fn assert_close(a: f64, b: f64) {
+    assert!((a - b).abs() <= 1e-12 * (1.0 + b.abs()), "{a} for {b}");
+}
+
+fn manifest(generation_model: &str, task: &str, model: &str, parts: &[&[Sample]]) -> Manifest {
+    let parts = parts.iter().map(|samples| Part {
+        first_row: samples[0].id,
+        rows: samples.len() as u32,
+        first_sample: samples[0].id,
+        samples: samples.len() as u32,
+        offset: 0,
+        bytes: 0,
+        first_line: 1,
+    });
+    let blake3 = String::new();
+    Manifest {
+        format_version: schema::FORMAT_VERSION,
+        generation_model: generation_model.to_owned(),
+        task: task.to_owned(),
+        model: model.to_owned(),
+        out: "parquet".to_owned(),
+        dataset: DatasetFacts { blake3, rows: 0, samples: 0, limit: None, cluster: None, keep_fields: Vec::new() },
+        tokens: TokenFacts {
+            tokenizer: String::new(),
+            boundary: "joint".to_owned(),
+            end: None,
+            max_tokens: 0,
+            too_long: "skip".to_owned(),
+        },
+        engine: EngineFacts {
+            name: "fixture".to_owned(),
+            files: [].into(),
+            dtype: "f32".to_owned(),
+            device: "cpu".to_owned(),
+            top_k: 0,
+            rank_rule: "1 + count(>)".to_owned(),
+        },
+        parts: parts.collect(),
+    }
+}
+
+fn write(path: &Path, text: String) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+/// Writes a batch with a row group for every two rows, so that samples are cut by them.
+fn parquet(path: &Path, batch: &RecordBatch) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), None).unwrap();
+    for start in (0..batch.num_rows()).step_by(2) {
+        writer.write(&batch.slice(start, 2.min(batch.num_rows() - start))).unwrap();
+        writer.flush().unwrap();
+    }
+    writer.close().unwrap();
+}
+
+fn tokens_batch(samples: &[Sample]) -> RecordBatch {
+    let rows: Vec<_> = samples.iter().flat_map(|s| s.tokens.iter().zip(0..).map(|(t, i)| (s.id, i, t))).collect();
+    let u32s = |f: fn(&(u32, u32, &Token)) -> Option<u32>| Arc::new(rows.iter().map(f).collect::<UInt32Array>());
+    let f32s = |f: fn(&Token) -> Option<f32>| Arc::new(rows.iter().map(|r| f(r.2)).collect::<Float32Array>());
+    let texts: StringArray = rows.iter().map(|r| r.2.text.clone()).collect();
+    let ends: BooleanArray = rows.iter().map(|r| Some(r.2.is_end)).collect();
+    let item = |data_type| Arc::new(Field::new(schema::LIST_ITEM, data_type, false));
+    let ids =
+        ListArray::from_iter_primitive::<UInt32Type, _, _>(rows.iter().map(|r| Some(r.2.top.iter().map(|i| Some(*i)))));
+    let (_, offsets, values, _) = ids.into_parts();
+    let ids = ListArray::new(item(values.data_type().clone()), offsets, values, None);
+    let logprobs = ListArray::from_iter_primitive::<Float32Type, _, _>(
+        rows.iter().map(|r| Some(r.2.top.iter().map(|_| Some(-1.0)))),
+    );
+    let (_, offsets, values, _) = logprobs.into_parts();
+    let logprobs = ListArray::new(item(values.data_type().clone()), offsets, values, None);
+    batch(
+        schema::tokens(),
+        vec![
+            (schema::token::SAMPLE_ID, u32s(|r| Some(r.0))),
+            (schema::token::POSITION, u32s(|r| Some(r.1))),
+            (schema::token::TOKEN_ID, u32s(|r| r.2.id)),
+            (schema::token::TOKEN, Arc::new(texts)),
+            (schema::token::IS_END, Arc::new(ends)),
+            (schema::token::LOGPROB, f32s(|t| t.logprob)),
+            (schema::token::RANK, u32s(|r| r.2.rank)),
+            (schema::token::ENTROPY, f32s(|t| t.entropy)),
+            (schema::token::TOP_IDS, Arc::new(ids)),
+            (schema::token::TOP_LOGPROBS, Arc::new(logprobs)),
+        ],
+    )
+}
+
+fn samples_batch(samples: &[Sample]) -> RecordBatch {
+    let u32s = |f: fn(&Sample) -> Option<u32>| Arc::new(samples.iter().map(f).collect::<UInt32Array>());
+    let texts = |f: fn(&Sample) -> Option<&str>| Arc::new(samples.iter().map(f).collect::<StringArray>());
+    batch(
+        schema::samples(&[]),
+        vec![
+            (schema::sample::SAMPLE_ID, u32s(|s| Some(s.id))),
+            (schema::sample::ROW, u32s(|s| Some(s.id))),
+            (schema::sample::TURN, u32s(|_| Some(0))),
+            (schema::sample::CLUSTER_ID, texts(|s| Some(&s.cluster))),
+            (schema::sample::CONTEXT_HASH, texts(|s| s.context_hash.as_deref())),
+            (schema::sample::CONTEXT_TOKENS, u32s(|s| s.context_tokens)),
+            (schema::sample::RESPONSE_TOKENS, u32s(|s| Some(s.tokens.len() as u32))),
+            (schema::sample::PROMPT_TOKENS_ALONE, u32s(|s| s.prompt_tokens_alone)),
+            (schema::sample::STATUS, texts(|s| Some(s.status))),
+        ],
+    )
+}
+
+/// A batch of `schema`; columns that are not given are null.
+fn batch(schema: SchemaRef, columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+    let rows = columns[0].1.len();
+    let given = |field: &Arc<Field>| columns.iter().find(|(name, _)| *name == field.name()).map(|(_, c)| c.clone());
+    let filled = schema.fields().iter().map(|f| given(f).unwrap_or_else(|| new_null_array(f.data_type(), rows)));
+    RecordBatch::try_new(schema.clone(), filled.collect()).unwrap()
+}

@@ -1,0 +1,93 @@
+//! The study's figure.
+
+use tokshift::shift::{self, Options};
+
+use crate::fixture::{Output, Sample, assert_close, sample, samples, token};
+
+#[test]
+fn the_worked_example() {
+    let output = Output::new();
+    output.model("base", &samples(&[&[-0.5, -1.0], &[-2.0]]));
+    output.model("tuned", &samples(&[&[-1.0, -1.0], &[-1.5]]));
+    let study = output.pair().study.unwrap();
+    assert!((study.kl_divergence - 0.125).abs() < 1e-9);
+    assert_eq!((study.num_data_points, study.total_tokens), (2, 3));
+    assert_close(study.avg_tokens_per_data_point, 1.5);
+}
+
+#[test]
+fn json_has_the_studys_keys_in_its_order() {
+    let output = Output::new();
+    output.model("base", &samples(&[&[-0.5]]));
+    output.model("tuned", &samples(&[&[-0.5]]));
+    let json = shift::study_json(&output.compare().unwrap()).unwrap().to_string();
+    assert_eq!(
+        json,
+        r#"[{"generation_model":"base","task":"task","tested_model":"tuned","kl_divergence":0.0,"num_data_points":1,"total_tokens":1,"avg_tokens_per_data_point":1.0}]"#
+    );
+}
+
+/// A sample of three tokens, the last an end token, whose first id stands at `context_tokens` among all ids.
+fn counted(id: u32, context_tokens: u32, prompt_tokens_alone: u32, logprobs: [f32; 3]) -> Sample {
+    let mut tokens: Vec<_> = logprobs.into_iter().zip(0..).map(|(l, id)| token(id, l)).collect();
+    tokens[2].is_end = true;
+    let (context_tokens, prompt_tokens_alone) = (Some(context_tokens), Some(prompt_tokens_alone));
+    Sample { context_tokens, prompt_tokens_alone, ..sample(id, tokens) }
+}
+
+#[test]
+fn tokens_before_the_studys_first_and_end_tokens_do_not_count() {
+    let output = Output::new();
+    // No BOS leaves out the first token, a BOS none, a merged boundary two: that sample has none left.
+    let places = [(0, 4, 4), (1, 5, 4), (2, 3, 4)];
+    let model = |l| places.map(|(id, context, alone)| counted(id, context, alone, l));
+    output.model("base", &model([-0.5, -1.0, -9.0]));
+    output.model("tuned", &model([-1.0, -4.0, -1.0]));
+    let study = output.pair().study.unwrap();
+    assert!((study.kl_divergence - f64::midpoint(3.0, f64::midpoint(0.5, 3.0))).abs() < 1e-8);
+    assert_eq!((study.num_data_points, study.total_tokens), (2, 3));
+}
+
+#[test]
+fn imports_of_unequal_length_count_up_to_the_shorter() {
+    let output = Output::new();
+    output.model("base", &samples(&[&[-0.5, -1.0], &[-2.0, -7.0]]));
+    output.model("tuned", &samples(&[&[-1.0, -1.0], &[-1.5]]));
+    assert!(output.error().contains("P has 4 rows, Q has 3"));
+    output.imported("tuned");
+    let pair = output.pair();
+    let study = pair.study.unwrap();
+    assert!((study.kl_divergence - 0.125).abs() < 1e-9);
+    assert_eq!((study.num_data_points, study.total_tokens), (2, 3));
+    assert!(pair.notes.iter().any(|n| n.ends_with("compared up to the shorter: 1")), "{:?}", pair.notes);
+}
+
+#[test]
+fn the_impossible_is_finite() {
+    let output = Output::new();
+    output.model("base", &samples(&[&[-1.0]]));
+    output.model("tuned", &samples(&[&[f32::NEG_INFINITY]]));
+    let pair = output.pair();
+    let expected = ((-1.0f64).exp() + 1e-10).ln() - 1e-10f64.ln();
+    assert_close(pair.study.unwrap().kl_divergence, expected);
+    assert_eq!(pair.measures[0].token_mean.unwrap().value, f64::INFINITY);
+    assert!(
+        pair.notes.iter().any(|n| n.starts_with("tokens without a finite difference") && n.ends_with(": 1")),
+        "{:?}",
+        pair.notes
+    );
+}
+
+#[test]
+fn another_reference_has_no_figure() {
+    let output = Output::new();
+    for model in ["base", "one", "two"] {
+        output.model(model, &samples(&[&[-1.0]]));
+    }
+    let options = Options { reference: Some("one".to_owned()), ..Options::default() };
+    let comparison = shift::compare(output.root(), &options).unwrap();
+    let names: Vec<_> = comparison.pairs.iter().map(|p| (p.p.as_str(), p.q.as_str(), p.study.is_some())).collect();
+    assert_eq!(names, [("one", "base", false), ("one", "two", false)]);
+    assert!(comparison.pairs[0].notes.iter().any(|n| n.contains("takes the generation model `base` as P")));
+    assert!(shift::study_json(&comparison).unwrap_err().to_string().contains("needs the generation model as P"));
+}
