@@ -90,8 +90,7 @@ fn two_models_differ_as_their_references_do() {
     assert_eq!((pair["p"].as_str(), pair["q"].as_str()), (Some(P), Some(Q)));
 
     let (a, b) = (reference(P, "logprob"), reference(Q, "logprob"));
-    let ratios: Vec<Vec<f64>> =
-        a.iter().zip(&b).map(|(a, b)| a.iter().zip(b).map(|(a, b)| b - a).collect()).collect();
+    let ratios: Vec<Vec<f64>> = a.iter().zip(&b).map(|(a, b)| a.iter().zip(b).map(|(a, b)| b - a).collect()).collect();
     let tokens: Vec<f64> = ratios.concat();
     let average = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let k1: Vec<f64> = tokens.iter().map(|d| -d).collect();
@@ -119,7 +118,8 @@ fn two_models_differ_as_their_references_do() {
     assert_eq!(figure["num_data_points"], study.len());
     assert_eq!(figure["total_tokens"], tokens.len() - ratios.len());
     let keys: Vec<&String> = figure.as_object().unwrap().keys().collect();
-    let wanted = "generation_model task tested_model kl_divergence num_data_points total_tokens avg_tokens_per_data_point";
+    let wanted =
+        "generation_model task tested_model kl_divergence num_data_points total_tokens avg_tokens_per_data_point";
     assert_eq!(keys, wanted.split(' ').collect::<Vec<_>>());
 }
 
