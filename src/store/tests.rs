@@ -20,7 +20,7 @@ fn manifest(model: &str) -> Manifest {
         generation_model: "rl".to_owned(),
         task: "demo".to_owned(),
         model: model.to_owned(),
-        out: "parquet".to_owned(),
+        out: "jsonl".to_owned(),
         dataset: DatasetFacts {
             blake3: "d".repeat(64),
             rows: 3,
@@ -135,9 +135,10 @@ fn samples_come_first_and_tokens_mean_done() {
 
     publish(&cell, 0);
     assert!(cell.is_done(0));
-    // The other way round cannot happen, and is told.
+    // The other way round cannot come about by itself, and is told.
     fs::remove_file(root.path().join(format!("samples/{PLACE}/part-00000000.jsonl"))).unwrap();
-    assert!(fs::metadata(&tokens).is_ok());
+    let error = cells(root.path()).unwrap_err().to_string();
+    assert!(error.ends_with("is missing, though its tokens are there: was it deleted?"), "{error}");
 }
 
 #[test]
@@ -154,7 +155,7 @@ fn a_run_that_publishes_nothing_decides_nothing() {
 type Change = fn(&mut Manifest);
 
 const CHANGES: [(&str, Change); 19] = [
-    ("out = `parquet`, this run has `jsonl`", |m| m.out = "jsonl".into()),
+    ("out = `jsonl`, this run has `parquet`", |m| m.out = "parquet".into()),
     ("dataset.blake3 = `dddddddddddd…`, this run has `eeeeeeeeeeee…`", |m| m.dataset.blake3 = "e".repeat(64)),
     ("dataset.rows = 3, this run has 4", |m| m.dataset.rows = 4),
     ("dataset.samples = 3, this run has 5", |m| m.dataset.samples = 5),

@@ -22,7 +22,7 @@ const ROW_GROUP_ROWS: usize = 256 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Parquet,
-    /// One JSON object a row. −∞ has no JSON number: such a value is left out, as a null is.
+    /// One JSON object a row. A value that is not known is left out; −∞, which JSON has no number for, is `null`.
     Jsonl,
 }
 
