@@ -73,9 +73,10 @@ fn files(root: &TempDir) -> BTreeSet<String> {
     fn walk(root: &Path, folder: &Path, found: &mut BTreeSet<String>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => walk(root, &path, found),
-                false => _ = found.insert(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned()),
+            if path.is_dir() {
+                walk(root, &path, found);
+            } else {
+                found.insert(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
             }
         }
     }
@@ -225,7 +226,7 @@ fn manifests_of_others_are_told() {
     let path = root.path().join(format!("runs/{PLACE}/manifest.json"));
     for (text, message) in [
         ("{}".to_owned(), "not a tokshift manifest: missing field"),
-        ("".to_owned(), "not a tokshift manifest: EOF"),
+        (String::new(), "not a tokshift manifest: EOF"),
         (
             manifest("m").to_json().unwrap().replace("\"format_version\": 1", "\"format_version\": 9"),
             "format version 9, this tokshift reads 1",

@@ -71,7 +71,7 @@ fn write(cell: &FoundCell, path: &Path, out: &mut BufWriter<File>) -> Result<()>
 /// Of each sample of a part: its id and the first position that the study keeps.
 fn first_positions(path: &Path) -> Result<Vec<(u32, u32)>> {
     let batch = read(path)?;
-    let column = |name| column(&batch, name, path).map(|column| column.as_primitive::<UInt32Type>());
+    let column = |name| column(&batch, name, path).map(AsArray::as_primitive::<UInt32Type>);
     let (ids, context, alone) =
         (column(sample::SAMPLE_ID)?, column(sample::CONTEXT_TOKENS)?, column(sample::PROMPT_TOKENS_ALONE)?);
     let known = |row| context.is_valid(row) && alone.is_valid(row);
