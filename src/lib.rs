@@ -6,6 +6,7 @@
 
 pub mod error;
 pub mod digest;
+pub mod python_json;
 pub mod schema;
 pub mod sample;
 pub mod scores;
@@ -19,6 +20,7 @@ pub mod hub;
 pub mod table;
 pub mod store;
 pub mod pipeline;
+pub mod study;
 pub mod shift;
 pub mod cli;
 

@@ -15,6 +15,8 @@ pub mod folder {
     pub const TOKENS: &str = "tokens";
     pub const SAMPLES: &str = "samples";
     pub const RUNS: &str = "runs";
+    /// The study's files, written on demand from the tables.
+    pub const TOKEN_LOSSES: &str = "token_losses";
     /// Nothing in here is a result.
     pub const TEMPORARY: &str = ".tmp";
 }

@@ -85,7 +85,7 @@ fn datasets_that_are_none() {
         (
             "rl_demo.jsonl",
             "--cluster grup",
-            "dataset `rl_demo.jsonl`: no row has the field `grup` of --cluster\n".to_owned(),
+            "dataset `rl_demo.jsonl`: no row has a value in the field `grup` of --cluster\n".to_owned(),
         ),
     ] {
         let said = scene.score(dataset, &[TIED], "out", more);
@@ -179,23 +179,20 @@ fn bad_rows_are_recorded_with_their_reason() {
     scene.write("rl_bad.jsonl", lines.join(&b'\n'));
     let expected = [
         ("ok".to_owned(), None),
-        outcome("failed", "line 2: broken JSON: EOF while parsing a string at line 1 column 17"),
+        outcome("failed", "line 2: broken JSON: EOF while parsing a string at column 17"),
         outcome("failed", "line 3: invalid UTF-8 at byte 11"),
-        outcome("failed", "line 4: no field `output` (fields found: input, answer)"),
+        outcome("failed", "line 4: no `output` field (fields found: input, answer)"),
         outcome("empty", "the response has no token"),
         outcome("failed", "token id 307 is outside the model's vocabulary of 307"),
         outcome("empty", "no response token has a token before it"),
-        outcome(
-            "failed",
-            "line 9: invalid type: sequence, expected an object such as {\"input\": …, \"output\": …} at line 1 column 0",
-        ),
+        outcome("failed", "line 9: the row is a list, expected an object with `input` and `output`"),
     ];
     assert_eq!(outcomes(&scene, "rl_bad.jsonl", "", "1 ok, 2 empty, 5 failed"), expected);
     let tokens = scene.table("out", "tokens", "rl", "bad", "tied");
     assert!(tokens.len() > 0 && tokens.u32s("sample_id").iter().all(|&id| id == Some(0)));
 
     let failed = scene.score("rl_bad.jsonl", &[TIED], "strict", "--on-error fail");
-    let message = "line 2: broken JSON: EOF while parsing a string at line 1 column 17\n";
+    let message = "line 2: broken JSON: EOF while parsing a string at column 17\n";
     assert_eq!(failed.stderr, format!("error: scoring with `tied`: dataset `rl_bad.jsonl`, {message}"));
     assert_eq!(failed.code, Some(1));
     assert!(!scene.path("strict/tokens").exists() && !scene.path("strict/samples").exists());

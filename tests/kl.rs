@@ -90,8 +90,7 @@ fn two_models_differ_as_their_references_do() {
     assert_eq!((pair["p"].as_str(), pair["q"].as_str()), (Some(P), Some(Q)));
 
     let (a, b) = (reference(P, "logprob"), reference(Q, "logprob"));
-    let ratios: Vec<Vec<f64>> =
-        a.iter().zip(&b).map(|(a, b)| a.iter().zip(b).map(|(a, b)| b - a).collect()).collect();
+    let ratios: Vec<Vec<f64>> = a.iter().zip(&b).map(|(a, b)| a.iter().zip(b).map(|(a, b)| b - a).collect()).collect();
     let tokens: Vec<f64> = ratios.concat();
     let average = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let k1: Vec<f64> = tokens.iter().map(|d| -d).collect();
@@ -110,8 +109,11 @@ fn two_models_differ_as_their_references_do() {
         assert!(want.abs() > 1e-3 && (got - want).abs() <= 1e-4 * want.abs().max(1.0), "{measure}: {got}, not {want}");
     }
 
-    // One token of each prompt alone: the study leaves out the first of every response.
-    let study: Vec<f64> = ratios.iter().filter(|row| row.len() > 1).map(|row| average(&row[1..])).collect();
+    // The study leaves out the first token of every response, and adds 1e-10 to each probability.
+    let smooth = |logprob: &f64| (logprob.exp() + 1e-10).ln();
+    let term = |(a, b): (&f64, &f64)| smooth(a) - smooth(b);
+    let rows = a.iter().zip(&b).map(|(a, b)| a.iter().zip(b).skip(1).map(term).collect::<Vec<_>>());
+    let study: Vec<f64> = rows.filter(|row| !row.is_empty()).map(|row| average(&row)).collect();
     let written: Value = serde_json::from_slice(&std::fs::read(results).unwrap()).unwrap();
     let figure = &written[0];
     let want = average(&study).abs();
@@ -119,7 +121,8 @@ fn two_models_differ_as_their_references_do() {
     assert_eq!(figure["num_data_points"], study.len());
     assert_eq!(figure["total_tokens"], tokens.len() - ratios.len());
     let keys: Vec<&String> = figure.as_object().unwrap().keys().collect();
-    let wanted = "generation_model task tested_model kl_divergence num_data_points total_tokens avg_tokens_per_data_point";
+    let wanted =
+        "generation_model task tested_model kl_divergence num_data_points total_tokens avg_tokens_per_data_point";
     assert_eq!(keys, wanted.split(' ').collect::<Vec<_>>());
 }
 

@@ -23,6 +23,7 @@ Examples:
 pub enum Command {
     Score(ScoreArgs),
     Kl(KlArgs),
+    Import(ImportArgs),
 }
 
 impl Args {
@@ -31,6 +32,7 @@ impl Args {
         match &self.command {
             Command::Score(args) => args.threads,
             Command::Kl(args) => args.threads,
+            Command::Import(_) => None,
         }
     }
 }
@@ -179,10 +181,30 @@ Examples:
   tokshift kl --data-dir out --reference base --json | jq .
   tokshift kl --data-dir out --output-file kl_divergence_results.json";
 
+/// Read the published study's token-loss files into tables that `kl` compares
+#[derive(Debug, Parser)]
+#[command(after_help = IMPORT_EXAMPLES)]
+pub struct ImportArgs {
+    /// Files called MODEL_GENERATION-MODEL_TASK_token_losses.json
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    /// Where tables go
+    #[arg(long, alias = "output_dir", value_name = "DIR")]
+    pub output_dir: PathBuf,
+}
+
+const IMPORT_EXAMPLES: &str = "\
+Examples:
+  tokshift import ppl_data/UniReason-RL/*_token_losses.json --output-dir out
+  tokshift kl --data-dir out";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OutFormat {
     Parquet,
     Jsonl,
+    /// Parquet, and the published study's JSON beside it
+    TokenLosses,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -21,7 +21,7 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
     }
     let comparison = shift::compare(&args.data_dir, &options)?;
     if let Some(path) = &args.output_file {
-        let json = serde_json::to_string_pretty(&shift::study_json(&comparison))? + "\n";
+        let json = serde_json::to_string_pretty(&shift::study_json(&comparison)?)? + "\n";
         std::fs::write(path, json).with_context(|| format!("cannot write `{}`", path.display()))?;
     }
     if args.json {

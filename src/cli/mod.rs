@@ -3,6 +3,8 @@
 //! Owns clap, messages, exit codes. Refuses work: a command checks its options and calls the library.
 
 mod args;
+mod import;
+mod kl;
 mod models;
 mod progress;
 mod score;
@@ -45,7 +47,8 @@ pub fn main() -> ExitCode {
         .init();
     let outcome = match &args.command {
         Command::Score(args) => score::run(args),
-        Command::Kl(_) => todo!(),
+        Command::Kl(args) => kl::run(args),
+        Command::Import(args) => import::run(args),
     };
     match outcome {
         Ok(exit) => exit.into(),

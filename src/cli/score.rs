@@ -22,7 +22,7 @@ use crate::sample::Status;
 use crate::store::{Cell, DatasetFacts, EngineFacts, Manifest, Store, TokenFacts};
 use crate::table::Format;
 use crate::tokenize::{Boundary, SampleOptions, TextTokenizer, TooLong};
-use crate::{digest, hub, schema};
+use crate::{digest, hub, schema, store, study};
 
 /// Context of the stand-in engine, which has no model to ask.
 const MOCK_CONTEXT: usize = 1 << 20;
@@ -34,6 +34,9 @@ pub fn run(args: &ScoreArgs) -> Result<Exit> {
     let mut unscored = 0;
     for model in &preparation.models {
         unscored += preparation.score(model, &store)?;
+    }
+    if args.out == OutFormat::TokenLosses {
+        preparation.export(&store)?;
     }
     Ok(if unscored == 0 { Exit::Done } else { Exit::Unscored })
 }
@@ -126,6 +129,18 @@ impl<'a> Preparation<'a> {
         Ok(snapshot.unscored())
     }
 
+    /// Writes the study's file of every cell of this run.
+    fn export(&self, store: &Store) -> Result<()> {
+        let of_this_run = |cell: &Cell| {
+            self.models.iter().any(|model| model.named.name == cell.model)
+                && self.datasets.iter().any(|d| (&d.generation_model, &d.task) == (&cell.generation_model, &cell.task))
+        };
+        for found in store::cells(&self.args.output_dir)?.iter().filter(|found| of_this_run(&found.cell)) {
+            eprintln!("wrote {}", study::export(store, found)?.display());
+        }
+        Ok(())
+    }
+
     fn load(&self, model: &Model) -> Result<Box<dyn Engine>> {
         let name = model.named.name.clone();
         let Some(checkpoint) = &model.checkpoint else {
@@ -151,7 +166,7 @@ impl<'a> Preparation<'a> {
 
     fn format(&self) -> Format {
         match self.args.out {
-            OutFormat::Parquet => Format::Parquet,
+            OutFormat::Parquet | OutFormat::TokenLosses => Format::Parquet,
             OutFormat::Jsonl => Format::Jsonl,
         }
     }

@@ -2,12 +2,16 @@
 //!
 //! Owns reading other people's rows. Refuses tokens: a row is text or ids here, `tokenize` makes samples of it.
 
+mod cuts;
+mod json;
+mod lines;
 mod plan;
 mod row;
 
 use std::path::Path;
 
-pub use plan::{PART_BYTES, PART_ROWS, Part, Plan, PlanOptions, scan};
+pub use cuts::{PART_BYTES, PART_ROWS, Part};
+pub use plan::{Plan, PlanOptions, scan};
 pub use row::{Content, ReadRow, Row, RowOptions};
 
 /// Generation model and task from a file called `GEN_task.jsonl`: the name is split at its first underscore, as in

@@ -1,21 +1,16 @@
 //! The one scan of a dataset: its parts, its size, its kept fields' types.
+//!
+//! Owns what is true of the whole file, and reading one part of it. Refuses to hold rows.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
+use crate::dataset::cuts::{Cuts, Part};
+use crate::dataset::lines::{BYTE_ORDER_MARK, Lines};
 use crate::dataset::row::{ReadRow, Row, RowOptions};
 use crate::error::{Error, Result};
 use crate::sample::Kept;
 use crate::schema::{self, KeptField, KeptType};
-
-/// A part closes at this many rows...
-pub const PART_ROWS: u32 = 256;
-/// ...or at this much input + output text in bytes, whichever comes first; a longer row is a part alone.
-pub const PART_BYTES: u64 = 256 * 1024;
-
-/// Written at the head of files by some editors; no part of the first row.
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// What decides the cuts beside the data.
 #[derive(Clone, Debug, Default)]
@@ -25,21 +20,7 @@ pub struct PlanOptions {
     pub limit: Option<u32>,
 }
 
-/// One part: a run of whole rows.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Part {
-    pub first_row: u32,
-    pub rows: u32,
-    pub first_sample: u32,
-    pub samples: u32,
-    /// Where its first line begins in the file, and how many bytes of the file it spans.
-    pub offset: u64,
-    pub bytes: u64,
-    /// Line of its first row, from 1.
-    pub first_line: u64,
-}
-
-/// What one scan found. Holds no rows.
+/// What one scan found. Holds no rows: its size grows with the number of parts alone.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub path: PathBuf,
@@ -48,241 +29,183 @@ pub struct Plan {
     pub rows: u32,
     pub samples: u32,
     pub kept: Vec<KeptField>,
-    /// BLAKE3 of the whole file.
+    /// BLAKE3 of the whole file, 64 hex digits, whatever the limit.
     pub hash: String,
-    /// Size and time of change, to notice when the file changes under a run.
+    /// To notice when the file changes under a run.
     fingerprint: Fingerprint,
 }
 
-type Fingerprint = (u64, Option<std::time::SystemTime>);
+/// Size and time of change of a file.
+type Fingerprint = (u64, Option<SystemTime>);
 
-/// Reads the whole file once.
+/// Reads the whole file once, holding one line at a time.
 ///
 /// # Errors
-/// A file that cannot be read or holds no row, a field that no row has, a field to keep that a column is called.
+/// A file that cannot be read, changes or holds no row; a field to keep or to cluster by that no row has, or to keep
+/// under a name that is taken; more rows than 32 bits can number.
 pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
-    check_keep(&options.rows.keep)?;
-    let fingerprint = fingerprint(path)?;
-    let mut lines = Lines::open(path)?;
-    let mut cuts = Cuts::default();
-    let mut kept = vec![KeptSeen::default(); options.rows.keep.len()];
-    let mut clustered = false;
-    while let Some(line) = lines.next(path)? {
-        if options.limit.is_some_and(|limit| cuts.rows >= limit) {
+    check_names(&options.rows)?;
+    let before = fingerprint(path)?;
+    let mut lines = Lines::open(path, 0, 1)?;
+    let mut hasher = blake3::Hasher::new();
+    if lines.skip_byte_order_mark()? {
+        hasher.update(BYTE_ORDER_MARK);
+    }
+    let (mut cuts, mut seen) = (Cuts::default(), Seen::new(&options.rows));
+    while let Some(line) = lines.next_line()? {
+        hasher.update(line.raw);
+        if line.text().is_empty() {
+            continue;
+        }
+        if options.limit.is_some_and(|limit| cuts.rows() >= limit) {
             break;
         }
-        let row = Row::parse(&lines.buffer[line.text.clone()], &options.rows);
-        cuts.add(&line, row.as_ref().map_or(0, Row::text_bytes));
-        clustered |= row.as_ref().is_ok_and(|row| row.cluster.is_some());
-        for (seen, value) in kept.iter_mut().zip(row.iter().flat_map(|row| &row.kept)) {
-            seen.add(value);
-        }
-        if cuts.rows == u32::MAX {
+        if cuts.rows() == u32::MAX {
             return Err(Error::dataset(path, line.number, "more rows than 32 bits can number"));
         }
+        let row = Row::parse(line.text(), &options.rows, &[]);
+        // Nothing is known of a bad row's text but the length of its line.
+        cuts.add(&line, row.as_ref().map_or(line.raw.len() as u64, Row::text_bytes));
+        if let Ok(row) = &row {
+            seen.add(row);
+        }
     }
-    let hash = lines.finish(path)?;
-    let rows = cuts.rows;
+    hasher.update_reader(lines.rest()).map_err(Error::io("read the dataset", path))?;
+    if fingerprint(path)? != before {
+        return Err(changed(path));
+    }
+    let rows = cuts.rows();
     if rows == 0 {
         return Err(Error::dataset(path, None, "holds no rows"));
     }
-    let nowhere =
-        |name: &str, option: &str| Error::dataset(path, None, format!("no row has the field `{name}` of {option}"));
-    if let Some(name) = options.rows.cluster.as_ref().filter(|_| !clustered) {
-        return Err(nowhere(name, "--cluster"));
-    }
-    let kept = options.rows.keep.iter().zip(kept).map(|(name, seen)| match seen.kind() {
-        Some(kind) => Ok(KeptField { name: name.clone(), kind }),
-        None => Err(nowhere(name, "--keep-fields")),
-    });
-    let kept = kept.collect::<Result<_>>()?;
-    Ok(Plan { path: path.to_owned(), options, parts: cuts.finish(), rows, samples: rows, kept, hash, fingerprint })
-}
-
-/// Kept fields become columns, beside those of the table and those that readers make of its folders' names.
-fn check_keep(names: &[String]) -> Result<()> {
-    let columns = schema::samples(&[]);
-    let keys = [schema::key::GENERATION_MODEL, schema::key::TASK, schema::key::MODEL];
-    for (i, name) in names.iter().enumerate() {
-        if columns.field_with_name(name).is_ok() || keys.contains(&name.as_str()) {
-            return Err(Error::Usage(format!("--keep-fields {name}: the samples table has a column of that name")));
-        }
-        if names[..i].contains(name) {
-            return Err(Error::Usage(format!("--keep-fields {name}: named twice")));
-        }
-    }
-    Ok(())
+    let kept = seen.finish(path, &options.rows)?;
+    let hash = hasher.finalize().to_hex().to_string();
+    let parts = cuts.finish();
+    Ok(Plan { path: path.to_owned(), options, parts, rows, samples: rows, kept, hash, fingerprint: before })
 }
 
 impl Plan {
     /// The rows of part `index`, in order, bad ones included.
     ///
     /// # Errors
-    /// A file that cannot be read, or is not the one that was scanned any more.
+    /// A part that the plan does not have, a file that cannot be read, or one that is not what was scanned any more.
     pub fn read_part(&self, index: u32) -> Result<Vec<ReadRow>> {
-        let part = &self.parts[index as usize];
-        let changed = || Error::dataset(&self.path, None, "changed while it was read: run again");
-        if fingerprint(&self.path)? != self.fingerprint {
-            return Err(changed());
+        let no_part = || Error::dataset(&self.path, None, format!("has {} parts, no part {index}", self.parts.len()));
+        let part = self.parts.get(index as usize).ok_or_else(no_part)?;
+        let end = part.offset + part.bytes;
+        let mut lines = Lines::open(&self.path, part.offset, part.first_line)?;
+        let (mut rows, mut at) = (Vec::with_capacity(part.rows as usize), part.offset);
+        while at < end
+            && let Some(line) = lines.next_line()?
+        {
+            at = line.end;
+            if line.text().is_empty() {
+                continue;
+            }
+            let place = rows.len() as u32;
+            let content = Row::parse(line.text(), &self.options.rows, &self.kept);
+            rows.push(ReadRow {
+                row: part.first_row + place,
+                line: line.number,
+                first_sample: part.first_sample + place,
+                content: content.map_err(|what| format!("line {}: {what}", line.number)),
+            });
         }
-        let mut file = File::open(&self.path).map_err(Error::io("read", &self.path))?;
-        file.seek(SeekFrom::Start(part.offset)).map_err(Error::io("read", &self.path))?;
-        let mut bytes = vec![0; part.bytes as usize];
-        file.read_exact(&mut bytes).map_err(|_| changed())?;
-        let lines = (part.first_line..).zip(bytes.split_inclusive(|&byte| byte == b'\n'));
-        let lines = lines.map(|(number, line)| (number, trim(line))).filter(|(_, line)| !line.is_empty());
-        let rows: Vec<ReadRow> = lines
-            .zip(part.first_row..)
-            .map(|((line, text), row)| {
-                let content = Row::parse(text, &self.options.rows).map_err(|what| format!("line {line}: {what}"));
-                ReadRow { row, line, first_sample: part.first_sample + row - part.first_row, content }
-            })
-            .collect();
-        if rows.len() == part.rows as usize { Ok(rows) } else { Err(changed()) }
+        // Looked at after reading, so that a change while we read shows as well.
+        if at != end || rows.len() != part.rows as usize || fingerprint(&self.path)? != self.fingerprint {
+            return Err(changed(&self.path));
+        }
+        Ok(rows)
     }
 }
 
 fn fingerprint(path: &Path) -> Result<Fingerprint> {
     let metadata = std::fs::metadata(path).map_err(Error::io("read the dataset", path))?;
-    if metadata.is_dir() {
-        return Err(Error::dataset(path, None, "is a directory, expected a JSONL file"));
+    if !metadata.is_file() {
+        let what = if metadata.is_dir() { "is a directory" } else { "is no file that can be read twice" };
+        return Err(Error::dataset(path, None, format!("{what}, expected a JSONL file")));
     }
     Ok((metadata.len(), metadata.modified().ok()))
 }
 
-/// A line without its end and surrounding white space.
-fn trim(line: &[u8]) -> &[u8] {
-    line.trim_ascii()
+fn changed(path: &Path) -> Error {
+    Error::dataset(path, None, "changed while it was read: run again")
 }
 
-/// A line that holds a row.
-struct Line {
-    /// From 1.
-    number: u64,
-    /// Where it begins in the file, and where the next one does.
-    offset: u64,
-    end: u64,
-    /// Its text in the buffer.
-    text: std::ops::Range<usize>,
+/// Kept fields become columns of the samples table, beside its own and those that its folders name.
+fn check_names(options: &RowOptions) -> Result<()> {
+    let columns = schema::samples(&[]);
+    let folders = [schema::key::GENERATION_MODEL, schema::key::TASK, schema::key::MODEL];
+    for (index, name) in options.keep.iter().enumerate() {
+        let what = if columns.field_with_name(name).is_ok() || folders.contains(&name.as_str()) {
+            "the samples table has a column of that name"
+        } else if options.keep[..index].contains(name) {
+            "named twice"
+        } else {
+            continue;
+        };
+        return Err(Error::Usage(format!("--keep-fields {name}: {what}")));
+    }
+    Ok(())
 }
 
-/// Lines of a file, hashed as they pass; one is held at a time.
-struct Lines {
-    file: BufReader<File>,
-    hasher: blake3::Hasher,
-    buffer: Vec<u8>,
-    number: u64,
-    offset: u64,
+/// Which of the fields that were asked for some row had.
+struct Seen {
+    rows: u64,
+    cluster: bool,
+    kept: Vec<KeptSeen>,
 }
 
-impl Lines {
-    fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io("read the dataset", path))?;
-        let file = BufReader::with_capacity(1 << 20, file);
-        let mut lines = Self { file, hasher: blake3::Hasher::new(), buffer: Vec::new(), number: 0, offset: 0 };
-        if lines.file.fill_buf().map_err(Error::io("read", path))?.starts_with(BYTE_ORDER_MARK) {
-            lines.file.consume(BYTE_ORDER_MARK.len());
-            lines.hasher.update(BYTE_ORDER_MARK);
-            lines.offset = BYTE_ORDER_MARK.len() as u64;
-        }
-        Ok(lines)
+impl Seen {
+    fn new(options: &RowOptions) -> Self {
+        Self { rows: 0, cluster: false, kept: vec![KeptSeen::default(); options.keep.len()] }
     }
 
-    /// The next line that is not blank.
-    fn next(&mut self, path: &Path) -> Result<Option<Line>> {
-        loop {
-            self.buffer.clear();
-            let read = self.file.read_until(b'\n', &mut self.buffer).map_err(Error::io("read", path))?;
-            if read == 0 {
-                return Ok(None);
-            }
-            self.hasher.update(&self.buffer);
-            self.number += 1;
-            let offset = self.offset;
-            self.offset += read as u64;
-            let text = trim(&self.buffer);
-            if !text.is_empty() {
-                let start = self.buffer.len() - self.buffer.trim_ascii_start().len();
-                let text = start..start + text.len();
-                return Ok(Some(Line { number: self.number, offset, end: self.offset, text }));
-            }
-        }
-    }
-
-    /// Hashes what is left of the file.
-    fn finish(mut self, path: &Path) -> Result<String> {
-        self.hasher.update_reader(&mut self.file).map_err(Error::io("read", path))?;
-        Ok(self.hasher.finalize().to_hex().to_string())
-    }
-}
-
-/// The parts so far, the last one open.
-#[derive(Default)]
-struct Cuts {
-    done: Vec<Part>,
-    open: Option<Part>,
-    open_text: u64,
-    rows: u32,
-}
-
-impl Cuts {
-    fn add(&mut self, line: &Line, text_bytes: u64) {
-        let full = self.open.as_ref().is_some_and(|part| part.rows >= PART_ROWS);
-        if full || self.open_text + text_bytes > PART_BYTES {
-            self.close();
-        }
-        let part = self.open.get_or_insert(Part {
-            first_row: self.rows,
-            rows: 0,
-            first_sample: self.rows,
-            samples: 0,
-            offset: line.offset,
-            bytes: 0,
-            first_line: line.number,
-        });
-        part.rows += 1;
-        part.samples += 1;
-        part.bytes = line.end - part.offset;
-        self.open_text += text_bytes;
+    fn add(&mut self, row: &Row) {
         self.rows += 1;
+        self.cluster |= row.cluster.is_some();
+        self.kept.iter_mut().zip(&row.kept).for_each(|(seen, value)| seen.add(value));
     }
 
-    fn close(&mut self) {
-        self.done.extend(self.open.take());
-        self.open_text = 0;
-    }
-
-    fn finish(mut self) -> Vec<Part> {
-        self.close();
-        self.done
+    /// The kept fields with their types. Where no row is good, nothing can be said of its fields.
+    fn finish(self, path: &Path, options: &RowOptions) -> Result<Vec<KeptField>> {
+        let absent = |name: &str, option: &str| {
+            Error::dataset(path, None, format!("no row has a value in the field `{name}` of {option}"))
+        };
+        if let Some(name) = options.cluster.as_ref().filter(|_| self.rows > 0 && !self.cluster) {
+            return Err(absent(name, "--cluster"));
+        }
+        let field = |(name, seen): (&String, KeptSeen)| match seen.kind() {
+            Some(kind) => Ok(KeptField { name: name.clone(), kind }),
+            None if self.rows == 0 => Ok(KeptField { name: name.clone(), kind: KeptType::Text }),
+            None => Err(absent(name, "--keep-fields")),
+        };
+        options.keep.iter().zip(self.kept).map(field).collect()
     }
 }
 
 /// The types that a kept field had.
 #[derive(Clone, Debug, Default)]
 struct KeptSeen {
-    any: bool,
-    not_bool: bool,
-    not_number: bool,
+    bools: bool,
+    numbers: bool,
+    texts: bool,
 }
 
 impl KeptSeen {
     fn add(&mut self, value: &Kept) {
-        self.any |= *value != Kept::Null;
-        self.not_bool |= matches!(value, Kept::Number(_) | Kept::Text(_));
-        self.not_number |= matches!(value, Kept::Bool(_) | Kept::Text(_));
+        self.bools |= matches!(value, Kept::Bool(_));
+        self.numbers |= matches!(value, Kept::Number(_));
+        self.texts |= matches!(value, Kept::Text(_));
     }
 
     /// The one type that holds every value; `None` if there was none.
     fn kind(&self) -> Option<KeptType> {
-        match self {
-            Self { any: false, .. } => None,
-            Self { not_bool: false, .. } => Some(KeptType::Bool),
-            Self { not_number: false, .. } => Some(KeptType::Number),
+        match (self.bools, self.numbers, self.texts) {
+            (false, false, false) => None,
+            (true, false, false) => Some(KeptType::Bool),
+            (false, true, false) => Some(KeptType::Number),
             _ => Some(KeptType::Text),
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

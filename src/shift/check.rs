@@ -39,52 +39,68 @@ pub(super) fn tokens(pair: &PairTables, sums: &Sums) -> Result<()> {
     Err(pair.incomparable(format!("the tokens at sample_id {sample}, position {position} differ")))
 }
 
-/// Rows of P, of Q and joined ones must be equally many, but for samples whose status says why not.
+/// Rows of P, of Q and joined ones must be equally many, but for samples whose status says why not, and imports,
+/// which are compared up to the shorter side. Gives the samples that are.
 ///
 /// The footers settle it at once in the usual case; otherwise both tables' rows are counted by sample.
 ///
 /// # Errors
 /// [`crate::Error::Incomparable`] with the counts and the first sample that nothing explains.
-pub(super) fn rows(pair: &PairTables, samples: &Samples, sums: &Sums, p: Footers, q: Footers) -> Result<()> {
+pub(super) fn rows(pair: &PairTables, samples: &Samples, sums: &Sums, p: Footers, q: Footers) -> Result<u64> {
     let joined: u64 = sums.rows.iter().sum();
     if p.rows == q.rows && p.rows == joined {
-        return Ok(());
+        return Ok(0);
     }
     let (of_p, of_q) = (counted(&pair.p)?, counted(&pair.q)?);
     let of_both: HashMap<u32, u64> = sums.facts.iter().map(|s| s.id).zip(sums.rows.iter().copied()).collect();
     let get = |counts: &HashMap<u32, u64>, id| counts.get(&id).copied().unwrap_or_default();
-    let mut unexplained = samples.rows.iter().filter_map(|sample| {
-        let counts = (get(&of_p, sample.id), get(&of_q, sample.id), get(&of_both, sample.id));
-        (!explained(sample, counts)).then_some((sample, counts))
-    });
-    let Some((first, counts)) = unexplained.next() else { return Ok(()) };
-    let more = unexplained.count();
+    let mut unequal = 0;
+    let mut unexplained = Vec::new();
+    for sample in &samples.rows {
+        let counts = Counts { p: get(&of_p, sample.id), q: get(&of_q, sample.id), both: get(&of_both, sample.id) };
+        if counts.explained_by(sample) {
+            continue;
+        }
+        if pair.imported && sample.is_scored() && counts.both == counts.p.min(counts.q) {
+            unequal += 1;
+        } else {
+            unexplained.push((sample, counts));
+        }
+    }
+    let Some((first, counts)) = unexplained.first() else { return Ok(unequal) };
+    let (sides, more) = (counts.told_of(first), unexplained.len() - 1);
     Err(pair.incomparable(format!(
-        "P has {} rows, Q has {}, {joined} are of both; first at sample_id {} (P {}: {} rows, Q {}: {}, both: {}), \
-         and {more} more samples",
-        p.rows,
-        q.rows,
-        first.id,
-        first.p.as_str(),
-        counts.0,
-        first.q.as_str(),
-        counts.1,
-        counts.2
+        "P has {} rows, Q has {}, {joined} are of both; first at sample_id {} ({sides}), and {more} more samples",
+        p.rows, q.rows, first.id
     )))
 }
 
-/// Whether a sample's rows on P, on Q and joined are what its two statuses promise.
-fn explained(sample: &SampleFacts, (p, q, joined): (u64, u64, u64)) -> bool {
-    let silent = |status: Status, rows| status.is_scored() || rows == 0;
-    let cut = sample.p == Status::Truncated || sample.q == Status::Truncated;
-    let agree = if !sample.is_scored() {
-        joined == 0
-    } else if cut {
-        joined == p.min(q)
-    } else {
-        joined == p && joined == q
-    };
-    agree && silent(sample.p, p) && silent(sample.q, q)
+/// Rows of one sample in P's table, in Q's, and joined.
+struct Counts {
+    p: u64,
+    q: u64,
+    both: u64,
+}
+
+impl Counts {
+    /// Whether the sample's two statuses promise these rows.
+    fn explained_by(&self, sample: &SampleFacts) -> bool {
+        let silent = |status: Status, rows| status.is_scored() || rows == 0;
+        let cut = sample.p == Status::Truncated || sample.q == Status::Truncated;
+        let agree = if !sample.is_scored() {
+            self.both == 0
+        } else if cut {
+            self.both == self.p.min(self.q)
+        } else {
+            self.both == self.p && self.both == self.q
+        };
+        agree && silent(sample.p, self.p) && silent(sample.q, self.q)
+    }
+
+    fn told_of(&self, sample: &SampleFacts) -> String {
+        let (p, q) = (sample.p.as_str(), sample.q.as_str());
+        format!("P {p}: {} rows, Q {q}: {}, both: {}", self.p, self.q, self.both)
+    }
 }
 
 fn counted(table: &Table) -> Result<HashMap<u32, u64>> {

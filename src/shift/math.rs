@@ -5,7 +5,7 @@
 /// Below this |d| the difference e^d − 1 − d loses digits that its series keeps.
 const SMALL: f64 = 0.05;
 
-/// φ(d) = e^d − 1 − d: never negative, 0 at 0 (MEASURES: k3 of one token).
+/// φ(d) = e^d − 1 − d: never negative, 0 at 0 (k3 of one token).
 pub fn phi(d: f64) -> f64 {
     if d.abs() >= SMALL {
         return d.exp_m1() - d;

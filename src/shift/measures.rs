@@ -1,6 +1,6 @@
 //! What is computed of one joined token, as polars expressions.
 //!
-//! Owns the list of measures and their formulas (MEASURES: two models). Refuses sums and means: `query` adds up,
+//! Owns the list of measures and their formulas (docs/measures.md). Refuses sums and means: `query` adds up,
 //! `stats` averages.
 
 use polars::prelude::{

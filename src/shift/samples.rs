@@ -85,7 +85,7 @@ fn side_by_side(pair: &PairTables) -> Result<DataFrame> {
     Ok(frame.collect_with_engine(Engine::Streaming)?.unwrap_single())
 }
 
-/// The first position whose index among all ids is ≥ `prompt_tokens_alone` + 1 (MEASURES: the study's figure).
+/// The first position whose index among all ids is ≥ `prompt_tokens_alone` + 1 (docs/measures.md).
 /// 0 where the context is unknown: an import holds the study's own tokens.
 fn study_from() -> Expr {
     let wide = |name: &str| col(name).cast(DataType::Int64);

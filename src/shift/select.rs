@@ -13,6 +13,9 @@ use crate::store::FoundCell;
 /// What `Manifest::out` must say.
 const PARQUET: &str = "parquet";
 
+/// The engine's name of tables that were read from another program's files.
+const IMPORT: &str = "import";
+
 /// One model's files of one text, in part order.
 #[derive(Clone, Debug)]
 pub(super) struct Table {
@@ -29,6 +32,8 @@ pub(super) struct PairTables {
     pub p: Table,
     pub q: Table,
     pub partial: Option<Partial>,
+    /// A side is an import, whose files may hold more or fewer tokens of a response.
+    pub imported: bool,
     /// What a reader of the figures has to know of the two runs.
     pub notes: Vec<String>,
 }
@@ -107,6 +112,7 @@ fn pair(p: &FoundCell, q: &FoundCell) -> Result<PairTables> {
         p: table(p, &q.missing)?,
         q: table(q, &p.missing)?,
         partial,
+        imported: [p, q].iter().any(|found| found.manifest.engine.name == IMPORT),
         notes: Vec::from_iter(rank_note(p, q)),
     };
     if !complete && cuts(p) != cuts(q) {

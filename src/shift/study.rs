@@ -1,6 +1,6 @@
 //! The study's figure, with the study's own names.
 //!
-//! Owns the last steps from sums by sample to its JSON (MEASURES: the study's figure). Refuses other references
+//! Owns the last steps from sums by sample to its JSON (docs/measures.md). Refuses other references
 //! than the generation model.
 
 use serde_json::Value;

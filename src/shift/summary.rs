@@ -46,7 +46,7 @@ pub(super) fn pair(tables: &PairTables, options: &Options) -> Result<Pair> {
     let samples = &prepared.samples;
     let sums = sums::collect(tables, prepared.query(tables)?, samples)?;
     check::tokens(tables, &sums)?;
-    check::rows(tables, samples, &sums, prepared.p, prepared.q)?;
+    let unequal = check::rows(tables, samples, &sums, prepared.p, prepared.q)?;
     let clusters = sums.facts.iter().map(|s| s.cluster).collect::<HashSet<_>>().len() as u64;
     Ok(Pair {
         generation_model: tables.generation_model.clone(),
@@ -60,7 +60,7 @@ pub(super) fn pair(tables: &PairTables, options: &Options) -> Result<Pair> {
         partial: tables.partial.clone(),
         measures: measures::ALL.iter().map(|m| measure(m, &sums)).collect::<Result<_>>()?,
         study: study(tables, &sums)?,
-        notes: notes(tables, &prepared, &sums, clusters)?,
+        notes: notes(tables, &prepared, &sums, clusters, unequal)?,
     })
 }
 
@@ -109,7 +109,7 @@ fn study(tables: &PairTables, sums: &Sums) -> Result<Option<StudyFigure>> {
     }))
 }
 
-fn notes(tables: &PairTables, prepared: &Prepared, sums: &Sums, clusters: u64) -> Result<Vec<String>> {
+fn notes(tables: &PairTables, prepared: &Prepared, sums: &Sums, clusters: u64, unequal: u64) -> Result<Vec<String>> {
     let mut notes = tables.notes.clone();
     if clusters < FEW_CLUSTERS {
         notes.push(format!("only {clusters} clusters: errors and intervals are rough below {FEW_CLUSTERS}"));
@@ -117,6 +117,9 @@ fn notes(tables: &PairTables, prepared: &Prepared, sums: &Sums, clusters: u64) -
     let truncated = sums.facts.iter().filter(|s| s.p == Status::Truncated || s.q == Status::Truncated).count();
     if truncated > 0 {
         notes.push(format!("samples cut to the shorter of the models' contexts: {truncated}"));
+    }
+    if unequal > 0 {
+        notes.push(format!("samples of unequal numbers of tokens, compared up to the shorter: {unequal}"));
     }
     if prepared.different_contexts > 0 {
         notes.push(format!("samples scored in different contexts: {}", prepared.different_contexts));

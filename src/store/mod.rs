@@ -10,8 +10,8 @@ mod read;
 mod temporary;
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -51,6 +51,11 @@ fn file_name(part: u32, format: Format) -> String {
     format!("part-{part:08}.{}", format.extension())
 }
 
+/// Nothing there, or a file where a folder would be: file managers leave some.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 /// An output directory that can be written.
 #[derive(Debug)]
 pub struct Store {
@@ -83,6 +88,24 @@ impl Store {
         store.check()?;
         Ok(store)
     }
+
+    /// Publishes a file made of finished cells under `folder` of the output directory, replacing an older one. `name`
+    /// may hold anything that models and tasks are called; the path that came of it is returned.
+    ///
+    /// # Errors
+    /// A name too long for a file, a full disk; what `content` gives.
+    pub fn publish(
+        &self,
+        folder: &str,
+        name: &str,
+        content: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
+    ) -> Result<PathBuf> {
+        let path = self.root.join(folder).join(names::encode(name)?);
+        let mut file = Temporary::create(&self.root, folder)?;
+        file.write(content)?;
+        file.publish(&path)?;
+        Ok(path)
+    }
 }
 
 /// Where one cell's parts go.
@@ -101,8 +124,8 @@ impl CellStore {
     /// rows, ids and parts.
     fn check(&self) -> Result<()> {
         let path = self.manifest_path();
-        for sibling in self.siblings(&path)? {
-            self.manifest.must_share_rows(&Manifest::read(&sibling)?, &sibling)?;
+        for (sibling, path) in self.siblings(&path)? {
+            self.manifest.must_share_rows(&sibling, &path)?;
         }
         // Asked in this order: a manifest comes before its parts, so another process cannot slip in between.
         let parts = self.holds_parts();
@@ -116,18 +139,22 @@ impl CellStore {
     }
 
     /// Manifests of the models that scored this dataset, this one's at `path` included.
-    fn siblings(&self, path: &Path) -> Result<Vec<PathBuf>> {
+    fn siblings(&self, path: &Path) -> Result<Vec<(Manifest, PathBuf)>> {
         let models = path.ancestors().nth(2).unwrap_or(&self.root);
         let entries = match fs::read_dir(models) {
             Ok(entries) => entries,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(e) => return Err(Error::io("list", models)(e)),
         };
-        let manifests = entries.map(|entry| Ok(entry.map_err(Error::io("list", models))?.path().join(MANIFEST)));
-        let mut manifests = manifests.collect::<Result<Vec<_>>>()?;
-        manifests.retain(|manifest| manifest.exists());
-        manifests.sort();
-        Ok(manifests)
+        let paths = entries.map(|entry| Ok(entry.map_err(Error::io("list", models))?.path().join(MANIFEST)));
+        let mut paths = paths.collect::<Result<Vec<_>>>()?;
+        paths.sort();
+        let manifests = paths.into_iter().filter_map(|path| match Manifest::read(&path) {
+            // A folder without one holds no run, or one that has just withdrawn.
+            Err(Error::Io { source, .. }) if is_absent(&source) => None,
+            read => Some(read.map(|manifest| (manifest, path))),
+        });
+        manifests.collect()
     }
 
     fn holds_parts(&self) -> bool {

@@ -20,7 +20,7 @@ fn manifest(model: &str) -> Manifest {
         generation_model: "rl".to_owned(),
         task: "demo".to_owned(),
         model: model.to_owned(),
-        out: "parquet".to_owned(),
+        out: "jsonl".to_owned(),
         dataset: DatasetFacts {
             blake3: "d".repeat(64),
             rows: 3,
@@ -73,9 +73,10 @@ fn files(root: &TempDir) -> BTreeSet<String> {
     fn walk(root: &Path, folder: &Path, found: &mut BTreeSet<String>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => walk(root, &path, found),
-                false => _ = found.insert(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned()),
+            if path.is_dir() {
+                walk(root, &path, found);
+            } else {
+                found.insert(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
             }
         }
     }
@@ -120,6 +121,7 @@ fn without_a_commit_nothing_is_left() {
 fn samples_come_first_and_tokens_mean_done() {
     let root = TempDir::new().unwrap();
     let cell = cell_store(&open(&root), "m");
+    cell.claim().unwrap();
     // A folder under the name of the tokens makes their rename fail.
     let tokens = root.path().join(format!("tokens/{PLACE}/part-00000000.jsonl"));
     fs::create_dir_all(tokens.join("in the way")).unwrap();
@@ -135,9 +137,10 @@ fn samples_come_first_and_tokens_mean_done() {
 
     publish(&cell, 0);
     assert!(cell.is_done(0));
-    // The other way round cannot happen, and is told.
+    // The other way round cannot come about by itself, and is told.
     fs::remove_file(root.path().join(format!("samples/{PLACE}/part-00000000.jsonl"))).unwrap();
-    assert!(fs::metadata(&tokens).is_ok());
+    let error = cells(root.path()).unwrap_err().to_string();
+    assert!(error.ends_with("is missing, though its tokens are there: was it deleted?"), "{error}");
 }
 
 #[test]
@@ -153,8 +156,8 @@ fn a_run_that_publishes_nothing_decides_nothing() {
 
 type Change = fn(&mut Manifest);
 
-const CHANGES: [(&str, Change); 19] = [
-    ("out = `parquet`, this run has `jsonl`", |m| m.out = "jsonl".into()),
+const CHANGES: [(&str, Change); 24] = [
+    ("out = `jsonl`, this run has `parquet`", |m| m.out = "parquet".into()),
     ("dataset.blake3 = `dddddddddddd…`, this run has `eeeeeeeeeeee…`", |m| m.dataset.blake3 = "e".repeat(64)),
     ("dataset.rows = 3, this run has 4", |m| m.dataset.rows = 4),
     ("dataset.samples = 3, this run has 5", |m| m.dataset.samples = 5),
@@ -173,6 +176,14 @@ const CHANGES: [(&str, Change); 19] = [
     ("engine.device = `cpu`, this run has `cuda`", |m| m.engine.device = "cuda".into()),
     ("engine.top_k = 20, this run has 5", |m| m.engine.top_k = 5),
     ("engine.rank_rule = `strict`, this run has `other`", |m| m.engine.rank_rule = "other".into()),
+    ("parts[0].bytes = 99, this run has 98", |m| m.parts[0].bytes = 98),
+    ("parts = a list of 1, this run has a list of 0", |m| m.parts.clear()),
+    ("generation_model = `rl`, this run has `sft`", |m| m.generation_model = "sft".into()),
+    ("task = `demo`, this run has `other`", |m| m.task = "other".into()),
+    // Names are shown whole: cut ones may look alike.
+    ("model = `m`, this run has `a-name-of-38-characters-is-shown-whole`", |m| {
+        m.model = "a-name-of-38-characters-is-shown-whole".into();
+    }),
 ];
 
 #[test]
@@ -190,10 +201,6 @@ fn every_field_of_the_manifest_is_compared_and_named() {
         let hint = "give the same options, or another --output-dir";
         assert_eq!(error, format!("`{}` was made with {difference}: {hint}", path.display()));
     }
-    let mut cut = manifest("m");
-    cut.parts[0].bytes = 98;
-    let error = store.cell(&cell("m"), &cut, Format::Jsonl).unwrap_err().to_string();
-    assert!(error.contains(" was made with parts"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), before);
 }
 
@@ -206,7 +213,7 @@ fn siblings_share_rows_and_may_differ_in_the_rest() {
         let mut other = manifest("other");
         change(&mut other);
         let outcome = store.cell(&cell("other"), &other, Format::Jsonl);
-        let shared = difference.starts_with("dataset.") || difference.starts_with("tokens.");
+        let shared = ["dataset.", "tokens.", "parts"].iter().any(|shared| difference.starts_with(shared));
         assert_eq!(outcome.is_err(), shared, "{difference}");
     }
     // Another task is nobody's sibling.
@@ -224,7 +231,7 @@ fn manifests_of_others_are_told() {
     let path = root.path().join(format!("runs/{PLACE}/manifest.json"));
     for (text, message) in [
         ("{}".to_owned(), "not a tokshift manifest: missing field"),
-        ("".to_owned(), "not a tokshift manifest: EOF"),
+        (String::new(), "not a tokshift manifest: EOF"),
         (
             manifest("m").to_json().unwrap().replace("\"format_version\": 1", "\"format_version\": 9"),
             "format version 9, this tokshift reads 1",
@@ -237,22 +244,31 @@ fn manifests_of_others_are_told() {
 }
 
 #[test]
-fn leftovers_of_the_dead_are_removed_and_work_in_progress_is_kept() {
+fn who_rendered_a_manifest_is_told_and_not_compared() {
     let root = TempDir::new().unwrap();
-    let temporary = root.path().join(folder::TEMPORARY);
-    fs::create_dir_all(&temporary).unwrap();
-    // A process that has been waited for is gone.
-    let mut child = std::process::Command::new("true").spawn().unwrap();
-    let dead = child.id();
-    child.wait().unwrap();
-    let alive = std::process::id();
-    for name in [format!("{dead}-0-tokens-00000000"), format!("{alive}-7-tokens-00000000"), "1-0-x".to_owned()] {
-        fs::write(temporary.join(name), "").unwrap();
-    }
-    fs::write(temporary.join("junk"), "").unwrap();
-    open(&root);
-    let kept = BTreeSet::from([".tmp/1-0-x".to_owned(), format!(".tmp/{alive}-7-tokens-00000000")]);
-    assert_eq!(files(&root), kept);
+    let store = open(&root);
+    publish(&cell_store(&store, "m"), 0);
+    let path = root.path().join(format!("runs/{PLACE}/manifest.json"));
+    let text = fs::read_to_string(&path).unwrap();
+    let line = format!("\"rendered_by\": \"tokshift {}\"", env!("CARGO_PKG_VERSION"));
+    assert!(text.starts_with("{\n  \"format_version\": 1,\n  \"generation_model\": \"rl\",") && text.contains(&line));
+    assert_eq!(Manifest::read(&path).unwrap(), manifest("m"));
+    fs::write(&path, text.replace(&line, "\"rendered_by\": \"tokshift 99.0\"")).unwrap();
+    cell_store(&store, "m");
+    // A field that this version does not know may decide numbers.
+    fs::write(&path, text.replace("\"dtype\"", "\"precision\": 3, \"dtype\"")).unwrap();
+    let error = store.cell(&cell("m"), &manifest("m"), Format::Jsonl).unwrap_err().to_string();
+    assert!(error.contains("unknown field `precision`"), "{error}");
+}
+
+/// The other format's fields are not asked for before its version is.
+#[test]
+fn another_format_version_is_told_whatever_else_changed() {
+    let root = TempDir::new().unwrap();
+    let path = root.path().join("manifest.json");
+    fs::write(&path, "{\"format_version\": 2, \"cells\": []}").unwrap();
+    let error = Manifest::read(&path).unwrap_err().to_string();
+    assert!(error.ends_with("format version 2, this tokshift reads 1"), "{error}");
 }
 
 /// Ten threads with two opinions about top-k publish a part each: one opinion wins, and all of its threads.

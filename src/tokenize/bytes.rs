@@ -18,7 +18,7 @@ pub type Span = Range<usize>;
 enum Spelling {
     /// GPT-2's alphabet: one printable character a byte.
     ByteLevel,
-    /// SentencePiece: `▁` for a space, `<0xE2>` for a byte, a space put before the text.
+    /// SentencePiece: `▁` for a space, `<0xE2>` for a byte.
     SentencePiece,
     /// Nothing that we know: tokens are their own text.
     Literal,
@@ -31,6 +31,8 @@ pub struct TokenBytes {
     bytes: Vec<Box<[u8]>>,
     /// By id: a special token, which decoders leave out of the text.
     special: Vec<bool>,
+    /// By id: found in the text as it is; what stands between two of these is tokenised on its own.
+    added: Vec<bool>,
 }
 
 impl TokenBytes {
@@ -38,7 +40,7 @@ impl TokenBytes {
         let spelling = spelling(tokenizer);
         let alphabet = gpt2_alphabet();
         let size = tokenizer.get_vocab(true).values().max().map_or(0, |&id| id as usize + 1);
-        let (mut bytes, mut special) = (vec![Box::default(); size], vec![false; size]);
+        let (mut bytes, mut special, mut added) = (vec![Box::default(); size], vec![false; size], vec![false; size]);
         for (token, id) in tokenizer.get_vocab(false) {
             bytes[id as usize] = match spelling {
                 Spelling::ByteLevel => token.chars().filter_map(|c| alphabet.get(&c).copied()).collect(),
@@ -47,26 +49,39 @@ impl TokenBytes {
             };
         }
         for (id, token) in tokenizer.get_added_tokens_decoder() {
+            // Spaces that a vocabulary lists both ways (Gemma's `▁▁`) are still spaces.
+            let is_listed = spelling == Spelling::SentencePiece && !bytes[id as usize].is_empty();
+            if is_listed && !token.special {
+                continue;
+            }
             bytes[id as usize] = token.content.as_bytes().into();
             special[id as usize] = token.special;
+            added[id as usize] = true;
         }
-        Self { spelling, bytes, special }
+        Self { spelling, bytes, special, added }
     }
 
     fn of(&self, id: u32) -> &[u8] {
         self.bytes.get(id as usize).map_or(&[], |bytes| bytes)
     }
 
-    /// Lays the tokens along `text`; `None` if their bytes are not exactly the text's (a space before it aside).
+    /// Lays the tokens along `text`; `None` if their bytes are not exactly the text's. The space that SentencePiece
+    /// puts before the text, or before every stretch of it between added tokens, is no byte of any token.
     pub fn lay(&self, ids: &[u32], text: &str) -> Option<Vec<Span>> {
-        let length: usize = ids.iter().map(|&id| self.of(id).len()).sum();
-        let dummy = self.spelling == Spelling::SentencePiece && length == text.len() + 1;
-        let first_is_space = ids.first().is_some_and(|&id| self.of(id).first() == Some(&b' '));
-        if dummy && !first_is_space {
-            return None;
+        let is_added = |id: u32| self.added.get(id as usize).copied().unwrap_or(false);
+        let without_space = |every: bool| {
+            let piece = |(i, &id): (usize, &u32)| {
+                let is_first = i == 0 || every && is_added(ids[i - 1]);
+                let bytes = self.of(id);
+                if is_first && !is_added(id) { bytes.strip_prefix(b" ").unwrap_or(bytes) } else { bytes }
+            };
+            lay_pieces(ids.iter().enumerate().map(piece), text)
+        };
+        let whole = lay_pieces(ids.iter().map(|&id| self.of(id)), text);
+        if whole.is_some() || self.spelling != Spelling::SentencePiece {
+            return whole;
         }
-        let pieces = ids.iter().enumerate().map(|(i, &id)| &self.of(id)[usize::from(dummy && i == 0)..]);
-        lay_pieces(pieces, text)
+        without_space(false).or_else(|| without_space(true))
     }
 
     /// Lays the tokens along a text that may leave special tokens out.
@@ -107,12 +122,13 @@ fn lay_pieces<'a>(pieces: impl Iterator<Item = &'a [u8]>, text: &str) -> Option<
 }
 
 /// Spans from a tokenizer's offsets: each token reaches to where the next one begins, so that bytes which the
-/// normaliser merged into a token (a combining accent) belong to it, nothing overlaps and every byte is covered.
+/// normaliser merged into a token (a combining accent) belong to it, nothing overlaps and every byte is covered. Of
+/// the tokens that a character is cut over the first has all of it, the others stand at its end.
 pub fn widen(offsets: &[(usize, usize)], length: usize) -> Vec<Span> {
     let mut start = 0;
     let span = |i: usize| {
-        let next = offsets.get(i + 1).map_or(length, |&(next, _)| next);
-        let span = start..next.clamp(start, length);
+        let next = offsets[i + 1..].iter().find(|(next, _)| *next >= offsets[i].1);
+        let span = start..next.map_or(length, |&(next, _)| next).clamp(start, length);
         start = span.end;
         span
     };

@@ -8,7 +8,7 @@ mod bytes;
 use std::borrow::Cow;
 use std::path::Path;
 
-use tokenizers::Tokenizer;
+use tokenizers::{PostProcessorWrapper, Tokenizer};
 
 use bytes::{Span, TokenBytes};
 
@@ -71,6 +71,8 @@ impl TextTokenizer {
         let probe = tokenizer.encode("a", true).map_err(broken)?;
         let before = probe.get_special_tokens_mask().iter().take_while(|&&special| special == 1).count();
         let prefix = probe.get_ids()[..before].to_vec();
+        // It may also trim spaces off the offsets, which would give a token's own space to the token before it.
+        tokenizer.with_post_processor(None::<PostProcessorWrapper>);
         Ok(Self { tokenizer, bytes, prefix, identity })
     }
 

@@ -94,6 +94,13 @@ impl Output {
         self.root().join(cell)
     }
 
+    /// Marks a model of [`Output::model`] as read from another program's files.
+    pub fn imported(&self, model: &str) {
+        let path = self.folder("runs", "base", "task", model).join("manifest.json");
+        let manifest = fs::read_to_string(&path).unwrap();
+        fs::write(&path, manifest.replace(r#""name": "fixture""#, r#""name": "import""#)).unwrap();
+    }
+
     /// A part's tokens of a model of [`Output::model`].
     pub fn tokens(&self, model: &str, part: u32) -> PathBuf {
         self.folder("tokens", "base", "task", model).join(format!("part-{part:08}.parquet"))

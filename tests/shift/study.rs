@@ -49,6 +49,20 @@ fn tokens_before_the_studys_first_and_end_tokens_do_not_count() {
 }
 
 #[test]
+fn imports_of_unequal_length_count_up_to_the_shorter() {
+    let output = Output::new();
+    output.model("base", &samples(&[&[-0.5, -1.0], &[-2.0, -7.0]]));
+    output.model("tuned", &samples(&[&[-1.0, -1.0], &[-1.5]]));
+    assert!(output.error().contains("P has 4 rows, Q has 3"));
+    output.imported("tuned");
+    let pair = output.pair();
+    let study = pair.study.unwrap();
+    assert!((study.kl_divergence - 0.125).abs() < 1e-9);
+    assert_eq!((study.num_data_points, study.total_tokens), (2, 3));
+    assert!(pair.notes.iter().any(|n| n.ends_with("compared up to the shorter: 1")), "{:?}", pair.notes);
+}
+
+#[test]
 fn the_impossible_is_finite() {
     let output = Output::new();
     output.model("base", &samples(&[&[-1.0]]));

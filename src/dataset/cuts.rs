@@ -1,0 +1,73 @@
+//! Where a dataset is cut into parts.
+//!
+//! Owns the two limits. The cuts follow from the rows and them alone, so that every model of a dataset has the same.
+
+use crate::dataset::lines::Line;
+
+/// A part closes at this many rows...
+pub const PART_ROWS: u32 = 256;
+/// ...or at this much input + output text in bytes, whichever comes first; a longer row is a part alone.
+pub const PART_BYTES: u64 = 256 * 1024;
+
+/// One part: a run of whole rows.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Part {
+    pub first_row: u32,
+    pub rows: u32,
+    pub first_sample: u32,
+    pub samples: u32,
+    /// Where its first line begins in the file, and how many bytes of the file it spans.
+    pub offset: u64,
+    pub bytes: u64,
+    /// Line of its first row, from 1.
+    pub first_line: u64,
+}
+
+/// The parts so far, the last one open.
+#[derive(Default)]
+pub struct Cuts {
+    done: Vec<Part>,
+    open: Option<Part>,
+    open_text: u64,
+    rows: u32,
+}
+
+impl Cuts {
+    /// Rows so far.
+    pub fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// Adds the row of `line`, whose text is `text_bytes` long. One row is one sample.
+    pub fn add(&mut self, line: &Line, text_bytes: u64) {
+        let full = self.open.as_ref().is_some_and(|part| part.rows >= PART_ROWS);
+        if full || self.open_text + text_bytes > PART_BYTES {
+            self.close();
+        }
+        let part = self.open.get_or_insert(Part {
+            first_row: self.rows,
+            rows: 0,
+            first_sample: self.rows,
+            samples: 0,
+            offset: line.offset,
+            bytes: 0,
+            first_line: line.number,
+        });
+        part.rows += 1;
+        part.samples += 1;
+        part.bytes = line.end - part.offset;
+        self.open_text += text_bytes;
+        self.rows += 1;
+    }
+
+    fn close(&mut self) {
+        self.done.extend(self.open.take());
+        self.open_text = 0;
+    }
+
+    /// Every part, in order.
+    pub fn finish(mut self) -> Vec<Part> {
+        self.close();
+        self.done
+    }
+}

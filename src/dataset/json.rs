@@ -1,0 +1,215 @@
+//! A line's JSON object, as Python writes them.
+//!
+//! Owns which field holds what kind of value. Refuses to read fields that nobody asked for: they are passed over
+//! without a look at their numbers, escapes or depth.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::python_json;
+use crate::sample::Kept;
+
+/// Fields that a message about a missing one lists at most.
+const FIELDS_LISTED: usize = 8;
+
+/// The wanted values of an object as they are written, and the names of its first fields.
+#[derive(Debug, Default)]
+pub struct Fields<'a> {
+    values: HashMap<String, Option<&'a str>>,
+    names: Vec<String>,
+}
+
+impl<'a> Fields<'a> {
+    /// Reads an object's fields, of which only `wanted` are kept.
+    ///
+    /// # Errors
+    /// What is wrong: no JSON, no object, or a field that stands twice (readers differ in which one they take).
+    pub fn parse(text: &'a str, wanted: &[&str]) -> Result<Self, String> {
+        if !text.starts_with('{') {
+            return Err(match serde_json::from_str::<IgnoredAny>(text) {
+                Ok(_) => format!("the row is {}, expected an object with `input` and `output`", kind(text)),
+                Err(e) => format!("broken JSON: {}", reason(&e)),
+            });
+        }
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let fields = Wanted(wanted).deserialize(&mut deserializer);
+        fields.and_then(|fields| deserializer.end().map(|()| fields)).map_err(|e| match e.classify() {
+            serde_json::error::Category::Data => reason(&e),
+            _ => format!("broken JSON: {}", reason(&e)),
+        })
+    }
+
+    /// A wanted field's value as it is written; `None` if it is missing or null.
+    pub fn get(&self, name: &str) -> Option<&'a str> {
+        self.values.get(name).copied().flatten().filter(|raw| *raw != "null")
+    }
+
+    /// A field that must be a string.
+    pub fn text(&self, name: &str) -> Result<String, String> {
+        self.optional_text(name)?.ok_or_else(|| self.missing(name))
+    }
+
+    /// A field that is a string if it is there.
+    pub fn optional_text(&self, name: &str) -> Result<Option<String>, String> {
+        let Some(raw) = self.get(name) else { return Ok(None) };
+        if !raw.starts_with('"') {
+            return Err(format!("`{name}` is {}, expected a string", kind(raw)));
+        }
+        string(name, raw).map(Some)
+    }
+
+    /// A field that must be a list of token ids.
+    pub fn ids(&self, name: &str) -> Result<Vec<u32>, String> {
+        let raw = self.get(name).ok_or_else(|| self.missing(name))?;
+        if !raw.starts_with('[') {
+            return Err(format!("`{name}` is {}, expected a list of token ids", kind(raw)));
+        }
+        serde_json::from_str(raw).map_err(|e| format!("`{name}` holds no token ids: {}", reason(&e)))
+    }
+
+    /// A field that names something: a string as it is, anything else as compact JSON.
+    pub fn label(&self, name: &str) -> Result<Option<String>, String> {
+        let label = |raw: &str| if raw.starts_with('"') { string(name, raw) } else { Ok(compact(raw)) };
+        self.get(name).map(label).transpose()
+    }
+
+    /// The value of a field to keep; `as_text` where the whole dataset's field is text.
+    pub fn kept(&self, name: &str, as_text: bool) -> Result<Kept, String> {
+        let Some(raw) = self.get(name) else { return Ok(Kept::Null) };
+        Ok(match raw.as_bytes()[0] {
+            b'"' => Kept::Text(string(name, raw)?),
+            b'[' | b'{' => Kept::Text(compact(raw)),
+            _ if as_text => Kept::Text(match raw.parse::<f64>() {
+                Ok(number) if number.is_infinite() => number.to_string(),
+                _ => raw.to_owned(),
+            }),
+            b't' => Kept::Bool(true),
+            b'f' => Kept::Bool(false),
+            _ => number(raw).map_or_else(|| Kept::Text(raw.to_owned()), Kept::Number),
+        })
+    }
+
+    fn missing(&self, name: &str) -> String {
+        if self.values.contains_key(name) {
+            return format!("`{name}` is null");
+        }
+        let more = if self.values.len() > self.names.len() { ", …" } else { "" };
+        let found = if self.names.is_empty() { "none".to_owned() } else { self.names.join(", ") };
+        format!("no `{name}` field (fields found: {found}{more})")
+    }
+}
+
+/// Reads an object and keeps these fields of it.
+struct Wanted<'w>(&'w [&'w str]);
+
+impl<'de> DeserializeSeed<'de> for Wanted<'_> {
+    type Value = Fields<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Wanted<'_> {
+    type Value = Fields<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Fields::default();
+        while let Some(name) = access.next_key::<String>()? {
+            let value = if self.0.contains(&name.as_str()) {
+                Some(access.next_value::<&RawValue>()?.get())
+            } else {
+                access.next_value::<IgnoredAny>()?;
+                None
+            };
+            if fields.names.len() < FIELDS_LISTED {
+                fields.names.push(name.clone());
+            }
+            match fields.values.entry(name) {
+                Entry::Vacant(entry) => entry.insert(value),
+                Entry::Occupied(entry) => {
+                    return Err(A::Error::custom(format!("field `{}` stands twice", entry.key())));
+                }
+            };
+        }
+        Ok(fields)
+    }
+}
+
+fn string(name: &str, raw: &str) -> Result<String, String> {
+    serde_json::from_str(raw).map_err(|e| format!("`{name}` is a string that cannot be read: {}", reason(&e)))
+}
+
+/// A number that 64-bit floats hold; `None` for an integer beyond them (a hash, a snowflake id), which is kept as text.
+fn number(raw: &str) -> Option<f64> {
+    let value: f64 = raw.parse().ok()?;
+    let is_integer = raw.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    let exact = |integer: i128| (value as i128 == integer).then_some(value);
+    if is_integer { raw.parse().ok().and_then(exact) } else { Some(value) }
+}
+
+/// What kind of value a piece of JSON is, by its first character.
+fn kind(raw: &str) -> &'static str {
+    match raw.as_bytes().first() {
+        Some(b'"') => "a string",
+        Some(b'[') => "a list",
+        Some(b'{') => "an object",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
+}
+
+/// The parser's words, with the column alone: its line is always the first.
+fn reason(error: &serde_json::Error) -> String {
+    let words = error.to_string();
+    match words.rsplit_once(" at line ") {
+        Some((what, place)) => format!("{what} at {}", place.split_once(' ').map_or(place, |(_, column)| column)),
+        None => words,
+    }
+}
+
+/// JSON without white space between its tokens; they stay as they were written.
+fn compact(raw: &str) -> String {
+    let mut inside = Strings::default();
+    raw.chars().filter(|&c| inside.step(c) || !c.is_ascii_whitespace()).collect()
+}
+
+/// Python writes `NaN` and `Infinity`, which are not JSON, where a number has no value: the first is read as null, the
+/// second as a number too large for a float, which is infinite again when it is read as one. Only bare words outside
+/// strings are touched.
+pub fn standard(text: &str) -> Cow<'_, str> {
+    let standard = |word: &str| match word {
+        "NaN" => "null",
+        "Infinity" => "1e999",
+        _ => "-1e999",
+    };
+    python_json::replace_words(text, |word| standard(word).to_owned())
+}
+
+/// Follows JSON character by character: whether we are inside a string.
+#[derive(Default)]
+struct Strings {
+    string: bool,
+    escaped: bool,
+}
+
+impl Strings {
+    /// Whether `c` belongs to a string, its quotes included.
+    fn step(&mut self, c: char) -> bool {
+        let was = self.string;
+        self.string ^= c == '"' && !self.escaped;
+        self.escaped = was && c == '\\' && !self.escaped;
+        was || self.string
+    }
+}

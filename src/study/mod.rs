@@ -1,0 +1,20 @@
+//! The published study's files: token losses as JSON, in and out.
+//!
+//! Owns the format of `{MODEL}_{GEN_task}_token_losses.json` (Huan et al. 2025, <https://arxiv.org/abs/2507.00432>) and
+//! the rule for which tokens stand in it. Refuses to compute the study's figure: `shift` does, from the tables.
+
+mod export;
+mod import;
+
+pub use export::export;
+pub use import::import;
+
+/// What every file's name ends with.
+const SUFFIX: &str = "_token_losses.json";
+
+/// The first position of a sample that the study keeps: tokens whose index in the whole text is at least one more than
+/// the number of the prompt's tokens alone. Without a BOS and with a clean boundary this leaves out the first
+/// response token, with a BOS none, at a merged boundary one more.
+pub fn first_position(context_tokens: u32, prompt_tokens_alone: u32) -> u32 {
+    (prompt_tokens_alone + 1).saturating_sub(context_tokens)
+}

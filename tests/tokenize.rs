@@ -1,0 +1,306 @@
+//! Token ids and response tokens against Hugging Face tokenizers in Python, and what holds for any text.
+//!
+//! Tokenizers and expectations were made by `scripts/make_tokenizer_fixtures.py`, which counts response tokens on its
+//! own. The table of all cases: `cargo test --release --test tokenize -- --nocapture --test-threads 1 expected`.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::Value;
+use tokshift::dataset::{Content, ReadRow, Row};
+use tokshift::sample::{ResponseToken, Sample, Status};
+use tokshift::tokenize::{Boundary, SampleOptions, TextTokenizer, TooLong};
+
+const TOKENIZERS: [&str; 5] = ["bytelevel", "bos", "bos_eos", "nfc", "sentencepiece"];
+/// The first of these are byte-level and take the text as it is, so any run of whole characters decodes to itself.
+const UNNORMALISED: usize = 3;
+/// `<|im_end|>` of `bytelevel`.
+const END: u32 = 274;
+const JOINT: SampleOptions =
+    SampleOptions { boundary: Boundary::Joint, end: None, max_tokens: 1000, too_long: TooLong::Skip };
+
+fn path(name: &str) -> std::path::PathBuf {
+    Path::new("tests/fixtures/tokenizers").join(format!("{name}.json"))
+}
+
+fn tokenizer(name: &str) -> TextTokenizer {
+    TextTokenizer::from_file(&path(name)).unwrap()
+}
+
+/// The library itself, as a user would call it.
+fn plain(name: &str) -> tokenizers::Tokenizer {
+    tokenizers::Tokenizer::from_file(path(name)).unwrap()
+}
+
+fn row(content: Content) -> Row {
+    Row { id: None, cluster: None, content, cut: false, kept: Vec::new() }
+}
+
+fn text_row(input: &str, output: &str) -> Row {
+    row(Content::Text { input: input.into(), output: output.into() })
+}
+
+fn sample(tokenizer: &TextTokenizer, row: Row, options: &SampleOptions) -> Sample {
+    tokenizer.sample(ReadRow { row: 0, line: 1, first_sample: 0, content: Ok(row) }, options)
+}
+
+fn text(tokenizer: &TextTokenizer, input: &str, output: &str, options: &SampleOptions) -> Sample {
+    sample(tokenizer, text_row(input, output), options)
+}
+
+fn token(index: u32, start: u32, end: u32) -> ResponseToken {
+    ResponseToken { index, start, end, straddles: false, is_end: false }
+}
+
+/// The study's rule: tokens from the place after the prompt's own length on.
+fn study_tokens(sample: &Sample) -> usize {
+    sample.ids.len().saturating_sub(sample.prompt_tokens_alone as usize + 1)
+}
+
+/// Tokens of text follow one another in `ids` and in bytes, and cover the response from end to end.
+fn covers(sample: &Sample) -> Result<(), TestCaseError> {
+    let mut at = 0;
+    let mut index = sample.tokens[0].index;
+    for (i, token) in sample.tokens.iter().enumerate() {
+        prop_assert_eq!(token.index, index, "token {} of {:?}", i, sample.tokens);
+        prop_assert_eq!(token.start, at, "token {} of {:?}", i, sample.tokens);
+        prop_assert!(token.end >= token.start);
+        prop_assert!(!token.straddles || i == 0);
+        (at, index) = (token.end, index + 1);
+    }
+    prop_assert_eq!(at as usize, sample.response.len(), "{:?}", sample.tokens);
+    prop_assert_eq!(index as usize, sample.ids.len());
+    Ok(())
+}
+
+#[test]
+fn all_cases_give_what_python_expects() {
+    let expected = std::fs::read_to_string(path("expected")).unwrap();
+    let expected: Vec<Value> = serde_json::from_str(&expected).unwrap();
+    let tokenizers = TOKENIZERS.map(|name| (name, tokenizer(name)));
+    println!("{:<45} {:<14} all response tokens, study's rule", "case", "tokenizer");
+    let mut wrong = Vec::new();
+    for case in &expected {
+        let (name, title) = (case["tokenizer"].as_str().unwrap(), case["case"].as_str().unwrap());
+        let (_, tokenizer) = tokenizers.iter().find(|(n, _)| *n == name).unwrap();
+        let sample = text(tokenizer, case["input"].as_str().unwrap(), case["output"].as_str().unwrap(), &JOINT);
+        println!("{title:<45} {name:<14} {:>3} {:>3}", sample.tokens.len(), study_tokens(&sample));
+        if let Err(e) = agrees(&sample, case) {
+            wrong.push(format!("{title}, {name}: {e}\n{sample:?}"));
+        }
+    }
+    assert_eq!(expected.len() % TOKENIZERS.len(), 0);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+fn agrees(sample: &Sample, case: &Value) -> Result<(), TestCaseError> {
+    let number = |name: &str| case[name].as_u64().unwrap();
+    let ids: Vec<u32> = case["ids"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect();
+    prop_assert_eq!(&sample.ids, &ids);
+    prop_assert_eq!(sample.status, Status::Ok);
+    prop_assert_eq!(sample.tokens.len() as u64, number("response_tokens"));
+    prop_assert_eq!(sample.tokens[0].straddles, case["straddles"].as_bool().unwrap());
+    prop_assert_eq!(u64::from(sample.prompt_tokens_alone), number("prompt_tokens_alone"));
+    prop_assert_eq!(study_tokens(sample) as u64, number("study_tokens"));
+    covers(sample)?;
+    let ranges: Vec<Value> = sample.tokens.iter().map(|t| serde_json::json!([t.start, t.end])).collect();
+    if let Some(expected) = case["ranges"].as_array() {
+        prop_assert_eq!(&ranges, expected);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_separate_boundary_encodes_both_texts_alone() {
+    for name in TOKENIZERS {
+        let (ours, plain) = (tokenizer(name), plain(name));
+        let options = SampleOptions { boundary: Boundary::Separate, ..JOINT };
+        for (input, output) in [("go un", "der\n"), ("hello\n\n", "\n\nhello"), ("cafe", "\u{301} 𓂀"), ("", " x")] {
+            let sample = text(&ours, input, output, &options);
+            let encode = |text: &str| plain.encode(text, false).unwrap().get_ids().to_vec();
+            let (prompt, response) = (encode(input), encode(output));
+            assert_eq!(sample.ids, [ours.prefix(), &prompt, &response].concat(), "{name}");
+            assert_eq!(sample.tokens.len(), response.len());
+            assert_eq!(sample.context(), [ours.prefix(), &prompt].concat());
+            assert!(!sample.tokens[0].straddles);
+            covers(&sample).unwrap();
+        }
+    }
+}
+
+#[test]
+fn only_a_bos_is_put_before_the_text() {
+    let prefixes = TOKENIZERS.map(|name| tokenizer(name).prefix().to_vec());
+    assert_eq!(prefixes, [vec![], vec![272], vec![272], vec![], vec![1]]);
+}
+
+#[test]
+fn an_end_token_follows_a_response_that_was_not_cut() {
+    let tokenizer = tokenizer("bytelevel");
+    for boundary in [Boundary::Joint, Boundary::Separate] {
+        let options = SampleOptions { boundary, end: Some(END), ..JOINT };
+        let whole = text(&tokenizer, "x", "hello", &options);
+        let end = ResponseToken { is_end: true, ..token(2, 5, 5) };
+        assert_eq!(whole.tokens, [token(1, 0, 5), end]);
+        assert_eq!((whole.ids.last(), whole.response.as_str()), (Some(&END), "hello"));
+
+        let cut = sample(&tokenizer, Row { cut: true, ..text_row("x", "hello") }, &options);
+        assert_eq!((cut.tokens, cut.ids.len()), (vec![token(1, 0, 5)], 2));
+
+        let empty = text(&tokenizer, "x", "", &options);
+        assert_eq!((empty.status, empty.tokens.len(), empty.ids.len()), (Status::Empty, 0, 1));
+    }
+}
+
+#[test]
+fn an_empty_response_has_no_tokens() {
+    for name in TOKENIZERS {
+        for input in ["", "hello", "hello "] {
+            let sample = text(&tokenizer(name), input, "", &JOINT);
+            assert_eq!((sample.status, sample.tokens.len()), (Status::Empty, 0), "{name}");
+            assert!(sample.reason.is_some());
+        }
+    }
+}
+
+#[test]
+fn a_response_that_comes_first_has_a_token_that_none_scores() {
+    let scored = TOKENIZERS.map(|name| {
+        let sample = text(&tokenizer(name), "", "xyz", &JOINT);
+        (sample.tokens.len(), sample.scored_tokens().count())
+    });
+    // SentencePiece's own space is a token here: it stands for none of the response's bytes.
+    assert_eq!(scored, [(3, 2), (3, 3), (3, 3), (3, 2), (4, 4)]);
+}
+
+#[test]
+fn what_is_too_long_is_skipped_or_truncated() {
+    let tokenizer = tokenizer("bos");
+    let run = |max_tokens, too_long, end| {
+        text(&tokenizer, "abc", "defgh", &SampleOptions { max_tokens, too_long, end, ..JOINT })
+    };
+    assert_eq!(run(9, TooLong::Skip, None).status, Status::Ok);
+    assert_eq!(run(8, TooLong::Truncate, Some(END)).status, Status::Truncated);
+    for too_long in [TooLong::Skip, TooLong::Fail] {
+        let skipped = run(7, too_long, None);
+        assert_eq!((skipped.status, skipped.ids.len(), skipped.tokens.len()), (Status::TooLong, 0, 0));
+        assert_eq!(skipped.reason.as_deref(), Some("8 tokens, the context holds 7"));
+    }
+    // `defgh` is `de f g h`.
+    let cut = run(6, TooLong::Truncate, Some(END));
+    assert_eq!((cut.status, cut.tokens), (Status::Truncated, vec![token(4, 0, 2), token(5, 2, 3)]));
+    assert_eq!((cut.ids.len(), cut.reason.as_deref()), (6, Some("9 tokens, the context holds 6")));
+    // The prompt alone fills the context.
+    let none = run(4, TooLong::Truncate, None);
+    assert_eq!((none.status, none.ids.len()), (Status::TooLong, 0));
+}
+
+fn ids_row(prompt: &[u32], response: &[u32], output: Option<&str>) -> Row {
+    let (prompt, response) = (prompt.to_vec(), response.to_vec());
+    row(Content::Ids { prompt, response, input: None, output: output.map(str::to_owned) })
+}
+
+#[test]
+fn ids_are_never_tokenised_again() {
+    let tokenizer = tokenizer("bytelevel");
+    // `h e l l o` by letters, as no tokenizer would give it.
+    let letters = [104, 101, 108, 108, 111];
+    let spelt = sample(&tokenizer, ids_row(&[273], &letters, None), &JOINT);
+    assert_eq!((spelt.prompt.as_str(), spelt.response.as_str()), ("<|im_start|>", "hello"));
+    assert_eq!((&spelt.ids[1..], spelt.prompt_tokens_alone), (&letters[..], 1));
+    assert_eq!(spelt.tokens, (0..5).map(|i| token(i + 1, i, i + 1)).collect::<Vec<_>>());
+    covers(&spelt).unwrap();
+
+    // Ids win over a text that they do not spell.
+    let other = sample(&tokenizer, ids_row(&[], &letters, Some("help")), &JOINT);
+    assert_eq!((other.response.as_str(), other.tokens.len()), ("hello", 5));
+    let spaced = sample(&tokenizer, ids_row(&[], &[267], Some("hello")), &JOINT);
+    assert_eq!((spaced.response.as_str(), spaced.tokens), (" hello", vec![token(0, 0, 6)]));
+}
+
+#[test]
+fn the_text_of_ids_may_leave_out_what_ended_it() {
+    let tokenizer = tokenizer("bytelevel");
+    // `--end` adds nothing to ids; it says which token ended them.
+    let options = SampleOptions { end: Some(END), ..JOINT };
+    let ended = sample(&tokenizer, ids_row(&[97], &[265, END], Some("hello")), &options);
+    assert_eq!(ended.ids, [97, 265, END]);
+    assert_eq!(ended.tokens, [token(1, 0, 5), ResponseToken { is_end: true, ..token(2, 5, 5) }]);
+    assert_eq!(ended.response, "hello");
+
+    let written = sample(&tokenizer, ids_row(&[97], &[265, END], Some("hello<|im_end|>")), &options);
+    assert_eq!(written.tokens, [token(1, 0, 5), ResponseToken { is_end: true, ..token(2, 5, 15) }]);
+    let unended = sample(&tokenizer, ids_row(&[97], &[265], Some("hello")), &options);
+    assert_eq!((unended.ids.len(), unended.tokens), (2, vec![token(1, 0, 5)]));
+}
+
+#[test]
+fn ids_beyond_the_vocabulary_or_inside_a_character_are_kept() {
+    for name in TOKENIZERS {
+        let tokenizer = tokenizer(name);
+        for (prompt, response) in [(vec![], vec![u32::MAX, 5000]), (vec![9999], vec![128, 269, 130, 9999, 128])] {
+            let sample = sample(&tokenizer, ids_row(&prompt, &response, None), &JOINT);
+            assert_eq!((sample.status, &sample.ids), (Status::Ok, &[prompt, response].concat()), "{name}");
+            covers(&sample).unwrap();
+        }
+    }
+    let none = sample(&tokenizer("bos"), ids_row(&[1], &[], None), &JOINT);
+    assert_eq!((none.status, none.tokens.len()), (Status::Empty, 0));
+}
+
+#[test]
+fn a_bad_row_is_a_failed_sample() {
+    let read = ReadRow { row: 3, line: 4, first_sample: 2, content: Err("`output` is null".into()) };
+    let sample = tokenizer("bos").sample(read, &JOINT);
+    assert_eq!((sample.status, sample.reason.as_deref()), (Status::Failed, Some("`output` is null")));
+    assert_eq!((sample.row, sample.sample_id, sample.ids.len()), (3, 2, 0));
+}
+
+/// What makes tokens and boundaries awkward.
+const AWKWARD: &str = "e~\u{301}~\u{323}~\u{1112}~\u{1161}~\u{11ab}~𓂀~👩\u{200d}🚀~\u{212b}~ ~  ~\n\n~\r\n~\t~\0~\u{7f}~\
+    \u{feff}~▁~<s>~</s>~<think>~<0x0A>~<|im_start|>~<|im_end|>~<|begin_of_text|>~hello~under~\u{958}~\u{fb2c}~Ġ~x";
+
+/// Texts of awkward pieces between arbitrary characters.
+fn any_text() -> impl Strategy<Value = String> {
+    let awkward = select(AWKWARD.split('~').collect::<Vec<_>>()).prop_map(str::to_owned);
+    let piece = prop_oneof![4 => awkward, 1 => ".{0,3}", 1 => any::<char>().prop_map(String::from)];
+    proptest::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_is_covered_by_its_tokens(input in any_text(), output in any_text(), which in 0..5_usize) {
+        LOADED.with(|loaded| {
+            let (ours, plain) = &loaded[which];
+            let encode = |text: &str| plain.encode(text, false).unwrap().get_ids().to_vec();
+            for boundary in [Boundary::Joint, Boundary::Separate] {
+                let sample = text(ours, &input, &output, &SampleOptions { boundary, ..JOINT });
+                let ids = match boundary {
+                    Boundary::Joint => encode(&[&*input, &*output].concat()),
+                    Boundary::Separate => [encode(&input), encode(&output)].concat(),
+                };
+                prop_assert_eq!(&sample.ids, &[ours.prefix(), &ids].concat());
+                prop_assert_eq!(sample.prompt_tokens_alone as usize, encode(&input).len());
+                if sample.tokens.is_empty() {
+                    prop_assert_eq!(sample.status, Status::Empty);
+                    prop_assert!(output.is_empty());
+                } else {
+                    covers(&sample)?;
+                }
+                if which < UNNORMALISED && !output.is_empty() {
+                    let spelt = plain.decode(&sample.ids[sample.tokens[0].index as usize..], false).unwrap();
+                    let straddles = sample.tokens[0].straddles;
+                    prop_assert!(if straddles { spelt.ends_with(&output) } else { spelt == output }, "{}", spelt);
+                }
+            }
+            Ok(())
+        })?;
+    }
+}
+
+thread_local! {
+    static LOADED: [(TextTokenizer, tokenizers::Tokenizer); 5] = TOKENIZERS.map(|name| (tokenizer(name), plain(name)));
+}
