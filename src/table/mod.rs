@@ -2,6 +2,7 @@
 //!
 //! Owns what stands in each column and when it is null. Refuses files: `encode` knows formats, `store` paths.
 
+mod check;
 mod encode;
 
 use std::sync::Arc;
@@ -11,11 +12,14 @@ use arrow::array::{
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
+use arrow::error::ArrowError;
 
 pub use encode::{Format, Table, write};
 
+use check::check;
+
 use crate::error::Result;
-use crate::sample::{Kept, ResponseToken, Sample};
+use crate::sample::{Kept, ResponseToken, Sample, Status};
 use crate::schema::{self, KeptField, KeptType};
 use crate::scores::TokenScores;
 use crate::tokenize::token_text;
@@ -51,12 +55,13 @@ impl TokenRow<'_> {
     }
 }
 
-/// Rows of the tokens table: every response token of the scored samples, in (`sample_id`, `position`) order if the
-/// samples are. A token with nothing before it is a row without numbers, so that ranges still cover the response.
+/// Rows of the tokens table: every response token of the scored samples, in (`sample_id`, `position`) order. A token
+/// with nothing before it is a row without numbers, so that ranges still cover the response.
 ///
 /// # Errors
-/// None but a bug's: columns of different lengths.
+/// None but a bug's: samples out of order, scores that do not fit their sample or are NaN.
 pub fn tokens_batch(samples: &[ScoredSample]) -> Result<RecordBatch> {
+    check(samples)?;
     let rows: Vec<TokenRow> = samples.iter().flat_map(token_rows).collect();
     let u32s = |f: &dyn Fn(&TokenRow) -> u32| -> ArrayRef { Arc::new(rows.iter().map(f).collect::<UInt32Array>()) };
     let bools = |f: &dyn Fn(&TokenRow) -> bool| -> ArrayRef {
@@ -68,12 +73,12 @@ pub fn tokens_batch(samples: &[ScoredSample]) -> Result<RecordBatch> {
     let counts = |f: fn(&TokenScores) -> &Vec<u32>| -> ArrayRef {
         Arc::new(rows.iter().map(|row| row.value(f)).collect::<UInt32Array>())
     };
-    let text = |row: &TokenRow| token_text(&row.sample.response, row.token.start, row.token.end).into_owned();
+    let texts = rows.iter().map(|row| Some(token_text(&row.sample.response, row.token.start, row.token.end)));
     let columns: Vec<ArrayRef> = vec![
         u32s(&|row| row.sample.sample_id),
         u32s(&|row| row.position),
         u32s(&|row| row.sample.ids[row.token.index as usize]),
-        Arc::new(rows.iter().map(|row| Some(text(row))).collect::<StringArray>()),
+        Arc::new(texts.collect::<StringArray>()),
         u32s(&|row| row.token.start),
         u32s(&|row| row.token.end),
         bools(&|row| row.token.straddles),
@@ -111,7 +116,8 @@ fn lists<'a, T: Clone + 'a, A: Array + 'static>(
     values: impl Fn(Vec<T>) -> A,
 ) -> Result<ListArray> {
     let field = Arc::new(Field::new(schema::LIST_ITEM, item, false));
-    let offsets = OffsetBuffer::from_lengths(rows.iter().map(|row| list(row).len()));
+    let offsets = OffsetBuffer::try_from_lengths(rows.iter().map(|row| list(row).len()))
+        .map_err(|e| ArrowError::InvalidArgumentError(format!("a part's lists are too long: {e}")))?;
     let values = values(rows.iter().flat_map(|row| list(row).iter().cloned()).collect());
     Ok(ListArray::try_new(field, offsets, Arc::new(values), None)?)
 }
@@ -119,8 +125,9 @@ fn lists<'a, T: Clone + 'a, A: Array + 'static>(
 /// Rows of the samples table, one a sample, unscored ones included, with the dataset's kept fields.
 ///
 /// # Errors
-/// None but a bug's: columns of different lengths.
+/// As [`tokens_batch`].
 pub fn samples_batch(samples: &[ScoredSample], kept: &[KeptField]) -> Result<RecordBatch> {
+    check(samples)?;
     let u32s = |f: &dyn Fn(&Sample) -> Option<u32>| -> ArrayRef {
         Arc::new(samples.iter().map(|s| f(&s.sample)).collect::<UInt32Array>())
     };
@@ -130,8 +137,9 @@ pub fn samples_batch(samples: &[ScoredSample], kept: &[KeptField]) -> Result<Rec
     let f64s = |f: &dyn Fn(f64) -> f64| -> ArrayRef {
         Arc::new(samples.iter().map(|s| mean_logprob(s).map(f)).collect::<Float64Array>())
     };
-    // Ids and texts that tokenising never gave are unknown, not empty.
+    // Ids that tokenising never gave and texts of a row that could not be read are unknown, not empty.
     let known = |s: &Sample| !s.ids.is_empty();
+    let read = |s: &Sample| s.status != Status::Failed || known(s) || !(s.prompt.is_empty() && s.response.is_empty());
     let mut columns: Vec<ArrayRef> = vec![
         u32s(&|s| Some(s.sample_id)),
         texts(&|s| s.row_id.clone()),
@@ -139,8 +147,8 @@ pub fn samples_batch(samples: &[ScoredSample], kept: &[KeptField]) -> Result<Rec
         u32s(&|s| Some(s.turn)),
         texts(&|s| Some(s.cluster_id.clone())),
         texts(&|s| known(s).then(|| s.context_hash())),
-        texts(&|s| Some(s.prompt.clone())),
-        texts(&|s| Some(s.response.clone())),
+        texts(&|s| read(s).then(|| s.prompt.clone())),
+        texts(&|s| read(s).then(|| s.response.clone())),
         u32s(&|s| known(s).then(|| s.context().len() as u32)),
         u32s(&|s| Some(s.tokens.len() as u32)),
         u32s(&|s| known(s).then_some(s.prompt_tokens_alone)),
