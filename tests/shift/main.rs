@@ -1,5 +1,8 @@
 //! Comparing models over tables that the tests write themselves.
 
+// Builders read better as methods that take their pieces.
+#![allow(clippy::unused_self, clippy::needless_pass_by_value)]
+
 mod figures;
 mod fixture;
 mod properties;
