@@ -16,11 +16,13 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
+  tokshift demo
   tokshift score --dataset UniReason-RL_coqa.jsonl --models UniReason-RL=./rl,base=Qwen/Qwen3-14B --output-dir out
   tokshift kl --data-dir out";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Demo(DemoArgs),
     Score(ScoreArgs),
     Kl(KlArgs),
     Import(ImportArgs),
@@ -32,9 +34,17 @@ impl Args {
         match &self.command {
             Command::Score(args) => args.threads,
             Command::Kl(args) => args.threads,
-            Command::Import(_) => None,
+            Command::Demo(_) | Command::Import(_) => None,
         }
     }
+}
+
+/// Score and compare three tiny models that the program carries: a tour in a minute
+#[derive(Debug, Parser)]
+pub struct DemoArgs {
+    /// Where models, datasets and tables go
+    #[arg(long, alias = "output_dir", default_value = "tokshift-demo", value_name = "DIR")]
+    pub output_dir: PathBuf,
 }
 
 /// Teacher-force a dataset's responses through models; record what each thought of every response token

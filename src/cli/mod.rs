@@ -3,6 +3,7 @@
 //! Owns clap, messages, exit codes. Refuses work: a command checks its options and calls the library.
 
 mod args;
+mod demo;
 mod import;
 mod kl;
 mod models;
@@ -46,6 +47,7 @@ pub fn main() -> ExitCode {
         .with_target(false)
         .init();
     let outcome = match &args.command {
+        Command::Demo(args) => demo::run(args),
         Command::Score(args) => score::run(args),
         Command::Kl(args) => kl::run(args),
         Command::Import(args) => import::run(args),
