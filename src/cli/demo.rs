@@ -35,8 +35,8 @@ const FILES: [(&str, &[u8]); 16] = [
 const TOKENIZER: &[u8] = include_bytes!("../../assets/demo/tokenizer.json");
 
 const STORY: &str = "\
-Three tiny models: `base`, trained on a little of everything; `sft`, the base tuned on worked dialogues; `rl`, tuned
-further by reward for right answers alone. Each wrote answers of its own; now each reads all of them.";
+Three tiny models: `base`, trained on a little of everything; `sft`, the base tuned on worked dialogues; `rl`, the base
+rewarded for right answers alone. Each wrote answers of its own; now each reads all of them.";
 
 /// Writes the embedded files, scores, compares.
 pub fn run(args: &DemoArgs) -> Result<Exit> {
