@@ -67,11 +67,18 @@ fn tell(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).reduce(add).unwrap_or_default()
 }
 
-/// Panics of a stage come back as errors with the stage's name; the default report would print them twice.
+/// Panics of a stage come back as errors with the stage's name; the default report would print them twice. One of the
+/// main thread is nobody's to report but this hook's.
 fn hush_panics() {
-    if std::env::var_os("RUST_BACKTRACE").is_none() {
-        std::panic::set_hook(Box::new(|_| {}));
+    if std::env::var_os("RUST_BACKTRACE").is_some() {
+        return;
     }
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() == Some("main") {
+            report(panic);
+        }
+    }));
 }
 
 /// Tells the libraries with a thread pool of their own how many threads to use; they read it from the environment
