@@ -146,7 +146,8 @@ Examples:
   tokshift score --dataset rl_math.jsonl,sft_math.jsonl --models Qwen/Qwen3-0.6B,tuned=./tuned --output-dir out \\
       --end auto --top-k 50 --keep-fields reward
 
-Exit codes: 0 done; 1 error; 2 wrong usage; 4 done, but some rows were not scored (why: the samples table).";
+Exit codes: 0 done; 1 error; 2 wrong usage; 4 done, but some rows that this run came to were not scored
+(why: `status` and `reason` in the samples table).";
 
 /// Compare models over the tables of `score`: KL(P‖Q) per token with honest errors
 #[derive(Debug, Parser)]

@@ -63,7 +63,10 @@ pub fn run(args: &DemoArgs) -> Result<Exit> {
         &out,
     ])?;
     step(&["kl", "--data-dir", &out])?;
-    eprintln!("\nDone in {:.0} s. The tables are in {out}: see the README for queries.", started.elapsed().as_secs_f64());
+    eprintln!(
+        "\nDone in {:.0} s. The tables are in {out}: see the README for queries.",
+        started.elapsed().as_secs_f64()
+    );
     Ok(Exit::Done)
 }
 

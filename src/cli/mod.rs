@@ -5,6 +5,7 @@
 mod args;
 mod demo;
 mod import;
+mod inputs;
 mod kl;
 mod models;
 mod progress;
