@@ -29,7 +29,7 @@ pub(super) struct Measure {
 }
 
 /// Every measure, in the order in which summaries list them. a = ln p(t), b = ln q(t), d = b − a.
-pub(super) const ALL: [Measure; 21] = [
+pub(super) const ALL: [Measure; 20] = [
     Measure { name: "kl_k1", unit: "nats/token", value: || a() - b(), per_response: true },
     Measure { name: "kl_k3", unit: "nats/token", value: || map(d(), "phi", phi), per_response: false },
     Measure { name: "kl_lower", unit: "nats/token", value: || lists::number(lists::KL_LOWER), per_response: false },
