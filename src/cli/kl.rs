@@ -30,7 +30,9 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
         print(&shift::table(&comparison))?;
     }
     let exceeded = shift::exceeded(&comparison, &args.fail_above);
-    exceeded.iter().for_each(|message| eprintln!("above the limit: {message}"));
+    for message in &exceeded {
+        eprintln!("above the limit: {message}");
+    }
     Ok(if exceeded.is_empty() { Exit::Done } else { Exit::Above })
 }
 

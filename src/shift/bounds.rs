@@ -67,7 +67,7 @@ fn term(ln_p: f64, ln_q: f64) -> f64 {
     }
 }
 
-/// −H_P − Σ p ln q over t and the ids of both lists − ln q's minimum · (P's mass elsewhere) + 1e-5: the cross-entropy with
+/// −H(P) − Σ p ln q over t and the ids of both lists − ln q's minimum · (P's mass elsewhere) + 1e-5: the cross-entropy with
 /// every unknown q put at Q's least likely token. What MEASURES writes as three sums, whose p ln p cancel.
 pub(super) fn kl_upper(t: u32, p: &Side, q: &Side, entropy_p: f64, min_q: f64) -> f64 {
     let mut cross = cost(p.logprob, q.logprob) + cost(p.rest, min_q);

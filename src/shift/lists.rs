@@ -85,25 +85,32 @@ impl Lists {
     }
 }
 
-/// One model's two list columns; `None` if they were left on disk.
-struct Model<'a>(Option<(&'a [i64], &'a [u32], &'a [i64], &'a [f32])>);
+/// A list column's rows as slices.
+struct Rows<'a, T> {
+    starts: &'a [i64],
+    values: &'a [T],
+}
+
+impl<'a, T> Rows<'a, T> {
+    fn at(&self, row: usize) -> &'a [T] {
+        &self.values[self.starts[row] as usize..self.starts[row + 1] as usize]
+    }
+}
+
+/// One model's two list columns; nothing if they were left on disk.
+struct Model<'a>(Option<(Rows<'a, u32>, Rows<'a, f32>)>);
 
 impl<'a> Model<'a> {
     fn new(lists: &'a [Lists], first: usize) -> PolarsResult<Self> {
-        let [ids, logprobs] = match lists.get(first..first + 2) {
-            Some([ids, logprobs]) => [ids, logprobs],
-            _ => return Ok(Self(None)),
-        };
-        let (of_ids, of_logprobs) = (ids.values.u32()?.cont_slice()?, logprobs.values.f32()?.cont_slice()?);
-        Ok(Self(Some((&ids.starts, of_ids, &logprobs.starts, of_logprobs))))
+        let Some([ids, logprobs]) = lists.get(first..first + 2) else { return Ok(Self(None)) };
+        let ids = Rows { starts: &ids.starts, values: ids.values.u32()?.cont_slice()? };
+        let logprobs = Rows { starts: &logprobs.starts, values: logprobs.values.f32()?.cont_slice()? };
+        Ok(Self(Some((ids, logprobs))))
     }
 
     fn side(&self, row: usize, logprob: f64, rest: f64) -> Side<'a> {
-        let run = |starts: &[i64]| starts[row] as usize..starts[row + 1] as usize;
-        let (ids, logprobs): (&[_], &[_]) = match self.0 {
-            Some((id_starts, ids, starts, logprobs)) => (&ids[run(id_starts)], &logprobs[run(starts)]),
-            None => (&[], &[]),
-        };
+        let lists = self.0.as_ref().map(|(ids, logprobs)| (ids.at(row), logprobs.at(row)));
+        let (ids, logprobs) = lists.unwrap_or_default();
         Side { ids, logprobs, logprob, rest }
     }
 }
