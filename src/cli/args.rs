@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
+use crate::shift::Limit;
+
 /// See, token by token, how far training, quantising or merging moved a language model.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 110, disable_help_subcommand = true, after_help = EXAMPLES)]
@@ -173,6 +175,10 @@ pub struct KlArgs {
     #[arg(long, alias = "allow_different_context", action = ArgAction::SetTrue)]
     pub allow_different_context: bool,
 
+    /// Exit with code 3 if the upper 95% end of MEASURE's mean over tokens is above X in any pair; repeatable
+    #[arg(long, alias = "fail_above", value_name = "MEASURE=X", value_parser = limit)]
+    pub fail_above: Vec<Limit>,
+
     /// Print everything as JSON instead of a table
     #[arg(long, action = ArgAction::SetTrue)]
     pub json: bool,
@@ -190,7 +196,10 @@ const KL_EXAMPLES: &str = "\
 Examples:
   tokshift kl --data-dir out
   tokshift kl --data-dir out --reference base --json | jq .
-  tokshift kl --data-dir out --output-file kl_divergence_results.json";
+  tokshift kl --data-dir out --output-file kl_divergence_results.json
+  tokshift kl --data-dir out --fail-above kl_upper=0.05 --fail-above shift_class.shifted=0.01
+
+Exit codes: 0 done; 1 error; 2 wrong usage; 3 --fail-above: a mean may lie above its limit, or has no value.";
 
 /// Read the published study's token-loss files into tables that `kl` compares
 #[derive(Debug, Parser)]
@@ -254,6 +263,14 @@ pub enum DtypeArg {
 pub enum EngineArg {
     Local,
     Mock,
+}
+
+fn limit(text: &str) -> Result<Limit, String> {
+    let (measure, value) = text.split_once('=').ok_or("expected MEASURE=X")?;
+    match value.parse::<f64>() {
+        Ok(value) if !value.is_nan() => Limit::new(measure, value).map_err(|e| e.to_string()),
+        _ => Err(format!("`{value}` is not a number")),
+    }
 }
 
 fn threads(text: &str) -> Result<usize, String> {

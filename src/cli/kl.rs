@@ -1,4 +1,4 @@
-//! `tokshift kl`: compare, then a table, JSON, or the study's file.
+//! `tokshift kl`: compare, then a table, JSON, or the study's file; the limits at the end.
 
 use std::io::Write;
 
@@ -25,10 +25,15 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
         std::fs::write(path, json).with_context(|| format!("cannot write `{}`", path.display()))?;
     }
     if args.json {
-        print(&(serde_json::to_string_pretty(&comparison)? + "\n"))
+        print(&(serde_json::to_string_pretty(&comparison)? + "\n"))?;
     } else {
-        print(&shift::table(&comparison))
+        print(&shift::table(&comparison))?;
     }
+    let exceeded = shift::exceeded(&comparison, &args.fail_above);
+    for message in &exceeded {
+        eprintln!("above the limit: {message}");
+    }
+    Ok(if exceeded.is_empty() { Exit::Done } else { Exit::Above })
 }
 
 /// Writes to stdout; a reader that has seen enough (`| head`) is no error.

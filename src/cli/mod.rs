@@ -22,6 +22,8 @@ use args::{Args, Command};
 enum Exit {
     /// Everything was done.
     Done,
+    /// A mean may lie above a limit that was given.
+    Above,
     /// Nothing failed, but rows of the data were not scored; their reasons stand in the samples table.
     Unscored,
 }
@@ -30,13 +32,14 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         match exit {
             Exit::Done => Self::SUCCESS,
+            Exit::Above => Self::from(3),
             Exit::Unscored => Self::from(4),
         }
     }
 }
 
-/// Parses the command line and runs it. Exit codes: 0 done; 1 an error, printed; 2 wrong usage; 4 done, but rows of
-/// the data were not scored.
+/// Parses the command line and runs it. Exit codes: 0 done; 1 an error, printed; 2 wrong usage; 3 a mean may lie
+/// above a limit; 4 done, but rows of the data were not scored.
 pub fn main() -> ExitCode {
     let args = Args::parse();
     limit_threads(args.threads());

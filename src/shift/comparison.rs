@@ -28,7 +28,14 @@ pub struct Pair {
     /// Present if a table is not complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partial: Option<Partial>,
+    /// The text is sharper or flatter than P at temperature 1 by more than three standard errors, so that k1 and k3
+    /// do not estimate KL(P‖Q). False also where P's entropy or the error is unknown.
+    pub not_kl_estimate: bool,
     pub measures: Vec<Measure>,
+    /// exp(−mean log-probability over tokens).
+    pub perplexity: Sides,
+    /// Mean over samples of each sample's perplexity.
+    pub mean_sample_perplexity: Sides,
     /// The study's figure, if P is the generation model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub study: Option<StudyFigure>,
@@ -45,6 +52,13 @@ impl Pair {
 
 pub(super) fn title(p: &str, q: &str, task: &str, generation_model: &str) -> String {
     format!("P = `{p}`, Q = `{q}` on `{task}` by `{generation_model}`")
+}
+
+/// A figure of each model alone; absent if it has no log-probability.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Sides {
+    pub p: Option<Estimate>,
+    pub q: Option<Estimate>,
 }
 
 /// Samples that one side at least did not score.

@@ -4,7 +4,8 @@
 
 use std::fmt::Write;
 
-use super::comparison::{Comparison, LeftOut, Measure, Pair, Partial};
+use super::comparison::{Comparison, LeftOut, Measure, Pair, Partial, Sides};
+use super::measures::NEED_OWN_TEXT;
 use super::stats::Estimate;
 
 /// Every pair, one below the other: who, how much, the means, the study's figure, the notes.
@@ -22,8 +23,10 @@ fn pair(pair: &Pair) -> String {
     }
     line(format!("{} samples, {} tokens, G = {} clusters", pair.samples, pair.tokens, pair.clusters));
     line(String::new());
-    aligned(&rows(&pair.measures)).into_iter().for_each(&mut line);
+    aligned(&rows(&pair.measures, pair.not_kl_estimate)).into_iter().for_each(&mut line);
     line(String::new());
+    line(of_sides("perplexity over tokens", pair.perplexity));
+    line(of_sides("mean of sample perplexities", pair.mean_sample_perplexity));
     if let Some(study) = &pair.study {
         let figure = number(study.kl_divergence);
         let (points, tokens) = (study.num_data_points, study.total_tokens);
@@ -48,15 +51,29 @@ fn left_out(left_out: &LeftOut) -> String {
     format!("left out: P {}, Q {}: {samples} samples", p.as_str(), q.as_str())
 }
 
+/// One model's figure beside the other's.
+fn of_sides(what: &str, sides: Sides) -> String {
+    let told = |side: Option<Estimate>| {
+        let [mean, interval] = cells(side);
+        if interval.is_empty() { mean } else { format!("{mean} {interval}") }
+    };
+    format!("{what}: P {}, Q {}", told(sides.p), told(sides.q))
+}
+
+/// Beside a measure that is no KL estimate on this text.
+const NOT_KL: &str = " (not KL)";
+
 type Row = [String; 6];
 
-fn rows(measures: &[Measure]) -> Vec<Row> {
+fn rows(measures: &[Measure], not_kl_estimate: bool) -> Vec<Row> {
     let head = ["measure", "unit", "token mean ± error", "95% interval", "sample mean ± error", "95% interval"];
     let mut rows = vec![head.map(str::to_owned)];
     for measure in measures {
-        rows.push(row(measure.name, measure.unit, measure.token_mean, measure.sample_mean));
+        let mark = if not_kl_estimate && NEED_OWN_TEXT.contains(&measure.name) { NOT_KL } else { "" };
+        let name = format!("{}{mark}", measure.name);
+        rows.push(row(&name, measure.unit, measure.token_mean, measure.sample_mean));
         if measure.response_mean.is_some() {
-            rows.push(row(measure.name, "nats/response", None, measure.response_mean));
+            rows.push(row(&name, "nats/response", None, measure.response_mean));
         }
     }
     rows

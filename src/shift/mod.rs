@@ -3,9 +3,13 @@
 //! Owns everything between the tables on disk and a [`Comparison`]. Refuses engines and terminals: it touches only
 //! Parquet and manifests, and `cli` decides what is shown where.
 
+mod alone;
+mod bounds;
 mod check;
 mod comparison;
 mod display;
+mod gate;
+mod lists;
 mod math;
 mod measures;
 mod query;
@@ -20,8 +24,9 @@ mod sums;
 
 use std::path::Path;
 
-pub use comparison::{Comparison, LeftOut, Measure, Pair, Partial};
+pub use comparison::{Comparison, LeftOut, Measure, Pair, Partial, Sides};
 pub use display::table;
+pub use gate::{Limit, exceeded};
 pub use stats::{Estimate, FEW_CLUSTERS};
 pub use study::{StudyFigure, study_json};
 

@@ -14,7 +14,7 @@ use super::select::PairTables;
 use super::stats::{Estimate, FEW_CLUSTERS, clustered_mean, shares};
 use super::study::{StudyFigure, absolute_mean};
 use super::sums::{self, Sums};
-use super::{Options, check, measures, query};
+use super::{Options, alone, check, measures, query};
 use crate::error::Result;
 use crate::sample::Status;
 
@@ -48,6 +48,8 @@ pub(super) fn pair(tables: &PairTables, options: &Options) -> Result<Pair> {
     check::tokens(tables, &sums)?;
     let unequal = check::rows(tables, samples, &sums, prepared.p, prepared.q)?;
     let clusters = sums.facts.iter().map(|s| s.cluster).collect::<HashSet<_>>().len() as u64;
+    let measures = measures::ALL.iter().map(|m| measure(m, &sums)).collect::<Result<Vec<_>>>()?;
+    let foreign = alone::foreign_text(&measures);
     Ok(Pair {
         generation_model: tables.generation_model.clone(),
         task: tables.task.clone(),
@@ -58,9 +60,12 @@ pub(super) fn pair(tables: &PairTables, options: &Options) -> Result<Pair> {
         clusters,
         left_out: left_out(samples),
         partial: tables.partial.clone(),
-        measures: measures::ALL.iter().map(|m| measure(m, &sums)).collect::<Result<_>>()?,
+        not_kl_estimate: foreign.is_some(),
+        measures,
+        perplexity: alone::perplexity(&sums)?,
+        mean_sample_perplexity: alone::mean_sample_perplexity(&sums)?,
         study: study(tables, &sums)?,
-        notes: notes(tables, &prepared, &sums, clusters, unequal)?,
+        notes: foreign.into_iter().chain(notes(tables, &prepared, &sums, clusters, unequal)?).collect(),
     })
 }
 

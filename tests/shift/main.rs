@@ -3,8 +3,10 @@
 // Builders read better as methods that take their pieces.
 #![allow(clippy::unused_self, clippy::needless_pass_by_value)]
 
+mod bounds;
 mod figures;
 mod fixture;
+mod gate;
 mod properties;
 mod refusals;
 mod study;
