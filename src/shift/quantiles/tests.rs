@@ -84,6 +84,11 @@ proptest! {
         prop_assert_eq!(value(key(a)), a);
         prop_assert!(!a.is_normal() || (middle(bin(a)) / a - 1.0).abs() <= 0.004);
     }
+}
+
+proptest! {
+    // Each case fills a histogram.
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn a_histogram_is_within_half_a_percent(
