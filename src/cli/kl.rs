@@ -15,7 +15,7 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
         tasks: Vec::new(),
         generation_models: args.target_gen_model.iter().cloned().collect(),
         allow_different_context: args.allow_different_context,
-        quantiles: args.quantiles || args.statistics.is_some(),
+        quantiles: (args.quantiles || args.statistics.is_some()).then_some(shift::EXACT),
     };
     if args.explain {
         return print(&shift::explain(&args.data_dir, &options)?);

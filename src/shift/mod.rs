@@ -29,7 +29,7 @@ pub use comparison::{Comparison, LeftOut, Measure, Pair, Partial};
 pub use differences::{Difference, MeanDifference};
 pub use display::table;
 pub use overall::{Overall, OverallMeasure};
-pub use quantiles::{Quantile, Quantiles, Values};
+pub use quantiles::{EXACT, Quantile, Quantiles, Values};
 pub use statistics::write_statistics;
 pub use stats::{Estimate, FEW_CLUSTERS, Share, clustered_mean, shares};
 pub use study::{StudyFigure, study_json};
@@ -48,14 +48,14 @@ pub struct Options {
     pub generation_models: Vec<String>,
     /// Compare samples whose contexts differ (each model was given its own rendering).
     pub allow_different_context: bool,
-    /// Take quantiles too: a pass over the tables for each of their measures.
-    pub quantiles: bool,
+    /// Take quantiles too, exact ones of up to this many values ([`EXACT`]): a pass over the tables for each measure.
+    pub quantiles: Option<u64>,
 }
 
 /// Compares every model under `root` with P on every text that both scored.
 ///
 /// Memory: one row group of each side and one row a sample and model of a text, whatever the tables' size; quantiles
-/// add at most 120 MB.
+/// add 12 bytes a value, up to [`EXACT`] of them.
 ///
 /// # Errors
 /// [`crate::Error::Usage`] if P is unclear or nothing fits; [`crate::Error::Incomparable`] if rows, token ids or

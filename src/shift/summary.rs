@@ -59,7 +59,7 @@ pub(super) fn pair(tables: &PairTables, options: &Options) -> Result<(Pair, Sums
         left_out: left_out(samples),
         partial: tables.partial.clone(),
         measures: measures::ALL.iter().map(|m| measure(m, &sums)).collect::<Result<_>>()?,
-        quantiles: if options.quantiles { values::quantiles(tables, &sums)? } else { Vec::new() },
+        quantiles: values::quantiles(tables, &sums, options.quantiles)?,
         study: study(tables, &sums)?,
         notes: notes(tables, &prepared, &sums, clusters, unequal)?,
     };

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use polars::prelude::{DataFrame, Engine, LazyFrame, PlanCallback, PolarsResult};
 
 use super::measures::{self, Measure};
-use super::quantiles::{EXACT, Histogram, Quantile, Quantiles, Values};
+use super::quantiles::{Histogram, Quantile, Quantiles, Values};
 use super::query;
 use super::select::PairTables;
 use super::sums::Sums;
@@ -18,12 +18,14 @@ use crate::schema::token;
 /// The measures whose quantiles are taken, each by a pass of its own.
 const MEASURES: [&str; 5] = ["kl_k1", "kl_k3", "delta_logprob", "delta_p", "rank_shift"];
 
-/// Quantiles over the tokens that `sums` were taken of; a measure that no token has is left out.
-pub(super) fn quantiles(tables: &PairTables, sums: &Sums) -> Result<Vec<Quantiles>> {
+/// Quantiles over the tokens that `sums` were taken of; a measure that no token has is left out. Exact ones
+/// of up to `exact_to` values; none if that is not given.
+pub(super) fn quantiles(tables: &PairTables, sums: &Sums, exact_to: Option<u64>) -> Result<Vec<Quantiles>> {
     let mut all = Vec::new();
+    let Some(exact_to) = exact_to else { return Ok(all) };
     for measure in measures::ALL.iter().filter(|m| MEASURES.contains(&m.name)) {
         let n: u64 = sums.of(measure.name)?.iter().map(|(_, n)| n).sum();
-        let exact = n <= EXACT;
+        let exact = n <= exact_to;
         let pass = Pass { tables, measure, sums };
         let quantiles = if exact { pass.exact(n)? } else { pass.binned()? };
         if !quantiles.is_empty() {

@@ -24,7 +24,7 @@ fn clustered(logprobs: &[&[f32]]) -> Vec<Sample> {
 }
 
 fn compare(output: &Output) -> Comparison {
-    shift::compare(output.root(), &Options { quantiles: true, ..Options::default() }).unwrap()
+    shift::compare(output.root(), &Options { quantiles: Some(shift::EXACT), ..Options::default() }).unwrap()
 }
 
 /// Two Qs on one task.
@@ -54,6 +54,23 @@ fn quantiles_are_those_of_the_tokens() {
     // k1 is the difference of log-probability with its sign turned.
     let turned = all[2].quantiles.iter().find(|q| q.name == "q0.10").unwrap();
     assert_close(turned.estimate.value, -value("q0.90").value);
+}
+
+#[test]
+fn more_values_than_fit_go_into_a_histogram() {
+    let output = two_models();
+    let exact = compare(&output).pairs.remove(0).quantiles;
+    let options = Options { quantiles: Some(7), ..Options::default() };
+    let binned = shift::compare(output.root(), &options).unwrap().pairs.remove(0).quantiles;
+    assert_eq!((exact.len(), binned.len()), (4, 4));
+    for (a, b) in exact.iter().zip(&binned) {
+        assert_eq!((a.measure, a.exact, b.exact), (b.measure, true, false));
+        for (a, b) in a.quantiles.iter().zip(&b.quantiles) {
+            let largest = exact.iter().flat_map(|q| &q.quantiles).map(|q| q.estimate.value.abs()).fold(0.0, f64::max);
+            assert_eq!((a.name, a.estimate.n, a.estimate.clusters), (b.name, b.estimate.n, b.estimate.clusters));
+            assert!((a.estimate.value - b.estimate.value).abs() <= 0.005 * largest, "{a:?} {b:?}");
+        }
+    }
 }
 
 #[test]
