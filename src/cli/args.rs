@@ -171,6 +171,14 @@ pub struct KlArgs {
     #[arg(long, alias = "output_file", value_name = "FILE")]
     pub output_file: Option<PathBuf>,
 
+    /// Write every mean and quantile to this Parquet file, a row a figure
+    #[arg(long, value_name = "FILE")]
+    pub statistics: Option<PathBuf>,
+
+    /// Take quantiles over tokens too: a pass over the tables for each
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub quantiles: bool,
+
     /// Compare samples whose prompts were tokenised differently
     #[arg(long, alias = "allow_different_context", action = ArgAction::SetTrue)]
     pub allow_different_context: bool,
@@ -196,6 +204,7 @@ const KL_EXAMPLES: &str = "\
 Examples:
   tokshift kl --data-dir out
   tokshift kl --data-dir out --reference base --json | jq .
+  tokshift kl --data-dir out --statistics statistics.parquet
   tokshift kl --data-dir out --output-file kl_divergence_results.json
   tokshift kl --data-dir out --fail-above kl_upper=0.05 --fail-above shift_class.shifted=0.01
 

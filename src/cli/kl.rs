@@ -15,6 +15,7 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
         tasks: Vec::new(),
         generation_models: args.target_gen_model.iter().cloned().collect(),
         allow_different_context: args.allow_different_context,
+        quantiles: (args.quantiles || args.statistics.is_some()).then_some(shift::EXACT),
     };
     if args.explain {
         return print(&shift::explain(&args.data_dir, &options)?);
@@ -23,6 +24,9 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
     if let Some(path) = &args.output_file {
         let json = serde_json::to_string_pretty(&shift::study_json(&comparison)?)? + "\n";
         std::fs::write(path, json).with_context(|| format!("cannot write `{}`", path.display()))?;
+    }
+    if let Some(path) = &args.statistics {
+        shift::write_statistics(path, &comparison)?;
     }
     if args.json {
         print(&(serde_json::to_string_pretty(&comparison)? + "\n"))?;

@@ -2,6 +2,9 @@
 //!
 //! Owns its shape and what each figure is called. Refuses to compute or to print.
 
+use super::differences::Difference;
+use super::overall::Overall;
+use super::quantiles::Quantiles;
 use super::stats::Estimate;
 use super::study::StudyFigure;
 use crate::sample::Status;
@@ -10,6 +13,12 @@ use crate::sample::Status;
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Comparison {
     pub pairs: Vec<Pair>,
+    /// Every two Qs that share P and text.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
+    /// Pairs that share all but the task, over their tasks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overall: Vec<Overall>,
 }
 
 /// Q compared with P on the text that one generation model wrote for one task. Every difference is Q − P.
@@ -36,6 +45,9 @@ pub struct Pair {
     pub perplexity: Sides,
     /// Mean over samples of each sample's perplexity.
     pub mean_sample_perplexity: Sides,
+    /// Over tokens; empty if they were not asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub quantiles: Vec<Quantiles>,
     /// The study's figure, if P is the generation model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub study: Option<StudyFigure>,

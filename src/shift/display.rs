@@ -3,14 +3,20 @@
 //! Owns columns, digits and the order of the notes. Refuses to print: it gives back a string.
 
 use std::fmt::Write;
+use std::iter;
 
 use super::comparison::{Comparison, LeftOut, Measure, Pair, Partial, Sides};
+use super::differences::{Difference, MeanDifference};
 use super::measures::NEED_OWN_TEXT;
+use super::overall::Overall;
+use super::quantiles::Quantiles;
 use super::stats::Estimate;
 
 /// Every pair, one below the other: who, how much, the means, the study's figure, the notes.
 pub fn table(comparison: &Comparison) -> String {
-    comparison.pairs.iter().map(pair).collect::<Vec<_>>().join("\n")
+    let pairs = comparison.pairs.iter().map(pair);
+    let others = comparison.differences.iter().map(difference).chain(comparison.overall.iter().map(overall));
+    pairs.chain(others).collect::<Vec<_>>().join("\n")
 }
 
 fn pair(pair: &Pair) -> String {
@@ -27,6 +33,7 @@ fn pair(pair: &Pair) -> String {
     line(String::new());
     line(of_sides("perplexity over tokens", pair.perplexity));
     line(of_sides("mean of sample perplexities", pair.mean_sample_perplexity));
+    quantiles(&pair.quantiles).into_iter().for_each(&mut line);
     if let Some(study) = &pair.study {
         let figure = number(study.kl_divergence);
         let (points, tokens) = (study.num_data_points, study.total_tokens);
@@ -63,11 +70,53 @@ fn of_sides(what: &str, sides: Sides) -> String {
 /// Beside a measure that is no KL estimate on this text.
 const NOT_KL: &str = " (not KL)";
 
-type Row = [String; 6];
+fn difference(difference: &Difference) -> String {
+    let Difference { p, q, minus, task, generation_model, samples, .. } = difference;
+    let mut text = format!("`{q}` - `{minus}`, P = `{p}`, on `{task}` by `{generation_model}`: {samples} samples\n\n");
+    let of = |m: &MeanDifference| row(m.name, m.unit, m.token_mean, m.sample_mean);
+    let rows: Vec<_> = iter::once(head()).chain(difference.measures.iter().map(of)).collect();
+    text.extend(aligned(&rows).into_iter().map(|line| line + "\n"));
+    text
+}
+
+fn overall(overall: &Overall) -> String {
+    let Overall { p, q, tasks, generation_model, .. } = overall;
+    let count = tasks.len();
+    let mut text = format!("P = `{p}`, Q = `{q}` over {count} tasks by `{generation_model}`\n\n");
+    let mut rows = vec![head()];
+    for m in &overall.measures {
+        rows.push(row(m.name, m.unit, m.token_mean, m.sample_mean));
+        rows.push(row("  mean of tasks", m.unit, m.mean_of_token_means, m.mean_of_sample_means));
+    }
+    text.extend(aligned(&rows).into_iter().map(|line| line + "\n"));
+    text
+}
+
+/// Some of the quantiles, and an empty line; nothing if there are none.
+fn quantiles(all: &[Quantiles]) -> Vec<String> {
+    const OTHERS: [&str; 6] = ["q0.001", "q0.01", "q0.05", "q0.95", "q0.99", "q0.999"];
+    let mut rows = vec![["measure", "unit", "median ± error", "95% interval"].map(str::to_owned).to_vec()];
+    rows[0].extend(OTHERS.map(str::to_owned));
+    for of in all {
+        let named = |name: &str| of.quantiles.iter().find(|q| q.name == name).map(|q| q.estimate);
+        let unit = if of.exact { of.unit.to_owned() } else { format!("{} (within 0.5%)", of.unit) };
+        let mut row = vec![of.measure.to_owned(), unit];
+        row.extend(cells(named("median")));
+        row.extend(OTHERS.map(|name| named(name).map_or_else(String::new, |q| number(q.value))));
+        rows.push(row);
+    }
+    if all.is_empty() { Vec::new() } else { aligned(&rows).into_iter().chain([String::new()]).collect() }
+}
+
+type Row = Vec<String>;
+
+fn head() -> Row {
+    let head = ["measure", "unit", "token mean ± error", "95% interval", "sample mean ± error", "95% interval"];
+    head.map(str::to_owned).to_vec()
+}
 
 fn rows(measures: &[Measure], not_kl_estimate: bool) -> Vec<Row> {
-    let head = ["measure", "unit", "token mean ± error", "95% interval", "sample mean ± error", "95% interval"];
-    let mut rows = vec![head.map(str::to_owned)];
+    let mut rows = vec![head()];
     for measure in measures {
         let mark = if not_kl_estimate && NEED_OWN_TEXT.contains(&measure.name) { NOT_KL } else { "" };
         let name = format!("{}{mark}", measure.name);
@@ -82,7 +131,7 @@ fn rows(measures: &[Measure], not_kl_estimate: bool) -> Vec<Row> {
 fn row(name: &str, unit: &str, tokens: Option<Estimate>, samples: Option<Estimate>) -> Row {
     let [token_mean, token_interval] = cells(tokens);
     let [sample_mean, sample_interval] = cells(samples);
-    [name.to_owned(), unit.to_owned(), token_mean, token_interval, sample_mean, sample_interval]
+    vec![name.to_owned(), unit.to_owned(), token_mean, token_interval, sample_mean, sample_interval]
 }
 
 fn cells(estimate: Option<Estimate>) -> [String; 2] {
@@ -109,7 +158,7 @@ fn number(x: f64) -> String {
 /// Columns padded to their widest cell; names to the left, numbers to the right.
 fn aligned(rows: &[Row]) -> Vec<String> {
     let width = |column: usize| rows.iter().map(|r| r[column].chars().count()).max().unwrap_or_default();
-    let widths: Vec<usize> = (0..6).map(width).collect();
+    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
     let pad = |(i, cell): (usize, &String)| {
         let width = widths[i];
         if i < 2 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }

@@ -8,7 +8,7 @@ use polars::prelude::{
 };
 
 use super::lists;
-use super::measures::{self, COLUMNS, P, Q, STUDY_FROM, TOP_ID};
+use super::measures::{self, COLUMNS, Measure, P, Q, STUDY_FROM, TOP_ID};
 use super::scan::{hint_sorted, scan};
 use super::select::Table;
 use crate::error::Result;
@@ -26,6 +26,9 @@ pub(super) const LOGPROBS: [&str; 2] = ["p_logprob", "q_logprob"];
 /// The first position at which the tokens differ, null if none does.
 pub(super) const DIFFERS_AT: &str = "differs_at";
 pub(super) const COUNT: &str = ".n";
+
+/// The measure of one token, where a query gives back tokens.
+pub(super) const VALUE: &str = "value";
 
 /// One row a sample that both tables have rows of, in `sample_id` order: rows, sums and counts.
 /// `facts` holds `sample_id` (ascending, flagged so) and [`STUDY_FROM`].
@@ -48,6 +51,12 @@ pub(super) fn sums_by_sample(p: &Table, q: &Table, facts: DataFrame, lacks_ids: 
     Ok(tokens.select(values).group_by_stable([col(token::SAMPLE_ID)]).agg(sums))
 }
 
+/// `sample_id` and [`VALUE`] of every joined token that has the measure, in any order.
+pub(super) fn values(p: &Table, q: &Table, measure: &Measure) -> Result<LazyFrame> {
+    let value = (measure.value)().alias(VALUE);
+    Ok(both(p, q, false)?.select([col(token::SAMPLE_ID), value]).filter(col(VALUE).is_not_null()))
+}
+
 /// Rows of each sample of one table, in `sample_id` order.
 pub(super) fn rows_by_sample(table: &Table) -> Result<LazyFrame> {
     let rows = hint_sorted(scan(&table.tokens)?, &KEYS)?.select([col(token::SAMPLE_ID)]);
@@ -60,16 +69,23 @@ fn sum_and_count(name: &str) -> [Expr; 2] {
 
 /// The tokens that both tables have, each side's columns under its prefix, with the facts of their sample.
 fn joined(p: &Table, q: &Table, facts: DataFrame, lacks_ids: bool) -> Result<LazyFrame> {
-    let ordered = |how| JoinArgs { maintain_order: MaintainOrderJoin::Left, ..JoinArgs::new(how) };
-    let keys = KEYS.map(col);
-    let lists = p.top_k.max(q.top_k) > 0;
-    let [p, q] = [side(p, P, lacks_ids, lists)?, side(q, Q, lacks_ids, lists)?];
-    let tokens = p.join(q, keys.clone(), keys, ordered(JoinType::Inner));
+    let tokens = both(p, q, lacks_ids)?;
     let id = [col(token::SAMPLE_ID)];
     let facts = facts.lazy().select([col(token::SAMPLE_ID), col(STUDY_FROM)]);
     // A join forgets the order it keeps.
     let tokens = hint_sorted(tokens, &KEYS)?.join(facts, id.clone(), id, ordered(JoinType::Left));
     hint_sorted(tokens, &KEYS)
+}
+
+fn both(p: &Table, q: &Table, lacks_ids: bool) -> Result<LazyFrame> {
+    let keys = KEYS.map(col);
+    let lists = p.top_k.max(q.top_k) > 0;
+    let [p, q] = [side(p, P, lacks_ids, lists)?, side(q, Q, lacks_ids, lists)?];
+    Ok(p.join(q, keys.clone(), keys, ordered(JoinType::Inner)))
+}
+
+fn ordered(how: JoinType) -> JoinArgs {
+    JoinArgs { maintain_order: MaintainOrderJoin::Left, ..JoinArgs::new(how) }
 }
 
 fn side(table: &Table, prefix: &str, lacks_ids: bool, with_lists: bool) -> Result<LazyFrame> {

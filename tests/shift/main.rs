@@ -4,9 +4,11 @@
 #![allow(clippy::unused_self, clippy::needless_pass_by_value)]
 
 mod bounds;
+mod coverage;
 mod figures;
 mod fixture;
 mod gate;
 mod properties;
 mod refusals;
+mod several;
 mod study;
