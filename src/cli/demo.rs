@@ -10,8 +10,9 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::Parser;
 
-use super::args::{Args, Command, DemoArgs};
+use super::args::{DemoArgs, ScoreArgs};
 use super::{Exit, kl, score};
+use crate::shift;
 
 /// Files that the binary carries, by their paths in the demo's directory.
 const FILES: [(&str, &[u8]); 16] = [
@@ -47,8 +48,7 @@ pub fn run(args: &DemoArgs) -> Result<Exit> {
     let data = FILES.iter().filter(|(file, _)| file.starts_with("data/")).map(|(file, _)| path(file));
     let models = ["rl", "sft", "base"].map(|name| format!("{name}={}", path(&format!("models/{name}"))));
     let out = path("out");
-    step(&[
-        "score",
+    score(&[
         "--dataset",
         &data.collect::<Vec<_>>().join(","),
         "--models",
@@ -62,11 +62,10 @@ pub fn run(args: &DemoArgs) -> Result<Exit> {
         "--output-dir",
         &out,
     ])?;
-    step(&["kl", "--data-dir", &out])?;
-    eprintln!(
-        "\nDone in {:.0} s. The tables are in {out}: see the README for queries.",
-        started.elapsed().as_secs_f64()
-    );
+    let comparison = shift::compare(Path::new(&out), &shift::Options::default())?;
+    kl::print(&shift::overview(&comparison))?;
+    eprintln!("\nDone in {:.0} s. Every measure, with errors and quantiles:", started.elapsed().as_secs_f64());
+    eprintln!("$ tokshift kl --quantiles --data-dir {out}");
     Ok(Exit::Done)
 }
 
@@ -84,13 +83,10 @@ fn unpack(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Shows a command as it would be typed, and runs it.
-fn step(words: &[&str]) -> Result<Exit> {
-    eprintln!("$ tokshift {}\n", words.join(" "));
-    let args = Args::try_parse_from(std::iter::once("tokshift").chain(words.iter().copied()))?;
-    match &args.command {
-        Command::Score(args) => score::run(args),
-        Command::Kl(args) => kl::run(args),
-        Command::Import(_) | Command::Demo(_) => Ok(Exit::Done),
-    }
+/// Shows `tokshift score` as it would be typed, and runs it.
+fn score(options: &[&str]) -> Result<()> {
+    eprintln!("$ tokshift score {}\n", options.join(" "));
+    score::run(&ScoreArgs::try_parse_from(std::iter::once("score").chain(options.iter().copied()))?)?;
+    eprintln!();
+    Ok(())
 }

@@ -41,7 +41,7 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
 }
 
 /// Writes to stdout; a reader that has seen enough (`| head`) is no error.
-fn print(text: &str) -> Result<Exit> {
+pub fn print(text: &str) -> Result<Exit> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(e).context("cannot write to stdout"),
         _ => Ok(Exit::Done),

@@ -9,14 +9,17 @@ use super::comparison::{Comparison, LeftOut, Measure, Pair, Partial, Sides};
 use super::differences::{Difference, MeanDifference};
 use super::measures::NEED_OWN_TEXT;
 use super::overall::Overall;
+use super::overview::overview;
 use super::quantiles::Quantiles;
 use super::stats::Estimate;
 
-/// Every pair, one below the other: who, how much, the means, the study's figure, the notes.
+/// Every pair, one below the other: who, how much, the means, the study's figure, the notes. Several end in an
+/// overview.
 pub fn table(comparison: &Comparison) -> String {
     let pairs = comparison.pairs.iter().map(pair);
+    let overview = (comparison.pairs.len() > 1).then(|| overview(comparison));
     let others = comparison.differences.iter().map(difference).chain(comparison.overall.iter().map(overall));
-    pairs.chain(others).collect::<Vec<_>>().join("\n")
+    pairs.chain(others).chain(overview).collect::<Vec<_>>().join("\n")
 }
 
 fn pair(pair: &Pair) -> String {
@@ -29,7 +32,7 @@ fn pair(pair: &Pair) -> String {
     }
     line(format!("{} samples, {} tokens, G = {} clusters", pair.samples, pair.tokens, pair.clusters));
     line(String::new());
-    aligned(&rows(&pair.measures, pair.not_kl_estimate)).into_iter().for_each(&mut line);
+    aligned(&rows(&pair.measures, pair.not_kl_estimate), 2).into_iter().for_each(&mut line);
     line(String::new());
     line(of_sides("perplexity over tokens", pair.perplexity));
     line(of_sides("mean of sample perplexities", pair.mean_sample_perplexity));
@@ -75,7 +78,7 @@ fn difference(difference: &Difference) -> String {
     let mut text = format!("`{q}` - `{minus}`, P = `{p}`, on `{task}` by `{generation_model}`: {samples} samples\n\n");
     let of = |m: &MeanDifference| row(m.name, m.unit, m.token_mean, m.sample_mean);
     let rows: Vec<_> = iter::once(head()).chain(difference.measures.iter().map(of)).collect();
-    text.extend(aligned(&rows).into_iter().map(|line| line + "\n"));
+    text.extend(aligned(&rows, 2).into_iter().map(|line| line + "\n"));
     text
 }
 
@@ -88,7 +91,7 @@ fn overall(overall: &Overall) -> String {
         rows.push(row(m.name, m.unit, m.token_mean, m.sample_mean));
         rows.push(row("  mean of tasks", m.unit, m.mean_of_token_means, m.mean_of_sample_means));
     }
-    text.extend(aligned(&rows).into_iter().map(|line| line + "\n"));
+    text.extend(aligned(&rows, 2).into_iter().map(|line| line + "\n"));
     text
 }
 
@@ -105,7 +108,7 @@ fn quantiles(all: &[Quantiles]) -> Vec<String> {
         row.extend(OTHERS.map(|name| named(name).map_or_else(String::new, |q| number(q.value))));
         rows.push(row);
     }
-    if all.is_empty() { Vec::new() } else { aligned(&rows).into_iter().chain([String::new()]).collect() }
+    if all.is_empty() { Vec::new() } else { aligned(&rows, 2).into_iter().chain([String::new()]).collect() }
 }
 
 type Row = Vec<String>;
@@ -143,7 +146,7 @@ fn cells(estimate: Option<Estimate>) -> [String; 2] {
 }
 
 /// Five significant digits: fixed where that is short, else scientific.
-fn number(x: f64) -> String {
+pub(super) fn number(x: f64) -> String {
     match x.abs() {
         0.0 => "0".to_owned(),
         size if !size.is_finite() => x.to_string(),
@@ -155,13 +158,13 @@ fn number(x: f64) -> String {
     }
 }
 
-/// Columns padded to their widest cell; names to the left, numbers to the right.
-fn aligned(rows: &[Row]) -> Vec<String> {
+/// Columns padded to their widest cell: the first `names` of them to the left, the others to the right.
+pub(super) fn aligned(rows: &[Row], names: usize) -> Vec<String> {
     let width = |column: usize| rows.iter().map(|r| r[column].chars().count()).max().unwrap_or_default();
     let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
     let pad = |(i, cell): (usize, &String)| {
         let width = widths[i];
-        if i < 2 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+        if i < names { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
     };
     rows.iter()
         .map(|row| row.iter().enumerate().map(pad).collect::<Vec<_>>().join("  ").trim_end().to_owned())
