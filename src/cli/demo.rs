@@ -48,7 +48,7 @@ pub fn run(args: &DemoArgs) -> Result<Exit> {
     let data = FILES.iter().filter(|(file, _)| file.starts_with("data/")).map(|(file, _)| path(file));
     let models = ["rl", "sft", "base"].map(|name| format!("{name}={}", path(&format!("models/{name}"))));
     let out = path("out");
-    score(&[
+    score_as_typed(&[
         "--dataset",
         &data.collect::<Vec<_>>().join(","),
         "--models",
@@ -84,7 +84,7 @@ fn unpack(directory: &Path) -> Result<()> {
 }
 
 /// Shows `tokshift score` as it would be typed, and runs it.
-fn score(options: &[&str]) -> Result<()> {
+fn score_as_typed(options: &[&str]) -> Result<()> {
     eprintln!("$ tokshift score {}\n", options.join(" "));
     score::run(&ScoreArgs::try_parse_from(std::iter::once("score").chain(options.iter().copied()))?)?;
     eprintln!();
