@@ -4,8 +4,8 @@
     pip install torch==2.13.0 transformers==5.19.0 tokenizers==0.23.3
     python scripts/train_demo.py [STAGE ...]     # tokenizer base sft rl data check; all of them by default
 
-Everything lands in assets/demo. A stage reads what earlier stages wrote and draws from its own seed, so it gives the
-same bytes alone or in a whole run (about ten minutes of one core), with the same versions on the same machine.
+Everything lands in assets/demo. A stage reads what earlier stages wrote and draws from its own seed, so it should give
+the same bytes alone or in a whole run (about ten minutes of one core), given the same versions and machine.
 
     base  pretrained on text that this script makes up: sums, stories, lists and careless dialogues
     sft   base fine-tuned on dialogues that show a step, then `Answer: ...`, with a small pull towards base
@@ -71,7 +71,7 @@ LARGEST = 30
 
 @dataclass(frozen=True)
 class Sum:
-    """`left` plus or minus `right`. One in eleven is held out: datasets ask for these, training text has none."""
+    """`left` plus or minus `right`. One in eleven is held out: datasets ask for these, training text never does."""
 
     left: int
     sign: str
