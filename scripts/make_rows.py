@@ -10,7 +10,7 @@ import sys
 
 WORDS = "the a of river train seven carries quickly naïve café 東京 🙂 return sum because therefore x = 12 ( ) , .".split()
 PROMPTS = 40
-WORDS_OF_A_ROW = (10, 70)
+WORDS_OF_A_ROW = (5, 35)
 
 
 def text(random, words):
@@ -19,7 +19,7 @@ def text(random, words):
 
 def main():
     source = random.Random(7)
-    prompts = [text(source, source.randint(5, 25)) + "\n" for _ in range(PROMPTS)]
+    prompts = [text(source, source.randint(5, 15)) + "\n" for _ in range(PROMPTS)]
     for i in range(int(sys.argv[1])):
         row = {"id": i, "input": prompts[i % PROMPTS], "output": text(source, source.randint(*WORDS_OF_A_ROW))}
         print(json.dumps(row, ensure_ascii=False))

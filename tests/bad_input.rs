@@ -9,6 +9,9 @@ use std::path::Path;
 use common::{Scene, fixture, rows, said};
 use serde_json::{Value, json};
 
+/// The tensor that is broken in copies of a fixture.
+const TENSOR: &str = "model.embed_tokens.weight";
+
 const TIED: (&str, &str) = ("tied", "qwen3-tied");
 const GONE: &str = "No such file or directory (os error 2)\n";
 
@@ -144,7 +147,6 @@ fn weights_that_are_broken() {
         ),
     );
 
-    const TENSOR: &str = "model.embed_tokens.weight";
     edit_weights(&scene.model("turned", "qwen3-tied"), |header, _| header[TENSOR]["shape"] = json!([48, 307]));
     let turned = format!("tensor `{TENSOR}` has shape [48, 307], the config asks for [307, 48]\n");
     refuses_model(&scene, "turned", &format!("`turned/model.safetensors`: {turned}"));

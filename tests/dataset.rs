@@ -140,7 +140,7 @@ fn values_that_are_no_numbers_are_kept_as_what_they_are() {
 fn what_is_wrong_is_said() {
     for (line, message) in [
         (r#"{"input": "a"}"#, "no `output` field (fields found: input)"),
-        (r#"{}"#, "no `input` field (fields found: none)"),
+        ("{}", "no `input` field (fields found: none)"),
         (
             r#"{"input": "a", "b": 0, "c": 0, "d": 0, "e": 0, "f": 0, "g": 0, "h": 0, "i": 0}"#,
             "no `output` field (fields found: input, b, c, d, e, f, g, h, …)",

@@ -138,3 +138,34 @@ fn the_plan_and_the_table_can_be_read() {
     let table = tokshift(&["kl", "--data-dir", data]);
     assert!(table.contains("kl_k1") && table.contains("nats/token") && table.contains(P), "{table}");
 }
+
+#[test]
+fn limits_set_the_exit_code() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("out");
+    let dataset = write_dataset(directory.path());
+    score(&dataset, &format!("{P}={},{Q}={}", fixture(P), fixture(Q)), &out, &["--dtype", "f32"]);
+    let run = |limits: &[&str]| {
+        let limits = limits.iter().flat_map(|limit| ["--fail-above", limit]);
+        let data = ["kl", "--data-dir", out.to_str().unwrap()];
+        let output = Command::cargo_bin("tokshift").unwrap().args(data.into_iter().chain(limits)).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(run(&["kl_upper=100", "shift_class.shifted=1.5"]).0, Some(0));
+    let (code, told) = run(&["kl_upper=100", "kl_lower=0.001"]);
+    assert_eq!(code, Some(3), "{told}");
+    assert!(told.contains(&format!("P = `{P}`, Q = `{Q}`")) && told.contains("kl_lower: upper 95% end"), "{told}");
+    assert!(!told.contains("kl_upper"), "{told}");
+    let (code, told) = run(&["kl=1"]);
+    assert!(code == Some(2) && told.contains("give one of kl_k1, kl_k3"), "{told}");
+
+    // The references' exact KL lies between the bounds.
+    let exact = candle_core::safetensors::load("tests/fixtures/models/pairs.safetensors", &Device::Cpu).unwrap();
+    let of_row = |row| Some(exact.get(&format!("{P}.{Q}.{row}.kl"))?.to_vec1::<f64>().unwrap());
+    let kl = (0..).map_while(of_row).collect::<Vec<_>>().concat();
+    let exact = kl.iter().sum::<f64>() / kl.len() as f64;
+    let pair = pair(&out, &[]);
+    let (lower, upper) = (mean(&pair, "kl_lower", "token_mean"), mean(&pair, "kl_upper", "token_mean"));
+    println!("{lower} <= {exact} <= {upper}");
+    assert!(lower <= exact + 1e-4 && exact <= upper + 1e-4, "{lower} {exact} {upper}");
+}

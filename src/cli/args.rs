@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
+use crate::shift::Limit;
+
 /// See, token by token, how far training, quantising or merging moved a language model.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 110, disable_help_subcommand = true, after_help = EXAMPLES)]
@@ -16,11 +18,13 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
+  tokshift demo
   tokshift score --dataset UniReason-RL_coqa.jsonl --models UniReason-RL=./rl,base=Qwen/Qwen3-14B --output-dir out
   tokshift kl --data-dir out";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Demo(DemoArgs),
     Score(ScoreArgs),
     Kl(KlArgs),
     Import(ImportArgs),
@@ -32,9 +36,17 @@ impl Args {
         match &self.command {
             Command::Score(args) => args.threads,
             Command::Kl(args) => args.threads,
-            Command::Import(_) => None,
+            Command::Demo(_) | Command::Import(_) => None,
         }
     }
+}
+
+/// Score and compare three tiny models that the program carries: a tour in a minute
+#[derive(Debug, Parser)]
+pub struct DemoArgs {
+    /// Where models, datasets and tables go
+    #[arg(long, alias = "output_dir", default_value = "tokshift-demo", value_name = "DIR")]
+    pub output_dir: PathBuf,
 }
 
 /// Teacher-force a dataset's responses through models; record what each thought of every response token
@@ -136,7 +148,8 @@ Examples:
   tokshift score --dataset rl_math.jsonl,sft_math.jsonl --models Qwen/Qwen3-0.6B,tuned=./tuned --output-dir out \\
       --end auto --top-k 50 --keep-fields reward
 
-Exit codes: 0 done; 1 error; 2 wrong usage; 4 done, but some rows were not scored (why: the samples table).";
+Exit codes: 0 done; 1 error; 2 wrong usage; 4 done, but some rows that this run came to were not scored
+(why: `status` and `reason` in the samples table).";
 
 /// Compare models over the tables of `score`: KL(P‖Q) per token with honest errors
 #[derive(Debug, Parser)]
@@ -158,9 +171,21 @@ pub struct KlArgs {
     #[arg(long, alias = "output_file", value_name = "FILE")]
     pub output_file: Option<PathBuf>,
 
+    /// Write every mean and quantile to this Parquet file, a row a figure
+    #[arg(long, value_name = "FILE")]
+    pub statistics: Option<PathBuf>,
+
+    /// Take quantiles over tokens too: a pass over the tables for each
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub quantiles: bool,
+
     /// Compare samples whose prompts were tokenised differently
     #[arg(long, alias = "allow_different_context", action = ArgAction::SetTrue)]
     pub allow_different_context: bool,
+
+    /// Exit with code 3 if the upper 95% end of MEASURE's mean over tokens is above X in any pair; repeatable
+    #[arg(long, alias = "fail_above", value_name = "MEASURE=X", value_parser = limit)]
+    pub fail_above: Vec<Limit>,
 
     /// Print everything as JSON instead of a table
     #[arg(long, action = ArgAction::SetTrue)]
@@ -179,7 +204,11 @@ const KL_EXAMPLES: &str = "\
 Examples:
   tokshift kl --data-dir out
   tokshift kl --data-dir out --reference base --json | jq .
-  tokshift kl --data-dir out --output-file kl_divergence_results.json";
+  tokshift kl --data-dir out --statistics statistics.parquet
+  tokshift kl --data-dir out --output-file kl_divergence_results.json
+  tokshift kl --data-dir out --fail-above kl_upper=0.05 --fail-above shift_class.shifted=0.01
+
+Exit codes: 0 done; 1 error; 2 wrong usage; 3 --fail-above: a mean may lie above its limit, or has no value.";
 
 /// Read the published study's token-loss files into tables that `kl` compares
 #[derive(Debug, Parser)]
@@ -243,6 +272,14 @@ pub enum DtypeArg {
 pub enum EngineArg {
     Local,
     Mock,
+}
+
+fn limit(text: &str) -> Result<Limit, String> {
+    let (measure, value) = text.split_once('=').ok_or("expected MEASURE=X")?;
+    match value.parse::<f64>() {
+        Ok(value) if !value.is_nan() => Limit::new(measure, value).map_err(|e| e.to_string()),
+        _ => Err(format!("`{value}` is not a number")),
+    }
 }
 
 fn threads(text: &str) -> Result<usize, String> {

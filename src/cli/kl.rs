@@ -1,4 +1,4 @@
-//! `tokshift kl`: compare, then a table, JSON, or the study's file.
+//! `tokshift kl`: compare, then a table, JSON, or the study's file; the limits at the end.
 
 use std::io::Write;
 
@@ -15,6 +15,7 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
         tasks: Vec::new(),
         generation_models: args.target_gen_model.iter().cloned().collect(),
         allow_different_context: args.allow_different_context,
+        quantiles: (args.quantiles || args.statistics.is_some()).then_some(shift::EXACT),
     };
     if args.explain {
         return print(&shift::explain(&args.data_dir, &options)?);
@@ -24,15 +25,23 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
         let json = serde_json::to_string_pretty(&shift::study_json(&comparison)?)? + "\n";
         std::fs::write(path, json).with_context(|| format!("cannot write `{}`", path.display()))?;
     }
-    if args.json {
-        print(&(serde_json::to_string_pretty(&comparison)? + "\n"))
-    } else {
-        print(&shift::table(&comparison))
+    if let Some(path) = &args.statistics {
+        shift::write_statistics(path, &comparison)?;
     }
+    if args.json {
+        print(&(serde_json::to_string_pretty(&comparison)? + "\n"))?;
+    } else {
+        print(&shift::table(&comparison))?;
+    }
+    let exceeded = shift::exceeded(&comparison, &args.fail_above);
+    for message in &exceeded {
+        eprintln!("above the limit: {message}");
+    }
+    Ok(if exceeded.is_empty() { Exit::Done } else { Exit::Above })
 }
 
 /// Writes to stdout; a reader that has seen enough (`| head`) is no error.
-fn print(text: &str) -> Result<Exit> {
+pub fn print(text: &str) -> Result<Exit> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(e).context("cannot write to stdout"),
         _ => Ok(Exit::Done),

@@ -3,7 +3,9 @@
 //! Owns clap, messages, exit codes. Refuses work: a command checks its options and calls the library.
 
 mod args;
+mod demo;
 mod import;
+mod inputs;
 mod kl;
 mod models;
 mod progress;
@@ -20,6 +22,8 @@ use args::{Args, Command};
 enum Exit {
     /// Everything was done.
     Done,
+    /// A mean may lie above a limit that was given.
+    Above,
     /// Nothing failed, but rows of the data were not scored; their reasons stand in the samples table.
     Unscored,
 }
@@ -28,13 +32,14 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         match exit {
             Exit::Done => Self::SUCCESS,
+            Exit::Above => Self::from(3),
             Exit::Unscored => Self::from(4),
         }
     }
 }
 
-/// Parses the command line and runs it. Exit codes: 0 done; 1 an error, printed; 2 wrong usage; 4 done, but rows of
-/// the data were not scored.
+/// Parses the command line and runs it. Exit codes: 0 done; 1 an error, printed; 2 wrong usage; 3 a mean may lie
+/// above a limit; 4 done, but rows of the data were not scored.
 pub fn main() -> ExitCode {
     let args = Args::parse();
     limit_threads(args.threads());
@@ -46,6 +51,7 @@ pub fn main() -> ExitCode {
         .with_target(false)
         .init();
     let outcome = match &args.command {
+        Command::Demo(args) => demo::run(args),
         Command::Score(args) => score::run(args),
         Command::Kl(args) => kl::run(args),
         Command::Import(args) => import::run(args),
@@ -65,11 +71,18 @@ fn tell(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).reduce(add).unwrap_or_default()
 }
 
-/// Panics of a stage come back as errors with the stage's name; the default report would print them twice.
+/// Panics of a stage come back as errors with the stage's name; the default report would print them twice. One of the
+/// main thread is nobody's to report but this hook's.
 fn hush_panics() {
-    if std::env::var_os("RUST_BACKTRACE").is_none() {
-        std::panic::set_hook(Box::new(|_| {}));
+    if std::env::var_os("RUST_BACKTRACE").is_some() {
+        return;
     }
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() == Some("main") {
+            report(panic);
+        }
+    }));
 }
 
 /// Tells the libraries with a thread pool of their own how many threads to use; they read it from the environment

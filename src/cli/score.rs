@@ -1,18 +1,18 @@
 //! `tokshift score`: from options to runs of the pipeline, one model after the other.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use candle_core::{DType, Device};
 
 use super::Exit;
-use super::args::{BoundaryArg, DtypeArg, EngineArg, OnErrorArg, OutFormat, ScoreArgs, TooLongArg};
-use super::models::{self, NamedModel};
-use super::progress;
-use crate::dataset::{self, Plan, PlanOptions, RowOptions};
+use super::args::{BoundaryArg, DtypeArg, OnErrorArg, OutFormat, ScoreArgs, TooLongArg};
+use super::inputs::{self, Dataset, MOCK_CONTEXT, Model};
+use super::{models, progress};
+use crate::dataset::Plan;
 use crate::decoder::Checkpoint;
 use crate::engine::local::{Local, LocalOptions};
 use crate::engine::mock::Mock;
@@ -22,10 +22,7 @@ use crate::sample::Status;
 use crate::store::{Cell, DatasetFacts, EngineFacts, Manifest, Store, TokenFacts};
 use crate::table::Format;
 use crate::tokenize::{Boundary, SampleOptions, TextTokenizer, TooLong};
-use crate::{digest, hub, schema, store, study};
-
-/// Context of the stand-in engine, which has no model to ask.
-const MOCK_CONTEXT: usize = 1 << 20;
+use crate::{digest, schema, store, study};
 
 /// Scores every dataset with every model.
 pub fn run(args: &ScoreArgs) -> Result<Exit> {
@@ -41,20 +38,6 @@ pub fn run(args: &ScoreArgs) -> Result<Exit> {
     Ok(if unscored == 0 { Exit::Done } else { Exit::Unscored })
 }
 
-/// A dataset with its names.
-struct Dataset {
-    generation_model: String,
-    task: String,
-    plan: Plan,
-}
-
-/// A model whose files were looked at, so that what is wrong shows before anything is scored.
-struct Model {
-    named: NamedModel,
-    /// `None` for the stand-in engine.
-    checkpoint: Option<Checkpoint>,
-}
-
 /// Everything that is known before the first model is loaded.
 struct Preparation<'a> {
     args: &'a ScoreArgs,
@@ -67,19 +50,19 @@ struct Preparation<'a> {
 
 impl<'a> Preparation<'a> {
     fn of(args: &'a ScoreArgs) -> Result<Self> {
-        let device = device(&args.device)?;
-        let datasets = datasets(args)?;
+        let device = inputs::device(&args.device)?;
+        let datasets = inputs::datasets(args)?;
         let models = models::resolve(&args.models)?.into_iter().map(|named| Model::open(named, args.engine));
         let models = models.collect::<Result<Vec<_>>>()?;
-        let path = tokenizer_path(args, &datasets, &models)?;
+        let path = inputs::tokenizer_path(args, &datasets, &models)?;
         let tokenizer = TextTokenizer::from_file(&path)?;
-        warn_of_other_bos(&models, &path, &tokenizer);
+        inputs::warn_of_other_bos(&models, &path, &tokenizer);
         let sample_options = SampleOptions {
             boundary: match args.boundary {
                 BoundaryArg::Joint => Boundary::Joint,
                 BoundaryArg::Separate => Boundary::Separate,
             },
-            end: end_token(&args.end, &path)?,
+            end: inputs::end_token(&args.end, &path)?,
             max_tokens: models.iter().map(Model::max_tokens).min().unwrap_or(MOCK_CONTEXT),
             too_long: match args.too_long {
                 TooLongArg::Skip => TooLong::Skip,
@@ -225,124 +208,9 @@ impl<'a> Preparation<'a> {
     }
 }
 
-impl Model {
-    fn open(named: NamedModel, engine: EngineArg) -> Result<Self> {
-        let checkpoint = match engine {
-            EngineArg::Local => Some(Checkpoint::open(&named.directory)?),
-            EngineArg::Mock => None,
-        };
-        Ok(Self { named, checkpoint })
-    }
-
-    fn max_tokens(&self) -> usize {
-        self.checkpoint.as_ref().map_or(MOCK_CONTEXT, |checkpoint| checkpoint.spec().max_tokens)
-    }
-}
-
 /// A fieldless enum's variant in lower case.
 fn word(value: impl std::fmt::Debug) -> String {
     format!("{value:?}").to_lowercase()
-}
-
-fn device(text: &str) -> Result<Device> {
-    let cuda = |index: &str| -> Result<Device> {
-        let index = index.parse().with_context(|| format!("--device {text}: expected cuda:N"))?;
-        Device::new_cuda(index).with_context(|| format!("--device {text}"))
-    };
-    match text.split_once(':') {
-        None if text == "cpu" => Ok(Device::Cpu),
-        None if text == "cuda" => cuda("0"),
-        Some(("cuda", index)) => cuda(index),
-        _ => bail!("--device {text}: expected cpu, cuda or cuda:N"),
-    }
-}
-
-/// Scans the datasets and settles their names.
-fn datasets(args: &ScoreArgs) -> Result<Vec<Dataset>> {
-    let rows = RowOptions { cluster: args.cluster.clone(), keep: args.keep_fields.clone() };
-    let options = PlanOptions { rows, limit: args.limit };
-    let mut names = BTreeSet::new();
-    let dataset = |path: &PathBuf| {
-        let (generation_model, task) = dataset_names(args, path)?;
-        if !names.insert((generation_model.clone(), task.clone())) {
-            bail!(
-                "two datasets are called {generation_model}_{task}: score them one at a time with --generation-model"
-            );
-        }
-        Ok(Dataset { generation_model, task, plan: dataset::scan(path, options.clone())? })
-    };
-    args.dataset.iter().map(dataset).collect()
-}
-
-fn dataset_names(args: &ScoreArgs, path: &Path) -> Result<(String, String)> {
-    let found = dataset::names_from_path(path);
-    let from_file = found.as_ref().map(|(generation_model, task)| (Some(generation_model), Some(task)));
-    let (generation_model, task) = from_file.unwrap_or_default();
-    match (args.generation_model.as_ref().or(generation_model), args.task.as_ref().or(task)) {
-        (Some(generation_model), Some(task)) => Ok((generation_model.clone(), task.clone())),
-        _ => {
-            bail!("`{}` is not called GENERATION-MODEL_TASK.jsonl: give --generation-model and --task", path.display())
-        }
-    }
-}
-
-/// The one tokenizer for every model: the one asked for, else the generation model's, else the first model's.
-fn tokenizer_path(args: &ScoreArgs, datasets: &[Dataset], models: &[Model]) -> Result<PathBuf> {
-    if let Some(source) = &args.tokenizer {
-        return Ok(match Path::new(source) {
-            path if path.is_file() => path.to_owned(),
-            _ => hub::resolve(source)?.join("tokenizer.json"),
-        });
-    }
-    let wrote = |model: &&Model| datasets.iter().any(|dataset| dataset.generation_model == model.named.name);
-    let Some(model) = models.iter().find(wrote).or(models.first()) else { bail!("--models is empty") };
-    let path = model.named.directory.join("tokenizer.json");
-    if !path.is_file() {
-        bail!("model `{}` has no tokenizer.json: give --tokenizer", model.named.name);
-    }
-    Ok(path)
-}
-
-/// Every model is given the same ids; one that would have put other special tokens first is told of.
-fn warn_of_other_bos(models: &[Model], chosen: &Path, tokenizer: &TextTokenizer) {
-    for model in models {
-        let path = model.named.directory.join("tokenizer.json");
-        if path == chosen || !path.is_file() || digest::file(&path).is_ok_and(|hash| hash == tokenizer.identity()) {
-            continue;
-        }
-        let Ok(own) = TextTokenizer::from_file(&path) else { continue };
-        if own.prefix() != tokenizer.prefix() {
-            eprintln!(
-                "warning: the tokenizer of `{}` begins every text with {:?}, the one in use with {:?}",
-                model.named.name,
-                own.prefix(),
-                tokenizer.prefix()
-            );
-        }
-    }
-}
-
-/// `--end`: no token, an id, or the first end-of-sequence id of the generation config beside the tokenizer.
-fn end_token(text: &str, tokenizer: &Path) -> Result<Option<u32>> {
-    match text {
-        "none" => Ok(None),
-        "auto" => {
-            let path = tokenizer.with_file_name("generation_config.json");
-            let config =
-                std::fs::read(&path).with_context(|| format!("--end auto: cannot read `{}`", path.display()))?;
-            let config: serde_json::Value =
-                serde_json::from_slice(&config).with_context(|| format!("`{}`", path.display()))?;
-            let id = config.get("eos_token_id").and_then(|ids| ids.get(0).unwrap_or(ids).as_u64());
-            match id.and_then(|id| u32::try_from(id).ok()) {
-                Some(id) => Ok(Some(id)),
-                None => bail!("--end auto: `{}` names no eos_token_id; give the id", path.display()),
-            }
-        }
-        id => match id.parse() {
-            Ok(id) => Ok(Some(id)),
-            Err(_) => bail!("--end {id}: expected none, auto or a token id"),
-        },
-    }
 }
 
 /// A line about a finished run.

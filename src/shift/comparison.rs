@@ -2,6 +2,9 @@
 //!
 //! Owns its shape and what each figure is called. Refuses to compute or to print.
 
+use super::differences::Difference;
+use super::overall::Overall;
+use super::quantiles::Quantiles;
 use super::stats::Estimate;
 use super::study::StudyFigure;
 use crate::sample::Status;
@@ -10,6 +13,12 @@ use crate::sample::Status;
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Comparison {
     pub pairs: Vec<Pair>,
+    /// Every two Qs that share P and text.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
+    /// Pairs that share all but the task, over their tasks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overall: Vec<Overall>,
 }
 
 /// Q compared with P on the text that one generation model wrote for one task. Every difference is Q − P.
@@ -28,7 +37,17 @@ pub struct Pair {
     /// Present if a table is not complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partial: Option<Partial>,
+    /// The text is sharper or flatter than P at temperature 1 by more than three standard errors, so that k1 and k3
+    /// do not estimate KL(P‖Q). False also where P's entropy or the error is unknown.
+    pub not_kl_estimate: bool,
     pub measures: Vec<Measure>,
+    /// exp(−mean log-probability over tokens).
+    pub perplexity: Sides,
+    /// Mean over samples of each sample's perplexity.
+    pub mean_sample_perplexity: Sides,
+    /// Over tokens; empty if they were not asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub quantiles: Vec<Quantiles>,
     /// The study's figure, if P is the generation model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub study: Option<StudyFigure>,
@@ -45,6 +64,13 @@ impl Pair {
 
 pub(super) fn title(p: &str, q: &str, task: &str, generation_model: &str) -> String {
     format!("P = `{p}`, Q = `{q}` on `{task}` by `{generation_model}`")
+}
+
+/// A figure of each model alone; absent if it has no log-probability.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Sides {
+    pub p: Option<Estimate>,
+    pub q: Option<Estimate>,
 }
 
 /// Samples that one side at least did not score.

@@ -3,13 +3,23 @@
 //! Owns columns, digits and the order of the notes. Refuses to print: it gives back a string.
 
 use std::fmt::Write;
+use std::iter;
 
-use super::comparison::{Comparison, LeftOut, Measure, Pair, Partial};
+use super::comparison::{Comparison, LeftOut, Measure, Pair, Partial, Sides};
+use super::differences::{Difference, MeanDifference};
+use super::measures::NEED_OWN_TEXT;
+use super::overall::Overall;
+use super::overview::overview;
+use super::quantiles::Quantiles;
 use super::stats::Estimate;
 
-/// Every pair, one below the other: who, how much, the means, the study's figure, the notes.
+/// Every pair, one below the other: who, how much, the means, the study's figure, the notes. Several end in an
+/// overview.
 pub fn table(comparison: &Comparison) -> String {
-    comparison.pairs.iter().map(pair).collect::<Vec<_>>().join("\n")
+    let pairs = comparison.pairs.iter().map(pair);
+    let overview = (comparison.pairs.len() > 1).then(|| overview(comparison));
+    let others = comparison.differences.iter().map(difference).chain(comparison.overall.iter().map(overall));
+    pairs.chain(others).chain(overview).collect::<Vec<_>>().join("\n")
 }
 
 fn pair(pair: &Pair) -> String {
@@ -22,8 +32,11 @@ fn pair(pair: &Pair) -> String {
     }
     line(format!("{} samples, {} tokens, G = {} clusters", pair.samples, pair.tokens, pair.clusters));
     line(String::new());
-    aligned(&rows(&pair.measures)).into_iter().for_each(&mut line);
+    aligned(&rows(&pair.measures, pair.not_kl_estimate), 2).into_iter().for_each(&mut line);
     line(String::new());
+    line(of_sides("perplexity over tokens", pair.perplexity));
+    line(of_sides("mean of sample perplexities", pair.mean_sample_perplexity));
+    quantiles(&pair.quantiles).into_iter().for_each(&mut line);
     if let Some(study) = &pair.study {
         let figure = number(study.kl_divergence);
         let (points, tokens) = (study.num_data_points, study.total_tokens);
@@ -48,15 +61,71 @@ fn left_out(left_out: &LeftOut) -> String {
     format!("left out: P {}, Q {}: {samples} samples", p.as_str(), q.as_str())
 }
 
-type Row = [String; 6];
+/// One model's figure beside the other's.
+fn of_sides(what: &str, sides: Sides) -> String {
+    let told = |side: Option<Estimate>| {
+        let [mean, interval] = cells(side);
+        if interval.is_empty() { mean } else { format!("{mean} {interval}") }
+    };
+    format!("{what}: P {}, Q {}", told(sides.p), told(sides.q))
+}
 
-fn rows(measures: &[Measure]) -> Vec<Row> {
+/// Beside a measure that is no KL estimate on this text.
+const NOT_KL: &str = " (not KL)";
+
+fn difference(difference: &Difference) -> String {
+    let Difference { p, q, minus, task, generation_model, samples, .. } = difference;
+    let mut text = format!("`{q}` - `{minus}`, P = `{p}`, on `{task}` by `{generation_model}`: {samples} samples\n\n");
+    let of = |m: &MeanDifference| row(m.name, m.unit, m.token_mean, m.sample_mean);
+    let rows: Vec<_> = iter::once(head()).chain(difference.measures.iter().map(of)).collect();
+    text.extend(aligned(&rows, 2).into_iter().map(|line| line + "\n"));
+    text
+}
+
+fn overall(overall: &Overall) -> String {
+    let Overall { p, q, tasks, generation_model, .. } = overall;
+    let count = tasks.len();
+    let mut text = format!("P = `{p}`, Q = `{q}` over {count} tasks by `{generation_model}`\n\n");
+    let mut rows = vec![head()];
+    for m in &overall.measures {
+        rows.push(row(m.name, m.unit, m.token_mean, m.sample_mean));
+        rows.push(row("  mean of tasks", m.unit, m.mean_of_token_means, m.mean_of_sample_means));
+    }
+    text.extend(aligned(&rows, 2).into_iter().map(|line| line + "\n"));
+    text
+}
+
+/// Some of the quantiles, and an empty line; nothing if there are none.
+fn quantiles(all: &[Quantiles]) -> Vec<String> {
+    const OTHERS: [&str; 6] = ["q0.001", "q0.01", "q0.05", "q0.95", "q0.99", "q0.999"];
+    let mut rows = vec![["measure", "unit", "median ± error", "95% interval"].map(str::to_owned).to_vec()];
+    rows[0].extend(OTHERS.map(str::to_owned));
+    for of in all {
+        let named = |name: &str| of.quantiles.iter().find(|q| q.name == name).map(|q| q.estimate);
+        let unit = if of.exact { of.unit.to_owned() } else { format!("{} (within 0.5%)", of.unit) };
+        let mut row = vec![of.measure.to_owned(), unit];
+        row.extend(cells(named("median")));
+        row.extend(OTHERS.map(|name| named(name).map_or_else(String::new, |q| number(q.value))));
+        rows.push(row);
+    }
+    if all.is_empty() { Vec::new() } else { aligned(&rows, 2).into_iter().chain([String::new()]).collect() }
+}
+
+type Row = Vec<String>;
+
+fn head() -> Row {
     let head = ["measure", "unit", "token mean ± error", "95% interval", "sample mean ± error", "95% interval"];
-    let mut rows = vec![head.map(str::to_owned)];
+    head.map(str::to_owned).to_vec()
+}
+
+fn rows(measures: &[Measure], not_kl_estimate: bool) -> Vec<Row> {
+    let mut rows = vec![head()];
     for measure in measures {
-        rows.push(row(measure.name, measure.unit, measure.token_mean, measure.sample_mean));
+        let mark = if not_kl_estimate && NEED_OWN_TEXT.contains(&measure.name) { NOT_KL } else { "" };
+        let name = format!("{}{mark}", measure.name);
+        rows.push(row(&name, measure.unit, measure.token_mean, measure.sample_mean));
         if measure.response_mean.is_some() {
-            rows.push(row(measure.name, "nats/response", None, measure.response_mean));
+            rows.push(row(&name, "nats/response", None, measure.response_mean));
         }
     }
     rows
@@ -65,7 +134,7 @@ fn rows(measures: &[Measure]) -> Vec<Row> {
 fn row(name: &str, unit: &str, tokens: Option<Estimate>, samples: Option<Estimate>) -> Row {
     let [token_mean, token_interval] = cells(tokens);
     let [sample_mean, sample_interval] = cells(samples);
-    [name.to_owned(), unit.to_owned(), token_mean, token_interval, sample_mean, sample_interval]
+    vec![name.to_owned(), unit.to_owned(), token_mean, token_interval, sample_mean, sample_interval]
 }
 
 fn cells(estimate: Option<Estimate>) -> [String; 2] {
@@ -77,7 +146,7 @@ fn cells(estimate: Option<Estimate>) -> [String; 2] {
 }
 
 /// Five significant digits: fixed where that is short, else scientific.
-fn number(x: f64) -> String {
+pub(super) fn number(x: f64) -> String {
     match x.abs() {
         0.0 => "0".to_owned(),
         size if !size.is_finite() => x.to_string(),
@@ -89,13 +158,13 @@ fn number(x: f64) -> String {
     }
 }
 
-/// Columns padded to their widest cell; names to the left, numbers to the right.
-fn aligned(rows: &[Row]) -> Vec<String> {
+/// Columns padded to their widest cell: the first `names` of them to the left, the others to the right.
+pub(super) fn aligned(rows: &[Row], names: usize) -> Vec<String> {
     let width = |column: usize| rows.iter().map(|r| r[column].chars().count()).max().unwrap_or_default();
-    let widths: Vec<usize> = (0..6).map(width).collect();
+    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
     let pad = |(i, cell): (usize, &String)| {
         let width = widths[i];
-        if i < 2 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+        if i < names { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
     };
     rows.iter()
         .map(|row| row.iter().enumerate().map(pad).collect::<Vec<_>>().join("  ").trim_end().to_owned())

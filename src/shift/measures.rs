@@ -4,9 +4,10 @@
 //! `stats` averages.
 
 use polars::prelude::{
-    ChunkApply, Column, DataType, Expr, Field, Float64Chunked, IntoColumn, PolarsResult, col, lit, when,
+    ChunkApply, Column, DataType, Expr, Field, Float64Chunked, IntoColumn, NULL, PolarsResult, col, lit, when,
 };
 
+use super::lists;
 use super::math::{phi, study_log};
 use crate::schema::token;
 
@@ -28,18 +29,41 @@ pub(super) struct Measure {
 }
 
 /// Every measure, in the order in which summaries list them. a = ln p(t), b = ln q(t), d = b − a.
-pub(super) const ALL: [Measure; 8] = [
+pub(super) const ALL: [Measure; 20] = [
     Measure { name: "kl_k1", unit: "nats/token", value: || a() - b(), per_response: true },
     Measure { name: "kl_k3", unit: "nats/token", value: || map(d(), "phi", phi), per_response: false },
+    Measure { name: "kl_lower", unit: "nats/token", value: || lists::number(lists::KL_LOWER), per_response: false },
+    Measure { name: "kl_upper", unit: "nats/token", value: || lists::number(lists::KL_UPPER), per_response: false },
     Measure { name: "ratio", unit: "q/p", value: || map(d(), "exp", f64::exp), per_response: false },
     Measure { name: "delta_logprob", unit: "nats/token", value: d, per_response: false },
     Measure { name: "delta_entropy", unit: "nats/token", value: || change(token::ENTROPY), per_response: false },
     Measure { name: "delta_p", unit: "probability", value: delta_p, per_response: false },
     Measure { name: "rank_shift", unit: "ranks", value: || change(token::RANK), per_response: false },
+    Measure { name: "log2_rank_ratio", unit: "doublings", value: log2_rank_ratio, per_response: false },
     Measure { name: "same_top", unit: "share", value: same_top, per_response: false },
+    Measure { name: "overlap", unit: "share", value: || lists::number(lists::OVERLAP), per_response: false },
+    Measure { name: "shift_class.unshifted", unit: "share", value: || unshifted(place()), per_response: false },
+    Measure { name: "shift_class.marginal", unit: "share", value: || marginal(place()), per_response: false },
+    Measure { name: "shift_class.shifted", unit: "share", value: || shifted(place()), per_response: false },
+    Measure {
+        name: "shift_class_token.unshifted",
+        unit: "share",
+        value: || unshifted(followed()),
+        per_response: false,
+    },
+    Measure { name: "shift_class_token.marginal", unit: "share", value: || marginal(followed()), per_response: false },
+    Measure { name: "shift_class_token.shifted", unit: "share", value: || shifted(followed()), per_response: false },
+    Measure { name: "shift_class_token.unclassed", unit: "share", value: unclassed, per_response: false },
+    Measure { name: OWN_TEXT, unit: "nats/token", value: own_text, per_response: false },
 ];
 
-/// The columns that the measures and checks read of each side, and the name that [`top_id`] has there.
+/// ln p(t) + H(P), whose expectation is 0 at every position of a text that P sampled at temperature 1.
+pub(super) const OWN_TEXT: &str = "logprob_plus_entropy_p";
+
+/// Measures that estimate KL(P‖Q) on such a text alone.
+pub(super) const NEED_OWN_TEXT: [&str; 2] = ["kl_k1", "kl_k3"];
+
+/// The columns that the measures and checks read of each side (beside those of `lists`), and the name that [`top_id`] has there.
 pub(super) const COLUMNS: [&str; 5] = [token::TOKEN_ID, token::IS_END, token::LOGPROB, token::RANK, token::ENTROPY];
 pub(super) const TOP_ID: &str = "top_id";
 
@@ -52,7 +76,7 @@ pub(super) fn top_id() -> Expr {
 pub(super) fn study() -> Expr {
     let counted = col(token::POSITION).gt_eq(col(STUDY_FROM)).and(p(token::IS_END).fill_null(lit(false)).not());
     let term = map(a(), "study_log", study_log) - map(b(), "study_log", study_log);
-    when(counted).then(term).otherwise(lit(polars::prelude::NULL))
+    when(counted).then(term).otherwise(lit(NULL))
 }
 
 /// Whether the two sides hold different tokens here. Without ids on a side, texts decide.
@@ -70,11 +94,11 @@ pub(super) fn not_finite() -> Expr {
     d().is_finite().not()
 }
 
-fn a() -> Expr {
+pub(super) fn a() -> Expr {
     p(token::LOGPROB).cast(DataType::Float64)
 }
 
-fn b() -> Expr {
+pub(super) fn b() -> Expr {
     q(token::LOGPROB).cast(DataType::Float64)
 }
 
@@ -93,14 +117,56 @@ fn change(column: &str) -> Expr {
 
 /// Whether the most likely tokens agree; null where one is unknown.
 fn same_top() -> Expr {
-    p(TOP_ID).eq(q(TOP_ID)).cast(DataType::Float64)
+    indicator(p(TOP_ID).eq(q(TOP_ID)))
 }
 
-fn p(column: &str) -> Expr {
+/// log2 of `rank_Q` / `rank_P`.
+fn log2_rank_ratio() -> Expr {
+    let rank = |side: Expr| map(side.cast(DataType::Float64), "log2", f64::log2);
+    rank(q(token::RANK)) - rank(p(token::RANK))
+}
+
+/// Where Q's list has P's most likely token; infinite outside it, null if Q lists fewer than three.
+fn place() -> Expr {
+    lists::number(lists::PLACE)
+}
+
+/// Q's rank of the token, where it is P's first choice; null elsewhere.
+fn followed() -> Expr {
+    when(p(token::RANK).eq(lit(1u32))).then(q(token::RANK).cast(DataType::Float64)).otherwise(lit(NULL))
+}
+
+/// The three classes of a place (Lin et al. 2023, URIAL), as indicators.
+fn unshifted(place: Expr) -> Expr {
+    indicator(place.eq(lit(1.0)))
+}
+
+fn marginal(place: Expr) -> Expr {
+    indicator(place.clone().gt(lit(1.0)).and(place.lt_eq(lit(3.0))))
+}
+
+fn shifted(place: Expr) -> Expr {
+    indicator(place.gt(lit(3.0)))
+}
+
+/// Whether the token is not P's first choice, so that no class of it says how Q differs.
+fn unclassed() -> Expr {
+    indicator(p(token::RANK).neq(lit(1u32)))
+}
+
+fn indicator(condition: Expr) -> Expr {
+    condition.cast(DataType::Float64)
+}
+
+fn own_text() -> Expr {
+    a() + p(token::ENTROPY).cast(DataType::Float64)
+}
+
+pub(super) fn p(column: &str) -> Expr {
     col(format!("{P}{column}"))
 }
 
-fn q(column: &str) -> Expr {
+pub(super) fn q(column: &str) -> Expr {
     col(format!("{Q}{column}"))
 }
 

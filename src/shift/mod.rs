@@ -3,28 +3,45 @@
 //! Owns everything between the tables on disk and a [`Comparison`]. Refuses engines and terminals: it touches only
 //! Parquet and manifests, and `cli` decides what is shown where.
 
+mod alone;
+mod bounds;
 mod check;
 mod comparison;
+mod differences;
 mod display;
+mod gate;
+mod lists;
 mod math;
 mod measures;
+mod overall;
+mod overview;
+mod quantiles;
 mod query;
 mod samples;
 mod scan;
 mod select;
+mod statistics;
 mod stats;
 mod student;
 mod study;
 mod summary;
 mod sums;
+mod values;
 
 use std::path::Path;
 
-pub use comparison::{Comparison, LeftOut, Measure, Pair, Partial};
+pub use comparison::{Comparison, LeftOut, Measure, Pair, Partial, Sides};
+pub use differences::{Difference, MeanDifference};
 pub use display::table;
-pub use stats::{Estimate, FEW_CLUSTERS};
+pub use gate::{Limit, exceeded};
+pub use overall::{Overall, OverallMeasure};
+pub use overview::overview;
+pub use quantiles::{EXACT, Quantile, Quantiles, Values};
+pub use statistics::write_statistics;
+pub use stats::{Estimate, FEW_CLUSTERS, Share, clustered_mean, shares};
 pub use study::{StudyFigure, study_json};
 
+use self::select::PairTables;
 use crate::error::Result;
 use crate::store;
 
@@ -38,19 +55,31 @@ pub struct Options {
     pub generation_models: Vec<String>,
     /// Compare samples whose contexts differ (each model was given its own rendering).
     pub allow_different_context: bool,
+    /// Take quantiles too, exact ones of up to this many values ([`EXACT`]): a pass over the tables for each measure.
+    pub quantiles: Option<u64>,
 }
 
 /// Compares every model under `root` with P on every text that both scored.
 ///
-/// Memory: one row group of each side and one row a sample, whatever the tables' size.
+/// Memory: one row group of each side and one row a sample and model of a text, whatever the tables' size; quantiles
+/// add 12 bytes a value, up to [`EXACT`] of them.
 ///
 /// # Errors
 /// [`crate::Error::Usage`] if P is unclear or nothing fits; [`crate::Error::Incomparable`] if rows, token ids or
 /// contexts of two tables do not match; [`crate::Error::File`] if a table's files are not in order.
 pub fn compare(root: &Path, options: &Options) -> Result<Comparison> {
     let pairs = select::pairs(store::cells(root)?, options)?;
-    let pairs = pairs.iter().map(|pair| summary::pair(pair, options)).collect::<Result<_>>()?;
-    Ok(Comparison { pairs })
+    let (mut found, mut differences, mut tasks) = (Vec::new(), Vec::new(), overall::Tasks::default());
+    let same = |a: &PairTables, b: &PairTables| (&a.generation_model, &a.task) == (&b.generation_model, &b.task);
+    for text in pairs.chunk_by(same) {
+        let of_text = text.iter().map(|pair| summary::pair(pair, options)).collect::<Result<Vec<_>>>()?;
+        differences.extend(differences::of_text(&of_text)?);
+        for (pair, sums) in of_text {
+            tasks.add(&pair, &sums)?;
+            found.push(pair);
+        }
+    }
+    Ok(Comparison { pairs: found, differences, overall: tasks.finish() })
 }
 
 /// The optimised plan of every pair's query, without running it.

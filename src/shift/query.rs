@@ -7,7 +7,8 @@ use polars::prelude::{
     DataFrame, DataType, Expr, IntoLazy, JoinArgs, JoinType, LazyFrame, MaintainOrderJoin, col, len, lit, when,
 };
 
-use super::measures::{self, COLUMNS, P, Q, STUDY_FROM, TOP_ID};
+use super::lists;
+use super::measures::{self, COLUMNS, Measure, P, Q, STUDY_FROM, TOP_ID};
 use super::scan::{hint_sorted, scan};
 use super::select::Table;
 use crate::error::Result;
@@ -20,27 +21,40 @@ const KEYS: [&str; 2] = [token::SAMPLE_ID, token::POSITION];
 pub(super) const ROWS: &str = "rows";
 pub(super) const STUDY: &str = "study";
 pub(super) const NOT_FINITE: &str = "not_finite";
+/// Log-probabilities of each side.
+pub(super) const LOGPROBS: [&str; 2] = ["p_logprob", "q_logprob"];
 /// The first position at which the tokens differ, null if none does.
 pub(super) const DIFFERS_AT: &str = "differs_at";
 pub(super) const COUNT: &str = ".n";
 
+/// The measure of one token, where a query gives back tokens.
+pub(super) const VALUE: &str = "value";
+
 /// One row a sample that both tables have rows of, in `sample_id` order: rows, sums and counts.
 /// `facts` holds `sample_id` (ascending, flagged so) and [`STUDY_FROM`].
 pub(super) fn sums_by_sample(p: &Table, q: &Table, facts: DataFrame, lacks_ids: bool) -> Result<LazyFrame> {
-    let tokens = joined(p, q, facts, lacks_ids)?;
+    let have_lists = p.top_k.max(q.top_k) > 0;
+    let tokens = joined(p, q, facts, lacks_ids)?.with_column(lists::all(have_lists));
     let mut values = vec![col(token::SAMPLE_ID), col(token::POSITION)];
     values.extend(measures::ALL.iter().map(|m| (m.value)().alias(m.name)));
     values.push(measures::study().alias(STUDY));
+    values.extend([measures::a(), measures::b()].into_iter().zip(LOGPROBS).map(|(side, name)| side.alias(name)));
     values.push(measures::not_finite().alias(NOT_FINITE));
     let differs = when(measures::differs(lacks_ids)).then(col(token::POSITION));
     values.push(differs.otherwise(lit(polars::prelude::NULL)).alias(DIFFERS_AT));
 
     let mut sums = vec![len().cast(DataType::UInt64).alias(ROWS)];
     sums.extend(measures::ALL.iter().flat_map(|m| sum_and_count(m.name)));
-    sums.extend(sum_and_count(STUDY));
+    sums.extend([STUDY].into_iter().chain(LOGPROBS).flat_map(sum_and_count));
     sums.push(col(NOT_FINITE).sum().cast(DataType::UInt64));
     sums.push(col(DIFFERS_AT).min());
     Ok(tokens.select(values).group_by_stable([col(token::SAMPLE_ID)]).agg(sums))
+}
+
+/// `sample_id` and [`VALUE`] of every joined token that has the measure, in any order.
+pub(super) fn values(p: &Table, q: &Table, measure: &Measure) -> Result<LazyFrame> {
+    let value = (measure.value)().alias(VALUE);
+    Ok(both(p, q, false)?.select([col(token::SAMPLE_ID), value]).filter(col(VALUE).is_not_null()))
 }
 
 /// Rows of each sample of one table, in `sample_id` order.
@@ -55,9 +69,7 @@ fn sum_and_count(name: &str) -> [Expr; 2] {
 
 /// The tokens that both tables have, each side's columns under its prefix, with the facts of their sample.
 fn joined(p: &Table, q: &Table, facts: DataFrame, lacks_ids: bool) -> Result<LazyFrame> {
-    let ordered = |how| JoinArgs { maintain_order: MaintainOrderJoin::Left, ..JoinArgs::new(how) };
-    let keys = KEYS.map(col);
-    let tokens = side(p, P, lacks_ids)?.join(side(q, Q, lacks_ids)?, keys.clone(), keys, ordered(JoinType::Inner));
+    let tokens = both(p, q, lacks_ids)?;
     let id = [col(token::SAMPLE_ID)];
     let facts = facts.lazy().select([col(token::SAMPLE_ID), col(STUDY_FROM)]);
     // A join forgets the order it keeps.
@@ -65,12 +77,24 @@ fn joined(p: &Table, q: &Table, facts: DataFrame, lacks_ids: bool) -> Result<Laz
     hint_sorted(tokens, &KEYS)
 }
 
-fn side(table: &Table, prefix: &str, lacks_ids: bool) -> Result<LazyFrame> {
+fn both(p: &Table, q: &Table, lacks_ids: bool) -> Result<LazyFrame> {
+    let keys = KEYS.map(col);
+    let lists = p.top_k.max(q.top_k) > 0;
+    let [p, q] = [side(p, P, lacks_ids, lists)?, side(q, Q, lacks_ids, lists)?];
+    Ok(p.join(q, keys.clone(), keys, ordered(JoinType::Inner)))
+}
+
+fn ordered(how: JoinType) -> JoinArgs {
+    JoinArgs { maintain_order: MaintainOrderJoin::Left, ..JoinArgs::new(how) }
+}
+
+fn side(table: &Table, prefix: &str, lacks_ids: bool, with_lists: bool) -> Result<LazyFrame> {
     let mut columns = KEYS.map(col).to_vec();
     let text = lacks_ids.then_some(token::TOKEN);
-    let of_side = COLUMNS.into_iter().chain(text);
+    // Lists are most of a table's bytes: empty ones do not travel through the join.
+    let lists = lists::COLUMNS.into_iter().filter(|_| with_lists);
+    let of_side = COLUMNS.into_iter().chain(lists::NUMBERS).chain(lists).chain(text);
     columns.extend(of_side.map(|name| col(name).alias(format!("{prefix}{name}"))));
-    // The lists themselves need not travel through the join: they are most of a table's bytes.
     columns.push(measures::top_id().alias(format!("{prefix}{TOP_ID}")));
     Ok(hint_sorted(scan(&table.tokens)?, &KEYS)?.select(columns))
 }

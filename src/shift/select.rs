@@ -22,6 +22,8 @@ pub(super) struct Table {
     pub model: String,
     pub tokens: Vec<PathBuf>,
     pub samples: Vec<PathBuf>,
+    /// Length of the lists of most likely tokens.
+    pub top_k: usize,
 }
 
 /// Two models on the text that one generation model wrote for one task.
@@ -138,7 +140,8 @@ fn table(found: &FoundCell, left_out: &[u32]) -> Result<Table> {
         let both = found.parts.iter().zip(files).filter(|(part, _)| !left_out.contains(part));
         both.map(|(_, path)| path.clone()).collect()
     };
-    Ok(Table { model: found.cell.model.clone(), tokens: keep(&found.tokens), samples: keep(&found.samples) })
+    let (model, top_k) = (found.cell.model.clone(), found.manifest.engine.top_k);
+    Ok(Table { model, tokens: keep(&found.tokens), samples: keep(&found.samples), top_k })
 }
 
 /// Ranks that were not counted alike differ without any shift.

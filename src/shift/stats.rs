@@ -23,6 +23,15 @@ pub struct Estimate {
     pub n: u64,
 }
 
+impl Estimate {
+    /// `t` standard errors to either side of `value`.
+    pub(super) fn around(value: f64, stderr: Option<f64>, t: f64, clusters: u64, n: u64) -> Self {
+        let reach = stderr.map(|se| se * t);
+        let (low, high) = (reach.map(|r| value - r), reach.map(|r| value + r));
+        Self { value, stderr, low, high, clusters, n }
+    }
+}
+
 /// What one cluster adds to a mean: the sum of its rows and how many they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Share {
@@ -56,9 +65,7 @@ pub fn clustered_mean(shares: &[Share]) -> Option<Estimate> {
         let g = clusters as f64;
         (g / (g - 1.0) * squares).sqrt() / n as f64
     });
-    let reach = stderr.map(|se| se * t95(clusters - 1));
-    let (low, high) = (reach.map(|r| value - r), reach.map(|r| value + r));
-    Some(Estimate { value, stderr, low, high, clusters, n })
+    Some(Estimate::around(value, stderr, t95(clusters - 1), clusters, n))
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ fn within(t: f64, degrees: u64) -> f64 {
     let sin = t / (n + t * t).sqrt();
     let odd = degrees % 2 == 1;
     let mut term = if odd { cos2.sqrt() } else { 1.0 };
-    let (mut sum, mut power) = (0.0, if odd { 1 } else { 0 });
+    let (mut sum, mut power) = (0.0, u64::from(odd));
     while power + 2 <= degrees {
         sum += term;
         term *= cos2 * (power + 1) as f64 / (power + 2) as f64;

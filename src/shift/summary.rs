@@ -14,7 +14,7 @@ use super::select::PairTables;
 use super::stats::{Estimate, FEW_CLUSTERS, clustered_mean, shares};
 use super::study::{StudyFigure, absolute_mean};
 use super::sums::{self, Sums};
-use super::{Options, check, measures, query};
+use super::{Options, alone, check, measures, query, values};
 use crate::error::Result;
 use crate::sample::Status;
 
@@ -40,15 +40,17 @@ impl Prepared {
     }
 }
 
-/// Compares one pair.
-pub(super) fn pair(tables: &PairTables, options: &Options) -> Result<Pair> {
+/// Compares one pair; the sums are what comparing it with others takes.
+pub(super) fn pair(tables: &PairTables, options: &Options) -> Result<(Pair, Sums)> {
     let prepared = Prepared::new(tables, options)?;
     let samples = &prepared.samples;
     let sums = sums::collect(tables, prepared.query(tables)?, samples)?;
     check::tokens(tables, &sums)?;
     let unequal = check::rows(tables, samples, &sums, prepared.p, prepared.q)?;
     let clusters = sums.facts.iter().map(|s| s.cluster).collect::<HashSet<_>>().len() as u64;
-    Ok(Pair {
+    let measures = measures::ALL.iter().map(|m| measure(m, &sums)).collect::<Result<Vec<_>>>()?;
+    let foreign = alone::foreign_text(&measures);
+    let pair = Pair {
         generation_model: tables.generation_model.clone(),
         task: tables.task.clone(),
         p: tables.p.model.clone(),
@@ -58,10 +60,15 @@ pub(super) fn pair(tables: &PairTables, options: &Options) -> Result<Pair> {
         clusters,
         left_out: left_out(samples),
         partial: tables.partial.clone(),
-        measures: measures::ALL.iter().map(|m| measure(m, &sums)).collect::<Result<_>>()?,
+        not_kl_estimate: foreign.is_some(),
+        measures,
+        perplexity: alone::perplexity(&sums)?,
+        mean_sample_perplexity: alone::mean_sample_perplexity(&sums)?,
+        quantiles: values::quantiles(tables, &sums, options.quantiles)?,
         study: study(tables, &sums)?,
-        notes: notes(tables, &prepared, &sums, clusters, unequal)?,
-    })
+        notes: foreign.into_iter().chain(notes(tables, &prepared, &sums, clusters, unequal)?).collect(),
+    };
+    Ok((pair, sums))
 }
 
 fn measure(measure: &measures::Measure, sums: &Sums) -> Result<Measure> {

@@ -27,6 +27,10 @@ pub struct Token {
     pub rank: Option<u32>,
     pub entropy: Option<f32>,
     pub top: Vec<u32>,
+    /// As long as `top`; -1 everywhere if empty.
+    pub top_logprobs: Vec<f32>,
+    pub rest: Option<f32>,
+    pub min: Option<f32>,
 }
 
 /// A token with an id and a log-probability.
@@ -146,6 +150,8 @@ pub fn assert_close(a: f64, b: f64) {
 }
 
 fn manifest(generation_model: &str, task: &str, model: &str, parts: &[&[Sample]]) -> Manifest {
+    let tokens = parts.iter().flat_map(|samples| samples.iter()).flat_map(|sample| &sample.tokens);
+    let top_k = tokens.map(|token| token.top.len()).max().unwrap_or_default();
     let parts = parts.iter().map(|samples| Part {
         first_row: samples[0].id,
         rows: samples.len() as u32,
@@ -175,7 +181,7 @@ fn manifest(generation_model: &str, task: &str, model: &str, parts: &[&[Sample]]
             files: [].into(),
             dtype: "f32".to_owned(),
             device: "cpu".to_owned(),
-            top_k: 0,
+            top_k,
             rank_rule: "1 + count(>)".to_owned(),
         },
         parts: parts.collect(),
@@ -209,9 +215,10 @@ fn tokens_batch(samples: &[Sample]) -> RecordBatch {
         ListArray::from_iter_primitive::<UInt32Type, _, _>(rows.iter().map(|r| Some(r.2.top.iter().map(|i| Some(*i)))));
     let (_, offsets, values, _) = ids.into_parts();
     let ids = ListArray::new(item(values.data_type().clone()), offsets, values, None);
-    let logprobs = ListArray::from_iter_primitive::<Float32Type, _, _>(
-        rows.iter().map(|r| Some(r.2.top.iter().map(|_| Some(-1.0)))),
-    );
+    let logprobs = ListArray::from_iter_primitive::<Float32Type, _, _>(rows.iter().map(|(_, _, t)| {
+        let given = |place| t.top_logprobs.get(place).copied().unwrap_or(-1.0);
+        Some((0..t.top.len()).map(given).map(Some).collect::<Vec<_>>())
+    }));
     let (_, offsets, values, _) = logprobs.into_parts();
     let logprobs = ListArray::new(item(values.data_type().clone()), offsets, values, None);
     batch(
@@ -227,6 +234,8 @@ fn tokens_batch(samples: &[Sample]) -> RecordBatch {
             (schema::token::ENTROPY, f32s(|t| t.entropy)),
             (schema::token::TOP_IDS, Arc::new(ids)),
             (schema::token::TOP_LOGPROBS, Arc::new(logprobs)),
+            (schema::token::REST_LOGPROB, f32s(|t| t.rest)),
+            (schema::token::MIN_LOGPROB, f32s(|t| t.min)),
         ],
     )
 }

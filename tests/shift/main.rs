@@ -1,7 +1,14 @@
 //! Comparing models over tables that the tests write themselves.
 
+// Builders read better as methods that take their pieces.
+#![allow(clippy::unused_self, clippy::needless_pass_by_value)]
+
+mod bounds;
+mod coverage;
 mod figures;
 mod fixture;
+mod gate;
 mod properties;
 mod refusals;
+mod several;
 mod study;

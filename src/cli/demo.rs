@@ -1,0 +1,92 @@
+//! `tokshift demo`: the whole of it on models that the binary carries.
+//!
+//! Owns the embedded files, and a walk through the commands as a user would type them. The models are trained by
+//! `scripts/train_demo.py`; nothing is fetched.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+
+use super::args::{DemoArgs, ScoreArgs};
+use super::{Exit, kl, score};
+use crate::shift;
+
+/// Files that the binary carries, by their paths in the demo's directory.
+const FILES: [(&str, &[u8]); 16] = [
+    ("models/base/config.json", include_bytes!("../../assets/demo/base/config.json")),
+    ("models/base/model.safetensors", include_bytes!("../../assets/demo/base/model.safetensors")),
+    ("models/sft/config.json", include_bytes!("../../assets/demo/sft/config.json")),
+    ("models/sft/model.safetensors", include_bytes!("../../assets/demo/sft/model.safetensors")),
+    ("models/rl/config.json", include_bytes!("../../assets/demo/rl/config.json")),
+    ("models/rl/model.safetensors", include_bytes!("../../assets/demo/rl/model.safetensors")),
+    ("models/tokenizer.json", TOKENIZER),
+    ("models/generation_config.json", include_bytes!("../../assets/demo/generation_config.json")),
+    ("models/base/tokenizer.json", TOKENIZER),
+    ("models/rl/tokenizer.json", TOKENIZER),
+    ("data/base_arithmetic.jsonl", include_bytes!("../../assets/demo/base_arithmetic.jsonl")),
+    ("data/sft_arithmetic.jsonl", include_bytes!("../../assets/demo/sft_arithmetic.jsonl")),
+    ("data/rl_arithmetic.jsonl", include_bytes!("../../assets/demo/rl_arithmetic.jsonl")),
+    ("data/sft_chat.jsonl", include_bytes!("../../assets/demo/sft_chat.jsonl")),
+    ("data/rl_chat.jsonl", include_bytes!("../../assets/demo/rl_chat.jsonl")),
+    ("data/rl_greedy.jsonl", include_bytes!("../../assets/demo/rl_greedy.jsonl")),
+];
+const TOKENIZER: &[u8] = include_bytes!("../../assets/demo/tokenizer.json");
+
+const STORY: &str = "\
+Three tiny models: `base`, trained on a little of everything; `sft`, the base tuned on worked dialogues; `rl`, the base
+rewarded for right answers alone. Each wrote answers of its own; now each reads all of them.";
+
+/// Writes the embedded files, scores, compares.
+pub fn run(args: &DemoArgs) -> Result<Exit> {
+    let started = Instant::now();
+    unpack(&args.output_dir)?;
+    eprintln!("{STORY}\n");
+    let path = |relative: &str| args.output_dir.join(relative).display().to_string();
+    let data = FILES.iter().filter(|(file, _)| file.starts_with("data/")).map(|(file, _)| path(file));
+    let models = ["rl", "sft", "base"].map(|name| format!("{name}={}", path(&format!("models/{name}"))));
+    let out = path("out");
+    score_as_typed(&[
+        "--dataset",
+        &data.collect::<Vec<_>>().join(","),
+        "--models",
+        &models.join(","),
+        "--tokenizer",
+        &path("models/tokenizer.json"),
+        "--end",
+        "auto",
+        "--keep-fields",
+        "kind",
+        "--output-dir",
+        &out,
+    ])?;
+    let comparison = shift::compare(Path::new(&out), &shift::Options::default())?;
+    kl::print(&shift::overview(&comparison))?;
+    eprintln!("\nDone in {:.0} s. Every measure, with errors and quantiles:", started.elapsed().as_secs_f64());
+    eprintln!("$ tokshift kl --quantiles --data-dir {out}");
+    Ok(Exit::Done)
+}
+
+/// Files that are there with this content stay, so that a second demo continues the first.
+fn unpack(directory: &Path) -> Result<()> {
+    for (name, content) in FILES {
+        let path = directory.join(name);
+        if fs::read(&path).is_ok_and(|found| found == content) {
+            continue;
+        }
+        let parent = path.parent().unwrap_or(directory);
+        fs::create_dir_all(parent).with_context(|| format!("cannot create `{}`", parent.display()))?;
+        fs::write(&path, content).with_context(|| format!("cannot write `{}`", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Shows `tokshift score` as it would be typed, and runs it.
+fn score_as_typed(options: &[&str]) -> Result<()> {
+    eprintln!("$ tokshift score {}\n", options.join(" "));
+    score::run(&ScoreArgs::try_parse_from(std::iter::once("score").chain(options.iter().copied()))?)?;
+    eprintln!();
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! What `score` works on: from options to a device, datasets, models and the one tokenizer.
+//!
+//! Owns the defaults that depend on one another. Refuses to score, and to create anything.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use candle_core::Device;
+
+use super::args::{EngineArg, ScoreArgs};
+use super::models::NamedModel;
+use crate::dataset::{self, Plan, PlanOptions, RowOptions};
+use crate::decoder::Checkpoint;
+use crate::tokenize::TextTokenizer;
+use crate::{digest, hub};
+
+/// Context of the stand-in engine, which has no model to ask.
+pub const MOCK_CONTEXT: usize = 1 << 20;
+
+/// A dataset with its names.
+pub struct Dataset {
+    pub generation_model: String,
+    pub task: String,
+    pub plan: Plan,
+}
+
+/// A model whose files were looked at, so that what is wrong shows before anything is scored.
+pub struct Model {
+    pub named: NamedModel,
+    /// `None` for the stand-in engine.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+impl Model {
+    pub fn open(named: NamedModel, engine: EngineArg) -> Result<Self> {
+        let checkpoint = match engine {
+            EngineArg::Local => Some(Checkpoint::open(&named.directory)?),
+            EngineArg::Mock => None,
+        };
+        Ok(Self { named, checkpoint })
+    }
+
+    pub fn max_tokens(&self) -> usize {
+        self.checkpoint.as_ref().map_or(MOCK_CONTEXT, |checkpoint| checkpoint.spec().max_tokens)
+    }
+}
+
+/// `--device`.
+pub fn device(text: &str) -> Result<Device> {
+    let cuda = |index: &str| -> Result<Device> {
+        let index = index.parse().with_context(|| format!("--device {text}: expected cuda:N"))?;
+        Device::new_cuda(index).with_context(|| format!("--device {text}"))
+    };
+    match text.split_once(':') {
+        None if text == "cpu" => Ok(Device::Cpu),
+        None if text == "cuda" => cuda("0"),
+        Some(("cuda", index)) => cuda(index),
+        _ => bail!("--device {text}: expected cpu, cuda or cuda:N"),
+    }
+}
+
+/// Scans the datasets and settles their names.
+pub fn datasets(args: &ScoreArgs) -> Result<Vec<Dataset>> {
+    let rows = RowOptions { cluster: args.cluster.clone(), keep: args.keep_fields.clone() };
+    let options = PlanOptions { rows, limit: args.limit };
+    let mut names = BTreeSet::new();
+    let dataset = |path: &PathBuf| {
+        let (generation_model, task) = dataset_names(args, path)?;
+        if !names.insert((generation_model.clone(), task.clone())) {
+            bail!(
+                "two datasets are called {generation_model}_{task}: score them one at a time with --generation-model"
+            );
+        }
+        Ok(Dataset { generation_model, task, plan: dataset::scan(path, options.clone())? })
+    };
+    args.dataset.iter().map(dataset).collect()
+}
+
+fn dataset_names(args: &ScoreArgs, path: &Path) -> Result<(String, String)> {
+    let found = dataset::names_from_path(path);
+    let from_file = found.as_ref().map(|(generation_model, task)| (Some(generation_model), Some(task)));
+    let (generation_model, task) = from_file.unwrap_or_default();
+    match (args.generation_model.as_ref().or(generation_model), args.task.as_ref().or(task)) {
+        (Some(generation_model), Some(task)) => Ok((generation_model.clone(), task.clone())),
+        _ => {
+            bail!("`{}` is not called GENERATION-MODEL_TASK.jsonl: give --generation-model and --task", path.display())
+        }
+    }
+}
+
+/// The one tokenizer for every model: the one asked for, else the generation model's, else the first model's.
+pub fn tokenizer_path(args: &ScoreArgs, datasets: &[Dataset], models: &[Model]) -> Result<PathBuf> {
+    if let Some(source) = &args.tokenizer {
+        return Ok(match Path::new(source) {
+            path if path.is_file() => path.to_owned(),
+            _ => hub::resolve(source)?.join("tokenizer.json"),
+        });
+    }
+    let wrote = |model: &&Model| datasets.iter().any(|dataset| dataset.generation_model == model.named.name);
+    let Some(model) = models.iter().find(wrote).or(models.first()) else { bail!("--models is empty") };
+    let path = model.named.directory.join("tokenizer.json");
+    if !path.is_file() {
+        bail!("model `{}` has no tokenizer.json: give --tokenizer", model.named.name);
+    }
+    Ok(path)
+}
+
+/// Every model is given the same ids; one that would have put other special tokens first is told of.
+pub fn warn_of_other_bos(models: &[Model], chosen: &Path, tokenizer: &TextTokenizer) {
+    for model in models {
+        let path = model.named.directory.join("tokenizer.json");
+        if path == chosen || !path.is_file() || digest::file(&path).is_ok_and(|hash| hash == tokenizer.identity()) {
+            continue;
+        }
+        let Ok(own) = TextTokenizer::from_file(&path) else { continue };
+        if own.prefix() != tokenizer.prefix() {
+            eprintln!(
+                "warning: the tokenizer of `{}` begins every text with {:?}, the one in use with {:?}",
+                model.named.name,
+                own.prefix(),
+                tokenizer.prefix()
+            );
+        }
+    }
+}
+
+/// `--end`: no token, an id, or the first end-of-sequence id of the generation config beside the tokenizer.
+pub fn end_token(text: &str, tokenizer: &Path) -> Result<Option<u32>> {
+    match text {
+        "none" => Ok(None),
+        "auto" => {
+            let path = tokenizer.with_file_name("generation_config.json");
+            let config =
+                std::fs::read(&path).with_context(|| format!("--end auto: cannot read `{}`", path.display()))?;
+            let config: serde_json::Value =
+                serde_json::from_slice(&config).with_context(|| format!("`{}`", path.display()))?;
+            let id = config.get("eos_token_id").and_then(|ids| ids.get(0).unwrap_or(ids).as_u64());
+            match id.and_then(|id| u32::try_from(id).ok()) {
+                Some(id) => Ok(Some(id)),
+                None => bail!("--end auto: `{}` names no eos_token_id; give the id", path.display()),
+            }
+        }
+        id => match id.parse() {
+            Ok(id) => Ok(Some(id)),
+            Err(_) => bail!("--end {id}: expected none, auto or a token id"),
+        },
+    }
+}

@@ -1,0 +1,101 @@
+//! What two lists of most likely tokens say of one position: bounds on KL(P‖Q), overlap, a place.
+//!
+//! Owns the formulas (MEASURES: two models) and what f32 columns cost them. Refuses columns: slices and numbers in,
+//! a number out, NaN where a side lacks what it needs.
+
+use super::math::phi;
+
+/// Raises the upper bound by what the f32 entropy and log-probabilities may have lost: a guarantee, not an estimate.
+const UPPER_SLACK: f64 = 1e-5;
+
+/// Share of a sum that f32 log-probabilities down to −16 may have moved it by, all in one direction: half a step is
+/// 2⁻²¹ there. Probabilities below e⁻¹⁶ weigh too little to matter.
+const ROUNDING: f64 = 4.0 * f32::EPSILON as f64;
+
+/// Above this d = ln q − ln p the term is taken without e^d, which would overflow before p e^d = q does.
+const FAR: f64 = 50.0;
+
+/// One model at one position. What is unknown is NaN; lists are best first, empty if k = 0.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Side<'a> {
+    pub ids: &'a [u32],
+    pub logprobs: &'a [f32],
+    /// Of the token t that stands there.
+    pub logprob: f64,
+    /// Logarithm of the mass outside the list and t.
+    pub rest: f64,
+}
+
+impl<'a> Side<'a> {
+    /// The list without t.
+    fn others(&self, t: u32) -> impl Iterator<Item = (u32, f64)> + use<'a> {
+        let list = self.ids.iter().zip(self.logprobs);
+        list.filter(move |(id, _)| **id != t).map(|(id, logprob)| (*id, f64::from(*logprob)))
+    }
+
+    fn find(&self, id: u32) -> Option<f64> {
+        let place = self.ids.iter().position(|other| *other == id)?;
+        self.logprobs.get(place).copied().map(f64::from)
+    }
+}
+
+/// KL(P‖Q) after tokens were put together: t, every id of both lists, and all the rest as one. By the log-sum
+/// inequality it is a lower bound, to 1e-6; never negative, since Σ p φ(ln q/p) has no negative term. With empty
+/// lists it is the KL of "t or not".
+pub(super) fn kl_lower(t: u32, p: &Side, q: &Side) -> f64 {
+    let mut sum = term(p.logprob, q.logprob);
+    let (mut p_rest, mut q_rest) = (p.rest.exp(), q.rest.exp());
+    for (id, ln_p) in p.others(t) {
+        match q.find(id) {
+            Some(ln_q) => sum += term(ln_p, ln_q),
+            None => p_rest += ln_p.exp(),
+        }
+    }
+    q_rest += q.others(t).filter(|(id, _)| !p.ids.contains(id)).map(|(_, ln_q)| ln_q.exp()).sum::<f64>();
+    (sum + term(p_rest.ln(), q_rest.ln())) * (1.0 - ROUNDING)
+}
+
+/// p φ(ln q − ln p) = q − p + p ln(p/q), whose sum over distributions is KL(P‖Q).
+fn term(ln_p: f64, ln_q: f64) -> f64 {
+    let (p, d) = (ln_p.exp(), ln_q - ln_p);
+    if p == 0.0 {
+        ln_q.exp()
+    } else if d > FAR {
+        ln_q.exp() - p * (1.0 + d)
+    } else {
+        p * phi(d)
+    }
+}
+
+/// −H(P) − Σ p ln q over t and the ids of both lists − ln q's minimum · (P's mass elsewhere) + 1e-5: the cross-entropy with
+/// every unknown q put at Q's least likely token. What MEASURES writes as three sums, whose p ln p cancel.
+pub(super) fn kl_upper(t: u32, p: &Side, q: &Side, entropy_p: f64, min_q: f64) -> f64 {
+    let mut cross = cost(p.logprob, q.logprob) + cost(p.rest, min_q);
+    for (id, ln_p) in p.others(t) {
+        cross += cost(ln_p, q.find(id).unwrap_or(min_q));
+    }
+    cross * (1.0 + ROUNDING) - entropy_p + UPPER_SLACK
+}
+
+/// −p ln q; nothing where p is 0, whatever q.
+fn cost(ln_p: f64, ln_q: f64) -> f64 {
+    if ln_p == f64::NEG_INFINITY { 0.0 } else { -ln_p.exp() * ln_q }
+}
+
+/// Share of ids that the lists have in common, both cut to the shorter; NaN without lists.
+pub(super) fn overlap(p: &[u32], q: &[u32]) -> f64 {
+    let k = p.len().min(q.len());
+    let common = p[..k].iter().filter(|id| q[..k].contains(id)).count();
+    common as f64 / k as f64
+}
+
+/// Place of P's most likely token in Q's list, from 1; infinite if it is not there. NaN below three places of Q.
+pub(super) fn place(p: &[u32], q: &[u32]) -> f64 {
+    match p.first() {
+        Some(top) if q.len() >= 3 => q.iter().position(|id| id == top).map_or(f64::INFINITY, |i| (i + 1) as f64),
+        _ => f64::NAN,
+    }
+}
+
+#[cfg(test)]
+mod tests;

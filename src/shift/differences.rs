@@ -1,0 +1,73 @@
+//! Two models against each other, both compared with one P on the same tokens.
+//!
+//! Owns the pairing: what P's text does to both Qs alike cancels in each cluster. Refuses tokens that only one has.
+
+use std::collections::HashMap;
+
+use super::comparison::Pair;
+use super::measures;
+use super::stats::{Estimate, clustered_mean, shares};
+use super::sums::Sums;
+use crate::error::Result;
+
+/// The measures whose differences are taken.
+const MEASURES: [&str; 3] = ["kl_k1", "kl_k3", "delta_logprob"];
+
+/// The means of Q minus those of another Q, on the samples that both were compared on token by token.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Difference {
+    pub generation_model: String,
+    pub task: String,
+    pub p: String,
+    /// The Q whose means are taken from, and the one whose means are taken away.
+    pub q: String,
+    pub minus: String,
+    /// Samples of which both have the same number of tokens.
+    pub samples: u64,
+    pub measures: Vec<MeanDifference>,
+}
+
+/// The differences of one measure's means.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct MeanDifference {
+    pub name: &'static str,
+    pub unit: &'static str,
+    pub token_mean: Option<Estimate>,
+    pub sample_mean: Option<Estimate>,
+}
+
+/// Every two Qs of one text, in the order of the pairs.
+pub(super) fn of_text(pairs: &[(Pair, Sums)]) -> Result<Vec<Difference>> {
+    let twos = pairs.iter().enumerate().flat_map(|(i, one)| pairs[i + 1..].iter().map(move |other| (one, other)));
+    twos.map(|(one, other)| difference(one, other)).collect()
+}
+
+fn difference((one, of_one): &(Pair, Sums), (other, of_other): &(Pair, Sums)) -> Result<Difference> {
+    let place: HashMap<u32, usize> = of_other.facts.iter().enumerate().map(|(i, s)| (s.id, i)).collect();
+    let both = of_one.facts.iter().enumerate().filter_map(|(i, s)| Some((i, *place.get(&s.id)?)));
+    let both: Vec<_> = both.filter(|(i, j)| of_one.rows[*i] == of_other.rows[*j]).collect();
+    let wanted = measures::ALL.iter().filter(|m| MEASURES.contains(&m.name));
+    Ok(Difference {
+        generation_model: one.generation_model.clone(),
+        task: one.task.clone(),
+        p: one.p.clone(),
+        q: one.q.clone(),
+        minus: other.q.clone(),
+        samples: both.len() as u64,
+        measures: wanted.map(|m| means(m, of_one, of_other, &both)).collect::<Result<_>>()?,
+    })
+}
+
+/// Both means over `(cluster, s − s′, n)` by sample, s and s′ the two sums over the same n tokens.
+fn means(measure: &measures::Measure, one: &Sums, other: &Sums, both: &[(usize, usize)]) -> Result<MeanDifference> {
+    let (a, b) = (one.of(measure.name)?, other.of(measure.name)?);
+    let paired = both.iter().filter(|(i, j)| a[*i].1 == b[*j].1 && a[*i].1 > 0);
+    let rows: Vec<_> = paired.map(|(i, j)| (one.facts[*i].cluster, a[*i].0 - b[*j].0, a[*i].1)).collect();
+    let by_sample = rows.iter().map(|(cluster, sum, n)| (*cluster, sum / *n as f64, 1));
+    Ok(MeanDifference {
+        name: measure.name,
+        unit: measure.unit,
+        sample_mean: clustered_mean(&shares(one.clusters, by_sample)),
+        token_mean: clustered_mean(&shares(one.clusters, rows)),
+    })
+}

@@ -1,0 +1,48 @@
+//! Limits on means, for scripts that must stop when a model moved too far.
+//!
+//! Owns what exceeds a limit and how that is told. Refuses exit codes.
+
+use super::comparison::{Comparison, Pair};
+use super::measures;
+use crate::error::{Error, Result};
+
+/// The upper 95% end of a measure's mean over tokens must not lie above `value`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limit {
+    measure: String,
+    value: f64,
+}
+
+impl Limit {
+    /// # Errors
+    /// [`Error::Usage`] if there is no such measure, with the names of those there are.
+    pub fn new(measure: &str, value: f64) -> Result<Self> {
+        let names: Vec<_> = measures::ALL.iter().map(|m| m.name).collect();
+        if names.contains(&measure) {
+            return Ok(Self { measure: measure.to_owned(), value });
+        }
+        Err(Error::Usage(format!("there is no measure `{measure}`: give one of {}", names.join(", "))))
+    }
+}
+
+/// One message for each pair and limit that it does not keep: above it, not a number, or without any value.
+pub fn exceeded(comparison: &Comparison, limits: &[Limit]) -> Vec<String> {
+    let of_pair = |pair| limits.iter().filter_map(move |limit| told(pair, limit));
+    comparison.pairs.iter().flat_map(of_pair).collect()
+}
+
+fn told(pair: &Pair, Limit { measure, value: limit }: &Limit) -> Option<String> {
+    let mean = pair.measures.iter().find(|m| m.name == measure).and_then(|m| m.token_mean);
+    let what = match mean {
+        None => "no token has it, so it is not known to be at most".to_owned(),
+        Some(mean) => {
+            // One cluster has no interval.
+            let (end, what) = mean.high.map_or((mean.value, "mean"), |high| (high, "upper 95% end of the mean"));
+            if end <= *limit {
+                return None;
+            }
+            format!("{what} is {end}, above")
+        }
+    };
+    Some(format!("{}: {measure}: {what} {limit}", pair.title()))
+}

@@ -1,0 +1,256 @@
+//! Quantiles whose intervals know that rows of one cluster are not independent.
+//!
+//! Owns which quantiles there are, how values are kept until they are known, and their intervals. Refuses tables and
+//! names: numbers in, numbers out.
+
+use rayon::slice::ParallelSliceMut;
+
+use super::stats::{Estimate, Share, clustered_mean};
+use super::student::t95;
+
+/// Every quantile that is given, by name and fraction. The ends have no interval.
+pub const QUANTILES: [(&str, f64); 13] = [
+    ("min", 0.0),
+    ("q0.001", 0.001),
+    ("q0.01", 0.01),
+    ("q0.05", 0.05),
+    ("q0.10", 0.10),
+    ("q0.25", 0.25),
+    ("median", 0.5),
+    ("q0.75", 0.75),
+    ("q0.90", 0.90),
+    ("q0.95", 0.95),
+    ("q0.99", 0.99),
+    ("q0.999", 0.999),
+    ("max", 1.0),
+];
+
+/// Up to this many values quantiles are exact (12 bytes a value); beyond, they come from a histogram.
+pub const EXACT: u64 = 10_000_000;
+
+/// One quantile of a measure's values over tokens.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Quantile {
+    pub name: &'static str,
+    #[serde(flatten)]
+    pub estimate: Estimate,
+}
+
+/// The quantiles of one measure.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Quantiles {
+    pub measure: &'static str,
+    /// Of every value.
+    pub unit: &'static str,
+    /// Whether they are those of the values themselves: else each is within 0.5% of it, `min` and `max` aside.
+    pub exact: bool,
+    pub quantiles: Vec<Quantile>,
+}
+
+/// Values in ascending order, whole or binned, as far as quantiles have to know them.
+trait Ascending {
+    fn len(&self) -> u64;
+
+    /// The value at `place`, from 0.
+    fn at(&self, place: u64) -> f64;
+
+    /// Linear between the two values around f·(n − 1); `None` outside the values.
+    fn quantile(&self, fraction: f64) -> Option<f64> {
+        if self.len() == 0 || !(0.0..=1.0).contains(&fraction) {
+            return None;
+        }
+        let place = fraction * (self.len() - 1) as f64;
+        let weight = place.fract();
+        let low = self.at(place as u64);
+        let high = if weight > 0.0 { self.at(place as u64 + 1) } else { low };
+        // Infinite neighbours would make a NaN of the step between them.
+        Some(if low == high { low } else { low + (high - low) * weight })
+    }
+}
+
+/// All values with their clusters: a sortable key in two halves, and the cluster, 12 bytes.
+pub struct Values {
+    entries: Vec<[u32; 3]>,
+}
+
+impl Values {
+    /// Room for `n` values.
+    pub fn with_capacity(n: u64) -> Self {
+        Self { entries: Vec::with_capacity(n as usize) }
+    }
+
+    /// Values that are not numbers have no place in an order: they are left out.
+    pub fn push(&mut self, cluster: u32, value: f64) {
+        if !value.is_nan() {
+            let key = key(value);
+            self.entries.push([(key >> 32) as u32, key as u32, cluster]);
+        }
+    }
+
+    /// Every quantile with its interval; none if there is no value. Clusters are numbered below `clusters`.
+    pub fn quantiles(mut self, clusters: usize) -> Vec<Quantile> {
+        self.entries.par_sort_unstable();
+        let mut below = vec![Share::default(); clusters];
+        self.entries.iter().for_each(|[_, _, cluster]| below[*cluster as usize].n += 1);
+        let mut next = 0;
+        let entries = &self.entries;
+        estimates(&self, |value| {
+            // Quantiles ascend: the count goes on where the last one ended.
+            while next < entries.len() && entry_value(&entries[next]) <= value {
+                below[entries[next][2] as usize].sum += 1.0;
+                next += 1;
+            }
+            clustered_mean(&below)
+        })
+    }
+}
+
+impl Ascending for Values {
+    fn len(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    fn at(&self, place: u64) -> f64 {
+        entry_value(&self.entries[place as usize])
+    }
+}
+
+fn entry_value([high, low, _]: &[u32; 3]) -> f64 {
+    value(u64::from(*high) << 32 | u64::from(*low))
+}
+
+/// Counts of values in bins that are 1/128 of a power of two wide, of both signs: 4 MB, whatever the values. The
+/// middle of a bin is within 0.4% of all that lies in it; zero has a bin to itself but for subnormal numbers.
+pub struct Histogram {
+    counts: Vec<u64>,
+    n: u64,
+    low: f64,
+    high: f64,
+}
+
+/// Bits of a key that a bin does not tell apart: an f64's 52 but for the first 7.
+const WITHIN: u32 = 45;
+
+impl Default for Histogram {
+    fn default() -> Self {
+        let counts = vec![0; 1 << (u64::BITS - WITHIN)];
+        Self { counts, n: 0, low: f64::INFINITY, high: f64::NEG_INFINITY }
+    }
+}
+
+impl Histogram {
+    /// Values that are not numbers are left out.
+    pub fn push(&mut self, value: f64) {
+        if !value.is_nan() {
+            self.counts[bin(value)] += 1;
+            self.n += 1;
+            self.low = self.low.min(value);
+            self.high = self.high.max(value);
+        }
+    }
+
+    /// The counts by cluster that the intervals need, to be filled by a second pass over the same values.
+    pub fn below(&self, clusters: usize) -> Below {
+        let bins = QUANTILES.map(|(_, f)| self.quantile(f).map_or(0, bin));
+        Below { bins, by_cluster: vec![[0; QUANTILES.len() + 1]; clusters] }
+    }
+
+    /// Every quantile with its interval; none if there is no value.
+    pub fn quantiles(&self, below: &Below) -> Vec<Quantile> {
+        let mut each = 0..QUANTILES.len();
+        estimates(self, |_| clustered_mean(&below.shares(each.next()?)))
+    }
+}
+
+impl Ascending for Histogram {
+    fn len(&self) -> u64 {
+        self.n
+    }
+
+    fn at(&self, place: u64) -> f64 {
+        let mut past = 0;
+        let found = self.counts.iter().position(|count| {
+            past += count;
+            past > place
+        });
+        found.map_or(self.high, middle).clamp(self.low, self.high)
+    }
+}
+
+/// How many values of each cluster lie at or below each quantile's bin.
+pub struct Below {
+    bins: [usize; QUANTILES.len()],
+    /// Values by the first quantile they are not above; those above all come last.
+    by_cluster: Vec<[u64; QUANTILES.len() + 1]>,
+}
+
+impl Below {
+    pub fn push(&mut self, cluster: u32, value: f64) {
+        if !value.is_nan() {
+            let value = bin(value);
+            self.by_cluster[cluster as usize][self.bins.partition_point(|b| *b < value)] += 1;
+        }
+    }
+
+    fn shares(&self, quantile: usize) -> Vec<Share> {
+        let share = |counts: &[u64; QUANTILES.len() + 1]| Share {
+            sum: counts[..=quantile].iter().sum::<u64>() as f64,
+            n: counts.iter().sum(),
+        };
+        self.by_cluster.iter().map(share).collect()
+    }
+}
+
+/// Each quantile x with the interval that F gives it: `at_most` is the clustered mean of "the value is at most x", and
+/// the ends are the quantiles at f ± t·se of it (Woodruff 1952). An end outside the values is unknown, not the last
+/// value; the error is the interval's width in units of 2t.
+fn estimates(values: &impl Ascending, mut at_most: impl FnMut(f64) -> Option<Estimate>) -> Vec<Quantile> {
+    let estimate = |(name, fraction): (&'static str, f64)| {
+        let value = values.quantile(fraction)?;
+        let share = at_most(value)?;
+        let (clusters, n) = (share.clusters, share.n);
+        let t = t95(clusters - 1);
+        let inside = fraction > 0.0 && fraction < 1.0;
+        let reach = share.stderr.filter(|_| inside).map(|se| t * se);
+        let low = reach.and_then(|r| values.quantile(fraction - r));
+        let high = reach.and_then(|r| values.quantile(fraction + r));
+        let stderr = low.zip(high).map(|(low, high)| if low == high { 0.0 } else { (high - low) / (2.0 * t) });
+        Some(Quantile { name, estimate: Estimate { value, stderr, low, high, clusters, n } })
+    };
+    QUANTILES.into_iter().filter_map(estimate).collect()
+}
+
+/// A number that sorts as the value does: the sign turned, and with it the order of what is negative.
+fn key(value: f64) -> u64 {
+    // −0 becomes 0.
+    let bits = (value + 0.0).to_bits();
+    if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
+}
+
+fn value(key: u64) -> f64 {
+    f64::from_bits(if key >> 63 == 1 { key & !(1 << 63) } else { !key })
+}
+
+fn bin(value: f64) -> usize {
+    (key(value) >> WITHIN) as usize
+}
+
+/// The middle of a bin; infinity's own is infinity, the one around zero is zero.
+fn middle(bin: usize) -> f64 {
+    let first = (bin as u64) << WITHIN;
+    let (a, b) = (value(first), value(first | ((1 << WITHIN) - 1)));
+    match f64::midpoint(a, b) {
+        m if m.is_nan() => {
+            if a.is_nan() {
+                b
+            } else {
+                a
+            }
+        }
+        m if !m.is_normal() && m.is_finite() => 0.0,
+        m => m,
+    }
+}
+
+#[cfg(test)]
+mod tests;

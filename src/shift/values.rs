@@ -1,0 +1,95 @@
+//! The values of a pair's tokens, one measure at a time, on their way into quantiles.
+//!
+//! Owns the extra passes over the tables and what they hold at once: a batch, and 12 bytes a value or a histogram.
+//! Refuses to keep a data frame.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use polars::prelude::{DataFrame, Engine, LazyFrame, PlanCallback, PolarsResult};
+
+use super::measures::{self, Measure};
+use super::quantiles::{Histogram, Quantile, Quantiles, Values};
+use super::query;
+use super::select::PairTables;
+use super::sums::Sums;
+use crate::error::Result;
+use crate::schema::token;
+
+/// The measures whose quantiles are taken, each by a pass of its own.
+const MEASURES: [&str; 5] = ["kl_k1", "kl_k3", "delta_logprob", "delta_p", "rank_shift"];
+
+/// Quantiles over the tokens that `sums` were taken of; a measure that no token has is left out. Exact ones
+/// of up to `exact_to` values; none if that is not given.
+pub(super) fn quantiles(tables: &PairTables, sums: &Sums, exact_to: Option<u64>) -> Result<Vec<Quantiles>> {
+    let mut all = Vec::new();
+    let Some(exact_to) = exact_to else { return Ok(all) };
+    for measure in measures::ALL.iter().filter(|m| MEASURES.contains(&m.name)) {
+        let n: u64 = sums.of(measure.name)?.iter().map(|(_, n)| n).sum();
+        let exact = n <= exact_to;
+        let pass = Pass { tables, measure, sums };
+        let quantiles = if exact { pass.exact(n)? } else { pass.binned()? };
+        if !quantiles.is_empty() {
+            all.push(Quantiles { measure: measure.name, unit: measure.unit, exact, quantiles });
+        }
+    }
+    Ok(all)
+}
+
+/// One measure of a pair.
+struct Pass<'a> {
+    tables: &'a PairTables,
+    measure: &'a Measure,
+    sums: &'a Sums,
+}
+
+impl Pass<'_> {
+    fn exact(&self, n: u64) -> Result<Vec<Quantile>> {
+        Ok(self.feed(Values::with_capacity(n), Values::push)?.quantiles(self.sums.clusters))
+    }
+
+    /// Two passes: the quantiles, then which values of which cluster lie below them.
+    fn binned(&self) -> Result<Vec<Quantile>> {
+        let histogram = self.feed(Histogram::default(), |h, _, value| h.push(value))?;
+        let below = self.feed(histogram.below(self.sums.clusters), |b, cluster, value| b.push(cluster, value))?;
+        Ok(histogram.quantiles(&below))
+    }
+
+    /// Runs the query and hands every value with its cluster to `push`, in any order.
+    fn feed<S: Send + 'static>(&self, state: S, push: fn(&mut S, u32, f64)) -> Result<S> {
+        let clusters: Vec<_> = self.sums.facts.iter().map(|s| (s.id, s.cluster)).collect();
+        let state = Arc::new(Mutex::new(state));
+        let shared = Arc::clone(&state);
+        let take = move |batch: DataFrame| -> PolarsResult<bool> {
+            let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            each(&batch, &clusters, |cluster, value| push(&mut state, cluster, value))?;
+            Ok(false)
+        };
+        let query = query::values(&self.tables.p, &self.tables.q, self.measure)?;
+        drained(query.sink_batches(PlanCallback::new(take), false, None)?)?;
+        // The query is gone, and with it the only other owner.
+        let state = Arc::into_inner(state).ok_or_else(|| self.tables.incomparable("a query did not end"))?;
+        Ok(state.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn drained(query: LazyFrame) -> Result<()> {
+    query.collect_with_engine(Engine::Streaming)?;
+    Ok(())
+}
+
+/// Every value of a batch with the cluster of its sample; `clusters` are by `sample_id`, ascending.
+fn each(batch: &DataFrame, clusters: &[(u32, u32)], mut push: impl FnMut(u32, f64)) -> PolarsResult<()> {
+    let ids = batch.column(token::SAMPLE_ID)?.u32()?;
+    let values = batch.column(query::VALUE)?.f64()?;
+    let mut last = None;
+    for (id, value) in ids.iter().zip(values.iter()) {
+        let (Some(id), Some(value)) = (id, value) else { continue };
+        let found = last.filter(|(last, _)| *last == id);
+        let place = || clusters.binary_search_by_key(&id, |c| c.0).ok().map(|i| clusters[i]);
+        last = found.or_else(place);
+        if let Some((_, cluster)) = last {
+            push(cluster, value);
+        }
+    }
+    Ok(())
+}
