@@ -55,7 +55,8 @@ impl Forest {
     }
 }
 
-/// Packs `samples` into forests of at most `budget` computed tokens each (a longer sample is a forest alone).
+/// Packs `samples` into forests of about `budget` computed tokens each (a longer sample is a forest alone; shared runs
+/// under [`MIN_SHARED`] are computed again and not counted).
 /// Samples are taken in the order of their ids, so those with a common prefix meet in one forest where they fit.
 pub fn pack(samples: &[&Sample], budget: usize) -> Vec<Forest> {
     let mut order: Vec<usize> = (0..samples.len()).collect();

@@ -72,8 +72,12 @@ fn sample(sample_id: usize, ids: &[u32]) -> Sample {
 }
 
 fn engine(fixture: &str, dtype: DType, batch_tokens: usize) -> Local {
-    let checkpoint = Checkpoint::open(&directory(fixture)).unwrap();
-    let options = LocalOptions { name: fixture.to_owned(), dtype, device: Device::Cpu, batch_tokens, top_k: K };
+    load(&directory(fixture), dtype, batch_tokens, K)
+}
+
+fn load(directory: &Path, dtype: DType, batch_tokens: usize, top_k: usize) -> Local {
+    let checkpoint = Checkpoint::open(directory).unwrap();
+    let options = LocalOptions { name: "model".to_owned(), dtype, device: Device::Cpu, batch_tokens, top_k };
     Local::load(&checkpoint, options).unwrap()
 }
 
@@ -178,6 +182,46 @@ fn rows_are_bit_equal_alone_packed_and_in_any_batch() {
         for batch_tokens in [1, 130, 4096] {
             let packed = score(&engine(fixture, dtype, batch_tokens), &ids);
             assert_eq!(packed, alone, "{fixture} {dtype:?} in batches of {batch_tokens}");
+        }
+    }
+}
+
+/// A fixture whose tied embedding is repeated, a little changed, up to `vocab` ids.
+fn with_vocabulary(vocab: usize) -> tempfile::TempDir {
+    let from = directory("qwen3-tied");
+    let to = tempfile::tempdir().unwrap();
+    let config = std::fs::read_to_string(from.join("config.json")).unwrap();
+    let config = config.replace("\"vocab_size\": 307", &format!("\"vocab_size\": {vocab}"));
+    std::fs::write(to.path().join("config.json"), config).unwrap();
+    let mut tensors = candle_core::safetensors::load(from.join("model.safetensors"), &Device::Cpu).unwrap();
+    let name = "model.embed_tokens.weight";
+    let rows = tensors[name].to_vec2::<f32>().unwrap();
+    let row = |id: usize| rows[id % 307].iter().map(move |x| x * (1.0 + (id / 307) as f32 / 64.0));
+    let weights: Vec<f32> = (0..vocab).flat_map(row).collect();
+    tensors.insert(name.to_owned(), Tensor::from_vec(weights, (vocab, rows[0].len()), &Device::Cpu).unwrap());
+    candle_core::safetensors::save(&tensors, to.path().join("model.safetensors")).unwrap();
+    to
+}
+
+#[test]
+fn a_vocabulary_just_above_a_block_keeps_its_bits() {
+    for vocab in [4097, 4110, 4160] {
+        let directory = with_vocabulary(vocab);
+        let ids: Vec<Vec<u32>> =
+            (1..8).map(|row| (0..row * 17).map(|i| (i * i * 37 + row * 4093) % vocab as u32).collect()).collect();
+        let ids: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
+        let alone = score(&load(directory.path(), DType::F32, 1, vocab), &ids);
+        let packed = score(&load(directory.path(), DType::F32, 4096, vocab), &ids);
+        assert_eq!(alone, packed, "a vocabulary of {vocab}");
+        for (ids, scores) in ids.iter().zip(&packed) {
+            for (i, &target) in ids[1..].iter().enumerate() {
+                let list = i * vocab..(i + 1) * vocab;
+                let place = scores.top_ids[list.clone()].iter().position(|&id| id == target).unwrap();
+                assert_eq!(
+                    scores.top_logprobs[list][place], scores.logprob[i],
+                    "a target and its entry are one number"
+                );
+            }
         }
     }
 }

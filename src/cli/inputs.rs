@@ -125,7 +125,7 @@ pub fn warn_of_other_bos(models: &[Model], chosen: &Path, tokenizer: &TextTokeni
     }
 }
 
-/// `--end`: no token, an id, or the first end-of-sequence id of the generation config beside the tokenizer.
+/// `--end`: no token, an id, or the one end-of-sequence id of the generation config beside the tokenizer.
 pub fn end_token(text: &str, tokenizer: &Path) -> Result<Option<u32>> {
     match text {
         "none" => Ok(None),
@@ -135,7 +135,15 @@ pub fn end_token(text: &str, tokenizer: &Path) -> Result<Option<u32>> {
                 std::fs::read(&path).with_context(|| format!("--end auto: cannot read `{}`", path.display()))?;
             let config: serde_json::Value =
                 serde_json::from_slice(&config).with_context(|| format!("`{}`", path.display()))?;
-            let id = config.get("eos_token_id").and_then(|ids| ids.get(0).unwrap_or(ids).as_u64());
+            let ids = config.get("eos_token_id").unwrap_or(&serde_json::Value::Null);
+            if ids.as_array().is_some_and(|ids| ids.len() > 1) {
+                // Which of them ends a turn is not written there, and the wrong one costs some 12 nats a response.
+                bail!(
+                    "--end auto: `{}` names several end tokens, {ids}: give the id of the one that ends a turn",
+                    path.display()
+                );
+            }
+            let id = ids.get(0).unwrap_or(ids).as_u64();
             match id.and_then(|id| u32::try_from(id).ok()) {
                 Some(id) => Ok(Some(id)),
                 None => bail!("--end auto: `{}` names no eos_token_id; give the id", path.display()),

@@ -30,7 +30,8 @@ pub fn resolve(arguments: &[String]) -> Result<Vec<NamedModel>> {
 }
 
 fn split(argument: &str) -> (String, &str) {
-    if let Some((name, source)) = argument.split_once('=') {
+    // A directory may have a `=` in its path, as in `runs/lr=1e-5`.
+    if let Some((name, source)) = argument.split_once('=').filter(|_| !Path::new(argument).is_dir()) {
         return (name.to_owned(), source);
     }
     let path = argument.split_once('@').map_or(argument, |(id, _)| id);

@@ -77,7 +77,7 @@ impl Config<'_> {
             kv_heads,
             head_dim,
             intermediate: self.size("intermediate_size")?,
-            norm_eps: self.optional("rms_norm_eps")?.unwrap_or(1e-6),
+            norm_eps: self.positive("rms_norm_eps")?.unwrap_or(1e-6),
             qk_norm: false,
             attention_bias: self.optional("attention_bias")?.unwrap_or(false),
             mlp_bias: false,
@@ -98,10 +98,10 @@ impl Config<'_> {
         self.refuse_unless("partial_rotary_factor", &Value::from(1.0))?;
         let parameters = object("rope_parameters")?;
         let scaling = object("rope_scaling")?;
-        let nested = parameters.as_ref().map(|p| p.optional("rope_theta")).transpose()?.flatten();
+        let nested = parameters.as_ref().map(|p| p.positive("rope_theta")).transpose()?.flatten();
         let theta = match nested {
             Some(theta) => theta,
-            None => self.optional("rope_theta")?.unwrap_or(10_000.0),
+            None => self.positive("rope_theta")?.unwrap_or(10_000.0),
         };
         let scaling = parameters.or(scaling).map_or(Ok(RopeScaling::None), |c| c.rope_scaling())?;
         Ok(Rope { theta, scaling })
@@ -120,10 +120,10 @@ impl Config<'_> {
         match kind.as_str() {
             "default" => Ok(RopeScaling::None),
             "llama3" => Ok(RopeScaling::Llama3 {
-                factor: self.required("factor")?,
-                low_freq_factor: self.required("low_freq_factor")?,
-                high_freq_factor: self.required("high_freq_factor")?,
-                original_max_tokens: self.required("original_max_position_embeddings")?,
+                factor: self.required_positive("factor")?,
+                low_freq_factor: self.required_positive("low_freq_factor")?,
+                high_freq_factor: self.required_positive("high_freq_factor")?,
+                original_max_tokens: self.required_positive("original_max_position_embeddings")?,
             }),
             other => Err(format!("rope type `{other}` is not known; known are default, llama3")),
         }
@@ -159,8 +159,16 @@ impl Config<'_> {
         }
     }
 
-    fn required<T: serde::de::DeserializeOwned>(&self, field: &str) -> Parsed<T> {
-        self.optional(field)?.ok_or_else(|| format!("no `{field}`"))
+    /// A number above 0.
+    fn positive(&self, field: &str) -> Parsed<Option<f64>> {
+        match self.optional::<f64>(field)? {
+            Some(x) if !(x > 0.0 && x.is_finite()) => Err(format!("`{field}` is {x}, expected a number above 0")),
+            other => Ok(other),
+        }
+    }
+
+    fn required_positive(&self, field: &str) -> Parsed<f64> {
+        self.positive(field)?.ok_or_else(|| format!("no `{field}`"))
     }
 
     /// A count that must be positive; bounded, so that a hostile config asks for no absurd allocation.

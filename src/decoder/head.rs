@@ -10,9 +10,10 @@ use crate::error::Result;
 
 /// Ids whose logits exist at once. A multiple of the reducer's chunk; the last block is shorter.
 pub const VOCABULARY_BLOCK: usize = 4096;
-/// Targets whose own logits are read together, as the diagonal of a product of this width: wide enough for the
-/// kernel, and so the order of summation, that the blocks take (the `gemm` crate leaves it at 64 columns and rows).
-const TARGET_TILE: usize = 80;
+/// No product is narrower than this: the `gemm` crate takes other kernels, with another order of summation, for
+/// products of few columns. It is also how many targets have their own logits read together, as the diagonal of a
+/// product.
+const MIN_COLUMNS: usize = 80;
 
 /// The output embedding of one model.
 pub struct Head {
@@ -48,8 +49,10 @@ impl Head {
         let hidden = pad_rows(hidden, MIN_ROWS)?;
         for first in (0..self.vocab).step_by(VOCABULARY_BLOCK) {
             let width = VOCABULARY_BLOCK.min(self.vocab - first);
-            let logits = self.linear.narrow(first, width)?.forward(&hidden)?;
-            let logits = logits.narrow(0, 0, rows)?.flatten_all()?.to_vec1::<f32>()?;
+            // A short last block is computed together with ids before it.
+            let start = if width < MIN_COLUMNS { self.vocab.saturating_sub(MIN_COLUMNS) } else { first };
+            let logits = self.linear.narrow(start, first + width - start)?.forward(&hidden)?;
+            let logits = logits.narrow(0, 0, rows)?.narrow(1, first - start, width)?.flatten_all()?.to_vec1::<f32>()?;
             take(first as u32, &logits, width);
         }
         Ok(())
@@ -58,13 +61,13 @@ impl Head {
     /// The logit of `targets[i]` at row `i`, bit-equal to its entry in the blocks.
     pub fn target_logits(&self, hidden: &Tensor, targets: &[u32]) -> candle_core::Result<Vec<f32>> {
         let mut logits = Vec::with_capacity(targets.len());
-        for (tile, ids) in targets.chunks(TARGET_TILE).enumerate() {
-            let rows = pad_rows(&hidden.narrow(0, tile * TARGET_TILE, ids.len())?, TARGET_TILE)?;
+        for (tile, ids) in targets.chunks(MIN_COLUMNS).enumerate() {
+            let rows = pad_rows(&hidden.narrow(0, tile * MIN_COLUMNS, ids.len())?, MIN_COLUMNS)?;
             let mut padded = ids.to_vec();
-            padded.resize(TARGET_TILE, 0);
+            padded.resize(MIN_COLUMNS, 0);
             let ids_tensor = Tensor::new(padded.as_slice(), hidden.device())?;
             let product = self.linear.select(&ids_tensor)?.forward(&rows)?.flatten_all()?.to_vec1::<f32>()?;
-            logits.extend((0..ids.len()).map(|i| product[i * TARGET_TILE + i]));
+            logits.extend((0..ids.len()).map(|i| product[i * MIN_COLUMNS + i]));
         }
         Ok(logits)
     }

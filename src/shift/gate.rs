@@ -25,7 +25,8 @@ impl Limit {
     }
 }
 
-/// One message for each pair and limit that it does not keep: above it, not a number, or without any value.
+/// One message for each pair and limit that it is not known to keep: above it, not a number, without any value or
+/// interval, or of tables with parts missing.
 pub fn exceeded(comparison: &Comparison, limits: &[Limit]) -> Vec<String> {
     let of_pair = |pair| limits.iter().filter_map(move |limit| told(pair, limit));
     comparison.pairs.iter().flat_map(of_pair).collect()
@@ -33,16 +34,15 @@ pub fn exceeded(comparison: &Comparison, limits: &[Limit]) -> Vec<String> {
 
 fn told(pair: &Pair, Limit { measure, value: limit }: &Limit) -> Option<String> {
     let mean = pair.measures.iter().find(|m| m.name == measure).and_then(|m| m.token_mean);
+    let unknown = |why: &str| format!("{why}, so it is not known to be at most");
     let what = match mean {
-        None => "no token has it, so it is not known to be at most".to_owned(),
-        Some(mean) => {
-            // One cluster has no interval.
-            let (end, what) = mean.high.map_or((mean.value, "mean"), |high| (high, "upper 95% end of the mean"));
-            if end <= *limit {
-                return None;
-            }
-            format!("{what} is {end}, above")
-        }
+        None => unknown("no token has it"),
+        Some(_) if pair.partial.is_some() => unknown("parts are missing"),
+        Some(mean) => match mean.high {
+            None => unknown("one cluster has no interval"),
+            Some(end) if end <= *limit => return None,
+            Some(end) => format!("upper 95% end of the mean is {end}, above"),
+        },
     };
     Some(format!("{}: {measure}: {what} {limit}", pair.title()))
 }
