@@ -147,5 +147,5 @@ fn table(found: &FoundCell, left_out: &[u32]) -> Result<Table> {
 /// Ranks that were not counted alike differ without any shift.
 fn rank_note(p: &FoundCell, q: &FoundCell) -> Option<String> {
     let (of_p, of_q) = (&p.manifest.engine.rank_rule, &q.manifest.engine.rank_rule);
-    (of_p != of_q).then(|| format!("rank_shift mixes two rules: P's ranks are {of_p}, Q's are {of_q}"))
+    (of_p != of_q).then(|| format!("measures of rank mix two rules: P's ranks are {of_p}, Q's are {of_q}"))
 }
