@@ -4,15 +4,21 @@ use super::*;
 
 fn exact(rows: &[(u32, f64)], clusters: usize) -> Vec<Quantile> {
     let mut values = Values::with_capacity(rows.len() as u64);
-    rows.iter().for_each(|(c, v)| values.push(*c, *v));
+    for (cluster, value) in rows {
+        values.push(*cluster, *value);
+    }
     values.quantiles(clusters)
 }
 
 fn binned(rows: &[(u32, f64)], clusters: usize) -> Vec<Quantile> {
     let mut histogram = Histogram::default();
-    rows.iter().for_each(|(_, v)| histogram.push(*v));
+    for (_, value) in rows {
+        histogram.push(*value);
+    }
     let mut below = histogram.below(clusters);
-    rows.iter().for_each(|(c, v)| below.push(*c, *v));
+    for (cluster, value) in rows {
+        below.push(*cluster, *value);
+    }
     histogram.quantiles(&below)
 }
 
