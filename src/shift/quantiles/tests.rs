@@ -94,7 +94,7 @@ proptest! {
 
 proptest! {
     // Each case fills a histogram.
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn a_histogram_is_within_half_a_percent(
