@@ -155,7 +155,7 @@ fn pooled(tasks: &[Moments]) -> Option<Estimate> {
     Some(Estimate::around(value, stderr, t95(clusters - 1), clusters, n))
 }
 
-/// Σ m_k / K with the error √(Σ se_k²) / K of independent tasks; Student's t with the degrees of Welch and
+/// `Σ m_k / K` with the error `√(Σ se_k²) / K` of independent tasks; Student's t with the degrees of Welch and
 /// Satterthwaite, rounded down. No error if a task has none.
 fn mean_of_tasks(tasks: &[Moments]) -> Option<Estimate> {
     if tasks.is_empty() {

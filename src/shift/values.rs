@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use polars::prelude::{DataFrame, Engine, LazyFrame, PlanCallback, PolarsResult};
 
 use super::measures::{self, Measure};
-use super::quantiles::{Histogram, Quantile, Quantiles, Values};
+use super::quantiles::{Below, Histogram, Quantile, Quantiles, Values};
 use super::query;
 use super::select::PairTables;
 use super::sums::Sums;
@@ -49,8 +49,8 @@ impl Pass<'_> {
 
     /// Two passes: the quantiles, then which values of which cluster lie below them.
     fn binned(&self) -> Result<Vec<Quantile>> {
-        let histogram = self.feed(Histogram::default(), |h, _, value| h.push(value))?;
-        let below = self.feed(histogram.below(self.sums.clusters), |b, cluster, value| b.push(cluster, value))?;
+        let histogram = self.feed(Histogram::default(), |histogram, _, value| histogram.push(value))?;
+        let below = self.feed(histogram.below(self.sums.clusters), Below::push)?;
         Ok(histogram.quantiles(&below))
     }
 

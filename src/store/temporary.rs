@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::schema::folder;
 
 /// Age at which a file of another machine counts as left behind; a part is written in seconds.
-const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
+const ABANDONED: Duration = Duration::from_hours(24);
 
 /// A file under `.tmp`, removed unless it is published.
 #[derive(Debug)]
@@ -221,7 +221,7 @@ mod tests {
         }
         assert_eq!(remove(&root), BTreeSet::from(names.clone()));
         let file = File::options().write(true).open(path(&names[1])).unwrap();
-        file.set_modified(SystemTime::now() - ABANDONED - Duration::from_secs(60)).unwrap();
+        file.set_modified(SystemTime::now() - ABANDONED - Duration::from_mins(1)).unwrap();
         assert_eq!(remove(&root), BTreeSet::from([names[0].clone()]));
     }
 

@@ -118,7 +118,9 @@ fn intervals(prompts: u32, rollouts: &[Rollout], truth: &Truth) -> Vec<(&'static
     let token_by_token = rollouts.iter().flat_map(|r| r.tokens.iter().map(|t| share((t.0, 1)))).collect::<Vec<_>>();
     let by_sample = filled().map(|r| share(row(r))).collect::<Vec<_>>();
     let mut values = Values::with_capacity(token_by_token.len() as u64);
-    rollouts.iter().for_each(|r| r.tokens.iter().for_each(|t| values.push(r.prompt, t.0)));
+    for rollout in rollouts {
+        rollout.tokens.iter().for_each(|t| values.push(rollout.prompt, t.0));
+    }
     let median = values.quantiles(clusters).into_iter().find(|q| q.name == "median").unwrap().estimate;
     let mean_of_sample = |r: &Rollout| (row(r).0 / row(r).1 as f64, 1);
     vec![

@@ -18,7 +18,8 @@ const TWO: [&[f32]; 4] = [&[-1.25, -2.5, -0.5], &[-1.0], &[-1.0, -2.75], &[-3.0,
 fn clustered(logprobs: &[&[f32]]) -> Vec<Sample> {
     let mut samples = samples(logprobs);
     if samples.len() > 1 {
-        samples[1].cluster = samples[0].cluster.clone();
+        let shared = samples[0].cluster.clone();
+        samples[1].cluster = shared;
     }
     samples
 }
