@@ -33,7 +33,9 @@ fn log_probabilities(model: &str, dataset: &str) -> Vec<Vec<f64>> {
         head.for_each_block(&hidden, gather).unwrap();
         for row in &mut logits {
             let log_sum = row.iter().map(|x| x.exp()).sum::<f64>().ln();
-            row.iter_mut().for_each(|x| *x -= log_sum);
+            for x in row {
+                *x -= log_sum;
+            }
         }
         logits
     };

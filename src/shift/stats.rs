@@ -51,7 +51,7 @@ pub fn shares(clusters: usize, rows: impl IntoIterator<Item = (u32, f64, u64)>) 
 }
 
 /// `m = Σ s_c / Σ n_c` with `se = √(G/(G−1) · Σ_c (s_c − m n_c)²) / Σ n_c` over the G clusters that have a row
-/// (docs/measures.md: means, errors, quantiles); `None` if none has.
+/// (docs/measures.md: two models); `None` if none has.
 pub fn clustered_mean(shares: &[Share]) -> Option<Estimate> {
     let rows = || shares.iter().filter(|s| s.n > 0);
     let clusters = rows().count() as u64;
