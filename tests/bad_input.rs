@@ -235,7 +235,7 @@ fn output_directories_that_cannot_be() {
     scene.write("file", "");
     for output in ["file", "file/out"] {
         let said = scene.score("rl_demo.jsonl", &[TIED], output, "");
-        let message = format!("error: cannot create the output directory `{output}`: ");
+        let message = format!("error: cannot write in the output directory `{output}`: ");
         said.expect(1, &message);
         assert_eq!(said.stderr.matches("os error").count(), 1, "{}", said.stderr);
     }
