@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow::array::RecordBatch;
 
 pub use manifest::{DatasetFacts, EngineFacts, Manifest, TokenFacts};
+pub use names::encode as folder_name;
 pub use read::{FoundCell, cells};
 
 use crate::error::{Error, Result};
