@@ -9,19 +9,25 @@ mod inputs;
 mod kl;
 mod models;
 mod progress;
+mod run;
 mod score;
+mod session;
+mod status;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Args, Command};
+use args::{Args, Command, LogFormat};
+use tracing_subscriber::EnvFilter;
 
 /// What a command says with its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Exit {
     /// Everything was done.
     Done,
+    /// Some of it failed, which was told.
+    Failed,
     /// A mean may lie above a limit that was given.
     Above,
     /// Nothing failed, but rows of the data were not scored; their reasons stand in the samples table.
@@ -32,6 +38,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         match exit {
             Exit::Done => Self::SUCCESS,
+            Exit::Failed => Self::FAILURE,
             Exit::Above => Self::from(3),
             Exit::Unscored => Self::from(4),
         }
@@ -44,16 +51,13 @@ pub fn main() -> ExitCode {
     let args = Args::parse();
     limit_threads(args.threads());
     hush_panics();
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(tracing::Level::WARN)
-        .without_time()
-        .with_target(false)
-        .init();
+    log(args.verbose, args.log_format);
     let outcome = match &args.command {
         Command::Demo(args) => demo::run(args),
         Command::Score(args) => score::run(args),
         Command::Kl(args) => kl::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Status(args) => status::run(args),
         Command::Import(args) => import::run(args),
     };
     match outcome {
@@ -65,10 +69,33 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Log messages on stderr: warnings, and tokshift's own doings if asked for. Libraries' stay out of it.
+fn log(verbose: u8, format: LogFormat) {
+    let filter = match verbose {
+        0 => "warn",
+        1 => "warn,tokshift=info",
+        _ => "warn,tokshift=debug",
+    };
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(|| progress::Stderr)
+        .with_env_filter(EnvFilter::new(filter))
+        .with_ansi(false);
+    match format {
+        LogFormat::Text => subscriber.without_time().with_target(false).init(),
+        LogFormat::Json => subscriber.json().init(),
+    }
+}
+
 /// An error and its causes, but for those that the error before them already tells.
 fn tell(error: &anyhow::Error) -> String {
     let add = |told: String, cause: String| if told.ends_with(&cause) { told } else { format!("{told}: {cause}") };
     error.chain().map(ToString::to_string).reduce(add).unwrap_or_default()
+}
+
+/// Text of others on one line of a terminal: control characters are told, not obeyed.
+fn shown(text: &str) -> String {
+    let char = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(char).collect()
 }
 
 /// Panics of a stage come back as errors with the stage's name; the default report would print them twice. One of the

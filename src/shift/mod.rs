@@ -32,7 +32,7 @@ use std::path::Path;
 
 pub use comparison::{Comparison, LeftOut, Measure, Pair, Partial, Sides};
 pub use differences::{Difference, MeanDifference};
-pub use display::table;
+pub use display::{aligned, table};
 pub use gate::{Limit, exceeded};
 pub use overall::{Overall, OverallMeasure};
 pub use overview::overview;
