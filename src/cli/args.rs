@@ -17,11 +17,11 @@ pub struct Args {
     pub command: Command,
 
     /// Tell on stderr what is done; twice for more
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, action = ArgAction::Count, display_order = 900)]
     pub verbose: u8,
 
     /// What such messages look like
-    #[arg(long, global = true, default_value = "text", value_name = "FORMAT")]
+    #[arg(long, global = true, default_value = "text", value_name = "FORMAT", display_order = 901)]
     pub log_format: LogFormat,
 }
 

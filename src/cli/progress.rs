@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use super::shown;
 use crate::pipeline::{Progress, Snapshot};
 
 const REDRAW: Duration = Duration::from_millis(200);
@@ -23,7 +24,7 @@ static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// Writes a line to stderr, above the bars.
 pub fn say(line: &str) {
-    BARS.suspend(|| eprintln!("{line}"));
+    BARS.suspend(|| eprintln!("{}", shown(line)));
 }
 
 /// Stderr for log messages: bars make room for each.

@@ -187,7 +187,7 @@ impl<'a> Scorer<'a> {
             stop: &stop,
         };
         let started = Instant::now();
-        let result = display.watch(name, &progress, || run.score()).with_context(|| format!("scoring with `{name}`"));
+        let result = display.watch(name, &progress, || run.score()).map_err(anyhow::Error::from);
         let outcome = Outcome { counts: progress.snapshot(), elapsed: started.elapsed() };
         let failed = result.as_ref().err().map(super::tell);
         log(texts, &cells, &missing, &outcome, failed.as_deref());
@@ -235,7 +235,8 @@ fn log(texts: &[Text], cells: &[CellStore], missing: &[Vec<u32>], outcome: &Outc
             tokens: (share * outcome.counts.tokens as f64).round() as u64,
             failed: failed.map(str::to_owned),
         };
-        tracing::info!(cell = ?text.cell(), seconds = entry.seconds, tokens = entry.tokens, failed, "scored");
+        let Entry { generation_model, task, model, parts, seconds, tokens, .. } = &entry;
+        tracing::info!(generation_model, task, model, parts, seconds, tokens, failed, "scored");
         text.output.journal.add(&entry);
     }
 }

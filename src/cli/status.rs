@@ -42,7 +42,7 @@ struct CellStatus {
     /// From the log; absent if it tells nothing.
     seconds: Option<f64>,
     tokens_per_second: Option<f64>,
-    /// Why the last run that touched the cell ended early, if it did.
+    /// Why the last run that touched the cell ended early, if it did and parts are missing since.
     failed: Option<String>,
 }
 
@@ -77,7 +77,7 @@ impl CellStatus {
             bytes: files.map(size).sum::<Result<_, _>>()?,
             seconds: (!own.is_empty()).then(|| own.iter().map(|entry| entry.seconds).sum()),
             tokens_per_second: journal::rate(own.iter().copied()),
-            failed: own.last().and_then(|entry| entry.failed.clone()),
+            failed: own.last().and_then(|entry| entry.failed.clone()).filter(|_| !found.missing.is_empty()),
         })
     }
 }

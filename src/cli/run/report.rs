@@ -62,7 +62,8 @@ fn text(told: &[Told], comparisons: &[Compared]) -> String {
     let mut line = |line: String| writeln!(text, "{line}").unwrap_or_default();
     for Compared { output, comparison, failed } in comparisons {
         if !comparison.pairs.is_empty() {
-            line(format!("{}\n{}", shown(output), shift::overview(comparison)));
+            line(shown(output));
+            shift::overview(comparison).lines().map(shown).chain([String::new()]).for_each(&mut line);
         }
         if let Some(why) = failed {
             line(format!("{}: not compared: {}\n", shown(output), shown(why)));

@@ -159,7 +159,9 @@ impl Scoring<'_, '_> {
 
     fn fail(&mut self, index: usize, error: &anyhow::Error) {
         let why = tell(error);
-        progress::say(&format!("failed: {why}"));
+        let cell = &self.cells.all[index];
+        let (model, task) = (&self.cells.model(cell).name, &self.cells.text(cell).task);
+        progress::say(&format!("{model} on {task} of {}: failed: {why}", self.cells.experiment(cell).name));
         self.cells.all[index].state = State::Failed(why);
     }
 
@@ -174,7 +176,8 @@ impl Scoring<'_, '_> {
                 let first = &self.cells.all[group[0]];
                 let sessions = [first, cell].map(|cell| self.sessions[cell.experiment].as_ref());
                 let [Some(a), Some(b)] = sessions else { return false };
-                self.cells.text(first).task == self.cells.text(cell).task && a.goes_with(b)
+                let names = |cell| (&self.cells.text(cell).task, &self.cells.model(cell).name);
+                names(first) == names(cell) && a.goes_with(b)
             };
             match groups.iter_mut().find(fits) {
                 Some(group) => group.push(index),
