@@ -165,7 +165,11 @@ fn a_row_that_may_not_be_skipped_fails_its_own_cell_alone() {
     let said = scene.run("run study.toml --engine mock");
     said.expect(1, "data/sft_a.jsonl");
     assert!(said.stdout.contains("8 cells: 6 done, 2 failed, 0 skipped"), "{}", said.stdout);
-    assert!(said.stdout.contains("failed: sft, a, sft, rl: dataset `data/sft_a.jsonl`, line 1: "), "{}", said.stdout);
+    assert!(
+        said.stdout.contains("failed: sft, a, rl: scoring with `rl on a`: dataset `data/sft_a.jsonl`, line 1: "),
+        "{}",
+        said.stdout
+    );
     assert!(said.stdout.contains("a by rl"), "the other text of the job was scored: {}", said.stdout);
 }
 

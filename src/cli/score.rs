@@ -22,8 +22,7 @@ pub fn run(args: &ScoreArgs) -> Result<Exit> {
         let name = model.named.name.as_str();
         let text = |dataset| Text { session: &session, output: &output, dataset, model: name };
         let texts: Vec<Text> = datasets.iter().map(text).collect();
-        let outcome = Scorer::new(model, &Display::of_one()).score(name, &texts);
-        match outcome.with_context(|| format!("scoring with `{name}`"))? {
+        match Scorer::new(model, &Display::of_one()).score(name, &texts)? {
             None => progress::say(&format!("{name}: already scored")),
             Some(outcome) => {
                 progress::say(&format!("{name}: {}", outcome.describe()));

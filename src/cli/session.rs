@@ -64,6 +64,7 @@ impl Session {
             max_tokens,
             too_long: options.too_long(),
         };
+        tracing::debug!(tokenizer = %path.display(), ?sample_options, "ids");
         Ok(Self { options: options.clone(), tokenizer, sample_options })
     }
 
@@ -176,6 +177,7 @@ impl<'a> Scorer<'a> {
         let plans = texts.iter().map(|text| &text.dataset.plan);
         let inputs: Vec<Input> = plans.zip(&cells).map(|(plan, cell)| Input { plan, cell }).collect();
         let (progress, stop) = (Progress::default(), AtomicBool::new(false));
+        tracing::debug!(name, missing = ?missing.iter().map(Vec::len).collect::<Vec<_>>(), "parts");
         let display = self.display;
         let run = Run {
             inputs: &inputs,
@@ -191,7 +193,7 @@ impl<'a> Scorer<'a> {
         let outcome = Outcome { counts: progress.snapshot(), elapsed: started.elapsed() };
         let failed = result.as_ref().err().map(super::tell);
         log(texts, &cells, &missing, &outcome, failed.as_deref());
-        result.map(|()| Some(outcome))
+        result.map(|()| Some(outcome)).with_context(|| format!("scoring with `{name}`"))
     }
 
     /// The model in memory.

@@ -115,7 +115,7 @@ impl Scene {
         let root = self.path(folder);
         walk(&root, &mut |path| {
             let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
-            if !name.starts_with("logs/") {
+            if !name.split('/').any(|folder| folder == "logs") {
                 found.insert(name, fs::read(path).unwrap());
             }
         });

@@ -105,6 +105,7 @@ impl<'a> Cells<'a> {
 fn scan(experiment: &Experiment, text: &Text) -> (Option<Dataset>, State) {
     match dataset::scan(&text.dataset, inputs::plan_options(&experiment.options)) {
         Ok(plan) => {
+            tracing::info!(dataset = %text.dataset.display(), rows = plan.rows, parts = plan.parts.len(), "scanned");
             let (generation_model, task) = (experiment.generation_model().to_owned(), text.task.clone());
             (Some(Dataset { generation_model, task, plan }), State::ToDo)
         }
