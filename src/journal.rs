@@ -29,6 +29,8 @@ pub struct Entry {
     pub seconds: f64,
     /// Tokens scored, prompts included.
     pub tokens: u64,
+    /// Of the dataset's file, those of the finished parts.
+    pub bytes: u64,
     /// Why the run ended early, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
@@ -109,6 +111,12 @@ pub fn rate<'a>(entries: impl Iterator<Item = &'a Entry>) -> Option<f64> {
     (tokens > 0 && seconds > 0.0).then(|| tokens as f64 / seconds)
 }
 
+/// Bytes of datasets for a token, over the entries that tell any.
+pub fn bytes_a_token<'a>(entries: impl Iterator<Item = &'a Entry>) -> Option<f64> {
+    let (bytes, tokens) = entries.fold((0, 0), |(bytes, tokens), entry| (bytes + entry.bytes, tokens + entry.tokens));
+    (bytes > 0 && tokens > 0).then(|| bytes as f64 / tokens as f64)
+}
+
 fn unix_time() -> (u64, u32) {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or((0, 0), |since| (since.as_secs(), since.subsec_nanos()))
 }
@@ -125,7 +133,17 @@ mod tests {
     fn entry(task: &str, tokens: u64) -> Entry {
         let name = str::to_owned;
         let (generation_model, task, model) = (name("g"), name(task), name("m"));
-        Entry { generation_model, task, model, parts: 1, cells: 2, seconds: 2.0, tokens, failed: None }
+        Entry {
+            generation_model,
+            task,
+            model,
+            parts: 1,
+            cells: 2,
+            seconds: 2.0,
+            tokens,
+            bytes: 4 * tokens,
+            failed: None,
+        }
     }
 
     #[test]
@@ -141,6 +159,7 @@ mod tests {
         assert_eq!(found.iter().map(|e| e.task.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
         assert_eq!(found[1].failed.as_deref(), Some("no\nmemory"));
         assert_eq!(rate(found[..2].iter()), Some(10.0));
-        assert_eq!(rate([].iter()), None);
+        assert_eq!(bytes_a_token(found.iter()), Some(4.0));
+        assert_eq!((rate([].iter()), bytes_a_token([].iter())), (None, None));
     }
 }

@@ -208,6 +208,25 @@ fn options_of_an_experiment_and_of_a_model_stand_before_those_above() {
     assert_eq!(wide["engine"]["top_k"], 2);
 }
 
+/// One model and task, but other ids: such texts must not go through the pipeline together.
+#[test]
+fn experiments_with_other_ids_keep_them() {
+    let scene = Scene::new();
+    datasets(&scene);
+    let tied = source(TIED);
+    let models = [("rl", tied.as_str()), ("sft", &tied)];
+    let text = experiment("rl", &["a"], &models, "end = 304")
+        + &experiment("sft", &["a"], &[models[1], models[0]], "boundary = \"separate\"");
+    scene.write("study.toml", format!("output = \"out\"\ndataset = \"data/{{experiment}}_{{task}}.jsonl\"\n{text}"));
+    let said = scene.run("run study.toml -v");
+    said.expect(0, "");
+    assert_eq!(count(&said.stderr, "loaded model="), 1, "one source, one load: {}", said.stderr);
+    for (generation_model, ends) in [("rl", 30), ("sft", 0)] {
+        let tokens = scene.table("out", "tokens", generation_model, "a", "rl");
+        assert_eq!(tokens.bools("is_end").iter().filter(|end| **end == Some(true)).count(), ends);
+    }
+}
+
 /// Names are data: whatever they are, nothing appears outside of the output.
 #[test]
 fn hostile_names_stay_inside() {

@@ -235,6 +235,7 @@ fn log(texts: &[Text], cells: &[CellStore], missing: &[Vec<u32>], outcome: &Outc
             cells: finished.iter().filter(|parts| !parts.is_empty()).count() as u64,
             seconds: share * outcome.elapsed.as_secs_f64(),
             tokens: (share * outcome.counts.tokens as f64).round() as u64,
+            bytes,
             failed: failed.map(str::to_owned),
         };
         let Entry { generation_model, task, model, parts, seconds, tokens, .. } = &entry;

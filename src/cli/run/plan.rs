@@ -17,8 +17,9 @@ use crate::journal::{self, Entry};
 use crate::shift::aligned;
 use crate::{experiments, hub};
 
-/// Tokens are not counted, which would take the tokenizer's minutes: text has some four bytes a token.
-const BYTES_A_TOKEN: u64 = 4;
+/// Tokens are not counted, which would take the tokenizer's minutes. Where no log tells how many bytes of a file make
+/// one, four do: natural text by the tokenizers of today.
+const BYTES_A_TOKEN: f64 = 4.0;
 
 /// A cell of the plan.
 #[derive(Serialize)]
@@ -30,7 +31,7 @@ struct Planned<'a> {
     /// Whether the model's files would come from the hub first.
     fetch: bool,
     rows: Option<u32>,
-    /// Of the whole dataset: bytes of its file by four.
+    /// Of the whole dataset, from its bytes.
     tokens_estimate: Option<u64>,
     parts_done: usize,
     parts: Option<usize>,
@@ -105,8 +106,10 @@ fn is_here(model: &experiments::Model, engine: EngineArg) -> Result<bool, String
 fn plan<'a>(cells: &'a Cells, cell: &'a Cell, looked: &'a Looked, entries: &[Entry]) -> Planned<'a> {
     let model = cells.model(cell);
     let plan = cells.dataset(cell).map(|dataset| &dataset.plan);
-    let rate = journal::rate(entries.iter().filter(|entry| entry.model == model.name));
-    let left = cells.bytes_missing(cell) as f64 / BYTES_A_TOKEN as f64;
+    let own = || entries.iter().filter(|entry| entry.model == model.name);
+    let (rate, bytes_a_token) = (journal::rate(own()), journal::bytes_a_token(own()).unwrap_or(BYTES_A_TOKEN));
+    let tokens = |bytes: u64| bytes as f64 / bytes_a_token;
+    let left = tokens(cells.bytes_missing(cell));
     let bytes = plan.map(|plan| plan.parts.iter().map(|part| part.bytes).sum::<u64>());
     Planned {
         told: Told::of(cells, &looked.cell),
@@ -114,7 +117,7 @@ fn plan<'a>(cells: &'a Cells, cell: &'a Cell, looked: &'a Looked, entries: &[Ent
         dataset: cells.text(cell).dataset.display().to_string(),
         fetch: looked.fetch,
         rows: plan.map(|plan| plan.rows),
-        tokens_estimate: bytes.map(|bytes| bytes / BYTES_A_TOKEN),
+        tokens_estimate: bytes.map(|bytes| tokens(bytes).round() as u64),
         parts_done: cells.found(cell).map_or(0, |found| found.parts.len()),
         parts: plan.map(|plan| plan.parts.len()),
         seconds_estimate: rate.map(|rate| left / rate).filter(|_| looked.cell.state == State::ToDo),
@@ -122,7 +125,7 @@ fn plan<'a>(cells: &'a Cells, cell: &'a Cell, looked: &'a Looked, entries: &[Ent
 }
 
 fn text(planned: &[Planned]) -> String {
-    let head = ["experiment", "task", "model", "state", "rows", "tokens (bytes/4)", "parts done", "time"];
+    let head = ["experiment", "task", "model", "state", "rows", "tokens (estimate)", "parts done", "time"];
     let or_dash = |figure: Option<String>| figure.unwrap_or_else(|| "-".to_owned());
     let row = |cell: &Planned| {
         let state = if cell.fetch { "to fetch" } else { cell.told.state };
@@ -158,5 +161,9 @@ fn total(planned: &[Planned]) -> String {
         unknown => format!("{} and {unknown} cells of unknown time", duration(known)),
     };
     let n = planned.len();
-    format!("{n} cells: {} to do, {done} done, {skipped} skipped, {failed} would fail; time: {time}", to_do.len())
+    format!(
+        "{n} cells: {} to do, {done} done, {skipped} skipped, {failed} would fail; time: {time}\n\
+         (tokens are estimated from bytes: as logs of earlier runs tell, else {BYTES_A_TOKEN} bytes a token)",
+        to_do.len()
+    )
 }
