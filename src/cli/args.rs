@@ -179,6 +179,10 @@ pub struct KlArgs {
     #[arg(long, action = ArgAction::SetTrue)]
     pub quantiles: bool,
 
+    /// Take means by region (think, answer, end), kind of token, position and kept field too
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub slices: bool,
+
     /// Compare samples whose prompts were tokenised differently
     #[arg(long, alias = "allow_different_context", action = ArgAction::SetTrue)]
     pub allow_different_context: bool,
