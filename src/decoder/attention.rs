@@ -6,7 +6,7 @@
 
 use candle_core::{DType, Result, Tensor};
 
-use crate::decoder::linear::round_to;
+use crate::decoder::linear::{cap, round_to};
 use crate::decoder::{DecoderSpec, MIN_ROWS};
 use crate::forest::Forest;
 
@@ -31,8 +31,7 @@ pub struct Qkv {
 /// Attends every segment of `forest` to its path: `[rows, heads · head_dim]`. `dtype` is what operands are rounded to;
 /// sums are f32. `window` is how many keys a query sees, its own included.
 pub fn attend(spec: &DecoderSpec, forest: &Forest, qkv: &Qkv, window: Option<usize>, dtype: DType) -> Result<Tensor> {
-    let scale = (spec.head_dim as f64).powf(-0.5);
-    let q = round_to(&qkv.q, dtype)?.affine(scale, 0.0)?;
+    let q = round_to(&qkv.q, dtype)?.affine(spec.attention_scale, 0.0)?;
     let (k, v) = (round_to(&qkv.k, dtype)?, round_to(&qkv.v, dtype)?);
     let mut outputs = Vec::new();
     for (index, segment) in forest.segments.iter().enumerate() {
@@ -45,7 +44,7 @@ pub fn attend(spec: &DecoderSpec, forest: &Forest, qkv: &Qkv, window: Option<usi
                 first: segment.depth + start - segment.rows.start,
                 rows,
             };
-            outputs.push(queries.attend(&keys, window, dtype)?);
+            outputs.push(queries.attend(&keys, window, spec.attention_cap, dtype)?);
         }
     }
     Tensor::cat(&outputs, 0)
@@ -89,7 +88,7 @@ struct Queries {
 
 impl Queries {
     /// `[rows, heads · head_dim]`.
-    fn attend(&self, keys: &Keys, window: Option<usize>, dtype: DType) -> Result<Tensor> {
+    fn attend(&self, keys: &Keys, window: Option<usize>, limit: Option<f64>, dtype: DType) -> Result<Tensor> {
         let (kv_heads, group, padded, dim) = self.q.dims4()?;
         let q = self.q.reshape((kv_heads, group * padded, dim))?;
         let first_key = window.map_or(0, |w| (self.first + 1).saturating_sub(w));
@@ -97,7 +96,7 @@ impl Queries {
         let mut state: Option<Softmax> = None;
         for block in first_key / KEY_BLOCK..=last_key / KEY_BLOCK {
             let start = block * KEY_BLOCK;
-            let scores = q.matmul(&keys.k.narrow(1, start, KEY_BLOCK)?.t()?)?;
+            let scores = cap(&q.matmul(&keys.k.narrow(1, start, KEY_BLOCK)?.t()?)?, limit)?;
             let scores = self.mask(&scores.reshape((kv_heads, group, padded, KEY_BLOCK))?, start, window)?;
             let scores = scores.reshape((kv_heads, group * padded, KEY_BLOCK))?;
             let next = Softmax::of(&scores, &keys.v.narrow(1, start, KEY_BLOCK)?, dtype, state.as_ref())?;

@@ -1,6 +1,6 @@
 //! A linear map: y = W x + b.
 //!
-//! Owns how a product is rounded. Refuses to pack: packed forms belong to the kernels of an instruction set.
+//! Owns how a product is rounded, scaled and capped. Refuses to pack: packed forms belong to the kernels of an instruction set.
 
 use candle_core::{DType, Result, Tensor};
 
@@ -38,6 +38,16 @@ impl Linear {
         let bias = self.bias.as_ref().map(|b| b.index_select(ids, 0)).transpose()?;
         Ok(Self { weight: self.weight.index_select(ids, 0)?, bias })
     }
+}
+
+/// `x` times `factor`; nothing is computed for the factor that most models have.
+pub fn scale(x: &Tensor, factor: f64) -> Result<Tensor> {
+    if factor == 1.0 { Ok(x.clone()) } else { x.affine(factor, 0.0) }
+}
+
+/// c · tanh(x / c), where there is a cap c.
+pub fn cap(x: &Tensor, cap: Option<f64>) -> Result<Tensor> {
+    cap.map_or_else(|| Ok(x.clone()), |cap| x.affine(1.0 / cap, 0.0)?.tanh()?.affine(cap, 0.0))
 }
 
 /// An f32 tensor with the values that `dtype` can hold.
