@@ -143,7 +143,7 @@ FIXTURES = [
 
 def build(config: PreTrainedConfig) -> PreTrainedModel:
     """A model in f32 whatever the config stores: built in bf16, its rope frequencies would be rounded for good."""
-    return AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="eager").eval()
+    return AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager").eval()
 
 
 @torch.no_grad()
@@ -219,7 +219,7 @@ def spelled_as_in_4(config: dict) -> dict:
 
 
 def load(directory: Path, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    return AutoModelForCausalLM.from_pretrained(directory, dtype=dtype, attn_implementation="eager").eval()
+    return AutoModelForCausalLM.from_pretrained(directory, dtype=dtype, attn_implementation="eager", experts_implementation="eager").eval()
 
 
 # --- Tokenizer ---

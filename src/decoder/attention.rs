@@ -7,7 +7,7 @@
 use candle_core::{DType, Result, Tensor};
 
 use crate::decoder::linear::{cap, round_to};
-use crate::decoder::{DecoderSpec, MIN_ROWS};
+use crate::decoder::{DecoderSpec, MIN_COLUMNS, MIN_ROWS};
 use crate::forest::Forest;
 
 /// Keys a step of the online softmax, at path positions that are multiples of it.
@@ -57,7 +57,7 @@ fn group_heads(q: &Tensor, kv_heads: usize) -> Result<Tensor> {
     q.pad_with_zeros(2, 0, MIN_ROWS.saturating_sub(rows))?.contiguous()
 }
 
-/// Keys and values of one path, `[kv_heads, whole blocks, head_dim]`.
+/// Keys and values of one path, `[kv_heads, whole blocks, head_dim]`; values padded to [`MIN_COLUMNS`].
 struct Keys {
     k: Tensor,
     v: Tensor,
@@ -75,7 +75,8 @@ impl Keys {
             let rows = x.dim(0)?;
             x.pad_with_zeros(0, 0, rows.next_multiple_of(KEY_BLOCK) - rows)?.transpose(0, 1)?.contiguous()
         };
-        Ok(Self { k: along(k)?, v: along(v)? })
+        let missing = MIN_COLUMNS.saturating_sub(v.dim(2)?);
+        Ok(Self { k: along(k)?, v: along(&v.pad_with_zeros(2, 0, missing)?)? })
     }
 }
 
@@ -103,7 +104,8 @@ impl Queries {
             state = Some(next);
         }
         let state = state.ok_or_else(|| candle_core::Error::msg("a query without a key block"))?;
-        let output = state.weighted.broadcast_div(&state.sum)?.reshape((kv_heads, group, padded, dim))?;
+        let output = state.weighted.narrow(2, 0, dim)?.broadcast_div(&state.sum)?;
+        let output = output.reshape((kv_heads, group, padded, dim))?;
         output.narrow(2, 0, self.rows)?.permute((2, 0, 1, 3))?.reshape((self.rows, kv_heads * group * dim))
     }
 

@@ -4,6 +4,8 @@
 
 use candle_core::{DType, Result, Tensor};
 
+use crate::decoder::MIN_COLUMNS;
+
 /// Weights `[out, in]` in the model's dtype, bias `[out]` in f32.
 #[derive(Clone)]
 pub struct Linear {
@@ -20,7 +22,9 @@ impl Linear {
     /// numbers is exact in f32, and sums are f32.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let weight = self.weight.to_dtype(DType::F32)?;
-        let y = round_to(x, self.weight.dtype())?.matmul(&weight.t()?)?;
+        let width = weight.dim(0)?;
+        let weight = weight.pad_with_zeros(0, 0, MIN_COLUMNS.saturating_sub(width))?;
+        let y = round_to(x, self.weight.dtype())?.matmul(&weight.t()?)?.narrow(1, 0, width)?;
         match &self.bias {
             Some(bias) => y.broadcast_add(bias),
             None => Ok(y),

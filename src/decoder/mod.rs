@@ -25,3 +25,6 @@ pub use spec::{Activation, DecoderSpec, Experts, Norms, QkNorm, Rope, RopeScalin
 /// Products are padded to at least this many rows. Matrix libraries take another kernel, with another order of
 /// summation, for one or two rows (candle: up to 1.5e-4 in f32), and a row's numbers must not depend on its company.
 const MIN_ROWS: usize = 16;
+/// Products are padded to at least this many columns: of up to 16, the order of summation depends on the rows (the
+/// `gemm` crate, f32).
+const MIN_COLUMNS: usize = 32;
