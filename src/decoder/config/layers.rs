@@ -25,10 +25,9 @@ impl Config<'_> {
         types.iter().map(of_type).collect()
     }
 
-    /// The window, if it is in use.
-    fn used_window(&self) -> Parsed<Option<usize>> {
-        let used = self.flag("use_sliding_window")?;
-        Ok(self.optional_size("sliding_window")?.filter(|_| used))
+    /// The window, if it is in use; some configs write 0 where it is not.
+    pub fn used_window(&self) -> Parsed<Option<usize>> {
+        if self.flag("use_sliding_window")? { self.optional_size("sliding_window") } else { Ok(None) }
     }
 
     /// From `max_window_layers` on.

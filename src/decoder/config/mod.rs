@@ -48,10 +48,7 @@ fn parse(map: &Map<String, Value>) -> Parsed<DecoderSpec> {
         "mistral" | "mixtral" | "phi3" => spec.windows = vec![config.optional_size("sliding_window")?; spec.layers],
         "qwen2" | "qwen3" => spec.windows = config.qwen_windows(spec.layers)?,
         "qwen2_moe" => spec.windows = config.qwen2_moe_windows(spec.layers)?,
-        "qwen3_moe" => {
-            let used = config.flag("use_sliding_window")?;
-            spec.windows = vec![config.optional_size("sliding_window")?.filter(|_| used); spec.layers];
-        }
+        "qwen3_moe" => spec.windows = vec![config.used_window()?; spec.layers],
         "smollm3" => config.smollm3_layers(&mut spec)?,
         "gemma2" | "gemma3_text" => config.gemma(&mut spec, &family)?,
         "olmo2" => spec.norms = Norms::After,
