@@ -12,7 +12,8 @@ use crate::forest::Forest;
 pub struct Rotary {
     cos: Tensor,
     sin: Tensor,
-    rotary_dim: usize,
+    /// How many leading dimensions of a head are rotated.
+    width: usize,
     interleaved: bool,
 }
 
@@ -27,25 +28,25 @@ impl Rotary {
         let scaled =
             |x: Tensor| if rope.attention_factor == 1.0 { Ok(x) } else { x.affine(rope.attention_factor, 0.0) };
         let (cos, sin) = (scaled(angles.cos()?)?, scaled(angles.sin()?)?);
-        Ok(Self { cos, sin, rotary_dim: rope.rotary_dim, interleaved: rope.interleaved })
+        Ok(Self { cos, sin, width: rope.rotary_dim, interleaved: rope.interleaved })
     }
 
     /// Rotates the leading dimensions of `x`, `[rows, heads, head_dim]`.
     pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
         let (rows, heads, head_dim) = x.dims3()?;
-        let mut turned = x.narrow(2, 0, self.rotary_dim)?;
+        let mut turned = x.narrow(2, 0, self.width)?;
         if self.interleaved {
             // Even dimensions to the first half, odd ones to the second, of queries and keys alike: their products do
             // not see the order.
-            let pairs = turned.reshape((rows, heads, self.rotary_dim / 2, 2))?.transpose(2, 3)?;
-            turned = pairs.reshape((rows, heads, self.rotary_dim))?;
+            let pairs = turned.reshape((rows, heads, self.width / 2, 2))?.transpose(2, 3)?;
+            turned = pairs.reshape((rows, heads, self.width))?;
         }
         let turned = turned.unsqueeze(0)?.contiguous()?;
         let turned = candle_nn::rotary_emb::rope_thd(&turned, &self.cos, &self.sin)?.squeeze(0)?;
-        if self.rotary_dim == head_dim {
+        if self.width == head_dim {
             return Ok(turned);
         }
-        Tensor::cat(&[turned, x.narrow(2, self.rotary_dim, head_dim - self.rotary_dim)?], 2)
+        Tensor::cat(&[turned, x.narrow(2, self.width, head_dim - self.width)?], 2)
     }
 }
 

@@ -11,11 +11,11 @@ pub type Parsed<T> = Result<T, String>;
 pub struct Config<'a>(pub &'a Map<String, Value>);
 
 impl<'a> Config<'a> {
-    pub fn has(&self, field: &str) -> bool {
+    pub fn has(self, field: &str) -> bool {
         self.0.get(field).is_some_and(|value| !value.is_null())
     }
 
-    pub fn optional<T: serde::de::DeserializeOwned>(&self, field: &str) -> Parsed<Option<T>> {
+    pub fn optional<T: serde::de::DeserializeOwned>(self, field: &str) -> Parsed<Option<T>> {
         match self.0.get(field) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => match T::deserialize(value) {
@@ -25,7 +25,7 @@ impl<'a> Config<'a> {
         }
     }
 
-    pub fn object(&self, field: &str) -> Parsed<Option<Config<'a>>> {
+    pub fn object(self, field: &str) -> Parsed<Option<Config<'a>>> {
         match self.0.get(field) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Object(map)) => Ok(Some(Config(map))),
@@ -34,28 +34,28 @@ impl<'a> Config<'a> {
     }
 
     /// A switch that is off where it is absent.
-    pub fn flag(&self, field: &str) -> Parsed<bool> {
+    pub fn flag(self, field: &str) -> Parsed<bool> {
         Ok(self.optional(field)?.unwrap_or(false))
     }
 
     /// A number above 0.
-    pub fn positive(&self, field: &str) -> Parsed<Option<f64>> {
+    pub fn positive(self, field: &str) -> Parsed<Option<f64>> {
         match self.optional::<f64>(field)? {
             Some(x) if !(x > 0.0 && x.is_finite()) => Err(format!("`{field}` is {x}, expected a number above 0")),
             other => Ok(other),
         }
     }
 
-    pub fn required_positive(&self, field: &str) -> Parsed<f64> {
+    pub fn required_positive(self, field: &str) -> Parsed<f64> {
         self.positive(field)?.ok_or_else(|| format!("no `{field}`"))
     }
 
     /// A count that must be positive; bounded, so that a hostile config asks for no absurd allocation.
-    pub fn size(&self, field: &str) -> Parsed<usize> {
+    pub fn size(self, field: &str) -> Parsed<usize> {
         self.optional_size(field)?.ok_or_else(|| format!("no `{field}`"))
     }
 
-    pub fn optional_size(&self, field: &str) -> Parsed<Option<usize>> {
+    pub fn optional_size(self, field: &str) -> Parsed<Option<usize>> {
         const MOST: usize = 1 << 24;
         match self.optional(field)? {
             Some(n) if n == 0 || n > MOST => Err(format!("`{field}` is {n}, expected 1 to {MOST}")),
@@ -64,7 +64,7 @@ impl<'a> Config<'a> {
     }
 
     /// The field is absent, null, or has the one value whose arithmetic is implemented.
-    pub fn refuse_unless(&self, field: &str, value: &Value) -> Parsed<()> {
+    pub fn refuse_unless(self, field: &str, value: &Value) -> Parsed<()> {
         match self.0.get(field) {
             None | Some(Value::Null) => Ok(()),
             Some(found) if found == value || (found.is_number() && found.as_f64() == value.as_f64()) => Ok(()),
@@ -72,7 +72,7 @@ impl<'a> Config<'a> {
         }
     }
 
-    pub fn refuse_quantised(&self) -> Parsed<()> {
+    pub fn refuse_quantised(self) -> Parsed<()> {
         match ["quantization_config", "compression_config"].into_iter().find(|field| self.has(field)) {
             Some(field) => Err(format!("`{field}` is set: quantised safetensors are not read")),
             None => Ok(()),

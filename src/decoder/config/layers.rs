@@ -9,7 +9,7 @@ type Windows = Vec<Option<usize>>;
 
 impl Config<'_> {
     /// By `layer_types`, or on the layers that `slides` names where the config is older than that field.
-    fn windows(&self, layers: usize, window: Option<usize>, slides: impl Fn(usize) -> bool) -> Parsed<Windows> {
+    fn windows(self, layers: usize, window: Option<usize>, slides: impl Fn(usize) -> bool) -> Parsed<Windows> {
         let Some(types) = self.optional::<Vec<String>>("layer_types")? else {
             return Ok((0..layers).map(|layer| window.filter(|_| slides(layer))).collect());
         };
@@ -26,30 +26,30 @@ impl Config<'_> {
     }
 
     /// The window, if it is in use; some configs write 0 where it is not.
-    pub fn used_window(&self) -> Parsed<Option<usize>> {
+    pub fn used_window(self) -> Parsed<Option<usize>> {
         if self.flag("use_sliding_window")? { self.optional_size("sliding_window") } else { Ok(None) }
     }
 
     /// From `max_window_layers` on.
-    pub fn qwen_windows(&self, layers: usize) -> Parsed<Windows> {
+    pub fn qwen_windows(self, layers: usize) -> Parsed<Windows> {
         let first = self.optional("max_window_layers")?.unwrap_or(28);
         self.windows(layers, self.used_window()?, |layer| layer >= first)
     }
 
     /// Every other layer before `max_window_layers`.
-    pub fn qwen2_moe_windows(&self, layers: usize) -> Parsed<Windows> {
+    pub fn qwen2_moe_windows(self, layers: usize) -> Parsed<Windows> {
         let end = self.optional("max_window_layers")?.unwrap_or(28);
         self.windows(layers, self.used_window()?, |layer| layer % 2 == 0 && layer < end)
     }
 
     /// All but every `pattern`-th.
-    pub fn pattern_windows(&self, layers: usize, pattern: usize) -> Parsed<Windows> {
+    pub fn pattern_windows(self, layers: usize, pattern: usize) -> Parsed<Windows> {
         let window = self.optional_size("sliding_window")?;
         self.windows(layers, window, |layer| (layer + 1) % pattern != 0)
     }
 
     /// Layers that rotate nothing (`no_rope_layers` has 0 for them), which are those with a window.
-    pub fn smollm3_layers(&self, spec: &mut DecoderSpec) -> Parsed<()> {
+    pub fn smollm3_layers(self, spec: &mut DecoderSpec) -> Parsed<()> {
         let interval = self.optional_size("no_rope_layer_interval")?.unwrap_or(4);
         let by_interval = || (1..=spec.layers).map(|layer| u8::from(layer % interval != 0)).collect();
         let rotated: Vec<u8> = self.optional("no_rope_layers")?.unwrap_or_else(by_interval);
@@ -64,7 +64,7 @@ impl Config<'_> {
     }
 
     /// The mixture of experts of the families that have one.
-    pub fn experts(&self, spec: &mut DecoderSpec, family: &str) -> Parsed<()> {
+    pub fn experts(self, spec: &mut DecoderSpec, family: &str) -> Parsed<()> {
         let sizes = match family {
             "mixtral" => (self.size("num_local_experts")?, spec.intermediate, None),
             "qwen2_moe" => {

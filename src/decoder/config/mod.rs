@@ -141,7 +141,7 @@ fn merged(mut under: Value, over: &Value) -> Value {
 
 impl Config<'_> {
     /// The fields that every family has, with everything else off.
-    fn common(&self) -> Parsed<DecoderSpec> {
+    fn common(self) -> Parsed<DecoderSpec> {
         let (hidden, heads) = (self.size("hidden_size")?, self.size("num_attention_heads")?);
         let layers = self.size("num_hidden_layers")?;
         let kv_heads = self.optional_size("num_key_value_heads")?.unwrap_or(heads);
@@ -183,13 +183,13 @@ impl Config<'_> {
         })
     }
 
-    fn head_dim(&self, hidden: usize, heads: usize) -> Parsed<usize> {
+    fn head_dim(self, hidden: usize, heads: usize) -> Parsed<usize> {
         let head_dim = match self.optional_size("head_dim")? {
             Some(head_dim) => head_dim,
-            None if hidden % heads == 0 => hidden / heads,
+            None if hidden.is_multiple_of(heads) => hidden / heads,
             None => return Err(format!("no `head_dim`, and hidden_size {hidden} does not divide by {heads} heads")),
         };
-        if head_dim % 2 == 0 {
+        if head_dim.is_multiple_of(2) {
             Ok(head_dim)
         } else {
             Err(format!("`head_dim` is {head_dim}: rope needs an even number"))
@@ -197,7 +197,7 @@ impl Config<'_> {
     }
 
     /// Gemma calls the field otherwise, and where it does, the common one is not read.
-    fn activation(&self) -> Parsed<Activation> {
+    fn activation(self) -> Parsed<Activation> {
         let field = if self.has("hidden_activation") { "hidden_activation" } else { "hidden_act" };
         match self.optional::<String>(field)?.as_deref() {
             None | Some("silu") => Ok(Activation::Silu),
@@ -209,7 +209,7 @@ impl Config<'_> {
     }
 
     /// The text model of a Gemma 3 that sees images.
-    fn text_of_gemma3(&self) -> Parsed<Map<String, Value>> {
+    fn text_of_gemma3(self) -> Parsed<Map<String, Value>> {
         let Some(text) = self.object("text_config")? else { return Err("no `text_config`".to_owned()) };
         let mut text = text.0.clone();
         text.insert("model_type".to_owned(), json!("gemma3_text"));
@@ -217,7 +217,7 @@ impl Config<'_> {
         Ok(text)
     }
 
-    fn gemma(&self, spec: &mut DecoderSpec, family: &str) -> Parsed<()> {
+    fn gemma(self, spec: &mut DecoderSpec, family: &str) -> Parsed<()> {
         self.refuse_unless("use_bidirectional_attention", &Value::from(false))?;
         spec.norm_plus_one = true;
         spec.norms = Norms::BeforeAndAfter;
@@ -236,7 +236,7 @@ impl Config<'_> {
         Ok(())
     }
 
-    fn granite(&self, spec: &mut DecoderSpec) -> Parsed<()> {
+    fn granite(self, spec: &mut DecoderSpec) -> Parsed<()> {
         let multiplier = |field| Ok::<_, String>(self.positive(field)?.unwrap_or(1.0));
         spec.mlp_bias = self.flag("mlp_bias")?;
         spec.embedding_scale = multiplier("embedding_multiplier")?;
@@ -246,3 +246,6 @@ impl Config<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

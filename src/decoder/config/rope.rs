@@ -34,7 +34,7 @@ const GEMMA3_THETA: f64 = 1e6;
 
 impl Config<'_> {
     /// The one rotary embedding of most families.
-    pub fn rope_of_all(&self, head_dim: usize) -> Parsed<Rope> {
+    pub fn rope_of_all(self, head_dim: usize) -> Parsed<Rope> {
         let object = match self.object("rope_parameters")? {
             Some(parameters) => Some(parameters),
             None => self.object("rope_scaling")?,
@@ -43,7 +43,7 @@ impl Config<'_> {
     }
 
     /// That of layers that see everything, that of layers with a window.
-    pub fn ropes_of_gemma3(&self, head_dim: usize) -> Parsed<Vec<Rope>> {
+    pub fn ropes_of_gemma3(self, head_dim: usize) -> Parsed<Vec<Rope>> {
         let nested = self.object("rope_parameters")?;
         let of_kind = |kind| nested.map_or(Ok(None), |nested| nested.object(kind));
         let full = match of_kind("full_attention")? {
@@ -56,7 +56,7 @@ impl Config<'_> {
     }
 
     /// `object` may be absent; what it lacks is looked for in the config around it.
-    fn rope(&self, object: Option<Config>, theta: f64, head_dim: usize) -> Parsed<Rope> {
+    fn rope(self, object: Option<Config>, theta: f64, head_dim: usize) -> Parsed<Rope> {
         let none = serde_json::Map::new();
         let object = object.unwrap_or(Config(&none));
         if let Some((field, value)) =
@@ -70,15 +70,15 @@ impl Config<'_> {
             None => self.positive("partial_rotary_factor")?.unwrap_or(1.0),
         };
         let rotary_dim = (head_dim as f64 * partial) as usize;
-        if rotary_dim == 0 || rotary_dim > head_dim || rotary_dim % 2 != 0 {
+        if rotary_dim == 0 || rotary_dim > head_dim || !rotary_dim.is_multiple_of(2) {
             return Err(format!("`partial_rotary_factor` is {partial}: {rotary_dim} of {head_dim} dimensions"));
         }
         let plain = Rope { theta, rotary_dim, interleaved: false, scaling: RopeScaling::None, attention_factor: 1.0 };
-        self.scaled(plain, object)
+        self.scaled(&plain, object)
     }
 
     /// `plain` with the scaling that `object` describes.
-    fn scaled(&self, plain: Rope, object: Config) -> Parsed<Rope> {
+    fn scaled(self, plain: &Rope, object: Config) -> Parsed<Rope> {
         let kind = match object.optional::<String>("rope_type")? {
             Some(kind) => kind,
             None => object.optional("type")?.unwrap_or_else(|| "default".to_owned()),
@@ -106,11 +106,11 @@ impl Config<'_> {
                 ));
             }
         };
-        Ok(Rope { scaling, ..plain })
+        Ok(Rope { scaling, ..plain.clone() })
     }
 
     /// The context before it was stretched; where both objects say it, transformers takes the outer one.
-    fn original_tokens(&self, object: Config) -> Parsed<usize> {
+    fn original_tokens(self, object: Config) -> Parsed<usize> {
         let field = "original_max_position_embeddings";
         match self.optional_size(field)? {
             Some(tokens) => Ok(tokens),
@@ -118,14 +118,14 @@ impl Config<'_> {
         }
     }
 
-    fn stretch(&self, object: Config, original: usize) -> Parsed<f64> {
+    fn stretch(self, object: Config, original: usize) -> Parsed<f64> {
         match object.positive("factor")? {
             Some(factor) => Ok(factor),
             None => Ok(self.size("max_position_embeddings")? as f64 / original as f64),
         }
     }
 
-    fn yarn(&self, plain: Rope, object: Config) -> Parsed<Rope> {
+    fn yarn(self, plain: &Rope, object: Config) -> Parsed<Rope> {
         let original = self.original_tokens(object)?;
         let factor = self.stretch(object, original)?;
         let magnitude = |scale: f64| if factor <= 1.0 { 1.0 } else { 0.1 * scale * factor.ln() + 1.0 };
@@ -147,10 +147,10 @@ impl Config<'_> {
         if low == high {
             high += 0.001;
         }
-        Ok(Rope { scaling: RopeScaling::Yarn { factor, ramp: (low, high) }, attention_factor, ..plain })
+        Ok(Rope { scaling: RopeScaling::Yarn { factor, ramp: (low, high) }, attention_factor, ..plain.clone() })
     }
 
-    fn longrope(&self, plain: Rope, object: Config) -> Parsed<Rope> {
+    fn longrope(self, plain: &Rope, object: Config) -> Parsed<Rope> {
         let original = self.original_tokens(object)?;
         let factor = self.stretch(object, original)?;
         let attention_factor = match object.positive("attention_factor")? {
@@ -171,6 +171,6 @@ impl Config<'_> {
             long: factors("long_factor")?,
             original_max_tokens: original,
         };
-        Ok(Rope { scaling, attention_factor, ..plain })
+        Ok(Rope { scaling, attention_factor, ..plain.clone() })
     }
 }
