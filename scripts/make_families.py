@@ -38,7 +38,6 @@ AFTER = {
     "olmo2": ("post_attention_layernorm", "post_feedforward_layernorm"),
     "glm4": ("post_self_attn_layernorm", "post_mlp_layernorm"),
 }
-LLAMA_NORMS = ("input_layernorm", "post_attention_layernorm", "q_norm", "k_norm", "model.norm")
 
 
 @dataclass
@@ -73,14 +72,9 @@ def without(name: str) -> Callable:
     return layers(lambda layer: setattr(layer, name, nn.Identity()))
 
 
-def rolled(find: Callable[[nn.Module], nn.Module], *widths: int) -> Callable:
-    """Parts of a fused projection, `widths` high, in another order."""
-
-    def change(layer: nn.Module) -> None:
-        weight = find(layer).weight
-        weight.copy_(torch.cat(weight.split(widths)[::-1] if len(set(widths)) == 1 else weight.split(widths[::-1])[::-1]))
-
-    return layers(change)
+def rolled(find: Callable[[nn.Module], nn.Module], rows: int) -> Callable:
+    """Parts of a fused projection in another order."""
+    return layers(lambda layer: find(layer).weight.copy_(find(layer).weight.roll(rows, 0)))
 
 
 def with_rope(apply: Callable, module: str) -> Mutation:
@@ -146,9 +140,8 @@ def never_shared(layer: nn.Module) -> None:
 def general(config: PreTrainedConfig) -> list[Mutation]:
     """What every family can get wrong."""
     theta = {"eps": {"rms_norm_eps": config.rms_norm_eps * 10 + 1e-2}}
-    nested = "rope_theta" not in config.rope_parameters
-    if not nested:
-        theta["theta"] = {"rope_parameters": config.rope_parameters | {"rope_theta": 3 * config.rope_parameters["rope_theta"]}}
+    if "rope_theta" in config.rope_parameters:
+        theta["theta"] = rope_change(config, rope_theta=3 * config.rope_parameters["rope_theta"])
     model = build(config)
     shapes = {name.split(".")[-2]: p.shape for name, p in model.named_parameters()}
     alike = len({tuple(p.shape for p in layer.parameters()) for layer in model.model.layers}) == 1
@@ -177,7 +170,7 @@ def as_4(directory: Path, config: dict) -> dict:
 def inside_of_vision(directory: Path, config: dict) -> dict:
     """A Gemma 3 that sees images, as transformers 4 wrote it: the text model's config and weights under other names."""
     path = directory / "model.safetensors"
-    tensors = {f"language_{name}".replace("language_", "language_model."): t for name, t in load_file(path).items()}
+    tensors = {f"language_model.{name}": t for name, t in load_file(path).items()}
     save_file(tensors | {"vision_tower.weight": torch.ones(2)}, path, metadata={"format": "pt"})
     rope = config.pop("rope_parameters")
     full, sliding = rope["full_attention"], rope["sliding_attention"]
@@ -266,6 +259,10 @@ def group_2() -> list[Family]:
 
     text = gemma3()
     full, sliding = (text.rope_parameters[kind] for kind in ("full_attention", "sliding_attention"))
+
+    def by_kind(full: dict, sliding: dict) -> dict:
+        return {"rope_parameters": {"full_attention": full, "sliding_attention": sliding}}
+
     norms = [
         edit("norm after attention", without("post_attention_layernorm")),
         edit("norm before the mlp", without("pre_feedforward_layernorm")),
@@ -295,11 +292,9 @@ def group_2() -> list[Family]:
                     "final_logit_softcapping of gemma2": {"final_logit_softcapping": 30.0},
                     "windows on layers": {"layer_types": ["sliding_attention", "full_attention", "sliding_attention"]},
                     "window too short": {"sliding_window": 11},
-                    "rope of full layers": {"rope_parameters": {"full_attention": sliding, "sliding_attention": sliding}},
-                    "rope of sliding layers": {"rope_parameters": {"full_attention": full, "sliding_attention": full}},
-                    "factor on full layers": {
-                        "rope_parameters": {"full_attention": full | {"factor": 1.0}, "sliding_attention": sliding}
-                    },
+                    "rope of full layers": by_kind(sliding, sliding),
+                    "rope of sliding layers": by_kind(full, full),
+                    "factor on full layers": by_kind(full | {"factor": 1.0}, sliding),
                 },
             )
             for name, seed, stored in (("gemma3", 22, Family.stored), ("gemma3-vision", 24, inside_of_vision))
@@ -338,8 +333,8 @@ def group_3() -> list[Family]:
                 "sliding_window": {"sliding_window": None},
             },
             edits=[
-                edit("q, k and v in one", rolled(lambda layer: layer.self_attn.qkv_proj, 32, 16, 16)),
-                edit("gate and up in one", rolled(lambda layer: layer.mlp.gate_up_proj, 30, 30)),
+                edit("q, k and v in one", rolled(lambda layer: layer.self_attn.qkv_proj, 16)),
+                edit("gate and up in one", rolled(lambda layer: layer.mlp.gate_up_proj, 30)),
                 with_rope(modeling_glm4.apply_rotary_pos_emb, "phi3"),
             ],
         ),
@@ -366,7 +361,7 @@ def group_3() -> list[Family]:
                 edit("norm after attention", without("post_self_attn_layernorm")),
                 edit("norm after the mlp", without("post_mlp_layernorm")),
                 edit("norm before the mlp", without("post_attention_layernorm")),
-                edit("gate and up in one", rolled(lambda layer: layer.mlp.gate_up_proj, 30, 30)),
+                edit("gate and up in one", rolled(lambda layer: layer.mlp.gate_up_proj, 30)),
                 with_rope(modeling_phi3.apply_rotary_pos_emb, "glm4"),
             ],
         ),
@@ -392,7 +387,11 @@ def group_4() -> list[Family]:
         ),
         Family(
             "qwen2-moe", qwen2, seed=42, stream=0.5,
-            edits=[swapped, edit("shared expert's gate", layers(never_shared)), edit("shared expert", layers(always_shared))],
+            edits=[
+                swapped,
+                edit("shared expert's gate", layers(never_shared)),
+                edit("shared expert", layers(always_shared)),
+            ],
             changes={"experts chosen": {"num_experts_per_tok": 3}, "norm_topk_prob": {"norm_topk_prob": True}},
         ),
         Family(
@@ -429,8 +428,8 @@ def draw(family: Family) -> PreTrainedModel:
     return model
 
 
-def save(family: Family, directory: Path) -> PreTrainedModel:
-    """Writes the checkpoint and gives it as it is read back, under its own names."""
+def save(family: Family, directory: Path) -> tuple[PreTrainedModel, PreTrainedModel]:
+    """Writes the checkpoint and gives it as it is read back under its own names, in f32 and in bf16."""
     shutil.rmtree(directory, ignore_errors=True)
     draw(family).save_pretrained(directory)
     (directory / "generation_config.json").unlink(missing_ok=True)

@@ -64,7 +64,7 @@ EAGERLY = {"attn_implementation": "eager", "experts_implementation": "eager"}
 VISIBLE = 4e-3
 MAX_GAP_TO_F64 = 5e-5
 MAX_JITTER = 1e-4
-MAX_FILE, MAX_TOTAL = 2**20, 2_500_000
+MAX_FILE, MAX_TOTAL = 2**20, 4_500_000
 
 
 # --- Checkpoints ---

@@ -1,6 +1,6 @@
 //! What a decoder computes, as data.
 //!
-//! Owns the axes along which families differ. Refuses family names: `config` alone knows them.
+//! Owns the axes along which families differ. Refuses to ask for a family: `config` alone knows them.
 
 use crate::decoder::names::Names;
 

@@ -1,6 +1,6 @@
 //! From a Hugging Face `config.json` to a [`DecoderSpec`].
 //!
-//! Owns the names of model families: no other file knows one. Refuses what it does not understand: an unknown value
+//! Owns the names of model families: nothing outside this folder asks for one. Refuses what it does not understand: an unknown value
 //! of a field that changes the arithmetic is an error that names it, never a guess.
 
 mod fields;
