@@ -34,6 +34,8 @@ pub struct Local {
     body: Body,
     head: Head,
     caps: Caps,
+    /// Longer texts go in forests of their own.
+    short_tokens: Option<usize>,
 }
 
 impl Local {
@@ -59,7 +61,7 @@ impl Local {
             max_top_k: spec.vocab,
             jobs_in_flight: 1,
         };
-        Ok(Self { options, body, head, caps })
+        Ok(Self { options, body, head, caps, short_tokens: spec.short_tokens() })
     }
 
     /// Scores one forest; `sink` learns each sample by its index in the slice that was packed.
@@ -120,7 +122,7 @@ impl Engine for Local {
 
     fn score(&self, job: &Job, sink: &mut dyn FnMut(Scored) -> Result<()>) -> Result<()> {
         let samples: Vec<&Sample> = job.samples.iter().map(|s| &s.sample).collect();
-        for forest in forest::pack(&samples, self.options.batch_tokens) {
+        for forest in forest::pack_apart(&samples, self.options.batch_tokens, self.short_tokens) {
             self.score_forest(&forest, |index, scores| sink(Scored { index, scores })).map_err(|e| match e {
                 Error::Tensor(e) => {
                     Error::Part { model: self.options.name.clone(), part: job.part, what: e.to_string() }
