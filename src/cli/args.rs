@@ -149,7 +149,8 @@ Examples:
       --end auto --top-k 50 --keep-fields reward
 
 Exit codes: 0 done; 1 error; 2 wrong usage; 4 done, but some rows that this run came to were not scored
-(why: `status` and `reason` in the samples table).";
+(why: `status` and `reason` in the samples table); 130, 143 ended by SIGINT or SIGTERM: what is finished is kept, the
+same command continues; a second signal ends at once.";
 
 /// Compare models over the tables of `score`: KL(P‖Q) per token with honest errors
 #[derive(Debug, Parser)]

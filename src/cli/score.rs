@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -11,7 +10,7 @@ use candle_core::{DType, Device};
 use super::Exit;
 use super::args::{BoundaryArg, DtypeArg, OnErrorArg, OutFormat, ScoreArgs, TooLongArg};
 use super::inputs::{self, Dataset, MOCK_CONTEXT, Model};
-use super::{models, progress};
+use super::{models, progress, signals};
 use crate::dataset::Plan;
 use crate::decoder::Checkpoint;
 use crate::engine::local::{Local, LocalOptions};
@@ -95,18 +94,19 @@ impl<'a> Preparation<'a> {
             return Ok(0);
         }
         let engine = self.load(model)?;
-        let (progress, stop) = (Progress::default(), AtomicBool::new(false));
-        let run = Run {
+        let progress = Progress::default();
+        let run = |stop| Run {
             inputs: &inputs,
             tokenizer: &self.tokenizer,
             sample_options: &self.sample_options,
             fail_on_bad_row: self.args.on_error == OnErrorArg::Fail,
             engine: engine.as_ref(),
             progress: &progress,
-            stop: &stop,
+            stop,
         };
         let started = Instant::now();
-        progress::watch(name, &progress, || run.score()).with_context(|| format!("scoring with `{name}`"))?;
+        progress::watch(name, &progress, || signals::heed(|stop| run(stop).score()))
+            .with_context(|| format!("scoring with `{name}`"))?;
         let snapshot = progress.snapshot();
         eprintln!("{name}: {}", describe(&snapshot, started));
         Ok(snapshot.unscored())

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::forest::{self, Forest, Target};
 use crate::reduce::Reducer;
 use crate::sample::Sample;
+use crate::stop::Stop;
 
 /// Targets whose logits exist at once: with a vocabulary block of 4,096 ids, 16 MiB of them.
 const TARGET_ROWS: usize = 1024;
@@ -66,16 +67,17 @@ impl Local {
     fn score_forest(
         &self,
         forest: &Forest,
+        stop: &Stop,
         mut sink: impl FnMut(usize, std::result::Result<TokenScores, String>) -> Result<()>,
     ) -> Result<()> {
-        let hidden = self.body.forward(forest)?;
+        let hidden = self.body.forward(forest, stop)?;
         let mut done = forest.samples.iter();
         let mut current = done.next();
         let mut scores = TokenScores::default();
         let mut failure = None;
         for (chunk, targets) in forest.targets.chunks(TARGET_ROWS).enumerate() {
             let first = chunk * TARGET_ROWS;
-            let (reduced, bad) = self.reduce(&hidden, targets)?;
+            let (reduced, bad) = self.reduce(&hidden, targets, stop)?;
             // Hand out every sample whose last target lies in this chunk; keep what reaches beyond it.
             while let Some((index, range)) = current {
                 let from = range.start.max(first) - first;
@@ -101,14 +103,14 @@ impl Local {
     }
 
     /// The scores of `targets`, and those of them whose logits are not finite (their scores mean nothing).
-    fn reduce(&self, hidden: &Tensor, targets: &[Target]) -> Result<(TokenScores, Vec<usize>)> {
+    fn reduce(&self, hidden: &Tensor, targets: &[Target], stop: &Stop) -> Result<(TokenScores, Vec<usize>)> {
         let rows: Vec<u32> = targets.iter().map(|t| t.row as u32).collect();
         let ids: Vec<u32> = targets.iter().map(|t| t.token).collect();
         let hidden = hidden.index_select(&Tensor::new(rows, hidden.device())?, 0)?;
         let target_logits = self.head.target_logits(&hidden, &ids)?;
         let k = self.options.top_k.min(self.head.vocab());
         let mut reducer = Reducer::new(&ids, &target_logits, k);
-        self.head.for_each_block(&hidden, |first, block, width| reducer.push(first, block, width))?;
+        self.head.for_each_block(&hidden, stop, |first, block, width| reducer.push(first, block, width))?;
         Ok(reducer.finish())
     }
 }
@@ -121,12 +123,14 @@ impl Engine for Local {
     fn score(&self, job: &Job, sink: &mut dyn FnMut(Scored) -> Result<()>) -> Result<()> {
         let samples: Vec<&Sample> = job.samples.iter().map(|s| &s.sample).collect();
         for forest in forest::pack(&samples, self.options.batch_tokens) {
-            self.score_forest(&forest, |index, scores| sink(Scored { index, scores })).map_err(|e| match e {
-                Error::Tensor(e) => {
-                    Error::Part { model: self.options.name.clone(), part: job.part, what: e.to_string() }
-                }
-                other => other,
-            })?;
+            self.score_forest(&forest, job.stop, |index, scores| sink(Scored { index, scores })).map_err(
+                |e| match e {
+                    Error::Tensor(e) => {
+                        Error::Part { model: self.options.name.clone(), part: job.part, what: e.to_string() }
+                    }
+                    other => other,
+                },
+            )?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@
 pub mod flow;
 mod progress;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 pub use progress::{Progress, Snapshot};
 
@@ -14,6 +14,7 @@ use crate::dataset::{Plan, ReadRow};
 use crate::engine::{Engine, Job, JobSample, Scored, TokenScores};
 use crate::error::{Error, Result};
 use crate::sample::{Sample, Status};
+use crate::stop::Stop;
 use crate::store::CellStore;
 use crate::table::ScoredSample;
 use crate::tokenize::{SampleOptions, TextTokenizer, TooLong};
@@ -37,6 +38,7 @@ pub struct Run<'a> {
     pub fail_on_bad_row: bool,
     pub engine: &'a dyn Engine,
     pub progress: &'a Progress,
+    /// Raised from outside, ends the run.
     pub stop: &'a AtomicBool,
 }
 
@@ -57,14 +59,15 @@ impl Run<'_> {
         for &part in &missing {
             self.lacking(part).for_each(|index| self.progress.expect(self.bytes(index, part)));
         }
+        let stop = Stop::new(self.stop);
         let stages = flow::Stages {
             read: |part| self.read(part),
             tokenize: |part| self.tokenize(part),
-            score: |part| self.score_part(part),
+            score: |part| self.score_part(part, &stop),
             write: |part| self.write(part),
         };
         let threads = flow::Threads { tokenize: TOKENIZE_THREADS, score: self.engine.caps().jobs_in_flight };
-        flow::run(missing.into_iter(), &stages, threads, self.stop)
+        flow::run(missing.into_iter(), &stages, threads, &stop)
     }
 
     /// Indices of the datasets that have this part and lack its result.
@@ -108,9 +111,9 @@ impl Run<'_> {
         }
     }
 
-    fn score_part(&self, Part { part, datasets }: Part<Sample>) -> Result<Part<ScoredSample>> {
+    fn score_part(&self, Part { part, datasets }: Part<Sample>, stop: &Stop) -> Result<Part<ScoredSample>> {
         let mut outcomes: Vec<(usize, Vec<ScoredSample>)> = Vec::new();
-        let mut job = Job { part, samples: Vec::new() };
+        let mut job = Job { part, samples: Vec::new(), stop };
         for (dataset, samples) in datasets {
             let mut unscored = Vec::new();
             for mut sample in samples {
@@ -153,9 +156,7 @@ impl Run<'_> {
     fn run_job(&self, job: &Job) -> Result<Vec<std::result::Result<TokenScores, String>>> {
         let mut answers: Vec<Option<_>> = job.samples.iter().map(|_| None).collect();
         self.engine.score(job, &mut |Scored { index, scores }| {
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(Error::Stopped);
-            }
+            job.stop.check()?;
             let sample = &job.samples[index].sample;
             self.progress.scored(sample.ids.len(), sample.scored_tokens().count());
             answers[index] = Some(scores);
