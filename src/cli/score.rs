@@ -18,7 +18,7 @@ use crate::engine::mock::Mock;
 use crate::engine::{Engine, RANK_STRICT};
 use crate::pipeline::{Input, Progress, Run, Snapshot};
 use crate::sample::Status;
-use crate::store::{Cell, DatasetFacts, EngineFacts, Manifest, Store, TokenFacts};
+use crate::store::{Cell, CellStore, DatasetFacts, EngineFacts, Manifest, Store, TokenFacts};
 use crate::table::Format;
 use crate::tokenize::{Boundary, SampleOptions, TextTokenizer, TooLong};
 use crate::{digest, schema, store, study};
@@ -89,7 +89,12 @@ impl<'a> Preparation<'a> {
             self.datasets.iter().zip(&cells).map(|(dataset, cell)| Input { plan: &dataset.plan, cell }).collect();
         let name = &model.named.name;
         let is_done = |input: &Input| (0..input.plan.parts.len() as u32).all(|part| input.cell.is_done(part));
-        if inputs.iter().all(is_done) {
+        let all_done = || inputs.iter().all(is_done);
+        if !all_done() {
+            cells.iter().try_for_each(CellStore::lock)?;
+        }
+        // Asked again, because another process may have done it by then.
+        if all_done() {
             eprintln!("{name}: already scored");
             return Ok(0);
         }
