@@ -106,6 +106,11 @@ pub struct ScoreArgs {
     #[arg(long, alias = "on_error", default_value = "skip")]
     pub on_error: OnErrorArg,
 
+    /// Score parts again that hold a failed sample, and replace them: for samples that the model failed on, as when
+    /// memory ran out; rows that cannot be read fail again
+    #[arg(long, alias = "retry_failed", action = ArgAction::SetTrue)]
+    pub retry_failed: bool,
+
     /// Field whose equal values mark rows that are not independent [default: equal prompts]
     #[arg(long, value_name = "FIELD")]
     pub cluster: Option<String>,

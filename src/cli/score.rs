@@ -85,11 +85,11 @@ impl<'a> Preparation<'a> {
             store.cell(&cell, &self.manifest(&cell, dataset, &facts), format)
         };
         let cells = self.datasets.iter().map(cell).collect::<Result<Vec<_>, _>>()?;
-        let inputs: Vec<Input> =
-            self.datasets.iter().zip(&cells).map(|(dataset, cell)| Input { plan: &dataset.plan, cell }).collect();
+        let inputs = self.datasets.iter().zip(&cells);
+        let inputs = inputs.map(|(dataset, cell)| Input::new(&dataset.plan, cell, self.args.retry_failed));
+        let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
         let name = &model.named.name;
-        let is_done = |input: &Input| (0..input.plan.parts.len() as u32).all(|part| input.cell.is_done(part));
-        let all_done = || inputs.iter().all(is_done);
+        let all_done = || inputs.iter().all(Input::is_done);
         if !all_done() {
             cells.iter().try_for_each(CellStore::lock)?;
         }

@@ -1,13 +1,17 @@
 //! The local engine: a decoder on this machine.
 //!
-//! Owns the way from a job to scores: forests, body, head, reducer. Refuses to choose a model or a device.
+//! Owns the way from a job to scores: forests, body, head, reducer. Refuses to choose a model or a device, and batches
+//! (`memory` has them).
+
+use std::sync::atomic::AtomicUsize;
 
 use candle_core::{DType, Device, Tensor};
 
 use crate::decoder::{Body, Checkpoint, Head};
+use crate::engine::memory::{self, Hand};
 use crate::engine::{Caps, Engine, Job, RANK_STRICT, Scored, TokenScores};
 use crate::error::{Error, Result};
-use crate::forest::{self, Forest, Target};
+use crate::forest::{Forest, Target};
 use crate::reduce::Reducer;
 use crate::sample::Sample;
 use crate::stop::Stop;
@@ -32,6 +36,8 @@ pub struct LocalOptions {
 /// A model in memory.
 pub struct Local {
     options: LocalOptions,
+    /// That of the options, or less where memory ran out.
+    batch_tokens: AtomicUsize,
     body: Body,
     head: Head,
     caps: Caps,
@@ -60,16 +66,11 @@ impl Local {
             max_top_k: spec.vocab,
             jobs_in_flight: 1,
         };
-        Ok(Self { options, body, head, caps })
+        Ok(Self { batch_tokens: AtomicUsize::new(options.batch_tokens), options, body, head, caps })
     }
 
     /// Scores one forest; `sink` learns each sample by its index in the slice that was packed.
-    fn score_forest(
-        &self,
-        forest: &Forest,
-        stop: &Stop,
-        mut sink: impl FnMut(usize, std::result::Result<TokenScores, String>) -> Result<()>,
-    ) -> Result<()> {
+    fn score_forest(&self, forest: &Forest, stop: &Stop, sink: &mut Hand) -> Result<()> {
         let hidden = self.body.forward(forest, stop)?;
         let mut done = forest.samples.iter();
         let mut current = done.next();
@@ -122,16 +123,10 @@ impl Engine for Local {
 
     fn score(&self, job: &Job, sink: &mut dyn FnMut(Scored) -> Result<()>) -> Result<()> {
         let samples: Vec<&Sample> = job.samples.iter().map(|s| &s.sample).collect();
-        for forest in forest::pack(&samples, self.options.batch_tokens) {
-            self.score_forest(&forest, job.stop, |index, scores| sink(Scored { index, scores })).map_err(
-                |e| match e {
-                    Error::Tensor(e) => {
-                        Error::Part { model: self.options.name.clone(), part: job.part, what: e.to_string() }
-                    }
-                    other => other,
-                },
-            )?;
-        }
-        Ok(())
+        let score = |forest: &Forest, sink: &mut Hand| self.score_forest(forest, job.stop, sink);
+        memory::score_in_batches(&samples, &self.batch_tokens, score, sink).map_err(|e| match e {
+            Error::Tensor(e) => Error::Part { model: self.options.name.clone(), part: job.part, what: e.to_string() },
+            other => other,
+        })
     }
 }

@@ -4,6 +4,7 @@
 //! `&dyn Engine`, and `cli` alone chooses one.
 
 pub mod local;
+mod memory;
 pub mod mock;
 
 use crate::error::Result;

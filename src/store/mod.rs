@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::schema::{folder, key};
 use crate::table::{self, Format, Table};
 use lock::Lock;
-use temporary::{Temporary, create_directories, remove_leftovers};
+use temporary::{Temporary, create_directories, remove_leftovers, withdraw};
 
 const MANIFEST: &str = "manifest.json";
 
@@ -225,6 +225,11 @@ impl CellStore {
         (0..self.manifest.parts.len() as u32).filter(|&part| self.is_done(part)).collect()
     }
 
+    /// The done part's samples table, and what it is written as.
+    pub fn samples(&self, part: u32) -> (PathBuf, Format) {
+        (self.path(folder::SAMPLES, part), self.format)
+    }
+
     /// Files for the part under `.tmp`; dropping the writer instead of committing removes them.
     ///
     /// # Errors
@@ -260,15 +265,19 @@ impl PartWriter<'_> {
         self.tokens.write(|file| table::write(file, format, Table::Tokens, tokens))
     }
 
-    /// Publishes the part, after the manifest if it is the cell's first.
+    /// Publishes the part, after the manifest if it is the cell's first, and in place of what it was before if it is done
+    /// again: a crash leaves the old part, the new one, or one that is not done.
     ///
     /// # Errors
     /// As [`Store::cell`] if another run came first, and a part that was not written; if the tokens are not published,
     /// the part is not done.
     pub fn commit(self) -> Result<()> {
         self.cell.claim()?;
+        let tokens = self.cell.path(folder::TOKENS, self.part);
+        // A part that is done again is not done from here until both of its tables are new.
+        withdraw(&tokens)?;
         self.samples.publish(&self.cell.path(folder::SAMPLES, self.part))?;
-        self.tokens.publish(&self.cell.path(folder::TOKENS, self.part))
+        self.tokens.publish(&tokens)
     }
 }
 

@@ -10,6 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arrow::error::ArrowError;
+use parquet::errors::ParquetError;
+
+use super::is_absent;
 use super::owner::Owner;
 use crate::error::{Error, Result};
 use crate::schema::folder;
@@ -51,7 +55,7 @@ impl Temporary {
         self.written = false;
         let failed = || Error::io("write", &self.path);
         let mut file = BufWriter::new(File::create(&self.path).map_err(failed())?);
-        content(&mut file)?;
+        content(&mut file).map_err(|error| at(&self.path, error))?;
         let file = file.into_inner().map_err(|e| failed()(e.into_error()))?;
         file.sync_all().map_err(failed())?;
         self.written = true;
@@ -96,6 +100,27 @@ impl Drop for Temporary {
     }
 }
 
+/// What the writers of tables hide: that the file system said no, and where.
+fn at(path: &Path, error: Error) -> Error {
+    match error {
+        Error::Parquet(ParquetError::External(cause)) => match cause.downcast() {
+            Ok(source) => Error::io("write", path)(*source),
+            Err(cause) => Error::Parquet(ParquetError::External(cause)),
+        },
+        Error::Arrow(ArrowError::IoError(_, source)) => Error::io("write", path)(source),
+        other => other,
+    }
+}
+
+/// Removes a published file, for good before anything is published after it. One that is not there is none.
+pub(super) fn withdraw(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_directory(path.parent().unwrap_or(Path::new("."))),
+        Err(e) if is_absent(&e) => Ok(()),
+        Err(e) => Err(Error::io("replace", path)(e)),
+    }
+}
+
 /// Creates `directory`, each new level synced into its parent.
 pub(super) fn create_directories(directory: &Path) -> Result<()> {
     let missing: Vec<_> = directory.ancestors().take_while(|level| !level.exists()).collect();
@@ -137,9 +162,14 @@ mod tests {
     use std::collections::BTreeSet;
     use std::time::SystemTime;
 
+    use std::sync::Arc;
+
+    use arrow::array::{RecordBatch, UInt32Array};
+    use arrow::datatypes::{DataType, Field, Schema};
     use tempfile::TempDir;
 
     use super::*;
+    use crate::table::{self, Format, Table};
 
     fn root() -> TempDir {
         let root = TempDir::new().unwrap();
@@ -223,6 +253,19 @@ mod tests {
         for number in taken {
             let path = root.path().join(folder::TEMPORARY).join(format!("{owner}-{number}-x"));
             assert_eq!(fs::read(path).unwrap(), b"theirs");
+        }
+    }
+
+    /// `/dev/full` is a disk without room.
+    #[test]
+    fn a_full_disk_is_told_with_the_file() {
+        let column = Arc::new(UInt32Array::from(vec![7; 1 << 16]));
+        let schema = Schema::new(vec![Field::new(crate::schema::sample::SAMPLE_ID, DataType::UInt32, false)]);
+        let batch = RecordBatch::try_new(Arc::new(schema), vec![column]).unwrap();
+        for format in [Format::Parquet, Format::Jsonl] {
+            let mut full = Temporary { path: "/dev/full".into(), written: false, published: true };
+            let error = full.write(|file| table::write(file, format, Table::Samples, &batch)).unwrap_err().to_string();
+            assert_eq!(error, "cannot write `/dev/full`: No space left on device (os error 28)");
         }
     }
 
