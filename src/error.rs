@@ -36,6 +36,10 @@ pub enum Error {
     )]
     Mismatch { manifest: PathBuf, field: String, before: String, now: String },
 
+    /// Another process writes what this one would.
+    #[error("{holder} writes {what} into `{}`: wait for its end, or give another --output-dir", root.display())]
+    Busy { what: String, root: PathBuf, holder: String },
+
     /// Options that contradict each other or the data.
     #[error("{0}")]
     Usage(String),

@@ -5,6 +5,7 @@
 //! modules in the order of the data; each imports only from those above it here.
 
 pub mod error;
+pub mod stop;
 pub mod digest;
 pub mod python_json;
 pub mod schema;

@@ -5,12 +5,14 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use candle_core::{DType, Device, Tensor};
 use tokshift::decoder::Checkpoint;
 use tokshift::engine::local::{Local, LocalOptions};
 use tokshift::engine::{Engine, Job, JobSample, TokenScores};
 use tokshift::sample::{ResponseToken, Sample, Status};
+use tokshift::stop::Stop;
 
 /// What both scripts made.
 const FIXTURES: [&str; 19] = [
@@ -35,6 +37,7 @@ const FIXTURES: [&str; 19] = [
     "qwen3-moe",
 ];
 const K: usize = 20;
+static NEVER: AtomicBool = AtomicBool::new(false);
 /// Largest |Δ logprob| against the reference in f32.
 const TOLERANCE: f64 = 2e-4;
 
@@ -108,7 +111,7 @@ fn score(engine: &Local, rows: &[&[u32]]) -> Vec<TokenScores> {
     let samples = rows.iter().enumerate().map(|(i, ids)| JobSample { dataset: 0, sample: sample(i, ids) }).collect();
     let mut answers = vec![TokenScores::default(); rows.len()];
     engine
-        .score(&Job { part: 0, samples }, &mut |scored| {
+        .score(&Job { part: 0, samples, stop: &Stop::new(&NEVER) }, &mut |scored| {
             answers[scored.index] = scored.scores.unwrap();
             Ok(())
         })

@@ -106,6 +106,11 @@ pub struct ScoreArgs {
     #[arg(long, alias = "on_error", default_value = "skip")]
     pub on_error: OnErrorArg,
 
+    /// Score parts again that hold a failed sample, and replace them: for samples that the model failed on, as when
+    /// memory ran out; rows that cannot be read fail again
+    #[arg(long, alias = "retry_failed", action = ArgAction::SetTrue)]
+    pub retry_failed: bool,
+
     /// Field whose equal values mark rows that are not independent [default: equal prompts]
     #[arg(long, value_name = "FIELD")]
     pub cluster: Option<String>,
@@ -149,7 +154,8 @@ Examples:
       --end auto --top-k 50 --keep-fields reward
 
 Exit codes: 0 done; 1 error; 2 wrong usage; 4 done, but some rows that this run came to were not scored
-(why: `status` and `reason` in the samples table).";
+(why: `status` and `reason` in the samples table); 130, 143 ended by SIGINT or SIGTERM: what is finished is kept, the
+same command continues; a second signal ends at once.";
 
 /// Compare models over the tables of `score`: KL(P‖Q) per token with honest errors
 #[derive(Debug, Parser)]

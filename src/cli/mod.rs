@@ -10,6 +10,7 @@ mod kl;
 mod models;
 mod progress;
 mod score;
+mod signals;
 
 use std::process::ExitCode;
 
@@ -39,7 +40,7 @@ impl From<Exit> for ExitCode {
 }
 
 /// Parses the command line and runs it. Exit codes: 0 done; 1 an error, printed; 2 wrong usage; 3 a mean may lie
-/// above a limit; 4 done, but rows of the data were not scored.
+/// above a limit; 4 done, but rows of the data were not scored; 130 and 143 ended by SIGINT or SIGTERM.
 pub fn main() -> ExitCode {
     let args = Args::parse();
     limit_threads(args.threads());
@@ -50,17 +51,18 @@ pub fn main() -> ExitCode {
         .without_time()
         .with_target(false)
         .init();
-    let outcome = match &args.command {
+    let outcome = signals::install().map_err(anyhow::Error::from).and_then(|()| match &args.command {
         Command::Demo(args) => demo::run(args),
         Command::Score(args) => score::run(args),
         Command::Kl(args) => kl::run(args),
         Command::Import(args) => import::run(args),
-    };
+    });
     match outcome {
         Ok(exit) => exit.into(),
         Err(error) => {
             eprintln!("error: {}", tell(&error));
-            ExitCode::FAILURE
+            let stopped = matches!(error.downcast_ref(), Some(crate::Error::Stopped));
+            signals::exit_code().filter(|_| stopped).map_or(ExitCode::FAILURE, ExitCode::from)
         }
     }
 }

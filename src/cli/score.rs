@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -11,7 +10,7 @@ use candle_core::{DType, Device};
 use super::Exit;
 use super::args::{BoundaryArg, DtypeArg, OnErrorArg, OutFormat, ScoreArgs, TooLongArg};
 use super::inputs::{self, Dataset, MOCK_CONTEXT, Model};
-use super::{models, progress};
+use super::{models, progress, signals};
 use crate::dataset::Plan;
 use crate::decoder::Checkpoint;
 use crate::engine::local::{Local, LocalOptions};
@@ -19,7 +18,7 @@ use crate::engine::mock::Mock;
 use crate::engine::{Engine, RANK_STRICT};
 use crate::pipeline::{Input, Progress, Run, Snapshot};
 use crate::sample::Status;
-use crate::store::{Cell, DatasetFacts, EngineFacts, Manifest, Store, TokenFacts};
+use crate::store::{Cell, CellStore, DatasetFacts, EngineFacts, Manifest, Store, TokenFacts};
 use crate::table::Format;
 use crate::tokenize::{Boundary, SampleOptions, TextTokenizer, TooLong};
 use crate::{digest, schema, store, study};
@@ -86,27 +85,33 @@ impl<'a> Preparation<'a> {
             store.cell(&cell, &self.manifest(&cell, dataset, &facts), format)
         };
         let cells = self.datasets.iter().map(cell).collect::<Result<Vec<_>, _>>()?;
-        let inputs: Vec<Input> =
-            self.datasets.iter().zip(&cells).map(|(dataset, cell)| Input { plan: &dataset.plan, cell }).collect();
+        let inputs = self.datasets.iter().zip(&cells);
+        let inputs = inputs.map(|(dataset, cell)| Input::new(&dataset.plan, cell, self.args.retry_failed));
+        let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
         let name = &model.named.name;
-        let is_done = |input: &Input| (0..input.plan.parts.len() as u32).all(|part| input.cell.is_done(part));
-        if inputs.iter().all(is_done) {
+        let all_done = || inputs.iter().all(Input::is_done);
+        if !all_done() {
+            cells.iter().try_for_each(CellStore::lock)?;
+        }
+        // Asked again, because another process may have done it by then.
+        if all_done() {
             eprintln!("{name}: already scored");
             return Ok(0);
         }
         let engine = self.load(model)?;
-        let (progress, stop) = (Progress::default(), AtomicBool::new(false));
-        let run = Run {
+        let progress = Progress::default();
+        let run = |stop| Run {
             inputs: &inputs,
             tokenizer: &self.tokenizer,
             sample_options: &self.sample_options,
             fail_on_bad_row: self.args.on_error == OnErrorArg::Fail,
             engine: engine.as_ref(),
             progress: &progress,
-            stop: &stop,
+            stop,
         };
         let started = Instant::now();
-        progress::watch(name, &progress, || run.score()).with_context(|| format!("scoring with `{name}`"))?;
+        progress::watch(name, &progress, || signals::heed(|stop| run(stop).score()))
+            .with_context(|| format!("scoring with `{name}`"))?;
         let snapshot = progress.snapshot();
         eprintln!("{name}: {}", describe(&snapshot, started));
         Ok(snapshot.unscored())

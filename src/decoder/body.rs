@@ -12,6 +12,7 @@ use crate::decoder::rope::Rotary;
 use crate::decoder::{Checkpoint, DecoderSpec, MIN_ROWS};
 use crate::error::Result;
 use crate::forest::Forest;
+use crate::stop::Stop;
 
 /// Embedding, layers and final norm of one model, resident on `device`.
 pub struct Body {
@@ -57,7 +58,10 @@ impl Body {
     }
 
     /// Hidden rows after the final norm, `[rows, hidden]` in f32, in the forest's order.
-    pub fn forward(&self, forest: &Forest) -> candle_core::Result<Tensor> {
+    ///
+    /// # Errors
+    /// A tensor operation that fails; [`crate::Error::Stopped`] between two layers.
+    pub fn forward(&self, forest: &Forest, stop: &Stop) -> Result<Tensor> {
         let padded;
         let forest = if forest.tokens.len() < MIN_ROWS {
             padded = pad(forest);
@@ -72,9 +76,10 @@ impl Body {
         let embedded = self.embedding.index_select(&ids, 0)?.to_dtype(DType::F32)?;
         let mut x = scale(&embedded, self.spec.embedding_scale)?;
         for (index, &window) in self.spec.windows.iter().enumerate() {
+            stop.check()?;
             x = self.weights.layer(index).forward(&x, window, &context)?;
         }
-        block::norm(&x, &self.final_norm, &self.spec)
+        Ok(block::norm(&x, &self.final_norm, &self.spec)?)
     }
 }
 

@@ -7,6 +7,7 @@ use candle_core::{DType, Device, Tensor};
 use crate::decoder::linear::{Linear, cap, scale};
 use crate::decoder::{Checkpoint, MIN_ROWS, names};
 use crate::error::Result;
+use crate::stop::Stop;
 
 /// Ids whose logits exist at once. A multiple of the reducer's chunk; the last block is shorter.
 pub const VOCABULARY_BLOCK: usize = 4096;
@@ -47,10 +48,14 @@ impl Head {
 
     /// Hands the logits of `hidden` (`[rows, hidden]`, f32) to `take` block by block, ids ascending: the first id and
     /// the block, `[rows, width]` f32 row-major.
-    pub fn for_each_block(&self, hidden: &Tensor, mut take: impl FnMut(u32, &[f32], usize)) -> candle_core::Result<()> {
+    ///
+    /// # Errors
+    /// A tensor operation that fails; [`crate::Error::Stopped`] between two blocks.
+    pub fn for_each_block(&self, hidden: &Tensor, stop: &Stop, mut take: impl FnMut(u32, &[f32], usize)) -> Result<()> {
         let rows = hidden.dim(0)?;
         let hidden = pad_rows(hidden, MIN_ROWS)?;
         for first in (0..self.vocab).step_by(VOCABULARY_BLOCK) {
+            stop.check()?;
             let width = VOCABULARY_BLOCK.min(self.vocab - first);
             // A short last block is computed together with ids before it.
             let start = if width < MIN_COLUMNS { self.vocab.saturating_sub(MIN_COLUMNS) } else { first };
