@@ -5,8 +5,9 @@
 //! are published before both, so that done parts have them.) Refuses to know what stands in a table.
 
 mod manifest;
-mod names;
+pub mod names;
 mod read;
+mod survey;
 mod temporary;
 
 use std::collections::BTreeSet;
@@ -19,6 +20,7 @@ use arrow::array::RecordBatch;
 
 pub use manifest::{DatasetFacts, EngineFacts, Manifest, TokenFacts};
 pub use read::{FoundCell, cells};
+pub use survey::{PartFiles, Survey, SurveyedCell, survey};
 
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};

@@ -14,7 +14,7 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
 
-pub use encode::{Format, Table, write};
+pub use encode::{Format, PAGES_BLAKE3, Table, write};
 
 use check::check;
 
