@@ -15,7 +15,7 @@ use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::scores::TokenScores;
 use tokshift::store::{self, Cell, DatasetFacts, EngineFacts, Manifest, Store, TokenFacts};
 use tokshift::table::{Format, ScoredSample, samples_batch, tokens_batch};
-use tokshift::{schema, shift, study};
+use tokshift::{schema, shift, study, verify};
 
 /// A reader under test.
 pub type Target = fn(&[u8]);
@@ -74,7 +74,7 @@ fn load(config: &[u8], weights: &[u8]) {
     checkpoint.unread();
 }
 
-/// A token-loss file of the study: what is imported can be found.
+/// A token-loss file of the study: what is imported can be found, and is well.
 pub fn token_losses(bytes: &[u8]) {
     let bed = folder();
     let path = bed.path().join("Q_P_task_token_losses.json");
@@ -84,6 +84,8 @@ pub fn token_losses(bytes: &[u8]) {
     let Ok(cell) = study::import(&path, &store) else { return };
     let found = store::cells(&out).expect("the cell that was imported");
     assert_eq!((&found[0].cell, found[0].missing.len()), (&cell, 0));
+    let report = verify::verify(&out).expect("a folder that can be listed");
+    assert!(report.is_well(), "{report:?}");
 }
 
 /// A manifest: what is read stays the same when it is written.
@@ -92,7 +94,8 @@ pub fn manifest(bytes: &[u8]) {
     let path = bed.path().join("runs/generation_model=G/task=T/model=M/manifest.json");
     write(&path, bytes);
     let _ = store::cells(bed.path());
-    let Ok(manifest) = Manifest::read(&path) else { return };
+    let report = verify::verify(bed.path()).expect("a folder that can be listed");
+    let Ok(manifest) = Manifest::read(&path) else { return assert!(!report.is_well()) };
     write(&path, manifest.to_json().expect("a manifest as JSON").as_bytes());
     let again = Manifest::read(&path).expect("the manifest that was written");
     manifest.must_equal(&again, &path).expect("the same manifest");
@@ -114,7 +117,7 @@ thread_local! {
     static TABLES: RefCell<Option<Tables>> = const { RefCell::new(None) };
 }
 
-/// Q's tokens or samples table, by the first byte, beside tables that are well.
+/// Q's tokens or samples table, by the first byte, beside tables that are well: what cannot be compared is not well.
 pub fn tables(bytes: &[u8]) {
     let Some((which, bytes)) = bytes.split_first() else { return };
     TABLES.with_borrow_mut(|tables| tables.get_or_insert_with(Tables::new).compare(which % 2 == 0, bytes));
@@ -142,7 +145,10 @@ impl Tables {
     fn compare(&self, tokens: bool, bytes: &[u8]) {
         write(&self.tokens.0, if tokens { bytes } else { &self.tokens.1 });
         write(&self.samples.0, if tokens { &self.samples.1 } else { bytes });
-        let _ = shift::compare(self.bed.path(), &shift::Options::default());
+        let options = shift::Options { quantiles: Some(shift::EXACT), ..shift::Options::default() };
+        let compared = shift::compare(self.bed.path(), &options);
+        let report = verify::verify(self.bed.path()).expect("a folder that can be listed");
+        assert!(compared.is_ok() || !report.is_well(), "nothing is wrong, but: {compared:?}");
     }
 }
 

@@ -122,11 +122,10 @@ impl OnePart<'_> {
         if !samples.exists() {
             findings.of_file(Kind::Missing, samples, "is missing, though its tokens are there: was it deleted?");
         }
-        let keep_nulls = self.format == Format::Parquet;
         let of_samples = samples.exists().then(|| {
             guarded(samples, findings, |findings| {
                 let source = self.open(samples, Table::Samples, checked)?;
-                samples::read(samples, source, self.part, keep_nulls, findings)
+                samples::read(samples, source, self.part, self.rules().null_is_unknown, findings)
             })
         });
         let of_samples = of_samples.flatten();

@@ -17,7 +17,8 @@ const MAX_ENTROPY: f32 = 32.0 * std::f32::consts::LN_2;
 /// What the manifest says of a cell's numbers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
-    /// Read from another program's file: positions from 1, and its numbers are its own affair.
+    /// Read from another program's file: positions are from 1, and its numbers are what that program wrote, which
+    /// reading them again does not change. The hash still tells whether they are what was imported.
     pub is_import: bool,
     /// Null means unknown, not −∞.
     pub null_is_unknown: bool,
@@ -31,7 +32,7 @@ pub(super) struct Rules {
 pub(super) fn check(row: &TokenRow, rules: Rules, tell: &mut dyn FnMut(Kind, String)) {
     match row.logprob {
         Some(x) if x > 0.0 => tell(Kind::Value, format!("logprob is {x}, above 0")),
-        Some(x) if x.is_nan() && !rules.is_import => tell(Kind::Value, "logprob is NaN".to_owned()),
+        Some(x) if x.is_nan() => tell(Kind::Value, "logprob is NaN".to_owned()),
         None if rules.null_is_unknown => tell(Kind::Value, "logprob is null".to_owned()),
         _ => {}
     }

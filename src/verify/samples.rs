@@ -31,7 +31,7 @@ pub(super) fn read(
     path: &Path,
     source: Source,
     part: &Part,
-    keep_nulls: bool,
+    null_is_unknown: bool,
     findings: &mut Findings,
 ) -> Result<Vec<Sample>, Broken> {
     let ids = range(part.first_sample, part.samples);
@@ -48,9 +48,12 @@ pub(super) fn read(
                 findings.add(Kind::Rows, path, place, format!("expected a sample of {ids:?} in order"));
                 continue;
             }
-            match sample(&row, part, keep_nulls) {
+            if let Err(what) = perplexity(&row, null_is_unknown) {
+                findings.add(Kind::Mean, path, place, what);
+            }
+            match sample(&row, part) {
                 Ok(sample) => samples.push(sample),
-                Err((kind, what)) => findings.add(kind, path, place, what),
+                Err(what) => findings.add(Kind::Rows, path, place, what),
             }
         }
     }
@@ -65,26 +68,18 @@ fn range(first: u32, count: u32) -> Range<u64> {
     u64::from(first)..u64::from(first) + u64::from(count)
 }
 
-fn sample(row: &SampleRow, part: &Part, keep_nulls: bool) -> Result<Sample, Broken> {
-    let wrong = |what: String| (Kind::Rows, what);
+fn sample(row: &SampleRow, part: &Part) -> Result<Sample, String> {
     let rows = range(part.first_row, part.rows);
     if !row.row.is_some_and(|row| rows.contains(&row.into())) {
-        return Err(wrong(format!("row {:?} of the dataset, the part has {rows:?}", row.row)));
+        return Err(format!("row {:?} of the dataset, the part has {rows:?}", row.row));
     }
     let name = row.status.unwrap_or_default();
     let status = Status::ALL.into_iter().find(|status| status.as_str() == name);
-    let status = status.ok_or_else(|| wrong(format!("unknown status `{name}`")))?;
+    let status = status.ok_or_else(|| format!("unknown status `{name}`"))?;
     if (status == Status::Ok) == row.reason.is_some() {
-        return Err(wrong(format!("status {name} with reason {:?}", row.reason)));
+        return Err(format!("status {name} with reason {:?}", row.reason));
     }
-    let response_tokens = row.response_tokens.ok_or_else(|| wrong("response_tokens is null".to_owned()))?;
-    // JSON has no number for the perplexity of an impossible token.
-    let is_known = row.perplexity.is_some() || keep_nulls && row.mean_logprob.is_none();
-    if let Some(mean) = row.mean_logprob.filter(|_| is_known)
-        && !row.perplexity.is_some_and(|x| is_close(x, (-mean).exp()))
-    {
-        return Err((Kind::Mean, format!("perplexity is {:?} where mean_logprob is {mean}", row.perplexity)));
-    }
+    let response_tokens = row.response_tokens.ok_or_else(|| "response_tokens is null".to_owned())?;
     Ok(Sample {
         id: row.sample_id.unwrap_or_default(),
         status,
@@ -94,6 +89,17 @@ fn sample(row: &SampleRow, part: &Part, keep_nulls: bool) -> Result<Sample, Brok
         response_tokens,
         mean_logprob: row.mean_logprob,
     })
+}
+
+/// The perplexity is that of the mean.
+fn perplexity(row: &SampleRow, null_is_unknown: bool) -> Result<(), String> {
+    let Some(mean) = row.mean_logprob else { return Ok(()) };
+    match row.perplexity {
+        Some(x) if is_close(x, (-mean).exp()) => Ok(()),
+        // JSON has no ∞, which a mean of less than -709 gives.
+        None if !null_is_unknown && (-mean).exp() == f64::INFINITY => Ok(()),
+        other => Err(format!("perplexity is {other:?} where mean_logprob is {mean}")),
+    }
 }
 
 /// Equal but for rounding; NaN is NaN.

@@ -125,6 +125,9 @@ impl<'a> Walk<'a> {
     }
 
     fn numbers(&mut self, row: &TokenRow) {
+        if self.rules.is_import {
+            return;
+        }
         let sample = &self.samples[self.current];
         // Nothing stands before it, so nothing predicts it.
         if sample.context_tokens == Some(0) && row.position == Some(0) {
@@ -161,8 +164,13 @@ impl<'a> Walk<'a> {
             return;
         }
         let length = sample.response.as_ref().map_or(0, String::len);
-        if sample.status == Status::Ok && !self.rules.is_import && (at.covered as usize) < length {
+        if sample.status == Status::Ok && (at.covered as usize) < length {
             tell(Kind::Text, format!("ranges end at byte {} of {length}", at.covered));
+        }
+        let response = (!at.lacks_ids).then(|| at.hasher.finalize());
+        self.ids.push(Ids { sample_id: sample.id, context_hash: sample.context_hash.clone(), response });
+        if self.rules.is_import {
+            return;
         }
         let mean = (at.scored > 0).then(|| at.sum / f64::from(at.scored));
         let is_same = match (sample.mean_logprob, mean) {
@@ -174,13 +182,11 @@ impl<'a> Walk<'a> {
         if !is_same {
             tell(Kind::Mean, format!("mean_logprob is {:?}, its tokens' is {mean:?}", sample.mean_logprob));
         }
-        let response = (!at.lacks_ids).then(|| at.hasher.finalize());
-        self.ids.push(Ids { sample_id: sample.id, context_hash: sample.context_hash.clone(), response });
     }
 
     /// A column that the engine fills is full.
     fn finish_columns(&mut self) {
-        if self.rules.is_import || !self.rules.null_is_unknown {
+        if !self.rules.null_is_unknown {
             return;
         }
         let scored = self.filled.scored;
