@@ -145,20 +145,43 @@ fn an_import_is_well() {
     report(&scene, "out", 0);
 }
 
-/// Any byte of the pages: the hash tells, whether or not the page still decodes.
+/// Any bit of a file, pages and footer: whether or not it can still be decoded.
 #[test]
 fn a_flipped_bit_is_told() {
-    for (table, place) in [("tokens", 0.1), ("tokens", 0.5), ("tokens", 0.8), ("samples", 0.2)] {
+    let [mut checksums, mut unreadable] = [0, 0];
+    for (table, places) in [("tokens", 23), ("samples", 11)] {
         let path = file(table, "tied", 0);
-        let report = damaged(|scene| {
-            let mut bytes = fs::read(scene.path(&path)).unwrap();
-            let footer = u32::from_le_bytes(*bytes[..bytes.len() - 4].last_chunk().unwrap()) as usize;
-            let pages = bytes.len() - 8 - footer;
-            bytes[(pages as f64 * place * 0.8) as usize] ^= 4;
-            fs::write(scene.path(&path), bytes).unwrap();
-        });
-        expect(&report, "checksum", 1, &path, "not the bytes that were written", &of_part("tied"));
+        let bytes = fs::read(scored().path(&path)).unwrap();
+        for at in (0..places).map(|place| place * (bytes.len() - 1) / (places - 1)) {
+            let report = damaged(|scene| {
+                let mut bytes = bytes.clone();
+                bytes[at] ^= 4;
+                fs::write(scene.path(&path), bytes).unwrap();
+            });
+            let kind = report["problems"][0]["kind"].as_str().unwrap();
+            expect(&report, kind, 1, &path, "", &of_part("tied"));
+            match kind {
+                "checksum" => checksums += 1,
+                "unreadable" => unreadable += 1,
+                _ => panic!("{report:#}"),
+            }
+        }
     }
+    assert!(checksums > unreadable, "{checksums} {unreadable}");
+}
+
+/// The hash of a file is its own: nothing that a person wrote with another tool passes.
+#[test]
+fn a_table_without_a_hash_is_told() {
+    let path = file("tokens", "tied", 0);
+    let report = damaged(|scene| {
+        let Columns(batch) = Columns::read(scene.path(&path).parent().unwrap());
+        let file = fs::File::create(scene.path(&path)).unwrap();
+        let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+    });
+    expect(&report, "checksum", 1, &path, "holds no hash of itself", &of_part("tied"));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod check;
 mod encode;
+mod seal;
 
 use std::sync::Arc;
 
@@ -14,7 +15,8 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
 
-pub use encode::{Format, PAGES_BLAKE3, Table, write};
+pub use encode::{Format, Table, write};
+pub use seal::{is_sealed, seal};
 
 use check::check;
 

@@ -20,7 +20,7 @@ pub enum Kind {
     Missing,
     /// A file that cannot be opened or decoded.
     Unreadable,
-    /// Pages that are not the bytes that were written.
+    /// Bytes that are not those that were written.
     Checksum,
     /// Columns that are not those of the tables.
     Schema,
@@ -117,8 +117,7 @@ pub struct Checked {
     pub unfinished_parts: u64,
     pub samples: u64,
     pub tokens: u64,
-    /// Tables without a recorded hash: JSON lines, and Parquet of older versions. A changed number that is possible
-    /// goes unnoticed in them.
+    /// JSON lines, which have no place for a hash: a number changed into another possible one goes unnoticed in them.
     pub files_without_hash: u64,
 }
 

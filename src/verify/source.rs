@@ -1,23 +1,19 @@
 //! A table's file as record batches of the columns that `schema` promises.
 //!
-//! Owns the recorded hash, the comparison of schemas, and JSON lines. Refuses to look at values.
+//! Owns the comparison of schemas, and JSON lines. Refuses to look at values.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::file::metadata::ParquetMetaData;
 
 use super::report::Kind;
 use crate::schema;
-use crate::table::{Format, PAGES_BLAKE3, Table};
-
-/// Bytes that open every Parquet file.
-const MAGIC_BYTES: i64 = 4;
+use crate::table::{self, Format, Table};
 
 /// Why a file is not read on.
 pub(super) type Broken = (Kind, String);
@@ -25,7 +21,7 @@ pub(super) type Broken = (Kind, String);
 /// An open table.
 pub(super) struct Source {
     pub batches: Box<dyn Iterator<Item = Result<RecordBatch, String>>>,
-    /// The pages are what was written, by their recorded hash.
+    /// The bytes are those that were written, by the file's own hash.
     pub is_hashed: bool,
 }
 
@@ -47,34 +43,21 @@ fn unreadable(error: impl ToString) -> Broken {
 
 fn open_parquet(path: &Path, expected: &Schema, kept: &[String]) -> Result<Source, Broken> {
     let file = File::open(path).map_err(unreadable)?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable)?;
-    // Before the schema: other bytes may spell another schema.
-    let is_hashed = check_hash(path, builder.metadata())?;
-    check_schema(expected, kept, builder.schema())?;
-    let reader = builder.build().map_err(unreadable)?;
-    Ok(Source { batches: Box::new(reader.map(|batch| batch.map_err(|e| e.to_string()))), is_hashed })
-}
-
-/// Compares the pages with the hash in the footer; `false` if there is none.
-fn check_hash(path: &Path, metadata: &ParquetMetaData) -> Result<bool, Broken> {
-    let entries = metadata.file_metadata().key_value_metadata().into_iter().flatten();
-    let Some(recorded) = entries.filter(|entry| entry.key == PAGES_BLAKE3).find_map(|entry| entry.value.as_ref())
-    else {
-        return Ok(false);
-    };
-    let chunks = metadata.row_groups().iter().flat_map(|group| group.columns());
-    let end = |chunk: &parquet::file::metadata::ColumnChunkMetaData| {
-        let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
-        start.saturating_add(chunk.compressed_size())
-    };
-    let end = chunks.map(end).max().unwrap_or(MAGIC_BYTES);
-    let mut hasher = blake3::Hasher::new();
-    let pages = File::open(path).map_err(unreadable)?.take(u64::try_from(end).unwrap_or_default());
-    hasher.update_reader(pages).map_err(unreadable)?;
-    if hasher.finalize().to_hex().as_str() != recorded {
-        return Err((Kind::Checksum, "its pages are not the bytes that were written".to_owned()));
+    // Before anything is decoded: other bytes may spell anything.
+    let sealed = table::is_sealed(&file).map_err(unreadable)?;
+    if sealed == Some(false) {
+        return Err((Kind::Checksum, "its bytes are not those that were written".to_owned()));
     }
-    Ok(true)
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable)?;
+    check_schema(expected, kept, builder.schema())?;
+    if sealed.is_none() {
+        return Err((
+            Kind::Checksum,
+            "holds no hash of itself: tokshift did not write it, or it is damaged".to_owned(),
+        ));
+    }
+    let reader = builder.build().map_err(unreadable)?;
+    Ok(Source { batches: Box::new(reader.map(|batch| batch.map_err(|e| e.to_string()))), is_hashed: true })
 }
 
 /// The fixed columns must be as promised; kept fields have the names asked for and one of their three types.
