@@ -435,6 +435,19 @@ fn deleting_what_is_told_and_scoring_again_heals() {
     assert_eq!(scene.files("out"), scored().files("out"));
 }
 
+/// polars panics on this footer; `kl` must say what to do all the same.
+#[test]
+fn comparing_damaged_tables_is_an_error_that_names_verify() {
+    let scene = Scene::new();
+    copy(&scored().path("out"), &scene.path("out"));
+    let found = fs::read("fuzz/corpus/tables/polars-bool").unwrap();
+    fs::write(scene.path(&file("samples", "tied", 0)), &found[1..]).unwrap();
+    for more in ["", "--explain"] {
+        let said = scene.run(&format!("kl --data-dir out --reference shifted {more}"));
+        said.expect(1, "`tokshift verify` tells which file is damaged");
+    }
+}
+
 #[test]
 fn a_folder_that_holds_no_runs_is_an_error() {
     let scene = Scene::new();

@@ -51,8 +51,11 @@ pub fn cells(root: &Path) -> Result<Vec<FoundCell>> {
     Ok(found)
 }
 
-/// The folders `key=value` in `directory`, values decoded.
-fn partitions(directory: &Path, key: &str) -> Result<Vec<(String, PathBuf)>> {
+/// The decoded value of a folder `key=value`, and its path.
+pub(super) type Partition = (String, PathBuf);
+
+/// The folders `key=value` in `directory`.
+fn partitions(directory: &Path, key: &str) -> Result<Vec<Partition>> {
     let (found, others) = partitions_and_others(directory, key)?;
     match others.first() {
         Some(path) => Err(Error::file(path, format!("expected a folder `{key}=…` here"))),
@@ -60,8 +63,8 @@ fn partitions(directory: &Path, key: &str) -> Result<Vec<(String, PathBuf)>> {
     }
 }
 
-/// The folders `key=value` in `directory`, values decoded, and what else is there.
-pub(super) fn partitions_and_others(directory: &Path, key: &str) -> Result<(Vec<(String, PathBuf)>, Vec<PathBuf>)> {
+/// The folders `key=value` in `directory`, and what else is there.
+pub(super) fn partitions_and_others(directory: &Path, key: &str) -> Result<(Vec<Partition>, Vec<PathBuf>)> {
     let entries = fs::read_dir(directory).map_err(Error::io("list", directory))?;
     let (mut found, mut others) = (Vec::new(), Vec::new());
     for entry in entries {

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::read::partitions_and_others;
+use super::read::{Partition, partitions_and_others};
 use super::temporary::leftovers;
 use super::{Cell, MANIFEST, Manifest, file_name};
 use crate::error::{Error, Result};
@@ -108,7 +108,7 @@ impl SurveyedCell {
 /// The cells' folders under `runs`; what is no folder of a cell is a stray.
 fn cell_folders(runs: &Path, strays: &mut Vec<PathBuf>) -> Result<Vec<(Cell, PathBuf)>> {
     let mut found = Vec::new();
-    let mut level = |directory: &Path, key: &str| -> Result<Vec<(String, PathBuf)>> {
+    let mut level = |directory: &Path, key: &str| -> Result<Vec<Partition>> {
         let (folders, others) = partitions_and_others(directory, key)?;
         for other in others {
             if other.is_dir() { files(&other, &mut |file| strays.push(file))? } else { strays.push(other) }

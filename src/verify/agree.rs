@@ -8,6 +8,12 @@ use std::path::Path;
 use super::report::{Findings, Kind, Place};
 use super::tokens::Ids;
 
+/// What is compared, as text; `None` where it is not known.
+type Field = fn(&Ids) -> Option<String>;
+
+const FIELDS: [(&str, Field); 2] =
+    [("context_hash", |ids| ids.context_hash.clone()), ("token ids", |ids| ids.response.map(|hash| hash.to_string()))];
+
 /// One model's ids of a part.
 pub(super) struct Given<'a> {
     pub model: &'a str,
@@ -26,11 +32,7 @@ pub(super) fn check(models: &[Given], findings: &mut Findings) -> Vec<usize> {
         }
     }
     for (sample_id, of_models) in &samples {
-        let contexts = |ids: &Ids| ids.context_hash.clone();
-        let responses = |ids: &Ids| ids.response.map(|hash| hash.to_string());
-        let fields: [(&str, &dyn Fn(&Ids) -> Option<String>); 2] =
-            [("context_hash", &contexts), ("token ids", &responses)];
-        for (name, field) in fields {
+        for (name, field) in FIELDS {
             for index in odd(of_models.iter().filter_map(|(index, ids)| Some((*index, field(ids)?)))) {
                 wrong[index] = true;
                 let others: Vec<&str> = others(of_models, index, field).map(|other| models[other].model).collect();
@@ -59,11 +61,7 @@ fn odd(values: impl Iterator<Item = (usize, String)>) -> Vec<usize> {
 }
 
 /// The models whose value is known and another.
-fn others<'a>(
-    of_models: &'a [(usize, &'a Ids)],
-    index: usize,
-    field: &'a dyn Fn(&Ids) -> Option<String>,
-) -> impl Iterator<Item = usize> + 'a {
+fn others<'a>(of_models: &'a [(usize, &'a Ids)], index: usize, field: Field) -> impl Iterator<Item = usize> + 'a {
     let own = of_models.iter().find(|(other, _)| *other == index).and_then(|(_, ids)| field(ids));
     of_models.iter().filter(move |(_, ids)| field(ids).is_some_and(|value| Some(value) != own)).map(|(index, _)| *index)
 }

@@ -69,13 +69,13 @@ fn list(row: &TokenRow, rules: Rules) -> Result<(), String> {
     if let Some(x) = logprobs.iter().find(|x| x.is_nan() || **x > 0.0) {
         return Err(format!("top_logprobs hold {x}"));
     }
-    if let Some(pair) = logprobs.windows(2).find(|pair| pair[0] < pair[1]) {
-        return Err(format!("top_logprobs ascend from {} to {}", pair[0], pair[1]));
+    if let Some((a, b)) = logprobs.iter().zip(logprobs.iter().skip(1)).find(|(a, b)| a < b) {
+        return Err(format!("top_logprobs ascend from {a} to {b}"));
     }
     let mut sorted = ids.to_vec();
     sorted.sort_unstable();
-    if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(format!("top_ids hold {} twice", pair[0]));
+    if let Some((id, _)) = sorted.iter().zip(sorted.iter().skip(1)).find(|(a, b)| a == b) {
+        return Err(format!("top_ids hold {id} twice"));
     }
     match (row.token_id, row.logprob) {
         (Some(id), Some(logprob)) if !ids.is_empty() => of_token(row, rules, id, logprob),
@@ -125,7 +125,7 @@ fn mass(row: &TokenRow, tell: &mut dyn FnMut(Kind, String)) {
     let p = |x: f32| f64::from(x).exp();
     let own = if row.top_ids.contains(&id) { 0.0 } else { p(logprob) };
     let sum = row.top_logprobs.iter().map(|&x| p(x)).sum::<f64>() + p(rest) + own;
-    if !((sum - 1.0).abs() <= TOLERANCE) {
+    if sum.is_nan() || (sum - 1.0).abs() > TOLERANCE {
         tell(Kind::Mass, format!("list, rest and token add up to {sum}"));
     }
 }

@@ -37,18 +37,18 @@ pub(super) fn open(path: &Path, format: Format, table: Table, kept: &[String]) -
     }
 }
 
-fn unreadable(error: impl ToString) -> Broken {
+fn unreadable(error: &impl ToString) -> Broken {
     (Kind::Unreadable, error.to_string())
 }
 
 fn open_parquet(path: &Path, expected: &Schema, kept: &[String]) -> Result<Source, Broken> {
-    let file = File::open(path).map_err(unreadable)?;
+    let file = File::open(path).map_err(|e| unreadable(&e))?;
     // Before anything is decoded: other bytes may spell anything.
-    let sealed = table::is_sealed(&file).map_err(unreadable)?;
+    let sealed = table::is_sealed(&file).map_err(|e| unreadable(&e))?;
     if sealed == Some(false) {
         return Err((Kind::Checksum, "its bytes are not those that were written".to_owned()));
     }
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable)?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| unreadable(&e))?;
     check_schema(expected, kept, builder.schema())?;
     if sealed.is_none() {
         return Err((
@@ -56,7 +56,7 @@ fn open_parquet(path: &Path, expected: &Schema, kept: &[String]) -> Result<Sourc
             "holds no hash of itself: tokshift did not write it, or it is damaged".to_owned(),
         ));
     }
-    let reader = builder.build().map_err(unreadable)?;
+    let reader = builder.build().map_err(|e| unreadable(&e))?;
     Ok(Source { batches: Box::new(reader.map(|batch| batch.map_err(|e| e.to_string()))), is_hashed: true })
 }
 
@@ -95,8 +95,8 @@ fn told(field: &Field) -> String {
 
 /// JSON lines as batches. What a line leaves out is null, and so is −∞; kept fields have no column.
 fn open_jsonl(path: &Path, expected: &Schema) -> Result<Source, Broken> {
-    let file = BufReader::new(File::open(path).map_err(unreadable)?);
-    let reader = arrow::json::ReaderBuilder::new(nullable(expected)).build(file).map_err(unreadable)?;
+    let file = BufReader::new(File::open(path).map_err(|e| unreadable(&e))?);
+    let reader = arrow::json::ReaderBuilder::new(nullable(expected)).build(file).map_err(|e| unreadable(&e))?;
     Ok(Source { batches: Box::new(reader.map(|batch| batch.map_err(|e| e.to_string()))), is_hashed: false })
 }
 
