@@ -272,6 +272,61 @@ fn a_list_must_be_one() {
 }
 
 #[test]
+fn what_is_unknown_in_one_row_only_is_told() {
+    let path = file("tokens", "tied", 0);
+    for column in ["logprob", "entropy"] {
+        let report = damaged(|scene| {
+            change(scene, "tokens", column, |_, values| {
+                let values = values.as_primitive::<Float32Type>().iter().enumerate();
+                Arc::new(values.map(|(row, x)| x.filter(|_| row != 7)).collect::<Float32Array>())
+            });
+        });
+        let problem = &report["problems"][0];
+        assert_eq!((&problem["kind"], &problem["first"][0]["file"]), (&json!("value"), &json!(path)), "{report:#}");
+        assert!(problem["first"][0]["found"].as_str().unwrap().starts_with(&format!("{column} is null")), "{report:#}");
+    }
+}
+
+#[test]
+fn a_samples_table_out_of_order_is_told() {
+    let path = file("samples", "tied", 0);
+    let report = damaged(|scene| {
+        change(scene, "samples", "sample_id", |_, ids| u32s(ids, |id| id + 1));
+    });
+    let problem = &report["problems"][0];
+    assert_eq!((&problem["kind"], &problem["first"][0]["file"]), (&json!("rows"), &json!(path)), "{report:#}");
+    assert_eq!((&problem["first"][0]["row"], &problem["first"][0]["sample_id"]), (&json!(7), &json!(8)), "{report:#}");
+}
+
+/// No hash tells there, but what is impossible does.
+#[test]
+fn damaged_json_lines_are_told() {
+    let scene = Scene::new();
+    scene.dataset("rl_demo.jsonl", &rows());
+    scene.score("rl_demo.jsonl", &MODELS[..1], "out", "--out jsonl").expect(0, "");
+    let path = file("tokens", "tied", 0).replace(".parquet", ".jsonl");
+    let text = fs::read_to_string(scene.path(&path)).unwrap();
+    let line = text.lines().nth(7).unwrap();
+    let with = |field: &str, value: Value| {
+        let mut row: Value = serde_json::from_str(line).unwrap();
+        row[field] = value;
+        row.to_string()
+    };
+    for (changed, kind, found) in [
+        (with("logprob", json!(0.5)), "value", "logprob is 0.5, above 0"),
+        (with("position", json!(8)), "rows", "position is Some(8), expected 7"),
+        (with("rank", json!("one")), "unreadable", ""),
+        (line[..line.len() / 2].to_owned(), "unreadable", ""),
+    ] {
+        fs::write(scene.path(&path), text.replace(line, &changed)).unwrap();
+        let report = report(&scene, "out", 1);
+        let problem = &report["problems"][0];
+        assert_eq!((&problem["kind"], &problem["first"][0]["file"]), (&json!(kind), &json!(path)), "{report:#}");
+        assert!(problem["first"][0]["found"].as_str().unwrap().contains(found), "{report:#}");
+    }
+}
+
+#[test]
 fn ranges_must_be_those_of_the_response() {
     let report = damaged(|scene| change(scene, "tokens", "end", |_, end| u32s(end, |x| x + 4000)));
     let problem = &report["problems"][0];
@@ -307,7 +362,7 @@ fn other_token_ids_in_one_model_are_told() {
             let lists = batch["top_ids"].as_list::<i32>();
             let list = |row: usize| lists.value(row).as_primitive::<UInt32Type>().values().to_vec();
             let row = (0..ids.len()).find(|&row| !list(row).contains(&ids.value(row))).unwrap();
-            let other = (0..).find(|id| !list(row).contains(id) && *id != ids.value(row)).unwrap();
+            let other = (0..100).find(|id| !list(row).contains(id) && *id != ids.value(row)).unwrap();
             let values = ids.iter().enumerate();
             Arc::new(values.map(|(at, x)| if at == row { Some(other) } else { x }).collect::<UInt32Array>())
         });
