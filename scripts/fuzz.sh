@@ -9,11 +9,11 @@ targets=("$@")
 [ ${#targets[@]} -gt 0 ] || targets=(dataset config weights token_losses manifest tables names)
 
 export RUSTC_WRAPPER="$PWD/fuzz/instrument.sh" CARGO_TARGET_DIR="$PWD/target"
-cargo build --release --locked --manifest-path fuzz/Cargo.toml $(printf -- '--bin %s ' "${targets[@]}")
+cargo build --release --manifest-path fuzz/Cargo.toml $(printf -- '--bin %s ' "${targets[@]}")
 for target in "${targets[@]}"; do
     found=target/fuzz/$target
     mkdir -p "$found/corpus" "fuzz/corpus/$target"
     echo "== $target"
     "target/release/$target" "$found/corpus" "fuzz/corpus/$target" -artifact_prefix="$found/" \
-        -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1
+        -max_total_time="$seconds" -max_len=16384 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1
 done

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use candle_core::Device;
+use tokshift::decoder::{Body, Checkpoint, Head};
+
 #[path = "../fuzz/src/lib.rs"]
 mod targets;
 
@@ -18,4 +21,16 @@ fn no_input_breaks_a_reader() {
             assert!(std::panic::catch_unwind(|| target(&bytes)).is_ok(), "{}", path.display());
         }
     }
+}
+
+/// What lies beside a fuzzed file is well: otherwise a reader would never come to it.
+#[test]
+fn the_tiny_model_loads() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy("fuzz/corpus/config/tiny", folder.path().join("config.json")).unwrap();
+    fs::copy("fuzz/corpus/weights/tiny", folder.path().join("model.safetensors")).unwrap();
+    let checkpoint = Checkpoint::open(folder.path()).unwrap();
+    Body::load(&checkpoint, checkpoint.stored_dtype(), &Device::Cpu).unwrap();
+    Head::load(&checkpoint, None, checkpoint.stored_dtype(), &Device::Cpu).unwrap();
+    assert!(checkpoint.unread().is_empty());
 }
