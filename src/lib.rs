@@ -22,6 +22,7 @@ pub mod table;
 pub mod store;
 pub mod pipeline;
 pub mod study;
+pub mod verify;
 pub mod shift;
 pub mod cli;
 

@@ -28,6 +28,7 @@ pub enum Command {
     Score(ScoreArgs),
     Kl(KlArgs),
     Import(ImportArgs),
+    Verify(VerifyArgs),
 }
 
 impl Args {
@@ -36,7 +37,7 @@ impl Args {
         match &self.command {
             Command::Score(args) => args.threads,
             Command::Kl(args) => args.threads,
-            Command::Demo(_) | Command::Import(_) => None,
+            Command::Demo(_) | Command::Import(_) | Command::Verify(_) => None,
         }
     }
 }
@@ -237,6 +238,26 @@ const IMPORT_EXAMPLES: &str = "\
 Examples:
   tokshift import ppl_data/UniReason-RL/*_token_losses.json --output-dir out
   tokshift kl --data-dir out";
+
+/// Read an output directory again: what is damaged, and which files to delete so that it is made anew
+#[derive(Debug, Parser)]
+#[command(after_help = VERIFY_EXAMPLES)]
+pub struct VerifyArgs {
+    /// The output directory of `score` or `import`
+    #[arg(value_name = "DIR")]
+    pub output_dir: PathBuf,
+
+    /// Print everything as JSON instead of a table
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub json: bool,
+}
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  tokshift verify out
+  tokshift verify out --json | jq -r '.redo[]' | xargs -d '\\n' rm      # then the same `tokshift score` again
+
+Exit codes: 0 all is well; 1 something is not, or an error; 2 wrong usage.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OutFormat {

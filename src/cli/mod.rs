@@ -11,6 +11,7 @@ mod models;
 mod progress;
 mod score;
 mod signals;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,8 @@ use args::{Args, Command};
 enum Exit {
     /// Everything was done.
     Done,
+    /// Results are damaged.
+    Damaged,
     /// A mean may lie above a limit that was given.
     Above,
     /// Nothing failed, but rows of the data were not scored; their reasons stand in the samples table.
@@ -33,14 +36,15 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         match exit {
             Exit::Done => Self::SUCCESS,
+            Exit::Damaged => Self::FAILURE,
             Exit::Above => Self::from(3),
             Exit::Unscored => Self::from(4),
         }
     }
 }
 
-/// Parses the command line and runs it. Exit codes: 0 done; 1 an error, printed; 2 wrong usage; 3 a mean may lie
-/// above a limit; 4 done, but rows of the data were not scored; 130 and 143 ended by SIGINT or SIGTERM.
+/// Parses the command line and runs it. Exit codes: 0 done; 1 an error, printed, or damaged results; 2 wrong usage; 3 a
+/// mean may lie above a limit; 4 done, but rows of the data were not scored; 130 and 143 ended by SIGINT or SIGTERM.
 pub fn main() -> ExitCode {
     let args = Args::parse();
     limit_threads(args.threads());
@@ -56,6 +60,7 @@ pub fn main() -> ExitCode {
         Command::Score(args) => score::run(args),
         Command::Kl(args) => kl::run(args),
         Command::Import(args) => import::run(args),
+        Command::Verify(args) => verify::run(args),
     });
     match outcome {
         Ok(exit) => exit.into(),

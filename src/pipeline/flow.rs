@@ -3,14 +3,13 @@
 //! Owns the wiring of the pipeline and its end: backpressure, the stop flag, joins, the first failure. Refuses to know
 //! what flows: stages are closures, and none of them knows its neighbours.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, panic_message};
 use crate::stop::Stop;
 
 /// Parts that wait to be tokenised. One is enough to keep the tokenizer busy: reading is a thousand times faster.
@@ -108,18 +107,13 @@ fn spawn<'scope, 'env>(
     let run = move || match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => first.record(error),
-        Err(panic) => first.record(Error::Panic { stage, message: message(panic.as_ref()) }),
+        Err(panic) => first.record(Error::Panic { stage, message: panic_message(panic.as_ref()) }),
     };
     let spawned = thread::Builder::new().name(stage.to_owned()).spawn_scoped(scope, run);
     spawned.map(drop).map_err(|source| {
         first.stop.fail();
         Error::Io { action: "start a thread for", path: stage.into(), source }
     })
-}
-
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
 
 /// The failure that ended the run: the first in time, since those after it are mostly its consequences.

@@ -52,7 +52,7 @@ pub use stats::{Estimate, FEW_CLUSTERS, Share, clustered_mean, shares};
 pub use study::{NullsRemoved, StudyFigure, study_json};
 
 use self::select::PairTables;
-use crate::error::Result;
+use crate::error::{Error, Result, panic_message};
 use crate::store;
 
 /// What to compare.
@@ -80,6 +80,10 @@ pub struct Options {
 /// [`crate::Error::Usage`] if P is unclear or nothing fits; [`crate::Error::Incomparable`] if rows, token ids or
 /// contexts of two tables do not match; [`crate::Error::File`] if a table's files are not in order.
 pub fn compare(root: &Path, options: &Options) -> Result<Comparison> {
+    guarded(|| compare_all(root, options))
+}
+
+fn compare_all(root: &Path, options: &Options) -> Result<Comparison> {
     let pairs = select::pairs(store::cells(root)?, options)?;
     let (mut found, mut differences, mut tasks) = (Vec::new(), Vec::new(), overall::Tasks::default());
     let same = |a: &PairTables, b: &PairTables| (&a.generation_model, &a.task) == (&b.generation_model, &b.task);
@@ -99,10 +103,18 @@ pub fn compare(root: &Path, options: &Options) -> Result<Comparison> {
 /// # Errors
 /// Those of [`compare`] that the samples tables and footers can show.
 pub fn explain(root: &Path, options: &Options) -> Result<String> {
-    let pairs = select::pairs(store::cells(root)?, options)?;
-    let plans = pairs.iter().map(|pair| {
-        let plan = summary::Prepared::new(pair, options)?.query(pair)?.explain(true)?;
-        Ok(format!("{}\n{plan}\n", pair.title()))
-    });
-    plans.collect()
+    guarded(|| {
+        let pairs = select::pairs(store::cells(root)?, options)?;
+        let plans = pairs.iter().map(|pair| {
+            let plan = summary::Prepared::new(pair, options)?.query(pair)?.explain(true)?;
+            Ok(format!("{}\n{plan}\n", pair.title()))
+        });
+        plans.collect()
+    })
+}
+
+/// Runs queries on a thread of their own, because libraries panic on some broken Parquet: that is an error of a file.
+fn guarded<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let failed = |panic: Box<dyn std::any::Any + Send>| Error::Tables { message: panic_message(&*panic) };
+    std::thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| Err(failed(panic)))
 }

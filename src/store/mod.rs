@@ -7,9 +7,10 @@
 
 mod lock;
 mod manifest;
-mod names;
+pub mod names;
 mod owner;
 mod read;
+mod survey;
 mod temporary;
 
 use std::collections::BTreeSet;
@@ -23,6 +24,7 @@ use arrow::array::RecordBatch;
 
 pub use manifest::{DatasetFacts, EngineFacts, Manifest, TokenFacts};
 pub use read::{FoundCell, cells};
+pub use survey::{PartFiles, Survey, SurveyedCell, survey};
 
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};

@@ -137,17 +137,22 @@ fn sync_directory(directory: &Path) -> Result<()> {
 /// Removes what dead processes left. Another live process may share the directory, and what we cannot have made is
 /// somebody's: both are kept.
 pub(super) fn remove_leftovers(temporary: &Path) {
-    for entry in fs::read_dir(temporary).into_iter().flatten().flatten() {
+    for path in leftovers(temporary) {
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// What dead processes left.
+pub(super) fn leftovers(temporary: &Path) -> impl Iterator<Item = PathBuf> {
+    let left = |entry: &fs::DirEntry| {
         let owner = entry.file_name().to_str().and_then(owner_of);
         let age = || entry.metadata().and_then(|data| data.modified()).ok()?.elapsed().ok();
-        let left = owner.is_some_and(|owner| match owner.is_running() {
+        owner.is_some_and(|owner| match owner.is_running() {
             Some(running) => !running,
             None => age().is_some_and(|age| age > ABANDONED),
-        });
-        if left {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
+        })
+    };
+    fs::read_dir(temporary).into_iter().flatten().flatten().filter(left).map(|entry| entry.path())
 }
 
 /// The owner in the name of a temporary file; `None` if we did not name it.

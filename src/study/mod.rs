@@ -9,6 +9,9 @@ mod import;
 pub use export::export;
 pub use import::import;
 
+/// What a manifest calls the engine of tables that were read from the study's files.
+pub const ENGINE: &str = "import";
+
 /// What every file's name ends with.
 const SUFFIX: &str = "_token_losses.json";
 

@@ -6,6 +6,7 @@
 mod check;
 mod decode;
 mod encode;
+mod seal;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use arrow::error::ArrowError;
 
 pub use decode::holds;
 pub use encode::{Format, Table, write};
+pub use seal::{is_sealed, seal};
 
 use check::check;
 
