@@ -6,13 +6,15 @@
 use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
-use candle_core::{DType, Device};
+use candle_core::Device;
 use tempfile::TempDir;
 use tokshift::dataset::{self, Part, PlanOptions, RowOptions};
 use tokshift::decoder::{Body, Checkpoint, Head};
 use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::scores::TokenScores;
+use tokshift::stop::Stop;
 use tokshift::store::{self, Cell, DatasetFacts, EngineFacts, Manifest, Store, TokenFacts};
 use tokshift::table::{Format, ScoredSample, samples_batch, tokens_batch};
 use tokshift::{forest, schema, shift, study, verify};
@@ -75,7 +77,7 @@ fn load(config: &[u8], weights: &[u8]) {
     // What loads can be run, whatever comes of it; the model has ids 0 and 1.
     let sample = Sample { ids: vec![0, 1, 1], ..text(0) };
     for forest in forest::pack(&[&sample], 16) {
-        let hidden = body.forward(&forest);
+        let hidden = body.forward(&forest, &Stop::new(&AtomicBool::new(false)));
         let _ = hidden
             .and_then(|hidden| head.for_each_block(&hidden, |_, logits, width| assert_eq!(logits.len() % width, 0)));
     }
