@@ -504,6 +504,18 @@ fn comparing_damaged_tables_is_an_error_that_names_verify() {
 }
 
 #[test]
+fn people_read_a_table_without_control_characters() {
+    let scene = Scene::new();
+    copy(&scored().path("out"), &scene.path("out"));
+    scene.write("out/tokens/a\u{1b}[2Jb", "");
+    let said = scene.run("verify out");
+    assert_eq!(said.code, Some(1));
+    let stray = "out/tokens/a\u{fffd}[2Jb";
+    let told = format!("\nstray (1)\n  {stray}: no manifest explains it\n");
+    assert!(said.stdout.contains(&told) && said.stdout.ends_with(&format!(":\n  {stray}\n")), "{}", said.stdout);
+}
+
+#[test]
 fn a_folder_that_holds_no_runs_is_an_error() {
     let scene = Scene::new();
     scene.run("verify nowhere").expect(1, "no such directory");

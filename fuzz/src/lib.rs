@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use candle_core::{DType, Device};
+use candle_core::Device;
 use tempfile::TempDir;
 use tokshift::dataset::{self, Part, PlanOptions, RowOptions};
 use tokshift::decoder::{Body, Checkpoint, Head};
