@@ -328,6 +328,8 @@ fn damaged_json_lines_are_told() {
 
 #[test]
 fn ranges_must_be_those_of_the_response() {
+    let report = damaged(|scene| change(scene, "tokens", "start", |_, start| u32s(start, |x| x - 1)));
+    expect(&report, "text", 1, &file("tokens", "tied", 0), "expected from", &of_part("tied"));
     let report = damaged(|scene| change(scene, "tokens", "end", |_, end| u32s(end, |x| x + 4000)));
     let problem = &report["problems"][0];
     assert_eq!((&problem["kind"], &problem["first"][0]["row"]), (&json!("text"), &json!(7)), "{report:#}");
