@@ -328,6 +328,8 @@ fn damaged_json_lines_are_told() {
 
 #[test]
 fn ranges_must_be_those_of_the_response() {
+    let report = damaged(|scene| change(scene, "tokens", "start", |_, start| u32s(start, |x| x - 1)));
+    expect(&report, "text", 1, &file("tokens", "tied", 0), "expected from", &of_part("tied"));
     let report = damaged(|scene| change(scene, "tokens", "end", |_, end| u32s(end, |x| x + 4000)));
     let problem = &report["problems"][0];
     assert_eq!((&problem["kind"], &problem["first"][0]["row"]), (&json!("text"), &json!(7)), "{report:#}");
@@ -501,6 +503,18 @@ fn comparing_damaged_tables_is_an_error_that_names_verify() {
         let said = scene.run(&format!("kl --data-dir out --reference shifted {more}"));
         said.expect(1, "`tokshift verify` tells which file is damaged");
     }
+}
+
+#[test]
+fn people_read_a_table_without_control_characters() {
+    let scene = Scene::new();
+    copy(&scored().path("out"), &scene.path("out"));
+    scene.write("out/tokens/a\u{1b}[2Jb", "");
+    let said = scene.run("verify out");
+    assert_eq!(said.code, Some(1));
+    let stray = "out/tokens/a\u{fffd}[2Jb";
+    let told = format!("\nstray (1)\n  {stray}: no manifest explains it\n");
+    assert!(said.stdout.contains(&told) && said.stdout.ends_with(&format!(":\n  {stray}\n")), "{}", said.stdout);
 }
 
 #[test]

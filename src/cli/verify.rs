@@ -50,7 +50,7 @@ fn tell(report: &Report) -> Result<String> {
     if !report.redo.is_empty() {
         writeln!(text, "\nTo redo, delete these, in this order, and run the same command again:")?;
         for file in report.redo.iter().take(TOLD) {
-            writeln!(text, "  {}", file.display())?;
+            writeln!(text, "  {}", file.display().to_string().replace(char::is_control, "\u{FFFD}"))?;
         }
         if report.redo.len() > TOLD {
             writeln!(text, "  and {} more: --json lists all", report.redo.len() - TOLD)?;
@@ -59,8 +59,10 @@ fn tell(report: &Report) -> Result<String> {
     Ok(text)
 }
 
+/// One line: names of files and what stands in them are anybody's, and a terminal obeys control characters.
 fn told(finding: &Finding) -> String {
     let row = finding.row.map(|row| format!(", row {row}")).unwrap_or_default();
     let sample = finding.sample_id.map(|id| format!(", sample_id {id}")).unwrap_or_default();
-    format!("{}{row}{sample}: {}", finding.file.display(), finding.found)
+    let line = format!("{}{row}{sample}: {}", finding.file.display(), finding.found);
+    line.replace(char::is_control, "\u{FFFD}")
 }
