@@ -77,9 +77,10 @@ fn load(config: &[u8], weights: &[u8]) {
     // What loads can be run, whatever comes of it; the model has ids 0 and 1.
     let sample = Sample { ids: vec![0, 1, 1], ..text(0) };
     for forest in forest::pack(&[&sample], 16) {
-        let hidden = body.forward(&forest, &Stop::new(&AtomicBool::new(false)));
-        let _ = hidden
-            .and_then(|hidden| head.for_each_block(&hidden, |_, logits, width| assert_eq!(logits.len() % width, 0)));
+        let never = AtomicBool::new(false);
+        let stop = Stop::new(&never);
+        let whole = |_, logits: &[f32], width| assert_eq!(logits.len() % width, 0);
+        let _ = body.forward(&forest, &stop).and_then(|hidden| head.for_each_block(&hidden, &stop, whole));
     }
 }
 
