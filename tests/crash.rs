@@ -111,6 +111,9 @@ fn dataset(scene: &Scene) -> Plan {
     scan(&path, PlanOptions::default()).unwrap()
 }
 
+/// What happens to a file that holds these bytes.
+type Change = fn(&Path, &[u8]);
+
 #[test]
 fn a_dataset_that_changes_under_the_run_ends_it() {
     let scene = Scene::new();
@@ -120,7 +123,6 @@ fn a_dataset_that_changes_under_the_run_ends_it() {
     run(&scene, &plan, "whole", false, |_, _| {}).unwrap();
     let whole = scene.files("whole");
 
-    type Change = fn(&Path, &[u8]);
     let changes: [(&str, Change, &str); 3] = [
         (
             "cut",

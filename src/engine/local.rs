@@ -69,7 +69,7 @@ impl Local {
             jobs_in_flight: 1,
         };
         let (batch_tokens, short_tokens) = (AtomicUsize::new(options.batch_tokens), spec.short_tokens());
-        Ok(Self { batch_tokens, options, body, head, caps, short_tokens })
+        Ok(Self { options, batch_tokens, body, head, caps, short_tokens })
     }
 
     /// Scores one forest; `sink` learns each sample by its index in the slice that was packed.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::parse;
 use crate::decoder::spec::{DecoderSpec, RopeScaling};
 
-fn read(family: &str, fields: Value) -> Result<DecoderSpec, String> {
+fn read(family: &str, fields: &Value) -> Result<DecoderSpec, String> {
     let mut config = json!({
         "model_type": family, "vocab_size": 100, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 6,
         "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 4096,
@@ -25,8 +25,8 @@ fn both_spellings_of_rope_mean_the_same() {
         old["type"] = json!(kind);
         new["rope_type"] = json!(kind);
         new["rope_theta"] = json!(5e5);
-        let old = read("llama", json!({"rope_scaling": old, "rope_theta": 5e5})).unwrap();
-        assert_eq!(old, read("llama", json!({"rope_parameters": new})).unwrap());
+        let old = read("llama", &json!({"rope_scaling": old, "rope_theta": 5e5})).unwrap();
+        assert_eq!(old, read("llama", &json!({"rope_parameters": new})).unwrap());
         assert_ne!(old.ropes[0].scaling, RopeScaling::None);
     }
     let old = json!({"rope_theta": 1e6, "rope_local_base_freq": 2e4, "sliding_window_pattern": 3,
@@ -36,7 +36,7 @@ fn both_spellings_of_rope_mean_the_same() {
         "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6},
         "sliding_attention": {"rope_type": "default", "rope_theta": 2e4},
     }});
-    assert_eq!(read("gemma3_text", old).unwrap(), read("gemma3_text", new).unwrap());
+    assert_eq!(read("gemma3_text", &old).unwrap(), read("gemma3_text", &new).unwrap());
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn what_is_not_implemented_is_refused_by_name() {
         ("gemma3", json!({}), "`text_config`"),
         ("gemma", json!({}), "`gemma`"),
     ] {
-        let error = read(family, fields.clone()).expect_err(name);
+        let error = read(family, &fields).expect_err(name);
         assert!(error.contains(name), "{family} {fields}: {error}");
     }
 }
@@ -72,8 +72,8 @@ fn published_configs_that_leave_fields_out() {
     assert_eq!((spec.heads, spec.kv_heads, spec.head_dim, spec.vocab), (8, 4, 256, 262_208));
     assert!(spec.tied_head && spec.windows[4] == Some(1024) && spec.windows[5].is_none());
     assert_eq!((spec.ropes[0].theta, spec.ropes[1].theta, spec.rope_of_layer[5]), (1e6, 1e4, Some(0)));
-    let smollm3 = read("smollm3", json!({})).unwrap();
+    let smollm3 = read("smollm3", &json!({})).unwrap();
     assert_eq!(smollm3.rope_of_layer, [Some(0), Some(0), Some(0), None, Some(0), Some(0)]);
     assert_eq!(smollm3.ropes[0].theta, 2e6);
-    assert_eq!(read("phi3", json!({})).unwrap().short_tokens(), None);
+    assert_eq!(read("phi3", &json!({})).unwrap().short_tokens(), None);
 }
