@@ -2,6 +2,7 @@
 //!
 //! Owns its shape and what each figure is called. Refuses to compute or to print.
 
+use super::detail::escaped;
 use super::differences::Difference;
 use super::overall::Overall;
 use super::quantiles::Quantiles;
@@ -70,7 +71,7 @@ impl Pair {
 }
 
 pub(super) fn title(p: &str, q: &str, task: &str, generation_model: &str) -> String {
-    format!("P = `{p}`, Q = `{q}` on `{task}` by `{generation_model}`")
+    escaped(&format!("P = `{p}`, Q = `{q}` on `{task}` by `{generation_model}`"))
 }
 
 /// A figure of each model alone; absent if it has no log-probability.

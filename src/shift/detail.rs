@@ -3,7 +3,7 @@
 //! Owns these two blocks of lines. Refuses to show text as it stands: data may hold what a terminal obeys.
 
 use super::comparison::Means;
-use super::display::{aligned, cells, number};
+use super::display::{NOT_KL, aligned, cells, number};
 use super::read_first::{FarToken, Place, ReadFirst};
 use super::slices::Slice;
 use super::stats::Estimate;
@@ -12,12 +12,16 @@ use super::stats::Estimate;
 const SHOWN: usize = 3;
 
 /// A line a slice and an empty one; nothing if there are none.
-pub(super) fn slices(slices: &[Slice]) -> Vec<String> {
+pub(super) fn slices(slices: &[Slice], not_kl_estimate: bool) -> Vec<String> {
     if slices.is_empty() {
         return Vec::new();
     }
-    let head = ["slice", "tokens", "kl_k1 ± error", "kl_k3 ± error", "kl bounds", "same top", "shifted"];
-    let rows: Vec<_> = std::iter::once(head.map(str::to_owned).to_vec()).chain(slices.iter().map(row)).collect();
+    let mut head =
+        ["slice", "tokens", "kl_k1 ± error", "kl_k3 ± error", "kl bounds", "same top", "shifted"].map(str::to_owned);
+    if not_kl_estimate {
+        head[2..4].iter_mut().for_each(|name| name.insert_str("kl_k1".len(), NOT_KL));
+    }
+    let rows: Vec<_> = std::iter::once(head.to_vec()).chain(slices.iter().map(row)).collect();
     aligned(&rows, 1).into_iter().chain([String::new()]).collect()
 }
 
@@ -65,12 +69,12 @@ fn token(token: &FarToken) -> String {
 }
 
 /// Control characters and the marks that turn the direction of writing, made visible.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.chars().fold(String::new(), |mut out, c| {
         match c {
             '\n' => out.push('⏎'),
             c if c.is_control()
-                || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
+                || matches!(c, '\u{61c}' | '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
             {
                 out.extend(c.escape_unicode());
             }

@@ -39,7 +39,7 @@ fn pair(pair: &Pair) -> String {
     line(of_sides("perplexity over tokens", pair.perplexity));
     line(of_sides("mean of sample perplexities", pair.mean_sample_perplexity));
     quantiles(&pair.quantiles).into_iter().for_each(&mut line);
-    slices(&pair.slices).into_iter().for_each(&mut line);
+    slices(&pair.slices, pair.not_kl_estimate).into_iter().for_each(&mut line);
     read_first(&pair.read_first).into_iter().for_each(&mut line);
     pair.study.iter().flat_map(study).for_each(&mut line);
     pair.left_out.iter().map(left_out).chain(pair.notes.iter().map(|n| format!("note: {n}"))).for_each(line);
@@ -83,7 +83,7 @@ fn of_sides(what: &str, sides: Sides) -> String {
 }
 
 /// Beside a measure that is no KL estimate on this text.
-const NOT_KL: &str = " (not KL)";
+pub(super) const NOT_KL: &str = " (not KL)";
 
 fn difference(difference: &Difference) -> String {
     let Difference { p, q, minus, task, generation_model, samples, .. } = difference;

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
-use polars::prelude::{AnyValue, DataFrame, DataType, Engine, col};
+use polars::prelude::{AnyValue, DataFrame, DataType, Engine, Expr, col};
 
 use super::samples::SampleFacts;
 use super::scan::scan;
@@ -16,7 +16,7 @@ use crate::schema::sample;
 const MOST: usize = 12;
 
 /// Of rows without the field, and of the rarer texts.
-const NULL: &str = "null";
+const NULL: &str = "(null)";
 const OTHERS: &str = "(others)";
 
 /// A group's name, and each sample's group.
@@ -28,7 +28,8 @@ pub(super) struct Groups {
 /// Groups `samples` by the kept field `name`. Up to 12 values: each one. More numbers: four groups at the quartiles.
 /// More texts: the 11 most frequent and the others.
 pub(super) fn groups(files: &[PathBuf], name: &str, samples: &[SampleFacts]) -> Result<Groups> {
-    let frame = scan(files)?.select([col(sample::SAMPLE_ID), col(name)]);
+    // Not `col`, to which some names are patterns.
+    let frame = scan(files)?.select([col(sample::SAMPLE_ID), Expr::Column(name.into())]);
     let frame = frame.collect_with_engine(Engine::Streaming)?.unwrap_single();
     let is_number = frame.column(name)?.dtype() == &DataType::Float64;
     let values = values(&frame, name, samples)?;
@@ -36,7 +37,7 @@ pub(super) fn groups(files: &[PathBuf], name: &str, samples: &[SampleFacts]) -> 
         *counts.entry(value.as_str()).or_default() += 1;
         counts
     });
-    Ok(if counts.len() <= MOST {
+    Ok(if counts.keys().filter(|value| **value != NULL).count() <= MOST {
         each(&values, is_number)
     } else if is_number {
         quartiles(&values)
@@ -53,8 +54,12 @@ fn values(frame: &DataFrame, name: &str, samples: &[SampleFacts]) -> Result<Vec<
         let value = match column.get(row)? {
             AnyValue::Null => NULL.to_owned(),
             AnyValue::Boolean(value) => value.to_string(),
-            AnyValue::Float64(value) => value.to_string(),
-            value => value.get_str().unwrap_or_default().to_owned(),
+            // Without the sign of a zero.
+            AnyValue::Float64(value) => (value + 0.0).to_string(),
+            value => match value.get_str().unwrap_or_default() {
+                ours @ (NULL | OTHERS) => format!("{ours:?}"),
+                text => text.to_owned(),
+            },
         };
         known.insert(id.unwrap_or_default(), value);
     }
@@ -109,15 +114,15 @@ mod tests {
 
     #[test]
     fn few_numbers_are_in_the_order_of_numbers() {
-        let groups = each(&texts(&["10", "9", "null", "9"]), true);
-        assert_eq!((groups.names, groups.of_sample), (texts(&["9", "10", "null"]), vec![1, 0, 2, 0]));
+        let groups = each(&texts(&["10", "9", NULL, "9"]), true);
+        assert_eq!((groups.names, groups.of_sample), (texts(&[NULL, "9", "10"]), vec![2, 1, 0, 1]));
     }
 
     #[test]
     fn many_numbers_are_cut_at_quartiles() {
         let values: Vec<String> = (0..40).map(|i| i.to_string()).chain([NULL.to_owned()]).collect();
         let groups = quartiles(&values);
-        assert_eq!(groups.names, ["<= 9", "9 to 19", "19 to 29", "> 29", "null"]);
+        assert_eq!(groups.names, ["<= 9", "9 to 19", "19 to 29", "> 29", NULL]);
         let sizes: Vec<_> = (0..5).map(|g| groups.of_sample.iter().filter(|of| **of == g).count()).collect();
         assert_eq!(sizes, [10, 10, 10, 10, 1]);
     }

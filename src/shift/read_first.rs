@@ -128,7 +128,11 @@ fn look_up(tables: &PairTables, tokens: &[Farthest], texts: &HashMap<u32, Text>)
 
 fn far_token(frame: &DataFrame, row: usize, found: &Farthest, text: &Text) -> Result<FarToken> {
     let start = frame.column(token::START)?.u32()?.get(row);
-    let before = text.response.as_deref().zip(start).and_then(|(response, at)| response.get(..at as usize));
+    let before = text
+        .response
+        .as_deref()
+        .zip(start)
+        .map(|(response, at)| &response[..response.floor_char_boundary(at as usize)]);
     let number = |name: &str| -> Result<_> { Ok(frame.column(name)?.f64()?.get(row)) };
     Ok(FarToken {
         place: text.place.clone(),

@@ -14,11 +14,12 @@ const END: usize = 2;
 const OPEN: &str = "<think>";
 const CLOSE: &str = "</think>";
 
-/// Byte ranges of `response` that lie within thinking, the marks included. Where it closes before it opens, the prompt
-/// opened; where it never closes, it thinks to its end.
-pub(super) fn thinking(response: &str) -> Vec<Range<u32>> {
+/// Byte ranges of `response` that lie within thinking, the marks included. The prompt may have opened, as some chat
+/// templates do: it ends within thinking, or the response closes before it opens. What never closes thinks to the end.
+pub(super) fn thinking(prompt: &str, response: &str) -> Vec<Range<u32>> {
     let mut found = Vec::new();
-    let (mut at, mut open) = (0, None);
+    let opened = prompt.rfind(OPEN).is_some_and(|open| prompt.rfind(CLOSE).is_none_or(|close| close < open));
+    let (mut at, mut open) = (0, opened.then_some(0));
     loop {
         let next = |mark: &str| response[at..].find(mark).map(|i| at + i);
         match (open, next(OPEN), next(CLOSE)) {
@@ -64,7 +65,7 @@ mod tests {
     #[test]
     fn thinking_is_found_however_it_is_cut() {
         let of = |text: &str| -> Vec<String> {
-            thinking(text).into_iter().map(|r| text[r.start as usize..r.end as usize].to_owned()).collect()
+            thinking("", text).into_iter().map(|r| text[r.start as usize..r.end as usize].to_owned()).collect()
         };
         assert_eq!(of("plain"), [""; 0]);
         assert_eq!(of("<think>a</think>b"), ["<think>a</think>"]);
@@ -75,8 +76,15 @@ mod tests {
     }
 
     #[test]
+    fn the_prompt_may_have_opened() {
+        assert_eq!(thinking("Q<think>\n", "cut by length"), [0..13]);
+        assert_eq!(thinking("Q<think>\n", "a</think>b"), [0..9]);
+        assert_eq!(thinking("<think>x</think> Q", "no thought"), [0..0; 0]);
+    }
+
+    #[test]
     fn the_last_byte_of_a_token_decides() {
-        let ranges = thinking("<think>a</think>b");
+        let ranges = thinking("", "<think>a</think>b");
         let at = |start, end, is_end| REGIONS[region(&ranges, start, end, is_end)];
         assert_eq!((at(0, 7, false), at(15, 16, false)), ("think", "think"));
         assert_eq!((at(15, 17, false), at(16, 16, false), at(17, 17, true)), ("answer", "answer", "end"));

@@ -157,11 +157,13 @@ fn by_token(tables: &PairTables, sums: &Sums) -> Result<Vec<Slice>> {
 type Thinking = HashMap<u32, Vec<Range<u32>>>;
 
 fn thinking(tables: &PairTables) -> Result<Thinking> {
-    let texts = scan(&tables.p.samples)?.select([col(sample::SAMPLE_ID), col(sample::RESPONSE)]);
+    let texts = scan(&tables.p.samples)?.select([sample::SAMPLE_ID, sample::PROMPT, sample::RESPONSE].map(col));
     batches::fold(texts, Order::Any, Thinking::new(), |found, batch| {
-        let (ids, texts) = (batch.column(sample::SAMPLE_ID)?.u32()?, batch.column(sample::RESPONSE)?.str()?);
-        let known = ids.iter().zip(texts.iter()).filter_map(|(id, text)| Some((id?, regions::thinking(text?))));
-        found.extend(known);
+        let ids = batch.column(sample::SAMPLE_ID)?.u32()?;
+        let (prompts, responses) = (batch.column(sample::PROMPT)?.str()?, batch.column(sample::RESPONSE)?.str()?);
+        found.extend(ids.iter().zip(prompts.iter().zip(responses.iter())).filter_map(|(id, (prompt, response))| {
+            Some((id?, regions::thinking(prompt.unwrap_or_default(), response?)))
+        }));
         Ok(())
     })
 }

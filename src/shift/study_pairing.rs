@@ -1,13 +1,13 @@
 //! The study's own pairing of two models' rows, where it is another than by row.
 //!
-//! Owns that pairing: null rows are removed from each side's list, and what is left is paired by its place. Refuses to
-//! run where both sides have the same null rows: it is then the pairing by row.
+//! Owns that pairing: null rows are removed from each side's list, and what is left is paired by its place; within a
+//! row, tokens too. Refuses to run where no row is null on one side alone: it is then the pairing by row.
 
-use polars::prelude::{
-    Column, DataFrame, DataType, Engine, IntoLazy, JoinArgs, JoinType, LazyFrame, NamedFrom, Series,
-    SortMultipleOptions, col, len, lit,
-};
+use std::collections::HashMap;
 
+use polars::prelude::{DataType, col};
+
+use super::batches::{self, Order};
 use super::measures::{STUDY_FROM, study_side};
 use super::samples::{SampleFacts, Samples};
 use super::scan::scan;
@@ -17,62 +17,65 @@ use crate::error::Result;
 use crate::sample::Status;
 use crate::schema::token;
 
-/// Place of a row among those that are not null.
-const PLACE: &str = "place";
 const TERM: &str = "term";
-const TOKENS: &str = "tokens";
 
-/// The figure of that pairing; `None` if it pairs no rows otherwise, or none that have a token.
+/// A row's `sample_id`, and ln(e^logprob + 1e-10) of its tokens that the study counts.
+type Row = (u32, Vec<f64>);
+
+/// The figure of that pairing; `None` if it pairs the same rows, or none that have a token. All counted tokens of both
+/// sides are in memory, 8 bytes each.
 pub(super) fn figure(tables: &PairTables, samples: &Samples) -> Result<Option<NullsRemoved>> {
-    let (of_p, of_q) = (|s: &SampleFacts| is_null(&tables.p, s.p), |s: &SampleFacts| is_null(&tables.q, s.q));
-    if samples.rows.iter().all(|s| of_p(s) == of_q(s)) {
+    let differ = |s: &SampleFacts| may_be_null(&tables.p, s.p) != may_be_null(&tables.q, s.q);
+    if !samples.rows.iter().any(differ) {
         return Ok(None);
     }
-    let p = terms(&tables.p, &places(samples, of_p)?)?;
-    let q = terms(&tables.q, &places(samples, of_q)?)?;
-    let keys = [col(PLACE), col(token::POSITION)];
-    let other = format!("{TERM}_right");
-    let sums = p
-        .join(q, keys.clone(), keys, JoinArgs::new(JoinType::Inner))
-        .group_by([col(PLACE)])
-        .agg([(col(TERM) - col(other)).sum(), len().cast(DataType::UInt64).alias(TOKENS)])
-        .sort([PLACE], SortMultipleOptions::default());
-    let frame = sums.collect_with_engine(Engine::Streaming)?.unwrap_single();
-    let (sums, tokens) = (frame.column(TERM)?.f64()?, frame.column(TOKENS)?.u64()?);
-    let by_row = sums.iter().zip(tokens.iter()).filter_map(|(sum, n)| Some((sum?, n?)));
-    let figure = absolute_mean(by_row);
-    Ok(figure.map(|(kl_divergence, num_data_points, total_tokens)| NullsRemoved {
-        kl_divergence,
-        num_data_points,
-        total_tokens,
-    }))
+    let (p, q) = (rows(&tables.p, samples, |s| s.p)?, rows(&tables.q, samples, |s| s.q)?);
+    if p.iter().zip(&q).all(|((a, _), (b, _))| a == b) {
+        return Ok(None);
+    }
+    let pairs = p.iter().zip(&q).map(|((_, a), (_, b))| {
+        let terms = a.iter().zip(b).map(|(a, b)| a - b);
+        (terms.sum(), a.len().min(b.len()) as u64)
+    });
+    let figure =
+        |(kl_divergence, num_data_points, total_tokens)| NullsRemoved { kl_divergence, num_data_points, total_tokens };
+    Ok(absolute_mean(pairs).map(figure))
 }
 
-/// Whether the study's file has, or would have, a null here. Its failed rows are objects without tokens, which keep
-/// their place; our own unscored rows are written as null.
-fn is_null(table: &Table, status: Status) -> bool {
+/// A failed row of the study's file is an object without tokens, which keeps its place.
+fn may_be_null(table: &Table, status: Status) -> bool {
     if table.imported { status == Status::Empty } else { !status.is_scored() }
 }
 
-/// `sample_id`, [`PLACE`] and [`STUDY_FROM`] of the rows that are not null.
-fn places(samples: &Samples, is_null: impl Fn(&SampleFacts) -> bool) -> Result<DataFrame> {
-    let kept = samples.rows.iter().zip(samples.study_from.column(STUDY_FROM)?.u32()?.iter());
-    let kept: Vec<_> = kept.filter(|(s, _)| !is_null(s)).collect();
-    let ids: Vec<u32> = kept.iter().map(|(s, _)| s.id).collect();
-    let from: Vec<u32> = kept.iter().map(|(_, from)| from.unwrap_or_default()).collect();
-    let places: Vec<u32> = (0..kept.len() as u32).collect();
-    let column = |name: &str, values: Vec<u32>| Column::from(Series::new(name.into(), values));
-    let columns = vec![column(token::SAMPLE_ID, ids), column(PLACE, places), column(STUDY_FROM, from)];
-    Ok(DataFrame::new(kept.len(), columns)?)
+/// The rows that are not null in the study's file, or would not be if ours were written as one: a row without a token
+/// that counts is written as null.
+fn rows(table: &Table, samples: &Samples, status: fn(&SampleFacts) -> Status) -> Result<Vec<Row>> {
+    let mut terms = terms(table, samples)?;
+    let row = |s: &SampleFacts| {
+        let terms = terms.remove(&s.id).unwrap_or_default();
+        let is_null = if table.imported { may_be_null(table, status(s)) } else { terms.is_empty() };
+        (!is_null).then_some((s.id, terms))
+    };
+    Ok(samples.rows.iter().filter_map(row).collect())
 }
 
-/// [`PLACE`], position and ln(e^logprob + 1e-10) of every token that the study counts.
-fn terms(table: &Table, places: &DataFrame) -> Result<LazyFrame> {
-    let columns = [token::SAMPLE_ID, token::POSITION, token::LOGPROB, token::IS_END].map(col);
-    let tokens = scan(&table.tokens)?.select(columns);
-    let id = [col(token::SAMPLE_ID)];
-    let tokens = tokens.join(places.clone().lazy(), id.clone(), id, JoinArgs::new(JoinType::Inner));
-    let counted = col(token::POSITION).gt_eq(col(STUDY_FROM)).and(col(token::IS_END).fill_null(lit(false)).not());
+/// The counted terms of each sample, in the order of its tokens.
+fn terms(table: &Table, samples: &Samples) -> Result<HashMap<u32, Vec<f64>>> {
+    let from = samples.study_from.column(STUDY_FROM)?.u32()?;
+    let ids = samples.rows.iter().map(|s| s.id);
+    let from: HashMap<u32, u32> = ids.zip(from.iter().map(Option::unwrap_or_default)).collect();
     let term = study_side(col(token::LOGPROB).cast(DataType::Float64)).alias(TERM);
-    Ok(tokens.filter(counted).select([col(PLACE), col(token::POSITION), term]))
+    let columns = [col(token::SAMPLE_ID), col(token::POSITION), col(token::IS_END), term];
+    let tokens = scan(&table.tokens)?.select(columns);
+    batches::fold(tokens, Order::Rows, HashMap::<u32, Vec<f64>>::new(), move |found, batch| {
+        let (ids, positions) = (batch.column(token::SAMPLE_ID)?.u32()?, batch.column(token::POSITION)?.u32()?);
+        let (ends, terms) = (batch.column(token::IS_END)?.bool()?, batch.column(TERM)?.f64()?);
+        for (((id, position), end), term) in ids.iter().zip(positions.iter()).zip(ends.iter()).zip(terms.iter()) {
+            let (Some(id), Some(position), Some(term)) = (id, position, term) else { continue };
+            if end != Some(true) && position >= from.get(&id).copied().unwrap_or_default() {
+                found.entry(id).or_default().push(term);
+            }
+        }
+        Ok(())
+    })
 }
