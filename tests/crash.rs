@@ -104,6 +104,9 @@ fn run(
     Ok(progress)
 }
 
+/// What happens to a dataset of this content.
+type Change = fn(&Path, &[u8]);
+
 /// A dataset of more parts than the pipeline holds at once, some 16.
 fn dataset(scene: &Scene) -> Plan {
     let row = |i| json!({"input": format!("{i} is"), "output": " so"});
@@ -120,7 +123,6 @@ fn a_dataset_that_changes_under_the_run_ends_it() {
     run(&scene, &plan, "whole", false, |_, _| {}).unwrap();
     let whole = scene.files("whole");
 
-    type Change = fn(&Path, &[u8]);
     let changes: [(&str, Change, &str); 3] = [
         (
             "cut",

@@ -116,7 +116,9 @@ impl Scene {
         let command = self.command(arguments);
         let mut started = std::process::Command::new(command.get_program());
         started.args(command.get_args()).current_dir(self.folder.path());
-        FOREIGN.iter().for_each(|name| _ = started.env_remove(name));
+        for name in FOREIGN {
+            started.env_remove(name);
+        }
         Running(started.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
     }
 
@@ -155,8 +157,9 @@ impl Running {
     /// Sends signals by their names, all while the process sleeps, so that they arrive together.
     pub fn signal(&self, names: &[&str]) {
         let pid = self.0.id();
-        let kills: String = names.iter().map(|name| format!("kill -{name} {pid}; ")).collect();
-        let script = format!("kill -STOP {pid}; {kills} kill -CONT {pid}");
+        let all = [&["STOP"], names, &["CONT"]].concat();
+        let script: Vec<String> = all.iter().map(|name| format!("kill -{name} {pid}")).collect();
+        let script = script.join(" && ");
         assert!(std::process::Command::new("sh").args(["-c", &script]).status().unwrap().success());
     }
 
