@@ -104,6 +104,9 @@ fn run(
     Ok(progress)
 }
 
+/// What happens to a dataset of this content.
+type Change = fn(&Path, &[u8]);
+
 /// A dataset of more parts than the pipeline holds at once, some 16.
 fn dataset(scene: &Scene) -> Plan {
     let row = |i| json!({"input": format!("{i} is"), "output": " so"});

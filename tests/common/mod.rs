@@ -157,8 +157,9 @@ impl Running {
     /// Sends signals by their names, all while the process sleeps, so that they arrive together.
     pub fn signal(&self, names: &[&str]) {
         let pid = self.0.id();
-        let kills: Vec<String> = names.iter().map(|name| format!("kill -{name} {pid}")).collect();
-        let script = format!("kill -STOP {pid}; {}; kill -CONT {pid}", kills.join("; "));
+        let all = [&["STOP"], names, &["CONT"]].concat();
+        let script: Vec<String> = all.iter().map(|name| format!("kill -{name} {pid}")).collect();
+        let script = script.join(" && ");
         assert!(std::process::Command::new("sh").args(["-c", &script]).status().unwrap().success());
     }
 
