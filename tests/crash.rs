@@ -114,9 +114,6 @@ fn dataset(scene: &Scene) -> Plan {
     scan(&path, PlanOptions::default()).unwrap()
 }
 
-/// What happens to a file that holds these bytes.
-type Change = fn(&Path, &[u8]);
-
 #[test]
 fn a_dataset_that_changes_under_the_run_ends_it() {
     let scene = Scene::new();
