@@ -77,9 +77,10 @@ mod tests {
 
     #[test]
     fn the_prompt_may_have_opened() {
-        assert_eq!(thinking("Q<think>\n", "cut by length"), [0..13]);
-        assert_eq!(thinking("Q<think>\n", "a</think>b"), [0..9]);
-        assert_eq!(thinking("<think>x</think> Q", "no thought"), [0..0; 0]);
+        let ends = |prompt, response| thinking(prompt, response).iter().map(|r| r.end).collect::<Vec<_>>();
+        assert_eq!(ends("Q<think>\n", "cut by length"), [13]);
+        assert_eq!(ends("Q<think>\n", "a</think>b"), [9]);
+        assert_eq!(ends("<think>x</think> Q", "no thought"), [0; 0]);
     }
 
     #[test]
