@@ -92,7 +92,9 @@ fn side_by_side(pair: &PairTables) -> Result<DataFrame> {
 fn study_from() -> Expr {
     let wide = |name: &str| col(name).cast(DataType::Int64);
     let from = wide(sample::PROMPT_TOKENS_ALONE) + lit(1i64) - wide(sample::CONTEXT_TOKENS);
-    when(from.clone().gt(lit(0i64))).then(from).otherwise(lit(0i64)).cast(DataType::UInt32)
+    let from = when(from.clone().gt(lit(0i64))).then(from).otherwise(lit(0i64)).cast(DataType::UInt32);
+    // A row without input is null to the study.
+    when(col(sample::PROMPT_TOKENS_ALONE).eq(lit(0u32))).then(lit(u32::MAX)).otherwise(from)
 }
 
 fn statuses(pair: &PairTables, frame: &DataFrame, side: &str) -> Result<Vec<Status>> {

@@ -48,6 +48,17 @@ fn tokens_before_the_studys_first_and_end_tokens_do_not_count() {
     assert_eq!((study.num_data_points, study.total_tokens), (2, 3));
 }
 
+#[test]
+fn a_row_without_input_is_none_of_the_studys() {
+    let output = Output::new();
+    let places = [(0, 1, 0), (1, 5, 4)];
+    let model = |l| places.map(|(id, context, alone)| counted(id, context, alone, l));
+    output.model("base", &model([-0.5, -1.0, -9.0]));
+    output.model("tuned", &model([-1.0, -4.0, -1.0]));
+    let study = output.pair().study.unwrap();
+    assert_eq!((study.num_data_points, study.total_tokens), (1, 2));
+}
+
 /// P scored three samples, Q all but the first, whose context has this many tokens.
 fn one_missing(context_tokens: u32) -> shift::StudyFigure {
     let output = Output::new();
