@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 
 binary=${TOKSHIFT:-target/release/tokshift}
 [ -x "$binary" ] || cargo build --release --bin tokshift
+binary=$(realpath "$binary")
 
 if [ -z "${PYTHON:-}" ]; then
     environment=target/check-tables
@@ -23,3 +24,7 @@ models=tests/fixtures/models
 "$binary" score --dataset "$rows" --output-dir "$out" --end auto --keep-fields reward,correct \
     --models "tied=$models/qwen3-tied,shifted=$models/qwen3-shifted"
 "$PYTHON" scripts/check_tables.py "$out" "$rows"
+
+# The README's queries, as they stand there, on what the demo leaves.
+(cd "$out" && "$binary" demo > /dev/null 2>&1 && "$binary" kl --json --data-dir tokshift-demo/out > kl.json)
+"$PYTHON" scripts/check_readme.py README.md "$out"

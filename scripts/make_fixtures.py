@@ -58,11 +58,13 @@ SUCCESSOR, SPREAD = 19, 1.5
 # What the fine-tune of qwen3-shifted moves, relative to each weight.
 SHIFT = 0.08
 
+EAGERLY = {"attn_implementation": "eager", "experts_implementation": "eager"}
+
 # A mistake must move a log-probability by 20 times the tolerance of a test in f32, 2e-4.
 VISIBLE = 4e-3
 MAX_GAP_TO_F64 = 5e-5
 MAX_JITTER = 1e-4
-MAX_FILE, MAX_TOTAL = 2**20, 2_500_000
+MAX_FILE, MAX_TOTAL = 2**20, 4_500_000
 
 
 # --- Checkpoints ---
@@ -143,7 +145,7 @@ FIXTURES = [
 
 def build(config: PreTrainedConfig) -> PreTrainedModel:
     """A model in f32 whatever the config stores: built in bf16, its rope frequencies would be rounded for good."""
-    return AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="eager").eval()
+    return AutoModelForCausalLM.from_config(config, dtype=torch.float32, **EAGERLY).eval()
 
 
 @torch.no_grad()
@@ -219,7 +221,7 @@ def spelled_as_in_4(config: dict) -> dict:
 
 
 def load(directory: Path, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    return AutoModelForCausalLM.from_pretrained(directory, dtype=dtype, attn_implementation="eager").eval()
+    return AutoModelForCausalLM.from_pretrained(directory, dtype=dtype, **EAGERLY).eval()
 
 
 # --- Tokenizer ---

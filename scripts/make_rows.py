@@ -2,6 +2,7 @@
 """Write a dataset of any number of rows, the same each time, whose length on average does not depend on the number.
 
     python scripts/make_rows.py 2000 > rl_demo.jsonl
+    python scripts/make_rows.py 1000000 3 > rl_short.jsonl    # responses of no more than three words
 """
 
 import json
@@ -11,6 +12,7 @@ import sys
 WORDS = "the a of river train seven carries quickly naïve café 東京 🙂 return sum because therefore x = 12 ( ) , .".split()
 PROMPTS = 40
 WORDS_OF_A_ROW = (5, 35)
+LONGEST = int(sys.argv[2]) if len(sys.argv) > 2 else None
 
 
 def text(random, words):
@@ -20,8 +22,9 @@ def text(random, words):
 def main():
     source = random.Random(7)
     prompts = [text(source, source.randint(5, 15)) + "\n" for _ in range(PROMPTS)]
+    words = (1, LONGEST) if LONGEST else WORDS_OF_A_ROW
     for i in range(int(sys.argv[1])):
-        row = {"id": i, "input": prompts[i % PROMPTS], "output": text(source, source.randint(*WORDS_OF_A_ROW))}
+        row = {"id": i, "input": prompts[i % PROMPTS], "output": text(source, source.randint(*words))}
         print(json.dumps(row, ensure_ascii=False))
 
 

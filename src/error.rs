@@ -2,6 +2,7 @@
 //!
 //! Owns the library's one error type. Refuses to print: messages reach people through `cli` alone.
 
+use std::any::Any;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -36,6 +37,10 @@ pub enum Error {
     )]
     Mismatch { manifest: PathBuf, field: String, before: String, now: String },
 
+    /// Another process writes what this one would.
+    #[error("{holder} writes {what} into `{}`: wait for its end, or give another --output-dir", root.display())]
+    Busy { what: String, root: PathBuf, holder: String },
+
     /// Options that contradict each other or the data.
     #[error("{0}")]
     Usage(String),
@@ -51,6 +56,13 @@ pub enum Error {
     /// A stage of the pipeline panicked; its message is kept, its neighbours were joined.
     #[error("the {stage} stage panicked: {message} (this is a bug in tokshift, please report it)")]
     Panic { stage: &'static str, message: String },
+
+    /// A library panicked over tables: most do on broken bytes somewhere.
+    #[error(
+        "reading the tables failed ({message}): `tokshift verify` tells which file is damaged; if all is well, please \
+         report this bug"
+    )]
+    Tables { message: String },
 
     /// The run was asked to stop; everything finished is kept.
     #[error("stopped before the end; the same command continues where it left off")]
@@ -94,4 +106,10 @@ impl Error {
     pub fn dataset(path: impl AsRef<Path>, line: impl Into<Option<u64>>, what: impl Into<String>) -> Self {
         Self::Dataset { path: path.as_ref().to_owned(), line: line.into(), what: what.into() }
     }
+}
+
+/// What a thread that panicked said.
+pub fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }

@@ -44,6 +44,8 @@ pub struct Forest {
     pub samples: Vec<(usize, Range<usize>)>,
     /// Tokens of the samples before sharing.
     pub given: usize,
+    /// Its samples are longer than the limit they were packed apart by.
+    pub long: bool,
 }
 
 impl Forest {
@@ -59,16 +61,25 @@ impl Forest {
 /// under [`MIN_SHARED`] are computed again and not counted).
 /// Samples are taken in the order of their ids, so those with a common prefix meet in one forest where they fit.
 pub fn pack(samples: &[&Sample], budget: usize) -> Vec<Forest> {
+    pack_apart(samples, budget, None)
+}
+
+/// As [`pack`], with samples of more than `limit` tokens in forests of their own: to a model whose rotary frequencies
+/// depend on a text's length, a common prefix is not the same in both.
+pub fn pack_apart(samples: &[&Sample], budget: usize, limit: Option<usize>) -> Vec<Forest> {
+    let is_long = |index: usize| limit.is_some_and(|limit| samples[index].ids.len() > limit);
     let mut order: Vec<usize> = (0..samples.len()).collect();
-    order.sort_by(|&a, &b| samples[a].ids.cmp(&samples[b].ids).then(a.cmp(&b)));
+    order.sort_by_key(|&index| (is_long(index), &samples[index].ids, index));
     let mut forests = Vec::new();
     let mut batch: Vec<usize> = Vec::new();
     let mut computed = 0;
     for index in order {
         let ids = &samples[index].ids;
         let shared = batch.last().map_or(0, |&last| common_prefix(&samples[last].ids, ids));
-        if !batch.is_empty() && computed + ids.len() - shared > budget {
-            forests.push(Builder::build(samples, &std::mem::take(&mut batch)));
+        let apart = batch.last().is_some_and(|&last| is_long(last) != is_long(index));
+        if !batch.is_empty() && (apart || computed + ids.len() - shared > budget) {
+            forests.push(Builder::build(samples, &batch, is_long(batch[0])));
+            batch.clear();
             computed = ids.len();
         } else {
             computed += ids.len() - shared;
@@ -76,7 +87,7 @@ pub fn pack(samples: &[&Sample], budget: usize) -> Vec<Forest> {
         batch.push(index);
     }
     if !batch.is_empty() {
-        forests.push(Builder::build(samples, &batch));
+        forests.push(Builder::build(samples, &batch, is_long(batch[0])));
     }
     forests
 }
@@ -92,8 +103,8 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn build(samples: &'a [&'a Sample], sorted: &[usize]) -> Forest {
-        let mut builder = Self { samples, forest: Forest::default() };
+    fn build(samples: &'a [&'a Sample], sorted: &[usize], long: bool) -> Forest {
+        let mut builder = Self { samples, forest: Forest { long, ..Forest::default() } };
         builder.grow(sorted, None, 0);
         builder.forest
     }

@@ -5,6 +5,7 @@
 //! modules in the order of the data; each imports only from those above it here.
 
 pub mod error;
+pub mod stop;
 pub mod digest;
 pub mod python_json;
 pub mod schema;
@@ -22,6 +23,7 @@ pub mod store;
 pub mod journal;
 pub mod pipeline;
 pub mod study;
+pub mod verify;
 pub mod shift;
 pub mod experiments;
 pub mod cli;

@@ -118,10 +118,15 @@ fn model_directories_that_are_none() {
     refuses_model(&scene, "", "`m=` in --models is not NAME=SOURCE\n");
 
     edit_config(&scene.model("mamba", "qwen3-tied"), "model_type", json!("mamba"));
-    let unknown = "`mamba/config.json`: model_type `mamba` is not known; known are llama, qwen3\n";
+    let unknown = "`mamba/config.json`: model_type `mamba` is not known; known are gemma2, gemma3, gemma3_text, glm4, granite, \
+                   llama, mistral, mixtral, olmo2, phi3, qwen2, qwen2_moe, qwen3, qwen3_moe, smollm3\n";
     refuses_model(&scene, "mamba", unknown);
     edit_config(&scene.model("gelu", "qwen3-tied"), "hidden_act", json!("gelu"));
-    refuses_model(&scene, "gelu", "`gelu/config.json`: `hidden_act` is \"gelu\"; only \"silu\" is implemented\n");
+    refuses_model(
+        &scene,
+        "gelu",
+        "`gelu/config.json`: `hidden_act` is \"gelu\"; only \"silu\" and \"gelu_pytorch_tanh\" are implemented\n",
+    );
 }
 
 #[test]

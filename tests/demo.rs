@@ -1,6 +1,7 @@
 //! `tokshift demo`, and what its figures must say: the models' exact divergence is known, because they are small.
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use assert_cmd::Command;
 use candle_core::{DType, Device};
@@ -8,12 +9,16 @@ use serde_json::Value;
 use tokshift::decoder::{Body, Checkpoint, Head};
 use tokshift::forest::pack;
 use tokshift::sample::{ResponseToken, Sample, Status};
+use tokshift::stop::Stop;
+
+static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// Rows of logits at the position before each response token of a demo dataset, in order; f64 log-probabilities.
 fn log_probabilities(model: &str, dataset: &str) -> Vec<Vec<f64>> {
     let checkpoint = Checkpoint::open(&Path::new("assets/demo").join(model)).unwrap();
     let body = Body::load(&checkpoint, DType::F32, &Device::Cpu).unwrap();
     let head = Head::load(&checkpoint, Some(body.embedding()), DType::F32, &Device::Cpu).unwrap();
+    let stop = Stop::new(&NEVER);
     let text = std::fs::read_to_string(format!("assets/demo/{dataset}.jsonl")).unwrap();
     let rows = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let of_row = |row: Value| {
@@ -22,7 +27,7 @@ fn log_probabilities(model: &str, dataset: &str) -> Vec<Vec<f64>> {
         let from = prompt.len();
         prompt.extend(response);
         let sample = sample(prompt, from);
-        let hidden = body.forward(&pack(&[&sample], 4096)[0]).unwrap();
+        let hidden = body.forward(&pack(&[&sample], 4096)[0], &stop).unwrap();
         let hidden = hidden.narrow(0, from - 1, sample.tokens.len()).unwrap();
         let mut logits = vec![Vec::new(); sample.tokens.len()];
         let gather = |_, block: &[f32], width: usize| {
@@ -30,7 +35,7 @@ fn log_probabilities(model: &str, dataset: &str) -> Vec<Vec<f64>> {
                 row.extend(part.iter().map(|&x| f64::from(x)));
             }
         };
-        head.for_each_block(&hidden, gather).unwrap();
+        head.for_each_block(&hidden, &stop, gather).unwrap();
         for row in &mut logits {
             let log_sum = row.iter().map(|x| x.exp()).sum::<f64>().ln();
             for x in row {

@@ -80,10 +80,13 @@ fn the_engine_seam_does_not_name_its_children() {
 fn families_are_named_in_the_config_alone() {
     let mut files = Vec::new();
     sources(Path::new("src/decoder"), &mut files);
-    for file in files.iter().filter(|f| !f.ends_with("config.rs")) {
+    for file in files.iter().filter(|f| !f.starts_with("src/decoder/config")) {
         for (number, line) in fs::read_to_string(file).unwrap().lines().enumerate() {
             let code = line.split("//").next().unwrap_or_default();
-            assert!(!code.contains("\"qwen") && !code.contains("\"llama"), "{}:{}: {line}", file.display(), number + 1);
+            let family = ["\"qwen", "\"llama", "\"gemma", "\"phi", "\"mixtral", "\"glm"]
+                .iter()
+                .find(|name| code.contains(**name));
+            assert!(family.is_none(), "{}:{}: {line}", file.display(), number + 1);
         }
     }
 }

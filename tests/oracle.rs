@@ -1,6 +1,7 @@
 //! A second opinion on the decoder: candle-transformers' Qwen3, which shares no code with ours above tensor operations.
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
@@ -8,9 +9,11 @@ use candle_transformers::models::qwen3;
 use tokshift::decoder::{Body, Checkpoint};
 use tokshift::forest::pack;
 use tokshift::sample::{ResponseToken, Sample, Status};
+use tokshift::stop::Stop;
 
 /// The fixture without windows: the other implementation has none.
 const FIXTURE: &str = "tests/fixtures/models/qwen3-bias";
+static NEVER: AtomicBool = AtomicBool::new(false);
 
 fn theirs() -> qwen3::Model {
     let mut tensors = std::collections::HashMap::new();
@@ -49,12 +52,14 @@ fn sample(ids: &[u32]) -> Sample {
 fn hidden_rows_agree_with_candle_transformers() {
     let checkpoint = Checkpoint::open(Path::new(FIXTURE)).unwrap();
     let ours = Body::load(&checkpoint, DType::F32, &Device::Cpu).unwrap();
+    let stop = Stop::new(&NEVER);
     for length in [20_u32, 60, 120] {
         let ids: Vec<u32> = (0..length).map(|i| (i * i * 31 + length) % 307).collect();
         let want = theirs().forward(&Tensor::new(ids.as_slice(), &Device::Cpu).unwrap().unsqueeze(0).unwrap(), 0);
         let want: Vec<f32> = want.unwrap().flatten_all().unwrap().to_vec1().unwrap();
         let sample = sample(&ids);
-        let got = ours.forward(&pack(&[&sample], 4096)[0]).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let got =
+            ours.forward(&pack(&[&sample], 4096)[0], &stop).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let gap = got.iter().zip(&want).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         let size = want.iter().map(|x| x.abs()).fold(0.0, f32::max);
         println!("{length} tokens: largest gap {gap:.2e} of {size:.2}");

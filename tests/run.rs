@@ -82,7 +82,7 @@ fn a_study_is_scored_and_compared_and_a_rerun_does_nothing() {
         assert_eq!(kl["pairs"].as_array().unwrap().len(), 2);
         assert!(scene.path(&format!("out/{experiment}/comparison/statistics.parquet")).exists());
         assert!(scene.path(&format!("out/{experiment}/comparison/kl_divergence_results.json")).exists());
-        let printed = scene.run(&format!("kl --quantiles --json --data-dir out/{experiment}"));
+        let printed = scene.run(&format!("kl --quantiles --slices --json --data-dir out/{experiment}"));
         assert_eq!(serde_json::from_str::<Value>(&printed.stdout).unwrap(), kl);
     }
     let (files, inodes) = (scene.files("out"), parts(&scene, "out"));
@@ -181,6 +181,7 @@ fn experiments_may_share_an_output() {
     scene.run("run study.toml --engine mock").expect(0, "");
     let kl: Value = serde_json::from_slice(&scene.files("out")["comparison/kl.json"]).unwrap();
     assert_eq!(kl["pairs"].as_array().unwrap().len(), 4);
+    scene.run("verify out").expect(0, "");
     assert!(scene.table("out", "tokens", "sft", "b", "rl").u32_lists("top_ids").iter().all(|list| list.len() == 5));
 }
 

@@ -76,6 +76,30 @@ fn null_and_failed_rows_keep_their_places() {
 }
 
 #[test]
+fn both_pairings_are_given_where_they_differ() {
+    // By row: rows 0 and 2, (0.5 + 0.25)/2 and 0.5. As the script pairs, nulls removed: P's row 1 meets Q's row 2,
+    // 2.5 - 3.
+    let p = json!([[1.0, 1.0], [3.0], [2.0]]);
+    let q = json!([[1.5, 1.25], null, [2.5]]);
+    let figure = &figures(&p, &q)[0];
+    check(figure, f64::midpoint(0.375, 0.5), 2, 3);
+    check(&figure["null_rows_removed"], f64::midpoint(0.375, -0.5).abs(), 2, 3);
+    // The same rows are null on both sides: one figure.
+    let same = &figures(&json!([[1.0], null]), &json!([[1.5], null]))[0];
+    assert_eq!(same.get("null_rows_removed"), None);
+}
+
+#[test]
+fn a_failed_row_keeps_its_place_in_both_pairings() {
+    let p = json!([null, [1.0], [2.0]]);
+    let q = json!([[9.0], "out of memory", [2.5]]);
+    let figure = &figures(&p, &q)[0];
+    check(figure, 0.5, 1, 1);
+    // P's [1.0] and [2.0] meet Q's [9.0] and the failed row.
+    check(&figure["null_rows_removed"], smooth(1.0) - smooth(9.0), 1, 1);
+}
+
+#[test]
 fn infinity_is_a_probability_of_nothing() {
     let p = json!([[0.5, "Infinity"]]);
     let q = json!([["Infinity", "Infinity"]]);

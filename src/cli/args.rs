@@ -40,6 +40,7 @@ pub enum Command {
     Run(RunArgs),
     Status(StatusArgs),
     Import(ImportArgs),
+    Verify(VerifyArgs),
 }
 
 impl Args {
@@ -50,7 +51,7 @@ impl Args {
             Command::Kl(args) => args.threads,
             // A file that cannot be read is told of by the command itself.
             Command::Run(args) => args.threads.or_else(|| experiments::read(&args.file).ok()?.threads),
-            Command::Demo(_) | Command::Import(_) | Command::Status(_) => None,
+            Command::Demo(_) | Command::Import(_) | Command::Status(_) | Command::Verify(_) => None,
         }
     }
 }
@@ -90,6 +91,11 @@ pub struct ScoreArgs {
     #[command(flatten)]
     pub options: Options,
 
+    /// Score parts again that hold a failed sample, and replace them: for samples that the model failed on, as when
+    /// memory ran out; rows that cannot be read fail again
+    #[arg(long, alias = "retry_failed", action = ArgAction::SetTrue)]
+    pub retry_failed: bool,
+
     /// CPU threads [default: all cores]
     #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<usize>,
@@ -106,7 +112,8 @@ Examples:
       --end auto --top-k 50 --keep-fields reward
 
 Exit codes: 0 done; 1 error; 2 wrong usage; 4 done, but some rows that this run came to were not scored
-(why: `status` and `reason` in the samples table).";
+(why: `status` and `reason` in the samples table); 130, 143 ended by SIGINT or SIGTERM: what is finished is kept, the
+same command continues; a second signal ends at once.";
 
 /// Compare models over the tables of `score`: KL(P‖Q) per token with honest errors
 #[derive(Debug, Parser)]
@@ -135,6 +142,10 @@ pub struct KlArgs {
     /// Take quantiles over tokens too: a pass over the tables for each
     #[arg(long, action = ArgAction::SetTrue)]
     pub quantiles: bool,
+
+    /// Take means by region (think, answer, end), kind of token, position and kept field too
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub slices: bool,
 
     /// Compare samples whose prompts were tokenised differently
     #[arg(long, alias = "allow_different_context", action = ArgAction::SetTrue)]
@@ -178,6 +189,11 @@ pub struct RunArgs {
     /// Print what would be done and stop: nothing is created, fetched or loaded
     #[arg(long, alias = "dry_run", action = ArgAction::SetTrue)]
     pub dry_run: bool,
+
+    /// Score parts again that hold a failed sample, and replace them: for samples that the model failed on, as when
+    /// memory ran out; rows that cannot be read fail again
+    #[arg(long, alias = "retry_failed", action = ArgAction::SetTrue)]
+    pub retry_failed: bool,
 
     /// Print everything as JSON instead of tables
     #[arg(long, action = ArgAction::SetTrue)]
@@ -230,6 +246,26 @@ const IMPORT_EXAMPLES: &str = "\
 Examples:
   tokshift import ppl_data/UniReason-RL/*_token_losses.json --output-dir out
   tokshift kl --data-dir out";
+
+/// Read an output directory again: what is damaged, and which files to delete so that it is made anew
+#[derive(Debug, Parser)]
+#[command(after_help = VERIFY_EXAMPLES)]
+pub struct VerifyArgs {
+    /// The output directory of `score` or `import`
+    #[arg(value_name = "DIR")]
+    pub output_dir: PathBuf,
+
+    /// Print everything as JSON instead of a table
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub json: bool,
+}
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  tokshift verify out
+  tokshift verify out --json | jq -r '.redo[]' | xargs -d '\\n' rm      # then the same `tokshift score` again
+
+Exit codes: 0 all is well; 1 something is not, or an error; 2 wrong usage.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum EngineArg {

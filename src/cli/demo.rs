@@ -64,8 +64,8 @@ pub fn run(args: &DemoArgs) -> Result<Exit> {
     ])?;
     let comparison = shift::compare(Path::new(&out), &shift::Options::default())?;
     kl::print(&shift::overview(&comparison))?;
-    eprintln!("\nDone in {:.0} s. Every measure, with errors and quantiles:", started.elapsed().as_secs_f64());
-    eprintln!("$ tokshift kl --quantiles --data-dir {out}");
+    eprintln!("\nDone in {:.0} s. Every measure, with errors, quantiles and slices:", started.elapsed().as_secs_f64());
+    eprintln!("$ tokshift kl --quantiles --slices --data-dir {out}");
     Ok(Exit::Done)
 }
 

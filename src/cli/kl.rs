@@ -16,6 +16,7 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
         generation_models: args.target_gen_model.iter().cloned().collect(),
         allow_different_context: args.allow_different_context,
         quantiles: (args.quantiles || args.statistics.is_some()).then_some(shift::EXACT),
+        slices: args.slices || args.statistics.is_some(),
     };
     if args.explain {
         return print(&shift::explain(&args.data_dir, &options)?);

@@ -12,7 +12,9 @@ mod progress;
 mod run;
 mod score;
 mod session;
+mod signals;
 mod status;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -28,6 +30,8 @@ enum Exit {
     Done,
     /// Some of it failed, which was told.
     Failed,
+    /// Results are damaged.
+    Damaged,
     /// A mean may lie above a limit that was given.
     Above,
     /// Nothing failed, but rows of the data were not scored; their reasons stand in the samples table.
@@ -38,33 +42,35 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         match exit {
             Exit::Done => Self::SUCCESS,
-            Exit::Failed => Self::FAILURE,
+            Exit::Failed | Exit::Damaged => Self::FAILURE,
             Exit::Above => Self::from(3),
             Exit::Unscored => Self::from(4),
         }
     }
 }
 
-/// Parses the command line and runs it. Exit codes: 0 done; 1 an error, printed; 2 wrong usage; 3 a mean may lie
-/// above a limit; 4 done, but rows of the data were not scored.
+/// Parses the command line and runs it. Exit codes: 0 done; 1 an error, printed, or damaged results; 2 wrong usage; 3 a
+/// mean may lie above a limit; 4 done, but rows of the data were not scored; 130 and 143 ended by SIGINT or SIGTERM.
 pub fn main() -> ExitCode {
     let args = Args::parse();
     limit_threads(args.threads());
     hush_panics();
     log(args.verbose, args.log_format);
-    let outcome = match &args.command {
+    let outcome = signals::install().map_err(anyhow::Error::from).and_then(|()| match &args.command {
         Command::Demo(args) => demo::run(args),
         Command::Score(args) => score::run(args),
         Command::Kl(args) => kl::run(args),
         Command::Run(args) => run::run(args),
         Command::Status(args) => status::run(args),
         Command::Import(args) => import::run(args),
-    };
+        Command::Verify(args) => verify::run(args),
+    });
     match outcome {
         Ok(exit) => exit.into(),
         Err(error) => {
             eprintln!("error: {}", tell(&error));
-            ExitCode::FAILURE
+            let stopped = matches!(error.downcast_ref(), Some(crate::Error::Stopped));
+            signals::exit_code().filter(|_| stopped).map_or(ExitCode::FAILURE, ExitCode::from)
         }
     }
 }
@@ -90,12 +96,6 @@ fn log(verbose: u8, format: LogFormat) {
 fn tell(error: &anyhow::Error) -> String {
     let add = |told: String, cause: String| if told.ends_with(&cause) { told } else { format!("{told}: {cause}") };
     error.chain().map(ToString::to_string).reduce(add).unwrap_or_default()
-}
-
-/// Text of others on one line of a terminal: control characters are told, not obeyed.
-fn shown(text: &str) -> String {
-    let char = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().map(char).collect()
 }
 
 /// Panics of a stage come back as errors with the stage's name; the default report would print them twice. One of the

@@ -22,7 +22,7 @@ pub fn run(args: &ScoreArgs) -> Result<Exit> {
         let name = model.named.name.as_str();
         let text = |dataset| Text { session: &session, output: &output, dataset, model: name };
         let texts: Vec<Text> = datasets.iter().map(text).collect();
-        match Scorer::new(model, &Display::of_one()).score(name, &texts)? {
+        match Scorer::new(model, &Display::of_one(), args.retry_failed).score(name, &texts)? {
             None => progress::say(&format!("{name}: already scored")),
             Some(outcome) => {
                 progress::say(&format!("{name}: {}", outcome.describe()));

@@ -4,7 +4,6 @@
 //! Refuses to choose what is scored with what, and to give up: the caller decides what a failure ends.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -12,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use super::inputs::{self, Dataset};
 use super::models::Model;
 use super::progress::{self, Display};
+use super::signals;
 use crate::dataset::Plan;
 use crate::engine::Engine;
 use crate::experiments::{Options, OutFormat};
@@ -151,13 +151,15 @@ pub struct Scorer<'a> {
     model: &'a Model,
     display: &'a Display,
     engine: Option<Box<dyn Engine>>,
+    /// Parts that hold a failed sample are scored again.
+    retry_failed: bool,
     /// Why it cannot be loaded; it is not tried again.
     broken: Option<String>,
 }
 
 impl<'a> Scorer<'a> {
-    pub fn new(model: &'a Model, display: &'a Display) -> Self {
-        Self { model, display, engine: None, broken: None }
+    pub fn new(model: &'a Model, display: &'a Display, retry_failed: bool) -> Self {
+        Self { model, display, engine: None, retry_failed, broken: None }
     }
 
     /// Scores what is missing of `texts`, whose sessions go together; `None` if nothing was.
@@ -166,30 +168,31 @@ impl<'a> Scorer<'a> {
     /// The first failure; parts written before it are kept, and what they cost is in the log.
     pub fn score(&mut self, name: &str, texts: &[Text]) -> Result<Option<Outcome>> {
         let cells = texts.iter().map(|text| text.open(self.model)).collect::<Result<Vec<_>>>()?;
-        let missing = |(text, cell): (&Text, &CellStore)| -> Vec<u32> {
-            (0..text.dataset.plan.parts.len() as u32).filter(|&part| !cell.is_done(part)).collect()
-        };
-        let missing: Vec<_> = texts.iter().zip(&cells).map(missing).collect();
-        let Some(first) = texts.first().filter(|_| missing.iter().any(|parts| !parts.is_empty())) else {
-            return Ok(None);
-        };
-        let session = first.session;
-        let plans = texts.iter().map(|text| &text.dataset.plan);
-        let inputs: Vec<Input> = plans.zip(&cells).map(|(plan, cell)| Input { plan, cell }).collect();
-        let (progress, stop) = (Progress::default(), AtomicBool::new(false));
+        let inputs = texts.iter().zip(&cells);
+        let inputs = inputs.map(|(text, cell)| Input::new(&text.dataset.plan, cell, self.retry_failed));
+        let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+        let all_done = || inputs.iter().all(Input::is_done);
+        if !all_done() {
+            cells.iter().try_for_each(CellStore::lock)?;
+        }
+        // Asked again, because another process may have done it by then.
+        let Some(first) = texts.first().filter(|_| !all_done()) else { return Ok(None) };
+        let missing: Vec<Vec<u32>> = inputs.iter().map(|input| input.missing().collect()).collect();
         tracing::debug!(name, missing = ?missing.iter().map(Vec::len).collect::<Vec<_>>(), "parts");
-        let display = self.display;
-        let run = Run {
+        let (session, display, progress) = (first.session, self.display, Progress::default());
+        let engine = self.engine()?;
+        let run = |stop| Run {
             inputs: &inputs,
             tokenizer: &session.tokenizer,
             sample_options: &session.sample_options,
             fail_on_bad_row: session.options.fails_on_bad_row(),
-            engine: self.engine()?,
+            engine,
             progress: &progress,
-            stop: &stop,
+            stop,
         };
         let started = Instant::now();
-        let result = display.watch(name, &progress, || run.score()).map_err(anyhow::Error::from);
+        let result =
+            display.watch(name, &progress, || signals::heed(|stop| run(stop).score())).map_err(anyhow::Error::from);
         let outcome = Outcome { counts: progress.snapshot(), elapsed: started.elapsed() };
         let failed = result.as_ref().err().map(super::tell);
         log(texts, &cells, &missing, &outcome, failed.as_deref());

@@ -6,8 +6,8 @@
 
 use candle_core::{DType, Result, Tensor};
 
-use crate::decoder::linear::round_to;
-use crate::decoder::{DecoderSpec, MIN_ROWS};
+use crate::decoder::linear::{cap, round_to};
+use crate::decoder::{DecoderSpec, MIN_COLUMNS, MIN_ROWS};
 use crate::forest::Forest;
 
 /// Keys a step of the online softmax, at path positions that are multiples of it.
@@ -31,8 +31,7 @@ pub struct Qkv {
 /// Attends every segment of `forest` to its path: `[rows, heads · head_dim]`. `dtype` is what operands are rounded to;
 /// sums are f32. `window` is how many keys a query sees, its own included.
 pub fn attend(spec: &DecoderSpec, forest: &Forest, qkv: &Qkv, window: Option<usize>, dtype: DType) -> Result<Tensor> {
-    let scale = (spec.head_dim as f64).powf(-0.5);
-    let q = round_to(&qkv.q, dtype)?.affine(scale, 0.0)?;
+    let q = round_to(&qkv.q, dtype)?.affine(spec.attention_scale, 0.0)?;
     let (k, v) = (round_to(&qkv.k, dtype)?, round_to(&qkv.v, dtype)?);
     let mut outputs = Vec::new();
     for (index, segment) in forest.segments.iter().enumerate() {
@@ -45,7 +44,7 @@ pub fn attend(spec: &DecoderSpec, forest: &Forest, qkv: &Qkv, window: Option<usi
                 first: segment.depth + start - segment.rows.start,
                 rows,
             };
-            outputs.push(queries.attend(&keys, window, dtype)?);
+            outputs.push(queries.attend(&keys, window, spec.attention_cap, dtype)?);
         }
     }
     Tensor::cat(&outputs, 0)
@@ -58,7 +57,7 @@ fn group_heads(q: &Tensor, kv_heads: usize) -> Result<Tensor> {
     q.pad_with_zeros(2, 0, MIN_ROWS.saturating_sub(rows))?.contiguous()
 }
 
-/// Keys and values of one path, `[kv_heads, whole blocks, head_dim]`.
+/// Keys and values of one path, `[kv_heads, whole blocks, head_dim]`; values padded to [`MIN_COLUMNS`].
 struct Keys {
     k: Tensor,
     v: Tensor,
@@ -76,7 +75,8 @@ impl Keys {
             let rows = x.dim(0)?;
             x.pad_with_zeros(0, 0, rows.next_multiple_of(KEY_BLOCK) - rows)?.transpose(0, 1)?.contiguous()
         };
-        Ok(Self { k: along(k)?, v: along(v)? })
+        let missing = MIN_COLUMNS.saturating_sub(v.dim(2)?);
+        Ok(Self { k: along(k)?, v: along(&v.pad_with_zeros(2, 0, missing)?)? })
     }
 }
 
@@ -89,7 +89,7 @@ struct Queries {
 
 impl Queries {
     /// `[rows, heads · head_dim]`.
-    fn attend(&self, keys: &Keys, window: Option<usize>, dtype: DType) -> Result<Tensor> {
+    fn attend(&self, keys: &Keys, window: Option<usize>, limit: Option<f64>, dtype: DType) -> Result<Tensor> {
         let (kv_heads, group, padded, dim) = self.q.dims4()?;
         let q = self.q.reshape((kv_heads, group * padded, dim))?;
         let first_key = window.map_or(0, |w| (self.first + 1).saturating_sub(w));
@@ -97,14 +97,15 @@ impl Queries {
         let mut state: Option<Softmax> = None;
         for block in first_key / KEY_BLOCK..=last_key / KEY_BLOCK {
             let start = block * KEY_BLOCK;
-            let scores = q.matmul(&keys.k.narrow(1, start, KEY_BLOCK)?.t()?)?;
+            let scores = cap(&q.matmul(&keys.k.narrow(1, start, KEY_BLOCK)?.t()?)?, limit)?;
             let scores = self.mask(&scores.reshape((kv_heads, group, padded, KEY_BLOCK))?, start, window)?;
             let scores = scores.reshape((kv_heads, group * padded, KEY_BLOCK))?;
             let next = Softmax::of(&scores, &keys.v.narrow(1, start, KEY_BLOCK)?, dtype, state.as_ref())?;
             state = Some(next);
         }
         let state = state.ok_or_else(|| candle_core::Error::msg("a query without a key block"))?;
-        let output = state.weighted.broadcast_div(&state.sum)?.reshape((kv_heads, group, padded, dim))?;
+        let output = state.weighted.narrow(2, 0, dim)?.broadcast_div(&state.sum)?;
+        let output = output.reshape((kv_heads, group, padded, dim))?;
         output.narrow(2, 0, self.rows)?.permute((2, 0, 1, 3))?.reshape((self.rows, kv_heads * group * dim))
     }
 

@@ -32,6 +32,8 @@ const MAX_HEADER_BYTES: u64 = 100_000_000;
 pub struct Checkpoint {
     directory: PathBuf,
     spec: DecoderSpec,
+    /// What the body's names begin with, and the head's name.
+    root: (&'static str, &'static str),
     shards: Vec<Shard>,
     /// Tensor to its shard.
     places: BTreeMap<String, usize>,
@@ -65,11 +67,24 @@ impl Checkpoint {
             }
             shards.push(shard);
         }
-        Ok(Self { directory: directory.to_owned(), spec, shards, places, read: Mutex::default() })
+        let roots = spec.names.roots;
+        let has_body = |(body, _): &&(&str, &str)| places.contains_key(&format!("{body}{}", names::EMBEDDING));
+        let root = *roots.iter().find(has_body).unwrap_or(&roots[0]);
+        Ok(Self { directory: directory.to_owned(), spec, root, shards, places, read: Mutex::default() })
     }
 
     pub fn spec(&self) -> &DecoderSpec {
         &self.spec
+    }
+
+    /// The full name of the body's tensor `name`.
+    pub fn in_body(&self, name: &str) -> String {
+        format!("{}{name}", self.root.0)
+    }
+
+    /// The name of the head, where it is not the embedding.
+    pub fn head_name(&self) -> &str {
+        self.root.1
     }
 
     /// The files that decide a model's numbers: config and weights.
@@ -81,7 +96,7 @@ impl Checkpoint {
     /// The type in which most of the weights are stored, judged by the embedding: bf16, or f32 for any other (f16 is
     /// widened, so that nothing is lost).
     pub fn stored_dtype(&self) -> DType {
-        match self.info(names::EMBEDDING) {
+        match self.info(&self.in_body(names::EMBEDDING)) {
             Some((_, info)) if info.dtype == Dtype::BF16 => DType::BF16,
             _ => DType::F32,
         }

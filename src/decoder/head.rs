@@ -4,9 +4,10 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::decoder::linear::Linear;
+use crate::decoder::linear::{Linear, cap, scale};
 use crate::decoder::{Checkpoint, MIN_ROWS, names};
 use crate::error::Result;
+use crate::stop::Stop;
 
 /// Ids whose logits exist at once. A multiple of the reducer's chunk; the last block is shorter.
 pub const VOCABULARY_BLOCK: usize = 4096;
@@ -19,6 +20,8 @@ const MIN_COLUMNS: usize = 80;
 pub struct Head {
     linear: Linear,
     vocab: usize,
+    scale: f64,
+    cap: Option<f64>,
 }
 
 impl Head {
@@ -31,10 +34,11 @@ impl Head {
         let shape = [spec.vocab, spec.hidden];
         let weight = match (spec.tied_head, tied) {
             (true, Some(embedding)) => embedding.clone(),
-            (true, None) => checkpoint.tensor(names::EMBEDDING, &shape, dtype, device)?,
-            (false, _) => checkpoint.tensor(names::HEAD, &shape, dtype, device)?,
+            (true, None) => checkpoint.tensor(&checkpoint.in_body(names::EMBEDDING), &shape, dtype, device)?,
+            (false, _) => checkpoint.tensor(checkpoint.head_name(), &shape, dtype, device)?,
         };
-        Ok(Self { linear: Linear::new(weight, None), vocab: spec.vocab })
+        let linear = Linear::new(weight, None);
+        Ok(Self { linear, vocab: spec.vocab, scale: spec.logit_scale, cap: spec.logit_cap })
     }
 
     /// Rows of the head: ids that can be scored.
@@ -44,14 +48,18 @@ impl Head {
 
     /// Hands the logits of `hidden` (`[rows, hidden]`, f32) to `take` block by block, ids ascending: the first id and
     /// the block, `[rows, width]` f32 row-major.
-    pub fn for_each_block(&self, hidden: &Tensor, mut take: impl FnMut(u32, &[f32], usize)) -> candle_core::Result<()> {
+    ///
+    /// # Errors
+    /// A tensor operation that fails; [`crate::Error::Stopped`] between two blocks.
+    pub fn for_each_block(&self, hidden: &Tensor, stop: &Stop, mut take: impl FnMut(u32, &[f32], usize)) -> Result<()> {
         let rows = hidden.dim(0)?;
         let hidden = pad_rows(hidden, MIN_ROWS)?;
         for first in (0..self.vocab).step_by(VOCABULARY_BLOCK) {
+            stop.check()?;
             let width = VOCABULARY_BLOCK.min(self.vocab - first);
             // A short last block is computed together with ids before it.
             let start = if width < MIN_COLUMNS { self.vocab.saturating_sub(MIN_COLUMNS) } else { first };
-            let logits = self.linear.narrow(start, first + width - start)?.forward(&hidden)?;
+            let logits = self.logits(&self.linear.narrow(start, first + width - start)?, &hidden)?;
             let logits = logits.narrow(0, 0, rows)?.narrow(1, first - start, width)?.flatten_all()?.to_vec1::<f32>()?;
             take(first as u32, &logits, width);
         }
@@ -66,10 +74,15 @@ impl Head {
             let mut padded = ids.to_vec();
             padded.resize(MIN_COLUMNS, 0);
             let ids_tensor = Tensor::new(padded.as_slice(), hidden.device())?;
-            let product = self.linear.select(&ids_tensor)?.forward(&rows)?.flatten_all()?.to_vec1::<f32>()?;
+            let product = self.logits(&self.linear.select(&ids_tensor)?, &rows)?.flatten_all()?.to_vec1::<f32>()?;
             logits.extend((0..ids.len()).map(|i| product[i * MIN_COLUMNS + i]));
         }
         Ok(logits)
+    }
+
+    /// The logits of the ids that `linear` is a part for.
+    fn logits(&self, linear: &Linear, hidden: &Tensor) -> candle_core::Result<Tensor> {
+        cap(&scale(&linear.forward(hidden)?, self.scale)?, self.cap)
     }
 }
 

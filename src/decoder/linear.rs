@@ -1,8 +1,10 @@
 //! A linear map: y = W x + b.
 //!
-//! Owns how a product is rounded. Refuses to pack: packed forms belong to the kernels of an instruction set.
+//! Owns how a product is rounded, scaled and capped. Refuses to pack: packed forms belong to the kernels of an instruction set.
 
 use candle_core::{DType, Result, Tensor};
+
+use crate::decoder::MIN_COLUMNS;
 
 /// Weights `[out, in]` in the model's dtype, bias `[out]` in f32.
 #[derive(Clone)]
@@ -20,7 +22,9 @@ impl Linear {
     /// numbers is exact in f32, and sums are f32.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let weight = self.weight.to_dtype(DType::F32)?;
-        let y = round_to(x, self.weight.dtype())?.matmul(&weight.t()?)?;
+        let width = weight.dim(0)?;
+        let weight = weight.pad_with_zeros(0, 0, MIN_COLUMNS.saturating_sub(width))?;
+        let y = round_to(x, self.weight.dtype())?.matmul(&weight.t()?)?.narrow(1, 0, width)?;
         match &self.bias {
             Some(bias) => y.broadcast_add(bias),
             None => Ok(y),
@@ -38,6 +42,16 @@ impl Linear {
         let bias = self.bias.as_ref().map(|b| b.index_select(ids, 0)).transpose()?;
         Ok(Self { weight: self.weight.index_select(ids, 0)?, bias })
     }
+}
+
+/// `x` times `factor`; nothing is computed for the factor that most models have.
+pub fn scale(x: &Tensor, factor: f64) -> Result<Tensor> {
+    if factor == 1.0 { Ok(x.clone()) } else { x.affine(factor, 0.0) }
+}
+
+/// c · tanh(x / c), where there is a cap c.
+pub fn cap(x: &Tensor, cap: Option<f64>) -> Result<Tensor> {
+    cap.map_or_else(|| Ok(x.clone()), |cap| x.affine(1.0 / cap, 0.0)?.tanh()?.affine(cap, 0.0))
 }
 
 /// An f32 tensor with the values that `dtype` can hold.

@@ -9,8 +9,10 @@ mod block;
 mod body;
 mod checkpoint;
 mod config;
+mod ffn;
 mod head;
 mod linear;
+mod load;
 mod names;
 mod rope;
 mod spec;
@@ -18,8 +20,11 @@ mod spec;
 pub use body::Body;
 pub use checkpoint::Checkpoint;
 pub use head::{Head, VOCABULARY_BLOCK};
-pub use spec::{DecoderSpec, Rope, RopeScaling};
+pub use spec::{Activation, DecoderSpec, Experts, Norms, QkNorm, Rope, RopeScaling};
 
 /// Products are padded to at least this many rows. Matrix libraries take another kernel, with another order of
 /// summation, for one or two rows (candle: up to 1.5e-4 in f32), and a row's numbers must not depend on its company.
 const MIN_ROWS: usize = 16;
+/// Products are padded to at least this many columns: of up to 16, the order of summation depends on the rows (the
+/// `gemm` crate, f32).
+const MIN_COLUMNS: usize = 32;

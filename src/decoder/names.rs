@@ -1,35 +1,108 @@
 //! Names of tensors in a checkpoint.
 //!
-//! Owns the one table that maps the decoder's weights to what Hugging Face calls them.
+//! Owns the tables that map the decoder's weights to what Hugging Face calls them, one for each layout. Refuses shapes.
 
-/// The token embedding `[vocab, hidden]`.
-pub const EMBEDDING: &str = "model.embed_tokens.weight";
-/// The norm after the last layer `[hidden]`.
-pub const FINAL_NORM: &str = "model.norm.weight";
-/// The head `[vocab, hidden]`, where it is not the embedding.
-pub const HEAD: &str = "lm_head.weight";
-
-/// Names within a layer, without `.weight`/`.bias`.
-pub mod layer {
-    pub const ATTENTION_NORM: &str = "input_layernorm";
-    pub const Q: &str = "self_attn.q_proj";
-    pub const K: &str = "self_attn.k_proj";
-    pub const V: &str = "self_attn.v_proj";
-    pub const O: &str = "self_attn.o_proj";
-    pub const Q_NORM: &str = "self_attn.q_norm";
-    pub const K_NORM: &str = "self_attn.k_norm";
-    pub const FFN_NORM: &str = "post_attention_layernorm";
-    pub const GATE: &str = "mlp.gate_proj";
-    pub const UP: &str = "mlp.up_proj";
-    pub const DOWN: &str = "mlp.down_proj";
+/// Where a model's weights lie. Names within a layer go without `.weight` and `.bias`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// What the body's names begin with and what the head's tensor is called: the first whose embedding exists.
+    pub roots: &'static [(&'static str, &'static str)],
+    pub attention_norm: &'static str,
+    pub attention_post_norm: &'static str,
+    pub ffn_norm: &'static str,
+    pub ffn_post_norm: &'static str,
+    /// Alike where one tensor holds them, one after the other.
+    pub qkv: [&'static str; 3],
+    /// Alike where one tensor holds them.
+    pub gate_up: [&'static str; 2],
+    pub experts: ExpertNames,
 }
 
-/// `name` of layer `index`, e.g. `model.layers.3.mlp.up_proj.weight`.
-pub fn in_layer(index: usize, name: &str, kind: &str) -> String {
-    format!("model.layers.{index}.{name}.{kind}")
+/// The names of a mixture of experts, within a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpertNames {
+    pub router: &'static str,
+    /// What the experts' names begin with; their index follows.
+    pub each: &'static str,
+    /// Within one expert.
+    pub gate_up: [&'static str; 2],
+    pub down: &'static str,
 }
 
-/// Tensors that checkpoints carry and nobody needs: buffers that the config determines.
+/// The token embedding `[vocab, hidden]`, within the body.
+pub const EMBEDDING: &str = "embed_tokens.weight";
+/// The norm after the last layer `[hidden]`, within the body.
+pub const FINAL_NORM: &str = "norm.weight";
+pub const O: &str = "self_attn.o_proj";
+pub const Q_NORM: &str = "self_attn.q_norm";
+pub const K_NORM: &str = "self_attn.k_norm";
+pub const DOWN: &str = "mlp.down_proj";
+/// The expert of every row, and what it is gated by.
+pub const SHARED_GATE_UP: [&str; 2] = ["mlp.shared_expert.gate_proj", "mlp.shared_expert.up_proj"];
+pub const SHARED_DOWN: &str = "mlp.shared_expert.down_proj";
+pub const SHARED_GATE: &str = "mlp.shared_expert_gate";
+
+/// Llama and all that followed it.
+pub const LLAMA: Names = Names {
+    roots: &[("model.", "lm_head.weight")],
+    attention_norm: "input_layernorm",
+    attention_post_norm: "",
+    ffn_norm: "post_attention_layernorm",
+    ffn_post_norm: "",
+    qkv: ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
+    gate_up: ["mlp.gate_proj", "mlp.up_proj"],
+    experts: ExpertNames {
+        router: "mlp.gate",
+        each: "mlp.experts",
+        gate_up: ["gate_proj", "up_proj"],
+        down: "down_proj",
+    },
+};
+
+/// Norms on both sides of each branch.
+pub const GEMMA2: Names = Names {
+    attention_post_norm: "post_attention_layernorm",
+    ffn_norm: "pre_feedforward_layernorm",
+    ffn_post_norm: "post_feedforward_layernorm",
+    ..LLAMA
+};
+
+/// As `GEMMA2`, also inside a model that sees images: as transformers 5 and 4 name it.
+pub const GEMMA3: Names = Names {
+    roots: &[
+        ("model.", "lm_head.weight"),
+        ("model.language_model.", "lm_head.weight"),
+        ("language_model.model.", "language_model.lm_head.weight"),
+    ],
+    ..GEMMA2
+};
+
+/// Projections of one input in one tensor.
+pub const PHI3: Names = Names { qkv: ["self_attn.qkv_proj"; 3], gate_up: ["mlp.gate_up_proj"; 2], ..LLAMA };
+
+/// Norms after each branch alone.
+pub const OLMO2: Names =
+    Names { attention_post_norm: "post_attention_layernorm", ffn_post_norm: "post_feedforward_layernorm", ..LLAMA };
+
+pub const GLM4: Names = Names {
+    attention_post_norm: "post_self_attn_layernorm",
+    ffn_post_norm: "post_mlp_layernorm",
+    gate_up: ["mlp.gate_up_proj"; 2],
+    ..LLAMA
+};
+
+pub const MIXTRAL: Names = Names {
+    experts: ExpertNames {
+        router: "block_sparse_moe.gate",
+        each: "block_sparse_moe.experts",
+        gate_up: ["w1", "w3"],
+        down: "w2",
+    },
+    ..LLAMA
+};
+
+/// Tensors that checkpoints carry and nobody needs: buffers that the config determines, and eyes.
 pub fn is_redundant(name: &str) -> bool {
     name.ends_with("rotary_emb.inv_freq")
+        || ["vision_tower.", "multi_modal_projector."].iter().any(|part| name.contains(part))
 }

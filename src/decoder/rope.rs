@@ -1,54 +1,82 @@
 //! Rotary position embedding: frequencies of a spec, cosines and sines of a forest's positions.
 //!
-//! Owns Su et al. (2021), <https://arxiv.org/abs/2104.09864>, in the rotate-half layout of Hugging Face, and the
-//! frequency scalings. Refuses to look at tokens.
+//! Owns Su et al. (2021), <https://arxiv.org/abs/2104.09864>, in the layouts of Hugging Face, and the frequency
+//! scalings. Refuses to look at tokens.
 
 use candle_core::{Device, Result, Tensor};
 
-use crate::decoder::spec::{DecoderSpec, Rope, RopeScaling};
+use crate::decoder::spec::{Rope, RopeScaling};
+use crate::forest::Forest;
 
-/// Cosines and sines of every row of a forest, each `[rows, head_dim / 2]` in f32.
+/// Cosines and sines of every row of a forest, each `[rows, rotary_dim / 2]` in f32.
 pub struct Rotary {
     cos: Tensor,
     sin: Tensor,
+    /// How many leading dimensions of a head are rotated.
+    width: usize,
+    interleaved: bool,
 }
 
 impl Rotary {
-    /// For rows at `positions`. Angles are f32 products as in Hugging Face: bf16 would lose integers above 256.
-    pub fn new(spec: &DecoderSpec, positions: &[u32], device: &Device) -> Result<Self> {
-        let frequencies = frequencies(&spec.rope, spec.head_dim);
-        let half = frequencies.len();
-        let frequencies = Tensor::from_vec(frequencies, (1, half), device)?;
-        let positions: Vec<f32> = positions.iter().map(|&p| p as f32).collect();
+    /// For the rows of `forest`. Angles are f32 products as in Hugging Face: bf16 would lose integers above 256.
+    pub fn new(rope: &Rope, forest: &Forest, device: &Device) -> Result<Self> {
+        let frequencies = frequencies(rope, forest.long);
+        let frequencies = Tensor::from_vec(frequencies, (1, rope.rotary_dim / 2), device)?;
+        let positions: Vec<f32> = forest.positions.iter().map(|&p| p as f32).collect();
         let rows = positions.len();
         let angles = Tensor::from_vec(positions, (rows, 1), device)?.broadcast_mul(&frequencies)?;
-        Ok(Self { cos: angles.cos()?, sin: angles.sin()? })
+        let scaled =
+            |x: Tensor| if rope.attention_factor == 1.0 { Ok(x) } else { x.affine(rope.attention_factor, 0.0) };
+        let (cos, sin) = (scaled(angles.cos()?)?, scaled(angles.sin()?)?);
+        Ok(Self { cos, sin, width: rope.rotary_dim, interleaved: rope.interleaved })
     }
 
-    /// Rotates `x`, `[rows, heads, head_dim]`.
+    /// Rotates the leading dimensions of `x`, `[rows, heads, head_dim]`.
     pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        candle_nn::rotary_emb::rope_thd(&x.unsqueeze(0)?.contiguous()?, &self.cos, &self.sin)?.squeeze(0)
+        let (rows, heads, head_dim) = x.dims3()?;
+        let mut turned = x.narrow(2, 0, self.width)?;
+        if self.interleaved {
+            // Even dimensions to the first half, odd ones to the second, of queries and keys alike: their products do
+            // not see the order.
+            let pairs = turned.reshape((rows, heads, self.width / 2, 2))?.transpose(2, 3)?;
+            turned = pairs.reshape((rows, heads, self.width))?;
+        }
+        let turned = turned.unsqueeze(0)?.contiguous()?;
+        let turned = candle_nn::rotary_emb::rope_thd(&turned, &self.cos, &self.sin)?.squeeze(0)?;
+        if self.width == head_dim {
+            return Ok(turned);
+        }
+        Tensor::cat(&[turned, x.narrow(2, self.width, head_dim - self.width)?], 2)
     }
 }
 
 /// Angle a position for each pair of dimensions: θ^(−2i/d), stretched.
-fn frequencies(rope: &Rope, head_dim: usize) -> Vec<f32> {
-    let plain = (0..head_dim).step_by(2).map(|i| rope.theta.powf(-(i as f64) / head_dim as f64));
-    plain.map(|f| scale(f, &rope.scaling) as f32).collect()
+fn frequencies(rope: &Rope, long: bool) -> Vec<f32> {
+    let plain = |pair: usize| rope.theta.powf(-((2 * pair) as f64) / rope.rotary_dim as f64);
+    (0..rope.rotary_dim / 2).map(|pair| scale(plain(pair), pair, &rope.scaling, long) as f32).collect()
 }
 
-/// Llama 3.1's rule (`_compute_llama3_parameters` of transformers): by wavelength against the original context.
-fn scale(frequency: f64, scaling: &RopeScaling) -> f64 {
-    let RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_tokens } = *scaling else {
-        return frequency;
-    };
-    let wavelength = 2.0 * std::f64::consts::PI / frequency;
-    if wavelength > original_max_tokens / low_freq_factor {
-        frequency / factor
-    } else if wavelength < original_max_tokens / high_freq_factor {
-        frequency
-    } else {
-        let smooth = (original_max_tokens / wavelength - low_freq_factor) / (high_freq_factor - low_freq_factor);
-        (1.0 - smooth) * frequency / factor + smooth * frequency
+/// The stretched frequency of a `pair` of dimensions.
+fn scale(frequency: f64, pair: usize, scaling: &RopeScaling, long: bool) -> f64 {
+    match scaling {
+        RopeScaling::None => frequency,
+        RopeScaling::Linear { factor } => frequency / factor,
+        &RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_tokens } => {
+            let wavelength = 2.0 * std::f64::consts::PI / frequency;
+            let smooth = (original_max_tokens / wavelength - low_freq_factor) / (high_freq_factor - low_freq_factor);
+            blend(frequency, factor, smooth.clamp(0.0, 1.0))
+        }
+        &RopeScaling::Yarn { factor, ramp: (low, high) } => {
+            let above = (pair as f64 - low) / (high - low);
+            blend(frequency, factor, 1.0 - above.clamp(0.0, 1.0))
+        }
+        RopeScaling::LongRope { short, long: factors, .. } => {
+            frequency / if long { factors[pair] } else { short[pair] }
+        }
     }
+}
+
+/// Between the frequency divided by `factor` (0) and itself (1).
+fn blend(frequency: f64, factor: f64, kept: f64) -> f64 {
+    (1.0 - kept) * frequency / factor + kept * frequency
 }

@@ -1,6 +1,8 @@
 //! What a decoder computes, as data.
 //!
-//! Owns the axes along which families differ. Refuses family names: `config` alone knows them.
+//! Owns the axes along which families differ. Refuses to ask for a family: `config` alone knows them.
+
+use crate::decoder::names::Names;
 
 /// The arithmetic of a decoder, from its config.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,39 +18,135 @@ pub struct DecoderSpec {
     pub head_dim: usize,
     /// Width of the gated feed-forward.
     pub intermediate: usize,
+    pub activation: Activation,
     pub norm_eps: f64,
-    /// RMS norm of each query and key head before rope.
-    pub qk_norm: bool,
-    /// Biases of the q, k, v and o projections.
-    pub attention_bias: bool,
+    /// Norms multiply by 1 + their weight.
+    pub norm_plus_one: bool,
+    /// Where the two branches of a layer have norms.
+    pub norms: Norms,
+    pub qk_norm: QkNorm,
+    /// Biases of the q, k and v projections.
+    pub qkv_bias: bool,
+    /// Bias of the o projection.
+    pub o_bias: bool,
     /// Biases of the gate, up and down projections.
     pub mlp_bias: bool,
-    pub rope: Rope,
+    /// What queries are multiplied by.
+    pub attention_scale: f64,
+    /// Attention scores x become c · tanh(x / c).
+    pub attention_cap: Option<f64>,
+    /// What embeddings are multiplied by.
+    pub embedding_scale: f64,
+    /// What a branch is multiplied by where it joins the residual stream.
+    pub residual_scale: f64,
+    /// What logits are multiplied by.
+    pub logit_scale: f64,
+    /// Logits x become c · tanh(x / c).
+    pub logit_cap: Option<f64>,
+    /// The rotary embeddings in use, each other than the rest.
+    pub ropes: Vec<Rope>,
+    /// `[layers]`: index into `ropes`; `None` rotates nothing.
+    pub rope_of_layer: Vec<Option<usize>>,
     /// `[layers]`: how many keys a query sees, its own included; `None` sees all before it.
     pub windows: Vec<Option<usize>>,
+    /// `[layers]`: whether the feed-forward is a mixture of experts.
+    pub sparse: Vec<bool>,
+    pub experts: Option<Experts>,
     /// The head is the embedding.
     pub tied_head: bool,
     /// Longest context in tokens.
     pub max_tokens: usize,
+    pub names: Names,
 }
 
-/// Rotary position embedding over the whole head, halves rotated against each other.
+/// What gates a feed-forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    Silu,
+    /// GELU by its tanh formula.
+    GeluTanh,
+}
+
+/// Norms of a branch: of what it reads, and of what it adds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Norms {
+    Before,
+    After,
+    BeforeAndAfter,
+}
+
+impl Norms {
+    pub fn before(self) -> bool {
+        self != Self::After
+    }
+
+    pub fn after(self) -> bool {
+        self != Self::Before
+    }
+}
+
+/// RMS norms of queries and keys before rope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QkNorm {
+    None,
+    /// Of each head, with one weight `[head_dim]` for all.
+    Head,
+    /// Of the whole projection.
+    Projection,
+}
+
+/// A mixture of experts: each row goes through the `chosen` most probable of `count`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Experts {
+    pub count: usize,
+    pub chosen: usize,
+    /// Width of one expert.
+    pub intermediate: usize,
+    /// The chosen ones' probabilities are divided by their sum.
+    pub normalised: bool,
+    /// Width of an expert that every row goes through, times the sigmoid of a gate.
+    pub shared: Option<usize>,
+}
+
+/// Rotary position embedding, halves rotated against each other.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rope {
     pub theta: f64,
+    /// How many leading dimensions of a head are rotated.
+    pub rotary_dim: usize,
+    /// Dimensions 2i and 2i + 1 are a pair, instead of i and `rotary_dim / 2` + i.
+    pub interleaved: bool,
     pub scaling: RopeScaling,
+    /// What cosines and sines are multiplied by.
+    pub attention_factor: f64,
 }
 
 /// How the rotary frequencies were stretched to a longer context.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RopeScaling {
     None,
+    /// All divided by `factor`.
+    Linear {
+        factor: f64,
+    },
     /// Llama 3.1: long wavelengths divided by `factor`, short ones kept, those between interpolated.
     Llama3 {
         factor: f64,
         low_freq_factor: f64,
         high_freq_factor: f64,
         original_max_tokens: f64,
+    },
+    /// Peng et al. (2023): divided by `factor` above a ramp of dimensions, kept below it. `ramp` is where it begins and
+    /// ends, in pairs of dimensions.
+    Yarn {
+        factor: f64,
+        ramp: (f64, f64),
+    },
+    /// Ding et al. (2024): each divided by its own factor, by `long` in texts of more than `original_max_tokens`.
+    LongRope {
+        short: Vec<f64>,
+        long: Vec<f64>,
+        original_max_tokens: usize,
     },
 }
 
@@ -61,5 +159,13 @@ impl DecoderSpec {
     /// Width of the concatenated key (or value) heads.
     pub fn key_width(&self) -> usize {
         self.kv_heads * self.head_dim
+    }
+
+    /// Most tokens of a text whose rotary frequencies are the short ones, where they depend on its length.
+    pub fn short_tokens(&self) -> Option<usize> {
+        self.ropes.iter().find_map(|rope| match rope.scaling {
+            RopeScaling::LongRope { original_max_tokens, .. } => Some(original_max_tokens),
+            _ => None,
+        })
     }
 }

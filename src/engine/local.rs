@@ -1,15 +1,20 @@
 //! The local engine: a decoder on this machine.
 //!
-//! Owns the way from a job to scores: forests, body, head, reducer. Refuses to choose a model or a device.
+//! Owns the way from a job to scores: forests, body, head, reducer. Refuses to choose a model or a device, and batches
+//! (`memory` has them).
+
+use std::sync::atomic::AtomicUsize;
 
 use candle_core::{DType, Device, Tensor};
 
 use crate::decoder::{Body, Checkpoint, Head};
+use crate::engine::memory::{self, Hand};
 use crate::engine::{Caps, Engine, Job, RANK_STRICT, Scored, TokenScores};
 use crate::error::{Error, Result};
 use crate::forest::{self, Forest, Target};
 use crate::reduce::Reducer;
 use crate::sample::Sample;
+use crate::stop::Stop;
 
 /// Targets whose logits exist at once: with a vocabulary block of 4,096 ids, 16 MiB of them.
 const TARGET_ROWS: usize = 1024;
@@ -31,9 +36,13 @@ pub struct LocalOptions {
 /// A model in memory.
 pub struct Local {
     options: LocalOptions,
+    /// That of the options, or less where memory ran out.
+    batch_tokens: AtomicUsize,
     body: Body,
     head: Head,
     caps: Caps,
+    /// Longer texts go in forests of their own.
+    short_tokens: Option<usize>,
 }
 
 impl Local {
@@ -59,23 +68,20 @@ impl Local {
             max_top_k: spec.vocab,
             jobs_in_flight: 1,
         };
-        Ok(Self { options, body, head, caps })
+        let (batch_tokens, short_tokens) = (AtomicUsize::new(options.batch_tokens), spec.short_tokens());
+        Ok(Self { options, batch_tokens, body, head, caps, short_tokens })
     }
 
     /// Scores one forest; `sink` learns each sample by its index in the slice that was packed.
-    fn score_forest(
-        &self,
-        forest: &Forest,
-        mut sink: impl FnMut(usize, std::result::Result<TokenScores, String>) -> Result<()>,
-    ) -> Result<()> {
-        let hidden = self.body.forward(forest)?;
+    fn score_forest(&self, forest: &Forest, stop: &Stop, sink: &mut Hand) -> Result<()> {
+        let hidden = self.body.forward(forest, stop)?;
         let mut done = forest.samples.iter();
         let mut current = done.next();
         let mut scores = TokenScores::default();
         let mut failure = None;
         for (chunk, targets) in forest.targets.chunks(TARGET_ROWS).enumerate() {
             let first = chunk * TARGET_ROWS;
-            let (reduced, bad) = self.reduce(&hidden, targets)?;
+            let (reduced, bad) = self.reduce(&hidden, targets, stop)?;
             // Hand out every sample whose last target lies in this chunk; keep what reaches beyond it.
             while let Some((index, range)) = current {
                 let from = range.start.max(first) - first;
@@ -101,14 +107,14 @@ impl Local {
     }
 
     /// The scores of `targets`, and those of them whose logits are not finite (their scores mean nothing).
-    fn reduce(&self, hidden: &Tensor, targets: &[Target]) -> Result<(TokenScores, Vec<usize>)> {
+    fn reduce(&self, hidden: &Tensor, targets: &[Target], stop: &Stop) -> Result<(TokenScores, Vec<usize>)> {
         let rows: Vec<u32> = targets.iter().map(|t| t.row as u32).collect();
         let ids: Vec<u32> = targets.iter().map(|t| t.token).collect();
         let hidden = hidden.index_select(&Tensor::new(rows, hidden.device())?, 0)?;
         let target_logits = self.head.target_logits(&hidden, &ids)?;
         let k = self.options.top_k.min(self.head.vocab());
         let mut reducer = Reducer::new(&ids, &target_logits, k);
-        self.head.for_each_block(&hidden, |first, block, width| reducer.push(first, block, width))?;
+        self.head.for_each_block(&hidden, stop, |first, block, width| reducer.push(first, block, width))?;
         Ok(reducer.finish())
     }
 }
@@ -120,14 +126,11 @@ impl Engine for Local {
 
     fn score(&self, job: &Job, sink: &mut dyn FnMut(Scored) -> Result<()>) -> Result<()> {
         let samples: Vec<&Sample> = job.samples.iter().map(|s| &s.sample).collect();
-        for forest in forest::pack(&samples, self.options.batch_tokens) {
-            self.score_forest(&forest, |index, scores| sink(Scored { index, scores })).map_err(|e| match e {
-                Error::Tensor(e) => {
-                    Error::Part { model: self.options.name.clone(), part: job.part, what: e.to_string() }
-                }
-                other => other,
-            })?;
-        }
-        Ok(())
+        let score = |forest: &Forest, sink: &mut Hand| self.score_forest(forest, job.stop, sink);
+        let pack = |samples: &[&Sample], limit| forest::pack_apart(samples, limit, self.short_tokens);
+        memory::score_in_batches(&samples, &self.batch_tokens, pack, score, sink).map_err(|e| match e {
+            Error::Tensor(e) => Error::Part { model: self.options.name.clone(), part: job.part, what: e.to_string() },
+            other => other,
+        })
     }
 }

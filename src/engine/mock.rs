@@ -82,6 +82,7 @@ impl Engine for Mock {
         let mut order: Vec<usize> = (0..job.samples.len()).collect();
         order.sort_by_key(|&index| hash(&(job.part, index)));
         for index in order {
+            job.stop.check()?;
             sink(Scored { index, scores: Ok(self.score_sample(&job.samples[index].sample)) })?;
         }
         Ok(())

@@ -4,11 +4,13 @@
 //! `&dyn Engine`, and `cli` alone chooses one.
 
 pub mod local;
+mod memory;
 pub mod mock;
 
 use crate::error::Result;
 use crate::sample::Sample;
 pub use crate::scores::TokenScores;
+use crate::stop::Stop;
 
 /// What an engine can do and wants; fixed for its lifetime.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,10 +38,12 @@ pub const RANK_STRICT: &str = "1 + count(>)";
 
 /// Part `part` of one or several datasets, packed together so that equal prompts are computed once.
 #[derive(Debug)]
-pub struct Job {
+pub struct Job<'a> {
     pub part: u32,
     /// Samples to score, in order; every one has a scored token and no more than `Caps::max_tokens` ids.
     pub samples: Vec<JobSample>,
+    /// Asked between the steps of a job that takes long.
+    pub stop: &'a Stop<'a>,
 }
 
 /// A sample within a job.
@@ -67,7 +71,7 @@ pub trait Engine: Sync {
     /// Scores every sample of `job` and hands each to `sink` as it is done, in any order, each exactly once.
     ///
     /// # Errors
-    /// A cause outside a row (memory, a server, weights that give NaN) fails the part. What `sink` returns
+    /// A cause outside a row (a server, say) fails the part; [`crate::Error::Stopped`] soon after the job was stopped. What `sink` returns
     /// is passed on untouched: the consumer has left.
     fn score(&self, job: &Job, sink: &mut dyn FnMut(Scored) -> Result<()>) -> Result<()>;
 }

@@ -3,15 +3,14 @@
 //! Owns the wiring of the pipeline and its end: backpressure, the stop flag, joins, the first failure. Refuses to know
 //! what flows: stages are closures, and none of them knows its neighbours.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, panic_message};
+use crate::stop::Stop;
 
 /// Parts that wait to be tokenised. One is enough to keep the tokenizer busy: reading is a thousand times faster.
 const ROWS_WAITING: usize = 1;
@@ -37,9 +36,10 @@ pub struct Threads {
 
 /// Sends every part through the stages and waits until the last is written.
 ///
-/// Each stage ends when its channel does: a failed send means that the consumer left. The first error or panic sets
+/// Each stage ends when its channel does: a failed send means that the consumer left. The first error or panic raises
 /// `stop`, which every stage reads between parts (and long ones within a part), and is what this returns after all
-/// threads are joined. `stop` set from outside ends the run with [`Error::Stopped`].
+/// threads are joined. A stop asked for from outside ends the run with [`Error::Stopped`]; parts scored by then are
+/// written.
 ///
 /// # Errors
 /// The first failure of a stage; [`Error::Panic`] for a panic.
@@ -52,7 +52,7 @@ pub fn run<A: Send, B: Send, C: Send>(
         impl Fn(C) -> Result<()> + Sync,
     >,
     threads: Threads,
-    stop: &AtomicBool,
+    stop: &Stop,
 ) -> Result<()> {
     let first = FirstFailure { failure: Mutex::new(None), stop };
     let (to_tokenize, rows) = bounded(ROWS_WAITING);
@@ -62,7 +62,7 @@ pub fn run<A: Send, B: Send, C: Send>(
         let first = &first;
         spawn(scope, "read", first, move || {
             for part in parts {
-                if first.stopped() || to_tokenize.send((stages.read)(part)?).is_err() {
+                if stop.check().is_err() || to_tokenize.send((stages.read)(part)?).is_err() {
                     break;
                 }
             }
@@ -91,7 +91,7 @@ fn pump<A, B>(
     work: impl Fn(A) -> Result<B>,
 ) -> Result<()> {
     for item in input {
-        if first.stopped() || output.send(work(item)?).is_err() {
+        if first.stop.check().is_err() || output.send(work(item)?).is_err() {
             break;
         }
     }
@@ -107,42 +107,33 @@ fn spawn<'scope, 'env>(
     let run = move || match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => first.record(error),
-        Err(panic) => first.record(Error::Panic { stage, message: message(panic.as_ref()) }),
+        Err(panic) => first.record(Error::Panic { stage, message: panic_message(panic.as_ref()) }),
     };
     let spawned = thread::Builder::new().name(stage.to_owned()).spawn_scoped(scope, run);
     spawned.map(drop).map_err(|source| {
-        first.stop.store(true, Ordering::Relaxed);
+        first.stop.fail();
         Error::Io { action: "start a thread for", path: stage.into(), source }
     })
-}
-
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
 
 /// The failure that ended the run: the first in time, since those after it are mostly its consequences.
 struct FirstFailure<'a> {
     failure: Mutex<Option<Error>>,
-    stop: &'a AtomicBool,
+    stop: &'a Stop<'a>,
 }
 
 impl FirstFailure<'_> {
-    fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
     fn record(&self, error: Error) {
-        self.stop.store(true, Ordering::Relaxed);
         // A poisoned lock still holds the option; nothing panics while holding it.
-        let mut failure = self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        failure.get_or_insert(error);
+        self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
+        // After it: those that see the stop record that they were stopped, which is not the cause.
+        self.stop.fail();
     }
 
     fn into_result(self) -> Result<()> {
         match self.failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
             Some(error) => Err(error),
-            None if self.stop.load(Ordering::Relaxed) => Err(Error::Stopped),
+            None if self.stop.was_asked() => Err(Error::Stopped),
             None => Ok(()),
         }
     }

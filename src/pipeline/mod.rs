@@ -6,7 +6,8 @@
 pub mod flow;
 mod progress;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
 
 pub use progress::{Progress, Snapshot};
 
@@ -14,8 +15,9 @@ use crate::dataset::{Plan, ReadRow};
 use crate::engine::{Engine, Job, JobSample, Scored, TokenScores};
 use crate::error::{Error, Result};
 use crate::sample::{Sample, Status};
+use crate::stop::Stop;
 use crate::store::CellStore;
-use crate::table::ScoredSample;
+use crate::table::{self, ScoredSample};
 use crate::tokenize::{SampleOptions, TextTokenizer, TooLong};
 
 /// Threads that tokenise: a tokenizer does some 600,000 tokens a second on one, a model far fewer.
@@ -23,8 +25,41 @@ const TOKENIZE_THREADS: usize = 2;
 
 /// A dataset and where its results go.
 pub struct Input<'a> {
-    pub plan: &'a Plan,
-    pub cell: &'a CellStore,
+    plan: &'a Plan,
+    cell: &'a CellStore,
+    /// Parts that are done, and done again.
+    again: BTreeSet<u32>,
+}
+
+impl<'a> Input<'a> {
+    /// Parts of `plan` that `cell` lacks; with `retry_failed` those too that hold a failed sample.
+    ///
+    /// # Errors
+    /// A samples table that cannot be read.
+    pub fn new(plan: &'a Plan, cell: &'a CellStore, retry_failed: bool) -> Result<Self> {
+        let mut again = BTreeSet::new();
+        for part in cell.done().into_iter().filter(|_| retry_failed) {
+            let (path, format) = cell.samples(part);
+            if table::holds(&path, format, Status::Failed)? {
+                again.insert(part);
+            }
+        }
+        Ok(Self { plan, cell, again })
+    }
+
+    /// Whether nothing is left to score.
+    pub fn is_done(&self) -> bool {
+        self.missing().next().is_none()
+    }
+
+    /// The parts that are left to score.
+    pub fn missing(&self) -> impl Iterator<Item = u32> {
+        (0..self.plan.parts.len() as u32).filter(|&part| self.lacks(part))
+    }
+
+    fn lacks(&self, part: u32) -> bool {
+        (part as usize) < self.plan.parts.len() && (!self.cell.is_done(part) || self.again.contains(&part))
+    }
 }
 
 /// One engine over one or several datasets. Part i of all of them is one job, so that prompts they share are computed
@@ -37,6 +72,7 @@ pub struct Run<'a> {
     pub fail_on_bad_row: bool,
     pub engine: &'a dyn Engine,
     pub progress: &'a Progress,
+    /// Raised from outside, ends the run.
     pub stop: &'a AtomicBool,
 }
 
@@ -57,20 +93,20 @@ impl Run<'_> {
         for &part in &missing {
             self.lacking(part).for_each(|index| self.progress.expect(self.bytes(index, part)));
         }
+        let stop = Stop::new(self.stop);
         let stages = flow::Stages {
             read: |part| self.read(part),
             tokenize: |part| self.tokenize(part),
-            score: |part| self.score_part(part),
+            score: |part| self.score_part(part, &stop),
             write: |part| self.write(part),
         };
         let threads = flow::Threads { tokenize: TOKENIZE_THREADS, score: self.engine.caps().jobs_in_flight };
-        flow::run(missing.into_iter(), &stages, threads, self.stop)
+        flow::run(missing.into_iter(), &stages, threads, &stop)
     }
 
     /// Indices of the datasets that have this part and lack its result.
     fn lacking(&self, part: u32) -> impl Iterator<Item = usize> {
-        let lacks = move |input: &Input| (part as usize) < input.plan.parts.len() && !input.cell.is_done(part);
-        self.inputs.iter().enumerate().filter(move |(_, input)| lacks(input)).map(|(index, _)| index)
+        self.inputs.iter().enumerate().filter(move |(_, input)| input.lacks(part)).map(|(index, _)| index)
     }
 
     fn bytes(&self, dataset: usize, part: u32) -> u64 {
@@ -108,9 +144,9 @@ impl Run<'_> {
         }
     }
 
-    fn score_part(&self, Part { part, datasets }: Part<Sample>) -> Result<Part<ScoredSample>> {
+    fn score_part(&self, Part { part, datasets }: Part<Sample>, stop: &Stop) -> Result<Part<ScoredSample>> {
         let mut outcomes: Vec<(usize, Vec<ScoredSample>)> = Vec::new();
-        let mut job = Job { part, samples: Vec::new() };
+        let mut job = Job { part, samples: Vec::new(), stop };
         for (dataset, samples) in datasets {
             let mut unscored = Vec::new();
             for mut sample in samples {
@@ -153,9 +189,7 @@ impl Run<'_> {
     fn run_job(&self, job: &Job) -> Result<Vec<std::result::Result<TokenScores, String>>> {
         let mut answers: Vec<Option<_>> = job.samples.iter().map(|_| None).collect();
         self.engine.score(job, &mut |Scored { index, scores }| {
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(Error::Stopped);
-            }
+            job.stop.check()?;
             let sample = &job.samples[index].sample;
             self.progress.scored(sample.ids.len(), sample.scored_tokens().count());
             answers[index] = Some(scores);
@@ -167,9 +201,9 @@ impl Run<'_> {
 
     fn write(&self, Part { part, datasets }: Part<ScoredSample>) -> Result<()> {
         for (index, scored) in datasets {
-            let Input { plan, cell } = &self.inputs[index];
+            let Input { plan, cell, .. } = &self.inputs[index];
             let mut writer = cell.begin(part)?;
-            writer.write(&crate::table::samples_batch(&scored, &plan.kept)?, &crate::table::tokens_batch(&scored)?)?;
+            writer.write(&table::samples_batch(&scored, &plan.kept)?, &table::tokens_batch(&scored)?)?;
             writer.commit()?;
             self.progress.written(self.bytes(index, part), scored.iter().map(|s| s.sample.status));
         }

@@ -61,7 +61,7 @@ pub(super) fn rows(pair: &PairTables, samples: &Samples, sums: &Sums, p: Footers
         if counts.explained_by(sample) {
             continue;
         }
-        if pair.imported && sample.is_scored() && counts.both == counts.p.min(counts.q) {
+        if (pair.p.imported || pair.q.imported) && sample.is_scored() && counts.both == counts.p.min(counts.q) {
             unequal += 1;
         } else {
             unexplained.push((sample, counts));

@@ -2,9 +2,12 @@
 //!
 //! Owns its shape and what each figure is called. Refuses to compute or to print.
 
+use super::detail::escaped;
 use super::differences::Difference;
 use super::overall::Overall;
 use super::quantiles::Quantiles;
+use super::read_first::ReadFirst;
+use super::slices::Slice;
 use super::stats::Estimate;
 use super::study::StudyFigure;
 use crate::sample::Status;
@@ -48,6 +51,11 @@ pub struct Pair {
     /// Over tokens; empty if they were not asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub quantiles: Vec<Quantiles>,
+    /// By region, kind, position and kept field; empty if they were not asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub slices: Vec<Slice>,
+    /// Samples that moved most, to look at first.
+    pub read_first: ReadFirst,
     /// The study's figure, if P is the generation model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub study: Option<StudyFigure>,
@@ -63,7 +71,7 @@ impl Pair {
 }
 
 pub(super) fn title(p: &str, q: &str, task: &str, generation_model: &str) -> String {
-    format!("P = `{p}`, Q = `{q}` on `{task}` by `{generation_model}`")
+    escaped(&format!("P = `{p}`, Q = `{q}` on `{task}` by `{generation_model}`"))
 }
 
 /// A figure of each model alone; absent if it has no log-probability.
@@ -97,6 +105,16 @@ pub struct Partial {
     /// Parts that a side lacks.
     pub missing_p: Vec<u32>,
     pub missing_q: Vec<u32>,
+}
+
+/// Both means of one measure over some tokens, or of its difference.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Means {
+    pub name: &'static str,
+    /// Of both means.
+    pub unit: &'static str,
+    pub token_mean: Option<Estimate>,
+    pub sample_mean: Option<Estimate>,
 }
 
 /// The means of one measure.

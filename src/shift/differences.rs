@@ -4,9 +4,9 @@
 
 use std::collections::HashMap;
 
-use super::comparison::Pair;
+use super::comparison::{Means, Pair};
 use super::measures;
-use super::stats::{Estimate, clustered_mean, shares};
+use super::stats::{clustered_mean, shares};
 use super::sums::Sums;
 use crate::error::Result;
 
@@ -24,16 +24,7 @@ pub struct Difference {
     pub minus: String,
     /// Samples of which both have the same number of tokens.
     pub samples: u64,
-    pub measures: Vec<MeanDifference>,
-}
-
-/// The differences of one measure's means.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct MeanDifference {
-    pub name: &'static str,
-    pub unit: &'static str,
-    pub token_mean: Option<Estimate>,
-    pub sample_mean: Option<Estimate>,
+    pub measures: Vec<Means>,
 }
 
 /// Every two Qs of one text, in the order of the pairs.
@@ -59,12 +50,12 @@ fn difference((one, of_one): &(Pair, Sums), (other, of_other): &(Pair, Sums)) ->
 }
 
 /// Both means over `(cluster, s − s′, n)` by sample, s and s′ the two sums over the same n tokens.
-fn means(measure: &measures::Measure, one: &Sums, other: &Sums, both: &[(usize, usize)]) -> Result<MeanDifference> {
+fn means(measure: &measures::Measure, one: &Sums, other: &Sums, both: &[(usize, usize)]) -> Result<Means> {
     let (a, b) = (one.of(measure.name)?, other.of(measure.name)?);
     let paired = both.iter().filter(|(i, j)| a[*i].1 == b[*j].1 && a[*i].1 > 0);
     let rows: Vec<_> = paired.map(|(i, j)| (one.facts[*i].cluster, a[*i].0 - b[*j].0, a[*i].1)).collect();
     let by_sample = rows.iter().map(|(cluster, sum, n)| (*cluster, sum / *n as f64, 1));
-    Ok(MeanDifference {
+    Ok(Means {
         name: measure.name,
         unit: measure.unit,
         sample_mean: clustered_mean(&shares(one.clusters, by_sample)),

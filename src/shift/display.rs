@@ -5,13 +5,15 @@
 use std::fmt::Write;
 use std::iter;
 
-use super::comparison::{Comparison, LeftOut, Measure, Pair, Partial, Sides};
-use super::differences::{Difference, MeanDifference};
+use super::comparison::{Comparison, LeftOut, Means, Measure, Pair, Partial, Sides};
+use super::detail::{read_first, slices};
+use super::differences::Difference;
 use super::measures::NEED_OWN_TEXT;
 use super::overall::Overall;
 use super::overview::overview;
 use super::quantiles::Quantiles;
 use super::stats::Estimate;
+use super::study::StudyFigure;
 
 /// Every pair, one below the other: who, how much, the means, the study's figure, the notes. Several end in an
 /// overview.
@@ -37,11 +39,9 @@ fn pair(pair: &Pair) -> String {
     line(of_sides("perplexity over tokens", pair.perplexity));
     line(of_sides("mean of sample perplexities", pair.mean_sample_perplexity));
     quantiles(&pair.quantiles).into_iter().for_each(&mut line);
-    if let Some(study) = &pair.study {
-        let figure = number(study.kl_divergence);
-        let (points, tokens) = (study.num_data_points, study.total_tokens);
-        line(format!("study's kl_divergence: {figure} nats/token over {points} data points, {tokens} tokens"));
-    }
+    slices(&pair.slices, pair.not_kl_estimate).into_iter().for_each(&mut line);
+    read_first(&pair.read_first).into_iter().for_each(&mut line);
+    pair.study.iter().flat_map(study).for_each(&mut line);
     pair.left_out.iter().map(left_out).chain(pair.notes.iter().map(|n| format!("note: {n}"))).for_each(line);
     text
 }
@@ -61,6 +61,18 @@ fn left_out(left_out: &LeftOut) -> String {
     format!("left out: P {}, Q {}: {samples} samples", p.as_str(), q.as_str())
 }
 
+fn study(study: &StudyFigure) -> Vec<String> {
+    let told = |what: &str, figure, points, tokens| {
+        format!("study's kl_divergence{what}: {} nats/token over {points} data points, {tokens} tokens", number(figure))
+    };
+    let mut lines = vec![told("", study.kl_divergence, study.num_data_points, study.total_tokens)];
+    let otherwise = study.null_rows_removed.iter();
+    lines.extend(otherwise.map(|f| {
+        told(", paired as its script does (null rows removed)", f.kl_divergence, f.num_data_points, f.total_tokens)
+    }));
+    lines
+}
+
 /// One model's figure beside the other's.
 fn of_sides(what: &str, sides: Sides) -> String {
     let told = |side: Option<Estimate>| {
@@ -71,12 +83,12 @@ fn of_sides(what: &str, sides: Sides) -> String {
 }
 
 /// Beside a measure that is no KL estimate on this text.
-const NOT_KL: &str = " (not KL)";
+pub(super) const NOT_KL: &str = " (not KL)";
 
 fn difference(difference: &Difference) -> String {
     let Difference { p, q, minus, task, generation_model, samples, .. } = difference;
     let mut text = format!("`{q}` - `{minus}`, P = `{p}`, on `{task}` by `{generation_model}`: {samples} samples\n\n");
-    let of = |m: &MeanDifference| row(m.name, m.unit, m.token_mean, m.sample_mean);
+    let of = |m: &Means| row(m.name, m.unit, m.token_mean, m.sample_mean);
     let rows: Vec<_> = iter::once(head()).chain(difference.measures.iter().map(of)).collect();
     text.extend(aligned(&rows, 2).into_iter().map(|line| line + "\n"));
     text
@@ -137,7 +149,7 @@ fn row(name: &str, unit: &str, tokens: Option<Estimate>, samples: Option<Estimat
     vec![name.to_owned(), unit.to_owned(), token_mean, token_interval, sample_mean, sample_interval]
 }
 
-fn cells(estimate: Option<Estimate>) -> [String; 2] {
+pub(super) fn cells(estimate: Option<Estimate>) -> [String; 2] {
     let Some(estimate) = estimate else { return ["-".to_owned(), String::new()] };
     let value = number(estimate.value);
     let mean = estimate.stderr.map_or_else(|| value.clone(), |error| format!("{value} ± {}", number(error)));

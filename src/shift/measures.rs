@@ -4,7 +4,8 @@
 //! `stats` averages.
 
 use polars::prelude::{
-    ChunkApply, Column, DataType, Expr, Field, Float64Chunked, IntoColumn, NULL, PolarsResult, col, lit, when,
+    ChunkApply, Column, DataType, Expr, Field, Float64Chunked, IntoColumn, NULL, NewChunkedArray, PolarsResult,
+    UInt64Chunked, col, lit, when,
 };
 
 use super::lists;
@@ -75,8 +76,27 @@ pub(super) fn top_id() -> Expr {
 /// The study's term ln(e^a + 1e-10) − ln(e^b + 1e-10), null at the tokens it leaves out.
 pub(super) fn study() -> Expr {
     let counted = col(token::POSITION).gt_eq(col(STUDY_FROM)).and(p(token::IS_END).fill_null(lit(false)).not());
-    let term = map(a(), "study_log", study_log) - map(b(), "study_log", study_log);
+    let term = study_side(a()) - study_side(b());
     when(counted).then(term).otherwise(lit(NULL))
+}
+
+/// The study's ln(e^x + 1e-10) of a log-probability.
+pub(super) fn study_side(logprob: Expr) -> Expr {
+    map(logprob, "study_log", study_log)
+}
+
+/// |d| and the position in one number, so that the largest of them names the token with the largest |d|, the first of
+/// equal ones; null where d is not a number. [`super::sums`] takes it apart.
+pub(super) fn farthest() -> Expr {
+    let key = |columns: &mut [Column]| -> PolarsResult<Column> {
+        let (sizes, positions) = (columns[0].f64()?, columns[1].u32()?);
+        let keys = sizes.iter().zip(positions.iter()).map(|(d, position)| {
+            let size = d.filter(|d| !d.is_nan())?.abs() as f32;
+            Some(u64::from(size.to_bits()) << 32 | u64::from(!position?))
+        });
+        Ok(UInt64Chunked::from_iter_options("".into(), keys).into_column())
+    };
+    d().map_many(key, &[col(token::POSITION)], |_, _| Ok(Field::new("".into(), DataType::UInt64)))
 }
 
 /// Whether the two sides hold different tokens here. Without ids on a side, texts decide.

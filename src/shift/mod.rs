@@ -4,12 +4,16 @@
 //! Parquet and manifests, and `cli` decides what is shown where.
 
 mod alone;
+mod batches;
 mod bounds;
 mod check;
 mod comparison;
+mod detail;
 mod differences;
 mod display;
+mod fields;
 mod gate;
+mod kinds;
 mod lists;
 mod math;
 mod measures;
@@ -17,32 +21,39 @@ mod overall;
 mod overview;
 mod quantiles;
 mod query;
+mod read_first;
+mod regions;
 mod samples;
 mod scan;
 mod select;
+mod slices;
 mod statistics;
 mod stats;
 mod student;
 mod study;
+mod study_pairing;
 mod summary;
 mod sums;
 mod values;
 
 use std::path::Path;
 
-pub use comparison::{Comparison, LeftOut, Measure, Pair, Partial, Sides};
-pub use differences::{Difference, MeanDifference};
+pub use comparison::{Comparison, LeftOut, Means, Measure, Pair, Partial, Sides};
+pub use detail::escaped;
+pub use differences::Difference;
 pub use display::{aligned, table};
 pub use gate::{Limit, exceeded};
 pub use overall::{Overall, OverallMeasure};
 pub use overview::overview;
 pub use quantiles::{EXACT, Quantile, Quantiles, Values};
+pub use read_first::{FarResponse, FarToken, Place, ReadFirst};
+pub use slices::Slice;
 pub use statistics::write_statistics;
 pub use stats::{Estimate, FEW_CLUSTERS, Share, clustered_mean, shares};
-pub use study::{StudyFigure, study_json};
+pub use study::{NullsRemoved, StudyFigure, study_json};
 
 use self::select::PairTables;
-use crate::error::Result;
+use crate::error::{Error, Result, panic_message};
 use crate::store;
 
 /// What to compare.
@@ -57,17 +68,23 @@ pub struct Options {
     pub allow_different_context: bool,
     /// Take quantiles too, exact ones of up to this many values ([`EXACT`]): a pass over the tables for each measure.
     pub quantiles: Option<u64>,
+    /// Take means by region, kind, position and kept field too: one more pass over the tables.
+    pub slices: bool,
 }
 
 /// Compares every model under `root` with P on every text that both scored.
 ///
 /// Memory: one row group of each side and one row a sample and model of a text, whatever the tables' size; quantiles
-/// add 12 bytes a value, up to [`EXACT`] of them.
+/// add 12 bytes a value, up to [`EXACT`] of them, and slices some 300 bytes a slice and cluster.
 ///
 /// # Errors
 /// [`crate::Error::Usage`] if P is unclear or nothing fits; [`crate::Error::Incomparable`] if rows, token ids or
 /// contexts of two tables do not match; [`crate::Error::File`] if a table's files are not in order.
 pub fn compare(root: &Path, options: &Options) -> Result<Comparison> {
+    guarded(|| compare_all(root, options))
+}
+
+fn compare_all(root: &Path, options: &Options) -> Result<Comparison> {
     let pairs = select::pairs(store::cells(root)?, options)?;
     let (mut found, mut differences, mut tasks) = (Vec::new(), Vec::new(), overall::Tasks::default());
     let same = |a: &PairTables, b: &PairTables| (&a.generation_model, &a.task) == (&b.generation_model, &b.task);
@@ -87,10 +104,18 @@ pub fn compare(root: &Path, options: &Options) -> Result<Comparison> {
 /// # Errors
 /// Those of [`compare`] that the samples tables and footers can show.
 pub fn explain(root: &Path, options: &Options) -> Result<String> {
-    let pairs = select::pairs(store::cells(root)?, options)?;
-    let plans = pairs.iter().map(|pair| {
-        let plan = summary::Prepared::new(pair, options)?.query(pair)?.explain(true)?;
-        Ok(format!("{}\n{plan}\n", pair.title()))
-    });
-    plans.collect()
+    guarded(|| {
+        let pairs = select::pairs(store::cells(root)?, options)?;
+        let plans = pairs.iter().map(|pair| {
+            let plan = summary::Prepared::new(pair, options)?.query(pair)?.explain(true)?;
+            Ok(format!("{}\n{plan}\n", pair.title()))
+        });
+        plans.collect()
+    })
+}
+
+/// Runs queries on a thread of their own, because libraries panic on some broken Parquet: that is an error of a file.
+fn guarded<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let failed = |panic: Box<dyn std::any::Any + Send>| Error::Tables { message: panic_message(&*panic) };
+    std::thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| Err(failed(panic)))
 }

@@ -25,7 +25,12 @@ pub(super) const NOT_FINITE: &str = "not_finite";
 pub(super) const LOGPROBS: [&str; 2] = ["p_logprob", "q_logprob"];
 /// The first position at which the tokens differ, null if none does.
 pub(super) const DIFFERS_AT: &str = "differs_at";
+/// The largest difference of log-probability and where it is ([`measures::farthest`]).
+pub(super) const FARTHEST: &str = "farthest";
 pub(super) const COUNT: &str = ".n";
+
+/// What a token is, beside its numbers and whether it ends the turn.
+pub(super) const DESCRIPTION: [&str; 3] = [token::TOKEN, token::START, token::END];
 
 /// The measure of one token, where a query gives back tokens.
 pub(super) const VALUE: &str = "value";
@@ -40,6 +45,7 @@ pub(super) fn sums_by_sample(p: &Table, q: &Table, facts: DataFrame, lacks_ids: 
     values.push(measures::study().alias(STUDY));
     values.extend([measures::a(), measures::b()].into_iter().zip(LOGPROBS).map(|(side, name)| side.alias(name)));
     values.push(measures::not_finite().alias(NOT_FINITE));
+    values.push(measures::farthest().alias(FARTHEST));
     let differs = when(measures::differs(lacks_ids)).then(col(token::POSITION));
     values.push(differs.otherwise(lit(polars::prelude::NULL)).alias(DIFFERS_AT));
 
@@ -48,13 +54,33 @@ pub(super) fn sums_by_sample(p: &Table, q: &Table, facts: DataFrame, lacks_ids: 
     sums.extend([STUDY].into_iter().chain(LOGPROBS).flat_map(sum_and_count));
     sums.push(col(NOT_FINITE).sum().cast(DataType::UInt64));
     sums.push(col(DIFFERS_AT).min());
+    sums.push(col(FARTHEST).max());
     Ok(tokens.select(values).group_by_stable([col(token::SAMPLE_ID)]).agg(sums))
 }
 
 /// `sample_id` and [`VALUE`] of every joined token that has the measure, in any order.
 pub(super) fn values(p: &Table, q: &Table, measure: &Measure) -> Result<LazyFrame> {
     let value = (measure.value)().alias(VALUE);
-    Ok(both(p, q, false)?.select([col(token::SAMPLE_ID), value]).filter(col(VALUE).is_not_null()))
+    Ok(both(p, q, [&[]; 2])?.select([col(token::SAMPLE_ID), value]).filter(col(VALUE).is_not_null()))
+}
+
+/// Every joined token in order: `sample_id`, `position`, what it is ([`DESCRIPTION`], P's), and `measures` by name.
+pub(super) fn described(p: &Table, q: &Table, measures: &[&Measure]) -> Result<LazyFrame> {
+    let tokens = hint_sorted(both(p, q, [&DESCRIPTION, &[]])?, &KEYS)?;
+    let tokens = tokens.with_column(lists::all(p.top_k.max(q.top_k) > 0));
+    let mut columns = KEYS.map(col).to_vec();
+    columns.extend(DESCRIPTION.map(|name| measures::p(name).alias(name)));
+    columns.push(measures::p(token::IS_END).alias(token::IS_END));
+    columns.extend(measures.iter().map(|m| (m.value)().alias(m.name)));
+    Ok(tokens.select(columns))
+}
+
+/// The joined tokens that `chosen` picks by their keys: what each is, and both log-probabilities ([`LOGPROBS`]).
+pub(super) fn some(p: &Table, q: &Table, chosen: &Expr) -> Result<LazyFrame> {
+    let mut columns = KEYS.map(col).to_vec();
+    columns.extend(DESCRIPTION.map(|name| measures::p(name).alias(name)));
+    columns.extend([measures::a(), measures::b()].into_iter().zip(LOGPROBS).map(|(side, name)| side.alias(name)));
+    Ok(both(p, q, [&DESCRIPTION, &[]])?.filter(chosen.clone()).select(columns))
 }
 
 /// Rows of each sample of one table, in `sample_id` order.
@@ -69,7 +95,8 @@ fn sum_and_count(name: &str) -> [Expr; 2] {
 
 /// The tokens that both tables have, each side's columns under its prefix, with the facts of their sample.
 fn joined(p: &Table, q: &Table, facts: DataFrame, lacks_ids: bool) -> Result<LazyFrame> {
-    let tokens = both(p, q, lacks_ids)?;
+    let texts: &[&'static str] = if lacks_ids { &[token::TOKEN] } else { &[] };
+    let tokens = both(p, q, [texts; 2])?;
     let id = [col(token::SAMPLE_ID)];
     let facts = facts.lazy().select([col(token::SAMPLE_ID), col(STUDY_FROM)]);
     // A join forgets the order it keeps.
@@ -77,10 +104,11 @@ fn joined(p: &Table, q: &Table, facts: DataFrame, lacks_ids: bool) -> Result<Laz
     hint_sorted(tokens, &KEYS)
 }
 
-fn both(p: &Table, q: &Table, lacks_ids: bool) -> Result<LazyFrame> {
+/// The joined tokens; `more` are columns of each side beside those that every measure may need.
+fn both(p: &Table, q: &Table, more: [&[&'static str]; 2]) -> Result<LazyFrame> {
     let keys = KEYS.map(col);
     let lists = p.top_k.max(q.top_k) > 0;
-    let [p, q] = [side(p, P, lacks_ids, lists)?, side(q, Q, lacks_ids, lists)?];
+    let [p, q] = [side(p, P, more[0], lists)?, side(q, Q, more[1], lists)?];
     Ok(p.join(q, keys.clone(), keys, ordered(JoinType::Inner)))
 }
 
@@ -88,12 +116,11 @@ fn ordered(how: JoinType) -> JoinArgs {
     JoinArgs { maintain_order: MaintainOrderJoin::Left, ..JoinArgs::new(how) }
 }
 
-fn side(table: &Table, prefix: &str, lacks_ids: bool, with_lists: bool) -> Result<LazyFrame> {
+fn side(table: &Table, prefix: &str, more: &[&'static str], with_lists: bool) -> Result<LazyFrame> {
     let mut columns = KEYS.map(col).to_vec();
-    let text = lacks_ids.then_some(token::TOKEN);
     // Lists are most of a table's bytes: empty ones do not travel through the join.
     let lists = lists::COLUMNS.into_iter().filter(|_| with_lists);
-    let of_side = COLUMNS.into_iter().chain(lists::NUMBERS).chain(lists).chain(text);
+    let of_side = COLUMNS.into_iter().chain(lists::NUMBERS).chain(lists).chain(more.iter().copied());
     columns.extend(of_side.map(|name| col(name).alias(format!("{prefix}{name}"))));
     columns.push(measures::top_id().alias(format!("{prefix}{TOP_ID}")));
     Ok(hint_sorted(scan(&table.tokens)?, &KEYS)?.select(columns))

@@ -11,7 +11,7 @@ use polars::prelude::{
 };
 
 use super::measures::{P, Q, STUDY_FROM};
-use super::scan::scan;
+use super::scan::{self, scan};
 use super::select::PairTables;
 use crate::error::{Error, Result};
 use crate::sample::Status;
@@ -50,6 +50,8 @@ pub(super) struct Samples {
 /// # Errors
 /// [`Error::Incomparable`] if a sample is in one table only; [`Error::File`] for a status of another version.
 pub(super) fn read(pair: &PairTables) -> Result<Samples> {
+    scan::must_be_samples(&pair.p.samples)?;
+    scan::must_be_samples(&pair.q.samples)?;
     let frame = side_by_side(pair)?;
     let (p, q) = (statuses(pair, &frame, P)?, statuses(pair, &frame, Q)?);
     let (cluster, clusters) = number(frame.column(sample::CLUSTER_ID)?.str()?);
@@ -90,7 +92,9 @@ fn side_by_side(pair: &PairTables) -> Result<DataFrame> {
 fn study_from() -> Expr {
     let wide = |name: &str| col(name).cast(DataType::Int64);
     let from = wide(sample::PROMPT_TOKENS_ALONE) + lit(1i64) - wide(sample::CONTEXT_TOKENS);
-    when(from.clone().gt(lit(0i64))).then(from).otherwise(lit(0i64)).cast(DataType::UInt32)
+    let from = when(from.clone().gt(lit(0i64))).then(from).otherwise(lit(0i64)).cast(DataType::UInt32);
+    // A row without input is null to the study.
+    when(col(sample::PROMPT_TOKENS_ALONE).eq(lit(0u32))).then(lit(u32::MAX)).otherwise(from)
 }
 
 fn statuses(pair: &PairTables, frame: &DataFrame, side: &str) -> Result<Vec<Status>> {

@@ -7,6 +7,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow::datatypes::{DataType, Schema};
+use parquet::arrow::parquet_to_arrow_schema;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 use polars::io::HiveOptions;
@@ -14,7 +16,7 @@ use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet};
 use polars_plan::plans::{HintIR, Sorted};
 
 use crate::error::{Error, Result};
-use crate::schema::token;
+use crate::schema::{self, token};
 
 /// What the footers of a tokens table say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +36,7 @@ pub(super) fn footers(files: &[PathBuf]) -> Result<Footers> {
     let mut last = None;
     for path in files {
         let metadata = metadata(path)?;
+        must_have(path, &metadata, &schema::tokens())?;
         let before = last;
         for group in metadata.row_groups() {
             let Some((low, high)) = sample_range(path, group)? else { continue };
@@ -46,6 +49,44 @@ pub(super) fn footers(files: &[PathBuf]) -> Result<Footers> {
         }
     }
     Ok(found)
+}
+
+/// The files must be samples tables, before polars is told to read them.
+///
+/// # Errors
+/// [`Error::File`] naming the file and the column that is missing or of another type.
+pub(super) fn must_be_samples(files: &[PathBuf]) -> Result<()> {
+    files.iter().try_for_each(|path| must_have(path, &metadata(path)?, &schema::samples(&[])))
+}
+
+/// Every column of `expected`, whatever else there is.
+fn must_have(path: &Path, metadata: &ParquetMetaData, expected: &Schema) -> Result<()> {
+    let file = metadata.file_metadata();
+    let found = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())
+        .map_err(|e| Error::file(path, format!("not a table of tokshift: {e}")))?;
+    for field in expected.fields() {
+        let (name, wanted) = (field.name(), field.data_type());
+        let what = match found.field_with_name(name) {
+            Err(_) => "is missing".to_owned(),
+            Ok(found) if !same_kind(wanted, found.data_type()) => {
+                format!("is {} where {wanted} is expected", found.data_type())
+            }
+            Ok(_) => continue,
+        };
+        return Err(Error::file(path, format!("not a table of tokshift: column `{name}` {what}")));
+    }
+    Ok(())
+}
+
+/// Whether polars reads both types alike: programs that write a table again choose among the types of texts and lists.
+fn same_kind(wanted: &DataType, found: &DataType) -> bool {
+    match (wanted, found) {
+        (DataType::Utf8, DataType::LargeUtf8 | DataType::Utf8View) => true,
+        (DataType::List(wanted), DataType::List(found) | DataType::LargeList(found)) => {
+            same_kind(wanted.data_type(), found.data_type())
+        }
+        _ => wanted == found,
+    }
 }
 
 fn metadata(path: &Path) -> Result<ParquetMetaData> {

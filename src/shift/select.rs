@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::comparison::title;
 use super::{Options, Partial};
 use crate::error::{Error, Result};
-use crate::store::FoundCell;
+use crate::store::{FoundCell, Manifest};
 
 /// What `Manifest::out` must say.
 const PARQUET: &str = "parquet";
@@ -24,6 +24,10 @@ pub(super) struct Table {
     pub samples: Vec<PathBuf>,
     /// Length of the lists of most likely tokens.
     pub top_k: usize,
+    /// Fields of the dataset's rows in the samples tables.
+    pub kept: Vec<String>,
+    /// Read from another program's files, which may hold more or fewer tokens of a response.
+    pub imported: bool,
 }
 
 /// Two models on the text that one generation model wrote for one task.
@@ -34,8 +38,6 @@ pub(super) struct PairTables {
     pub p: Table,
     pub q: Table,
     pub partial: Option<Partial>,
-    /// A side is an import, whose files may hold more or fewer tokens of a response.
-    pub imported: bool,
     /// What a reader of the figures has to know of the two runs.
     pub notes: Vec<String>,
 }
@@ -114,7 +116,6 @@ fn pair(p: &FoundCell, q: &FoundCell) -> Result<PairTables> {
         p: table(p, &q.missing)?,
         q: table(q, &p.missing)?,
         partial,
-        imported: [p, q].iter().any(|found| found.manifest.engine.name == IMPORT),
         notes: Vec::from_iter(rank_note(p, q)),
     };
     if !complete && cuts(p) != cuts(q) {
@@ -140,8 +141,15 @@ fn table(found: &FoundCell, left_out: &[u32]) -> Result<Table> {
         let both = found.parts.iter().zip(files).filter(|(part, _)| !left_out.contains(part));
         both.map(|(_, path)| path.clone()).collect()
     };
-    let (model, top_k) = (found.cell.model.clone(), found.manifest.engine.top_k);
-    Ok(Table { model, tokens: keep(&found.tokens), samples: keep(&found.samples), top_k })
+    let Manifest { dataset, engine, .. } = &found.manifest;
+    Ok(Table {
+        model: found.cell.model.clone(),
+        tokens: keep(&found.tokens),
+        samples: keep(&found.samples),
+        top_k: engine.top_k,
+        kept: dataset.keep_fields.clone(),
+        imported: engine.name == IMPORT,
+    })
 }
 
 /// Ranks that were not counted alike differ without any shift.

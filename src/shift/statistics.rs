@@ -2,6 +2,7 @@
 //!
 //! Owns that file's columns and that it is whole or not there. Refuses to compute.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,8 @@ use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt64Array
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 
-use super::comparison::{Comparison, Pair};
+use super::comparison::{Comparison, Means, Pair};
+use super::differences::Difference;
 use super::overall::Overall;
 use super::stats::Estimate;
 use crate::error::{Error, Result};
@@ -19,13 +21,23 @@ use crate::error::{Error, Result};
 /// All tokens of a pair.
 const ALL: &str = "all";
 
-/// A figure of Q against P.
-struct Row<'a> {
+/// Which tokens a figure is of, and in which models' eyes.
+#[derive(Clone, Debug)]
+struct Subject<'a> {
     p: &'a str,
     q: &'a str,
+    /// Another Q, whose figures were taken from Q's.
+    minus: Option<&'a str>,
     generation_model: &'a str,
     /// None: of all tasks together.
     task: Option<&'a str>,
+    /// [`ALL`], or `region=answer` and the like.
+    slice: Cow<'a, str>,
+}
+
+/// A figure of Q against P.
+struct Row<'a> {
+    subject: Subject<'a>,
     measure: &'a str,
     statistic: &'a str,
     estimate: Estimate,
@@ -36,8 +48,9 @@ struct Row<'a> {
 /// # Errors
 /// [`Error::Io`], [`Error::Parquet`]: the file could not be written; nothing is left of it.
 pub fn write_statistics(path: &Path, comparison: &Comparison) -> Result<()> {
-    let pairs = comparison.pairs.iter().flat_map(of_pair);
-    let rows: Vec<_> = pairs.chain(comparison.overall.iter().flat_map(of_overall)).collect();
+    let mut rows: Vec<_> = comparison.pairs.iter().flat_map(of_pair).collect();
+    rows.extend(comparison.differences.iter().flat_map(of_difference));
+    rows.extend(comparison.overall.iter().flat_map(of_overall));
     let mut bytes = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut bytes, schema(), None)?;
     writer.write(&batch(&rows)?)?;
@@ -51,42 +64,74 @@ pub fn write_statistics(path: &Path, comparison: &Comparison) -> Result<()> {
     published
 }
 
+/// A figure that may be absent.
+type Figure<'a> = (&'a str, &'a str, Option<Estimate>);
+
+impl<'a> Subject<'a> {
+    fn new(p: &'a str, q: &'a str, generation_model: &'a str, task: Option<&'a str>) -> Self {
+        Self { p, q, minus: None, generation_model, task, slice: Cow::Borrowed(ALL) }
+    }
+
+    fn rows(self, figures: impl IntoIterator<Item = Figure<'a>>) -> Vec<Row<'a>> {
+        let row = |(measure, statistic, estimate): Figure<'a>| {
+            Some(Row { subject: self.clone(), measure, statistic, estimate: estimate? })
+        };
+        figures.into_iter().filter_map(row).collect()
+    }
+}
+
 fn of_pair(pair: &Pair) -> Vec<Row<'_>> {
-    let row = |measure, statistic, estimate: Option<Estimate>| {
-        let (p, q, generation_model, task) = (&pair.p, &pair.q, &pair.generation_model, Some(pair.task.as_str()));
-        Some(Row { p, q, generation_model, task, measure, statistic, estimate: estimate? })
-    };
+    let subject = Subject::new(&pair.p, &pair.q, &pair.generation_model, Some(&pair.task));
     let means = pair.measures.iter().flat_map(|m| {
         let means = [("token_mean", m.token_mean), ("sample_mean", m.sample_mean), ("response_mean", m.response_mean)];
-        means.into_iter().filter_map(|(statistic, mean)| row(m.name, statistic, mean))
+        means.map(|(statistic, mean)| (m.name, statistic, mean))
     });
-    let quantiles = pair.quantiles.iter().flat_map(|of| {
-        of.quantiles.iter().filter_map(|quantile| row(of.measure, quantile.name, Some(quantile.estimate)))
-    });
-    means.chain(quantiles).collect()
+    let quantiles = pair
+        .quantiles
+        .iter()
+        .flat_map(|of| of.quantiles.iter().map(|quantile| (of.measure, quantile.name, Some(quantile.estimate))));
+    let (tokens, samples) = (pair.perplexity, pair.mean_sample_perplexity);
+    let perplexities = [
+        ("perplexity_p", "over_tokens", tokens.p),
+        ("perplexity_q", "over_tokens", tokens.q),
+        ("perplexity_p", "sample_mean", samples.p),
+        ("perplexity_q", "sample_mean", samples.q),
+    ];
+    let mut rows = subject.clone().rows(means.chain(quantiles).chain(perplexities));
+    for slice in &pair.slices {
+        let subject = Subject { slice: format!("{}={}", slice.by, slice.value).into(), ..subject.clone() };
+        rows.extend(subject.rows(slice.measures.iter().flat_map(both_means)));
+    }
+    rows
+}
+
+fn of_difference(difference: &Difference) -> Vec<Row<'_>> {
+    let Difference { p, q, minus, generation_model, task, .. } = difference;
+    let subject = Subject { minus: Some(minus), ..Subject::new(p, q, generation_model, Some(task)) };
+    subject.rows(difference.measures.iter().flat_map(both_means))
+}
+
+fn both_means(means: &Means) -> [Figure<'_>; 2] {
+    [(means.name, "token_mean", means.token_mean), (means.name, "sample_mean", means.sample_mean)]
 }
 
 fn of_overall(overall: &Overall) -> Vec<Row<'_>> {
-    let row = |measure, statistic, estimate: Option<Estimate>| {
-        let Overall { p, q, generation_model, .. } = overall;
-        Some(Row { p, q, generation_model, task: None, measure, statistic, estimate: estimate? })
-    };
-    let means = overall.measures.iter().flat_map(|m| {
+    let subject = Subject::new(&overall.p, &overall.q, &overall.generation_model, None);
+    subject.rows(overall.measures.iter().flat_map(|m| {
         let means = [
             ("token_mean", m.token_mean),
             ("sample_mean", m.sample_mean),
             ("mean_of_token_means", m.mean_of_token_means),
             ("mean_of_sample_means", m.mean_of_sample_means),
         ];
-        means.into_iter().filter_map(|(statistic, mean)| row(m.name, statistic, mean))
-    });
-    means.collect()
+        means.map(|(statistic, mean)| (m.name, statistic, mean))
+    }))
 }
 
 fn schema() -> SchemaRef {
     let field = |name: &str, data_type: &DataType, nullable| Field::new(name, data_type.clone(), nullable);
-    let texts = ["p", "q", "generation_model", "task", "slice", "measure", "statistic"];
-    let texts = texts.map(|name| field(name, &DataType::Utf8, name == "task"));
+    let texts = ["p", "q", "minus", "generation_model", "task", "slice", "measure", "statistic"];
+    let texts = texts.map(|name| field(name, &DataType::Utf8, ["minus", "task"].contains(&name)));
     let numbers = ["value", "stderr", "low", "high"].map(|name| field(name, &DataType::Float64, name != "value"));
     let counts = ["clusters", "n"].map(|name| field(name, &DataType::UInt64, false));
     Arc::new(Schema::new(texts.into_iter().chain(numbers).chain(counts).collect::<Vec<_>>()))
@@ -98,11 +143,12 @@ fn batch(rows: &[Row<'_>]) -> Result<RecordBatch> {
         |f: fn(&Estimate) -> Option<f64>| Arc::new(rows.iter().map(|r| f(&r.estimate)).collect::<Float64Array>()) as _;
     let counts = |f: fn(&Estimate) -> u64| Arc::new(UInt64Array::from_iter_values(rows.iter().map(|r| f(&r.estimate))));
     let columns: Vec<ArrayRef> = vec![
-        texts(|r| Some(r.p.to_owned())),
-        texts(|r| Some(r.q.to_owned())),
-        texts(|r| Some(r.generation_model.to_owned())),
-        texts(|r| r.task.map(str::to_owned)),
-        texts(|_| Some(ALL.to_owned())),
+        texts(|r| Some(r.subject.p.to_owned())),
+        texts(|r| Some(r.subject.q.to_owned())),
+        texts(|r| r.subject.minus.map(str::to_owned)),
+        texts(|r| Some(r.subject.generation_model.to_owned())),
+        texts(|r| r.subject.task.map(str::to_owned)),
+        texts(|r| Some(r.subject.slice.clone().into_owned())),
         texts(|r| Some(r.measure.to_owned())),
         texts(|r| Some(r.statistic.to_owned())),
         numbers(|e| Some(e.value)),

@@ -21,6 +21,18 @@ pub struct StudyFigure {
     /// Tokens that count.
     pub total_tokens: u64,
     pub avg_tokens_per_data_point: f64,
+    /// The figure as the study's script pairs rows, if that is otherwise than by row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub null_rows_removed: Option<NullsRemoved>,
+}
+
+/// The study's figure where null rows are removed from each side before what is left is paired by its place: rows after
+/// one that only one side lacks are compared with other rows.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct NullsRemoved {
+    pub kl_divergence: f64,
+    pub num_data_points: u64,
+    pub total_tokens: u64,
 }
 
 /// The list that the study's scripts read: one object a pair.

@@ -14,7 +14,7 @@ use super::select::PairTables;
 use super::stats::{Estimate, FEW_CLUSTERS, clustered_mean, shares};
 use super::study::{StudyFigure, absolute_mean};
 use super::sums::{self, Sums};
-use super::{Options, alone, check, measures, query, values};
+use super::{Options, alone, check, measures, query, read_first, slices, study_pairing, values};
 use crate::error::Result;
 use crate::sample::Status;
 
@@ -65,7 +65,9 @@ pub(super) fn pair(tables: &PairTables, options: &Options) -> Result<(Pair, Sums
         perplexity: alone::perplexity(&sums)?,
         mean_sample_perplexity: alone::mean_sample_perplexity(&sums)?,
         quantiles: values::quantiles(tables, &sums, options.quantiles)?,
-        study: study(tables, &sums)?,
+        slices: if options.slices { slices::of_pair(tables, &sums)? } else { Vec::new() },
+        read_first: read_first::of_pair(tables, &sums)?,
+        study: study(tables, samples, &sums)?,
         notes: foreign.into_iter().chain(notes(tables, &prepared, &sums, clusters, unequal)?).collect(),
     };
     Ok((pair, sums))
@@ -100,11 +102,12 @@ fn left_out(samples: &Samples) -> Vec<LeftOut> {
     counts.into_values().collect()
 }
 
-fn study(tables: &PairTables, sums: &Sums) -> Result<Option<StudyFigure>> {
+fn study(tables: &PairTables, samples: &Samples, sums: &Sums) -> Result<Option<StudyFigure>> {
     if tables.p.model != tables.generation_model {
         return Ok(None);
     }
     let figure = absolute_mean(sums.of_study()?.into_iter());
+    let null_rows_removed = study_pairing::figure(tables, samples)?;
     Ok(figure.map(|(kl_divergence, num_data_points, total_tokens)| StudyFigure {
         generation_model: tables.generation_model.clone(),
         task: tables.task.clone(),
@@ -113,6 +116,7 @@ fn study(tables: &PairTables, sums: &Sums) -> Result<Option<StudyFigure>> {
         num_data_points,
         total_tokens,
         avg_tokens_per_data_point: total_tokens as f64 / num_data_points as f64,
+        null_rows_removed,
     }))
 }
 

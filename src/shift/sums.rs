@@ -4,7 +4,7 @@
 
 use polars::prelude::{DataFrame, Engine, LazyFrame};
 
-use super::query::{COUNT, DIFFERS_AT, NOT_FINITE, ROWS, STUDY};
+use super::query::{COUNT, DIFFERS_AT, FARTHEST, NOT_FINITE, ROWS, STUDY};
 use super::samples::{SampleFacts, Samples};
 use super::select::PairTables;
 use crate::error::Result;
@@ -16,6 +16,15 @@ pub(super) struct Sums {
     pub facts: Vec<SampleFacts>,
     pub rows: Vec<u64>,
     pub clusters: usize,
+}
+
+/// The token of a sample at which |ln q − ln p| is largest.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Farthest {
+    pub sample_id: u32,
+    pub position: u32,
+    /// |ln q − ln p|, to f32's digits.
+    pub size: f64,
 }
 
 /// Runs the query of a pair and looks its samples up.
@@ -53,6 +62,16 @@ impl Sums {
     /// Tokens whose difference of log-probabilities is infinite or not a number.
     pub fn not_finite(&self) -> Result<u64> {
         Ok(counts(&self.frame, NOT_FINITE)?.iter().sum())
+    }
+
+    /// The token of each sample whose log-probability differs most; samples without any number are left away.
+    pub fn farthest(&self) -> Result<Vec<Farthest>> {
+        let keys = self.frame.column(FARTHEST)?.u64()?;
+        let found = self.facts.iter().zip(keys.iter()).filter_map(|(s, key)| {
+            let size = f64::from(f32::from_bits((key? >> 32) as u32));
+            Some(Farthest { sample_id: s.id, position: !(key? as u32), size })
+        });
+        Ok(found.collect())
     }
 
     /// Sample and position of the first token that differs between the sides.

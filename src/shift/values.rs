@@ -3,10 +3,9 @@
 //! Owns the extra passes over the tables and what they hold at once: a batch, and 12 bytes a value or a histogram.
 //! Refuses to keep a data frame.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use polars::prelude::{DataFrame, PolarsResult};
 
-use polars::prelude::{DataFrame, Engine, LazyFrame, PlanCallback, PolarsResult};
-
+use super::batches::{self, Order};
 use super::measures::{self, Measure};
 use super::quantiles::{Below, Histogram, Quantile, Quantiles, Values};
 use super::query;
@@ -57,24 +56,11 @@ impl Pass<'_> {
     /// Runs the query and hands every value with its cluster to `push`, in any order.
     fn feed<S: Send + 'static>(&self, state: S, push: fn(&mut S, u32, f64)) -> Result<S> {
         let clusters: Vec<_> = self.sums.facts.iter().map(|s| (s.id, s.cluster)).collect();
-        let state = Arc::new(Mutex::new(state));
-        let shared = Arc::clone(&state);
-        let take = move |batch: DataFrame| -> PolarsResult<bool> {
-            let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
-            each(&batch, &clusters, |cluster, value| push(&mut state, cluster, value))?;
-            Ok(false)
-        };
         let query = query::values(&self.tables.p, &self.tables.q, self.measure)?;
-        drained(query.sink_batches(PlanCallback::new(take), false, None)?)?;
-        // The query is gone, and with it the only other owner.
-        let state = Arc::into_inner(state).ok_or_else(|| self.tables.incomparable("a query did not end"))?;
-        Ok(state.into_inner().unwrap_or_else(PoisonError::into_inner))
+        batches::fold(query, Order::Any, state, move |state, batch| {
+            each(batch, &clusters, |cluster, value| push(state, cluster, value))
+        })
     }
-}
-
-fn drained(query: LazyFrame) -> Result<()> {
-    query.collect_with_engine(Engine::Streaming)?;
-    Ok(())
 }
 
 /// Every value of a batch with the cluster of its sample; `clusters` are by `sample_id`, ascending.

@@ -1,12 +1,16 @@
 //! The output directory: the only place that creates results.
 //!
 //! Owns layout, names, manifests, and the promise that what has a final name is whole. A part is written under `.tmp`,
-//! synced, and published by rename: samples first, then tokens, which alone means done. (Files kept beside the tables
+//! synced, and published by rename: samples first, then tokens, which alone means done. One process at a time writes a
+//! cell. (Files kept beside the tables
 //! are published before both, so that done parts have them.) Refuses to know what stands in a table.
 
+mod lock;
 mod manifest;
-mod names;
+pub mod names;
+mod owner;
 mod read;
+mod survey;
 mod temporary;
 
 use std::collections::BTreeSet;
@@ -14,17 +18,20 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 
 pub use manifest::{DatasetFacts, EngineFacts, Manifest, TokenFacts};
 pub use names::encode as folder_name;
 pub use read::{FoundCell, cells};
+pub use survey::{PartFiles, Survey, SurveyedCell, survey};
 
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
 use crate::table::{self, Format, Table};
-use temporary::{Temporary, create_directories, remove_leftovers};
+use lock::Lock;
+use temporary::{Temporary, create_directories, remove_leftovers, withdraw};
 
 const MANIFEST: &str = "manifest.json";
 
@@ -85,7 +92,8 @@ impl Store {
     /// [`Error::Mismatch`] if an earlier run of the cell, or another model's over the same dataset, decided otherwise.
     pub fn cell(&self, cell: &Cell, manifest: &Manifest, format: Format) -> Result<CellStore> {
         let (root, folder, manifest) = (self.root.clone(), cell.folder()?, manifest.clone());
-        let store = CellStore { root, folder, format, manifest, claimed: AtomicBool::new(false) };
+        let store =
+            CellStore { root, folder, format, manifest, claimed: AtomicBool::new(false), lock: Mutex::new(None) };
         store.check()?;
         Ok(store)
     }
@@ -118,6 +126,8 @@ pub struct CellStore {
     manifest: Manifest,
     /// Whether the manifest is known to stand under its name.
     claimed: AtomicBool,
+    /// Held from [`CellStore::lock`] on.
+    lock: Mutex<Option<Lock>>,
 }
 
 impl CellStore {
@@ -163,7 +173,24 @@ impl CellStore {
         folders.iter().any(|folder| fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()))
     }
 
-    /// Publishes the manifest unless it is there; of several processes one wins, and the others must agree with it.
+    /// Keeps other processes from writing the cell, until this is dropped. [`CellStore::begin`] does it too; those who
+    /// have to work long for a part ask before.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if another process writes it.
+    pub fn lock(&self) -> Result<()> {
+        // Nothing panics while it is held.
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock.is_none() {
+            let Manifest { generation_model, task, model, .. } = &self.manifest;
+            let what = format!("`{model}` on `{task}` by `{generation_model}`");
+            *lock = Some(Lock::take(&self.root, &self.folder, &what)?);
+        }
+        Ok(())
+    }
+
+    /// Publishes the manifest unless it is there. Where file systems have no locks, one of several processes wins, and
+    /// the others must agree with it.
     ///
     /// Other models of the dataset may have begun since [`Store::cell`], so what it checked is checked again: before,
     /// lest a run that must fail leave a manifest, and after, since two may pass the first check at once.
@@ -201,11 +228,17 @@ impl CellStore {
         (0..self.manifest.parts.len() as u32).filter(|&part| self.is_done(part)).collect()
     }
 
+    /// The done part's samples table, and what it is written as.
+    pub fn samples(&self, part: u32) -> (PathBuf, Format) {
+        (self.path(folder::SAMPLES, part), self.format)
+    }
+
     /// Files for the part under `.tmp`; dropping the writer instead of committing removes them.
     ///
     /// # Errors
-    /// Files that cannot be created.
+    /// Another process writes the cell; files that cannot be created.
     pub fn begin(&self, part: u32) -> Result<PartWriter<'_>> {
+        self.lock()?;
         let create = |table: &str| Temporary::create(&self.root, &format!("{table}-{part:08}"));
         Ok(PartWriter { cell: self, part, samples: create(folder::SAMPLES)?, tokens: create(folder::TOKENS)? })
     }
@@ -235,15 +268,19 @@ impl PartWriter<'_> {
         self.tokens.write(|file| table::write(file, format, Table::Tokens, tokens))
     }
 
-    /// Publishes the part, after the manifest if it is the cell's first.
+    /// Publishes the part, after the manifest if it is the cell's first, and in place of what it was before if it is done
+    /// again: a crash leaves the old part, the new one, or one that is not done.
     ///
     /// # Errors
     /// As [`Store::cell`] if another run came first, and a part that was not written; if the tokens are not published,
     /// the part is not done.
     pub fn commit(self) -> Result<()> {
         self.cell.claim()?;
+        let tokens = self.cell.path(folder::TOKENS, self.part);
+        // A part that is done again is not done from here until both of its tables are new.
+        withdraw(&tokens)?;
         self.samples.publish(&self.cell.path(folder::SAMPLES, self.part))?;
-        self.tokens.publish(&self.cell.path(folder::TOKENS, self.part))
+        self.tokens.publish(&tokens)
     }
 }
 

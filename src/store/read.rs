@@ -51,10 +51,22 @@ pub fn cells(root: &Path) -> Result<Vec<FoundCell>> {
     Ok(found)
 }
 
-/// The folders `key=value` in `directory`, values decoded.
-fn partitions(directory: &Path, key: &str) -> Result<Vec<(String, PathBuf)>> {
+/// The decoded value of a folder `key=value`, and its path.
+pub(super) type Partition = (String, PathBuf);
+
+/// The folders `key=value` in `directory`.
+fn partitions(directory: &Path, key: &str) -> Result<Vec<Partition>> {
+    let (found, others) = partitions_and_others(directory, key)?;
+    match others.first() {
+        Some(path) => Err(Error::file(path, format!("expected a folder `{key}=…` here"))),
+        None => Ok(found),
+    }
+}
+
+/// The folders `key=value` in `directory`, and what else is there.
+pub(super) fn partitions_and_others(directory: &Path, key: &str) -> Result<(Vec<Partition>, Vec<PathBuf>)> {
     let entries = fs::read_dir(directory).map_err(Error::io("list", directory))?;
-    let mut found = Vec::new();
+    let (mut found, mut others) = (Vec::new(), Vec::new());
     for entry in entries {
         let path = entry.map_err(Error::io("list", directory))?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -64,10 +76,10 @@ fn partitions(directory: &Path, key: &str) -> Result<Vec<(String, PathBuf)>> {
         let value = name.strip_prefix(key).and_then(|rest| rest.strip_prefix('=')).and_then(names::decode);
         match value {
             Some(value) => found.push((value, path)),
-            None => return Err(Error::file(&path, format!("expected a folder `{key}=…` here"))),
+            None => others.push(path),
         }
     }
-    Ok(found)
+    Ok((found, others))
 }
 
 impl FoundCell {

@@ -2,9 +2,7 @@
 //!
 //! Owns `.tmp`, durability and the removal of what the dead left there. Refuses to know what a file is for.
 //!
-//! A name begins with its *owner*: where process ids are comparable, then the id. Two containers that share an output
-//! directory are process 1 each, and two machines know nothing of each other's ids: neither may take the other's work
-//! for its own or for a dead process's.
+//! A name begins with its *owner*, the process that made it.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
@@ -12,6 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arrow::error::ArrowError;
+use parquet::errors::ParquetError;
+
+use super::is_absent;
+use super::owner::Owner;
 use crate::error::{Error, Result};
 use crate::schema::folder;
 
@@ -52,14 +55,14 @@ impl Temporary {
         self.written = false;
         let failed = || Error::io("write", &self.path);
         let mut file = BufWriter::new(File::create(&self.path).map_err(failed())?);
-        content(&mut file)?;
+        content(&mut file).map_err(|error| at(&self.path, error))?;
         let file = file.into_inner().map_err(|e| failed()(e.into_error()))?;
         file.sync_all().map_err(failed())?;
         self.written = true;
         Ok(())
     }
 
-    /// Renames to `path`. What may stand there already is the same part by another process, with the same bytes.
+    /// Renames to `path`, over what may stand there.
     pub fn publish(mut self, path: &Path) -> Result<()> {
         let parent = self.prepare(path)?;
         fs::rename(&self.path, path).map_err(Error::io("publish", path))?;
@@ -97,6 +100,27 @@ impl Drop for Temporary {
     }
 }
 
+/// What the writers of tables hide: that the file system said no, and where.
+fn at(path: &Path, error: Error) -> Error {
+    match error {
+        Error::Parquet(ParquetError::External(cause)) => match cause.downcast() {
+            Ok(source) => Error::io("write", path)(*source),
+            Err(cause) => Error::Parquet(ParquetError::External(cause)),
+        },
+        Error::Arrow(ArrowError::IoError(_, source)) => Error::io("write", path)(source),
+        other => other,
+    }
+}
+
+/// Removes a published file, for good before anything is published after it. One that is not there is none.
+pub(super) fn withdraw(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_directory(path.parent().unwrap_or(Path::new("."))),
+        Err(e) if is_absent(&e) => Ok(()),
+        Err(e) => Err(Error::io("replace", path)(e)),
+    }
+}
+
 /// Creates `directory`, each new level synced into its parent.
 pub(super) fn create_directories(directory: &Path) -> Result<()> {
     let missing: Vec<_> = directory.ancestors().take_while(|level| !level.exists()).collect();
@@ -113,55 +137,29 @@ fn sync_directory(directory: &Path) -> Result<()> {
 /// Removes what dead processes left. Another live process may share the directory, and what we cannot have made is
 /// somebody's: both are kept.
 pub(super) fn remove_leftovers(temporary: &Path) {
-    for entry in fs::read_dir(temporary).into_iter().flatten().flatten() {
-        let owner = entry.file_name().to_str().and_then(Owner::of);
+    for path in leftovers(temporary) {
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// What dead processes left.
+pub(super) fn leftovers(temporary: &Path) -> impl Iterator<Item = PathBuf> {
+    let left = |entry: &fs::DirEntry| {
+        let owner = entry.file_name().to_str().and_then(owner_of);
         let age = || entry.metadata().and_then(|data| data.modified()).ok()?.elapsed().ok();
-        let left = owner.is_some_and(|owner| match owner.is_running() {
+        owner.is_some_and(|owner| match owner.is_running() {
             Some(running) => !running,
             None => age().is_some_and(|age| age > ABANDONED),
-        });
-        if left {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
+        })
+    };
+    fs::read_dir(temporary).into_iter().flatten().flatten().filter(left).map(|entry| entry.path())
 }
 
-/// Whose a temporary file is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Owner {
-    /// Eight hex digits that name the boot of a machine and the container in it, without telling which.
-    place: String,
-    process: u32,
-}
-
-impl Owner {
-    fn this_process() -> Self {
-        let boot = fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        let container = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-        let hash = blake3::Hasher::new().update(&boot).update(container.as_os_str().as_encoded_bytes()).finalize();
-        Self { place: hash.to_hex()[..8].to_owned(), process: std::process::id() }
-    }
-
-    /// The owner in the name of a temporary file; `None` if we did not name it.
-    fn of(name: &str) -> Option<Self> {
-        let mut fields = name.splitn(4, '-');
-        let (place, process, number) = (fields.next()?, fields.next()?, fields.next()?);
-        let ours = place.len() == 8 && place.bytes().all(|b| b.is_ascii_hexdigit()) && number.parse::<u64>().is_ok();
-        ours.then(|| Some(Self { place: place.to_owned(), process: process.parse().ok()? }))?
-    }
-
-    /// Whether the process still runs; `None` if that cannot be told from here.
-    fn is_running(&self) -> Option<bool> {
-        let proc = Path::new("/proc");
-        let comparable = self.place == Self::this_process().place && proc.join("self/ns/pid").is_symlink();
-        comparable.then(|| proc.join(self.process.to_string()).exists())
-    }
-}
-
-impl std::fmt::Display for Owner {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        write!(f, "{}-{}", self.place, self.process)
-    }
+/// The owner in the name of a temporary file; `None` if we did not name it.
+fn owner_of(name: &str) -> Option<Owner> {
+    let (process, _) = name.match_indices('-').nth(1)?;
+    let number = name[process + 1..].split('-').next()?;
+    number.parse::<u64>().ok().and_then(|_| Owner::parse(&name[..process]))
 }
 
 #[cfg(test)]
@@ -169,9 +167,14 @@ mod tests {
     use std::collections::BTreeSet;
     use std::time::SystemTime;
 
+    use std::sync::Arc;
+
+    use arrow::array::{RecordBatch, UInt32Array};
+    use arrow::datatypes::{DataType, Field, Schema};
     use tempfile::TempDir;
 
     use super::*;
+    use crate::table::{self, Format, Table};
 
     fn root() -> TempDir {
         let root = TempDir::new().unwrap();
@@ -255,6 +258,19 @@ mod tests {
         for number in taken {
             let path = root.path().join(folder::TEMPORARY).join(format!("{owner}-{number}-x"));
             assert_eq!(fs::read(path).unwrap(), b"theirs");
+        }
+    }
+
+    /// `/dev/full` is a disk without room.
+    #[test]
+    fn a_full_disk_is_told_with_the_file() {
+        let column = Arc::new(UInt32Array::from(vec![7; 1 << 16]));
+        let schema = Schema::new(vec![Field::new(crate::schema::sample::SAMPLE_ID, DataType::UInt32, false)]);
+        let batch = RecordBatch::try_new(Arc::new(schema), vec![column]).unwrap();
+        for format in [Format::Parquet, Format::Jsonl] {
+            let mut full = Temporary { path: "/dev/full".into(), written: false, published: true };
+            let error = full.write(|file| table::write(file, format, Table::Samples, &batch)).unwrap_err().to_string();
+            assert_eq!(error, "cannot write `/dev/full`: No space left on device (os error 28)");
         }
     }
 

@@ -68,14 +68,15 @@ fn publish(cell: &CellStore, part: u32) {
     writer.commit().unwrap();
 }
 
-/// Files under the root, as paths within it.
+/// Files under the root, as paths within it, but for locks.
 fn files(root: &TempDir) -> BTreeSet<String> {
     fn walk(root: &Path, folder: &Path, found: &mut BTreeSet<String>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
+            let is_lock = path.file_name().unwrap().to_str().unwrap().starts_with("lock-");
             if path.is_dir() {
                 walk(root, &path, found);
-            } else {
+            } else if !is_lock {
                 found.insert(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
             }
         }
@@ -122,14 +123,15 @@ fn samples_come_first_and_tokens_mean_done() {
     let root = TempDir::new().unwrap();
     let cell = cell_store(&open(&root), "m");
     cell.claim().unwrap();
-    // A folder under the name of the tokens makes their rename fail.
-    let tokens = root.path().join(format!("tokens/{PLACE}/part-00000000.jsonl"));
-    fs::create_dir_all(tokens.join("in the way")).unwrap();
+    // A file under the name of the tokens' folder stands in their way.
+    let tokens = root.path().join(format!("tokens/{PLACE}"));
+    fs::create_dir_all(tokens.parent().unwrap()).unwrap();
+    fs::write(&tokens, "").unwrap();
     let mut writer = cell.begin(0).unwrap();
     writer.write(&batch(1), &batch(2)).unwrap();
     let error = writer.commit().unwrap_err().to_string();
-    assert!(error.starts_with(&format!("cannot publish `{}`: ", tokens.display())), "{error}");
-    fs::remove_dir_all(&tokens).unwrap();
+    assert!(error.starts_with(&format!("cannot create `{}`: ", tokens.display())), "{error}");
+    fs::remove_file(&tokens).unwrap();
     let left = [format!("runs/{PLACE}/manifest.json"), format!("samples/{PLACE}/part-00000000.jsonl")];
     assert_eq!(files(&root), BTreeSet::from(left));
     assert!(!cell.is_done(0));
@@ -141,6 +143,32 @@ fn samples_come_first_and_tokens_mean_done() {
     fs::remove_file(root.path().join(format!("samples/{PLACE}/part-00000000.jsonl"))).unwrap();
     let error = cells(root.path()).unwrap_err().to_string();
     assert!(error.ends_with("is missing, though its tokens are there: was it deleted?"), "{error}");
+}
+
+/// A part that is done again is the old one until it is ready; then it is not done until all of it is new.
+#[test]
+fn a_part_is_replaced_tokens_first() {
+    let root = TempDir::new().unwrap();
+    let cell = cell_store(&open(&root), "m");
+    publish(&cell, 0);
+    let (samples, _) = cell.samples(0);
+    let tokens = root.path().join(format!("tokens/{PLACE}/part-00000000.jsonl"));
+    let before = fs::read(&tokens).unwrap();
+    let mut writer = cell.begin(0).unwrap();
+    writer.write(&batch(7), &batch(8)).unwrap();
+    assert_eq!((fs::read(&samples).unwrap(), fs::read(&tokens).unwrap()), (before.clone(), before.clone()));
+    // As if the run ended before the new samples stood under their name.
+    fs::remove_file(&samples).unwrap();
+    fs::create_dir_all(samples.join("in the way")).unwrap();
+    writer.commit().unwrap_err();
+    assert!(!cell.is_done(0));
+
+    fs::remove_dir_all(&samples).unwrap();
+    publish(&cell, 0);
+    let mut writer = cell.begin(0).unwrap();
+    writer.write(&batch(7), &batch(8)).unwrap();
+    writer.commit().unwrap();
+    assert!(cell.is_done(0) && fs::read(&samples).unwrap() != before && fs::read(&tokens).unwrap() != before);
 }
 
 #[test]
@@ -271,7 +299,8 @@ fn another_format_version_is_told_whatever_else_changed() {
     assert!(error.ends_with("format version 2, this tokshift reads 1"), "{error}");
 }
 
-/// Ten threads with two opinions about top-k publish a part each: one opinion wins, and all of its threads.
+/// Ten threads with two opinions about top-k publish a part each, when nobody else does: one opinion wins, and all of its
+/// threads.
 #[test]
 fn one_manifest_wins_a_race() {
     for _ in 0..20 {
@@ -281,6 +310,9 @@ fn one_manifest_wins_a_race() {
             let mut mine = manifest("m");
             mine.engine.top_k = 10 + i as usize % 2;
             let cell = store.cell(&cell("m"), &mine, Format::Jsonl)?;
+            while matches!(cell.lock(), Err(Error::Busy { .. })) {
+                thread::yield_now();
+            }
             let mut writer = cell.begin(i)?;
             writer.write(&batch(i), &batch(i))?;
             writer.commit().map(|()| mine.engine.top_k)

@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, Float32Array, Float64Array, RecordBatch, StringArra
 use arrow::datatypes::SchemaRef;
 use serde::{Deserialize, Deserializer};
 
-use super::SUFFIX;
+use super::{ENGINE, SUFFIX};
 use crate::dataset::{self, PART_ROWS, Part};
 use crate::error::{Error, Result};
 use crate::sample::Status;
@@ -126,7 +126,7 @@ fn manifest(path: &Path, cell: &Cell, losses: &TokenLosses) -> Result<Manifest> 
         },
         tokens: TokenFacts { tokenizer: unknown(), boundary: unknown(), end: None, max_tokens: 0, too_long: unknown() },
         engine: EngineFacts {
-            name: "import".to_owned(),
+            name: ENGINE.to_owned(),
             files: BTreeMap::from([("token_losses.json".to_owned(), digest::file(path)?)]),
             dtype: unknown(),
             device: unknown(),

@@ -8,10 +8,12 @@ use arrow::array::RecordBatch;
 use arrow::json::LineDelimitedWriter;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
+use super::seal;
 use crate::error::Result;
 use crate::schema::{LIST_ITEM, sample, token};
 
@@ -53,12 +55,15 @@ pub enum Table {
 ///
 /// # Errors
 /// What `file` gives.
-pub fn write(file: impl Write + Send, format: Format, table: Table, batch: &RecordBatch) -> Result<()> {
+pub fn write(mut file: impl Write, format: Format, table: Table, batch: &RecordBatch) -> Result<()> {
     match format {
         Format::Parquet => {
-            let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties(table)))?;
+            let mut bytes = Vec::new();
+            let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties(table)))?;
             writer.write(batch)?;
             writer.close()?;
+            seal::seal(&mut bytes);
+            file.write_all(&bytes).map_err(ParquetError::from)?;
         }
         Format::Jsonl => {
             let mut writer = LineDelimitedWriter::new(file);
@@ -78,7 +83,8 @@ fn properties(table: Table) -> WriterProperties {
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_created_by("tokshift".to_owned());
+        .set_created_by("tokshift".to_owned())
+        .set_key_value_metadata(Some(vec![seal::unsealed()]));
     match table {
         Table::Samples => {
             let builder = builder.set_sorting_columns(Some(sorting(1).collect()));

@@ -1,9 +1,12 @@
 //! From scored samples to record batches of the two tables.
 //!
-//! Owns what stands in each column and when it is null. Refuses files: `encode` knows formats, `store` paths.
+//! Owns what stands in each column and when it is null. Refuses files: `encode` and `decode` know
+//! formats, `store` paths.
 
 mod check;
+mod decode;
 mod encode;
+mod seal;
 
 use std::sync::Arc;
 
@@ -14,7 +17,9 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
 
+pub use decode::holds;
 pub use encode::{Format, Table, write};
+pub use seal::{is_sealed, seal};
 
 use check::check;
 

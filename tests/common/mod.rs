@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
@@ -109,6 +111,27 @@ impl Scene {
         self.run(&format!("score --dataset {dataset} --models {} --output-dir {output} {more}", models.join(",")))
     }
 
+    /// Starts the command and lets it run.
+    pub fn start(&self, arguments: &str) -> Running {
+        let command = self.command(arguments);
+        let mut started = std::process::Command::new(command.get_program());
+        started.args(command.get_args()).current_dir(self.folder.path());
+        for name in FOREIGN {
+            started.env_remove(name);
+        }
+        Running(started.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// Parts of `output` whose tokens are published.
+    pub fn parts(&self, output: &str) -> usize {
+        let mut parts = 0;
+        let tokens = self.path(output).join("tokens");
+        if tokens.exists() {
+            walk(&tokens, &mut |_| parts += 1);
+        }
+        parts
+    }
+
     /// Every file under a folder: its path within it, and its bytes. Logs of what runs cost are no results.
     pub fn files(&self, folder: &str) -> BTreeMap<String, Vec<u8>> {
         let mut found = BTreeMap::new();
@@ -126,6 +149,47 @@ impl Scene {
     pub fn table(&self, output: &str, table: &str, generation_model: &str, task: &str, model: &str) -> Columns {
         let cell = format!("{output}/{table}/generation_model={generation_model}/task={task}/model={model}");
         Columns::read(&self.path(&cell))
+    }
+}
+
+/// A command that runs, ended with the test.
+pub struct Running(pub Child);
+
+impl Running {
+    /// Sends signals by their names, all while the process sleeps, so that they arrive together.
+    pub fn signal(&self, names: &[&str]) {
+        let pid = self.0.id();
+        let all = [&["STOP"], names, &["CONT"]].concat();
+        let script: Vec<String> = all.iter().map(|name| format!("kill -{name} {pid}")).collect();
+        let script = script.join(" && ");
+        assert!(std::process::Command::new("sh").args(["-c", &script]).status().unwrap().success());
+    }
+
+    /// Waits until `happened`; the command must not end before.
+    #[track_caller]
+    pub fn until(&mut self, happened: impl Fn() -> bool) {
+        while !happened() {
+            assert_eq!(self.0.try_wait().unwrap(), None, "ended too early");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Waits for its end; `code` is `None` if a signal killed it.
+    pub fn end(mut self) -> Said {
+        let text = |from: &mut dyn std::io::Read| {
+            let mut text = String::new();
+            from.read_to_string(&mut text).unwrap();
+            text
+        };
+        let (stdout, stderr) = (text(self.0.stdout.as_mut().unwrap()), text(self.0.stderr.as_mut().unwrap()));
+        Said { code: self.0.wait().unwrap().code(), stdout, stderr }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -207,6 +271,16 @@ impl Columns {
 fn batches(path: &Path) -> Vec<RecordBatch> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap().build().unwrap();
     reader.map(Result::unwrap).collect()
+}
+
+/// A dataset of `n` rows in the manner of [`rows`]; a part holds 256.
+pub fn many_rows(n: usize) -> Vec<Value> {
+    let row = |(i, mut row): (usize, Value)| {
+        row["id"] = json!(i);
+        row["output"] = json!(format!("{} ({i})", row["output"].as_str().unwrap()));
+        row
+    };
+    rows().into_iter().cycle().take(n).enumerate().map(row).collect()
 }
 
 /// Thirty rows of ordinary text, several with equal prompts, with a reward, a group and an id.

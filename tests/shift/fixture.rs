@@ -47,6 +47,10 @@ pub struct Sample {
     pub context_hash: Option<String>,
     pub context_tokens: Option<u32>,
     pub prompt_tokens_alone: Option<u32>,
+    /// Its text; the tokens' texts must then lie along it.
+    pub response: Option<String>,
+    /// A kept field, which the table has if any sample does.
+    pub group: Option<String>,
     pub tokens: Vec<Token>,
 }
 
@@ -54,7 +58,8 @@ pub struct Sample {
 pub fn sample(id: u32, tokens: Vec<Token>) -> Sample {
     let (context_hash, context_tokens) = (Some(format!("context {id}")), Some(3));
     let cluster = format!("cluster {id}");
-    Sample { id, cluster, status: "ok", context_hash, context_tokens, prompt_tokens_alone: None, tokens }
+    let (prompt_tokens_alone, response, group) = (None, None, None);
+    Sample { id, cluster, status: "ok", context_hash, context_tokens, prompt_tokens_alone, response, group, tokens }
 }
 
 /// Samples with the log-probabilities given, one list a sample; ids are places.
@@ -152,6 +157,7 @@ pub fn assert_close(a: f64, b: f64) {
 fn manifest(generation_model: &str, task: &str, model: &str, parts: &[&[Sample]]) -> Manifest {
     let tokens = parts.iter().flat_map(|samples| samples.iter()).flat_map(|sample| &sample.tokens);
     let top_k = tokens.map(|token| token.top.len()).max().unwrap_or_default();
+    let keep_fields = kept(parts.iter().copied().flatten()).into_iter().map(|field| field.name).collect();
     let parts = parts.iter().map(|samples| Part {
         first_row: samples[0].id,
         rows: samples.len() as u32,
@@ -168,7 +174,7 @@ fn manifest(generation_model: &str, task: &str, model: &str, parts: &[&[Sample]]
         task: task.to_owned(),
         model: model.to_owned(),
         out: "parquet".to_owned(),
-        dataset: DatasetFacts { blake3, rows: 0, samples: 0, limit: None, cluster: None, keep_fields: Vec::new() },
+        dataset: DatasetFacts { blake3, rows: 0, samples: 0, limit: None, cluster: None, keep_fields },
         tokens: TokenFacts {
             tokenizer: String::new(),
             boundary: "joint".to_owned(),
@@ -186,6 +192,23 @@ fn manifest(generation_model: &str, task: &str, model: &str, parts: &[&[Sample]]
         },
         parts: parts.collect(),
     }
+}
+
+/// The kept fields of some samples.
+fn kept<'a>(mut samples: impl Iterator<Item = &'a Sample>) -> Vec<schema::KeptField> {
+    let field = || schema::KeptField { name: "group".to_owned(), kind: schema::KeptType::Text };
+    samples.any(|sample| sample.group.is_some()).then(field).into_iter().collect()
+}
+
+/// Byte ranges of a sample's tokens in its response, if that is known.
+fn ranges(sample: &Sample) -> Vec<Option<[u32; 2]>> {
+    let mut at = 0;
+    let range = |token: &Token| {
+        let start = at;
+        at += token.text.as_ref().map_or(0, |text| text.len() as u32);
+        sample.response.is_some().then_some([start, at])
+    };
+    sample.tokens.iter().map(range).collect()
 }
 
 fn write(path: &Path, text: String) {
@@ -209,6 +232,8 @@ fn tokens_batch(samples: &[Sample]) -> RecordBatch {
     let u32s = |f: fn(&(u32, u32, &Token)) -> Option<u32>| Arc::new(rows.iter().map(f).collect::<UInt32Array>());
     let f32s = |f: fn(&Token) -> Option<f32>| Arc::new(rows.iter().map(|r| f(r.2)).collect::<Float32Array>());
     let texts: StringArray = rows.iter().map(|r| r.2.text.clone()).collect();
+    let ranges: Vec<_> = samples.iter().flat_map(ranges).collect();
+    let bytes = |end: usize| Arc::new(ranges.iter().map(|r| r.map(|r| r[end])).collect::<UInt32Array>());
     let ends: BooleanArray = rows.iter().map(|r| Some(r.2.is_end)).collect();
     let item = |data_type| Arc::new(Field::new(schema::LIST_ITEM, data_type, false));
     let ids =
@@ -229,6 +254,8 @@ fn tokens_batch(samples: &[Sample]) -> RecordBatch {
             (schema::token::TOKEN_ID, u32s(|r| r.2.id)),
             (schema::token::TOKEN, Arc::new(texts)),
             (schema::token::IS_END, Arc::new(ends)),
+            (schema::token::START, bytes(0)),
+            (schema::token::END, bytes(1)),
             (schema::token::LOGPROB, f32s(|t| t.logprob)),
             (schema::token::RANK, u32s(|r| r.2.rank)),
             (schema::token::ENTROPY, f32s(|t| t.entropy)),
@@ -244,7 +271,7 @@ fn samples_batch(samples: &[Sample]) -> RecordBatch {
     let u32s = |f: fn(&Sample) -> Option<u32>| Arc::new(samples.iter().map(f).collect::<UInt32Array>());
     let texts = |f: fn(&Sample) -> Option<&str>| Arc::new(samples.iter().map(f).collect::<StringArray>());
     batch(
-        schema::samples(&[]),
+        schema::samples(&kept(samples.iter())),
         vec![
             (schema::sample::SAMPLE_ID, u32s(|s| Some(s.id))),
             (schema::sample::ROW, u32s(|s| Some(s.id))),
@@ -254,7 +281,9 @@ fn samples_batch(samples: &[Sample]) -> RecordBatch {
             (schema::sample::CONTEXT_TOKENS, u32s(|s| s.context_tokens)),
             (schema::sample::RESPONSE_TOKENS, u32s(|s| Some(s.tokens.len() as u32))),
             (schema::sample::PROMPT_TOKENS_ALONE, u32s(|s| s.prompt_tokens_alone)),
+            (schema::sample::RESPONSE, texts(|s| s.response.as_deref())),
             (schema::sample::STATUS, texts(|s| Some(s.status))),
+            ("group", texts(|s| s.group.as_deref())),
         ],
     )
 }

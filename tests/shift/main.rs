@@ -5,10 +5,12 @@
 
 mod bounds;
 mod coverage;
+mod directions;
 mod figures;
 mod fixture;
 mod gate;
 mod properties;
 mod refusals;
 mod several;
+mod slices;
 mod study;

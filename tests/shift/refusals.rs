@@ -157,6 +157,25 @@ fn equally_many_rows_of_other_samples_are_no_match() {
 }
 
 #[test]
+fn foreign_tables_are_named() {
+    let output = Output::new();
+    output.model("base", &three());
+    output.model("tuned", &three());
+    let samples = output.folder("samples", "base", "task", "tuned").join("part-00000000.parquet");
+    let spare = output.root().join("spare");
+    fs::copy(output.tokens("tuned", 0), &spare).unwrap();
+    fs::copy(&samples, output.tokens("tuned", 0)).unwrap();
+    let error = output.error();
+    assert!(
+        error.contains("tokens/") && error.ends_with("not a table of tokshift: column `position` is missing"),
+        "{error}"
+    );
+    fs::copy(spare, samples).unwrap();
+    let error = output.error();
+    assert!(error.contains("samples/") && error.ends_with("column `row_id` is missing"), "{error}");
+}
+
+#[test]
 fn a_sample_of_one_table_is_refused() {
     let output = Output::new();
     output.model("base", &three());

@@ -173,6 +173,27 @@ fn statistics_are_one_long_table() {
 }
 
 #[test]
+fn statistics_hold_slices_and_differences() {
+    let output = two_models();
+    let options = Options { slices: true, ..Options::default() };
+    let comparison = shift::compare(output.root(), &options).unwrap();
+    let path = output.root().join("statistics.parquet");
+    shift::write_statistics(&path, &comparison).unwrap();
+    let table = read(&path);
+    let text = |name: &str, row| {
+        table[name].as_string::<i32>().is_valid(row).then(|| table[name].as_string::<i32>().value(row))
+    };
+    let rows = |name: &str, value: &str| (0..table.num_rows()).filter(|i| text(name, *i) == Some(value)).count();
+    // Two pairs, a token at either position, nine measures with two means where the columns have them.
+    assert!(rows("slice", "position=0") > 0 && rows("slice", "position=0") == rows("slice", "position=1"));
+    assert_eq!(rows("minus", "two"), 2 * comparison.differences[0].measures.len());
+    let row = (0..table.num_rows()).find(|i| text("minus", *i) == Some("two")).unwrap();
+    let value = table["value"].as_primitive::<Float64Type>().value(row);
+    assert_eq!(Some(value), comparison.differences[0].measures[0].token_mean.map(|m| m.value));
+    assert!(rows("measure", "perplexity_q") > 0);
+}
+
+#[test]
 fn a_folder_that_is_not_there_is_named() {
     let comparison = two_models().compare().unwrap();
     let error = shift::write_statistics("no/such/folder/x.parquet".as_ref(), &comparison).unwrap_err();

@@ -49,6 +49,40 @@ fn tokens_before_the_studys_first_and_end_tokens_do_not_count() {
 }
 
 #[test]
+fn a_row_without_input_is_none_of_the_studys() {
+    let output = Output::new();
+    let places = [(0, 1, 0), (1, 5, 4)];
+    let model = |l| places.map(|(id, context, alone)| counted(id, context, alone, l));
+    output.model("base", &model([-0.5, -1.0, -9.0]));
+    output.model("tuned", &model([-1.0, -4.0, -1.0]));
+    let study = output.pair().study.unwrap();
+    assert_eq!((study.num_data_points, study.total_tokens), (1, 2));
+}
+
+/// P scored three samples, Q all but the first, whose context has this many tokens.
+fn one_missing(context_tokens: u32) -> shift::StudyFigure {
+    let output = Output::new();
+    let places = [(0, context_tokens, 4), (1, 4, 4), (2, 5, 4)];
+    let model = |l| places.map(|(id, context, alone)| counted(id, context, alone, l));
+    output.model("base", &model([-0.5, -1.0, -9.0]));
+    let mut tuned = model([-2.0, -4.0, -1.0]);
+    tuned[0].status = "too_long";
+    tuned[0].tokens.clear();
+    output.model("tuned", &tuned);
+    output.pair().study.unwrap()
+}
+
+#[test]
+fn rows_that_the_script_pairs_otherwise_are_paired_by_their_counted_tokens() {
+    // P's rows 0 and 1 meet Q's rows 1 and 2, which count from position 1 and 0: -0.5 + 4 and -1 + 2.
+    let removed = one_missing(5).null_rows_removed.unwrap();
+    assert!((removed.kl_divergence - 2.25).abs() < 1e-8, "{removed:?}");
+    assert_eq!((removed.num_data_points, removed.total_tokens), (2, 2));
+    // No token of row 0 counts: it is null on both sides, and all is paired by row.
+    assert_eq!(one_missing(3).null_rows_removed, None);
+}
+
+#[test]
 fn imports_of_unequal_length_count_up_to_the_shorter() {
     let output = Output::new();
     output.model("base", &samples(&[&[-0.5, -1.0], &[-2.0, -7.0]]));

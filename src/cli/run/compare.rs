@@ -93,6 +93,7 @@ fn of_generation_model(root: &Path, generation_model: String, tasks: Vec<String>
         tasks,
         generation_models: vec![generation_model],
         quantiles: Some(shift::EXACT),
+        slices: true,
         ..shift::Options::default()
     };
     shift::compare(root, &options)

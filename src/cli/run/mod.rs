@@ -23,7 +23,7 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
     if args.dry_run {
         return plan::print(&cells, args);
     }
-    let scored = scoring::score(&mut cells, args.engine)?;
+    let scored = scoring::score(&mut cells, args)?;
     let comparisons = compare::compare(&scored.outputs);
     report::print(&cells, &comparisons, args.json)?;
     let failed = cells.all.iter().any(|cell| matches!(cell.state, State::Failed(_)));

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use super::cells::{Cell, Cells, State};
 use super::models::Models;
-use crate::cli::args::EngineArg;
+use crate::cli::args::RunArgs;
 use crate::cli::inputs;
 use crate::cli::models::Model;
 use crate::cli::progress::{self, Display};
@@ -30,17 +30,18 @@ pub struct Scored<'a> {
 ///
 /// # Errors
 /// The run was asked to stop. Anything else becomes the state of the cells that it ends.
-pub fn score<'a>(cells: &mut Cells<'a>, engine: EngineArg) -> Result<Scored<'a>> {
-    let mut models = Models::new(engine);
+pub fn score<'a>(cells: &mut Cells<'a>, args: &RunArgs) -> Result<Scored<'a>> {
+    let mut models = Models::new(args.engine);
     let places = open_models(cells, &mut models);
     let sessions = open_sessions(cells, &models, &places);
     let outputs = open_outputs(cells);
     let mut run = Scoring { cells, places: &places, sessions: &sessions, outputs: &outputs, unscored: 0 };
     let bytes = run.cells.all.iter().filter(|cell| cell.state == State::ToDo).map(|cell| run.cells.bytes_missing(cell));
-    let display = Display::of_all(bytes.sum());
+    // How much of it holds a failed sample is not known before.
+    let display = if args.retry_failed { Display::of_one() } else { Display::of_all(bytes.sum()) };
     for (place, opened) in models.opened.iter().enumerate() {
         if let Ok(model) = &opened.model {
-            run.model(place, model, &display)?;
+            run.model(place, &mut Scorer::new(model, &display, args.retry_failed))?;
         }
     }
     let unscored = run.unscored;
@@ -132,13 +133,12 @@ struct Scoring<'r, 'a> {
 
 impl Scoring<'_, '_> {
     /// Every cell of one model, which is loaded once.
-    fn model(&mut self, place: usize, model: &Model, display: &Display) -> Result<()> {
-        let mut scorer = Scorer::new(model, display);
+    fn model(&mut self, place: usize, scorer: &mut Scorer) -> Result<()> {
         for group in self.groups(place) {
-            match self.group(&mut scorer, &group) {
+            match self.group(scorer, &group) {
                 Err(error) if is_stopped(&error) => return Err(error),
                 // Alone, each shows its own failure, and those that have none are done.
-                Err(_) if group.len() > 1 => group.iter().try_for_each(|&index| self.alone(&mut scorer, index))?,
+                Err(_) if group.len() > 1 => group.iter().try_for_each(|&index| self.alone(scorer, index))?,
                 Err(error) => self.fail(group[0], &error),
                 Ok(()) => {}
             }

@@ -1,4 +1,4 @@
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -37,7 +37,7 @@ fn run_with(fault: Fault, stage: &str) -> (Vec<u32>, Result<()>) {
             Ok(())
         },
     };
-    let outcome = run(0..100, &stages, THREADS, &AtomicBool::new(false));
+    let outcome = run(0..100, &stages, THREADS, &Stop::new(&AtomicBool::new(false)));
     (written.into_inner().unwrap(), outcome)
 }
 
@@ -89,7 +89,7 @@ fn a_slow_writer_holds_the_others_back() {
             Ok(())
         },
     };
-    run(0..200, &stages, THREADS, &AtomicBool::new(false)).unwrap();
+    run(0..200, &stages, THREADS, &Stop::new(&AtomicBool::new(false))).unwrap();
     // One in each thread's hands, one in each waiting place.
     let bound = 1 + ROWS_WAITING + THREADS.tokenize + JOBS_WAITING + THREADS.score + SCORED_WAITING + 1;
     assert!(most.into_inner() <= bound, "at most {bound} parts exist at once");
@@ -110,7 +110,7 @@ fn a_stop_from_outside_keeps_what_is_written() {
             Ok(())
         },
     };
-    let outcome = run(0..10_000, &stages, THREADS, &stop);
+    let outcome = run(0..10_000, &stages, THREADS, &Stop::new(&stop));
     assert!(matches!(outcome, Err(Error::Stopped)));
     assert!((6..100).contains(&written.into_inner()));
 }
@@ -121,7 +121,7 @@ proptest! {
     fn nothing_is_lost_at_any_number_of_threads(tokenize in 1_usize..5, score in 1_usize..9, parts in 0_u32..60) {
         let written = Mutex::new(Vec::new());
         let stages = Stages { read: Ok, tokenize: Ok, score: Ok, write: |part: u32| { written.lock().unwrap().push(part); Ok(()) } };
-        run(0..parts, &stages, Threads { tokenize, score }, &AtomicBool::new(false)).unwrap();
+        run(0..parts, &stages, Threads { tokenize, score }, &Stop::new(&AtomicBool::new(false))).unwrap();
         let mut written = written.into_inner().unwrap();
         written.sort_unstable();
         prop_assert_eq!(written, (0..parts).collect::<Vec<_>>());

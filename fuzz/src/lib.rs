@@ -1,0 +1,260 @@
+//! What is fuzzed: every reader of files that others wrote, as functions of the file's bytes.
+//!
+//! Owns the bed that a file is laid in and what must hold of whatever is read; the fuzz targets and the test of their
+//! corpora call the same functions. Refuses expectations of a particular input: any bytes may come.
+
+use std::cell::RefCell;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use candle_core::Device;
+use tempfile::TempDir;
+use tokshift::dataset::{self, Part, PlanOptions, RowOptions};
+use tokshift::decoder::{Body, Checkpoint, Head};
+use tokshift::sample::{ResponseToken, Sample, Status};
+use tokshift::scores::TokenScores;
+use tokshift::stop::Stop;
+use tokshift::store::{self, Cell, DatasetFacts, EngineFacts, Manifest, Store, TokenFacts};
+use tokshift::table::{Format, ScoredSample, samples_batch, tokens_batch};
+use tokshift::{forest, schema, shift, study, verify};
+
+/// A reader under test.
+pub type Target = fn(&[u8]);
+
+/// Every target by the name of its corpus.
+pub const TARGETS: [(&str, Target); 7] = [
+    ("dataset", dataset),
+    ("config", config),
+    ("weights", weights),
+    ("token_losses", token_losses),
+    ("manifest", manifest),
+    ("tables", tables),
+    ("names", names),
+];
+
+/// JSONL rows: what the scan counted is what the parts give.
+pub fn dataset(bytes: &[u8]) {
+    let bed = folder();
+    let path = bed.path().join("rows.jsonl");
+    write(&path, bytes);
+    let rows = RowOptions { cluster: None, keep: Vec::new() };
+    let kept = RowOptions { cluster: Some("group".to_owned()), keep: vec!["reward".to_owned(), "tag".to_owned()] };
+    for rows in [rows, kept] {
+        let Ok(plan) = dataset::scan(&path, PlanOptions { rows, limit: None }) else { continue };
+        let mut next = 0;
+        for part in 0..plan.parts.len() as u32 {
+            for row in plan.read_part(part).expect("a part of an unchanged file") {
+                assert_eq!((row.row, row.first_sample), (next, next));
+                next += 1;
+            }
+        }
+        assert_eq!(next, plan.rows);
+    }
+}
+
+/// A model whose `config.json` is fuzzed, beside weights that are well.
+pub fn config(bytes: &[u8]) {
+    load(bytes, include_bytes!("../corpus/weights/tiny"));
+}
+
+/// A model whose `model.safetensors` is fuzzed, beside a config that is well.
+pub fn weights(bytes: &[u8]) {
+    load(include_bytes!("../corpus/config/tiny"), bytes);
+}
+
+fn load(config: &[u8], weights: &[u8]) {
+    let bed = folder();
+    write(&bed.path().join("config.json"), config);
+    write(&bed.path().join("model.safetensors"), weights);
+    let Ok(checkpoint) = Checkpoint::open(bed.path()) else { return };
+    let (dtype, cpu) = (checkpoint.stored_dtype(), Device::Cpu);
+    checkpoint.unread();
+    let (Ok(body), Ok(head)) = (Body::load(&checkpoint, dtype, &cpu), Head::load(&checkpoint, None, dtype, &cpu))
+    else {
+        return;
+    };
+    // What loads can be run, whatever comes of it; the model has ids 0 and 1.
+    let sample = Sample { ids: vec![0, 1, 1], ..text(0) };
+    for forest in forest::pack(&[&sample], 16) {
+        let never = AtomicBool::new(false);
+        let stop = Stop::new(&never);
+        let whole = |_, logits: &[f32], width| assert_eq!(logits.len() % width, 0);
+        let _ = body.forward(&forest, &stop).and_then(|hidden| head.for_each_block(&hidden, &stop, whole));
+    }
+}
+
+/// A token-loss file of the study: what is imported can be found, and is well.
+pub fn token_losses(bytes: &[u8]) {
+    let bed = folder();
+    let path = bed.path().join("Q_P_task_token_losses.json");
+    write(&path, bytes);
+    let out = bed.path().join("out");
+    let store = Store::open(&out).expect("a folder that can be written");
+    let Ok(cell) = study::import(&path, &store) else { return };
+    let found = store::cells(&out).expect("the cell that was imported");
+    assert_eq!((&found[0].cell, found[0].missing.len()), (&cell, 0));
+    let report = verify::verify(&out).expect("a folder that can be listed");
+    assert!(report.is_well(), "{report:?}");
+}
+
+/// A manifest: what is read stays the same when it is written.
+pub fn manifest(bytes: &[u8]) {
+    let bed = folder();
+    let path = bed.path().join("runs/generation_model=G/task=T/model=M/manifest.json");
+    write(&path, bytes);
+    let _ = store::cells(bed.path());
+    let report = verify::verify(bed.path()).expect("a folder that can be listed");
+    let Ok(manifest) = Manifest::read(&path) else { return assert!(!report.is_well()) };
+    write(&path, manifest.to_json().expect("a manifest as JSON").as_bytes());
+    let again = Manifest::read(&path).expect("the manifest that was written");
+    manifest.must_equal(&again, &path).expect("the same manifest");
+}
+
+/// Names of partition folders: one spelling each.
+pub fn names(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    if let Some(name) = store::names::decode(text) {
+        assert_eq!(store::names::encode(&name).expect("a name"), text);
+    }
+    if let Ok(encoded) = store::names::encode(text) {
+        assert_eq!(store::names::decode(&encoded).as_deref(), Some(text));
+        assert_eq!(Path::new(&encoded).components().count(), 1);
+    }
+}
+
+thread_local! {
+    static TABLES: RefCell<Option<Tables>> = const { RefCell::new(None) };
+}
+
+/// Q's tokens or samples table, by the first byte, beside tables that are well: what cannot be compared is not well.
+/// The first byte also says whether the bytes are taken as a damaged file, or given a hash that fits them.
+pub fn tables(bytes: &[u8]) {
+    let Some((which, bytes)) = bytes.split_first() else { return };
+    let mut bytes = bytes.to_vec();
+    let is_sealed = which & 2 != 0;
+    if is_sealed {
+        tokshift::table::seal(&mut bytes);
+    }
+    TABLES.with_borrow_mut(|tables| tables.get_or_insert_with(Tables::new).compare(which & 1 == 0, &bytes, is_sealed));
+}
+
+/// An output directory of P and Q.
+struct Tables {
+    bed: TempDir,
+    /// Q's tokens and samples, and what they hold when all is well.
+    tokens: (PathBuf, Vec<u8>),
+    samples: (PathBuf, Vec<u8>),
+}
+
+impl Tables {
+    fn new() -> Self {
+        let bed = folder();
+        publish(bed.path(), "P");
+        publish(bed.path(), "Q");
+        let q = store::cells(bed.path()).expect("two cells").swap_remove(1);
+        let content = |path: &PathBuf| (path.clone(), fs::read(path).expect("a table"));
+        let (tokens, samples) = (content(&q.tokens[0]), content(&q.samples[0]));
+        Self { bed, tokens, samples }
+    }
+
+    fn compare(&self, tokens: bool, bytes: &[u8], is_sealed: bool) {
+        write(&self.tokens.0, if tokens { bytes } else { &self.tokens.1 });
+        write(&self.samples.0, if tokens { &self.samples.1 } else { bytes });
+        let options = shift::Options { quantiles: Some(shift::EXACT), ..shift::Options::default() };
+        let compared = shift::compare(self.bed.path(), &options);
+        let report = verify::verify(self.bed.path()).expect("a folder that can be listed");
+        assert!(compared.is_ok() || is_sealed || !report.is_well(), "nothing is wrong, but: {compared:?}");
+    }
+}
+
+/// One part of three samples, scored by `model`.
+fn publish(root: &Path, model: &str) {
+    let cell = Cell { generation_model: "P".to_owned(), task: "t".to_owned(), model: model.to_owned() };
+    let samples: Vec<ScoredSample> = (0..3).map(scored).collect();
+    let store = Store::open(root).expect("a folder that can be written");
+    let store = store.cell(&cell, &facts(&cell), Format::Parquet).expect("a new cell");
+    let mut part = store.begin(0).expect("a part");
+    let tables = (samples_batch(&samples, &[]).expect("samples"), tokens_batch(&samples).expect("tokens"));
+    part.write(&tables.0, &tables.1).expect("room");
+    part.commit().expect("a new part");
+}
+
+fn facts(cell: &Cell) -> Manifest {
+    let none = String::new;
+    let part = Part { first_row: 0, rows: 3, first_sample: 0, samples: 3, offset: 0, bytes: 0, first_line: 1 };
+    let (rows, samples) = (3, 3);
+    Manifest {
+        format_version: schema::FORMAT_VERSION,
+        generation_model: cell.generation_model.clone(),
+        task: cell.task.clone(),
+        model: cell.model.clone(),
+        out: Format::Parquet.extension().to_owned(),
+        dataset: DatasetFacts { blake3: none(), rows, samples, limit: None, cluster: None, keep_fields: Vec::new() },
+        tokens: TokenFacts { tokenizer: none(), boundary: none(), end: None, max_tokens: 9, too_long: none() },
+        engine: EngineFacts {
+            name: "mock".to_owned(),
+            files: [].into(),
+            dtype: "f32".to_owned(),
+            device: "cpu".to_owned(),
+            top_k: 2,
+            rank_rule: tokshift::engine::RANK_STRICT.to_owned(),
+        },
+        parts: vec![part],
+    }
+}
+
+/// "ab" after "c".
+fn text(sample_id: u32) -> Sample {
+    let token = |i: u32| ResponseToken { index: 1 + i, start: i, end: i + 1, straddles: false, is_end: false };
+    Sample {
+        sample_id,
+        row: sample_id,
+        row_id: None,
+        turn: 0,
+        cluster_id: format!("c{sample_id}"),
+        prompt: "c".to_owned(),
+        response: "ab".to_owned(),
+        ids: vec![0, 1, 2],
+        tokens: vec![token(0), token(1)],
+        prompt_tokens_alone: 1,
+        kept: Vec::new(),
+        status: Status::Ok,
+        reason: None,
+    }
+}
+
+/// Over three ids of which two are listed; sample 1 failed.
+fn scored(sample_id: u32) -> ScoredSample {
+    let mut sample = text(sample_id);
+    if sample_id == 1 {
+        sample.fail(Status::Failed, "out of memory");
+        return ScoredSample { sample, scores: None };
+    }
+    let [half, quarter] = [0.5_f32, 0.25].map(f32::ln);
+    let scores = TokenScores {
+        logprob: vec![half, quarter],
+        logit: vec![1.0, 0.5],
+        rank: vec![1, 2],
+        ties: vec![0, 1],
+        entropy: vec![1.5 * std::f32::consts::LN_2; 2],
+        rest_logprob: vec![quarter, f32::NEG_INFINITY],
+        min_logprob: vec![quarter; 2],
+        top_ids: vec![1, 2, 0, 1],
+        top_logprobs: vec![half, quarter, half, quarter],
+        k: 2,
+    };
+    ScoredSample { sample, scores: Some(scores) }
+}
+
+/// A new folder, in memory where there is such a place.
+fn folder() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    tempfile::tempdir_in(parent).expect("room for a folder")
+}
+
+fn write(path: &Path, bytes: &[u8]) {
+    fs::create_dir_all(path.parent().expect("a file in a folder")).expect("room for a folder");
+    fs::write(path, bytes).expect("room for a file");
+}

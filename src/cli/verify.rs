@@ -1,0 +1,68 @@
+//! `tokshift verify`: what is damaged, and what to delete.
+
+use std::fmt::Write;
+
+use anyhow::Result;
+
+use super::Exit;
+use super::args::VerifyArgs;
+use super::kl::print;
+use crate::verify::{self, Finding, Report};
+
+/// Files to delete that are told; `--json` has all.
+const TOLD: usize = 20;
+
+/// Reads everything in the directory again.
+pub fn run(args: &VerifyArgs) -> Result<Exit> {
+    let report = verify::verify(&args.output_dir)?;
+    if args.json {
+        print(&(serde_json::to_string_pretty(&report)? + "\n"))?;
+    } else {
+        print(&tell(&report)?)?;
+    }
+    Ok(if report.is_well() { Exit::Done } else { Exit::Damaged })
+}
+
+fn tell(report: &Report) -> Result<String> {
+    let mut text = String::new();
+    let checked = &report.checked;
+    writeln!(text, "{} parts, {} samples, {} tokens", checked.parts, checked.samples, checked.tokens)?;
+    if checked.unfinished_parts > 0 {
+        writeln!(text, "{} parts are not done yet: the same score continues", checked.unfinished_parts)?;
+    }
+    if checked.files_without_hash > 0 {
+        writeln!(text, "{} files have no hash: only impossible values show in them", checked.files_without_hash)?;
+    }
+    if report.is_well() {
+        writeln!(text, "all is well")?;
+    }
+    for problem in &report.problems {
+        let kind = serde_json::to_value(problem.kind)?;
+        writeln!(text, "\n{} ({})", kind.as_str().unwrap_or_default(), problem.count)?;
+        for finding in &problem.first {
+            writeln!(text, "  {}", told(finding))?;
+        }
+        let more = problem.count - problem.first.len() as u64;
+        if more > 0 {
+            writeln!(text, "  and {more} more")?;
+        }
+    }
+    if !report.redo.is_empty() {
+        writeln!(text, "\nTo redo, delete these, in this order, and run the same command again:")?;
+        for file in report.redo.iter().take(TOLD) {
+            writeln!(text, "  {}", file.display().to_string().replace(char::is_control, "\u{FFFD}"))?;
+        }
+        if report.redo.len() > TOLD {
+            writeln!(text, "  and {} more: --json lists all", report.redo.len() - TOLD)?;
+        }
+    }
+    Ok(text)
+}
+
+/// One line: names of files and what stands in them are anybody's, and a terminal obeys control characters.
+fn told(finding: &Finding) -> String {
+    let row = finding.row.map(|row| format!(", row {row}")).unwrap_or_default();
+    let sample = finding.sample_id.map(|id| format!(", sample_id {id}")).unwrap_or_default();
+    let line = format!("{}{row}{sample}: {}", finding.file.display(), finding.found);
+    line.replace(char::is_control, "\u{FFFD}")
+}

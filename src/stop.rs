@@ -1,0 +1,38 @@
+//! When work ends before its end: somebody asked for it, or another part of the same run failed.
+//!
+//! Owns the two reasons and the one question that whatever takes long puts between its steps. Refuses to know who asks.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::error::{Error, Result};
+
+/// The end of one run.
+#[derive(Debug)]
+pub struct Stop<'a> {
+    /// Raised from outside, for every run of the process.
+    asked: &'a AtomicBool,
+    failed: AtomicBool,
+}
+
+impl<'a> Stop<'a> {
+    /// A run that ends when `asked` is raised.
+    pub fn new(asked: &'a AtomicBool) -> Self {
+        Self { asked, failed: AtomicBool::new(false) }
+    }
+
+    /// Ends this run alone: one of its threads failed.
+    pub fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody asked.
+    pub fn was_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// # Errors
+    /// [`Error::Stopped`] if the run is to end.
+    pub fn check(&self) -> Result<()> {
+        if self.was_asked() || self.failed.load(Ordering::Relaxed) { Err(Error::Stopped) } else { Ok(()) }
+    }
+}

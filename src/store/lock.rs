@@ -1,0 +1,165 @@
+//! One writer a cell.
+//!
+//! Owns the lock: the operating system's, on a file under `.tmp`. The kernel releases it when its holder ends, however it
+//! ends, so a lock is never stale and process ids that come back cannot confuse it; what the file says is only told to
+//! people. Refuses to wait.
+//!
+//! Network file systems pass such locks on (NFS, Lustre with `flock`), or keep them to one machine, or have none. Then
+//! two processes may score one cell: wasted work and no more, since parts are published whole and with equal bytes.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::owner::Owner;
+use crate::error::{Error, Result};
+use crate::schema::folder;
+
+/// A lock that is held until it is dropped.
+#[derive(Debug)]
+pub(super) struct Lock {
+    path: PathBuf,
+    /// Open as long as the lock is held.
+    _file: File,
+}
+
+impl Lock {
+    /// Locks what `key` names under `root`; the name of the file tells nothing of it.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if another holds it, who writes `what`; [`Error::Io`] if the file cannot be created.
+    pub fn take(root: &Path, key: &Path, what: &str) -> Result<Self> {
+        let hash = blake3::hash(key.as_os_str().as_encoded_bytes()).to_hex();
+        let path = root.join(folder::TEMPORARY).join(format!("lock-{}", &hash[..16]));
+        loop {
+            let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+            let mut file = open.map_err(Error::io("create", &path))?;
+            match file.try_lock() {
+                Ok(()) if !leads_to(&path, &file) => continue,
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Error::Busy {
+                        what: what.to_owned(),
+                        root: root.to_owned(),
+                        holder: holder(&mut file),
+                    });
+                }
+                Err(TryLockError::Error(e)) => {
+                    tracing::warn!("cannot lock `{}` ({e}): let no other process score {what}", path.display());
+                }
+            }
+            // Best effort, as on a full disk: nothing but a message depends on it.
+            let _ = file.set_len(0).and_then(|()| write!(file, "{}", Owner::this_process()));
+            return Ok(Self { path, _file: file });
+        }
+    }
+}
+
+impl Drop for Lock {
+    /// Removed while it is held: whoever opened the file before, and locks it after, sees that the name leads elsewhere.
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Whether the file that was locked is the one that others would lock: its last holder may have removed it since it was
+/// opened here.
+fn leads_to(path: &Path, file: &File) -> bool {
+    let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    let (there, here) = (fs::metadata(path).map(identity), file.metadata().map(identity));
+    there.is_ok_and(|there| here.is_ok_and(|here| here == there))
+}
+
+/// Who wrote its name into a lock's file, for a message.
+fn holder(file: &mut File) -> String {
+    let mut name = String::new();
+    let _ = file.read_to_string(&mut name);
+    Owner::parse(&name).map_or_else(|| "another process".to_owned(), |owner| owner.describe())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn root() -> TempDir {
+        let root = TempDir::new().unwrap();
+        fs::create_dir(root.path().join(folder::TEMPORARY)).unwrap();
+        root
+    }
+
+    fn take(root: &TempDir) -> Result<Lock> {
+        Lock::take(root.path(), Path::new("a/b"), "`m` on `t` by `g`")
+    }
+
+    #[test]
+    fn one_holds_it_and_is_named() {
+        let root = root();
+        let first = take(&root).unwrap();
+        let told = format!(
+            "process {} writes `m` on `t` by `g` into `{}`: wait for its end, or give another --output-dir",
+            std::process::id(),
+            root.path().display()
+        );
+        assert_eq!(take(&root).unwrap_err().to_string(), told);
+        Lock::take(root.path(), Path::new("a/c"), "").unwrap();
+        drop(first);
+        assert_eq!(fs::read_dir(root.path().join(folder::TEMPORARY)).unwrap().count(), 0);
+        take(&root).unwrap();
+    }
+
+    /// The file of a process that was killed says nothing, even if its id is a living one's.
+    #[test]
+    fn what_the_dead_left_is_taken_over() {
+        let root = root();
+        let path = take(&root).unwrap().path.clone();
+        for left in [format!("{}", Owner::this_process()), "0badcafe-1".to_owned(), "junk".repeat(99), String::new()] {
+            fs::write(&path, left).unwrap();
+            let lock = take(&root).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), Owner::this_process().to_string());
+            drop(lock);
+        }
+    }
+
+    #[test]
+    fn holders_elsewhere_are_told_apart() {
+        let root = root();
+        let lock = take(&root).unwrap();
+        for (owner, told) in [
+            ("0badcafe-7", "process 7 on another machine or in another container writes"),
+            ("", "another process writes"),
+            ("0badcafe", "another process writes"),
+        ] {
+            fs::write(&lock.path, owner).unwrap();
+            assert!(take(&root).unwrap_err().to_string().starts_with(told));
+        }
+    }
+
+    /// Releasing removes the file under the noses of those that have just opened it.
+    #[test]
+    fn never_two_at_once() {
+        let root = root();
+        let (inside, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..2000 {
+                        if let Ok(lock) = take(&root) {
+                            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                            thread::yield_now();
+                            assert_eq!(inside.fetch_sub(1, Ordering::SeqCst), 1);
+                            taken.fetch_add(1, Ordering::SeqCst);
+                            drop(lock);
+                        }
+                    }
+                });
+            }
+        });
+        assert!(taken.into_inner() > 8);
+    }
+}

@@ -1,0 +1,145 @@
+//! Everything that lies in an output directory, whether a manifest explains it or not.
+//!
+//! Owns telling results from strays; unlike [`super::cells`] it does not stop at what is wrong. Refuses to open tables.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::read::{Partition, partitions_and_others};
+use super::temporary::leftovers;
+use super::{Cell, MANIFEST, Manifest, file_name};
+use crate::error::{Error, Result};
+use crate::schema::{folder, key};
+use crate::table::Format;
+
+/// What an output directory holds.
+#[derive(Debug)]
+pub struct Survey {
+    /// In the order of their names.
+    pub cells: Vec<SurveyedCell>,
+    /// Files under the results' folders that no manifest explains, sorted. Names that begin with a dot are file
+    /// managers' and notebooks', and not looked at.
+    pub strays: Vec<PathBuf>,
+    /// Files under `.tmp` of processes that are gone, sorted.
+    pub leftovers: Vec<PathBuf>,
+}
+
+/// A cell whose manifest exists.
+#[derive(Debug)]
+pub struct SurveyedCell {
+    pub cell: Cell,
+    /// Where the manifest is.
+    pub path: PathBuf,
+    /// The manifest and its tables' format, or why it cannot be used: then its tables are strays.
+    pub manifest: Result<(Manifest, Format)>,
+    /// Every part of the manifest.
+    pub parts: Vec<PartFiles>,
+}
+
+/// The two files of a part, which may be missing.
+#[derive(Clone, Debug)]
+pub struct PartFiles {
+    pub tokens: PathBuf,
+    pub samples: PathBuf,
+}
+
+impl PartFiles {
+    /// Whether the tokens, and so everything of the part, should be there.
+    pub fn is_done(&self) -> bool {
+        self.tokens.exists()
+    }
+}
+
+/// Looks at every name under `root`.
+///
+/// # Errors
+/// No such directory, no runs in it, a folder that cannot be listed.
+pub fn survey(root: &Path) -> Result<Survey> {
+    let runs = root.join(folder::RUNS);
+    if !runs.is_dir() {
+        let what = "holds no runs; give the --output-dir of `tokshift score`";
+        return Err(Error::file(root, if root.is_dir() { what } else { "no such directory" }));
+    }
+    let mut strays = Vec::new();
+    let mut cells = Vec::new();
+    for (cell, path) in cell_folders(&runs, &mut strays)? {
+        let manifest = path.join(MANIFEST);
+        files(&path, &mut |file| strays.extend((file != manifest).then_some(file)))?;
+        if manifest.exists() {
+            cells.push(SurveyedCell::read(root, cell, manifest)?);
+        }
+    }
+    cells.sort_by(|a, b| a.cell.cmp(&b.cell));
+    let known: HashSet<&Path> =
+        cells.iter().flat_map(|cell| &cell.parts).flat_map(|part| [&*part.tokens, &*part.samples]).collect();
+    for table in [folder::TOKENS, folder::SAMPLES] {
+        let table = root.join(table);
+        if table.is_dir() {
+            files(&table, &mut |file| strays.extend((!known.contains(&*file)).then_some(file)))?;
+        }
+    }
+    let mut leftovers: Vec<PathBuf> = leftovers(&root.join(folder::TEMPORARY)).collect();
+    strays.sort();
+    leftovers.sort();
+    Ok(Survey { cells, strays, leftovers })
+}
+
+impl SurveyedCell {
+    fn read(root: &Path, cell: Cell, path: PathBuf) -> Result<Self> {
+        let manifest = Manifest::read(&path).and_then(|manifest| match Format::of_extension(&manifest.out) {
+            Some(format) => Ok((manifest, format)),
+            None => Err(Error::file(&path, format!("tables of a format that is not known: `{}`", manifest.out))),
+        });
+        let folder = cell.folder()?;
+        let parts = manifest.as_ref().map_or_else(
+            |_| Vec::new(),
+            |(manifest, format)| {
+                let file = |table: &str, part: u32| root.join(table).join(&folder).join(file_name(part, *format));
+                let files =
+                    |part| PartFiles { tokens: file(folder::TOKENS, part), samples: file(folder::SAMPLES, part) };
+                (0..manifest.parts.len() as u32).map(files).collect()
+            },
+        );
+        Ok(Self { cell, path, manifest, parts })
+    }
+}
+
+/// The cells' folders under `runs`; what is no folder of a cell is a stray.
+fn cell_folders(runs: &Path, strays: &mut Vec<PathBuf>) -> Result<Vec<(Cell, PathBuf)>> {
+    let mut found = Vec::new();
+    let mut level = |directory: &Path, key: &str| -> Result<Vec<Partition>> {
+        let (folders, others) = partitions_and_others(directory, key)?;
+        for other in others {
+            if other.is_dir() { files(&other, &mut |file| strays.push(file))? } else { strays.push(other) }
+        }
+        let (folders, others): (Vec<_>, Vec<_>) = folders.into_iter().partition(|(_, path)| path.is_dir());
+        strays.extend(others.into_iter().map(|(_, path)| path));
+        Ok(folders)
+    };
+    for (generation_model, path) in level(runs, key::GENERATION_MODEL)? {
+        for (task, path) in level(&path, key::TASK)? {
+            for (model, path) in level(&path, key::MODEL)? {
+                let cell = Cell { generation_model: generation_model.clone(), task: task.clone(), model };
+                found.push((cell, path));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Calls `see` with every file under `directory`. A link is not followed: it could lead anywhere, and round in circles.
+fn files(directory: &Path, see: &mut dyn FnMut(PathBuf)) -> Result<()> {
+    for entry in fs::read_dir(directory).map_err(Error::io("list", directory))? {
+        let entry = entry.map_err(Error::io("list", directory))?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        if entry.file_type().map_err(Error::io("list", entry.path()))?.is_dir() {
+            files(&entry.path(), see)?;
+        } else {
+            see(entry.path());
+        }
+    }
+    Ok(())
+}

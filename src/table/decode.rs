@@ -1,0 +1,56 @@
+//! What a later run must know of tables that it did not make.
+//!
+//! Owns reading back one column. Queries are others' (`shift`, `study`).
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use arrow::array::AsArray;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde::Deserialize;
+
+use super::Format;
+use crate::error::{Error, Result};
+use crate::sample::Status;
+use crate::schema::sample;
+
+/// Whether a samples table holds a sample with this status.
+///
+/// # Errors
+/// A file that cannot be read, or is no samples table.
+pub fn holds(path: &Path, format: Format, status: Status) -> Result<bool> {
+    let file = File::open(path).map_err(Error::io("read", path))?;
+    let statuses = match format {
+        Format::Parquet => parquet(file),
+        Format::Jsonl => jsonl(file),
+    };
+    let statuses = statuses.map_err(|what| Error::file(path, format!("not a samples table: {what}")))?;
+    Ok(statuses.iter().any(|found| found == status.as_str()))
+}
+
+fn parquet(file: File) -> Result<Vec<String>, String> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| e.to_string())?;
+    let column = ProjectionMask::columns(builder.parquet_schema(), [sample::STATUS]);
+    let mut statuses = Vec::new();
+    for batch in builder.with_projection(column).build().map_err(|e| e.to_string())? {
+        let batch = batch.map_err(|e| e.to_string())?;
+        let column = batch.column_by_name(sample::STATUS).and_then(|column| column.as_string_opt::<i32>());
+        let column = column.ok_or_else(|| format!("no text column `{}`", sample::STATUS))?;
+        statuses.extend(column.iter().flatten().map(str::to_owned));
+    }
+    Ok(statuses)
+}
+
+fn jsonl(file: File) -> Result<Vec<String>, String> {
+    #[derive(Deserialize)]
+    struct Row {
+        status: String,
+    }
+    let row = |line: std::io::Result<String>| {
+        let row: Row = serde_json::from_str(&line.map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
+        Ok(row.status)
+    };
+    BufReader::new(file).lines().map(row).collect()
+}

@@ -1,0 +1,184 @@
+//! Whether an output directory holds what its manifests promise, and what to delete where it does not.
+//!
+//! Owns the pass over everything that was published: every page is read again, every row checked by itself, against its
+//! sample, its part and the other models of its text. Refuses to repair: it names files, and people delete them. Memory
+//! does not grow with the tables: each thread holds a part's samples and a batch of tokens.
+
+mod agree;
+mod columns;
+mod manifests;
+mod numbers;
+mod report;
+mod samples;
+mod source;
+mod tokens;
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+pub use report::{Checked, Finding, Kind, Problem, Report};
+
+use agree::Given;
+use numbers::Rules;
+use report::Findings;
+use source::{Broken, Source};
+use tokens::Ids;
+
+use crate::dataset::Part;
+use crate::engine::RANK_STRICT;
+use crate::error::Result;
+use crate::store::{self, Manifest, PartFiles, Survey, SurveyedCell};
+use crate::study;
+use crate::table::{Format, Table};
+
+/// Reads everything under `root` again.
+///
+/// # Errors
+/// No such directory, no runs in it, folders that cannot be listed. What is wrong with files is in the report.
+pub fn verify(root: &Path) -> Result<Report> {
+    let Survey { cells, strays, leftovers } = store::survey(root)?;
+    let (mut findings, mut checked) = (Findings::default(), Checked::default());
+    let mut redo = manifests::check(&cells, &mut findings);
+    for text in
+        cells.chunk_by(|a, b| (&a.cell.generation_model, &a.cell.task) == (&b.cell.generation_model, &b.cell.task))
+    {
+        let parts = text.iter().map(|cell| cell.parts.len()).max().unwrap_or_default();
+        let found: Vec<OfPart> = (0..parts).into_par_iter().map(|part| of_part(text, part)).collect();
+        for of_part in found {
+            findings.extend(of_part.findings);
+            checked.add(of_part.checked);
+            redo.extend(of_part.redo);
+        }
+    }
+    checked.cells = cells.len() as u64;
+    for (kind, files, what) in [
+        (Kind::Stray, strays, "no manifest explains it"),
+        (Kind::Leftover, leftovers, "a process that is gone left it; the next run removes it"),
+    ] {
+        for file in files {
+            findings.of_file(kind, &file, what);
+            redo.push(file);
+        }
+    }
+    let mut seen = BTreeSet::new();
+    redo.retain(|file| seen.insert(file.clone()));
+    Ok(Report { checked, problems: findings.into_problems(), redo })
+}
+
+/// What was found in one part of every model of a text.
+#[derive(Default)]
+struct OfPart {
+    findings: Findings,
+    checked: Checked,
+    redo: Vec<PathBuf>,
+}
+
+fn of_part(text: &[SurveyedCell], part: usize) -> OfPart {
+    let mut found = OfPart::default();
+    let mut given = Vec::new();
+    let mut wrong = BTreeSet::new();
+    let mut files = Vec::new();
+    for cell in text {
+        let (Ok((manifest, format)), Some(paths)) = (&cell.manifest, cell.parts.get(part)) else { continue };
+        if !paths.is_done() {
+            found.checked.unfinished_parts += 1;
+            continue;
+        }
+        found.checked.parts += 1;
+        let mut findings = Findings::default();
+        let one = OnePart { manifest, format: *format, part: &manifest.parts[part], paths };
+        let ids = one.check(&mut findings, &mut found.checked);
+        if !findings.is_empty() {
+            wrong.insert(files.len());
+        }
+        found.findings.extend(findings);
+        files.push(paths);
+        given.push(Given { model: &cell.cell.model, path: &paths.tokens, ids });
+    }
+    wrong.extend(agree::check(&given, &mut found.findings));
+    // Tokens first: a part without them is not done, whatever happens to the samples.
+    for paths in wrong.into_iter().map(|index| files[index]) {
+        found.redo.push(paths.tokens.clone());
+        found.redo.extend(Some(paths.samples.clone()).filter(|samples| samples.exists()));
+    }
+    found
+}
+
+/// A part of one model.
+struct OnePart<'a> {
+    manifest: &'a Manifest,
+    format: Format,
+    part: &'a Part,
+    paths: &'a PartFiles,
+}
+
+impl OnePart<'_> {
+    /// Reads both tables; gives the ids of its scored samples.
+    fn check(&self, findings: &mut Findings, checked: &mut Checked) -> Vec<Ids> {
+        let (samples, tokens) = (&self.paths.samples, &self.paths.tokens);
+        if !samples.exists() {
+            findings.of_file(Kind::Missing, samples, "is missing, though its tokens are there: was it deleted?");
+        }
+        let of_samples = samples.exists().then(|| {
+            guarded(samples, findings, |findings| {
+                let source = self.open(samples, Table::Samples, checked)?;
+                samples::read(samples, source, self.part, self.rules().null_is_unknown, findings)
+            })
+        });
+        let of_samples = of_samples.flatten();
+        checked.samples += of_samples.as_ref().map_or(0, |samples| samples.len() as u64);
+        let ids = guarded(tokens, findings, |findings| {
+            let source = self.open(tokens, Table::Tokens, checked)?;
+            let Some(of_samples) = &of_samples else {
+                // Nothing to compare rows with, but whether they can be read shows all the same.
+                let rows = source.batches.map(|batch| Ok(batch.map_err(|e| (Kind::Unreadable, e))?.num_rows() as u64));
+                checked.tokens += rows.sum::<Result<u64, Broken>>()?;
+                return Ok(Vec::new());
+            };
+            let mut walk = tokens::Walk::new(tokens, of_samples, self.rules(), findings);
+            walk.run(source)?;
+            checked.tokens += walk.rows;
+            Ok(walk.ids)
+        });
+        ids.unwrap_or_default()
+    }
+
+    fn open(&self, path: &Path, table: Table, checked: &mut Checked) -> Result<Source, Broken> {
+        let kept: &[String] = if table == Table::Samples { &self.manifest.dataset.keep_fields } else { &[] };
+        let source = source::open(path, self.format, table, kept)?;
+        checked.files_without_hash += u64::from(!source.is_hashed);
+        Ok(source)
+    }
+
+    fn rules(&self) -> Rules {
+        let engine = &self.manifest.engine;
+        Rules {
+            is_import: engine.name == study::ENGINE,
+            null_is_unknown: self.format == Format::Parquet,
+            top_k: engine.top_k,
+            strict_ranks: engine.rank_rule == RANK_STRICT,
+        }
+    }
+}
+
+/// Reads a file; what ends the reading is a finding, panics of decoders on broken bytes included.
+fn guarded<T>(
+    path: &Path,
+    findings: &mut Findings,
+    read: impl FnOnce(&mut Findings) -> Result<T, Broken>,
+) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(|| read(findings))) {
+        Ok(Ok(value)) => Some(value),
+        Ok(Err((kind, what))) => {
+            findings.of_file(kind, path, what);
+            None
+        }
+        Err(_) => {
+            findings.of_file(Kind::Unreadable, path, "its bytes make the decoder panic");
+            None
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The samples table of a part: what its tokens have to fit.
+//!
+//! Owns the numbering of samples and rows. Memory: one part's samples with their responses.
+
+use std::ops::Range;
+use std::path::Path;
+
+use super::columns::{SampleColumns, SampleRow};
+use super::report::{Findings, Kind, Place};
+use super::source::{Broken, Source};
+use crate::dataset::Part;
+use crate::sample::Status;
+
+/// What the samples table says of a sample.
+#[derive(Clone, Debug)]
+pub(super) struct Sample {
+    pub id: u32,
+    pub status: Status,
+    pub context_hash: Option<String>,
+    pub context_tokens: Option<u32>,
+    pub response: Option<String>,
+    pub response_tokens: u32,
+    pub mean_logprob: Option<f64>,
+}
+
+/// Reads the samples of `part`, in order. Those that are not of the part are told and left out.
+///
+/// # Errors
+/// A file that cannot be decoded.
+pub(super) fn read(
+    path: &Path,
+    source: Source,
+    part: &Part,
+    null_is_unknown: bool,
+    findings: &mut Findings,
+) -> Result<Vec<Sample>, Broken> {
+    let ids = range(part.first_sample, part.samples);
+    let (mut samples, mut number) = (Vec::new(), 0);
+    for batch in source.batches {
+        let batch = batch.map_err(|e| (Kind::Unreadable, e))?;
+        let columns = SampleColumns::of(&batch)?;
+        for index in 0..batch.num_rows() {
+            let row = columns.row(index);
+            let place = Place { row: Some(number), sample_id: row.sample_id };
+            let expected = ids.start + number;
+            number += 1;
+            if row.sample_id.map(u64::from) != Some(expected) || expected >= ids.end {
+                findings.add(Kind::Rows, path, place, format!("expected a sample of {ids:?} in order"));
+                continue;
+            }
+            if let Err(what) = perplexity(&row, null_is_unknown) {
+                findings.add(Kind::Mean, path, place, what);
+            }
+            match sample(&row, part) {
+                Ok(sample) => samples.push(sample),
+                Err(what) => findings.add(Kind::Rows, path, place, what),
+            }
+        }
+    }
+    if number != u64::from(part.samples) {
+        findings.of_file(Kind::Rows, path, format!("{number} samples, the manifest has {}", part.samples));
+    }
+    Ok(samples)
+}
+
+/// `first..first + count`, which may lie beyond 32 bits if a manifest lies.
+fn range(first: u32, count: u32) -> Range<u64> {
+    u64::from(first)..u64::from(first) + u64::from(count)
+}
+
+fn sample(row: &SampleRow, part: &Part) -> Result<Sample, String> {
+    let rows = range(part.first_row, part.rows);
+    if !row.row.is_some_and(|row| rows.contains(&row.into())) {
+        return Err(format!("row {:?} of the dataset, the part has {rows:?}", row.row));
+    }
+    let name = row.status.unwrap_or_default();
+    let status = Status::ALL.into_iter().find(|status| status.as_str() == name);
+    let status = status.ok_or_else(|| format!("unknown status `{name}`"))?;
+    if (status == Status::Ok) == row.reason.is_some() {
+        return Err(format!("status {name} with reason {:?}", row.reason));
+    }
+    let response_tokens = row.response_tokens.ok_or_else(|| "response_tokens is null".to_owned())?;
+    Ok(Sample {
+        id: row.sample_id.unwrap_or_default(),
+        status,
+        context_hash: row.context_hash.map(str::to_owned),
+        context_tokens: row.context_tokens,
+        response: row.response.map(str::to_owned),
+        response_tokens,
+        mean_logprob: row.mean_logprob,
+    })
+}
+
+/// The perplexity is that of the mean.
+fn perplexity(row: &SampleRow, null_is_unknown: bool) -> Result<(), String> {
+    let Some(mean) = row.mean_logprob else { return Ok(()) };
+    match row.perplexity {
+        Some(x) if is_close(x, (-mean).exp()) => Ok(()),
+        // JSON has no ∞, which a mean of less than -709 gives.
+        None if !null_is_unknown && (-mean).exp() == f64::INFINITY => Ok(()),
+        other => Err(format!("perplexity is {other:?} where mean_logprob is {mean}")),
+    }
+}
+
+/// Equal but for rounding; NaN is NaN.
+pub(super) fn is_close(a: f64, b: f64) -> bool {
+    a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= 1e-6 * b.abs().max(1.0)
+}

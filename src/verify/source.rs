@@ -1,0 +1,112 @@
+//! A table's file as record batches of the columns that `schema` promises.
+//!
+//! Owns the comparison of schemas, and JSON lines. Refuses to look at values.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::report::Kind;
+use crate::schema;
+use crate::table::{self, Format, Table};
+
+/// Why a file is not read on.
+pub(super) type Broken = (Kind, String);
+
+/// An open table.
+pub(super) struct Source {
+    pub batches: Box<dyn Iterator<Item = Result<RecordBatch, String>>>,
+    /// The bytes are those that were written, by the file's own hash.
+    pub is_hashed: bool,
+}
+
+/// Opens `path`, which must have the columns of `table`, those of `kept` last.
+pub(super) fn open(path: &Path, format: Format, table: Table, kept: &[String]) -> Result<Source, Broken> {
+    let expected = match table {
+        Table::Tokens => schema::tokens(),
+        Table::Samples => schema::samples(&[]),
+    };
+    match format {
+        Format::Parquet => open_parquet(path, &expected, kept),
+        Format::Jsonl => open_jsonl(path, &expected),
+    }
+}
+
+fn unreadable(error: &impl ToString) -> Broken {
+    (Kind::Unreadable, error.to_string())
+}
+
+fn open_parquet(path: &Path, expected: &Schema, kept: &[String]) -> Result<Source, Broken> {
+    let file = File::open(path).map_err(|e| unreadable(&e))?;
+    // Before anything is decoded: other bytes may spell anything.
+    let sealed = table::is_sealed(&file).map_err(|e| unreadable(&e))?;
+    if sealed == Some(false) {
+        return Err((Kind::Checksum, "its bytes are not those that were written".to_owned()));
+    }
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| unreadable(&e))?;
+    check_schema(expected, kept, builder.schema())?;
+    if sealed.is_none() {
+        return Err((
+            Kind::Checksum,
+            "holds no hash of itself: tokshift did not write it, or it is damaged".to_owned(),
+        ));
+    }
+    let reader = builder.build().map_err(|e| unreadable(&e))?;
+    Ok(Source { batches: Box::new(reader.map(|batch| batch.map_err(|e| e.to_string()))), is_hashed: true })
+}
+
+/// The fixed columns must be as promised; kept fields have the names asked for and one of their three types.
+fn check_schema(expected: &Schema, kept: &[String], found: &Schema) -> Result<(), Broken> {
+    let wrong = |what: String| Err((Kind::Schema, what));
+    for (index, field) in expected.fields().iter().enumerate() {
+        match found.fields().get(index) {
+            None => return wrong(format!("no column `{}`", field.name())),
+            Some(other) if !same(field, other) => {
+                return wrong(format!("column {index} is {}, expected {}", told(other), told(field)));
+            }
+            Some(_) => {}
+        }
+    }
+    let others = &found.fields()[expected.fields().len()..];
+    let is_kept = |(field, name): (&FieldRef, &String)| {
+        let types = [DataType::Boolean, DataType::Float64, DataType::Utf8];
+        field.name() == name && field.is_nullable() && types.contains(field.data_type())
+    };
+    if others.len() != kept.len() || !others.iter().zip(kept).all(is_kept) {
+        let names: Vec<&str> = others.iter().map(|field| field.name().as_str()).collect();
+        return wrong(format!("further columns {names:?}, expected the kept fields {kept:?}"));
+    }
+    Ok(())
+}
+
+fn same(a: &Field, b: &Field) -> bool {
+    a.name() == b.name() && a.data_type() == b.data_type() && a.is_nullable() == b.is_nullable()
+}
+
+fn told(field: &Field) -> String {
+    let null = if field.is_nullable() { "" } else { ", never null" };
+    format!("`{}` ({}{null})", field.name(), field.data_type())
+}
+
+/// JSON lines as batches. What a line leaves out is null, and so is −∞; kept fields have no column.
+fn open_jsonl(path: &Path, expected: &Schema) -> Result<Source, Broken> {
+    let file = BufReader::new(File::open(path).map_err(|e| unreadable(&e))?);
+    let reader = arrow::json::ReaderBuilder::new(nullable(expected)).build(file).map_err(|e| unreadable(&e))?;
+    Ok(Source { batches: Box::new(reader.map(|batch| batch.map_err(|e| e.to_string()))), is_hashed: false })
+}
+
+/// The schema with everything nullable, items of lists included.
+fn nullable(schema: &Schema) -> SchemaRef {
+    let field = |field: &FieldRef| match field.data_type() {
+        DataType::List(item) => {
+            Field::new_list(field.name(), Field::new(item.name(), item.data_type().clone(), true), true)
+        }
+        other => Field::new(field.name(), other.clone(), true),
+    };
+    Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
+}
