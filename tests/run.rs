@@ -209,6 +209,30 @@ fn options_of_an_experiment_and_of_a_model_stand_before_those_above() {
     assert_eq!(wide["engine"]["top_k"], 2);
 }
 
+/// A signal is no failure of a cell: it ends everything, and the same command goes on from there.
+#[test]
+fn a_signal_ends_the_whole_run_and_a_rerun_finishes_it() {
+    let scene = Scene::new();
+    let many: Vec<Value> = (0..900).map(|i| rows()[i % 30].clone()).collect();
+    for name in ["rl_a", "rl_b", "sft_a", "sft_b"] {
+        scene.dataset(&format!("data/{name}.jsonl"), &many);
+    }
+    study(&scene, "out", "top_k = 2");
+    let mut running = scene.start("run study.toml");
+    running.until(|| scene.parts("out") > 0);
+    running.signal(&["INT"]);
+    let said = running.end();
+    said.expect(130, "stopped before the end");
+    assert!(said.stdout.is_empty() && scene.parts("out") < 32, "{}", said.stdout);
+    let before = parts(&scene, "out");
+    scene.run("run study.toml").expect(0, "");
+    let after = parts(&scene, "out");
+    assert!(before.iter().filter(|(name, _)| name.starts_with("tokens/")).all(|(name, inode)| after[name] == *inode));
+    study(&scene, "whole", "top_k = 2");
+    scene.run("run study.toml").expect(0, "");
+    assert!(scene.files("out") == scene.files("whole"));
+}
+
 /// One model and task, but other ids: such texts must not go through the pipeline together.
 #[test]
 fn experiments_with_other_ids_keep_them() {

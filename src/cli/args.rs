@@ -215,7 +215,7 @@ Examples:
   tokshift run study.toml --json > study.json
 
 Exit codes: 0 done; 1 error, or a cell or a comparison failed; 2 wrong usage; 4 done, but datasets are missing or some
-rows that this run came to were not scored.";
+rows that this run came to were not scored; 130, 143 ended by SIGINT or SIGTERM, the same command continues.";
 
 /// Show what an output directory holds and what it cost
 #[derive(Debug, Parser)]
