@@ -7,6 +7,7 @@
 pub mod error;
 pub mod stop;
 pub mod digest;
+pub mod escape;
 pub mod python_json;
 pub mod schema;
 pub mod sample;

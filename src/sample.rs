@@ -36,6 +36,11 @@ impl Status {
         }
     }
 
+    /// The status of that name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == name)
+    }
+
     /// Whether an engine sees the sample and the tokens table holds rows of it.
     pub fn is_scored(self) -> bool {
         matches!(self, Self::Ok | Self::Truncated)

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::escape::visible;
 use crate::pipeline::{Progress, Snapshot};
-use crate::shift::escaped;
 
 const REDRAW: Duration = Duration::from_millis(200);
 /// Between two lines where nobody watches.
@@ -24,7 +24,7 @@ static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// Writes a line to stderr, above the bars.
 pub fn say(line: &str) {
-    BARS.suspend(|| eprintln!("{}", escaped(line)));
+    BARS.suspend(|| eprintln!("{}", visible(line)));
 }
 
 /// Stderr for log messages: bars make room for each.

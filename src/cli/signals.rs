@@ -3,10 +3,11 @@
 //! Owns the process's handlers and what they raise. Outside of a run the first signal ends the process too: nothing is
 //! in the making there that the next start would not make again.
 
+use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
+use signal_hook::low_level;
 
 use crate::error::{Error, Result};
 
@@ -23,14 +24,22 @@ static SIGNAL: AtomicUsize = AtomicUsize::new(0);
 /// A system that does not let them be installed.
 pub fn install() -> Result<()> {
     for signal in [SIGINT, SIGTERM] {
-        // In this order: no signal may find what it raises itself.
-        flag::register_conditional_default(signal, &AT_ONCE)
-            .and_then(|_| flag::register_usize(signal, &SIGNAL, signal as usize))
-            .and_then(|_| flag::register(signal, &AT_ONCE))
-            .and_then(|_| flag::register(signal, &STOP))
-            .map_err(Error::io("handle the signals of", "this process"))?;
+        // SAFETY: `came` does nothing that a handler must not: it stores to atomics, and calls what is meant for handlers.
+        #[allow(unsafe_code)]
+        let installed = unsafe { low_level::register(signal, move || came(signal)) };
+        installed.map_err(Error::io("handle the signals of", "this process"))?;
     }
     Ok(())
+}
+
+/// One exchange decides which signal is the second: two threads may take two signals at the same moment.
+fn came(signal: c_int) {
+    if AT_ONCE.swap(true, Ordering::SeqCst) {
+        // It cannot fail for a signal that ends a process by default.
+        let _ = low_level::emulate_default_handler(signal);
+    }
+    SIGNAL.store(signal as usize, Ordering::SeqCst);
+    STOP.store(true, Ordering::SeqCst);
 }
 
 /// Does `work`, which ends soon after the flag that it is given is raised. One at a time.

@@ -17,9 +17,10 @@ use super::Exit;
 use super::args::StatusArgs;
 use super::kl;
 use crate::error::Error;
+use crate::escape::visible;
 use crate::journal::{self, Entry};
 use crate::schema::sample::STATUS;
-use crate::shift::{aligned, escaped};
+use crate::shift::aligned;
 use crate::store::{self, FoundCell, Manifest};
 
 /// What is known of a cell.
@@ -122,10 +123,10 @@ fn table(cells: &[CellStatus]) -> String {
         let samples = cell.samples.iter().map(|(status, n)| format!("{n} {status}")).collect::<Vec<_>>().join(", ");
         let or_dash = |figure: Option<String>| figure.unwrap_or_else(|| "-".to_owned());
         vec![
-            escaped(&format!("{} by {}", cell.task, cell.generation_model)),
-            escaped(&cell.model),
+            format!("{} by {}", cell.task, cell.generation_model),
+            cell.model.clone(),
             format!("{}/{}", cell.parts_done, cell.parts),
-            escaped(&samples),
+            samples,
             cell.dtype.clone(),
             cell.top_k.to_string(),
             or_dash(cell.limit.map(|limit| limit.to_string())),
@@ -137,7 +138,7 @@ fn table(cells: &[CellStatus]) -> String {
     let rows: Vec<_> = std::iter::once(head.map(str::to_owned).to_vec()).chain(rows).collect();
     let failed = cells.iter().filter_map(|cell| {
         let why = cell.failed.as_ref()?;
-        Some(escaped(&format!("failed: {} on {} by {}: {why}", cell.model, cell.task, cell.generation_model)))
+        Some(visible(&format!("failed: {} on {} by {}: {why}", cell.model, cell.task, cell.generation_model)))
     });
     aligned(&rows, 2).into_iter().chain(failed).map(|line| line + "\n").collect()
 }

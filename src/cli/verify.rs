@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::Exit;
 use super::args::VerifyArgs;
 use super::kl::print;
+use crate::escape::visible;
 use crate::verify::{self, Finding, Report};
 
 /// Files to delete that are told; `--json` has all.
@@ -50,7 +51,7 @@ fn tell(report: &Report) -> Result<String> {
     if !report.redo.is_empty() {
         writeln!(text, "\nTo redo, delete these, in this order, and run the same command again:")?;
         for file in report.redo.iter().take(TOLD) {
-            writeln!(text, "  {}", file.display().to_string().replace(char::is_control, "\u{FFFD}"))?;
+            writeln!(text, "  {}", visible(&file.display().to_string()))?;
         }
         if report.redo.len() > TOLD {
             writeln!(text, "  and {} more: --json lists all", report.redo.len() - TOLD)?;
@@ -63,6 +64,5 @@ fn tell(report: &Report) -> Result<String> {
 fn told(finding: &Finding) -> String {
     let row = finding.row.map(|row| format!(", row {row}")).unwrap_or_default();
     let sample = finding.sample_id.map(|id| format!(", sample_id {id}")).unwrap_or_default();
-    let line = format!("{}{row}{sample}: {}", finding.file.display(), finding.found);
-    line.replace(char::is_control, "\u{FFFD}")
+    visible(&format!("{}{row}{sample}: {}", finding.file.display(), finding.found))
 }

@@ -11,10 +11,10 @@ use crate::stop::Stop;
 
 /// Ids whose logits exist at once. A multiple of the reducer's chunk; the last block is shorter.
 pub const VOCABULARY_BLOCK: usize = 4096;
-/// No product is narrower than this: the `gemm` crate takes other kernels, with another order of summation, for
-/// products of few columns. It is also how many targets have their own logits read together, as the diagonal of a
-/// product.
-const MIN_COLUMNS: usize = 80;
+/// Targets whose own logits are read together, as the diagonal of a product; and no block's product is narrower. Wider than
+/// [`crate::decoder::MIN_COLUMNS`], because here products of *different* widths must give the same bits: the `gemm` crate
+/// takes other kernels, with another order of summation, for few columns.
+const TILE: usize = 80;
 
 /// The output embedding of one model.
 pub struct Head {
@@ -58,7 +58,7 @@ impl Head {
             stop.check()?;
             let width = VOCABULARY_BLOCK.min(self.vocab - first);
             // A short last block is computed together with ids before it.
-            let start = if width < MIN_COLUMNS { self.vocab.saturating_sub(MIN_COLUMNS) } else { first };
+            let start = if width < TILE { self.vocab.saturating_sub(TILE) } else { first };
             let logits = self.logits(&self.linear.narrow(start, first + width - start)?, &hidden)?;
             let logits = logits.narrow(0, 0, rows)?.narrow(1, first - start, width)?.flatten_all()?.to_vec1::<f32>()?;
             take(first as u32, &logits, width);
@@ -69,13 +69,13 @@ impl Head {
     /// The logit of `targets[i]` at row `i`, bit-equal to its entry in the blocks.
     pub fn target_logits(&self, hidden: &Tensor, targets: &[u32]) -> candle_core::Result<Vec<f32>> {
         let mut logits = Vec::with_capacity(targets.len());
-        for (tile, ids) in targets.chunks(MIN_COLUMNS).enumerate() {
-            let rows = pad_rows(&hidden.narrow(0, tile * MIN_COLUMNS, ids.len())?, MIN_COLUMNS)?;
+        for (tile, ids) in targets.chunks(TILE).enumerate() {
+            let rows = pad_rows(&hidden.narrow(0, tile * TILE, ids.len())?, TILE)?;
             let mut padded = ids.to_vec();
-            padded.resize(MIN_COLUMNS, 0);
+            padded.resize(TILE, 0);
             let ids_tensor = Tensor::new(padded.as_slice(), hidden.device())?;
             let product = self.logits(&self.linear.select(&ids_tensor)?, &rows)?.flatten_all()?.to_vec1::<f32>()?;
-            logits.extend((0..ids.len()).map(|i| product[i * MIN_COLUMNS + i]));
+            logits.extend((0..ids.len()).map(|i| product[i * TILE + i]));
         }
         Ok(logits)
     }

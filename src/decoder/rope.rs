@@ -5,6 +5,7 @@
 
 use candle_core::{Device, Result, Tensor};
 
+use crate::decoder::linear;
 use crate::decoder::spec::{Rope, RopeScaling};
 use crate::forest::Forest;
 
@@ -25,9 +26,8 @@ impl Rotary {
         let positions: Vec<f32> = forest.positions.iter().map(|&p| p as f32).collect();
         let rows = positions.len();
         let angles = Tensor::from_vec(positions, (rows, 1), device)?.broadcast_mul(&frequencies)?;
-        let scaled =
-            |x: Tensor| if rope.attention_factor == 1.0 { Ok(x) } else { x.affine(rope.attention_factor, 0.0) };
-        let (cos, sin) = (scaled(angles.cos()?)?, scaled(angles.sin()?)?);
+        let factor = rope.attention_factor;
+        let (cos, sin) = (linear::scale(&angles.cos()?, factor)?, linear::scale(&angles.sin()?, factor)?);
         Ok(Self { cos, sin, width: rope.rotary_dim, interleaved: rope.interleaved })
     }
 

@@ -2,7 +2,6 @@
 //!
 //! Owns its shape and what each figure is called. Refuses to compute or to print.
 
-use super::detail::escaped;
 use super::differences::Difference;
 use super::overall::Overall;
 use super::quantiles::Quantiles;
@@ -10,6 +9,7 @@ use super::read_first::ReadFirst;
 use super::slices::Slice;
 use super::stats::Estimate;
 use super::study::StudyFigure;
+use crate::escape::visible;
 use crate::sample::Status;
 
 /// All pairs that were asked for.
@@ -71,7 +71,7 @@ impl Pair {
 }
 
 pub(super) fn title(p: &str, q: &str, task: &str, generation_model: &str) -> String {
-    escaped(&format!("P = `{p}`, Q = `{q}` on `{task}` by `{generation_model}`"))
+    visible(&format!("P = `{p}`, Q = `{q}` on `{task}` by `{generation_model}`"))
 }
 
 /// A figure of each model alone; absent if it has no log-probability.

@@ -7,6 +7,7 @@ use super::display::{NOT_KL, aligned, cells, number};
 use super::read_first::{FarToken, Place, ReadFirst};
 use super::slices::Slice;
 use super::stats::Estimate;
+use crate::escape::visible;
 
 /// Of each list to read first; the JSON has more.
 const SHOWN: usize = 3;
@@ -32,7 +33,7 @@ fn row(slice: &Slice) -> Vec<String> {
     let [k1, _] = cells(mean("kl_k1"));
     let [k3, _] = cells(mean("kl_k3"));
     vec![
-        format!("{}={}", escaped(&slice.by), escaped(&slice.value)),
+        format!("{}={}", slice.by, slice.value),
         slice.tokens.to_string(),
         k1,
         k3,
@@ -54,7 +55,7 @@ pub(super) fn read_first(read_first: &ReadFirst) -> Vec<String> {
 }
 
 fn place(place: &Place) -> String {
-    let id = place.row_id.as_ref().map_or_else(String::new, |id| format!(" ({})", escaped(id)));
+    let id = place.row_id.as_ref().map_or_else(String::new, |id| format!(" ({})", visible(id)));
     format!("row {}{id}", place.row)
 }
 
@@ -62,34 +63,8 @@ fn token(token: &FarToken) -> String {
     let logprob = |side: Option<f64>| side.map_or_else(|| "-".to_owned(), number);
     let (p, q) = (logprob(token.logprob_p), logprob(token.logprob_q));
     let text = token.token.as_ref().map_or_else(String::new, |text| {
-        let before = token.before.as_ref().map_or_else(String::new, |before| format!("…{}", escaped(before)));
-        format!(": {before}[{}]", escaped(text))
+        let before = token.before.as_ref().map_or_else(String::new, |before| format!("…{}", visible(before)));
+        format!(": {before}[{}]", visible(text))
     });
     format!("read first: {}, token {}: ln p {p}, ln q {q}{text}", place(&token.place), token.position)
-}
-
-/// Control characters and the marks that turn the direction of writing, made visible.
-pub fn escaped(text: &str) -> String {
-    text.chars().fold(String::new(), |mut out, c| {
-        match c {
-            '\n' => out.push('⏎'),
-            c if c.is_control()
-                || matches!(c, '\u{61c}' | '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
-            {
-                out.extend(c.escape_unicode());
-            }
-            c => out.push(c),
-        }
-        out
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::escaped;
-
-    #[test]
-    fn nothing_that_a_terminal_obeys_is_left() {
-        assert_eq!(escaped("a\nb\u{1b}[31m\u{202e}é"), "a⏎b\\u{1b}[31m\\u{202e}é");
-    }
 }

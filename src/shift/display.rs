@@ -14,6 +14,7 @@ use super::overview::overview;
 use super::quantiles::Quantiles;
 use super::stats::Estimate;
 use super::study::StudyFigure;
+use crate::escape::visible;
 
 /// Every pair, one below the other: who, how much, the means, the study's figure, the notes. Several end in an
 /// overview.
@@ -87,7 +88,8 @@ pub(super) const NOT_KL: &str = " (not KL)";
 
 fn difference(difference: &Difference) -> String {
     let Difference { p, q, minus, task, generation_model, samples, .. } = difference;
-    let mut text = format!("`{q}` - `{minus}`, P = `{p}`, on `{task}` by `{generation_model}`: {samples} samples\n\n");
+    let title = format!("`{q}` - `{minus}`, P = `{p}`, on `{task}` by `{generation_model}`: {samples} samples");
+    let mut text = visible(&title) + "\n\n";
     let of = |m: &Means| row(m.name, m.unit, m.token_mean, m.sample_mean);
     let rows: Vec<_> = iter::once(head()).chain(difference.measures.iter().map(of)).collect();
     text.extend(aligned(&rows, 2).into_iter().map(|line| line + "\n"));
@@ -97,7 +99,7 @@ fn difference(difference: &Difference) -> String {
 fn overall(overall: &Overall) -> String {
     let Overall { p, q, tasks, generation_model, .. } = overall;
     let count = tasks.len();
-    let mut text = format!("P = `{p}`, Q = `{q}` over {count} tasks by `{generation_model}`\n\n");
+    let mut text = visible(&format!("P = `{p}`, Q = `{q}` over {count} tasks by `{generation_model}`")) + "\n\n";
     let mut rows = vec![head()];
     for m in &overall.measures {
         rows.push(row(m.name, m.unit, m.token_mean, m.sample_mean));
@@ -170,8 +172,10 @@ pub(super) fn number(x: f64) -> String {
     }
 }
 
-/// Columns padded to their widest cell: the first `names` of them to the left, the others to the right.
+/// Columns padded to their widest cell: the first `names` of them to the left, the others to the right. Cells may hold
+/// anybody's text.
 pub fn aligned(rows: &[Row], names: usize) -> Vec<String> {
+    let rows: Vec<Row> = rows.iter().map(|row| row.iter().map(|cell| visible(cell)).collect()).collect();
     let width = |column: usize| rows.iter().map(|r| r[column].chars().count()).max().unwrap_or_default();
     let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
     let pad = |(i, cell): (usize, &String)| {

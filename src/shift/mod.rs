@@ -39,7 +39,6 @@ mod values;
 use std::path::Path;
 
 pub use comparison::{Comparison, LeftOut, Means, Measure, Pair, Partial, Sides};
-pub use detail::escaped;
 pub use differences::Difference;
 pub use display::{aligned, table};
 pub use gate::{Limit, exceeded};
@@ -79,7 +78,8 @@ pub struct Options {
 ///
 /// # Errors
 /// [`crate::Error::Usage`] if P is unclear or nothing fits; [`crate::Error::Incomparable`] if rows, token ids or
-/// contexts of two tables do not match; [`crate::Error::File`] if a table's files are not in order.
+/// contexts of two tables do not match; [`crate::Error::File`] if a table's files are not in order, or not tokshift's;
+/// [`crate::Error::Tables`] if reading them panics.
 pub fn compare(root: &Path, options: &Options) -> Result<Comparison> {
     guarded(|| compare_all(root, options))
 }

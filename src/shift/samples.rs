@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use polars::prelude::{
-    DataFrame, DataType, Engine, Expr, JoinArgs, JoinCoalesce, JoinType, SortMultipleOptions, StringChunked, col, lit,
-    when,
+    Column, DataFrame, DataType, Engine, Expr, Field, IntoColumn, JoinArgs, JoinCoalesce, JoinType, NewChunkedArray,
+    PolarsResult, SortMultipleOptions, StringChunked, UInt32Chunked, col,
 };
 
 use super::measures::{P, Q, STUDY_FROM};
@@ -16,6 +16,7 @@ use super::select::PairTables;
 use crate::error::{Error, Result};
 use crate::sample::Status;
 use crate::schema::sample;
+use crate::study::first_position;
 
 const SAME_CONTEXT: &str = "same_context";
 
@@ -87,14 +88,16 @@ fn side_by_side(pair: &PairTables) -> Result<DataFrame> {
     Ok(frame.collect_with_engine(Engine::Streaming)?.unwrap_single())
 }
 
-/// The first position whose index among all ids is ≥ `prompt_tokens_alone` + 1 (docs/measures.md).
-/// 0 where the context is unknown: an import holds the study's own tokens.
+/// The first position that the study keeps; 0 where the context is unknown: an import holds the study's own tokens.
 fn study_from() -> Expr {
-    let wide = |name: &str| col(name).cast(DataType::Int64);
-    let from = wide(sample::PROMPT_TOKENS_ALONE) + lit(1i64) - wide(sample::CONTEXT_TOKENS);
-    let from = when(from.clone().gt(lit(0i64))).then(from).otherwise(lit(0i64)).cast(DataType::UInt32);
-    // A row without input is null to the study.
-    when(col(sample::PROMPT_TOKENS_ALONE).eq(lit(0u32))).then(lit(u32::MAX)).otherwise(from)
+    let first = |columns: &mut [Column]| -> PolarsResult<Column> {
+        let rows = columns[0].u32()?.iter().zip(columns[1].u32()?.iter());
+        let first = rows
+            .map(|(context, alone)| context.zip(alone).map_or(0, |(context, alone)| first_position(context, alone)));
+        Ok(UInt32Chunked::from_iter_values(STUDY_FROM.into(), first).into_column())
+    };
+    let field = |_: &_, _: &_| Ok(Field::new(STUDY_FROM.into(), DataType::UInt32));
+    col(sample::CONTEXT_TOKENS).map_many(first, &[col(sample::PROMPT_TOKENS_ALONE)], field)
 }
 
 fn statuses(pair: &PairTables, frame: &DataFrame, side: &str) -> Result<Vec<Status>> {
@@ -104,10 +107,8 @@ fn statuses(pair: &PairTables, frame: &DataFrame, side: &str) -> Result<Vec<Stat
     if absent > 0 {
         return Err(pair.incomparable(format!("{absent} samples are not in the samples table of `{model}`")));
     }
-    let parse = |name: &str| {
-        let status = Status::ALL.into_iter().find(|s| s.as_str() == name);
-        status.ok_or_else(|| Error::file(&folder[0], format!("unknown status `{name}`")))
-    };
+    let unknown = |name| Error::file(&folder[0], format!("unknown status `{name}`"));
+    let parse = |name| Status::of_name(name).ok_or_else(|| unknown(name));
     column.iter().flatten().map(parse).collect()
 }
 

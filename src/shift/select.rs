@@ -9,12 +9,10 @@ use super::comparison::title;
 use super::{Options, Partial};
 use crate::error::{Error, Result};
 use crate::store::{FoundCell, Manifest};
+use crate::study;
 
 /// What `Manifest::out` must say.
 const PARQUET: &str = "parquet";
-
-/// The engine's name of tables that were read from another program's files.
-const IMPORT: &str = "import";
 
 /// One model's files of one text, in part order.
 #[derive(Clone, Debug)]
@@ -148,7 +146,7 @@ fn table(found: &FoundCell, left_out: &[u32]) -> Result<Table> {
         samples: keep(&found.samples),
         top_k: engine.top_k,
         kept: dataset.keep_fields.clone(),
-        imported: engine.name == IMPORT,
+        imported: engine.name == study::ENGINE,
     })
 }
 

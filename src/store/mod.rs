@@ -1,9 +1,8 @@
 //! The output directory: the only place that creates results.
 //!
 //! Owns layout, names, manifests, and the promise that what has a final name is whole. A part is written under `.tmp`,
-//! synced, and published by rename: samples first, then tokens, which alone means done. One process at a time writes a
-//! cell. (Files kept beside the tables
-//! are published before both, so that done parts have them.) Refuses to know what stands in a table.
+//! synced, and published by rename: samples first, then tokens, which alone means done. (Files kept beside the tables
+//! are published before both, so that done parts have them.) One process at a time writes a cell. Refuses to know what stands in a table.
 
 mod lock;
 mod manifest;

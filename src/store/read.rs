@@ -30,11 +30,7 @@ pub struct FoundCell {
 /// and folders whose names begin with a dot are file managers' and notebooks', and a folder without a manifest is what a
 /// crash left of a run that published nothing: neither is a cell, nor in the way of those that are.
 pub fn cells(root: &Path) -> Result<Vec<FoundCell>> {
-    let runs = root.join(folder::RUNS);
-    if !runs.is_dir() {
-        let what = "holds no runs; give the --output-dir of `tokshift score`";
-        return Err(Error::file(root, if root.is_dir() { what } else { "no such directory" }));
-    }
+    let runs = runs(root)?;
     let mut found = Vec::new();
     for (generation_model, path) in partitions(&runs, key::GENERATION_MODEL)? {
         for (task, path) in partitions(&path, key::TASK)? {
@@ -49,6 +45,25 @@ pub fn cells(root: &Path) -> Result<Vec<FoundCell>> {
     }
     found.sort_by(|a, b| a.cell.cmp(&b.cell));
     Ok(found)
+}
+
+/// The folder of the manifests.
+pub(super) fn runs(root: &Path) -> Result<PathBuf> {
+    let runs = root.join(folder::RUNS);
+    if runs.is_dir() {
+        return Ok(runs);
+    }
+    let what = "holds no runs; give the --output-dir of `tokshift score`";
+    Err(Error::file(root, if root.is_dir() { what } else { "no such directory" }))
+}
+
+/// The manifest at `path`, and its tables' format.
+pub(super) fn manifest(path: &Path) -> Result<(Manifest, Format)> {
+    let manifest = Manifest::read(path)?;
+    match Format::of_extension(&manifest.out) {
+        Some(format) => Ok((manifest, format)),
+        None => Err(Error::file(path, format!("tables of a format that is not known: `{}`", manifest.out))),
+    }
 }
 
 /// The decoded value of a folder `key=value`, and its path.
@@ -84,10 +99,7 @@ pub(super) fn partitions_and_others(directory: &Path, key: &str) -> Result<(Vec<
 
 impl FoundCell {
     fn read(root: &Path, cell: Cell, path: &Path) -> Result<Self> {
-        let manifest = Manifest::read(path)?;
-        let Some(format) = Format::of_extension(&manifest.out) else {
-            return Err(Error::file(path, format!("tables of a format that is not known: `{}`", manifest.out)));
-        };
+        let (manifest, format) = manifest(path)?;
         let folder = cell.folder()?;
         let file = |table: &str, part: u32| root.join(table).join(&folder).join(file_name(part, format));
         let all = 0..manifest.parts.len() as u32;

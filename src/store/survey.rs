@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::read::{Partition, partitions_and_others};
+use super::read::{self, Partition, partitions_and_others};
 use super::temporary::leftovers;
 use super::{Cell, MANIFEST, Manifest, file_name};
 use crate::error::{Error, Result};
@@ -56,11 +56,7 @@ impl PartFiles {
 /// # Errors
 /// No such directory, no runs in it, a folder that cannot be listed.
 pub fn survey(root: &Path) -> Result<Survey> {
-    let runs = root.join(folder::RUNS);
-    if !runs.is_dir() {
-        let what = "holds no runs; give the --output-dir of `tokshift score`";
-        return Err(Error::file(root, if root.is_dir() { what } else { "no such directory" }));
-    }
+    let runs = read::runs(root)?;
     let mut strays = Vec::new();
     let mut cells = Vec::new();
     for (cell, path) in cell_folders(&runs, &mut strays)? {
@@ -87,10 +83,7 @@ pub fn survey(root: &Path) -> Result<Survey> {
 
 impl SurveyedCell {
     fn read(root: &Path, cell: Cell, path: PathBuf) -> Result<Self> {
-        let manifest = Manifest::read(&path).and_then(|manifest| match Format::of_extension(&manifest.out) {
-            Some(format) => Ok((manifest, format)),
-            None => Err(Error::file(&path, format!("tables of a format that is not known: `{}`", manifest.out))),
-        });
+        let manifest = read::manifest(&path);
         let folder = cell.folder()?;
         let parts = manifest.as_ref().map_or_else(
             |_| Vec::new(),

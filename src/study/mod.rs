@@ -20,5 +20,9 @@ const SUFFIX: &str = "_token_losses.json";
 /// response token, with a BOS none, at a merged boundary one more. Of a row without input, which is null to the study, it
 /// keeps none.
 pub fn first_position(context_tokens: u32, prompt_tokens_alone: u32) -> u32 {
-    if prompt_tokens_alone == 0 { u32::MAX } else { (prompt_tokens_alone + 1).saturating_sub(context_tokens) }
+    if prompt_tokens_alone == 0 {
+        u32::MAX
+    } else {
+        prompt_tokens_alone.saturating_add(1).saturating_sub(context_tokens)
+    }
 }

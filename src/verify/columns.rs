@@ -16,9 +16,20 @@ fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a dyn Array, Broke
     batch.column_by_name(name).map(AsRef::as_ref).ok_or_else(|| (Kind::Schema, format!("no column `{name}`")))
 }
 
+fn other_type(name: &str) -> Broken {
+    (Kind::Schema, format!("column `{name}` has another type"))
+}
+
 fn primitive<'a, T: ArrowPrimitiveType>(batch: &'a RecordBatch, name: &str) -> Result<&'a PrimitiveArray<T>, Broken> {
-    let wrong = || (Kind::Schema, format!("column `{name}` has another type"));
-    column(batch, name)?.as_primitive_opt().ok_or_else(wrong)
+    column(batch, name)?.as_primitive_opt().ok_or_else(|| other_type(name))
+}
+
+fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray, Broken> {
+    column(batch, name)?.as_string_opt().ok_or_else(|| other_type(name))
+}
+
+fn lists<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ListArray, Broken> {
+    column(batch, name)?.as_list_opt().ok_or_else(|| other_type(name))
 }
 
 fn get<T: ArrowPrimitiveType>(column: &PrimitiveArray<T>, row: usize) -> Option<T::Native> {
@@ -68,13 +79,11 @@ pub(super) struct TokenRow<'a> {
 
 impl<'a> TokenColumns<'a> {
     pub fn of(batch: &'a RecordBatch) -> Result<Self, Broken> {
-        let wrong = |name: &str| (Kind::Schema, format!("column `{name}` has another type"));
-        let list = |name| column(batch, name)?.as_list_opt().ok_or_else(|| wrong(name));
         Ok(Self {
             sample_id: primitive(batch, token::SAMPLE_ID)?,
             position: primitive(batch, token::POSITION)?,
             token_id: primitive(batch, token::TOKEN_ID)?,
-            token: column(batch, token::TOKEN)?.as_string_opt().ok_or_else(|| wrong(token::TOKEN))?,
+            token: texts(batch, token::TOKEN)?,
             start: primitive(batch, token::START)?,
             end: primitive(batch, token::END)?,
             logit: primitive(batch, token::LOGIT)?,
@@ -82,8 +91,8 @@ impl<'a> TokenColumns<'a> {
             rank: primitive(batch, token::RANK)?,
             ties: primitive(batch, token::TIES)?,
             entropy: primitive(batch, token::ENTROPY)?,
-            top_ids: list(token::TOP_IDS)?,
-            top_logprobs: list(token::TOP_LOGPROBS)?,
+            top_ids: lists(batch, token::TOP_IDS)?,
+            top_logprobs: lists(batch, token::TOP_LOGPROBS)?,
             rest_logprob: primitive(batch, token::REST_LOGPROB)?,
             min_logprob: primitive(batch, token::MIN_LOGPROB)?,
         })
@@ -153,21 +162,17 @@ pub(super) struct SampleRow<'a> {
 
 impl<'a> SampleColumns<'a> {
     pub fn of(batch: &'a RecordBatch) -> Result<Self, Broken> {
-        let texts = |name: &str| {
-            let wrong = || (Kind::Schema, format!("column `{name}` has another type"));
-            column(batch, name)?.as_string_opt().ok_or_else(wrong)
-        };
         Ok(Self {
             sample_id: primitive(batch, sample::SAMPLE_ID)?,
             row: primitive(batch, sample::ROW)?,
-            context_hash: texts(sample::CONTEXT_HASH)?,
-            response: texts(sample::RESPONSE)?,
+            context_hash: texts(batch, sample::CONTEXT_HASH)?,
+            response: texts(batch, sample::RESPONSE)?,
             context_tokens: primitive(batch, sample::CONTEXT_TOKENS)?,
             response_tokens: primitive(batch, sample::RESPONSE_TOKENS)?,
             mean_logprob: primitive(batch, sample::MEAN_LOGPROB)?,
             perplexity: primitive(batch, sample::PERPLEXITY)?,
-            status: texts(sample::STATUS)?,
-            reason: texts(sample::REASON)?,
+            status: texts(batch, sample::STATUS)?,
+            reason: texts(batch, sample::REASON)?,
         })
     }
 

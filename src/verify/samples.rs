@@ -74,8 +74,7 @@ fn sample(row: &SampleRow, part: &Part) -> Result<Sample, String> {
         return Err(format!("row {:?} of the dataset, the part has {rows:?}", row.row));
     }
     let name = row.status.unwrap_or_default();
-    let status = Status::ALL.into_iter().find(|status| status.as_str() == name);
-    let status = status.ok_or_else(|| format!("unknown status `{name}`"))?;
+    let status = Status::of_name(name).ok_or_else(|| format!("unknown status `{name}`"))?;
     if (status == Status::Ok) == row.reason.is_some() {
         return Err(format!("status {name} with reason {:?}", row.reason));
     }

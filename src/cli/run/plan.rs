@@ -14,7 +14,7 @@ use crate::cli::progress::duration;
 use crate::cli::{Exit, kl};
 use crate::decoder::Checkpoint;
 use crate::journal::{self, Entry};
-use crate::shift::{aligned, escaped};
+use crate::shift::aligned;
 use crate::{experiments, hub};
 
 /// Tokens are not counted, which would take the tokenizer's minutes. Where no log tells how many bytes of a file make
@@ -134,9 +134,9 @@ fn text(planned: &[Planned]) -> String {
             (_, seconds) => or_dash(seconds.map(duration)),
         };
         vec![
-            escaped(cell.told.experiment),
-            escaped(cell.told.task),
-            escaped(cell.told.model),
+            cell.told.experiment.to_owned(),
+            cell.told.task.to_owned(),
+            cell.told.model.to_owned(),
             state.to_owned(),
             or_dash(cell.rows.map(|rows| rows.to_string())),
             or_dash(cell.tokens_estimate.map(|tokens| tokens.to_string())),

@@ -10,7 +10,8 @@ use serde::Serialize;
 use super::cells::{Cell, Cells, State};
 use super::compare::Compared;
 use crate::cli::kl;
-use crate::shift::{self, escaped};
+use crate::escape::visible;
+use crate::shift;
 
 /// A cell for a script.
 #[derive(Serialize)]
@@ -62,11 +63,11 @@ fn text(told: &[Told], comparisons: &[Compared]) -> String {
     let mut line = |line: String| writeln!(text, "{line}").unwrap_or_default();
     for Compared { output, comparison, failed } in comparisons {
         if !comparison.pairs.is_empty() {
-            line(escaped(output));
-            shift::overview(comparison).lines().map(escaped).chain([String::new()]).for_each(&mut line);
+            line(visible(output));
+            shift::overview(comparison).lines().map(visible).chain([String::new()]).for_each(&mut line);
         }
         if let Some(why) = failed {
-            line(format!("{}: not compared: {}\n", escaped(output), escaped(why)));
+            line(format!("{}: not compared: {}\n", visible(output), visible(why)));
         }
     }
     let count = |state: &str| told.iter().filter(|cell| cell.state == state).count();
@@ -85,7 +86,7 @@ pub fn missing<'a>(told: impl Iterator<Item = &'a Told<'a>>) -> Vec<String> {
         let first = cells.first()?;
         let models = cells.iter().map(|cell| cell.model).collect::<Vec<_>>().join(", ");
         let Told { experiment, task, state, .. } = first;
-        Some(escaped(&format!("{state}: {experiment}, {task}, {models}: {}", first.reason?)))
+        Some(visible(&format!("{state}: {experiment}, {task}, {models}: {}", first.reason?)))
     };
     missing.chunk_by(same).filter_map(group).collect()
 }
