@@ -16,9 +16,38 @@ use crate::error::{Error, Result};
 /// # Errors
 /// Neither a directory nor a hub id; a repository that cannot be reached, or offline one that is not cached.
 pub fn resolve(source: &str) -> Result<PathBuf> {
+    match locate(source)? {
+        Place::Here(directory) => Ok(directory),
+        Place::Hub(cache, _) if is_offline() => {
+            let place = cache.path().display();
+            Err(Error::model(source, format!("HF_HUB_OFFLINE is set and it is not whole in the cache `{place}`")))
+        }
+        Place::Hub(cache, repo) => fetch(cache, repo).map_err(|what| Error::model(source, what)),
+    }
+}
+
+/// As [`resolve`], but fetches nothing: `None` for a hub id that would be fetched.
+///
+/// # Errors
+/// Neither a directory nor a hub id.
+pub fn find(source: &str) -> Result<Option<PathBuf>> {
+    match locate(source)? {
+        Place::Here(directory) => Ok(Some(directory)),
+        Place::Hub(..) => Ok(None),
+    }
+}
+
+/// Where a model's files are.
+enum Place {
+    Here(PathBuf),
+    /// Not whole in this cache.
+    Hub(Cache, Repo),
+}
+
+fn locate(source: &str) -> Result<Place> {
     let path = Path::new(source);
     if path.is_dir() {
-        return Ok(path.to_owned());
+        return Ok(Place::Here(path.to_owned()));
     }
     let Some(repo) = parse_id(source) else {
         let what = if path.exists() { "is not a directory" } else { "no such directory" };
@@ -26,14 +55,7 @@ pub fn resolve(source: &str) -> Result<PathBuf> {
         return Err(Error::model(source, format!("{what}; {hint}")));
     };
     let cache = cache();
-    match cached(&cache, &repo) {
-        Some(directory) => Ok(directory),
-        None if is_offline() => {
-            let place = cache.path().display();
-            Err(Error::model(source, format!("HF_HUB_OFFLINE is set and it is not whole in the cache `{place}`")))
-        }
-        None => fetch(cache, repo).map_err(|what| Error::model(source, what)),
-    }
+    Ok(cached(&cache, &repo).map_or_else(|| Place::Hub(cache, repo), Place::Here))
 }
 
 /// `org/name` or `org/name@revision`; the hub allows letters, digits, `-`, `_` and `.` in either half.

@@ -21,10 +21,12 @@ pub mod engine;
 pub mod hub;
 pub mod table;
 pub mod store;
+pub mod journal;
 pub mod pipeline;
 pub mod study;
 pub mod verify;
 pub mod shift;
+pub mod experiments;
 pub mod cli;
 
 pub use error::{Error, Result};

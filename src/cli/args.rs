@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
+use crate::experiments::{self, Options};
 use crate::shift::Limit;
 
 /// See, token by token, how far training, quantising or merging moved a language model.
@@ -14,30 +15,43 @@ use crate::shift::Limit;
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
+
+    /// Tell on stderr what is done; twice for more
+    #[arg(short, long, global = true, action = ArgAction::Count, display_order = 900)]
+    pub verbose: u8,
+
+    /// What such messages look like
+    #[arg(long, global = true, default_value = "text", value_name = "FORMAT", display_order = 901)]
+    pub log_format: LogFormat,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   tokshift demo
   tokshift score --dataset UniReason-RL_coqa.jsonl --models UniReason-RL=./rl,base=Qwen/Qwen3-14B --output-dir out
-  tokshift kl --data-dir out";
+  tokshift kl --data-dir out
+  tokshift run study.toml --dry-run";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Demo(DemoArgs),
     Score(ScoreArgs),
     Kl(KlArgs),
+    Run(RunArgs),
+    Status(StatusArgs),
     Import(ImportArgs),
     Verify(VerifyArgs),
 }
 
 impl Args {
-    /// `--threads` of the command, if it has one.
+    /// `--threads` of the command, or of the file that it is about, if there is any.
     pub fn threads(&self) -> Option<usize> {
         match &self.command {
             Command::Score(args) => args.threads,
             Command::Kl(args) => args.threads,
-            Command::Demo(_) | Command::Import(_) | Command::Verify(_) => None,
+            // A file that cannot be read is told of by the command itself.
+            Command::Run(args) => args.threads.or_else(|| experiments::read(&args.file).ok()?.threads),
+            Command::Demo(_) | Command::Import(_) | Command::Status(_) | Command::Verify(_) => None,
         }
     }
 }
@@ -66,10 +80,6 @@ pub struct ScoreArgs {
     #[arg(long, alias = "output_dir", value_name = "DIR")]
     pub output_dir: PathBuf,
 
-    /// Format of the tables
-    #[arg(long, default_value = "parquet")]
-    pub out: OutFormat,
-
     /// The model that wrote the responses, if the file's name does not say so
     #[arg(long, alias = "generation_model", value_name = "NAME")]
     pub generation_model: Option<String>,
@@ -78,70 +88,17 @@ pub struct ScoreArgs {
     #[arg(long, value_name = "NAME")]
     pub task: Option<String>,
 
-    /// Length of the lists of most likely tokens; 0 for none
-    #[arg(long, alias = "top_k", default_value_t = 20, value_name = "K")]
-    pub top_k: usize,
-
-    /// Only the first rows (the published study scored 100)
-    #[arg(long, value_name = "ROWS")]
-    pub limit: Option<u32>,
-
-    /// tokenizer.json for all models, or a model directory or hub id that has one
-    /// [default: the generation model's if it is among the models, else the first model's]
-    #[arg(long, value_name = "PATH")]
-    pub tokenizer: Option<String>,
-
-    /// Tokenise prompt and response as one text, or apart
-    #[arg(long, default_value = "joint")]
-    pub boundary: BoundaryArg,
-
-    /// Token appended after each response: none, auto (the generation config's end-of-sequence) or an id
-    #[arg(long, default_value = "none", value_name = "none|auto|ID")]
-    pub end: String,
-
-    /// What to do with a row longer than the shortest context among the models
-    #[arg(long, alias = "too_long", default_value = "skip")]
-    pub too_long: TooLongArg,
-
-    /// What to do with a row that cannot be read
-    #[arg(long, alias = "on_error", default_value = "skip")]
-    pub on_error: OnErrorArg,
+    #[command(flatten)]
+    pub options: Options,
 
     /// Score parts again that hold a failed sample, and replace them: for samples that the model failed on, as when
     /// memory ran out; rows that cannot be read fail again
     #[arg(long, alias = "retry_failed", action = ArgAction::SetTrue)]
     pub retry_failed: bool,
 
-    /// Field whose equal values mark rows that are not independent [default: equal prompts]
-    #[arg(long, value_name = "FIELD")]
-    pub cluster: Option<String>,
-
-    /// Fields of the rows to keep in the samples table, e.g. reward,correct
-    #[arg(long, alias = "keep_fields", value_delimiter = ',', value_name = "FIELDS")]
-    pub keep_fields: Vec<String>,
-
-    /// Type of weights and products
-    #[arg(long, default_value = "auto")]
-    pub dtype: DtypeArg,
-
-    /// cpu, cuda or cuda:N
-    #[arg(long, default_value = "cpu")]
-    pub device: String,
-
     /// CPU threads [default: all cores]
     #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<usize>,
-
-    /// Tokens computed together: decides memory and speed, never a number
-    #[arg(
-        long,
-        visible_alias = "batch-size",
-        alias = "batch_size",
-        alias = "batch_tokens",
-        default_value_t = 4096,
-        value_name = "N"
-    )]
-    pub batch_tokens: usize,
 
     /// What scores: a model, or a stand-in with made-up numbers that needs a tokenizer only
     #[arg(long, default_value = "local", hide = true)]
@@ -221,6 +178,57 @@ Examples:
 
 Exit codes: 0 done; 1 error; 2 wrong usage; 3 --fail-above: a mean may lie above its limit, or has no value.";
 
+/// Score and compare what a file of experiments asks for; a rerun does what is missing
+#[derive(Debug, Parser)]
+#[command(after_help = RUN_EXAMPLES)]
+pub struct RunArgs {
+    /// TOML of experiments × tasks × models; its paths are relative to the current directory
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// Print what would be done and stop: nothing is created, fetched or loaded
+    #[arg(long, alias = "dry_run", action = ArgAction::SetTrue)]
+    pub dry_run: bool,
+
+    /// Score parts again that hold a failed sample, and replace them: for samples that the model failed on, as when
+    /// memory ran out; rows that cannot be read fail again
+    #[arg(long, alias = "retry_failed", action = ArgAction::SetTrue)]
+    pub retry_failed: bool,
+
+    /// Print everything as JSON instead of tables
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub json: bool,
+
+    /// CPU threads [default: those of the file, else all cores]
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub threads: Option<usize>,
+
+    /// What scores: a model, or a stand-in with made-up numbers that needs a tokenizer only
+    #[arg(long, default_value = "local", hide = true)]
+    pub engine: EngineArg,
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  tokshift run study.toml --dry-run
+  tokshift run study.toml
+  tokshift run study.toml --json > study.json
+
+Exit codes: 0 done; 1 error, or a cell or a comparison failed; 2 wrong usage; 4 done, but datasets are missing or some
+rows that this run came to were not scored; 130, 143 ended by SIGINT or SIGTERM, the same command continues.";
+
+/// Show what an output directory holds and what it cost
+#[derive(Debug, Parser)]
+pub struct StatusArgs {
+    /// The output directory of `score` or `run`
+    #[arg(value_name = "DIR")]
+    pub output_dir: PathBuf,
+
+    /// Print everything as JSON instead of a table
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub json: bool,
+}
+
 /// Read the published study's token-loss files into tables that `kl` compares
 #[derive(Debug, Parser)]
 #[command(after_help = IMPORT_EXAMPLES)]
@@ -260,49 +268,16 @@ Examples:
 Exit codes: 0 all is well; 1 something is not, or an error; 2 wrong usage.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum OutFormat {
-    Parquet,
-    Jsonl,
-    /// Parquet, and the published study's JSON beside it
-    TokenLosses,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum BoundaryArg {
-    Joint,
-    Separate,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TooLongArg {
-    /// Record it as too long
-    Skip,
-    /// Score the tokens that fit
-    Truncate,
-    /// End the run
-    Fail,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum OnErrorArg {
-    /// Record it as failed and go on
-    Skip,
-    /// End the run
-    Fail,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DtypeArg {
-    /// As the weights are stored: bf16 stays bf16, anything else is f32
-    Auto,
-    F32,
-    Bf16,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum EngineArg {
     Local,
     Mock,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    /// An object a line
+    Json,
 }
 
 fn limit(text: &str) -> Result<Limit, String> {

@@ -1,4 +1,4 @@
-//! What `score` works on: from options to a device, datasets, models and the one tokenizer.
+//! What is scored: from options to a device, datasets and the one tokenizer.
 //!
 //! Owns the defaults that depend on one another. Refuses to score, and to create anything.
 
@@ -8,42 +8,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 
-use super::args::{EngineArg, ScoreArgs};
-use super::models::NamedModel;
+use super::args::ScoreArgs;
+use super::models::Model;
+use super::progress;
 use crate::dataset::{self, Plan, PlanOptions, RowOptions};
-use crate::decoder::Checkpoint;
+use crate::experiments::Options;
 use crate::tokenize::TextTokenizer;
 use crate::{digest, hub};
-
-/// Context of the stand-in engine, which has no model to ask.
-pub const MOCK_CONTEXT: usize = 1 << 20;
 
 /// A dataset with its names.
 pub struct Dataset {
     pub generation_model: String,
     pub task: String,
     pub plan: Plan,
-}
-
-/// A model whose files were looked at, so that what is wrong shows before anything is scored.
-pub struct Model {
-    pub named: NamedModel,
-    /// `None` for the stand-in engine.
-    pub checkpoint: Option<Checkpoint>,
-}
-
-impl Model {
-    pub fn open(named: NamedModel, engine: EngineArg) -> Result<Self> {
-        let checkpoint = match engine {
-            EngineArg::Local => Some(Checkpoint::open(&named.directory)?),
-            EngineArg::Mock => None,
-        };
-        Ok(Self { named, checkpoint })
-    }
-
-    pub fn max_tokens(&self) -> usize {
-        self.checkpoint.as_ref().map_or(MOCK_CONTEXT, |checkpoint| checkpoint.spec().max_tokens)
-    }
 }
 
 /// `--device`.
@@ -62,8 +39,6 @@ pub fn device(text: &str) -> Result<Device> {
 
 /// Scans the datasets and settles their names.
 pub fn datasets(args: &ScoreArgs) -> Result<Vec<Dataset>> {
-    let rows = RowOptions { cluster: args.cluster.clone(), keep: args.keep_fields.clone() };
-    let options = PlanOptions { rows, limit: args.limit };
     let mut names = BTreeSet::new();
     let dataset = |path: &PathBuf| {
         let (generation_model, task) = dataset_names(args, path)?;
@@ -72,9 +47,15 @@ pub fn datasets(args: &ScoreArgs) -> Result<Vec<Dataset>> {
                 "two datasets are called {generation_model}_{task}: score them one at a time with --generation-model"
             );
         }
-        Ok(Dataset { generation_model, task, plan: dataset::scan(path, options.clone())? })
+        Ok(Dataset { generation_model, task, plan: dataset::scan(path, plan_options(&args.options))? })
     };
     args.dataset.iter().map(dataset).collect()
+}
+
+/// Which rows, and what of them.
+pub fn plan_options(options: &Options) -> PlanOptions {
+    let rows = RowOptions { cluster: options.cluster.clone(), keep: options.keep_fields() };
+    PlanOptions { rows, limit: options.limit }
 }
 
 fn dataset_names(args: &ScoreArgs, path: &Path) -> Result<(String, String)> {
@@ -89,25 +70,16 @@ fn dataset_names(args: &ScoreArgs, path: &Path) -> Result<(String, String)> {
     }
 }
 
-/// The one tokenizer for every model: the one asked for, else the generation model's, else the first model's.
-pub fn tokenizer_path(args: &ScoreArgs, datasets: &[Dataset], models: &[Model]) -> Result<PathBuf> {
-    if let Some(source) = &args.tokenizer {
-        return Ok(match Path::new(source) {
-            path if path.is_file() => path.to_owned(),
-            _ => hub::resolve(source)?.join("tokenizer.json"),
-        });
-    }
-    let wrote = |model: &&Model| datasets.iter().any(|dataset| dataset.generation_model == model.named.name);
-    let Some(model) = models.iter().find(wrote).or(models.first()) else { bail!("--models is empty") };
-    let path = model.named.directory.join("tokenizer.json");
-    if !path.is_file() {
-        bail!("model `{}` has no tokenizer.json: give --tokenizer", model.named.name);
-    }
-    Ok(path)
+/// The tokenizer that was asked for.
+pub fn tokenizer_path(source: &str) -> Result<PathBuf> {
+    Ok(match Path::new(source) {
+        path if path.is_file() => path.to_owned(),
+        _ => hub::resolve(source)?.join("tokenizer.json"),
+    })
 }
 
 /// Every model is given the same ids; one that would have put other special tokens first is told of.
-pub fn warn_of_other_bos(models: &[Model], chosen: &Path, tokenizer: &TextTokenizer) {
+pub fn warn_of_other_bos(models: &[&Model], chosen: &Path, tokenizer: &TextTokenizer) {
     for model in models {
         let path = model.named.directory.join("tokenizer.json");
         if path == chosen || !path.is_file() || digest::file(&path).is_ok_and(|hash| hash == tokenizer.identity()) {
@@ -115,12 +87,12 @@ pub fn warn_of_other_bos(models: &[Model], chosen: &Path, tokenizer: &TextTokeni
         }
         let Ok(own) = TextTokenizer::from_file(&path) else { continue };
         if own.prefix() != tokenizer.prefix() {
-            eprintln!(
+            progress::say(&format!(
                 "warning: the tokenizer of `{}` begins every text with {:?}, the one in use with {:?}",
                 model.named.name,
                 own.prefix(),
                 tokenizer.prefix()
-            );
+            ));
         }
     }
 }

@@ -9,21 +9,27 @@ mod inputs;
 mod kl;
 mod models;
 mod progress;
+mod run;
 mod score;
+mod session;
 mod signals;
+mod status;
 mod verify;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Args, Command};
+use args::{Args, Command, LogFormat};
+use tracing_subscriber::EnvFilter;
 
 /// What a command says with its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Exit {
     /// Everything was done.
     Done,
+    /// Some of it failed, which was told.
+    Failed,
     /// Results are damaged.
     Damaged,
     /// A mean may lie above a limit that was given.
@@ -36,7 +42,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         match exit {
             Exit::Done => Self::SUCCESS,
-            Exit::Damaged => Self::FAILURE,
+            Exit::Failed | Exit::Damaged => Self::FAILURE,
             Exit::Above => Self::from(3),
             Exit::Unscored => Self::from(4),
         }
@@ -49,16 +55,13 @@ pub fn main() -> ExitCode {
     let args = Args::parse();
     limit_threads(args.threads());
     hush_panics();
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(tracing::Level::WARN)
-        .without_time()
-        .with_target(false)
-        .init();
+    log(args.verbose, args.log_format);
     let outcome = signals::install().map_err(anyhow::Error::from).and_then(|()| match &args.command {
         Command::Demo(args) => demo::run(args),
         Command::Score(args) => score::run(args),
         Command::Kl(args) => kl::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Status(args) => status::run(args),
         Command::Import(args) => import::run(args),
         Command::Verify(args) => verify::run(args),
     });
@@ -69,6 +72,23 @@ pub fn main() -> ExitCode {
             let stopped = matches!(error.downcast_ref(), Some(crate::Error::Stopped));
             signals::exit_code().filter(|_| stopped).map_or(ExitCode::FAILURE, ExitCode::from)
         }
+    }
+}
+
+/// Log messages on stderr: warnings, and tokshift's own doings if asked for. Libraries' stay out of it.
+fn log(verbose: u8, format: LogFormat) {
+    let filter = match verbose {
+        0 => "warn",
+        1 => "warn,tokshift=info",
+        _ => "warn,tokshift=debug",
+    };
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(|| progress::Stderr)
+        .with_env_filter(EnvFilter::new(filter))
+        .with_ansi(false);
+    match format {
+        LogFormat::Text => subscriber.without_time().with_target(false).init(),
+        LogFormat::Json => subscriber.json().init(),
     }
 }
 

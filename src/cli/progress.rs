@@ -1,52 +1,181 @@
-//! The progress bar of a run: share of the data, tokens a second, time left.
+//! How far a run is: bars on a terminal, a line now and then elsewhere.
 //!
-//! Owns drawing. Refuses to draw where nobody looks: not a terminal, no bar.
+//! Owns stderr while bars are drawn: whoever writes a line there meanwhile goes through here. Refuses to count.
 
-use std::io::IsTerminal;
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::io::{IsTerminal, Write};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::pipeline::Progress;
+use crate::escape::visible;
+use crate::pipeline::{Progress, Snapshot};
 
 const REDRAW: Duration = Duration::from_millis(200);
-const TEMPLATE: &str = "{prefix} {bar:32} {percent:>3}%  {msg}  {eta} left";
+/// Between two lines where nobody watches.
+const LINE_EVERY: Duration = Duration::from_secs(30);
+const TEMPLATE: &str = "{prefix:30!} {bar:32} {percent:>3}%  {msg}";
 
-/// Runs `work` with a bar on stderr that follows `progress`.
-pub fn watch<T>(name: &str, progress: &Progress, work: impl FnOnce() -> T) -> T {
-    if !std::io::stderr().is_terminal() {
-        return work();
-    }
-    let bar = ProgressBar::new(1).with_prefix(name.to_owned());
-    if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
-        bar.set_style(style);
-    }
-    let (done, wait) = channel::<()>();
-    let started = Instant::now();
-    thread::scope(|scope| {
-        let bar = &bar;
-        scope.spawn(move || {
-            while wait.recv_timeout(REDRAW) == Err(RecvTimeoutError::Timeout) {
-                draw(bar, progress, started.elapsed());
-            }
-        });
-        let result = work();
-        drop(done);
-        bar.finish_and_clear();
-        result
-    })
+/// Every bar of the process; draws nothing unless stderr is a terminal.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Writes a line to stderr, above the bars.
+pub fn say(line: &str) {
+    BARS.suspend(|| eprintln!("{}", visible(line)));
 }
 
-fn draw(bar: &ProgressBar, progress: &Progress, elapsed: Duration) {
-    let now = progress.snapshot();
-    bar.set_length(now.bytes_total.max(1));
-    bar.set_position(now.bytes_done);
-    bar.set_message(format!("{} tok/s", rate(now.tokens, elapsed)));
+/// Stderr for log messages: bars make room for each.
+pub struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        BARS.suspend(|| std::io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}
+
+/// What is shown of a command that scores.
+pub struct Display {
+    started: Instant,
+    /// Bytes of all datasets that will be worked through by all models; `None` if there is one run only.
+    total: Option<u64>,
+    /// Bytes of the runs that ended.
+    before: AtomicU64,
+}
+
+impl Display {
+    /// For runs that are watched one by one.
+    pub fn of_one() -> Self {
+        Self { started: Instant::now(), total: None, before: AtomicU64::new(0) }
+    }
+
+    /// For runs that work through `bytes` together: a second line tells how far they all are.
+    pub fn of_all(bytes: u64) -> Self {
+        Self { total: Some(bytes), ..Self::of_one() }
+    }
+
+    /// Runs `work` and shows how far `progress` is meanwhile.
+    pub fn watch<T>(&self, name: &str, progress: &Progress, work: impl FnOnce() -> T) -> T {
+        let started = Instant::now();
+        let (done, wait) = channel::<()>();
+        let show = move || {
+            if std::io::stderr().is_terminal() {
+                self.draw(name, progress, started, &wait);
+            } else {
+                self.tell(name, progress, started, &wait);
+            }
+        };
+        let result = thread::scope(|scope| {
+            scope.spawn(show);
+            let result = work();
+            drop(done);
+            result
+        });
+        self.before.fetch_add(progress.snapshot().bytes_done, Ordering::Relaxed);
+        result
+    }
+
+    fn draw(&self, name: &str, progress: &Progress, started: Instant, wait: &Receiver<()>) {
+        let bar = |prefix: &str| {
+            let bar = BARS.add(ProgressBar::new(1).with_prefix(prefix.to_owned()));
+            if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
+                bar.set_style(style);
+            }
+            bar
+        };
+        let (current, overall) = (bar(name), self.total.map(|total| (bar("all"), total)));
+        let set = |bar: &ProgressBar, done: u64, total: u64, text: String| {
+            bar.set_length(total.max(1));
+            bar.set_position(done);
+            bar.set_message(text);
+        };
+        while wait.recv_timeout(REDRAW) == Err(RecvTimeoutError::Timeout) {
+            let now = progress.snapshot();
+            let left = left(now.bytes_done, now.bytes_total, started.elapsed());
+            set(
+                &current,
+                now.bytes_done,
+                now.bytes_total,
+                format!("{} tok/s  {left}", rate(now.tokens, started.elapsed())),
+            );
+            if let Some((bar, total)) = &overall {
+                let done = self.done(&now);
+                set(bar, done, *total, self::left(done, *total, self.started.elapsed()));
+            }
+        }
+        current.finish_and_clear();
+        if let Some((bar, _)) = overall {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn tell(&self, name: &str, progress: &Progress, started: Instant, wait: &Receiver<()>) {
+        while wait.recv_timeout(LINE_EVERY) == Err(RecvTimeoutError::Timeout) {
+            let now = progress.snapshot();
+            let all = self.total.map_or_else(String::new, |total| {
+                let done = self.done(&now);
+                format!("; all: {}%, {}", percent(done, total), left(done, total, self.started.elapsed()))
+            });
+            say(&format!("{name}: {}{all}", line(&now, started.elapsed())));
+        }
+    }
+
+    fn done(&self, now: &Snapshot) -> u64 {
+        self.before.load(Ordering::Relaxed) + now.bytes_done
+    }
+}
+
+/// Share, speed and time left of one run.
+fn line(now: &Snapshot, elapsed: Duration) -> String {
+    let left = left(now.bytes_done, now.bytes_total, elapsed);
+    format!("{}%, {} tok/s, {left}", percent(now.bytes_done, now.bytes_total), rate(now.tokens, elapsed))
+}
+
+fn percent(done: u64, total: u64) -> u64 {
+    100 * done / total.max(1)
+}
+
+/// Time left if all goes on as so far.
+fn left(done: u64, total: u64, elapsed: Duration) -> String {
+    if done == 0 {
+        return "time left unknown".to_owned();
+    }
+    let seconds = elapsed.as_secs_f64() * total.saturating_sub(done) as f64 / done as f64;
+    format!("{} left", duration(seconds))
+}
+
+/// Seconds, minutes or hours, whole ones of the largest two.
+pub fn duration(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, m, s) => format!("{m} min {s} s"),
+        (h, m, _) => format!("{h} h {m} min"),
+    }
 }
 
 /// Tokens a second, whole.
 pub fn rate(tokens: u64, elapsed: Duration) -> u64 {
     (tokens as f64 / elapsed.as_secs_f64().max(1e-3)) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_follows_from_what_is_done() {
+        assert_eq!(left(0, 100, Duration::from_secs(9)), "time left unknown");
+        assert_eq!(left(25, 100, Duration::from_secs(30)), "1 min 30 s left");
+        assert_eq!(left(120, 100, Duration::from_secs(30)), "0 s left");
+        assert_eq!(duration(7384.4), "2 h 3 min");
+        let progress = Progress::default();
+        assert_eq!(line(&progress.snapshot(), Duration::from_secs(1)), "0%, 0 tok/s, time left unknown");
+    }
 }

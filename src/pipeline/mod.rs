@@ -49,7 +49,12 @@ impl<'a> Input<'a> {
 
     /// Whether nothing is left to score.
     pub fn is_done(&self) -> bool {
-        (0..self.plan.parts.len() as u32).all(|part| !self.lacks(part))
+        self.missing().next().is_none()
+    }
+
+    /// The parts that are left to score.
+    pub fn missing(&self) -> impl Iterator<Item = u32> {
+        (0..self.plan.parts.len() as u32).filter(|&part| self.lacks(part))
     }
 
     fn lacks(&self, part: u32) -> bool {

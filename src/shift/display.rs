@@ -174,7 +174,7 @@ pub(super) fn number(x: f64) -> String {
 
 /// Columns padded to their widest cell: the first `names` of them to the left, the others to the right. Cells may hold
 /// anybody's text.
-pub(super) fn aligned(rows: &[Row], names: usize) -> Vec<String> {
+pub fn aligned(rows: &[Row], names: usize) -> Vec<String> {
     let rows: Vec<Row> = rows.iter().map(|row| row.iter().map(|cell| visible(cell)).collect()).collect();
     let width = |column: usize| rows.iter().map(|r| r[column].chars().count()).max().unwrap_or_default();
     let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();

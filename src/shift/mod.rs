@@ -40,7 +40,7 @@ use std::path::Path;
 
 pub use comparison::{Comparison, LeftOut, Means, Measure, Pair, Partial, Sides};
 pub use differences::Difference;
-pub use display::table;
+pub use display::{aligned, table};
 pub use gate::{Limit, exceeded};
 pub use overall::{Overall, OverallMeasure};
 pub use overview::overview;

@@ -22,6 +22,7 @@ use std::sync::{Mutex, PoisonError};
 use arrow::array::RecordBatch;
 
 pub use manifest::{DatasetFacts, EngineFacts, Manifest, TokenFacts};
+pub use names::encode as folder_name;
 pub use read::{FoundCell, cells};
 pub use survey::{PartFiles, Survey, SurveyedCell, survey};
 

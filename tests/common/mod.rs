@@ -132,13 +132,15 @@ impl Scene {
         parts
     }
 
-    /// Every file under a folder: its path within it, and its bytes.
+    /// Every file under a folder: its path within it, and its bytes. Logs of what runs cost are no results.
     pub fn files(&self, folder: &str) -> BTreeMap<String, Vec<u8>> {
         let mut found = BTreeMap::new();
         let root = self.path(folder);
         walk(&root, &mut |path| {
             let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
-            found.insert(name, fs::read(path).unwrap());
+            if !name.split('/').any(|folder| folder == "logs") {
+                found.insert(name, fs::read(path).unwrap());
+            }
         });
         found
     }

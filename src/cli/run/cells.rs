@@ -1,0 +1,117 @@
+//! Every cell of a file: experiment × task × model, and what became of it.
+//!
+//! Owns the first look at datasets and at what earlier runs left. Refuses models.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use crate::cli::inputs::{self, Dataset};
+use crate::dataset;
+use crate::error::Error;
+use crate::experiments::{Experiment, Model, Text};
+use crate::store::{self, FoundCell};
+
+/// Cells in the file's order, and their datasets.
+pub struct Cells<'a> {
+    pub experiments: &'a [Experiment],
+    /// By experiment and text; `None` if it cannot be used.
+    datasets: Vec<Vec<Option<Dataset>>>,
+    /// What is found in each output directory.
+    found: BTreeMap<&'a Path, Vec<FoundCell>>,
+    pub all: Vec<Cell>,
+}
+
+/// A place in the file, and how it stands.
+#[derive(Debug)]
+pub struct Cell {
+    pub experiment: usize,
+    pub text: usize,
+    pub model: usize,
+    pub state: State,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    ToDo,
+    /// Scored by this run, or before it.
+    Done,
+    /// There is no dataset.
+    Skipped(String),
+    Failed(String),
+}
+
+impl<'a> Cells<'a> {
+    /// Reads every dataset once, and lists every output directory.
+    pub fn scan(experiments: &'a [Experiment]) -> Self {
+        let (mut datasets, mut all, mut found) = (Vec::new(), Vec::new(), BTreeMap::new());
+        for (index, experiment) in experiments.iter().enumerate() {
+            // A directory that cannot be listed is told of when it is written to.
+            let output = experiment.output.as_path();
+            found.entry(output).or_insert_with(|| store::cells(output).unwrap_or_default());
+            let mut of_experiment = Vec::new();
+            for (text, place) in experiment.texts.iter().enumerate() {
+                let (dataset, state) = scan(experiment, place);
+                of_experiment.push(dataset);
+                let cell = |model| Cell { experiment: index, text, model, state: state.clone() };
+                all.extend((0..experiment.models.len()).map(cell));
+            }
+            datasets.push(of_experiment);
+        }
+        Self { experiments, datasets, found, all }
+    }
+
+    pub fn experiment(&self, cell: &Cell) -> &'a Experiment {
+        &self.experiments[cell.experiment]
+    }
+
+    pub fn text(&self, cell: &Cell) -> &'a Text {
+        &self.experiment(cell).texts[cell.text]
+    }
+
+    pub fn model(&self, cell: &Cell) -> &'a Model {
+        &self.experiment(cell).models[cell.model]
+    }
+
+    pub fn dataset(&self, cell: &Cell) -> Option<&Dataset> {
+        self.datasets[cell.experiment][cell.text].as_ref()
+    }
+
+    /// What earlier runs left of a cell.
+    pub fn found(&self, cell: &Cell) -> Option<&FoundCell> {
+        let (experiment, task, model) = (self.experiment(cell), &self.text(cell).task, &self.model(cell).name);
+        let is_it = |found: &&FoundCell| {
+            let of = &found.cell;
+            (of.generation_model.as_str(), &of.task, &of.model) == (experiment.generation_model(), task, model)
+        };
+        self.found.get(experiment.output.as_path())?.iter().find(is_it)
+    }
+
+    /// Bytes of the parts that a cell lacks.
+    pub fn bytes_missing(&self, cell: &Cell) -> u64 {
+        let done = self.found(cell).map_or(&[][..], |found| &found.parts);
+        let parts = self.dataset(cell).map_or(&[][..], |dataset| &dataset.plan.parts);
+        (0..).zip(parts).filter(|(part, _)| !done.contains(part)).map(|(_, part)| part.bytes).sum()
+    }
+
+    /// Gives every cell that is to do and `fits` a state.
+    pub fn settle(&mut self, state: &State, fits: impl Fn(&Cell) -> bool) {
+        for cell in self.all.iter_mut().filter(|cell| cell.state == State::ToDo && fits(cell)) {
+            cell.state = state.clone();
+        }
+    }
+}
+
+fn scan(experiment: &Experiment, text: &Text) -> (Option<Dataset>, State) {
+    match dataset::scan(&text.dataset, inputs::plan_options(&experiment.options)) {
+        Ok(plan) => {
+            tracing::info!(dataset = %text.dataset.display(), rows = plan.rows, parts = plan.parts.len(), "scanned");
+            let (generation_model, task) = (experiment.generation_model().to_owned(), text.task.clone());
+            (Some(Dataset { generation_model, task, plan }), State::ToDo)
+        }
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            (None, State::Skipped(format!("there is no dataset `{}`", text.dataset.display())))
+        }
+        Err(error) => (None, State::Failed(error.to_string())),
+    }
+}

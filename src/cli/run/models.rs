@@ -1,0 +1,66 @@
+//! The models of a file, each opened once however many experiments name it.
+//!
+//! Owns which cells share a model in memory: those that would load the same. Refuses to load.
+
+use std::path::PathBuf;
+
+use crate::cli::args::EngineArg;
+use crate::cli::models::{Model, NamedModel};
+use crate::cli::tell;
+use crate::experiments::{self, DtypeChoice};
+use crate::hub;
+
+/// What decides what is in memory.
+#[derive(PartialEq, Eq)]
+struct Key {
+    /// Only the stand-in's numbers depend on it.
+    name: Option<String>,
+    source: String,
+    dtype: DtypeChoice,
+    device: String,
+    top_k: usize,
+    batch_tokens: usize,
+}
+
+/// A model that was looked for.
+pub struct Opened {
+    key: Key,
+    /// Where its files are, or why they cannot be had.
+    pub named: Result<NamedModel, String>,
+    /// The model, or why it cannot be used.
+    pub model: Result<Model, String>,
+}
+
+/// All that were looked for.
+pub struct Models {
+    engine: EngineArg,
+    pub opened: Vec<Opened>,
+}
+
+impl Models {
+    pub fn new(engine: EngineArg) -> Self {
+        Self { engine, opened: Vec::new() }
+    }
+
+    /// The place of a model in [`Self::opened`]; it is fetched if need be.
+    pub fn open(&mut self, model: &experiments::Model) -> usize {
+        let options = &model.options;
+        let key = Key {
+            name: (self.engine == EngineArg::Mock).then(|| model.name.clone()),
+            source: model.source.clone(),
+            dtype: options.dtype(),
+            device: options.device().to_owned(),
+            top_k: options.top_k(),
+            batch_tokens: options.batch_tokens(),
+        };
+        if let Some(place) = self.opened.iter().position(|opened| opened.key == key) {
+            return place;
+        }
+        let of = |directory: PathBuf| NamedModel { name: model.name.clone(), directory };
+        let named = hub::resolve(&model.source).map(of).map_err(|e| e.to_string());
+        let open = |named| Model::open(named, options, self.engine).map_err(|e| tell(&e));
+        let opened = named.clone().and_then(open);
+        self.opened.push(Opened { key, named, model: opened });
+        self.opened.len() - 1
+    }
+}

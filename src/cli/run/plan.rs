@@ -1,0 +1,169 @@
+//! `--dry-run`: what would be done, and how long it may take.
+//!
+//! Owns the estimates. Refuses to create, fetch or load anything.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::cells::{Cell, Cells, State};
+use super::report::{Told, missing};
+use crate::cli::args::{EngineArg, RunArgs};
+use crate::cli::progress::duration;
+use crate::cli::{Exit, kl};
+use crate::decoder::Checkpoint;
+use crate::journal::{self, Entry};
+use crate::shift::aligned;
+use crate::{experiments, hub};
+
+/// Tokens are not counted, which would take the tokenizer's minutes. Where no log tells how many bytes of a file make
+/// one, four do: natural text by the tokenizers of today.
+const BYTES_A_TOKEN: f64 = 4.0;
+
+/// A cell of the plan.
+#[derive(Serialize)]
+struct Planned<'a> {
+    #[serde(flatten)]
+    told: Told<'a>,
+    source: &'a str,
+    dataset: String,
+    /// Whether the model's files would come from the hub first.
+    fetch: bool,
+    rows: Option<u32>,
+    /// Of the whole dataset, from its bytes.
+    tokens_estimate: Option<u64>,
+    parts_done: usize,
+    parts: Option<usize>,
+    /// Of what is left, at the speed that the logs tell of this model; absent if they tell none.
+    seconds_estimate: Option<f64>,
+}
+
+/// Prints the plan.
+pub fn print(cells: &Cells, args: &RunArgs) -> Result<Exit> {
+    let entries: BTreeMap<_, _> =
+        cells.experiments.iter().map(|e| (e.output.as_path(), journal::entries(&e.output))).collect();
+    let entries: Vec<Entry> = entries.into_values().flatten().collect();
+    let states: Vec<Looked> = cells.all.iter().map(|cell| look(cells, cell, args.engine)).collect();
+    let planned: Vec<Planned> =
+        cells.all.iter().zip(&states).map(|(cell, looked)| plan(cells, cell, looked, &entries)).collect();
+    if args.json {
+        return kl::print(&(serde_json::to_string_pretty(&serde_json::json!({ "cells": planned }))? + "\n"));
+    }
+    kl::print(&text(&planned))
+}
+
+/// What can be said of a cell before anything is opened for writing.
+struct Looked {
+    /// The cell in the state that a run would find.
+    cell: Cell,
+    fetch: bool,
+}
+
+fn look(cells: &Cells, cell: &Cell, engine: EngineArg) -> Looked {
+    let place = |state, fetch| {
+        let &Cell { experiment, text, model, .. } = cell;
+        Looked { cell: Cell { experiment, text, model, state }, fetch }
+    };
+    if cell.state != State::ToDo {
+        return place(cell.state.clone(), false);
+    }
+    if let Some(why) = refused(cells, cell) {
+        return place(State::Failed(why), false);
+    }
+    if cells.bytes_missing(cell) == 0 {
+        return place(State::Done, false);
+    }
+    match is_here(cells.model(cell), engine) {
+        Ok(here) => place(State::ToDo, !here),
+        Err(why) => place(State::Failed(why), false),
+    }
+}
+
+/// Why the store would refuse the cell, as far as its dataset decides that.
+fn refused(cells: &Cells, cell: &Cell) -> Option<String> {
+    let (found, dataset) = (cells.found(cell)?, cells.dataset(cell)?);
+    let (before, now) = (&found.manifest.dataset, &dataset.plan);
+    let differs = if before.blake3 != now.hash {
+        "another dataset"
+    } else if before.limit != now.options.limit {
+        "another limit"
+    } else {
+        return None;
+    };
+    Some(format!("its parts were made with {differs}: delete them, or give another output"))
+}
+
+/// Whether a model's files are on this machine.
+fn is_here(model: &experiments::Model, engine: EngineArg) -> Result<bool, String> {
+    let Some(directory) = hub::find(&model.source).map_err(|e| e.to_string())? else { return Ok(false) };
+    if engine == EngineArg::Local {
+        Checkpoint::open(&directory).map_err(|e| e.to_string())?;
+    }
+    Ok(true)
+}
+
+fn plan<'a>(cells: &'a Cells, cell: &'a Cell, looked: &'a Looked, entries: &[Entry]) -> Planned<'a> {
+    let model = cells.model(cell);
+    let plan = cells.dataset(cell).map(|dataset| &dataset.plan);
+    let own = || entries.iter().filter(|entry| entry.model == model.name);
+    let (rate, bytes_a_token) = (journal::rate(own()), journal::bytes_a_token(own()).unwrap_or(BYTES_A_TOKEN));
+    let tokens = |bytes: u64| bytes as f64 / bytes_a_token;
+    let left = tokens(cells.bytes_missing(cell));
+    let bytes = plan.map(|plan| plan.parts.iter().map(|part| part.bytes).sum::<u64>());
+    Planned {
+        told: Told::of(cells, &looked.cell),
+        source: &model.source,
+        dataset: cells.text(cell).dataset.display().to_string(),
+        fetch: looked.fetch,
+        rows: plan.map(|plan| plan.rows),
+        tokens_estimate: bytes.map(|bytes| tokens(bytes).round() as u64),
+        parts_done: cells.found(cell).map_or(0, |found| found.parts.len()),
+        parts: plan.map(|plan| plan.parts.len()),
+        seconds_estimate: rate.map(|rate| left / rate).filter(|_| looked.cell.state == State::ToDo),
+    }
+}
+
+fn text(planned: &[Planned]) -> String {
+    let head = ["experiment", "task", "model", "state", "rows", "tokens (estimate)", "parts done", "time"];
+    let or_dash = |figure: Option<String>| figure.unwrap_or_else(|| "-".to_owned());
+    let row = |cell: &Planned| {
+        let state = if cell.fetch { "to fetch" } else { cell.told.state };
+        let time = match (cell.told.state, cell.seconds_estimate) {
+            ("to do", None) => "unknown".to_owned(),
+            (_, seconds) => or_dash(seconds.map(duration)),
+        };
+        vec![
+            cell.told.experiment.to_owned(),
+            cell.told.task.to_owned(),
+            cell.told.model.to_owned(),
+            state.to_owned(),
+            or_dash(cell.rows.map(|rows| rows.to_string())),
+            or_dash(cell.tokens_estimate.map(|tokens| tokens.to_string())),
+            or_dash(cell.parts.map(|parts| format!("{}/{parts}", cell.parts_done))),
+            time,
+        ]
+    };
+    let rows: Vec<_> = std::iter::once(head.map(str::to_owned).to_vec()).chain(planned.iter().map(row)).collect();
+    let told = planned.iter().map(|cell| &cell.told);
+    let lines = aligned(&rows, 4).into_iter().chain([String::new(), total(planned)]).chain(missing(told));
+    lines.map(|line| line + "\n").collect()
+}
+
+fn total(planned: &[Planned]) -> String {
+    let count = |state: &str| planned.iter().filter(|cell| cell.told.state == state).count();
+    let (done, skipped, failed) = (count("done"), count("skipped"), count("failed"));
+    let to_do: Vec<_> = planned.iter().filter(|cell| cell.told.state == "to do").collect();
+    let known: f64 = to_do.iter().filter_map(|cell| cell.seconds_estimate).sum();
+    let time = match to_do.iter().filter(|cell| cell.seconds_estimate.is_none()).count() {
+        0 => duration(known),
+        unknown if unknown == to_do.len() => "unknown".to_owned(),
+        unknown => format!("{} and {unknown} cells of unknown time", duration(known)),
+    };
+    let n = planned.len();
+    format!(
+        "{n} cells: {} to do, {done} done, {skipped} skipped, {failed} would fail; time: {time}\n\
+         (tokens are estimated from bytes: as logs of earlier runs tell, else {BYTES_A_TOKEN} bytes a token)",
+        to_do.len()
+    )
+}

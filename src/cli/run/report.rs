@@ -1,0 +1,92 @@
+//! What a run tells at its end: figures, then what is missing and why.
+//!
+//! Owns its text and its JSON. Refuses figures of its own.
+
+use std::fmt::Write;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::cells::{Cell, Cells, State};
+use super::compare::Compared;
+use crate::cli::kl;
+use crate::escape::visible;
+use crate::shift;
+
+/// A cell for a script.
+#[derive(Serialize)]
+pub struct Told<'a> {
+    pub experiment: &'a str,
+    pub task: &'a str,
+    pub model: &'a str,
+    pub output: String,
+    pub state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'a str>,
+}
+
+impl<'a> Told<'a> {
+    pub fn of(cells: &'a Cells, cell: &'a Cell) -> Self {
+        let (state, reason) = match &cell.state {
+            State::ToDo => ("to do", None),
+            State::Done => ("done", None),
+            State::Skipped(why) => ("skipped", Some(why.as_str())),
+            State::Failed(why) => ("failed", Some(why.as_str())),
+        };
+        let experiment = cells.experiment(cell);
+        Self {
+            experiment: &experiment.name,
+            task: &cells.text(cell).task,
+            model: &cells.model(cell).name,
+            output: experiment.output.display().to_string(),
+            state,
+            reason,
+        }
+    }
+}
+
+/// Prints the comparisons and every cell that is not done.
+pub fn print(cells: &Cells, comparisons: &[Compared], json: bool) -> Result<()> {
+    let told: Vec<Told> = cells.all.iter().map(|cell| Told::of(cells, cell)).collect();
+    let text = if json {
+        let all = serde_json::json!({ "cells": told, "comparisons": comparisons });
+        serde_json::to_string_pretty(&all)? + "\n"
+    } else {
+        text(&told, comparisons)
+    };
+    kl::print(&text).map(drop)
+}
+
+fn text(told: &[Told], comparisons: &[Compared]) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let mut line = |line: String| writeln!(text, "{line}").unwrap_or_default();
+    for Compared { output, comparison, failed } in comparisons {
+        if !comparison.pairs.is_empty() {
+            line(visible(output));
+            shift::overview(comparison).lines().map(visible).chain([String::new()]).for_each(&mut line);
+        }
+        if let Some(why) = failed {
+            line(format!("{}: not compared: {}\n", visible(output), visible(why)));
+        }
+    }
+    let count = |state: &str| told.iter().filter(|cell| cell.state == state).count();
+    let (done, failed, skipped) = (count("done"), count("failed"), count("skipped"));
+    line(format!("{} cells: {done} done, {failed} failed, {skipped} skipped", told.len()));
+    missing(told.iter()).into_iter().for_each(line);
+    text
+}
+
+/// Cells that are not done, with their reasons; the models of a text that share one are one line.
+pub fn missing<'a>(told: impl Iterator<Item = &'a Told<'a>>) -> Vec<String> {
+    let missing: Vec<&Told> = told.filter(|cell| cell.reason.is_some()).collect();
+    let same =
+        |a: &&Told, b: &&Told| (a.experiment, a.task, a.state, a.reason) == (b.experiment, b.task, b.state, b.reason);
+    let group = |cells: &[&Told]| {
+        let first = cells.first()?;
+        let models = cells.iter().map(|cell| cell.model).collect::<Vec<_>>().join(", ");
+        let Told { experiment, task, state, .. } = first;
+        Some(visible(&format!("{state}: {experiment}, {task}, {models}: {}", first.reason?)))
+    };
+    missing.chunk_by(same).filter_map(group).collect()
+}

@@ -1,0 +1,265 @@
+//! From options to scored cells: what `score` does once and `run` many times.
+//!
+//! Owns how rows become ids for a set of models, the manifests that follow, and one run of the pipeline with its log.
+//! Refuses to choose what is scored with what, and to give up: the caller decides what a failure ends.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::inputs::{self, Dataset};
+use super::models::Model;
+use super::progress::{self, Display};
+use super::signals;
+use crate::dataset::Plan;
+use crate::engine::Engine;
+use crate::experiments::{Options, OutFormat};
+use crate::journal::{Entry, Journal};
+use crate::pipeline::{Input, Progress, Run, Snapshot};
+use crate::sample::Status;
+use crate::store::{Cell, CellStore, DatasetFacts, Manifest, Store, TokenFacts};
+use crate::table::Format;
+use crate::tokenize::{SampleOptions, TextTokenizer};
+use crate::{schema, store, study};
+
+/// An output directory that is written to.
+pub struct Output {
+    pub root: PathBuf,
+    pub store: Store,
+    journal: Journal,
+}
+
+impl Output {
+    pub fn open(root: &Path) -> Result<Self> {
+        Ok(Self { root: root.to_owned(), store: Store::open(root)?, journal: Journal::new(root) })
+    }
+
+    /// Writes the study's file of every cell that is `wanted`.
+    pub fn export(&self, wanted: impl Fn(&Cell) -> bool) -> Result<()> {
+        for found in store::cells(&self.root)?.iter().filter(|found| wanted(&found.cell)) {
+            progress::say(&format!("wrote {}", study::export(&self.store, found)?.display()));
+        }
+        Ok(())
+    }
+}
+
+/// How rows become ids and tables, the same for all models that are compared.
+pub struct Session {
+    options: Options,
+    tokenizer: TextTokenizer,
+    sample_options: SampleOptions,
+}
+
+impl Session {
+    /// Of `models`, with the tokenizer at a path.
+    pub fn new(options: &Options, models: &[&Model], tokenizer: &Path) -> Result<Self> {
+        let path = tokenizer;
+        let tokenizer = TextTokenizer::from_file(path)?;
+        inputs::warn_of_other_bos(models, path, &tokenizer);
+        let Some(max_tokens) = models.iter().map(|model| model.max_tokens()).min() else { bail!("no model is given") };
+        let sample_options = SampleOptions {
+            boundary: options.boundary(),
+            end: inputs::end_token(options.end(), path)?,
+            max_tokens,
+            too_long: options.too_long(),
+        };
+        tracing::debug!(tokenizer = %path.display(), ?sample_options, "ids");
+        Ok(Self { options: options.clone(), tokenizer, sample_options })
+    }
+
+    /// Whether texts of both can go through the pipeline together.
+    pub fn goes_with(&self, other: &Self) -> bool {
+        self.tokenizer.identity() == other.tokenizer.identity()
+            && self.sample_options == other.sample_options
+            && self.options.fails_on_bad_row() == other.options.fails_on_bad_row()
+    }
+
+    fn format(&self) -> Format {
+        match self.options.out() {
+            OutFormat::Parquet | OutFormat::TokenLosses => Format::Parquet,
+            OutFormat::Jsonl => Format::Jsonl,
+        }
+    }
+}
+
+/// A dataset for a model.
+#[derive(Clone, Copy)]
+pub struct Text<'a> {
+    pub session: &'a Session,
+    pub output: &'a Output,
+    pub dataset: &'a Dataset,
+    /// What the model is called beside this dataset.
+    pub model: &'a str,
+}
+
+impl Text<'_> {
+    pub fn cell(&self) -> Cell {
+        let Dataset { generation_model, task, .. } = self.dataset;
+        Cell { generation_model: generation_model.clone(), task: task.clone(), model: self.model.to_owned() }
+    }
+
+    fn open(&self, model: &Model) -> Result<CellStore> {
+        let cell = self.cell();
+        Ok(self.output.store.cell(&cell, &self.manifest(&cell, model)?, self.session.format())?)
+    }
+
+    fn manifest(&self, cell: &Cell, model: &Model) -> Result<Manifest> {
+        let Plan { hash, rows, samples, options, parts, .. } = &self.dataset.plan;
+        let SampleOptions { boundary, end, max_tokens, too_long } = self.session.sample_options;
+        Ok(Manifest {
+            format_version: schema::FORMAT_VERSION,
+            generation_model: cell.generation_model.clone(),
+            task: cell.task.clone(),
+            model: cell.model.clone(),
+            out: self.session.format().extension().to_owned(),
+            dataset: DatasetFacts {
+                blake3: hash.clone(),
+                rows: *rows,
+                samples: *samples,
+                limit: options.limit,
+                cluster: options.rows.cluster.clone(),
+                keep_fields: options.rows.keep.clone(),
+            },
+            tokens: TokenFacts {
+                tokenizer: self.session.tokenizer.identity().to_owned(),
+                boundary: word(boundary),
+                end,
+                max_tokens,
+                too_long: word(too_long),
+            },
+            engine: model.facts()?.clone(),
+            parts: parts.clone(),
+        })
+    }
+}
+
+/// A fieldless enum's variant in lower case.
+fn word(value: impl std::fmt::Debug) -> String {
+    format!("{value:?}").to_lowercase()
+}
+
+/// What a run of the pipeline did.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome {
+    pub counts: Snapshot,
+    pub elapsed: Duration,
+}
+
+/// A model that is loaded when something is found missing, and then stays.
+pub struct Scorer<'a> {
+    model: &'a Model,
+    display: &'a Display,
+    engine: Option<Box<dyn Engine>>,
+    /// Parts that hold a failed sample are scored again.
+    retry_failed: bool,
+    /// Why it cannot be loaded; it is not tried again.
+    broken: Option<String>,
+}
+
+impl<'a> Scorer<'a> {
+    pub fn new(model: &'a Model, display: &'a Display, retry_failed: bool) -> Self {
+        Self { model, display, engine: None, retry_failed, broken: None }
+    }
+
+    /// Scores what is missing of `texts`, whose sessions go together; `None` if nothing was.
+    ///
+    /// # Errors
+    /// The first failure; parts written before it are kept, and what they cost is in the log.
+    pub fn score(&mut self, name: &str, texts: &[Text]) -> Result<Option<Outcome>> {
+        let cells = texts.iter().map(|text| text.open(self.model)).collect::<Result<Vec<_>>>()?;
+        let inputs = texts.iter().zip(&cells);
+        let inputs = inputs.map(|(text, cell)| Input::new(&text.dataset.plan, cell, self.retry_failed));
+        let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+        let all_done = || inputs.iter().all(Input::is_done);
+        if !all_done() {
+            cells.iter().try_for_each(CellStore::lock)?;
+        }
+        // Asked again, because another process may have done it by then.
+        let Some(first) = texts.first().filter(|_| !all_done()) else { return Ok(None) };
+        let missing: Vec<Vec<u32>> = inputs.iter().map(|input| input.missing().collect()).collect();
+        tracing::debug!(name, missing = ?missing.iter().map(Vec::len).collect::<Vec<_>>(), "parts");
+        let (session, display, progress) = (first.session, self.display, Progress::default());
+        let engine = self.engine()?;
+        let run = |stop| Run {
+            inputs: &inputs,
+            tokenizer: &session.tokenizer,
+            sample_options: &session.sample_options,
+            fail_on_bad_row: session.options.fails_on_bad_row(),
+            engine,
+            progress: &progress,
+            stop,
+        };
+        let started = Instant::now();
+        let result =
+            display.watch(name, &progress, || signals::heed(|stop| run(stop).score())).map_err(anyhow::Error::from);
+        let outcome = Outcome { counts: progress.snapshot(), elapsed: started.elapsed() };
+        let failed = result.as_ref().err().map(super::tell);
+        log(texts, &cells, &missing, &outcome, failed.as_deref());
+        result.map(|()| Some(outcome)).with_context(|| format!("scoring with `{name}`"))
+    }
+
+    /// The model in memory.
+    fn engine(&mut self) -> Result<&dyn Engine> {
+        if let Some(why) = &self.broken {
+            bail!("{why}");
+        }
+        if self.engine.is_none() {
+            let (name, started) = (&self.model.named.name, Instant::now());
+            let engine = self.model.load().inspect_err(|error| self.broken = Some(super::tell(error)))?;
+            tracing::info!(model = name, seconds = started.elapsed().as_secs_f64(), "loaded");
+            self.engine = Some(engine);
+        }
+        self.engine.as_deref().context("the model is gone")
+    }
+}
+
+/// Shares a run's seconds and tokens out among its cells, by the bytes of the parts that it finished.
+fn log(texts: &[Text], cells: &[CellStore], missing: &[Vec<u32>], outcome: &Outcome, failed: Option<&str>) {
+    let finished = |(cell, missing): (&CellStore, &Vec<u32>)| -> Vec<u32> {
+        missing.iter().copied().filter(|&part| cell.is_done(part)).collect()
+    };
+    let finished: Vec<_> = cells.iter().zip(missing).map(finished).collect();
+    let bytes = |(text, parts): (&Text, &Vec<u32>)| -> u64 {
+        parts.iter().map(|&part| text.dataset.plan.parts[part as usize].bytes).sum()
+    };
+    let bytes: Vec<u64> = texts.iter().zip(&finished).map(bytes).collect();
+    let all = bytes.iter().sum::<u64>().max(1) as f64;
+    for ((text, parts), bytes) in texts.iter().zip(&finished).zip(bytes) {
+        if parts.is_empty() && failed.is_none() {
+            continue;
+        }
+        let (cell, share) = (text.cell(), bytes as f64 / all);
+        let entry = Entry {
+            generation_model: cell.generation_model,
+            task: cell.task,
+            model: cell.model,
+            parts: parts.len() as u64,
+            cells: finished.iter().filter(|parts| !parts.is_empty()).count() as u64,
+            seconds: share * outcome.elapsed.as_secs_f64(),
+            tokens: (share * outcome.counts.tokens as f64).round() as u64,
+            bytes,
+            failed: failed.map(str::to_owned),
+        };
+        let Entry { generation_model, task, model, parts, seconds, tokens, .. } = &entry;
+        tracing::info!(generation_model, task, model, parts, seconds, tokens, failed, "scored");
+        text.output.journal.add(&entry);
+    }
+}
+
+impl Outcome {
+    /// A line about it.
+    pub fn describe(&self) -> String {
+        let Self { counts, elapsed } = self;
+        let by_status = Status::ALL.iter().map(|&status| (counts.samples_with(status), status.as_str()));
+        let by_status: Vec<String> = by_status.filter(|(n, _)| *n > 0).map(|(n, name)| format!("{n} {name}")).collect();
+        format!(
+            "{} samples; {} tokens, {} of them scored, in {:.1} s ({} tok/s)",
+            by_status.join(", "),
+            counts.tokens,
+            counts.response_tokens,
+            elapsed.as_secs_f64(),
+            progress::rate(counts.tokens, *elapsed)
+        )
+    }
+}

@@ -1,0 +1,98 @@
+//! Names and patterns: what becomes of a name on disk.
+//!
+//! Owns the refusal of names that would share a folder, and filling patterns. Encoding is the store's.
+
+use std::collections::BTreeMap;
+
+use crate::store;
+
+/// Names that must not share a folder.
+pub struct Folders {
+    /// What a person calls them all.
+    what: &'static str,
+    /// The folders as a file system that ignores case sees them, and the names.
+    seen: BTreeMap<Vec<String>, String>,
+}
+
+impl Folders {
+    pub fn new(what: &'static str) -> Self {
+        Self { what, seen: BTreeMap::new() }
+    }
+
+    /// Adds `name`, whose folder lies in those of `parents`.
+    ///
+    /// # Errors
+    /// Why there cannot be a folder of that name: what to do about it included.
+    pub fn add(&mut self, parents: &[&str], name: &str) -> Result<(), String> {
+        let names = parents.iter().copied().chain([name]);
+        let folders = names.map(|name| Ok(folder(name)?.to_ascii_lowercase())).collect::<Result<Vec<_>, String>>()?;
+        let what = self.what;
+        match self.seen.insert(folders, name.to_owned()) {
+            None => Ok(()),
+            Some(other) if other == name => Err(format!("two {what} are called `{name}`: rename one")),
+            Some(other) => Err(format!(
+                "two {what}, `{other}` and `{name}`, differ in case alone, and would share a folder where a file \
+                 system ignores case: rename one"
+            )),
+        }
+    }
+}
+
+/// The one folder that a name becomes; nothing in it can lead elsewhere.
+///
+/// # Errors
+/// An empty name, or one too long.
+pub fn folder(name: &str) -> Result<String, String> {
+    store::folder_name(name).map_err(|e| e.to_string())
+}
+
+/// `text` with every `{key}` replaced by its value; what values hold is not looked at again.
+///
+/// # Errors
+/// An empty pattern, and a `{key}` that is none of `values`.
+pub fn fill(text: &str, values: &[(&str, &str)]) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("expected a path, found an empty text".to_owned());
+    }
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        let found = after.split_once('}').and_then(|(key, tail)| {
+            let (_, value) = values.iter().find(|(name, _)| *name == key)?;
+            Some((value, tail))
+        });
+        let Some((value, tail)) = found else {
+            let keys: Vec<_> = values.iter().map(|(key, _)| format!("{{{key}}}")).collect();
+            return Err(format!("`{text}`: expected {} after a `{{`", keys.join(" or ")));
+        };
+        filled.extend([before, value]);
+        rest = tail;
+    }
+    Ok(filled + rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_filled_once() {
+        let values = [("experiment", "{task}"), ("task", "a/b")];
+        assert_eq!(fill("x/{experiment}_{task}.jsonl", &values).unwrap(), "x/{task}_a/b.jsonl");
+        assert_eq!(fill("plain", &values).unwrap(), "plain");
+        for bad in ["", "{", "x{model}", "{experiment", "{}"] {
+            assert!(fill(bad, &values).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_that_would_share_a_folder_are_refused() {
+        let mut folders = Folders::new("tasks");
+        folders.add(&["out"], "math").unwrap();
+        folders.add(&["other"], "math").unwrap();
+        assert_eq!(folders.add(&["out"], "math").unwrap_err(), "two tasks are called `math`: rename one");
+        assert!(folders.add(&["out"], "MATH").unwrap_err().contains("differ in case alone"));
+        assert!(folders.add(&[], "").unwrap_err().contains("empty name"));
+        assert!(folders.add(&[], &"x".repeat(300)).unwrap_err().contains("too long"));
+    }
+}

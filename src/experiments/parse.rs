@@ -1,0 +1,193 @@
+//! From TOML to experiments.
+//!
+//! Owns the file's keys and the lines of its errors. Refuses a key that it does not know, wherever it stands.
+
+use std::ops::Range;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Deserializer};
+
+use super::check::{Folders, fill, folder};
+use super::options::{OF_A_MODEL, Options};
+use super::{Experiment, Experiments, Model, Text};
+use crate::error::{Error, Result};
+
+const OUTPUT: &str = "ppl_data/{experiment}";
+const DATASET: &str = "finetuned_model_response/{experiment}_{task}.jsonl";
+
+/// More threads than any machine has are a slip.
+const MOST_THREADS: usize = 1024;
+
+/// Reads and checks a file of experiments.
+///
+/// # Errors
+/// A file that cannot be read; [`Error::File`] with the line for what is not TOML, for a key or value that is not
+/// known, and for names that are empty, too long, given twice, or would share a folder.
+pub fn read(path: &Path) -> Result<Experiments> {
+    let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+    let source = Source { path, text: &text };
+    let table = DeTable::parse(&text).map_err(|e| source.toml(&e, &(0..0)))?;
+    source.experiments(table)
+}
+
+/// The keys of each level that are no options.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Top {
+    output: Option<Spanned<String>>,
+    dataset: Option<Spanned<String>>,
+    threads: Option<Spanned<usize>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExperimentHead {
+    name: Spanned<String>,
+    tasks: Spanned<Vec<Spanned<String>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ModelHead {
+    name: Spanned<String>,
+    source: Spanned<String>,
+}
+
+/// What experiments inherit from the top of the file, and what they must not share.
+struct Common {
+    output: Spanned<String>,
+    dataset: Spanned<String>,
+    options: Options,
+    names: Folders,
+    texts: Folders,
+}
+
+/// A file's text, to tell lines by.
+struct Source<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+type Table<'i> = Spanned<DeTable<'i>>;
+
+impl Source<'_> {
+    fn experiments(&self, mut table: Table) -> Result<Experiments> {
+        let tables = self.tables(&mut table, "experiment")?;
+        let (top, options) = self.split::<Top>(table, &["output", "dataset", "threads"])?;
+        let threads = top.threads.map(|n| match *n.get_ref() {
+            known @ 1..=MOST_THREADS => Ok(known),
+            _ => Err(self.at(&n.span(), format!("threads: expected a number from 1 to {MOST_THREADS}"))),
+        });
+        let or_default = |given: Option<_>, default: &str| given.unwrap_or(Spanned::new(0..0, default.to_owned()));
+        let mut common = Common {
+            output: or_default(top.output, OUTPUT),
+            dataset: or_default(top.dataset, DATASET),
+            options,
+            names: Folders::new("experiments"),
+            texts: Folders::new("texts by one model in one output directory"),
+        };
+        let experiments = tables.into_iter().map(|table| self.experiment(table, &mut common));
+        let experiments = experiments.collect::<Result<Vec<_>>>()?;
+        if experiments.is_empty() {
+            return Err(Error::file(self.path, "holds no [[experiment]]"));
+        }
+        Ok(Experiments { threads: threads.transpose()?, experiments })
+    }
+
+    fn experiment(&self, mut table: Table, common: &mut Common) -> Result<Experiment> {
+        let span = table.span();
+        let tables = self.tables(&mut table, "model")?;
+        if let Some((key, _)) = table.get_ref().get_key_value("threads") {
+            return Err(self.at(&key.span(), "threads are of the whole run: set them above the first [[experiment]]"));
+        }
+        let (head, options) = self.split::<ExperimentHead>(table, &["name", "tasks"])?;
+        let name = head.name.get_ref();
+        self.told(&head.name.span(), common.names.add(&[], name))?;
+        let options = options.or(&common.options);
+        let mut names = Folders::new("models of an experiment");
+        let models = tables.into_iter().map(|table| self.model(table, &options, &mut names));
+        let models = models.collect::<Result<Vec<_>>>()?;
+        let Some(first) = models.first() else {
+            return Err(self.at(&span, format!("`{name}` has no [[experiment.model]]; the first wrote its texts")));
+        };
+        if head.tasks.get_ref().is_empty() {
+            return Err(self.at(&head.tasks.span(), format!("`{name}` has no tasks")));
+        }
+        let on_disk = self.told(&head.name.span(), folder(name))?;
+        let output = self.told(&common.output.span(), fill(common.output.get_ref(), &[("experiment", &on_disk)]))?;
+        let text = |task: &Spanned<String>| {
+            self.told(&task.span(), common.texts.add(&[&output, &first.name], task.get_ref()))?;
+            let values = [("experiment", name.as_str()), ("task", task.get_ref().as_str())];
+            let dataset = self.told(&common.dataset.span(), fill(common.dataset.get_ref(), &values))?;
+            Ok(Text { task: task.get_ref().clone(), dataset: dataset.into() })
+        };
+        let texts = head.tasks.get_ref().iter().map(text).collect::<Result<_>>()?;
+        Ok(Experiment { name: name.clone(), output: output.into(), options, models, texts })
+    }
+
+    fn model(&self, table: Table, options: &Options, names: &mut Folders) -> Result<Model> {
+        for key in table.get_ref().keys() {
+            if !["name", "source"].contains(&key.get_ref().as_ref()) && !OF_A_MODEL.contains(&key.get_ref().as_ref()) {
+                let own = OF_A_MODEL.join(", ");
+                let what = format!(
+                    "`{}`: all models of an experiment score the same rows, ids and lists, so a model has only name, \
+                     source, {own} to itself; set other options for the experiment",
+                    key.get_ref()
+                );
+                return Err(self.at(&key.span(), what));
+            }
+        }
+        let (head, own) = self.split::<ModelHead>(table, &["name", "source"])?;
+        self.told(&head.name.span(), names.add(&[], head.name.get_ref()))?;
+        if head.source.get_ref().is_empty() {
+            return Err(self.at(&head.source.span(), "expected a model directory or a hub id, found an empty text"));
+        }
+        Ok(Model { name: head.name.into_inner(), source: head.source.into_inner(), options: own.or(options) })
+    }
+
+    /// Takes the array of tables `key` out of `table`.
+    fn tables<'i>(&self, table: &mut Table<'i>, key: &str) -> Result<Vec<Table<'i>>> {
+        let Some((_, value)) = table.get_mut().remove_entry(key) else { return Ok(Vec::new()) };
+        let no_tables = |span: &Range<usize>| self.at(span, format!("expected tables headed [[…{key}]]"));
+        let span = value.span();
+        let DeValue::Array(values) = value.into_inner() else { return Err(no_tables(&span)) };
+        let table = |value: Spanned<DeValue<'i>>| {
+            let span = value.span();
+            match value.into_inner() {
+                DeValue::Table(table) => Ok(Spanned::new(span, table)),
+                _ => Err(no_tables(&span)),
+            }
+        };
+        values.into_iter().map(table).collect()
+    }
+
+    /// The keys in `own`, and the others as options.
+    fn split<T: DeserializeOwned>(&self, table: Table, own: &[&str]) -> Result<(T, Options)> {
+        let span = table.span();
+        let (head, options): (DeTable, DeTable) =
+            table.into_inner().into_iter().partition(|(key, _)| own.contains(&key.get_ref().as_ref()));
+        Ok((self.decode(head, &span)?, self.decode(options, &span)?))
+    }
+
+    fn decode<T: DeserializeOwned>(&self, table: DeTable, span: &Range<usize>) -> Result<T> {
+        let deserializer = Deserializer::from(Spanned::new(span.clone(), table));
+        T::deserialize(deserializer).map_err(|e| self.toml(&e, span))
+    }
+
+    /// What TOML's reader found, with its line.
+    fn toml(&self, error: &toml::de::Error, around: &Range<usize>) -> Error {
+        self.at(&error.span().unwrap_or(around.clone()), error.message())
+    }
+
+    fn told<T>(&self, span: &Range<usize>, result: Result<T, String>) -> Result<T> {
+        result.map_err(|what| self.at(span, what))
+    }
+
+    fn at(&self, span: &Range<usize>, what: impl AsRef<str>) -> Error {
+        let line = 1 + self.text.bytes().take(span.start).filter(|&byte| byte == b'\n').count();
+        Error::file(self.path, format!("line {line}: {}", what.as_ref()))
+    }
+}

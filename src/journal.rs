@@ -1,0 +1,165 @@
+//! What a run cost: one append-only file a process under `logs/` of an output directory.
+//!
+//! Owns everything that depends on time, host and luck, so that results do not: nothing here is one, and the folder
+//! may be deleted. Refuses to be in the way: a line that cannot be written is a warning.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::store::Cell;
+
+/// The folder beside the tables.
+pub const FOLDER: &str = "logs";
+
+/// One cell's share of one run of the pipeline.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub generation_model: String,
+    pub task: String,
+    pub model: String,
+    /// Parts that this run finished.
+    pub parts: u64,
+    /// Cells in the same run. Its seconds and tokens are shared out among them by the bytes of their parts.
+    pub cells: u64,
+    pub seconds: f64,
+    /// Tokens scored, prompts included.
+    pub tokens: u64,
+    /// Of the dataset's file, those of the finished parts.
+    pub bytes: u64,
+    /// Why the run ended early, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+}
+
+impl Entry {
+    /// Whether this is about `cell`.
+    pub fn is_of(&self, cell: &Cell) -> bool {
+        (&self.generation_model, &self.task, &self.model) == (&cell.generation_model, &cell.task, &cell.model)
+    }
+}
+
+/// A line of the file: an entry, and when and where it was written.
+#[derive(Serialize)]
+struct Line<'a> {
+    unix_seconds: u64,
+    host: &'a str,
+    process: u32,
+    #[serde(flatten)]
+    entry: &'a Entry,
+}
+
+/// This process's log in one output directory; the file comes into being with its first line.
+#[derive(Debug)]
+pub struct Journal {
+    folder: PathBuf,
+    file: Mutex<Option<File>>,
+}
+
+impl Journal {
+    pub fn new(root: &Path) -> Self {
+        Self { folder: root.join(FOLDER), file: Mutex::new(None) }
+    }
+
+    /// Appends a line.
+    pub fn add(&self, entry: &Entry) {
+        if let Err(error) = self.write(entry) {
+            tracing::warn!(folder = %self.folder.display(), %error, "the log of seconds cannot be written");
+        }
+    }
+
+    fn write(&self, entry: &Entry) -> std::io::Result<()> {
+        let host = host();
+        let line = Line { unix_seconds: unix_time().0, host: &host, process: std::process::id(), entry };
+        let text = serde_json::to_string(&line)? + "\n";
+        // A poisoned lock still holds the file; nothing panics while holding it.
+        let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let file = match &mut *file {
+            Some(file) => file,
+            none => none.insert(self.create()?),
+        };
+        // In one call, so that a killed process leaves whole lines.
+        file.write_all(text.as_bytes())
+    }
+
+    fn create(&self) -> std::io::Result<File> {
+        fs::create_dir_all(&self.folder)?;
+        let (seconds, nanoseconds) = unix_time();
+        let name = format!("{seconds}-{nanoseconds:09}-{}.jsonl", std::process::id());
+        OpenOptions::new().append(true).create_new(true).open(self.folder.join(name))
+    }
+}
+
+/// Every entry of the logs under `root`, in the order of their files. Lines that cannot be read are passed over: a log
+/// is no result.
+pub fn entries(root: &Path) -> Vec<Entry> {
+    let files = fs::read_dir(root.join(FOLDER)).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut files: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|e| e == "jsonl")).collect();
+    files.sort();
+    let texts: Vec<String> = files.iter().filter_map(|path| fs::read_to_string(path).ok()).collect();
+    texts.iter().flat_map(|text| text.lines()).filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// Tokens a second over the entries that tell any.
+pub fn rate<'a>(entries: impl Iterator<Item = &'a Entry>) -> Option<f64> {
+    let add = |(tokens, seconds): (u64, f64), entry: &Entry| (tokens + entry.tokens, seconds + entry.seconds);
+    let (tokens, seconds) = entries.fold((0, 0.0), add);
+    (tokens > 0 && seconds > 0.0).then(|| tokens as f64 / seconds)
+}
+
+/// Bytes of datasets for a token, over the entries that tell any.
+pub fn bytes_a_token<'a>(entries: impl Iterator<Item = &'a Entry>) -> Option<f64> {
+    let (bytes, tokens) = entries.fold((0, 0), |(bytes, tokens), entry| (bytes + entry.bytes, tokens + entry.tokens));
+    (bytes > 0 && tokens > 0).then(|| bytes as f64 / tokens as f64)
+}
+
+fn unix_time() -> (u64, u32) {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or((0, 0), |since| (since.as_secs(), since.subsec_nanos()))
+}
+
+fn host() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| fs::read_to_string("/etc/hostname"));
+    name.map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(task: &str, tokens: u64) -> Entry {
+        let name = str::to_owned;
+        let (generation_model, task, model) = (name("g"), name(task), name("m"));
+        Entry {
+            generation_model,
+            task,
+            model,
+            parts: 1,
+            cells: 2,
+            seconds: 2.0,
+            tokens,
+            bytes: 4 * tokens,
+            failed: None,
+        }
+    }
+
+    #[test]
+    fn lines_come_back_and_broken_ones_are_passed_over() {
+        let root = tempfile::tempdir().unwrap();
+        let journal = Journal::new(root.path());
+        assert!(!root.path().join(FOLDER).exists(), "nothing before the first line");
+        journal.add(&entry("a", 10));
+        journal.add(&Entry { failed: Some("no\nmemory".to_owned()), ..entry("b", 30) });
+        Journal::new(root.path()).add(&entry("c", 5));
+        fs::write(root.path().join(FOLDER).join("0.jsonl"), "{\"task\": \n[]\n").unwrap();
+        let found = entries(root.path());
+        assert_eq!(found.iter().map(|e| e.task.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(found[1].failed.as_deref(), Some("no\nmemory"));
+        assert_eq!(rate(found[..2].iter()), Some(10.0));
+        assert_eq!(bytes_a_token(found.iter()), Some(4.0));
+        assert_eq!((rate([].iter()), bytes_a_token([].iter())), (None, None));
+    }
+}
