@@ -1,4 +1,4 @@
-//! Models by name: a local directory, or a repository on the Hugging Face hub.
+//! Models and adapters by name: a local directory, or a repository on the Hugging Face hub.
 //!
 //! Owns the hub's environment (`HF_HOME`, `HF_HUB_CACHE`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_ENDPOINT`,
 //! `HF_HUB_OFFLINE`) and which files of a repository are fetched. Refuses to read them, and to fetch pickle.
@@ -10,19 +10,71 @@ use hf_hub::{Cache, Repo, RepoType};
 
 use crate::error::{Error, Result};
 
+/// What a directory holds.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    Model,
+    Adapter,
+}
+
+impl Kind {
+    fn config(self) -> &'static str {
+        match self {
+            Self::Model => "config.json",
+            Self::Adapter => "adapter_config.json",
+        }
+    }
+
+    /// Whether tokshift reads a file of this name: top-level JSON and safetensors.
+    fn reads(self, name: &str) -> bool {
+        let json = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", INDEX];
+        match self {
+            Self::Model if json.contains(&name) => true,
+            Self::Model => name.starts_with("model") && name.ends_with(".safetensors") && !name.contains('/'),
+            Self::Adapter => [self.config(), ADAPTER_WEIGHTS].contains(&name),
+        }
+    }
+
+    /// Whether config and all weights are in a directory.
+    fn is_whole(self, directory: &Path) -> bool {
+        let has = |name: &str| directory.join(name).exists();
+        let weights = match (self, std::fs::read(directory.join(INDEX))) {
+            (Self::Model, Ok(index)) => shard_names(&index).is_some_and(|names| names.iter().all(|name| has(name))),
+            (Self::Model, Err(_)) => has("model.safetensors"),
+            (Self::Adapter, _) => has(ADAPTER_WEIGHTS),
+        };
+        weights && has(self.config())
+    }
+}
+
+const INDEX: &str = "model.safetensors.index.json";
+const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
+
+/// A model and the adapter on it, of `BASE+ADAPTER`, both as [`resolve`] takes them. A directory of that whole name is
+/// one model.
+pub fn parts(source: &str) -> (&str, Option<&str>) {
+    let is_name = |part: &str| Path::new(part).is_dir() || parse_id(part).is_some();
+    let pairs = || source.match_indices('+').map(|(at, _)| (&source[..at], &source[at + 1..]));
+    let both = pairs().find(|(base, adapter)| is_name(base) && is_name(adapter));
+    match both.or_else(|| pairs().find(|(base, _)| is_name(base))) {
+        Some((base, adapter)) if !Path::new(source).is_dir() => (base, Some(adapter)),
+        _ => (source, None),
+    }
+}
+
 /// The directory with the files of `source`: a local directory, or a hub id `org/name` or `org/name@revision`, whose
 /// config, tokenizer and safetensors are fetched into the hub's cache unless they are there.
 ///
 /// # Errors
 /// Neither a directory nor a hub id; a repository that cannot be reached, or offline one that is not cached.
-pub fn resolve(source: &str) -> Result<PathBuf> {
-    match locate(source)? {
+pub fn resolve(source: &str, kind: Kind) -> Result<PathBuf> {
+    match locate(source, kind)? {
         Place::Here(directory) => Ok(directory),
         Place::Hub(cache, _) if is_offline() => {
             let place = cache.path().display();
             Err(Error::model(source, format!("HF_HUB_OFFLINE is set and it is not whole in the cache `{place}`")))
         }
-        Place::Hub(cache, repo) => fetch(cache, repo).map_err(|what| Error::model(source, what)),
+        Place::Hub(cache, repo) => fetch(cache, repo, kind).map_err(|what| Error::model(source, what)),
     }
 }
 
@@ -30,8 +82,8 @@ pub fn resolve(source: &str) -> Result<PathBuf> {
 ///
 /// # Errors
 /// Neither a directory nor a hub id.
-pub fn find(source: &str) -> Result<Option<PathBuf>> {
-    match locate(source)? {
+pub fn find(source: &str, kind: Kind) -> Result<Option<PathBuf>> {
+    match locate(source, kind)? {
         Place::Here(directory) => Ok(Some(directory)),
         Place::Hub(..) => Ok(None),
     }
@@ -44,18 +96,21 @@ enum Place {
     Hub(Cache, Repo),
 }
 
-fn locate(source: &str) -> Result<Place> {
+fn locate(source: &str, kind: Kind) -> Result<Place> {
     let path = Path::new(source);
     if path.is_dir() {
         return Ok(Place::Here(path.to_owned()));
     }
     let Some(repo) = parse_id(source) else {
         let what = if path.exists() { "is not a directory" } else { "no such directory" };
-        let hint = "expected a model directory, or a hub id such as `Qwen/Qwen3-0.6B@main`";
+        let hint = match kind {
+            Kind::Model => "expected a model directory, or a hub id such as `Qwen/Qwen3-0.6B@main`",
+            Kind::Adapter => "expected the directory of an adapter, or a hub id such as `org/name@main`",
+        };
         return Err(Error::model(source, format!("{what}; {hint}")));
     };
     let cache = cache();
-    Ok(cached(&cache, &repo).map_or_else(|| Place::Hub(cache, repo), Place::Here))
+    Ok(cached(&cache, &repo, kind).map_or_else(|| Place::Hub(cache, repo), Place::Here))
 }
 
 /// `org/name` or `org/name@revision`; the hub allows letters, digits, `-`, `_` and `.` in either half.
@@ -90,17 +145,12 @@ fn token(cache: &Cache) -> Option<String> {
     std::env::var("HF_TOKEN").ok().or_else(from_file).filter(|token| !token.is_empty())
 }
 
-/// The snapshot directory if config and all weights are in the cache.
-fn cached(cache: &Cache, repo: &Repo) -> Option<PathBuf> {
+/// The snapshot directory if all that is needed is in the cache.
+fn cached(cache: &Cache, repo: &Repo, kind: Kind) -> Option<PathBuf> {
     let by_commit = cache.repo(repo.clone()).pointer_path(repo.revision());
     let directory =
-        if by_commit.is_dir() { by_commit } else { cache.repo(repo.clone()).get("config.json")?.parent()?.to_owned() };
-    let has = |name: &str| directory.join(name).exists();
-    let whole = match std::fs::read(directory.join("model.safetensors.index.json")) {
-        Ok(index) => shard_names(&index)?.iter().all(|name| has(name)),
-        Err(_) => has("model.safetensors"),
-    };
-    (whole && has("config.json")).then_some(directory)
+        if by_commit.is_dir() { by_commit } else { cache.repo(repo.clone()).get(kind.config())?.parent()?.to_owned() };
+    kind.is_whole(&directory).then_some(directory)
 }
 
 /// File names in a safetensors index.
@@ -111,7 +161,7 @@ fn shard_names(index: &[u8]) -> Option<Vec<String>> {
 }
 
 /// Fetches what tokshift reads of `repo`; the snapshot directory.
-fn fetch(cache: Cache, repo: Repo) -> Result<PathBuf, String> {
+fn fetch(cache: Cache, repo: Repo, kind: Kind) -> Result<PathBuf, String> {
     let token = token(&cache);
     let mut builder = ApiBuilder::from_cache(cache).with_token(token).with_progress(false);
     if let Ok(endpoint) = std::env::var("HF_ENDPOINT") {
@@ -119,26 +169,18 @@ fn fetch(cache: Cache, repo: Repo) -> Result<PathBuf, String> {
     }
     let api = builder.build().map_err(|e| format!("cannot reach the hub: {e}"))?.repo(repo);
     let files = api.info().map_err(|e| format!("the hub does not list it (private? misspelt? no network?): {e}"))?;
-    let names: Vec<String> = files.siblings.into_iter().map(|s| s.rfilename).filter(|name| is_read(name)).collect();
-    if !names.iter().any(|name| name == "config.json") {
-        return Err("the repository has no `config.json`".to_owned());
+    let names: Vec<String> = files.siblings.into_iter().map(|s| s.rfilename).filter(|name| kind.reads(name)).collect();
+    if !names.iter().any(|name| name == kind.config()) {
+        return Err(format!("the repository has no `{}`", kind.config()));
     }
     for name in &names {
         download(&api, name)?;
     }
-    let config = download(&api, "config.json")?;
+    let config = download(&api, kind.config())?;
     config.parent().map(Path::to_owned).ok_or_else(|| "the cache has no snapshot directory".to_owned())
 }
 
 fn download(api: &ApiRepo, name: &str) -> Result<PathBuf, String> {
     tracing::info!(file = name, "fetching");
     api.get(name).map_err(|e| format!("cannot fetch `{name}`: {e}"))
-}
-
-/// Whether tokshift reads a file of this name: top-level JSON and safetensors that a model directory has.
-fn is_read(name: &str) -> bool {
-    let json = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"];
-    json.contains(&name)
-        || name == "model.safetensors.index.json"
-        || (name.starts_with("model") && name.ends_with(".safetensors") && !name.contains('/'))
 }

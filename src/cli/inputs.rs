@@ -74,7 +74,7 @@ fn dataset_names(args: &ScoreArgs, path: &Path) -> Result<(String, String)> {
 pub fn tokenizer_path(source: &str) -> Result<PathBuf> {
     Ok(match Path::new(source) {
         path if path.is_file() => path.to_owned(),
-        _ => hub::resolve(source)?.join("tokenizer.json"),
+        _ => hub::resolve(source, hub::Kind::Model)?.join("tokenizer.json"),
     })
 }
 

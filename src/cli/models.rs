@@ -2,16 +2,17 @@
 //!
 //! Owns everything of a model that can be known before it is in memory, and loading it. Refuses datasets.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use anyhow::{Result, bail};
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, DeviceLocation};
 
 use super::args::EngineArg;
 use super::inputs;
-use crate::decoder::Checkpoint;
+use crate::decoder::{Adapter, Checkpoint};
 use crate::engine::local::{Local, LocalOptions};
 use crate::engine::mock::Mock;
 use crate::engine::{Engine, RANK_STRICT};
@@ -27,9 +28,21 @@ const MOCK_CONTEXT: usize = 1 << 20;
 pub struct NamedModel {
     pub name: String,
     pub directory: PathBuf,
+    /// The directory of what is added to it.
+    pub adapter: Option<PathBuf>,
 }
 
 impl NamedModel {
+    /// Finds the files of `source`, `BASE` or `BASE+ADAPTER`; what is not here is fetched.
+    ///
+    /// # Errors
+    /// As [`hub::resolve`].
+    pub fn find(name: String, source: &str) -> crate::Result<Self> {
+        let (base, adapter) = hub::parts(source);
+        let adapter = adapter.map(|adapter| hub::resolve(adapter, hub::Kind::Adapter)).transpose()?;
+        Ok(Self { name, directory: hub::resolve(base, hub::Kind::Model)?, adapter })
+    }
+
     /// Its tokenizer.
     ///
     /// # Errors
@@ -48,6 +61,7 @@ pub struct Model {
     pub named: NamedModel,
     /// `None` for the stand-in engine.
     checkpoint: Option<Checkpoint>,
+    adapter: Option<Adapter>,
     device: Device,
     dtype: DType,
     top_k: usize,
@@ -62,20 +76,25 @@ impl Model {
             EngineArg::Local => Some(Checkpoint::open(&named.directory)?),
             EngineArg::Mock => None,
         };
+        let adapter = match (&checkpoint, &named.adapter) {
+            (Some(_), Some(directory)) => Some(Adapter::open(directory)?),
+            _ => None,
+        };
         let dtype = match options.dtype() {
             DtypeChoice::Auto => checkpoint.as_ref().map_or(DType::F32, Checkpoint::stored_dtype),
             DtypeChoice::F32 => DType::F32,
             DtypeChoice::Bf16 => DType::BF16,
         };
         let (top_k, batch_tokens) = (options.top_k(), options.batch_tokens());
-        Ok(Self { named, checkpoint, device, dtype, top_k, batch_tokens, facts: OnceCell::new() })
+        Ok(Self { named, checkpoint, adapter, device, dtype, top_k, batch_tokens, facts: OnceCell::new() })
     }
 
     pub fn max_tokens(&self) -> usize {
         self.checkpoint.as_ref().map_or(MOCK_CONTEXT, |checkpoint| checkpoint.spec().max_tokens)
     }
 
-    pub fn load(&self) -> Result<Box<dyn Engine>> {
+    /// The model in memory, on the base that is `resident` if it is the same.
+    pub fn load(&self, resident: &Resident) -> Result<Box<dyn Engine>> {
         let name = self.named.name.clone();
         let Some(checkpoint) = &self.checkpoint else {
             return Ok(Box::new(Mock::new(&name, self.top_k)));
@@ -87,7 +106,9 @@ impl Model {
             batch_tokens: self.batch_tokens,
             top_k: self.top_k,
         };
-        Ok(Box::new(Local::load(checkpoint, options)?))
+        let key = (self.named.directory.clone(), self.dtype, self.device.location());
+        let base = resident.base(key, || Local::load(checkpoint, options.clone()))?;
+        Ok(Box::new(base.sharing(self.adapter.as_ref(), options)?))
     }
 
     /// What of it decides the numbers. Reads every byte of it, once.
@@ -105,18 +126,43 @@ impl Model {
             let (name, dtype, device) = ("mock".to_owned(), "f32".to_owned(), "cpu".to_owned());
             return Ok(EngineFacts { name, files: BTreeMap::new(), dtype, device, top_k: self.top_k, rank_rule });
         };
-        let hashed = |path: PathBuf| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            Ok((name, digest::file(&path)?))
+        let hashed = |folder: &str, path: PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            Ok((format!("{folder}{name}"), digest::file(&path)?))
         };
+        let base = checkpoint.files().into_iter().map(|path| hashed("", path));
+        let adapter = self.adapter.iter().flat_map(Adapter::files).map(|path| hashed("adapter/", path));
         Ok(EngineFacts {
             name: "local".to_owned(),
-            files: checkpoint.files().into_iter().map(hashed).collect::<Result<_>>()?,
+            files: base.chain(adapter).collect::<Result<_>>()?,
             dtype: self.dtype.as_str().to_owned(),
             device: if self.device.is_cpu() { "cpu" } else { "cuda" }.to_owned(),
             top_k: self.top_k.min(checkpoint.spec().vocab),
             rank_rule,
         })
+    }
+}
+
+/// What decides a base's weights in memory: directory, dtype, device.
+type BaseKey = (PathBuf, DType, DeviceLocation);
+
+/// The base that was loaded last: models that follow one another share it.
+#[derive(Default)]
+pub struct Resident {
+    base: RefCell<Option<(BaseKey, Rc<Local>)>>,
+}
+
+impl Resident {
+    /// The base of `key`; another one makes room before it is loaded.
+    fn base(&self, key: BaseKey, load: impl FnOnce() -> crate::Result<Local>) -> crate::Result<Rc<Local>> {
+        let mut base = self.base.borrow_mut();
+        if let Some((_, base)) = base.as_ref().filter(|(there, _)| *there == key) {
+            return Ok(Rc::clone(base));
+        }
+        *base = None;
+        let loaded = Rc::new(load()?);
+        *base = Some((key, Rc::clone(&loaded)));
+        Ok(loaded)
     }
 }
 
@@ -131,7 +177,7 @@ pub fn resolve(arguments: &[String]) -> Result<Vec<NamedModel>> {
         if models.iter().any(|model| model.name == name) {
             bail!("two models are called `{name}` in --models: name one of them NAME=SOURCE");
         }
-        models.push(NamedModel { name, directory: hub::resolve(source)? });
+        models.push(NamedModel::find(name, source)?);
     }
     Ok(models)
 }
@@ -141,7 +187,9 @@ fn split(argument: &str) -> (String, &str) {
     if let Some((name, source)) = argument.split_once('=').filter(|_| !Path::new(argument).is_dir()) {
         return (name.to_owned(), source);
     }
-    let path = argument.split_once('@').map_or(argument, |(id, _)| id);
+    let (base, adapter) = hub::parts(argument);
+    let path = adapter.unwrap_or(base);
+    let path = path.split_once('@').map_or(path, |(id, _)| id);
     let name = Path::new(path).file_name().map(|name| name.to_string_lossy().into_owned());
     (name.unwrap_or_default(), argument)
 }
@@ -155,6 +203,7 @@ mod tests {
         assert_eq!(split("a=b/c"), ("a".to_owned(), "b/c"));
         assert_eq!(split("models/base/"), ("base".to_owned(), "models/base/"));
         assert_eq!(split("Qwen/Qwen3-0.6B@main"), ("Qwen3-0.6B".to_owned(), "Qwen/Qwen3-0.6B@main"));
+        assert_eq!(split("Qwen/Qwen3-0.6B@main+org/tuned@v2").0, "tuned");
         assert_eq!(split("rl=Qwen/Qwen3-0.6B@main"), ("rl".to_owned(), "Qwen/Qwen3-0.6B@main"));
     }
 }

@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use super::Exit;
 use super::args::ScoreArgs;
 use super::inputs::{self, Dataset};
-use super::models::{self, Model};
+use super::models::{self, Model, Resident};
 use super::progress::{self, Display};
 use super::session::{Output, Scorer, Session, Text};
 use crate::experiments::OutFormat;
@@ -17,12 +17,12 @@ pub fn run(args: &ScoreArgs) -> Result<Exit> {
     let models = models.map(|named| Model::open(named, &args.options, args.engine)).collect::<Result<Vec<_>>>()?;
     let session = session(args, &datasets, &models)?;
     let output = Output::open(&args.output_dir)?;
-    let mut unscored = 0;
+    let (resident, mut unscored) = (Resident::default(), 0);
     for model in &models {
         let name = model.named.name.as_str();
         let text = |dataset| Text { session: &session, output: &output, dataset, model: name };
         let texts: Vec<Text> = datasets.iter().map(text).collect();
-        match Scorer::new(model, &Display::of_one(), args.retry_failed).score(name, &texts)? {
+        match Scorer::new(model, &Display::of_one(), &resident, args.retry_failed).score(name, &texts)? {
             None => progress::say(&format!("{name}: already scored")),
             Some(outcome) => {
                 progress::say(&format!("{name}: {}", outcome.describe()));

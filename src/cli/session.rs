@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::inputs::{self, Dataset};
-use super::models::Model;
+use super::models::{Model, Resident};
 use super::progress::{self, Display};
 use super::signals;
 use crate::dataset::Plan;
@@ -150,6 +150,7 @@ pub struct Outcome {
 pub struct Scorer<'a> {
     model: &'a Model,
     display: &'a Display,
+    resident: &'a Resident,
     engine: Option<Box<dyn Engine>>,
     /// Parts that hold a failed sample are scored again.
     retry_failed: bool,
@@ -158,8 +159,8 @@ pub struct Scorer<'a> {
 }
 
 impl<'a> Scorer<'a> {
-    pub fn new(model: &'a Model, display: &'a Display, retry_failed: bool) -> Self {
-        Self { model, display, engine: None, retry_failed, broken: None }
+    pub fn new(model: &'a Model, display: &'a Display, resident: &'a Resident, retry_failed: bool) -> Self {
+        Self { model, display, resident, engine: None, retry_failed, broken: None }
     }
 
     /// Scores what is missing of `texts`, whose sessions go together; `None` if nothing was.
@@ -206,7 +207,7 @@ impl<'a> Scorer<'a> {
         }
         if self.engine.is_none() {
             let (name, started) = (&self.model.named.name, Instant::now());
-            let engine = self.model.load().inspect_err(|error| self.broken = Some(super::tell(error)))?;
+            let engine = self.model.load(self.resident).inspect_err(|error| self.broken = Some(super::tell(error)))?;
             tracing::info!(model = name, seconds = started.elapsed().as_secs_f64(), "loaded");
             self.engine = Some(engine);
         }

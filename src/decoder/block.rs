@@ -14,12 +14,14 @@ use crate::decoder::{DecoderSpec, QkNorm};
 use crate::forest::Forest;
 
 /// Norms of a branch, f32 `[hidden]`: of what it reads, and of what it adds to the residual stream.
+#[derive(Clone)]
 pub struct BranchNorms {
     pub before: Option<Tensor>,
     pub after: Option<Tensor>,
 }
 
-/// The weights of one layer. Norm weights are f32 `[width]`.
+/// The weights of one layer, which clones share. Norm weights are f32 `[width]`.
+#[derive(Clone)]
 pub struct Layer {
     pub attention_norms: BranchNorms,
     pub q: Linear,
@@ -45,6 +47,13 @@ pub struct Context<'a> {
 }
 
 impl Layer {
+    /// Every linear map, for an adapter to join.
+    pub fn linears_mut(&mut self) -> Vec<&mut Linear> {
+        let mut linears = vec![&mut self.q, &mut self.k, &mut self.v, &mut self.o];
+        linears.extend(self.ffn.linears_mut());
+        linears
+    }
+
     /// The residual stream `[rows, hidden]`, f32, through this layer.
     pub fn forward(&self, x: &Tensor, window: Option<usize>, context: &Context) -> Result<Tensor> {
         let qkv = self.before_attention(x, context)?;

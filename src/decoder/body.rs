@@ -5,7 +5,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use crate::decoder::block::{self, Context, Layer};
-use crate::decoder::linear::scale;
+use crate::decoder::linear::{Linear, scale};
 use crate::decoder::load::Load;
 use crate::decoder::names;
 use crate::decoder::rope::Rotary;
@@ -14,7 +14,8 @@ use crate::error::Result;
 use crate::forest::Forest;
 use crate::stop::Stop;
 
-/// Embedding, layers and final norm of one model, resident on `device`.
+/// Embedding, layers and final norm of one model, resident on `device`. Clones share the weights.
+#[derive(Clone)]
 pub struct Body {
     spec: DecoderSpec,
     dtype: DType,
@@ -27,6 +28,7 @@ pub struct Body {
 
 /// The layers' weights. The layer loop asks for one layer at a time, so that a model larger than memory is another
 /// source, not another loop.
+#[derive(Clone)]
 struct Weights {
     layers: Vec<Layer>,
 }
@@ -50,6 +52,11 @@ impl Body {
         let embedding = checkpoint.tensor(&embedding, &[spec.vocab, spec.hidden], dtype, device)?;
         let final_norm = load.norm(&checkpoint.in_body(names::FINAL_NORM), spec.hidden)?;
         Ok(Self { dtype, device: device.clone(), embedding, weights: Weights { layers }, final_norm, spec })
+    }
+
+    /// Every linear map, for an adapter to join.
+    pub(super) fn linears_mut(&mut self) -> impl Iterator<Item = &mut Linear> {
+        self.weights.layers.iter_mut().flat_map(Layer::linears_mut)
     }
 
     /// The embedding, for a head that is tied to it.

@@ -17,7 +17,7 @@ use half::{bf16, f16};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
-use crate::decoder::{DecoderSpec, config, names};
+use crate::decoder::{DecoderSpec, config, fp8, names};
 use crate::error::{Error, Result};
 
 const INDEX: &str = "model.safetensors.index.json";
@@ -40,11 +40,12 @@ pub struct Checkpoint {
     read: Mutex<BTreeSet<String>>,
 }
 
+/// An open safetensors file.
 #[derive(Debug)]
-struct Shard {
-    path: PathBuf,
+pub struct Shard {
+    pub path: PathBuf,
     file: File,
-    metadata: Metadata,
+    pub metadata: Metadata,
     /// Where the tensors' bytes begin.
     data: u64,
 }
@@ -94,8 +95,11 @@ impl Checkpoint {
     }
 
     /// The type in which most of the weights are stored, judged by the embedding: bf16, or f32 for any other (f16 is
-    /// widened, so that nothing is lost).
+    /// widened, so that nothing is lost; so is FP8, whose values times scales bf16 cannot hold).
     pub fn stored_dtype(&self) -> DType {
+        if self.spec.fp8_block.is_some() {
+            return DType::F32;
+        }
         match self.info(&self.in_body(names::EMBEDDING)) {
             Some((_, info)) if info.dtype == Dtype::BF16 => DType::BF16,
             _ => DType::F32,
@@ -125,13 +129,20 @@ impl Checkpoint {
         if let Ok(mut read) = self.read.lock() {
             read.insert(name.to_owned());
         }
-        let tensor = match info.dtype {
-            Dtype::F32 => shard.load(name, info, f32::is_finite),
-            Dtype::BF16 => shard.load(name, info, bf16::is_finite),
-            Dtype::F16 => shard.load(name, info, f16::is_finite),
-            other => Err(Error::file(&shard.path, format!("tensor `{name}` is {other:?}; F32, F16 and BF16 are read"))),
-        }?;
+        let tensor = match (info.dtype, self.spec.fp8_block) {
+            (Dtype::F8_E4M3, Some(block)) => self.fp8(name, shard, info, block)?,
+            _ => shard.read(name, info)?,
+        };
         Ok(tensor.to_dtype(dtype)?.to_device(device)?)
+    }
+
+    /// The matrix that FP8 values and the scales of their blocks stand for, f32.
+    fn fp8(&self, name: &str, shard: &Shard, info: &TensorInfo, block: [usize; 2]) -> Result<Tensor> {
+        let scales = fp8::scales_of(name);
+        let shape = fp8::scale_shape(&info.shape, block).map_err(|what| shard.refuse(name, &what))?;
+        let scales = self.tensor(&scales, &shape, DType::F32, &Device::Cpu)?;
+        fp8::dequantise(&shard.values::<u8>(info)?, &info.shape, &scales, block)
+            .map_err(|what| shard.refuse(name, &what))
     }
 
     fn info(&self, name: &str) -> Option<(&Shard, &TensorInfo)> {
@@ -141,7 +152,8 @@ impl Checkpoint {
 }
 
 impl Shard {
-    fn open(path: PathBuf) -> Result<Self> {
+    /// Reads the header, and that the file is as long as it says.
+    pub fn open(path: PathBuf) -> Result<Self> {
         let mut file = File::open(&path).map_err(Error::io("open", &path))?;
         let size = file.metadata().map_err(Error::io("open", &path))?.len();
         let mut length = [0; LENGTH_BYTES as usize];
@@ -164,23 +176,44 @@ impl Shard {
         Ok(Self { path, file, metadata, data })
     }
 
-    /// The tensor on the CPU in its stored type.
+    /// The tensor `name` on the CPU in its stored type.
+    ///
+    /// # Errors
+    /// A type that is not read, a file cut short, a value that is not finite.
+    pub fn read(&self, name: &str, info: &TensorInfo) -> Result<Tensor> {
+        match info.dtype {
+            Dtype::F32 => self.load(name, info, f32::is_finite),
+            Dtype::BF16 => self.load(name, info, bf16::is_finite),
+            Dtype::F16 => self.load(name, info, f16::is_finite),
+            other => Err(self.refuse(name, &format!("is {other:?}; F32, F16, BF16 and FP8 in blocks are read"))),
+        }
+    }
+
     fn load<T: Pod + WithDType + std::fmt::Debug>(
         &self,
         name: &str,
         info: &TensorInfo,
         finite: impl Fn(T) -> bool,
     ) -> Result<Tensor> {
+        let values = self.values::<T>(info)?;
+        if let Some(place) = values.iter().position(|&x| !finite(x)) {
+            return Err(self.refuse(name, &format!("holds {:?} at element {place}: broken weights", values[place])));
+        }
+        Ok(Tensor::from_vec(values, info.shape.as_slice(), &Device::Cpu)?)
+    }
+
+    fn values<T: Pod>(&self, info: &TensorInfo) -> Result<Vec<T>> {
         let count: usize = info.shape.iter().product();
         let mut values = vec![T::zeroed(); count];
         let offset = self.data + info.data_offsets.0 as u64;
         let bytes = bytemuck::cast_slice_mut(&mut values);
         self.file.read_exact_at(bytes, offset).map_err(Error::io("read weights from", &self.path))?;
-        if let Some(place) = values.iter().position(|&x| !finite(x)) {
-            let what = format!("tensor `{name}` holds {:?} at element {place}: the weights are broken", values[place]);
-            return Err(Error::file(&self.path, what));
-        }
-        Ok(Tensor::from_vec(values, info.shape.as_slice(), &Device::Cpu)?)
+        Ok(values)
+    }
+
+    /// Tensor `name` cannot be used.
+    pub fn refuse(&self, name: &str, what: &str) -> Error {
+        Error::file(&self.path, format!("tensor `{name}` {what}"))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::decoder::linear::Linear;
 use crate::decoder::spec::{Activation, Experts};
 
 /// down(activation(gate x) · up x).
+#[derive(Clone)]
 pub struct Gated {
     pub gate: Linear,
     pub up: Linear,
@@ -18,6 +19,10 @@ pub struct Gated {
 }
 
 impl Gated {
+    fn linears_mut(&mut self) -> [&mut Linear; 3] {
+        [&mut self.gate, &mut self.up, &mut self.down]
+    }
+
     /// `[rows, hidden]` to the same.
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let gate = self.gate.forward(x)?;
@@ -30,6 +35,7 @@ impl Gated {
 }
 
 /// A router, the experts it chooses from, and the one that every row goes through with its gate.
+#[derive(Clone)]
 pub struct Mixture {
     /// `[experts, hidden]`.
     pub router: Linear,
@@ -38,12 +44,29 @@ pub struct Mixture {
     pub spec: Experts,
 }
 
+#[derive(Clone)]
 pub enum FeedForward {
     Dense(Gated),
     Sparse(Mixture),
 }
 
 impl FeedForward {
+    /// Every linear map, for an adapter to join.
+    pub fn linears_mut(&mut self) -> Vec<&mut Linear> {
+        match self {
+            Self::Dense(gated) => gated.linears_mut().into(),
+            Self::Sparse(mixture) => {
+                let mut linears = vec![&mut mixture.router];
+                linears.extend(mixture.experts.iter_mut().flat_map(Gated::linears_mut));
+                if let Some((expert, gate)) = &mut mixture.shared {
+                    linears.extend(expert.linears_mut());
+                    linears.push(gate);
+                }
+                linears
+            }
+        }
+    }
+
     /// `[rows, hidden]` to the same, f32.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match self {

@@ -16,7 +16,8 @@ pub const VOCABULARY_BLOCK: usize = 4096;
 /// takes other kernels, with another order of summation, for few columns.
 const TILE: usize = 80;
 
-/// The output embedding of one model.
+/// The output embedding of one model. Clones share it.
+#[derive(Clone)]
 pub struct Head {
     linear: Linear,
     vocab: usize,
@@ -37,8 +38,13 @@ impl Head {
             (true, None) => checkpoint.tensor(&checkpoint.in_body(names::EMBEDDING), &shape, dtype, device)?,
             (false, _) => checkpoint.tensor(checkpoint.head_name(), &shape, dtype, device)?,
         };
-        let linear = Linear::new(weight, None);
+        let linear = Linear::new(names::HEAD, weight, None)?;
         Ok(Self { linear, vocab: spec.vocab, scale: spec.logit_scale, cap: spec.logit_cap })
+    }
+
+    /// The one linear map, for an adapter to join.
+    pub(super) fn linears_mut(&mut self) -> [&mut Linear; 1] {
+        [&mut self.linear]
     }
 
     /// Rows of the head: ids that can be scored.

@@ -1,30 +1,59 @@
-//! A linear map: y = W x + b.
+//! A linear map: y = W x + b, and what an adapter adds to it.
 //!
 //! Owns how a product is rounded, scaled and capped. Refuses to pack: packed forms belong to the kernels of an instruction set.
+
+use std::sync::Arc;
 
 use candle_core::{DType, Result, Tensor};
 
 use crate::decoder::MIN_COLUMNS;
 
-/// Weights `[out, in]` in the model's dtype, bias `[out]` in f32.
+/// Weights `[out, in]` in the model's dtype, bias `[out]` in f32. Clones share them.
 #[derive(Clone)]
 pub struct Linear {
+    origin: Origin,
     weight: Tensor,
     bias: Option<Tensor>,
+    low_rank: Option<LowRank>,
+}
+
+/// Where the outputs are from: those from `first` on, of a module that has `outputs`.
+#[derive(Clone)]
+pub struct Origin {
+    /// As the body calls it, e.g. `layers.3.mlp.up_proj`.
+    pub module: Arc<str>,
+    pub outputs: usize,
+    pub first: usize,
 }
 
 impl Linear {
-    pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
-        Self { weight, bias }
+    /// The whole of `module`.
+    pub fn new(module: &str, weight: Tensor, bias: Option<Tensor>) -> Result<Self> {
+        let origin = Origin { module: module.into(), outputs: weight.dim(0)?, first: 0 };
+        Ok(Self { origin, weight, bias, low_rank: None })
+    }
+
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Outputs and inputs.
+    pub fn shape(&self) -> Result<(usize, usize)> {
+        self.weight.dims2()
+    }
+
+    /// Adds `low_rank`, of the same shape, to what it gives; replaces what was added before.
+    pub fn add(&mut self, low_rank: LowRank) {
+        self.low_rank = Some(low_rank);
     }
 
     /// `[rows, in]` f32 to `[rows, out]` f32. bf16 weights meet operands rounded to bf16; every product of two bf16
     /// numbers is exact in f32, and sums are f32.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let weight = self.weight.to_dtype(DType::F32)?;
-        let width = weight.dim(0)?;
-        let weight = weight.pad_with_zeros(0, 0, MIN_COLUMNS.saturating_sub(width))?;
-        let y = round_to(x, self.weight.dtype())?.matmul(&weight.t()?)?.narrow(1, 0, width)?;
+        let mut y = product(&round_to(x, self.weight.dtype())?, &self.weight.to_dtype(DType::F32)?)?;
+        if let Some(low_rank) = &self.low_rank {
+            y = (y + low_rank.forward(x)?)?;
+        }
         match &self.bias {
             Some(bias) => y.broadcast_add(bias),
             None => Ok(y),
@@ -33,15 +62,57 @@ impl Linear {
 
     /// Rows `start..start + len` of the weight (and bias): those outputs alone.
     pub fn narrow(&self, start: usize, len: usize) -> Result<Self> {
+        let origin = Origin { first: self.origin.first + start, ..self.origin.clone() };
         let bias = self.bias.as_ref().map(|b| b.narrow(0, start, len)).transpose()?;
-        Ok(Self { weight: self.weight.narrow(0, start, len)?, bias })
+        let low_rank = self.low_rank.as_ref().map(|added| added.narrow(start, len)).transpose()?;
+        Ok(Self { origin, weight: self.weight.narrow(0, start, len)?, bias, low_rank })
     }
 
     /// The outputs `ids` (u32 `[n]`), in that order.
     pub fn select(&self, ids: &Tensor) -> Result<Self> {
         let bias = self.bias.as_ref().map(|b| b.index_select(ids, 0)).transpose()?;
-        Ok(Self { weight: self.weight.index_select(ids, 0)?, bias })
+        let low_rank = self.low_rank.as_ref().map(|added| added.select(ids)).transpose()?;
+        Ok(Self { origin: self.origin.clone(), weight: self.weight.index_select(ids, 0)?, bias, low_rank })
     }
+}
+
+/// s · B (A x), kept apart from the weight that it adds to: in bf16 most of a small s·B·A would be rounded away.
+#[derive(Clone)]
+pub struct LowRank {
+    /// `[rank, in]`, f32.
+    a: Tensor,
+    /// `[out, rank]`, f32.
+    b: Tensor,
+    scale: f64,
+}
+
+impl LowRank {
+    /// Of `a` `[rank, in]` and `b` `[out, rank]`, f32. The rank is padded, so that no product is narrow.
+    pub fn new(a: &Tensor, b: &Tensor, scale: f64) -> Result<Self> {
+        let missing = MIN_COLUMNS.saturating_sub(a.dim(0)?);
+        Ok(Self { a: a.pad_with_zeros(0, 0, missing)?, b: b.pad_with_zeros(1, 0, missing)?, scale })
+    }
+
+    /// `[rows, in]` to `[rows, out]`, all in f32 whatever the model's dtype: nothing of an adapter is rounded.
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        scale(&product(&product(x, &self.a)?, &self.b)?, self.scale)
+    }
+
+    /// The outputs `start..start + len`.
+    pub fn narrow(&self, start: usize, len: usize) -> Result<Self> {
+        Ok(Self { b: self.b.narrow(0, start, len)?, ..self.clone() })
+    }
+
+    fn select(&self, ids: &Tensor) -> Result<Self> {
+        Ok(Self { b: self.b.index_select(ids, 0)?, ..self.clone() })
+    }
+}
+
+/// x Wᵀ of f32 operands, never narrower than [`MIN_COLUMNS`].
+fn product(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    let width = weight.dim(0)?;
+    let weight = weight.pad_with_zeros(0, 0, MIN_COLUMNS.saturating_sub(width))?;
+    x.matmul(&weight.t()?)?.narrow(1, 0, width)
 }
 
 /// `x` times `factor`; nothing is computed for the factor that most models have.

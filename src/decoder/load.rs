@@ -111,10 +111,10 @@ impl Load<'_> {
 
     /// The tensor `name` of the body and, with `bias`, its bias.
     fn linear(&self, name: &str, input: usize, output: usize, bias: bool) -> Result<Linear> {
-        let name = self.checkpoint.in_body(name);
-        let weight = self.checkpoint.tensor(&format!("{name}.weight"), &[output, input], self.dtype, self.device)?;
-        let bias = bias.then(|| self.vector(&format!("{name}.bias"), output)).transpose()?;
-        Ok(Linear::new(weight, bias))
+        let full = self.checkpoint.in_body(name);
+        let weight = self.checkpoint.tensor(&format!("{full}.weight"), &[output, input], self.dtype, self.device)?;
+        let bias = bias.then(|| self.vector(&format!("{full}.bias"), output)).transpose()?;
+        Ok(Linear::new(name, weight, bias)?)
     }
 
     fn norm_in_layer(&self, index: usize, name: &str, width: usize) -> Result<Tensor> {

@@ -4,12 +4,14 @@
 //! Owns the forward pass in its plain form: candle operations that run on any device and are the truth that faster
 //! forms are tested against. Refuses samples and scores: it sees forests and hands out rows.
 
+mod adapter;
 mod attention;
 mod block;
 mod body;
 mod checkpoint;
 mod config;
 mod ffn;
+mod fp8;
 mod head;
 mod linear;
 mod load;
@@ -17,6 +19,7 @@ mod names;
 mod rope;
 mod spec;
 
+pub use adapter::Adapter;
 pub use body::Body;
 pub use checkpoint::Checkpoint;
 pub use head::{Head, VOCABULARY_BLOCK};

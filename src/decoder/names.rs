@@ -18,6 +18,16 @@ pub struct Names {
     pub experts: ExpertNames,
 }
 
+impl Names {
+    /// `module` as the decoder calls it: within the body (`layers.3.mlp.up_proj`), or [`HEAD`]. `None` for a module that
+    /// is neither.
+    pub fn within<'a>(&self, module: &'a str) -> Option<&'a str> {
+        let in_layers = |(body, _): &(&str, &str)| module.strip_prefix(body).filter(|rest| rest.starts_with("layers."));
+        let is_head = |(_, head): &(&str, &str)| head.strip_suffix(".weight") == Some(module);
+        self.roots.iter().find_map(in_layers).or_else(|| self.roots.iter().any(is_head).then_some(HEAD))
+    }
+}
+
 /// The names of a mixture of experts, within a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExpertNames {
@@ -33,6 +43,8 @@ pub struct ExpertNames {
 pub const EMBEDDING: &str = "embed_tokens.weight";
 /// The norm after the last layer `[hidden]`, within the body.
 pub const FINAL_NORM: &str = "norm.weight";
+/// What adapters call the head, whatever its tensor is.
+pub const HEAD: &str = "lm_head";
 pub const O: &str = "self_attn.o_proj";
 pub const Q_NORM: &str = "self_attn.q_norm";
 pub const K_NORM: &str = "self_attn.k_norm";

@@ -56,6 +56,8 @@ pub struct DecoderSpec {
     pub tied_head: bool,
     /// Longest context in tokens.
     pub max_tokens: usize,
+    /// Rows and columns of the blocks that share a scale, where matrices are stored in FP8.
+    pub fp8_block: Option<[usize; 2]>,
     pub names: Names,
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicUsize;
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::decoder::{Body, Checkpoint, Head};
+use crate::decoder::{Adapter, Body, Checkpoint, DecoderSpec, Head};
 use crate::engine::memory::{self, Hand};
 use crate::engine::{Caps, Engine, Job, RANK_STRICT, Scored, TokenScores};
 use crate::error::{Error, Result};
@@ -38,11 +38,10 @@ pub struct Local {
     options: LocalOptions,
     /// That of the options, or less where memory ran out.
     batch_tokens: AtomicUsize,
+    spec: DecoderSpec,
     body: Body,
     head: Head,
     caps: Caps,
-    /// Longer texts go in forests of their own.
-    short_tokens: Option<usize>,
 }
 
 impl Local {
@@ -57,7 +56,26 @@ impl Local {
         if !unread.is_empty() {
             tracing::warn!(model = options.name, tensors = ?unread, "the checkpoint holds tensors that the model does not use");
         }
-        let spec = checkpoint.spec();
+        if checkpoint.spec().fp8_block.is_some() {
+            tracing::info!(model = options.name, "weights in FP8 are widened; activations are not quantised");
+        }
+        Ok(Self::new(checkpoint.spec().clone(), body, head, options))
+    }
+
+    /// Another engine on the same weights, which stay in memory once, with what `adapter` adds to them. `options` has
+    /// the same dtype and device.
+    ///
+    /// # Errors
+    /// As [`Adapter::join`].
+    pub fn sharing(&self, adapter: Option<&Adapter>, options: LocalOptions) -> Result<Self> {
+        let (body, head) = match adapter {
+            Some(adapter) => adapter.join(&self.spec, &self.body, &self.head, &options.device)?,
+            None => (self.body.clone(), self.head.clone()),
+        };
+        Ok(Self::new(self.spec.clone(), body, head, options))
+    }
+
+    fn new(spec: DecoderSpec, body: Body, head: Head, options: LocalOptions) -> Self {
         let caps = Caps {
             logit: true,
             rank: true,
@@ -68,8 +86,8 @@ impl Local {
             max_top_k: spec.vocab,
             jobs_in_flight: 1,
         };
-        let (batch_tokens, short_tokens) = (AtomicUsize::new(options.batch_tokens), spec.short_tokens());
-        Ok(Self { options, batch_tokens, body, head, caps, short_tokens })
+        let batch_tokens = AtomicUsize::new(options.batch_tokens);
+        Self { options, batch_tokens, spec, body, head, caps }
     }
 
     /// Scores one forest; `sink` learns each sample by its index in the slice that was packed.
@@ -127,7 +145,8 @@ impl Engine for Local {
     fn score(&self, job: &Job, sink: &mut dyn FnMut(Scored) -> Result<()>) -> Result<()> {
         let samples: Vec<&Sample> = job.samples.iter().map(|s| &s.sample).collect();
         let score = |forest: &Forest, sink: &mut Hand| self.score_forest(forest, job.stop, sink);
-        let pack = |samples: &[&Sample], limit| forest::pack_apart(samples, limit, self.short_tokens);
+        // Texts on either side of a switch of frequencies go in forests of their own.
+        let pack = |samples: &[&Sample], limit| forest::pack_apart(samples, limit, self.spec.short_tokens());
         memory::score_in_batches(&samples, &self.batch_tokens, pack, score, sink).map_err(|e| match e {
             Error::Tensor(e) => Error::Part { model: self.options.name.clone(), part: job.part, what: e.to_string() },
             other => other,

@@ -2,13 +2,10 @@
 //!
 //! Owns which cells share a model in memory: those that would load the same. Refuses to load.
 
-use std::path::PathBuf;
-
 use crate::cli::args::EngineArg;
 use crate::cli::models::{Model, NamedModel};
 use crate::cli::tell;
 use crate::experiments::{self, DtypeChoice};
-use crate::hub;
 
 /// What decides what is in memory.
 #[derive(PartialEq, Eq)]
@@ -56,8 +53,7 @@ impl Models {
         if let Some(place) = self.opened.iter().position(|opened| opened.key == key) {
             return place;
         }
-        let of = |directory: PathBuf| NamedModel { name: model.name.clone(), directory };
-        let named = hub::resolve(&model.source).map(of).map_err(|e| e.to_string());
+        let named = NamedModel::find(model.name.clone(), &model.source).map_err(|e| e.to_string());
         let open = |named| Model::open(named, options, self.engine).map_err(|e| tell(&e));
         let opened = named.clone().and_then(open);
         self.opened.push(Opened { key, named, model: opened });

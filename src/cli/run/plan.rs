@@ -12,7 +12,7 @@ use super::report::{Told, missing};
 use crate::cli::args::{EngineArg, RunArgs};
 use crate::cli::progress::duration;
 use crate::cli::{Exit, kl};
-use crate::decoder::Checkpoint;
+use crate::decoder::{Adapter, Checkpoint};
 use crate::journal::{self, Entry};
 use crate::shift::aligned;
 use crate::{experiments, hub};
@@ -96,11 +96,17 @@ fn refused(cells: &Cells, cell: &Cell) -> Option<String> {
 
 /// Whether a model's files are on this machine.
 fn is_here(model: &experiments::Model, engine: EngineArg) -> Result<bool, String> {
-    let Some(directory) = hub::find(&model.source).map_err(|e| e.to_string())? else { return Ok(false) };
-    if engine == EngineArg::Local {
-        Checkpoint::open(&directory).map_err(|e| e.to_string())?;
-    }
-    Ok(true)
+    let look = || -> crate::Result<bool> {
+        let (base, adapter) = hub::parts(&model.source);
+        let adapter = adapter.map(|adapter| hub::find(adapter, hub::Kind::Adapter)).transpose()?;
+        let Some(base) = hub::find(base, hub::Kind::Model)? else { return Ok(false) };
+        if engine == EngineArg::Local {
+            Checkpoint::open(&base)?;
+            adapter.iter().flatten().try_for_each(|adapter| Adapter::open(adapter).map(drop))?;
+        }
+        Ok(adapter.is_none_or(|adapter| adapter.is_some()))
+    };
+    look().map_err(|e| e.to_string())
 }
 
 fn plan<'a>(cells: &'a Cells, cell: &'a Cell, looked: &'a Looked, entries: &[Entry]) -> Planned<'a> {

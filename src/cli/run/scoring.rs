@@ -11,7 +11,7 @@ use super::cells::{Cell, Cells, State};
 use super::models::Models;
 use crate::cli::args::RunArgs;
 use crate::cli::inputs;
-use crate::cli::models::Model;
+use crate::cli::models::{Model, Resident};
 use crate::cli::progress::{self, Display};
 use crate::cli::session::{Output, Scorer, Session, Text};
 use crate::cli::tell;
@@ -39,9 +39,10 @@ pub fn score<'a>(cells: &mut Cells<'a>, args: &RunArgs) -> Result<Scored<'a>> {
     let bytes = run.cells.all.iter().filter(|cell| cell.state == State::ToDo).map(|cell| run.cells.bytes_missing(cell));
     // How much of it holds a failed sample is not known before.
     let display = if args.retry_failed { Display::of_one() } else { Display::of_all(bytes.sum()) };
+    let resident = Resident::default();
     for (place, opened) in models.opened.iter().enumerate() {
         if let Ok(model) = &opened.model {
-            run.model(place, &mut Scorer::new(model, &display, args.retry_failed))?;
+            run.model(place, &mut Scorer::new(model, &display, &resident, args.retry_failed))?;
         }
     }
     let unscored = run.unscored;

@@ -71,11 +71,4 @@ impl<'a> Config<'a> {
             Some(found) => Err(format!("`{field}` is {found}; only {value} is implemented")),
         }
     }
-
-    pub fn refuse_quantised(self) -> Parsed<()> {
-        match ["quantization_config", "compression_config"].into_iter().find(|field| self.has(field)) {
-            Some(field) => Err(format!("`{field}` is set: quantised safetensors are not read")),
-            None => Ok(()),
-        }
-    }
 }

@@ -3,8 +3,9 @@
 //! Owns the names of model families: nothing outside this folder asks for one. Refuses what it does not understand: an unknown value
 //! of a field that changes the arithmetic is an error that names it, never a guess.
 
-mod fields;
+pub mod fields;
 mod layers;
+mod quantised;
 mod rope;
 
 use std::path::Path;
@@ -32,14 +33,14 @@ const KNOWN: &str = "gemma2, gemma3, gemma3_text, glm4, granite, llama, mistral,
 
 fn parse(map: &Map<String, Value>) -> Parsed<DecoderSpec> {
     let config = Config(map);
-    config.refuse_quantised()?;
+    let fp8_block = config.fp8_block()?;
     let family = config.optional::<String>("model_type")?.unwrap_or_default();
     if family == "gemma3" {
-        return parse(&config.text_of_gemma3()?);
+        return Ok(DecoderSpec { fp8_block, ..parse(&config.text_of_gemma3()?)? });
     }
     let filled = with_defaults(map, &family);
     let config = Config(&filled);
-    let mut spec = config.common()?;
+    let mut spec = DecoderSpec { fp8_block, ..config.common()? };
     match family.as_str() {
         "llama" => {
             spec.mlp_bias = config.flag("mlp_bias")?;
@@ -179,6 +180,7 @@ impl Config<'_> {
             experts: None,
             tied_head: self.flag("tie_word_embeddings")?,
             max_tokens: self.size("max_position_embeddings")?,
+            fp8_block: None,
             names: names::LLAMA,
         })
     }
