@@ -1,21 +1,21 @@
 //! The decoder, head and reducer against Hugging Face transformers, on fixtures that can see a mistake.
 //!
-//! References were made by `scripts/make_fixtures.py` and `scripts/make_families.py`: logits in f32, everything else
-//! from their softmax in f64.
+//! References were made by `scripts/make_fixtures.py`, `scripts/make_families.py` and `scripts/make_adapters.py`: logits in
+//! f32, everything else from their softmax in f64.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use candle_core::{DType, Device, Tensor};
-use tokshift::decoder::Checkpoint;
+use tokshift::decoder::{Adapter, Checkpoint};
 use tokshift::engine::local::{Local, LocalOptions};
 use tokshift::engine::{Engine, Job, JobSample, TokenScores};
 use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::stop::Stop;
 
-/// What both scripts made.
-const FIXTURES: [&str; 19] = [
+/// What the scripts made: checkpoints, and adapters whose config names the base.
+const FIXTURES: [&str; 24] = [
     "qwen3-tied",
     "qwen3-shifted",
     "qwen3-bias",
@@ -35,6 +35,11 @@ const FIXTURES: [&str; 19] = [
     "mixtral",
     "qwen2-moe",
     "qwen3-moe",
+    "qwen3-fp8",
+    "lora-qwen3",
+    "lora-llama3",
+    "lora-phi3",
+    "lora-bf16",
 ];
 const K: usize = 20;
 static NEVER: AtomicBool = AtomicBool::new(false);
@@ -43,6 +48,13 @@ const TOLERANCE: f64 = 2e-4;
 
 fn directory(fixture: &str) -> PathBuf {
     Path::new("tests/fixtures/models").join(fixture)
+}
+
+/// The checkpoint of a fixture: itself, or what it is an adapter on.
+fn base(fixture: &str) -> PathBuf {
+    let Ok(text) = std::fs::read(directory(fixture).join("adapter_config.json")) else { return directory(fixture) };
+    let config: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    directory(config["base_model_name_or_path"].as_str().unwrap())
 }
 
 /// The reference of one row.
@@ -97,7 +109,12 @@ fn sample(sample_id: usize, ids: &[u32]) -> Sample {
 }
 
 fn engine(fixture: &str, dtype: DType, batch_tokens: usize) -> Local {
-    load(&directory(fixture), dtype, batch_tokens, K)
+    let local = load(&base(fixture), dtype, batch_tokens, K);
+    if base(fixture) == directory(fixture) {
+        return local;
+    }
+    let options = LocalOptions { name: fixture.to_owned(), dtype, device: Device::Cpu, batch_tokens, top_k: K };
+    local.sharing(Some(&Adapter::open(&directory(fixture)).unwrap()), options).unwrap()
 }
 
 fn load(directory: &Path, dtype: DType, batch_tokens: usize, top_k: usize) -> Local {
@@ -162,7 +179,7 @@ fn scores_agree_with_transformers() {
 
 /// As the config has them.
 fn family_and_rope(fixture: &str) -> (String, String) {
-    let text = std::fs::read(directory(fixture).join("config.json")).unwrap();
+    let text = std::fs::read(base(fixture).join("config.json")).unwrap();
     let config: serde_json::Value = serde_json::from_slice(&text).unwrap();
     let text = config.get("text_config").unwrap_or(&config);
     let of = |object: &serde_json::Value| {
@@ -311,7 +328,7 @@ fn every_axis_of_the_spec_is_visible() {
     }
     let read =
         |file: &str| -> Vec<Mutation> { serde_json::from_slice(&std::fs::read(directory(file)).unwrap()).unwrap() };
-    let mutations = [read("mutations.json"), read("families.json")].concat();
+    let mutations = [read("mutations.json"), read("families.json"), read("adapters.json")].concat();
     let mut most: HashMap<&str, f64> = HashMap::new();
     for m in &mutations {
         println!("{:46} {:14} {:10.4}  {}", m.axis, m.fixture, m.max_delta_logprob, m.what);

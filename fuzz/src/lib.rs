@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 use candle_core::Device;
 use tempfile::TempDir;
 use tokshift::dataset::{self, Part, PlanOptions, RowOptions};
-use tokshift::decoder::{Body, Checkpoint, Head};
+use tokshift::decoder::{Adapter, Body, Checkpoint, Head};
 use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::scores::TokenScores;
 use tokshift::stop::Stop;
@@ -23,10 +23,11 @@ use tokshift::{forest, schema, shift, study, verify};
 pub type Target = fn(&[u8]);
 
 /// Every target by the name of its corpus.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("dataset", dataset),
     ("config", config),
     ("weights", weights),
+    ("adapter", adapter),
     ("token_losses", token_losses),
     ("manifest", manifest),
     ("tables", tables),
@@ -63,17 +64,43 @@ pub fn weights(bytes: &[u8]) {
     load(include_bytes!("../corpus/config/tiny"), bytes);
 }
 
+/// An adapter on a model that is well: by the first byte its `adapter_config.json` or its weights are fuzzed, the other
+/// file is well.
+pub fn adapter(bytes: &[u8]) {
+    let Some((which, bytes)) = bytes.split_first() else { return };
+    let well: [&[u8]; 2] =
+        [&include_bytes!("../corpus/adapter/config")[1..], &include_bytes!("../corpus/adapter/weights")[1..]];
+    let [config, weights] = if which & 1 == 0 { [bytes, well[1]] } else { [well[0], bytes] };
+    let bed = folder();
+    write(&bed.path().join("config.json"), include_bytes!("../corpus/config/tiny"));
+    write(&bed.path().join("model.safetensors"), include_bytes!("../corpus/weights/tiny"));
+    write(&bed.path().join("adapter_config.json"), config);
+    write(&bed.path().join("adapter_model.safetensors"), weights);
+    let Ok(adapter) = Adapter::open(bed.path()) else { return };
+    let checkpoint = Checkpoint::open(bed.path()).expect("a model that is well");
+    let (body, head) = of(&checkpoint).expect("weights that are well");
+    if let Ok((body, head)) = adapter.join(checkpoint.spec(), &body, &head, &Device::Cpu) {
+        run(&body, &head);
+    }
+}
+
 fn load(config: &[u8], weights: &[u8]) {
     let bed = folder();
     write(&bed.path().join("config.json"), config);
     write(&bed.path().join("model.safetensors"), weights);
     let Ok(checkpoint) = Checkpoint::open(bed.path()) else { return };
-    let (dtype, cpu) = (checkpoint.stored_dtype(), Device::Cpu);
     checkpoint.unread();
-    let (Ok(body), Ok(head)) = (Body::load(&checkpoint, dtype, &cpu), Head::load(&checkpoint, None, dtype, &cpu))
-    else {
-        return;
-    };
+    if let Ok((body, head)) = of(&checkpoint) {
+        run(&body, &head);
+    }
+}
+
+fn of(checkpoint: &Checkpoint) -> tokshift::Result<(Body, Head)> {
+    let (dtype, cpu) = (checkpoint.stored_dtype(), Device::Cpu);
+    Ok((Body::load(checkpoint, dtype, &cpu)?, Head::load(checkpoint, None, dtype, &cpu)?))
+}
+
+fn run(body: &Body, head: &Head) {
     // What loads can be run, whatever comes of it; the model has ids 0 and 1.
     let sample = Sample { ids: vec![0, 1, 1], ..text(0) };
     for forest in forest::pack(&[&sample], 16) {

@@ -157,6 +157,7 @@ impl Resident {
     fn base(&self, key: BaseKey, load: impl FnOnce() -> crate::Result<Local>) -> crate::Result<Rc<Local>> {
         let mut base = self.base.borrow_mut();
         if let Some((_, base)) = base.as_ref().filter(|(there, _)| *there == key) {
+            tracing::info!(base = %key.0.display(), "shares weights");
             return Ok(Rc::clone(base));
         }
         *base = None;

@@ -28,7 +28,7 @@ pub fn dequantise(bytes: &[u8], shape: &[usize], scales: &Tensor, block: [usize;
         values.extend(bytes.iter().enumerate().map(|(column, &byte)| table[byte as usize] * scales[column / block[1]]));
     }
     if let Some(place) = values.iter().position(|x| !x.is_finite()) {
-        return Err(format!("stands for {} at element {place}: broken weights", values[place]));
+        return Err(format!("stands for {} at element {place}: the weights are broken", values[place]));
     }
     Tensor::from_vec(values, shape, &Device::Cpu).map_err(|e| e.to_string())
 }
