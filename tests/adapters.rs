@@ -64,7 +64,8 @@ fn a_base_is_held_once_for_itself_and_what_is_tuned_from_it() {
     }
     assert!(scene.files("together") == scene.files("apart"), "neighbours change nothing");
     assert_eq!(logprobs(&scene, "together", "base"), logprobs(&scene, "together", "again"));
-    let moved = logprobs(&scene, "together", "base").iter().zip(logprobs(&scene, "together", "tuned")).any(|(a, b)| *a != b);
+    let moved =
+        logprobs(&scene, "together", "base").iter().zip(logprobs(&scene, "together", "tuned")).any(|(a, b)| *a != b);
     assert!(moved);
     // Another dtype is another base.
     let said = scene.run("score --dataset rl_demo.jsonl --models base,base+tuned --dtype bf16 --output-dir bf16 -v");
@@ -90,10 +91,12 @@ fn a_directory_with_a_plus_in_its_name_is_that_directory() {
     let scene = scene();
     scene.model("a+b", "llama3");
     score(&scene, "a+b,tuned=a+b+tuned", "out", "").expect(0, "a+b: 5 ok samples; ").expect(0, "tuned: 5 ok samples; ");
-    score(&scene, "base+gone", "out", "").expect(1, "error: model `gone`: no such directory; expected the directory of an adapter");
+    score(&scene, "base+gone", "out", "")
+        .expect(1, "error: model `gone`: no such directory; expected the directory of an adapter");
     fs::write(scene.path("tuned").join("adapter_model.bin"), "pickle").unwrap();
     fs::remove_file(scene.path("tuned").join(WEIGHTS)).unwrap();
-    score(&scene, "base+tuned", "out", "").expect(1, "`tuned`: no `adapter_model.safetensors`: tokshift reads safetensors\n");
+    score(&scene, "base+tuned", "out", "")
+        .expect(1, "`tuned`: no `adapter_model.safetensors`: tokshift reads safetensors\n");
     score(&scene, "base+base", "out", "").expect(1, "cannot read `base/adapter_config.json`");
 }
 
@@ -150,7 +153,9 @@ fn what_is_not_plain_lora_is_named() {
     edit_config(&tuned, "r", json!(5));
     refused(&format!("tensor `{Q}.lora_A.weight` has shape [4, 30], model and config ask for [5, 30]\n"));
     edit_config(&tuned, "target_modules", json!(["lm_head", "down_proj"]));
-    refused(&format!("tensor `{Q}.lora_A.weight` is of a module that `target_modules` and its restrictions do not name\n"));
+    refused(&format!(
+        "tensor `{Q}.lora_A.weight` is of a module that `target_modules` and its restrictions do not name\n"
+    ));
     fs::write(tuned.join(CONFIG), "[]").unwrap();
     refused(&format!("`tuned/{CONFIG}`: not a JSON object: "));
 }
@@ -175,7 +180,10 @@ fn every_tensor_of_an_adapter_is_used_or_an_error() {
     };
     refused(&nan, &format!("tensor `{a}` holds NaN at element 0: the weights are broken\n"));
     for (name, what) in [
-        ("base_model.model.model.layers.9.self_attn.q_proj.lora_A.weight", "is of a module that the model does not have"),
+        (
+            "base_model.model.model.layers.9.self_attn.q_proj.lora_A.weight",
+            "is of a module that the model does not have",
+        ),
         ("base_model.model.model.vision.q_proj.lora_A.weight", "is of a module that the model does not have"),
         ("base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector", "is not read: of an adapter, "),
         ("base_model.model.model.embed_tokens.lora_embedding_A", "is not read: of an adapter, "),

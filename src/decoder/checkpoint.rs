@@ -197,7 +197,9 @@ impl Shard {
     ) -> Result<Tensor> {
         let values = self.values::<T>(info)?;
         if let Some(place) = values.iter().position(|&x| !finite(x)) {
-            return Err(self.refuse(name, &format!("holds {:?} at element {place}: the weights are broken", values[place])));
+            return Err(
+                self.refuse(name, &format!("holds {:?} at element {place}: the weights are broken", values[place]))
+            );
         }
         Ok(Tensor::from_vec(values, info.shape.as_slice(), &Device::Cpu)?)
     }
