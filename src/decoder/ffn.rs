@@ -46,8 +46,8 @@ pub struct Mixture {
 
 #[derive(Clone)]
 pub enum FeedForward {
-    Dense(Gated),
-    Sparse(Mixture),
+    Dense(Box<Gated>),
+    Sparse(Box<Mixture>),
 }
 
 impl FeedForward {

@@ -35,8 +35,8 @@ impl Load<'_> {
             rope: spec.rope_of_layer[index],
             ffn_norms: self.branch_norms(index, names.ffn_norm, names.ffn_post_norm)?,
             ffn: match &spec.experts {
-                Some(experts) if spec.sparse[index] => FeedForward::Sparse(self.mixture(index, experts)?),
-                _ => FeedForward::Dense(self.gated(index, names.gate_up, names::DOWN, spec.intermediate)?),
+                Some(experts) if spec.sparse[index] => FeedForward::Sparse(Box::new(self.mixture(index, experts)?)),
+                _ => FeedForward::Dense(Box::new(self.gated(index, names.gate_up, names::DOWN, spec.intermediate)?)),
             },
         })
     }
