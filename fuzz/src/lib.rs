@@ -4,6 +4,7 @@
 //! corpora call the same functions. Refuses expectations of a particular input: any bytes may come.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -17,13 +18,13 @@ use tokshift::scores::TokenScores;
 use tokshift::stop::Stop;
 use tokshift::store::{self, Cell, DatasetFacts, EngineFacts, Manifest, Store, TokenFacts};
 use tokshift::table::{Format, ScoredSample, samples_batch, tokens_batch};
-use tokshift::{forest, schema, shift, study, verify};
+use tokshift::{experiments, forest, schema, shift, study, verify};
 
 /// A reader under test.
 pub type Target = fn(&[u8]);
 
 /// Every target by the name of its corpus.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("dataset", dataset),
     ("config", config),
     ("weights", weights),
@@ -31,6 +32,7 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("manifest", manifest),
     ("tables", tables),
     ("names", names),
+    ("experiments", experiments),
 ];
 
 /// JSONL rows: what the scan counted is what the parts give.
@@ -50,6 +52,25 @@ pub fn dataset(bytes: &[u8]) {
             }
         }
         assert_eq!(next, plan.rows);
+    }
+}
+
+/// A file of experiments: what it plans lies inside its outputs, and every cell has a place of its own.
+pub fn experiments(bytes: &[u8]) {
+    let bed = folder();
+    let path = bed.path().join("study.toml");
+    write(&path, bytes);
+    let Ok(study) = experiments::read(&path) else { return };
+    assert!(!study.experiments.is_empty());
+    let mut places = BTreeSet::new();
+    for experiment in &study.experiments {
+        assert!(!experiment.models.is_empty() && !experiment.texts.is_empty());
+        for text in &experiment.texts {
+            let names = [experiment.generation_model(), &text.task];
+            let folders = names.map(|name| store::folder_name(name).expect("a name that was accepted"));
+            assert!(folders.iter().all(|folder| !folder.contains('/') && folder != ".."));
+            assert!(places.insert((experiment.output.clone(), folders)));
+        }
     }
 }
 

@@ -19,9 +19,11 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tracing_subscriber::EnvFilter;
 
 use args::{Args, Command, LogFormat};
-use tracing_subscriber::EnvFilter;
+
+use crate::escape::visible;
 
 /// What a command says with its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +70,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("error: {}", tell(&error));
+            eprintln!("error: {}", visible(&tell(&error)));
             let stopped = matches!(error.downcast_ref(), Some(crate::Error::Stopped));
             signals::exit_code().filter(|_| stopped).map_or(ExitCode::FAILURE, ExitCode::from)
         }
