@@ -34,15 +34,17 @@ fn plain(name: &str) -> tokenizers::Tokenizer {
 }
 
 fn row(content: Content) -> Row {
-    Row { id: None, cluster: None, content, cut: false, kept: Vec::new() }
+    Row { id: None, cluster: None, contents: vec![content], kept: Vec::new() }
 }
 
 fn text_row(input: &str, output: &str) -> Row {
-    row(Content::Text { input: input.into(), output: output.into() })
+    row(Content::Text { input: input.into(), output: output.into(), cut: false })
 }
 
 fn sample(tokenizer: &TextTokenizer, row: Row, options: &SampleOptions) -> Sample {
-    tokenizer.sample(ReadRow { row: 0, line: 1, first_sample: 0, content: Ok(row) }, options)
+    let mut samples = tokenizer.samples(ReadRow { row: 0, line: 1, first_sample: 0, content: Ok(row) }, options);
+    assert_eq!(samples.len(), 1);
+    samples.remove(0)
 }
 
 fn text(tokenizer: &TextTokenizer, input: &str, output: &str, options: &SampleOptions) -> Sample {
@@ -145,7 +147,8 @@ fn an_end_token_follows_a_response_that_was_not_cut() {
         assert_eq!(whole.tokens, [token(1, 0, 5), end]);
         assert_eq!((whole.ids.last(), whole.response.as_str()), (Some(&END), "hello"));
 
-        let cut = sample(&tokenizer, Row { cut: true, ..text_row("x", "hello") }, &options);
+        let cut = row(Content::Text { input: "x".into(), output: "hello".into(), cut: true });
+        let cut = sample(&tokenizer, cut, &options);
         assert_eq!((cut.tokens, cut.ids.len()), (vec![token(1, 0, 5)], 2));
 
         let empty = text(&tokenizer, "x", "", &options);
@@ -252,7 +255,8 @@ fn ids_beyond_the_vocabulary_or_inside_a_character_are_kept() {
 #[test]
 fn a_bad_row_is_a_failed_sample() {
     let read = ReadRow { row: 3, line: 4, first_sample: 2, content: Err("`output` is null".into()) };
-    let sample = tokenizer("bos").sample(read, &JOINT);
+    let samples = tokenizer("bos").samples(read, &JOINT);
+    let [sample] = &samples[..] else { panic!("{samples:?}") };
     assert_eq!((sample.status, sample.reason.as_deref()), (Status::Failed, Some("`output` is null")));
     assert_eq!((sample.row, sample.sample_id, sample.ids.len()), (3, 2, 0));
 }

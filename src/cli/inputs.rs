@@ -54,7 +54,7 @@ pub fn datasets(args: &ScoreArgs) -> Result<Vec<Dataset>> {
 
 /// Which rows, and what of them.
 pub fn plan_options(options: &Options) -> PlanOptions {
-    let rows = RowOptions { cluster: options.cluster.clone(), keep: options.keep_fields() };
+    let rows = RowOptions { cluster: options.cluster.clone(), keep: options.keep_fields(), ..RowOptions::default() };
     PlanOptions { rows, limit: options.limit }
 }
 

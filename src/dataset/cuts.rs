@@ -30,6 +30,7 @@ pub struct Cuts {
     open: Option<Part>,
     open_text: u64,
     rows: u32,
+    samples: u32,
 }
 
 impl Cuts {
@@ -38,8 +39,16 @@ impl Cuts {
         self.rows
     }
 
-    /// Adds the row of `line`, whose text is `text_bytes` long. One row is one sample.
-    pub fn add(&mut self, line: &Line, text_bytes: u64) {
+    /// Samples so far.
+    pub fn samples(&self) -> u32 {
+        self.samples
+    }
+
+    /// Adds the row of `line`, whose `samples` hold `text_bytes` of text; false if 32 bits cannot number them.
+    pub fn add(&mut self, line: &Line, samples: u32, text_bytes: u64) -> bool {
+        let (Some(rows), Some(all)) = (self.rows.checked_add(1), self.samples.checked_add(samples)) else {
+            return false;
+        };
         let full = self.open.as_ref().is_some_and(|part| part.rows >= PART_ROWS);
         if full || self.open_text + text_bytes > PART_BYTES {
             self.close();
@@ -47,17 +56,18 @@ impl Cuts {
         let part = self.open.get_or_insert(Part {
             first_row: self.rows,
             rows: 0,
-            first_sample: self.rows,
+            first_sample: self.samples,
             samples: 0,
             offset: line.offset,
             bytes: 0,
             first_line: line.number,
         });
         part.rows += 1;
-        part.samples += 1;
+        part.samples += samples;
         part.bytes = line.end - part.offset;
         self.open_text += text_bytes;
-        self.rows += 1;
+        (self.rows, self.samples) = (rows, all);
+        true
     }
 
     fn close(&mut self) {

@@ -3,14 +3,18 @@
 //! Owns reading other people's rows. Refuses tokens: a row is text or ids here, `tokenize` makes samples of it.
 
 mod cuts;
+mod harness;
 mod json;
 mod lines;
+mod names;
 mod plan;
 mod row;
+mod shapes;
 
 use std::path::Path;
 
 pub use cuts::{PART_BYTES, PART_ROWS, Part};
+pub use names::FieldNames;
 pub use plan::{Plan, PlanOptions, scan};
 pub use row::{Content, ReadRow, Row, RowOptions};
 

@@ -60,12 +60,12 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
         if options.limit.is_some_and(|limit| cuts.rows() >= limit) {
             break;
         }
-        if cuts.rows() == u32::MAX {
-            return Err(Error::dataset(path, line.number, "more rows than 32 bits can number"));
-        }
         let row = Row::parse(line.text(), &options.rows, &[]);
         // Nothing is known of a bad row's text but the length of its line.
-        cuts.add(&line, row.as_ref().map_or(line.raw.len() as u64, Row::text_bytes));
+        let text_bytes = row.as_ref().map_or(line.raw.len() as u64, Row::text_bytes);
+        if !cuts.add(&line, row.as_ref().map_or(1, Row::samples), text_bytes) {
+            return Err(Error::dataset(path, line.number, "more rows or samples than 32 bits can number"));
+        }
         if let Ok(row) = &row {
             seen.add(row);
         }
@@ -74,14 +74,14 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
     if fingerprint(path)? != before {
         return Err(changed(path));
     }
-    let rows = cuts.rows();
+    let (rows, samples) = (cuts.rows(), cuts.samples());
     if rows == 0 {
         return Err(Error::dataset(path, None, "holds no rows"));
     }
     let kept = seen.finish(path, &options.rows)?;
     let hash = hasher.finalize().to_hex().to_string();
     let parts = cuts.finish();
-    Ok(Plan { path: path.to_owned(), options, parts, rows, samples: rows, kept, hash, fingerprint: before })
+    Ok(Plan { path: path.to_owned(), options, parts, rows, samples, kept, hash, fingerprint: before })
 }
 
 impl Plan {
@@ -94,7 +94,7 @@ impl Plan {
         let part = self.parts.get(index as usize).ok_or_else(no_part)?;
         let end = part.offset + part.bytes;
         let mut lines = Lines::open(&self.path, part.offset, part.first_line)?;
-        let (mut rows, mut at) = (Vec::with_capacity(part.rows as usize), part.offset);
+        let (mut rows, mut at, mut sample) = (Vec::new(), part.offset, part.first_sample);
         while at < end
             && let Some(line) = lines.next_line()?
         {
@@ -102,17 +102,19 @@ impl Plan {
             if line.text().is_empty() {
                 continue;
             }
-            let place = rows.len() as u32;
             let content = Row::parse(line.text(), &self.options.rows, &self.kept);
-            rows.push(ReadRow {
-                row: part.first_row + place,
+            let row = ReadRow {
+                row: part.first_row + rows.len() as u32,
                 line: line.number,
-                first_sample: part.first_sample + place,
+                first_sample: sample,
                 content: content.map_err(|what| format!("line {}: {what}", line.number)),
-            });
+            };
+            sample += row.samples();
+            rows.push(row);
         }
         // Looked at after reading, so that a change while we read shows as well.
-        if at != end || rows.len() != part.rows as usize || fingerprint(&self.path)? != self.fingerprint {
+        let is_whole = at == end && rows.len() == part.rows as usize && sample - part.first_sample == part.samples;
+        if !is_whole || fingerprint(&self.path)? != self.fingerprint {
             return Err(changed(&self.path));
         }
         Ok(rows)

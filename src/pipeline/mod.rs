@@ -120,20 +120,20 @@ impl Run<'_> {
 
     fn tokenize(&self, Part { part, datasets }: Part<ReadRow>) -> Result<Part<Sample>> {
         let samples = |(index, rows): (usize, Vec<ReadRow>)| {
-            let path = &self.inputs[index].plan.path;
-            let samples = rows.into_iter().map(|row| {
-                let line = row.line;
-                let sample = self.tokenizer.sample(row, self.sample_options);
-                if self.ends_run(sample.status) {
-                    let reason = sample.reason.unwrap_or_default();
-                    let what = reason.strip_prefix(&format!("line {line}: ")).unwrap_or(&reason);
-                    return Err(Error::dataset(path, line, what));
-                }
-                Ok(sample)
-            });
-            Ok((index, samples.collect::<Result<Vec<_>>>()?))
+            let samples = rows.into_iter().map(|row| self.samples(index, row));
+            Ok((index, samples.collect::<Result<Vec<_>>>()?.concat()))
         };
         Ok(Part { part, datasets: datasets.into_iter().map(samples).collect::<Result<_>>()? })
+    }
+
+    /// The samples of a row, if none of them ends the run.
+    fn samples(&self, dataset: usize, row: ReadRow) -> Result<Vec<Sample>> {
+        let line = row.line;
+        let samples = self.tokenizer.samples(row, self.sample_options);
+        let Some(sample) = samples.iter().find(|sample| self.ends_run(sample.status)) else { return Ok(samples) };
+        let reason = sample.reason.as_deref().unwrap_or_default();
+        let what = reason.strip_prefix(&format!("line {line}: ")).unwrap_or(reason);
+        Err(Error::dataset(&self.inputs[dataset].plan.path, line, what))
     }
 
     fn ends_run(&self, status: Status) -> bool {
