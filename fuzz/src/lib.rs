@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 
 use candle_core::Device;
 use tempfile::TempDir;
-use tokshift::dataset::{self, Part, PlanOptions, RowOptions};
+use tokshift::dataset::{self, Content, FieldNames, Part, PlanOptions, Row, RowOptions};
 use tokshift::decoder::{Body, Checkpoint, Head};
 use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::scores::TokenScores;
@@ -23,8 +23,10 @@ use tokshift::{forest, schema, shift, study, verify};
 pub type Target = fn(&[u8]);
 
 /// Every target by the name of its corpus.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("dataset", dataset),
+    ("packed", packed),
+    ("shapes", shapes),
     ("config", config),
     ("weights", weights),
     ("token_losses", token_losses),
@@ -33,7 +35,7 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("names", names),
 ];
 
-/// JSONL rows: what the scan counted is what the parts give.
+/// Rows as lines or as an array: what the scan counted is what the parts give.
 pub fn dataset(bytes: &[u8]) {
     let bed = folder();
     let path = bed.path().join("rows.jsonl");
@@ -50,6 +52,26 @@ pub fn dataset(bytes: &[u8]) {
             }
         }
         assert_eq!(next, (plan.rows, plan.samples));
+    }
+}
+
+/// A file of rows that is packed, by its first bytes: gzip, zstd or Parquet.
+pub fn packed(bytes: &[u8]) {
+    let is_packed = [&b"\x1F\x8B"[..], b"\x28\xB5\x2F\xFD", b"PAR1"].iter().any(|magic| bytes.starts_with(magic));
+    if is_packed {
+        dataset(bytes);
+    }
+}
+
+/// One row, as every shape that it may have: its samples are as many as it says, and each has its number.
+pub fn shapes(bytes: &[u8]) {
+    let named = ["prompt=input", "messages=input", "arguments=input", "response_token_ids=input", "id=input"];
+    for name in [None].into_iter().chain(named.map(Some)) {
+        let pairs: Vec<String> = name.map(str::to_owned).into_iter().collect();
+        let fields = FieldNames::parse(&pairs).expect("names of one shape");
+        let Ok(row) = Row::parse(bytes, &RowOptions { fields, ..RowOptions::default() }, &[]) else { continue };
+        assert!(row.samples() > 0);
+        assert_eq!(row.samples(), row.contents.iter().map(Content::samples).sum::<u32>());
     }
 }
 
@@ -190,7 +212,16 @@ fn facts(cell: &Cell) -> Manifest {
         task: cell.task.clone(),
         model: cell.model.clone(),
         out: Format::Parquet.extension().to_owned(),
-        dataset: DatasetFacts { blake3: none(), rows, samples, limit: None, cluster: None, keep_fields: Vec::new() },
+        dataset: DatasetFacts {
+            blake3: none(),
+            rows,
+            samples,
+            limit: None,
+            window: None,
+            fields: Vec::new(),
+            cluster: None,
+            keep_fields: Vec::new(),
+        },
         tokens: TokenFacts { tokenizer: none(), boundary: none(), end: None, max_tokens: 9, too_long: none() },
         engine: EngineFacts {
             name: "mock".to_owned(),

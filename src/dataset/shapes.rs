@@ -97,13 +97,12 @@ impl<'a> Named<'a> {
         other.map(|other| self.text(other)).transpose()
     }
 
-    /// Whether `finish_reason` says of response `index` of a row, or of all of them, that it was cut by length.
-    fn is_cut(&self, index: usize) -> bool {
+    /// Which responses of the row were cut by length, as its `finish_reason` says of all or of each.
+    fn cut(&self) -> impl Fn(usize) -> bool {
         let raw = self.get("finish_reason").unwrap_or_default();
-        match serde_json::from_str::<Vec<Option<String>>>(raw) {
-            Ok(reasons) => reasons.get(index).is_some_and(|reason| reason.as_deref() == Some("length")),
-            Err(_) => raw == "\"length\"",
-        }
+        let each: Vec<Option<String>> = serde_json::from_str(raw).unwrap_or_default();
+        let all = raw == "\"length\"";
+        move |index| all || each.get(index).is_some_and(|reason| reason.as_deref() == Some("length"))
     }
 
     fn told(&self, shape: &Shape) -> String {
@@ -112,20 +111,20 @@ impl<'a> Named<'a> {
 }
 
 fn text(row: &Named, input: &str, output: &str) -> Result<Vec<Content>, String> {
-    Ok(vec![Content::Text { input: row.text(input)?, output: row.text(output)?, cut: row.is_cut(0) }])
+    Ok(vec![Content::Text { input: row.text(input)?, output: row.text(output)?, cut: row.cut()(0) }])
 }
 
-/// Most bytes that a row's prompts may have together: a short row can name a long one many times.
+/// Most bytes that a row's samples may repeat together: a short row can name a long prompt many times.
 const REPEATED_BYTES: usize = 256 << 20;
+/// What a sample takes beside its texts.
+const SAMPLE_BYTES: usize = 1 << 10;
 
 /// Refuses to repeat `bytes` so many `times` that they would fill the memory.
 pub fn may_repeat(bytes: usize, times: usize) -> Result<(), String> {
-    if bytes.saturating_mul(times) <= REPEATED_BYTES {
+    if (bytes + SAMPLE_BYTES).saturating_mul(times) <= REPEATED_BYTES {
         return Ok(());
     }
-    Err(format!(
-        "its {times} samples would hold {bytes} bytes each that they share: no more than {REPEATED_BYTES} together"
-    ))
+    Err(format!("{times} samples that repeat {bytes} bytes each are too much for one row"))
 }
 
 /// One prompt, several responses.
@@ -133,7 +132,8 @@ fn rollouts(row: &Named) -> Result<Vec<Content>, String> {
     let prompt = row.text("prompt")?;
     let responses: Vec<String> = row.list("responses", "responses as strings")?;
     may_repeat(prompt.len(), responses.len())?;
-    let rollout = |(index, output)| Content::Text { input: prompt.clone(), output, cut: row.is_cut(index) };
+    let cut = row.cut();
+    let rollout = |(index, output)| Content::Text { input: prompt.clone(), output, cut: cut(index) };
     Ok(responses.into_iter().enumerate().map(rollout).collect())
 }
 
@@ -176,5 +176,5 @@ fn chat(row: &Named) -> Result<Vec<Content>, String> {
     }
     let json = row.need("messages")?.to_owned();
     let tools = row.get("tools").map(str::to_owned);
-    Ok(vec![Content::Chat { messages: json, tools, turns, cut: row.is_cut(0) }])
+    Ok(vec![Content::Chat { messages: json, tools, turns, cut: row.cut()(0) }])
 }

@@ -3,6 +3,7 @@
 //! Owns the boundary between prompt and response, special tokens, byte ranges and lengths. The same ids go to every
 //! model. Refuses to fail: what is wrong with a row becomes its sample's status.
 
+mod audit;
 mod bytes;
 mod chat;
 
@@ -11,6 +12,7 @@ use std::path::Path;
 
 use tokenizers::{PostProcessorWrapper, Tokenizer};
 
+pub use audit::Audit;
 use bytes::{Span, TokenBytes};
 
 use crate::dataset::{Content, ReadRow};
@@ -85,6 +87,15 @@ impl TextTokenizer {
     /// Special tokens that stand before every text; empty without a BOS.
     pub fn prefix(&self) -> &[u32] {
         &self.prefix
+    }
+
+    /// Ids of a whole text, special tokens before it included.
+    ///
+    /// # Errors
+    /// What the tokenizer says of a text that it refuses.
+    pub fn whole(&self, text: &str) -> Result<Vec<u32>, String> {
+        let encoding = self.tokenizer.encode_fast(text, false).map_err(|e| e.to_string())?;
+        Ok([&self.prefix, encoding.get_ids()].concat())
     }
 
     /// The samples of a row, in order. Never fails: a bad row is one sample with [`Status::Failed`] and the reason.
