@@ -246,7 +246,7 @@ fn files_that_are_no_dataset_are_refused() {
         (scanned(b"", PlanOptions::default()).map(|_| ()), "holds no rows"),
         (scanned(b"\xEF\xBB\xBF\n \n", PlanOptions::default()).map(|_| ()), "holds no rows"),
         (scan(Path::new("no/such/file.jsonl"), PlanOptions::default()).map(|_| ()), "cannot read the dataset"),
-        (scan(Path::new("src"), PlanOptions::default()).map(|_| ()), "is a directory, expected a JSONL file"),
+        (scan(Path::new("src"), PlanOptions::default()).map(|_| ()), "is a directory, expected a file of rows"),
     ] {
         let error = result.unwrap_err().to_string();
         assert!(error.contains(message), "{error}");

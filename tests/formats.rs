@@ -98,8 +98,9 @@ fn tables_are_the_same_in_every_format() {
     for (name, bytes) in all_ways(&rows()) {
         scene.write(name, bytes);
         let more = "--engine mock --keep-fields reward,correct --cluster group --generation-model rl --task demo";
-        scene.score(name, &[("tied", "qwen3-tied")], name, more).expect(0, "30 ok samples");
-        let mut files = scene.files(name);
+        let out = &format!("out-{name}");
+        scene.score(name, &[("tied", "qwen3-tied")], out, more).expect(0, "30 ok samples");
+        let mut files = scene.files(out);
         files.retain(|path, _| path.ends_with(".parquet"));
         assert_eq!(files.len(), 2);
         assert!(expected.get_or_insert(files.clone()) == &files, "{name}");
@@ -291,7 +292,7 @@ fn samples_are_numbered_through_rows_of_several() {
         json!({"messages": [{"role": "assistant"}, {"role": "assistant"}, {"role": "assistant"}]}),
         json!({"input": "a", "output": "b"}),
     ];
-    let plan = plan(&scene, "G_t.jsonl", lines(&rows.repeat(100)).as_bytes());
+    let plan = plan(&scene, "G_t.jsonl", lines(&rows).repeat(100).as_bytes());
     assert_eq!((plan.rows, plan.samples), (400, 700));
     let first: Vec<u32> = read(&plan, 0)[..5].iter().map(|row| row.first_sample).collect();
     assert_eq!(first, [0, 2, 3, 6, 7]);
