@@ -133,7 +133,9 @@ impl Run<'_> {
         let samples = |(index, rows): (usize, Vec<ReadRow>)| {
             let samples = rows.into_iter().map(|row| self.samples(index, row)).collect::<Result<Vec<_>>>()?.concat();
             let mut audit = Audit::default();
-            samples.iter().for_each(|sample| audit.add(self.tokenizer, sample));
+            for sample in &samples {
+                audit.add(self.tokenizer, sample);
+            }
             self.inputs[index].add(audit);
             Ok((index, samples))
         };
@@ -221,7 +223,9 @@ impl Run<'_> {
             writer.write(&table::samples_batch(&scored, &plan.kept)?, &table::tokens_batch(&scored)?)?;
             writer.commit()?;
             let mut audit = Audit::default();
-            scored.iter().for_each(|scored| audit.skip(&scored.sample));
+            for scored in &scored {
+                audit.skip(&scored.sample);
+            }
             input.add(audit);
             self.progress.written(self.bytes(index, part), scored.iter().map(|s| s.sample.status));
         }

@@ -10,6 +10,8 @@ impl TextTokenizer {
     /// Fills `samples`, one a turn, from a chat.
     #[expect(clippy::unused_self, reason = "a template is the tokenizer's")]
     pub(super) fn fill_chat(&self, samples: &mut [Sample], _chat: &Content) {
-        samples.iter_mut().for_each(|s| s.fail(Status::Failed, "a row of messages needs a chat template"));
+        for sample in samples {
+            sample.fail(Status::Failed, "a row of messages needs a chat template");
+        }
     }
 }

@@ -104,7 +104,9 @@ impl TextTokenizer {
         let row = match read.content {
             Ok(row) => row,
             Err(reason) => {
-                samples.iter_mut().for_each(|sample| sample.fail(Status::Failed, reason.clone()));
+                for sample in &mut samples {
+                    sample.fail(Status::Failed, reason.as_str());
+                }
                 return samples;
             }
         };
@@ -117,7 +119,9 @@ impl TextTokenizer {
         // Neither the rollouts of a prompt nor the turns of a chat are independent.
         let hash = || samples.iter().find(|sample| sample.status == Status::Ok).map(Sample::context_hash);
         if let Some(cluster) = row.cluster.or_else(hash) {
-            samples.iter_mut().for_each(|sample| sample.cluster_id.clone_from(&cluster));
+            for sample in &mut samples {
+                sample.cluster_id.clone_from(&cluster);
+            }
         }
         samples.iter_mut().filter(|sample| sample.status == Status::Ok).for_each(|sample| fit(sample, options));
         samples
