@@ -52,6 +52,8 @@ fn manifest(cell: &Cell, plan: &Plan) -> Manifest {
             rows: plan.rows,
             samples: plan.samples,
             limit: None,
+            window: None,
+            fields: Vec::new(),
             cluster: None,
             keep_fields: Vec::new(),
         },

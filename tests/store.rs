@@ -43,6 +43,8 @@ fn manifest(cell: &Cell, out: Format) -> Manifest {
             rows: 6,
             samples: 6,
             limit: None,
+            window: None,
+            fields: Vec::new(),
             cluster: None,
             keep_fields: Vec::new(),
         },

@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 
 use candle_core::Device;
 use tempfile::TempDir;
-use tokshift::dataset::{self, Part, PlanOptions, RowOptions};
+use tokshift::dataset::{self, Content, FieldNames, Part, PlanOptions, Row, RowOptions};
 use tokshift::decoder::{Body, Checkpoint, Head};
 use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::scores::TokenScores;
@@ -24,8 +24,10 @@ use tokshift::{experiments, forest, schema, shift, study, verify};
 pub type Target = fn(&[u8]);
 
 /// Every target by the name of its corpus.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: &[(&str, Target)] = &[
     ("dataset", dataset),
+    ("packed", packed),
+    ("shapes", shapes),
     ("config", config),
     ("weights", weights),
     ("token_losses", token_losses),
@@ -35,23 +37,43 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("experiments", experiments),
 ];
 
-/// JSONL rows: what the scan counted is what the parts give.
+/// Rows as lines or as an array: what the scan counted is what the parts give.
 pub fn dataset(bytes: &[u8]) {
     let bed = folder();
     let path = bed.path().join("rows.jsonl");
     write(&path, bytes);
-    let rows = RowOptions { cluster: None, keep: Vec::new() };
-    let kept = RowOptions { cluster: Some("group".to_owned()), keep: vec!["reward".to_owned(), "tag".to_owned()] };
-    for rows in [rows, kept] {
+    let keep = vec!["reward".to_owned(), "tag".to_owned()];
+    let kept = RowOptions { cluster: Some("group".to_owned()), keep, ..RowOptions::default() };
+    for rows in [RowOptions::default(), kept] {
         let Ok(plan) = dataset::scan(&path, PlanOptions { rows, limit: None }) else { continue };
-        let mut next = 0;
+        let mut next = (0, 0);
         for part in 0..plan.parts.len() as u32 {
             for row in plan.read_part(part).expect("a part of an unchanged file") {
-                assert_eq!((row.row, row.first_sample), (next, next));
-                next += 1;
+                assert_eq!((row.row, row.first_sample), next);
+                next = (next.0 + 1, next.1 + row.samples());
             }
         }
-        assert_eq!(next, plan.rows);
+        assert_eq!(next, (plan.rows, plan.samples));
+    }
+}
+
+/// A file of rows that is packed, by its first bytes: gzip, zstd or Parquet.
+pub fn packed(bytes: &[u8]) {
+    let is_packed = [&b"\x1F\x8B"[..], b"\x28\xB5\x2F\xFD", b"PAR1"].iter().any(|magic| bytes.starts_with(magic));
+    if is_packed {
+        dataset(bytes);
+    }
+}
+
+/// One row, as every shape that it may have: its samples are as many as it says, and each has its number.
+pub fn shapes(bytes: &[u8]) {
+    let named = ["prompt=input", "messages=input", "arguments=input", "response_token_ids=input", "id=input"];
+    for name in [None].into_iter().chain(named.map(Some)) {
+        let pairs: Vec<String> = name.map(str::to_owned).into_iter().collect();
+        let fields = FieldNames::parse(&pairs).expect("names of one shape");
+        let Ok(row) = Row::parse(bytes, &RowOptions { fields, ..RowOptions::default() }, &[]) else { continue };
+        assert!(row.samples() > 0);
+        assert_eq!(row.samples(), row.contents.iter().map(Content::samples).sum::<u32>());
     }
 }
 
@@ -211,7 +233,16 @@ fn facts(cell: &Cell) -> Manifest {
         task: cell.task.clone(),
         model: cell.model.clone(),
         out: Format::Parquet.extension().to_owned(),
-        dataset: DatasetFacts { blake3: none(), rows, samples, limit: None, cluster: None, keep_fields: Vec::new() },
+        dataset: DatasetFacts {
+            blake3: none(),
+            rows,
+            samples,
+            limit: None,
+            window: None,
+            fields: Vec::new(),
+            cluster: None,
+            keep_fields: Vec::new(),
+        },
         tokens: TokenFacts { tokenizer: none(), boundary: none(), end: None, max_tokens: 9, too_long: none() },
         engine: EngineFacts {
             name: "mock".to_owned(),

@@ -47,6 +47,10 @@ pub struct Options {
     #[arg(long, alias = "on_error")]
     pub on_error: Option<OnError>,
 
+    /// What the rows call the fields that are read, e.g. input=question,output=answer
+    #[arg(long, value_delimiter = ',', value_name = "NAME=FIELD")]
+    pub fields: Option<Vec<String>>,
+
     /// Field whose equal values mark rows that are not independent [default: equal prompts]
     #[arg(long, value_name = "FIELD")]
     pub cluster: Option<String>,
@@ -85,6 +89,7 @@ impl Options {
             end: self.end.or(outer.end),
             too_long: self.too_long.or(outer.too_long),
             on_error: self.on_error.or(outer.on_error),
+            fields: self.fields.or(outer.fields),
             cluster: self.cluster.or(outer.cluster),
             keep_fields: self.keep_fields.or(outer.keep_fields),
             dtype: self.dtype.or(outer.dtype),

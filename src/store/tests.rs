@@ -26,6 +26,8 @@ fn manifest(model: &str) -> Manifest {
             rows: 3,
             samples: 3,
             limit: None,
+            window: None,
+            fields: Vec::new(),
             cluster: None,
             keep_fields: Vec::new(),
         },

@@ -3,16 +3,19 @@
 //! Owns the boundary between prompt and response, special tokens, byte ranges and lengths. The same ids go to every
 //! model. Refuses to fail: what is wrong with a row becomes its sample's status.
 
+mod audit;
 mod bytes;
+mod chat;
 
 use std::borrow::Cow;
 use std::path::Path;
 
 use tokenizers::{PostProcessorWrapper, Tokenizer};
 
+pub use audit::Audit;
 use bytes::{Span, TokenBytes};
 
-use crate::dataset::{Content, ReadRow, Row};
+use crate::dataset::{Content, ReadRow};
 use crate::digest;
 use crate::error::{Error, Result};
 use crate::sample::{ResponseToken, Sample, Status};
@@ -86,47 +89,58 @@ impl TextTokenizer {
         &self.prefix
     }
 
-    /// The sample of a row. Never fails: a bad row is a sample with [`Status::Failed`] and the reason.
-    pub fn sample(&self, read: ReadRow, options: &SampleOptions) -> Sample {
-        let mut sample = Sample {
-            sample_id: read.first_sample,
-            row: read.row,
-            row_id: None,
-            turn: 0,
-            cluster_id: format!("row {}", read.row),
-            prompt: String::new(),
-            response: String::new(),
-            ids: Vec::new(),
-            tokens: Vec::new(),
-            prompt_tokens_alone: 0,
-            kept: Vec::new(),
-            status: Status::Ok,
-            reason: None,
-        };
-        match read.content {
-            Ok(row) => match self.fill(&mut sample, row, options) {
-                Ok(()) => fit(&mut sample, options),
-                Err(e) => sample.fail(Status::Failed, format!("the tokenizer refused the text: {e}")),
-            },
-            Err(reason) => sample.fail(Status::Failed, reason),
-        }
-        sample
+    /// Ids of a whole text, special tokens before it included.
+    ///
+    /// # Errors
+    /// What the tokenizer says of a text that it refuses.
+    pub fn whole(&self, text: &str) -> Result<Vec<u32>, String> {
+        let encoding = self.tokenizer.encode_fast(text, false).map_err(|e| e.to_string())?;
+        Ok([&self.prefix, encoding.get_ids()].concat())
     }
 
-    fn fill(&self, sample: &mut Sample, row: Row, options: &SampleOptions) -> tokenizers::Result<()> {
-        sample.row_id = row.id;
-        sample.kept = row.kept;
-        match row.content {
-            Content::Text { input, output } => {
-                let end = options.end.filter(|_| !row.cut);
-                self.fill_text(sample, input, output, options.boundary, end)?;
+    /// The samples of a row, in order. Never fails: a bad row is one sample with [`Status::Failed`] and the reason.
+    pub fn samples(&self, read: ReadRow, options: &SampleOptions) -> Vec<Sample> {
+        let mut samples: Vec<Sample> = (0..read.samples()).map(|turn| blank(&read, turn)).collect();
+        let row = match read.content {
+            Ok(row) => row,
+            Err(reason) => {
+                for sample in &mut samples {
+                    sample.fail(Status::Failed, reason.as_str());
+                }
+                return samples;
             }
-            Content::Ids { prompt, response, input, output } => {
-                self.fill_ids(sample, prompt, &response, input, output, options.end);
+        };
+        let mut rest = samples.as_mut_slice();
+        for content in row.contents {
+            let (filled, others) = std::mem::take(&mut rest).split_at_mut(content.samples() as usize);
+            self.fill(filled, content, options);
+            rest = others;
+        }
+        // Neither the rollouts of a prompt nor the turns of a chat are independent.
+        let hash = || samples.iter().find(|sample| sample.status == Status::Ok).map(Sample::context_hash);
+        if let Some(cluster) = row.cluster.or_else(hash) {
+            for sample in &mut samples {
+                sample.cluster_id.clone_from(&cluster);
             }
         }
-        sample.cluster_id = row.cluster.unwrap_or_else(|| sample.context_hash());
-        Ok(())
+        samples.iter_mut().filter(|sample| sample.status == Status::Ok).for_each(|sample| fit(sample, options));
+        samples
+    }
+
+    /// Fills the samples of one content.
+    fn fill(&self, samples: &mut [Sample], content: Content, options: &SampleOptions) {
+        match (content, samples) {
+            (Content::Text { input, output, cut }, [sample]) => {
+                let end = options.end.filter(|_| !cut);
+                if let Err(e) = self.fill_text(sample, input, output, options.boundary, end) {
+                    sample.fail(Status::Failed, format!("the tokenizer refused the text: {e}"));
+                }
+            }
+            (Content::Ids { prompt, response, input, output }, [sample]) => {
+                self.fill_ids(sample, prompt, &response, input, output, options.end);
+            }
+            (chat, samples) => self.fill_chat(samples, &chat),
+        }
     }
 
     fn fill_text(
@@ -206,6 +220,26 @@ impl std::fmt::Debug for TextTokenizer {
             .field("identity", &self.identity)
             .field("prefix", &self.prefix)
             .finish_non_exhaustive()
+    }
+}
+
+/// The sample of a row's turn, without its text.
+fn blank(read: &ReadRow, turn: u32) -> Sample {
+    let row = read.content.as_ref().ok();
+    Sample {
+        sample_id: read.first_sample + turn,
+        row: read.row,
+        row_id: row.and_then(|row| row.id.clone()),
+        turn,
+        cluster_id: format!("row {}", read.row),
+        prompt: String::new(),
+        response: String::new(),
+        ids: Vec::new(),
+        tokens: Vec::new(),
+        prompt_tokens_alone: 0,
+        kept: row.map_or_else(Vec::new, |row| row.kept.clone()),
+        status: Status::Ok,
+        reason: None,
     }
 }
 

@@ -174,7 +174,16 @@ fn manifest(generation_model: &str, task: &str, model: &str, parts: &[&[Sample]]
         task: task.to_owned(),
         model: model.to_owned(),
         out: "parquet".to_owned(),
-        dataset: DatasetFacts { blake3, rows: 0, samples: 0, limit: None, cluster: None, keep_fields },
+        dataset: DatasetFacts {
+            blake3,
+            rows: 0,
+            samples: 0,
+            limit: None,
+            window: None,
+            fields: Vec::new(),
+            cluster: None,
+            keep_fields,
+        },
         tokens: TokenFacts {
             tokenizer: String::new(),
             boundary: "joint".to_owned(),
