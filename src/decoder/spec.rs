@@ -125,6 +125,10 @@ pub struct Rope {
 #[derive(Clone, Debug, PartialEq)]
 pub enum RopeScaling {
     None,
+    /// Each divided by its own factor.
+    Each {
+        factors: Vec<f64>,
+    },
     /// All divided by `factor`.
     Linear {
         factor: f64,
