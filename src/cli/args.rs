@@ -39,6 +39,7 @@ pub enum Command {
     Kl(KlArgs),
     Run(RunArgs),
     Status(StatusArgs),
+    Inspect(InspectArgs),
     Import(ImportArgs),
     Verify(VerifyArgs),
 }
@@ -51,7 +52,11 @@ impl Args {
             Command::Kl(args) => args.threads,
             // A file that cannot be read is told of by the command itself.
             Command::Run(args) => args.threads.or_else(|| experiments::read(&args.file).ok()?.threads),
-            Command::Demo(_) | Command::Import(_) | Command::Status(_) | Command::Verify(_) => None,
+            Command::Demo(_)
+            | Command::Import(_)
+            | Command::Inspect(_)
+            | Command::Status(_)
+            | Command::Verify(_) => None,
         }
     }
 }
@@ -72,7 +77,7 @@ pub struct ScoreArgs {
     #[arg(long, required = true, value_delimiter = ',', value_name = "FILE")]
     pub dataset: Vec<PathBuf>,
 
-    /// Models as NAME=DIRECTORY or NAME=ORG/NAME[@REVISION]; without NAME=, the last part of the path
+    /// Models as NAME=DIRECTORY, NAME=FILE.gguf or NAME=ORG/NAME[@REVISION]; without NAME=, the last part of the path
     #[arg(long, required = true, value_delimiter = ',', value_name = "MODEL")]
     pub models: Vec<String>,
 
@@ -225,6 +230,18 @@ pub struct StatusArgs {
     pub output_dir: PathBuf,
 
     /// Print everything as JSON instead of a table
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub json: bool,
+}
+
+/// Show what was understood of a model: arithmetic, parameters, tokenizer, memory
+#[derive(Debug, Parser)]
+pub struct InspectArgs {
+    /// A model directory, a .gguf file, or ORG/NAME[@REVISION]
+    #[arg(value_name = "MODEL")]
+    pub model: String,
+
+    /// Print everything as JSON
     #[arg(long, action = ArgAction::SetTrue)]
     pub json: bool,
 }

@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""Compare the tables of a GGUF with Hugging Face's numbers of the same file, dequantised to f32.
+
+    python scripts/check_gguf.py MODEL.gguf ROWS.jsonl SCORED SECONDS
+
+Ids must be equal, those of the prompts by their hash; the mean |Δ logprob| must be at most 1e-3.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import torch
+from blake3 import blake3
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+TOLERANCE = 1e-3
+
+
+def table(scored: Path, name: str) -> list[dict]:
+    parts = sorted((scored / name).rglob("*.parquet"))
+    return [row for part in parts for row in pq.ParquetFile(part).read().to_pylist()]
+
+
+@torch.no_grad()
+def main() -> None:
+    path, rows, scored, seconds = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), float(sys.argv[4])
+    rows = [json.loads(line) for line in rows.read_text().splitlines()]
+    samples = {sample["sample_id"]: sample for sample in table(scored, "samples")}
+    tokens = {}
+    for token in table(scored, "tokens"):
+        tokens.setdefault(token["sample_id"], []).append(token)
+
+    start = time.time()
+    tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+    model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32).eval()
+    loaded = time.time()
+    gaps, wrong = [], 0
+    for i, row in enumerate(rows):
+        sample, own = samples[i], tokens.get(i, [])
+        ids = tokenizer(row["input"] + row["output"], add_special_tokens=False)["input_ids"]
+        context = ids[: sample["context_tokens"]]
+        is_equal = blake3(torch.tensor(context, dtype=torch.int32).numpy().tobytes()).hexdigest()[:16] == sample["context_hash"]
+        is_equal &= [token["token_id"] for token in own] == ids[len(context) :]
+        if not is_equal:
+            wrong += 1
+            continue
+        logits = model(torch.tensor([ids])).logits[0, len(context) - 1 : -1]
+        logprobs = logits.double().log_softmax(-1)
+        want = logprobs.gather(1, torch.tensor(ids[len(context) :])[:, None])[:, 0]
+        gaps.append((want - torch.tensor([token["logprob"] for token in own], dtype=torch.float64)).abs())
+    done = time.time()
+    gaps = torch.cat(gaps)
+    print(f"{len(rows)} rows, {sum(len(x) for x in tokens.values())} scored tokens; ids differ in {wrong} rows")
+    print(f"|Δ logprob|: mean {gaps.mean():.2e}, max {gaps.max():.2e}, over {len(gaps)} tokens")
+    print(f"seconds, with loading: tokshift {seconds:.1f}, transformers {done - start:.1f} ({done - loaded:.1f} without)")
+    assert wrong == 0 and gaps.mean() <= TOLERANCE
+
+
+if __name__ == "__main__":
+    main()
