@@ -14,7 +14,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import torch
 from blake3 import blake3
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from tokenizers import pre_tokenizers
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 TOLERANCE = 1e-3
 
@@ -22,6 +23,14 @@ TOLERANCE = 1e-3
 def table(scored: Path, name: str) -> list[dict]:
     parts = sorted((scored / name).rglob("*.parquet"))
     return [row for part in parts for row in pq.ParquetFile(part).read().to_pylist()]
+
+
+def tokenizer_of(path: Path) -> PreTrainedTokenizerFast:
+    """As transformers reads it, but for the pre-tokenizer: it takes GPT-2's for all, SmolLM2's own cuts digits apart."""
+    tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name).backend_tokenizer
+    digits, words = pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, words])
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer)
 
 
 @torch.no_grad()
@@ -34,7 +43,7 @@ def main() -> None:
         tokens.setdefault(token["sample_id"], []).append(token)
 
     start = time.time()
-    tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+    tokenizer = tokenizer_of(path)
     model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32).eval()
     loaded = time.time()
     gaps, wrong = [], 0
@@ -42,7 +51,8 @@ def main() -> None:
         sample, own = samples[i], tokens.get(i, [])
         ids = tokenizer(row["input"] + row["output"], add_special_tokens=False)["input_ids"]
         context = ids[: sample["context_tokens"]]
-        is_equal = blake3(torch.tensor(context, dtype=torch.int32).numpy().tobytes()).hexdigest()[:16] == sample["context_hash"]
+        context_hash = blake3(torch.tensor(context, dtype=torch.int32).numpy().tobytes()).hexdigest()[:16]
+        is_equal = context_hash == sample["context_hash"]
         is_equal &= [token["token_id"] for token in own] == ids[len(context) :]
         if not is_equal:
             wrong += 1

@@ -52,11 +52,9 @@ impl Args {
             Command::Kl(args) => args.threads,
             // A file that cannot be read is told of by the command itself.
             Command::Run(args) => args.threads.or_else(|| experiments::read(&args.file).ok()?.threads),
-            Command::Demo(_)
-            | Command::Import(_)
-            | Command::Inspect(_)
-            | Command::Status(_)
-            | Command::Verify(_) => None,
+            Command::Demo(_) | Command::Import(_) | Command::Inspect(_) | Command::Status(_) | Command::Verify(_) => {
+                None
+            }
         }
     }
 }

@@ -61,7 +61,12 @@ impl Load<'_> {
     fn gated(&self, index: usize, gate_up: [&str; 2], down: &str, intermediate: usize) -> Result<Gated> {
         let DecoderSpec { hidden, mlp_bias, activation, .. } = *self.spec;
         let [gate, up] = self.parts(index, gate_up, [intermediate; 2], hidden, mlp_bias)?;
-        Ok(Gated { gate, up, down: self.linear(&self.in_layer(index, down), intermediate, hidden, mlp_bias)?, activation })
+        Ok(Gated {
+            gate,
+            up,
+            down: self.linear(&self.in_layer(index, down), intermediate, hidden, mlp_bias)?,
+            activation,
+        })
     }
 
     fn mixture(&self, index: usize, spec: &Experts) -> Result<Mixture> {
@@ -94,8 +99,9 @@ impl Load<'_> {
         bias: bool,
     ) -> Result<[Linear; N]> {
         let fused = parts[1..].contains(&parts[0]);
-        let whole =
-            fused.then(|| self.linear(&self.in_layer(index, parts[0]), input, widths.iter().sum(), bias)).transpose()?;
+        let whole = fused
+            .then(|| self.linear(&self.in_layer(index, parts[0]), input, widths.iter().sum(), bias))
+            .transpose()?;
         let mut start = 0;
         let linears: Result<Vec<Linear>> = (parts.iter().zip(widths))
             .map(|(name, width)| match &whole {

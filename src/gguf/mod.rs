@@ -5,8 +5,6 @@
 //! tensor must lie within the file, apart from the others. Refuses to know what a key or a tensor means.
 
 mod read;
-#[cfg(test)]
-mod tests;
 mod value;
 
 use std::collections::BTreeMap;

@@ -166,7 +166,9 @@ impl Reader {
 
     fn array<const N: usize>(&mut self) -> Parsed<[u8; N]> {
         let mut bytes = [0; N];
-        self.file.read_exact(&mut bytes).map_err(|e| format!("its header is cut short after {} bytes: {e}", self.at))?;
+        self.file
+            .read_exact(&mut bytes)
+            .map_err(|e| format!("its header is cut short after {} bytes: {e}", self.at))?;
         self.at += N as u64;
         Ok(bytes)
     }

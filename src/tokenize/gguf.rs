@@ -19,7 +19,8 @@ const UNUSED: f64 = 5.0;
 const LONGEST_PIECE: usize = 512;
 
 /// What pieces are cut from words by, before merges.
-const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const QWEN2: &str =
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// llama.cpp's own, of files from before kinds were written; one after the other.
 const DEFAULT: [&str; 4] = [
@@ -61,10 +62,12 @@ pub fn tokenizer_json(header: &Header) -> Result<String> {
 /// # Errors
 /// It names several, or none.
 pub fn end_token(header: &Header) -> Result<u32> {
-    let (eos, eot) = (token_id(header, "tokenizer.ggml.eos_token_id")?, token_id(header, "tokenizer.ggml.eot_token_id")?);
+    let (eos, eot) =
+        (token_id(header, "tokenizer.ggml.eos_token_id")?, token_id(header, "tokenizer.ggml.eot_token_id")?);
     match (eos, eot) {
         (Some(eos), Some(eot)) if eos != eot => {
-            Err(header.error(format!("it names two end tokens, {eos} and {eot}: give the id of the one that ends a turn")))
+            Err(header
+                .error(format!("it names two end tokens, {eos} and {eot}: give the id of the one that ends a turn")))
         }
         (Some(id), _) | (None, Some(id)) => Ok(id),
         (None, None) => Err(header.error("it names no `tokenizer.ggml.eos_token_id`; give the id")),
@@ -128,12 +131,8 @@ impl Vocabulary {
 }
 
 fn byte_level(header: &Header, vocabulary: &Vocabulary, pre: &str) -> Result<Value> {
-    let split = |pattern: &str| {
-        json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false})
-    };
-    let bytes = |use_regex: bool| {
-        json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex})
-    };
+    let split = |pattern: &str| json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
+    let bytes = |use_regex: bool| json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex});
     let steps = match pre {
         "gpt-2" => vec![bytes(true)],
         "smollm" | "refact" => vec![json!({"type": "Digits", "individual_digits": true}), bytes(true)],

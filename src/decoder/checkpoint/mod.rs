@@ -87,7 +87,9 @@ impl Checkpoint {
     /// The files that decide a model's numbers: config and weights.
     pub fn files(&self) -> Vec<PathBuf> {
         match &self.source {
-            Source::Safetensors(shards) => std::iter::once(self.path.join("config.json")).chain(shards.paths()).collect(),
+            Source::Safetensors(shards) => {
+                std::iter::once(self.path.join("config.json")).chain(shards.paths()).collect()
+            }
             Source::Gguf(_) => vec![self.path.clone()],
         }
     }
@@ -129,7 +131,10 @@ impl Checkpoint {
             Source::Gguf(gguf) => gguf.load(name, shape)?,
         }) else {
             let found = self.source.names().count();
-            return Err(Error::file(&self.path, format!("no tensor `{name}`: the config asks for it ({found} tensors found)")));
+            return Err(Error::file(
+                &self.path,
+                format!("no tensor `{name}`: the config asks for it ({found} tensors found)"),
+            ));
         };
         Ok(tensor.to_dtype(dtype)?.to_device(device)?)
     }

@@ -50,8 +50,7 @@ const OTHERS: [&str; 8] = [
 ];
 const YARN: Fields = &[("rope.scaling.yarn_beta_fast", "beta_fast"), ("rope.scaling.yarn_beta_slow", "beta_slow")];
 
-const PLAIN: Architecture =
-    Architecture { name: "", family: "", fields: &[], names: names::GGUF, is_permuted: false };
+const PLAIN: Architecture = Architecture { name: "", family: "", fields: &[], names: names::GGUF, is_permuted: false };
 
 const ARCHITECTURES: [Architecture; 12] = [
     Architecture {
@@ -183,7 +182,10 @@ pub fn spec(
     if let (Some(factors), [rope]) = (&factors.every, spec.ropes.as_mut_slice()) {
         let fits = factors.len() == rope.rotary_dim / 2 && factors.iter().all(|&factor| factor > 0.0);
         if rope.scaling != RopeScaling::None || !fits {
-            return Err(format!("`rope_freqs.weight` does not hold {} numbers above 0, or another scaling is set too", rope.rotary_dim / 2));
+            return Err(format!(
+                "`rope_freqs.weight` does not hold {} numbers above 0, or another scaling is set too",
+                rope.rotary_dim / 2
+            ));
         }
         rope.scaling = RopeScaling::Each { factors: factors.clone() };
     }
@@ -261,7 +263,9 @@ impl Keys<'_> {
             _ => count("hidden_size")? / count("num_attention_heads")?,
         };
         match self.number("attention.value_length")? {
-            Some(value) if value != key as f64 => Err(format!("keys of {key} and values of {value} are not implemented")),
+            Some(value) if value != key as f64 => {
+                Err(format!("keys of {key} and values of {value} are not implemented"))
+            }
             _ => Ok(key),
         }
     }
@@ -302,8 +306,7 @@ impl Keys<'_> {
         let mut gemma = |largest: u64| {
             let count = |field: &str| config[field].as_u64().unwrap_or_default();
             let is_largest = count("num_hidden_layers") == largest;
-            let scalar =
-                if is_largest { count("hidden_size") / count("num_attention_heads").max(1) } else { head_dim };
+            let scalar = if is_largest { count("hidden_size") / count("num_attention_heads").max(1) } else { head_dim };
             config.insert("query_pre_attn_scalar".to_owned(), json!(scalar));
         };
         match self.architecture.family {
