@@ -198,7 +198,7 @@ fn ids(path: &Path) -> Vec<Vec<u32>> {
             cut: false,
             content: Content::Text { input: String::new(), output: (*text).to_owned() },
         });
-        tokenizer.sample(ReadRow { row: 0, first_sample: 0, content }, &options).ids
+        tokenizer.sample(ReadRow { row: 0, first_sample: 0, line: 1, content }, &options).ids
     };
     TEXTS.iter().map(ids).collect()
 }

@@ -126,7 +126,7 @@ impl<'a> Inspected<'a> {
             ("vocabulary", format!("{} ids{tied}", spec.vocab)),
             ("layers", format!("{} of width {}: {heads}", spec.layers, spec.hidden)),
             ("feed-forward", feed_forward(spec)),
-            ("norms", format!("{:?}, eps {}, of queries and keys: {:?}", spec.norms, spec.norm_eps, spec.qk_norm)),
+            ("norms", format!("{:?}, eps {}, of queries and keys: {:?}", spec.norms, spec.norm_eps as f32, spec.qk_norm)),
             ("attention", attention(spec)),
             ("rope", spec.ropes.iter().map(|rope| rope.describe()).collect::<Vec<_>>().join("; ")),
             ("tokenizer", self.tokenizer.describe()),
