@@ -25,7 +25,7 @@ static NEVER: AtomicBool = AtomicBool::new(false);
 /// What GGUF cannot say of a fixture, as the converter's files and llama.cpp have it instead.
 fn lost(name: &str) -> Value {
     match name {
-        "gemma2" => json!({"query_pre_attn_scalar": 8}),
+        "gemma2" => json!({"query_pre_attn_scalar": 8, "rope_parameters": {"rope_theta": 1e4}}),
         "gemma3" => json!({"query_pre_attn_scalar": 8, "layer_types": null, "sliding_window_pattern": 6}),
         "mixtral" => json!({"sliding_window": null}),
         "smollm3" => json!({"no_rope_layers": [1, 1, 1], "layer_types": null, "use_sliding_window": false}),
@@ -89,14 +89,16 @@ fn converted_checkpoints_score_as_their_sources() {
     let scene = Scene::new();
     let names = converted::names();
     assert!(names.len() >= 13, "{names:?}");
+    let mut off = Vec::new();
     for name in names {
         let (checkpoint, got) = logprobs(&gguf(&scene, &name));
         assert!(checkpoint.unread().is_empty(), "{name}: {:?}", checkpoint.unread());
         let (_, want) = logprobs(&source(&scene, &name));
         let gap = got.iter().zip(&want).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         println!("{name:14} {gap:.1e}");
-        assert!(gap <= TOLERANCE, "{name} is off by {gap}");
+        off.extend((gap > TOLERANCE).then_some((name, gap)));
     }
+    assert!(off.is_empty(), "{off:?}");
 }
 
 #[test]
@@ -286,7 +288,7 @@ fn hostile_headers_are_errors() {
     refuses(&put(tokens, u64::MAX), "`tokenizer.ggml.tokens`");
     // A tensor: 1 dimension, its length, its type, its offset.
     let norm = after(&tiny, "output_norm.weight");
-    refuses(&put(norm + 4, 1 << 62), "incomplete download");
+    refuses(&put(norm + 4, 1 << 59), "incomplete download");
     refuses(&put(norm + 4, u64::MAX), "overflows");
     refuses(&put(norm + 16, 1 << 40), "incomplete download");
     refuses(&put(norm + 16, u64::MAX - 31), "incomplete download");

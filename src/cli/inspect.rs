@@ -3,7 +3,7 @@
 //! Owns the figures that follow from headers alone. Refuses to load weights.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use candle_core::DType;
@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::Exit;
 use super::args::InspectArgs;
 use super::{inputs, kl, status};
-use crate::decoder::{Checkpoint, DecoderSpec, VOCABULARY_BLOCK};
+use crate::decoder::{Checkpoint, DecoderSpec, Rope, RopeScaling, VOCABULARY_BLOCK};
 use crate::engine::local;
 use crate::escape::visible;
 use crate::experiments::Options;
@@ -126,9 +126,12 @@ impl<'a> Inspected<'a> {
             ("vocabulary", format!("{} ids{tied}", spec.vocab)),
             ("layers", format!("{} of width {}: {heads}", spec.layers, spec.hidden)),
             ("feed-forward", feed_forward(spec)),
-            ("norms", format!("{:?}, eps {}, of queries and keys: {:?}", spec.norms, spec.norm_eps as f32, spec.qk_norm)),
+            (
+                "norms",
+                format!("{:?}, eps {}, of queries and keys: {:?}", spec.norms, spec.norm_eps as f32, spec.qk_norm),
+            ),
             ("attention", attention(spec)),
-            ("rope", spec.ropes.iter().map(|rope| rope.describe()).collect::<Vec<_>>().join("; ")),
+            ("rope", spec.ropes.iter().map(rotation).collect::<Vec<_>>().join("; ")),
             ("tokenizer", self.tokenizer.describe()),
             ("memory", format!("{weights} for weights, about {batch} for {} tokens at once", memory.batch_tokens)),
         ];
@@ -137,7 +140,7 @@ impl<'a> Inspected<'a> {
 }
 
 impl Tokenizer {
-    fn of(path: &std::path::Path) -> Self {
+    fn of(path: &Path) -> Self {
         if !path.is_file() {
             return Self::Missing { missing: "no tokenizer.json".to_owned() };
         }
@@ -184,6 +187,19 @@ fn attention(spec: &DecoderSpec) -> String {
     let biases: Vec<&str> = biases.iter().filter(|(_, has)| *has).map(|(name, _)| *name).collect();
     let biases = if biases.is_empty() { String::new() } else { format!("; biases of {}", biases.join(", ")) };
     format!("{windows}, scale {:.6}{biases}", spec.attention_scale)
+}
+
+fn rotation(rope: &Rope) -> String {
+    let pairs = if rope.interleaved { "neighbours" } else { "halves" };
+    let scaling = match &rope.scaling {
+        RopeScaling::None => "plain".to_owned(),
+        RopeScaling::Each { .. } => "each divided by a factor of its own".to_owned(),
+        RopeScaling::Linear { factor } => format!("linear {factor}"),
+        RopeScaling::Llama3 { factor, .. } => format!("llama3 {factor}"),
+        RopeScaling::Yarn { factor, .. } => format!("yarn {factor}"),
+        RopeScaling::LongRope { original_max_tokens, .. } => format!("longrope beyond {original_max_tokens} tokens"),
+    };
+    format!("theta {}, {} dimensions as {pairs}, {scaling}", rope.theta, rope.rotary_dim)
 }
 
 /// What the operands of a layer and the logits of a block take, by their sizes; the allocator's share is not in it.

@@ -157,22 +157,6 @@ pub enum RopeScaling {
     },
 }
 
-impl Rope {
-    /// In a few words.
-    pub fn describe(&self) -> String {
-        let pairs = if self.interleaved { "neighbours" } else { "halves" };
-        let scaling = match &self.scaling {
-            RopeScaling::None => "plain".to_owned(),
-            RopeScaling::Each { .. } => "a factor for each".to_owned(),
-            RopeScaling::Linear { factor } => format!("linear {factor}"),
-            RopeScaling::Llama3 { factor, .. } => format!("llama3 {factor}"),
-            RopeScaling::Yarn { factor, .. } => format!("yarn {factor}"),
-            RopeScaling::LongRope { original_max_tokens, .. } => format!("longrope beyond {original_max_tokens}"),
-        };
-        format!("theta {}, {} dimensions as {pairs}, {scaling}", self.theta, self.rotary_dim)
-    }
-}
-
 impl DecoderSpec {
     /// Width of the concatenated query heads.
     pub fn query_width(&self) -> usize {

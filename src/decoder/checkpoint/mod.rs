@@ -7,6 +7,7 @@
 mod gguf;
 mod safetensors;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -156,7 +157,7 @@ impl Source {
     }
 
     /// The name in the file of what is asked for as `name`.
-    fn name_of<'n>(&self, name: &'n str) -> std::borrow::Cow<'n, str> {
+    fn name_of<'n>(&self, name: &'n str) -> Cow<'n, str> {
         match self {
             Self::Safetensors(_) => name.into(),
             Self::Gguf(_) => gguf::split_expert(name).0,

@@ -36,14 +36,14 @@ const COMMON: Fields = &[
     ("attention.layer_norm_rms_epsilon", "rms_norm_eps"),
     ("attention.key_length", "head_dim"),
     ("rope.freq_base", "rope_theta"),
+    ("rope.scaling.original_context_length", "original_max_position_embeddings"),
 ];
 /// Keys that are read on their own, or (the last two) say what the tensors say too, or nothing of the arithmetic.
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 7] = [
     "attention.value_length",
     "rope.dimension_count",
     "rope.scaling.type",
     "rope.scaling.factor",
-    "rope.scaling.original_context_length",
     "rope.scaling.attn_factor",
     "vocab_size",
     "rope.scaling.finetuned",
@@ -272,12 +272,11 @@ impl Keys<'_> {
 
     /// The rope object of a config.
     fn scaling(&self, factors: &Factors) -> Parsed<Json> {
-        let original = self.json("rope.scaling.original_context_length")?;
         let attention_factor = self.json("rope.scaling.attn_factor")?;
         if let (Some(short), Some(long)) = (&factors.short, &factors.long) {
             return Ok(json!({
                 "rope_type": "longrope", "short_factor": short, "long_factor": long,
-                "original_max_position_embeddings": original, "attention_factor": attention_factor,
+                "attention_factor": attention_factor,
             }));
         }
         let factor = self.number("rope.scaling.factor")?.filter(|&factor| factor != 0.0);
@@ -287,9 +286,7 @@ impl Keys<'_> {
             _ if !attention_factor.is_null() => Err("`rope.scaling.attn_factor` is not implemented here".to_owned()),
             ("linear", Some(factor)) => Ok(json!({"rope_type": "linear", "factor": factor})),
             ("yarn", factor) => {
-                let mut yarn = json!({
-                    "rope_type": "yarn", "factor": factor, "original_max_position_embeddings": original,
-                });
+                let mut yarn = json!({"rope_type": "yarn", "factor": factor});
                 for (key, field) in YARN {
                     yarn[field] = self.json(key)?;
                 }
