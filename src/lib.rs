@@ -13,6 +13,7 @@ pub mod schema;
 pub mod sample;
 pub mod scores;
 pub mod dataset;
+pub mod gguf;
 pub mod tokenize;
 pub mod reduce;
 pub mod forest;

@@ -18,6 +18,7 @@ use tokshift::scores::TokenScores;
 use tokshift::stop::Stop;
 use tokshift::store::{self, Cell, DatasetFacts, EngineFacts, Manifest, Store, TokenFacts};
 use tokshift::table::{Format, ScoredSample, samples_batch, tokens_batch};
+use tokshift::tokenize::TextTokenizer;
 use tokshift::{experiments, forest, schema, shift, study, verify};
 
 /// A reader under test.
@@ -30,6 +31,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("shapes", shapes),
     ("config", config),
     ("weights", weights),
+    ("gguf", gguf),
     ("token_losses", token_losses),
     ("manifest", manifest),
     ("tables", tables),
@@ -110,7 +112,22 @@ fn load(config: &[u8], weights: &[u8]) {
     let bed = folder();
     write(&bed.path().join("config.json"), config);
     write(&bed.path().join("model.safetensors"), weights);
-    let Ok(checkpoint) = Checkpoint::open(bed.path()) else { return };
+    run(bed.path());
+}
+
+/// A GGUF file: model and tokenizer.
+pub fn gguf(bytes: &[u8]) {
+    let bed = folder();
+    let path = bed.path().join("model.gguf");
+    write(&path, bytes);
+    if let Ok(tokenizer) = TextTokenizer::from_file(&path) {
+        assert!(tokenizer.prefix().len() <= 1);
+    }
+    run(&path);
+}
+
+fn run(model: &Path) {
+    let Ok(checkpoint) = Checkpoint::open(model) else { return };
     let (dtype, cpu) = (checkpoint.stored_dtype(), Device::Cpu);
     checkpoint.unread();
     let (Ok(body), Ok(head)) = (Body::load(&checkpoint, dtype, &cpu), Head::load(&checkpoint, None, dtype, &cpu))

@@ -40,6 +40,7 @@ pub enum Command {
     Kl(KlArgs),
     Run(RunArgs),
     Status(StatusArgs),
+    Inspect(InspectArgs),
     Import(ImportArgs),
     Verify(VerifyArgs),
 }
@@ -52,7 +53,9 @@ impl Args {
             Command::Kl(args) => args.threads,
             // A file that cannot be read is told of by the command itself.
             Command::Run(args) => args.threads.or_else(|| experiments::read(&args.file).ok()?.threads),
-            Command::Demo(_) | Command::Import(_) | Command::Status(_) | Command::Verify(_) => None,
+            Command::Demo(_) | Command::Import(_) | Command::Inspect(_) | Command::Status(_) | Command::Verify(_) => {
+                None
+            }
         }
     }
 }
@@ -84,7 +87,7 @@ pub struct ScoreArgs {
     #[arg(long, requires = "text", default_value_t = WINDOW, value_name = "N", value_parser = value_parser!(u32).range(4..))]
     pub window: u32,
 
-    /// Models as NAME=DIRECTORY or NAME=ORG/NAME[@REVISION]; without NAME=, the last part of the path
+    /// Models as NAME=DIRECTORY, NAME=FILE.gguf or NAME=ORG/NAME[@REVISION]; without NAME=, the last part of the path
     #[arg(long, required = true, value_delimiter = ',', value_name = "MODEL")]
     pub models: Vec<String>,
 
@@ -238,6 +241,18 @@ pub struct StatusArgs {
     pub output_dir: PathBuf,
 
     /// Print everything as JSON instead of a table
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub json: bool,
+}
+
+/// Show what was understood of a model: arithmetic, parameters, tokenizer, memory
+#[derive(Debug, Parser)]
+pub struct InspectArgs {
+    /// A model directory, a .gguf file, or ORG/NAME[@REVISION]
+    #[arg(value_name = "MODEL")]
+    pub model: String,
+
+    /// Print everything as JSON
     #[arg(long, action = ArgAction::SetTrue)]
     pub json: bool,
 }

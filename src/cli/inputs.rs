@@ -15,7 +15,8 @@ use super::session::Session;
 use crate::dataset::{self, FieldNames, Plan, PlanOptions, RowOptions, Windows};
 use crate::error::Error;
 use crate::experiments::Options;
-use crate::tokenize::TextTokenizer;
+use crate::gguf::is_gguf;
+use crate::tokenize::{self, TextTokenizer};
 use crate::{digest, hub};
 
 /// A dataset with its names.
@@ -98,14 +99,19 @@ fn dataset_names(args: &ScoreArgs, path: &Path) -> Result<(String, String)> {
 pub fn tokenizer_path(source: &str) -> Result<PathBuf> {
     Ok(match Path::new(source) {
         path if path.is_file() => path.to_owned(),
-        _ => hub::resolve(source)?.join("tokenizer.json"),
+        _ => tokenizer_of(&hub::resolve(source)?),
     })
+}
+
+/// Where the tokenizer of a model is, if it has one: a GGUF file holds its own.
+pub fn tokenizer_of(model: &Path) -> PathBuf {
+    if model.is_file() { model.to_owned() } else { model.join("tokenizer.json") }
 }
 
 /// Every model is given the same ids; one that would have put other special tokens first is told of.
 pub fn warn_of_other_bos(models: &[&Model], chosen: &Path, tokenizer: &TextTokenizer) {
     for model in models {
-        let path = model.named.directory.join("tokenizer.json");
+        let path = tokenizer_of(&model.named.path);
         if path == chosen || !path.is_file() || digest::file(&path).is_ok_and(|hash| hash == tokenizer.identity()) {
             continue;
         }
@@ -121,10 +127,12 @@ pub fn warn_of_other_bos(models: &[&Model], chosen: &Path, tokenizer: &TextToken
     }
 }
 
-/// `--end`: no token, an id, or the one end-of-sequence id of the generation config beside the tokenizer.
+/// `--end`: no token, an id, or the one end-of-sequence id of the generation config beside the tokenizer, or of the
+/// GGUF file that holds it.
 pub fn end_token(text: &str, tokenizer: &Path) -> Result<Option<u32>> {
     match text {
         "none" => Ok(None),
+        "auto" if is_gguf(tokenizer) => Ok(Some(tokenize::gguf_end_token(tokenizer).context("--end auto")?)),
         "auto" => {
             let path = tokenizer.with_file_name("generation_config.json");
             let config =

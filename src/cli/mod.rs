@@ -6,6 +6,7 @@ mod args;
 mod demo;
 mod import;
 mod inputs;
+mod inspect;
 mod kl;
 mod models;
 mod progress;
@@ -64,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Kl(args) => kl::run(args),
         Command::Run(args) => run::run(args),
         Command::Status(args) => status::run(args),
+        Command::Inspect(args) => inspect::run(args),
         Command::Import(args) => import::run(args),
         Command::Verify(args) => verify::run(args),
     });

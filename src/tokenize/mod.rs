@@ -6,6 +6,7 @@
 mod audit;
 mod bytes;
 mod chat;
+mod gguf;
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -18,6 +19,7 @@ use bytes::{Span, TokenBytes};
 use crate::dataset::{Content, ReadRow};
 use crate::digest;
 use crate::error::{Error, Result};
+use crate::gguf::{Header, is_gguf};
 use crate::sample::{ResponseToken, Sample, Status};
 
 /// Where prompt and response meet.
@@ -49,6 +51,14 @@ pub struct SampleOptions {
     pub too_long: TooLong,
 }
 
+/// The token that ends a turn, of a GGUF file.
+///
+/// # Errors
+/// It names several, or none.
+pub fn gguf_end_token(path: &Path) -> Result<u32> {
+    gguf::end_token(&Header::read(path)?)
+}
+
 /// A tokenizer with what its own encodings cannot tell: the bytes of every token.
 pub struct TextTokenizer {
     tokenizer: Tokenizer,
@@ -59,14 +69,20 @@ pub struct TextTokenizer {
 }
 
 impl TextTokenizer {
-    /// Reads a `tokenizer.json`; truncation and padding that it asks for are switched off.
+    /// Reads a `tokenizer.json`, or the tokenizer in a GGUF file; truncation and padding that it asks for are switched
+    /// off.
     ///
     /// # Errors
     /// A file that cannot be read or is no tokenizer.
     pub fn from_file(path: &Path) -> Result<Self> {
-        let identity = digest::file(path)?;
+        let json = if is_gguf(path) {
+            gguf::tokenizer_json(&Header::read(path)?)?.into_bytes()
+        } else {
+            std::fs::read(path).map_err(Error::io("read", path))?
+        };
+        let identity = digest::bytes(&json);
         let broken = |e: tokenizers::Error| Error::file(path, format!("not a tokenizer.json: {e}"));
-        let mut tokenizer = Tokenizer::from_file(path).map_err(broken)?;
+        let mut tokenizer = Tokenizer::from_bytes(&json).map_err(broken)?;
         tokenizer.with_truncation(None).map_err(broken)?;
         tokenizer.with_padding(None);
         let bytes = TokenBytes::new(&tokenizer);
@@ -79,9 +95,15 @@ impl TextTokenizer {
         Ok(Self { tokenizer, bytes, prefix, identity })
     }
 
-    /// BLAKE3 of the file.
+    /// BLAKE3 of the `tokenizer.json`, which is made where a GGUF file holds the tokenizer: files that are quantised
+    /// otherwise have the same one.
     pub fn identity(&self) -> &str {
         &self.identity
+    }
+
+    /// Tokens that it knows, special ones included.
+    pub fn size(&self) -> usize {
+        self.tokenizer.get_vocab_size(true)
     }
 
     /// Special tokens that stand before every text; empty without a BOS.
