@@ -197,10 +197,9 @@ fn ids(path: &Path) -> Vec<Vec<u32>> {
             id: None,
             cluster: None,
             kept: Vec::new(),
-            cut: false,
-            content: Content::Text { input: String::new(), output: (*text).to_owned() },
+            contents: vec![Content::Text { input: String::new(), output: (*text).to_owned(), cut: false }],
         });
-        tokenizer.sample(ReadRow { row: 0, first_sample: 0, line: 1, content }, &options).ids
+        tokenizer.samples(ReadRow { row: 0, first_sample: 0, line: 1, content }, &options).remove(0).ids
     };
     TEXTS.iter().map(ids).collect()
 }
