@@ -66,7 +66,7 @@ misses=0
 while [ "$hits" -lt "$kills" ]; do
     # A fraction of the whole that leaves something to do for the kills to come.
     delay=$(awk -v seed="$((seed + hits + 1000 * misses))" -v all="$seconds" -v kills="$kills" \
-        'BEGIN { srand(seed); print all * (0.02 + rand() * 1.4 / kills) }')
+        'BEGIN { srand(seed); print all * (0.02 + rand() * 0.9 / kills) }')
     (run killed) &
     pid=$!
     sleep "$delay"
