@@ -60,6 +60,7 @@ fn manifest(cell: &Cell, out: Format) -> Manifest {
             device: "cpu".to_owned(),
             top_k: 2,
             rank_rule: "strict".to_owned(),
+            keep_hidden: None,
         },
         parts: vec![part(0), part(3)],
     }

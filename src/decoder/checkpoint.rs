@@ -19,6 +19,7 @@ use safetensors::tensor::{Metadata, TensorInfo};
 
 use crate::decoder::{DecoderSpec, config, names};
 use crate::error::{Error, Result};
+use crate::hidden::{Float, Shape};
 
 const INDEX: &str = "model.safetensors.index.json";
 const SINGLE: &str = "model.safetensors";
@@ -100,6 +101,19 @@ impl Checkpoint {
             Some((_, info)) if info.dtype == Dtype::BF16 => DType::BF16,
             _ => DType::F32,
         }
+    }
+
+    /// The files that decide what the head makes of a hidden row: config and the head's weights.
+    pub fn head_files(&self) -> Vec<PathBuf> {
+        let name = if self.spec.tied_head { self.in_body(names::EMBEDDING) } else { self.head_name().to_owned() };
+        let config = self.directory.join("config.json");
+        std::iter::once(config).chain(self.info(&name).map(|(shard, _)| shard.path.clone())).collect()
+    }
+
+    /// What the head reads of a position, if products round to `dtype`.
+    pub fn hidden_shape(&self, dtype: DType) -> Shape {
+        let dtype = if dtype == DType::BF16 { Float::Bf16 } else { Float::F32 };
+        Shape { dtype, width: self.spec.hidden }
     }
 
     /// Tensors that nobody asked for, buffers aside: after loading, a sign that the spec missed something.
