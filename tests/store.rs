@@ -107,6 +107,7 @@ fn scored(sample: Sample, k: usize, seed: u32) -> ScoredSample {
         top_ids: (seed..).take(n * k).collect(),
         top_logprobs: column(n * k),
         k,
+        hidden: Vec::new(),
     };
     ScoredSample { sample, scores: Some(scores) }
 }

@@ -38,8 +38,7 @@ pub struct Row {
 }
 
 /// Room for one number an id of each row, kept from row to row.
-#[derive(Debug, Default)]
-pub struct Scratch([Vec<f64>; 2]);
+pub type Scratch = [Vec<f64>; 2];
 
 /// Below this |d| the terms are taken from their series, which keep the digits that differences lose.
 const SMALL: f64 = 0.05;
@@ -47,11 +46,10 @@ const SMALL: f64 = 0.05;
 /// Compares `p` and `q`, logits of ids from 0; ids that only the longer has are left out. `None` if one of them is not
 /// finite, or the target is not in both.
 pub fn measure(
-    p: &[f32],
-    q: &[f32],
+    [p, q]: [&[f64]; 2],
     target: Option<u32>,
     options: Options,
-    Scratch([exps_p, exps_q]): &mut Scratch,
+    [exps_p, exps_q]: &mut Scratch,
 ) -> Option<Row> {
     let n = p.len().min(q.len());
     let scale = 1.0 / options.temperature;
@@ -95,10 +93,9 @@ struct Side {
 
 impl Side {
     /// Leaves each e^((x − max) · scale) in `exps`.
-    fn new(logits: &[f32], scale: f64, exps: &mut [f64]) -> Self {
+    fn new(logits: &[f64], scale: f64, exps: &mut [f64]) -> Self {
         let max = Arch::new().dispatch(Max(logits));
         let top = logits.iter().position(|&x| x == max).unwrap_or_default();
-        let max = f64::from(max);
         let [sum, weighted] = Arch::new().dispatch(Exps { logits, max, scale, exps });
         let log_sum = sum.ln();
         let entropy = log_sum - weighted / sum;
@@ -111,39 +108,39 @@ impl Side {
 
     #[expect(clippy::inline_always, reason = "vectorised in its caller or not at all")]
     #[inline(always)]
-    fn logprob(&self, logit: f32, scale: f64) -> f64 {
-        (f64::from(logit) - self.max) * scale - self.log_sum
+    fn logprob(&self, logit: f64, scale: f64) -> f64 {
+        (logit - self.max) * scale - self.log_sum
     }
 
     /// The share of `rest` in the probability of all ids.
-    fn removed(&self, rest: &[f32], scale: f64) -> f64 {
-        let rest: f64 = rest.iter().map(|&x| ((f64::from(x) - self.max) * scale).exp()).sum();
+    fn removed(&self, rest: &[f64], scale: f64) -> f64 {
+        let rest: f64 = rest.iter().map(|&x| ((x - self.max) * scale).exp()).sum();
         if rest == 0.0 { 0.0 } else { rest / (self.sum + rest) }
     }
 }
 
 /// The largest of some logits; NaN is not.
-struct Max<'a>(&'a [f32]);
+struct Max<'a>(&'a [f64]);
 
 impl NullaryFnOnce for Max<'_> {
-    type Output = f32;
+    type Output = f64;
 
     #[inline(always)]
-    fn call(self) -> f32 {
-        let mut lanes = [f32::NEG_INFINITY; 16];
-        let (chunks, rest) = self.0.as_chunks::<16>();
+    fn call(self) -> f64 {
+        let mut lanes = [f64::NEG_INFINITY; LANES];
+        let (chunks, rest) = self.0.as_chunks::<LANES>();
         for chunk in chunks {
             for (lane, x) in lanes.iter_mut().zip(chunk) {
                 *lane = if *x > *lane { *x } else { *lane };
             }
         }
-        lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
+        lanes.iter().chain(rest).copied().fold(f64::NEG_INFINITY, f64::max)
     }
 }
 
 /// Σ eᵘ and Σ u eᵘ, u = (x − max) · scale; each eᵘ is kept.
 struct Exps<'a> {
-    logits: &'a [f32],
+    logits: &'a [f64],
     max: f64,
     scale: f64,
     exps: &'a mut [f64],
@@ -157,10 +154,10 @@ impl NullaryFnOnce for Exps<'_> {
         let Self { logits, max, scale, exps } = self;
         let mut sums = [[0.0; LANES]; 2];
         for (x, exps) in logits.chunks(CHUNK).zip(exps.chunks_mut(CHUNK)) {
-            let x = padded(x, f32::NEG_INFINITY);
+            let x = padded(x, f64::NEG_INFINITY);
             let (mut e, mut ue) = ([0.0; CHUNK], [0.0; CHUNK]);
             for i in 0..CHUNK {
-                let u = (f64::from(x[i]) - max) * scale;
+                let u = (x[i] - max) * scale;
                 e[i] = exp(u);
                 ue[i] = u * e[i];
             }
@@ -185,7 +182,7 @@ fn padded<T: Copy>(chunk: &[T], rest: T) -> [T; CHUNK] {
 
 /// The four sums over the vocabulary, total variation twice over.
 struct Terms<'a> {
-    logits: [&'a [f32]; 2],
+    logits: [&'a [f64]; 2],
     exps: [&'a [f64]; 2],
     sides: [Side; 2],
     scale: f64,

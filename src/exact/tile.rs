@@ -5,7 +5,7 @@
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
-use super::measures::{Options, Row, Scratch, measure};
+use super::measures::{self, Options, Row, measure};
 use crate::decoder::Head;
 use crate::error::{Error, Result};
 use crate::stop::Stop;
@@ -15,6 +15,10 @@ use crate::stop::Stop;
 const LOGIT_BYTES: usize = 512 << 20;
 /// Rows beyond which more would not be faster.
 const MAX_ROWS: usize = 1024;
+
+/// Ids of each model whose logits are computed again in f64, if they lie no further below the first than [`REACH`].
+const LIKELY: usize = 64;
+const REACH: f32 = 8.0;
 
 /// Rows of a tile for heads of these sizes.
 pub fn rows(heads: [&Head; 2]) -> usize {
@@ -33,22 +37,65 @@ pub fn compare(
     options: Options,
     stop: &Stop,
 ) -> Result<Vec<Row>> {
-    let [p, q] = hidden;
-    let (p, q) = (logits(heads[0], p, targets.len(), stop)?, logits(heads[1], q, targets.len(), stop)?);
+    let logits = |side: usize| logits(heads[side], &hidden[side], targets.len(), stop);
+    let (p, q) = (logits(0)?, logits(1)?);
     let rows = p.par_chunks_exact(heads[0].vocab()).zip(q.par_chunks_exact(heads[1].vocab())).zip(targets);
     let rows = rows.enumerate().map_init(Scratch::default, |scratch, (row, ((p, q), target))| {
+        let Scratch { logits, likely, exps } = scratch;
+        widen(p, &mut logits[0]);
+        widen(q, &mut logits[1]);
+        collect_likely([p, q], *target, options.stop, likely);
+        for side in 0..2 {
+            let width = hidden[side].len() / targets.len();
+            let exact = heads[side].exact_logits(&hidden[side][row * width..(row + 1) * width], likely)?;
+            likely.iter().zip(exact).for_each(|(id, logit)| logits[side][*id as usize] = logit);
+        }
         let what = || {
             format!("the logits at row {row} of a tile are not finite, or its token {target:?} is not in both heads")
         };
-        measure(p, q, *target, options, scratch).ok_or_else(|| Error::Usage(what()))
+        measure([&logits[0], &logits[1]], *target, options, exps).ok_or_else(|| Error::Usage(what()))
     });
     rows.collect()
 }
 
+/// Of one thread, kept from row to row.
+#[derive(Default)]
+struct Scratch {
+    logits: [Vec<f64>; 2],
+    likely: Vec<u32>,
+    exps: measures::Scratch,
+}
+
+fn widen(logits: &[f32], to: &mut Vec<f64>) {
+    to.clear();
+    to.extend(logits.iter().map(|&x| f64::from(x)));
+}
+
+/// Ids whose logits are computed again in f64: up to [`LIKELY`] of the most likely of each model, the target and the end
+/// tokens. They carry most of the probability, and with it most of what f32 products lose.
+fn collect_likely([p, q]: [&[f32]; 2], target: Option<u32>, stop: &[u32], likely: &mut Vec<u32>) {
+    let n = p.len().min(q.len());
+    likely.clear();
+    likely.extend(target.iter().chain(stop));
+    for logits in [&p[..n], &q[..n]] {
+        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let near = (0..).zip(logits).filter(|(_, x)| **x > max - REACH);
+        let mut near: Vec<(u32, f32)> = near.map(|(id, x)| (id, *x)).collect();
+        if near.len() > LIKELY {
+            near.select_nth_unstable_by(LIKELY - 1, |a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            near.truncate(LIKELY);
+        }
+        likely.extend(near.into_iter().map(|(id, _)| id));
+    }
+    likely.retain(|id| (*id as usize) < n);
+    likely.sort_unstable();
+    likely.dedup();
+}
+
 /// `[rows, vocabulary]`.
-fn logits(head: &Head, hidden: Vec<f32>, rows: usize, stop: &Stop) -> Result<Vec<f32>> {
+fn logits(head: &Head, hidden: &[f32], rows: usize, stop: &Stop) -> Result<Vec<f32>> {
     let width = hidden.len() / rows;
-    let hidden = Tensor::from_vec(hidden, (rows, width), &Device::Cpu)?;
+    let hidden = Tensor::from_slice(hidden, (rows, width), &Device::Cpu)?;
     let vocab = head.vocab();
     let mut logits = vec![0.0; rows * vocab];
     head.for_each_block(&hidden, stop, |first, block, width| {
