@@ -34,7 +34,9 @@ fn models(models: &[(&str, &str)]) -> String {
 #[track_caller]
 fn exact(scene: &Scene, p: &str, q: &str, more: &str) -> Columns {
     let both = models(&[(p, p), (q, q)]);
-    scene.run(&format!("score --dataset g_ids.jsonl --models {both} --output-dir out --keep-hidden")).expect(0, "");
+    let tokenizer = fixture("qwen3-tied").join("tokenizer.json");
+    let more_of_score = format!("--keep-hidden --tokenizer {}", tokenizer.display());
+    scene.run(&format!("score --dataset g_ids.jsonl --models {both} --output-dir out {more_of_score}")).expect(0, "");
     let kl = format!("kl --data-dir out --reference {p} --exact --models {both} {more}");
     scene.run(&kl).expect(0, "exact: ");
     Columns::read(&scene.path(&pairs_folder(p, q)))

@@ -3,9 +3,9 @@
 //! Owns the formulas (docs/measures.md: exact) and their digits: every sum is of terms that are not negative, so that
 //! nothing cancels and two equal rows give exactly 0. Refuses to know where logits come from.
 
-use pulp::{Arch, NullaryFnOnce};
+use pulp::NullaryFnOnce;
 
-use super::kernel::{CHUNK, LANES, add, exp, ln_1p, total};
+use super::kernel::{CHUNK, LANES, add, exp, ln_1p, total, vectorised};
 
 /// How rows are compared.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +60,7 @@ pub fn measure(
     if !of_p.is_finite() || !of_q.is_finite() || target.is_some_and(|id| id as usize >= n) {
         return None;
     }
-    let sums = Arch::new().dispatch(Terms { logits: [x, y], exps: [exps_p, exps_q], sides: [of_p, of_q], scale });
+    let sums = vectorised(Terms { logits: [x, y], exps: [exps_p, exps_q], sides: [of_p, of_q], scale });
     let bound = y[of_p.top];
     let rank_of_top_p = 1 + y.iter().map(|&other| u32::from(other > bound)).sum::<u32>();
     let at = |id: u32| [of_p.logprob(x[id as usize], scale), of_q.logprob(y[id as usize], scale)];
@@ -94,9 +94,9 @@ struct Side {
 impl Side {
     /// Leaves each e^((x − max) · scale) in `exps`.
     fn new(logits: &[f64], scale: f64, exps: &mut [f64]) -> Self {
-        let max = Arch::new().dispatch(Max(logits));
+        let max = vectorised(Max(logits));
         let top = logits.iter().position(|&x| x == max).unwrap_or_default();
-        let [sum, weighted] = Arch::new().dispatch(Exps { logits, max, scale, exps });
+        let [sum, weighted] = vectorised(Exps { logits, max, scale, exps });
         let log_sum = sum.ln();
         let entropy = log_sum - weighted / sum;
         Self { max, top, sum, log_sum, entropy: if entropy < 0.0 { 0.0 } else { entropy } }

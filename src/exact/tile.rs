@@ -16,9 +16,8 @@ const LOGIT_BYTES: usize = 512 << 20;
 /// Rows beyond which more would not be faster.
 const MAX_ROWS: usize = 1024;
 
-/// Ids of each model whose logits are computed again in f64, if they lie no further below the first than [`REACH`].
+/// Ids of each model whose logits are computed again in f64.
 const LIKELY: usize = 64;
-const REACH: f32 = 8.0;
 
 /// Rows of a tile for heads of these sizes.
 pub fn rows(heads: [&Head; 2]) -> usize {
@@ -71,25 +70,42 @@ fn widen(logits: &[f32], to: &mut Vec<f64>) {
     to.extend(logits.iter().map(|&x| f64::from(x)));
 }
 
-/// Ids whose logits are computed again in f64: up to [`LIKELY`] of the most likely of each model, the target and the end
-/// tokens. They carry most of the probability, and with it most of what f32 products lose.
+/// Ids whose logits are computed again in f64: the [`LIKELY`] most likely of each model, the target and the end tokens.
+/// They carry most of the probability, and with it most of what f32 products lose.
 fn collect_likely([p, q]: [&[f32]; 2], target: Option<u32>, stop: &[u32], likely: &mut Vec<u32>) {
     let n = p.len().min(q.len());
     likely.clear();
     likely.extend(target.iter().chain(stop));
-    for logits in [&p[..n], &q[..n]] {
-        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let near = (0..).zip(logits).filter(|(_, x)| **x > max - REACH);
-        let mut near: Vec<(u32, f32)> = near.map(|(id, x)| (id, *x)).collect();
-        if near.len() > LIKELY {
-            near.select_nth_unstable_by(LIKELY - 1, |a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            near.truncate(LIKELY);
-        }
-        likely.extend(near.into_iter().map(|(id, _)| id));
-    }
+    likely.extend(most_likely(&p[..n]).into_iter().chain(most_likely(&q[..n])));
     likely.retain(|id| (*id as usize) < n);
     likely.sort_unstable();
     likely.dedup();
+}
+
+/// The [`LIKELY`] largest, in any order.
+fn most_likely(logits: &[f32]) -> Vec<u32> {
+    let mut best: Vec<(f32, u32)> = Vec::with_capacity(4 * LIKELY);
+    let keep_best = |best: &mut Vec<(f32, u32)>| {
+        if best.len() <= LIKELY {
+            return f32::NEG_INFINITY;
+        }
+        let (_, last, _) = best.select_nth_unstable_by(LIKELY - 1, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let lowest = last.0;
+        best.truncate(LIKELY);
+        lowest
+    };
+    let mut lowest = f32::NEG_INFINITY;
+    for (id, &x) in (0..).zip(logits) {
+        if x > lowest {
+            best.push((x, id));
+            // Rarely: the more are known, the fewer are above them.
+            if best.len() == 4 * LIKELY {
+                lowest = keep_best(&mut best);
+            }
+        }
+    }
+    keep_best(&mut best);
+    best.into_iter().map(|(_, id)| id).collect()
 }
 
 /// `[rows, vocabulary]`.

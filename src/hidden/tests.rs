@@ -104,9 +104,6 @@ fn a_sealed_file_that_says_nonsense_is_refused() {
     let folder = TempDir::new().unwrap();
     let path = write(&folder);
     let bytes = std::fs::read(&path).unwrap();
-    let text = String::from_utf8_lossy(&bytes[..400]).into_owned();
-    let header_end = text.find('\u{0}').unwrap_or(text.len());
-    assert!(header_end > 0);
     let reseal = |bytes: &[u8]| {
         std::fs::write(&path, bytes).unwrap();
         let file = File::options().read(true).write(true).open(&path).unwrap();
