@@ -100,8 +100,8 @@ find "$work/killed/logs" -type f 2> /dev/null | sort > "$work/logs" || true
 again=$(comm -23 "$work/finished" <(finished) | wc -l)
 [ "$again" -eq 0 ] || { echo "$again files of finished parts were written twice"; exit 1; }
 # What the last run's own log says that it computed.
-last=$(find "$work/killed/logs" -type f | sort | comm -13 "$work/logs" - | xargs -r cat | grep -o '"parts":[0-9]*' |
-    awk -F: '{ n += $2 } END { print n + 0 }')
+last=$(find "$work/killed/logs" -type f | sort | comm -13 "$work/logs" - | xargs -r cat |
+    sed -n 's/.*"parts":\([0-9]*\).*/\1/p' | awk '{ n += $1 } END { print n + 0 }')
 [ "$last" -eq $((parts - before)) ] || { echo "the last run computed $last parts, $((parts - before)) were missing"; exit 1; }
 [ -z "$(find "$work/killed/.tmp" -type f)" ] || { echo "leftovers in .tmp"; exit 1; }
 diff -r --exclude=logs "$work/whole" "$work/killed"

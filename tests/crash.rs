@@ -71,6 +71,7 @@ fn manifest(cell: &Cell, plan: &Plan) -> Manifest {
             device: text("cpu"),
             top_k: 3,
             rank_rule: text("strict"),
+            keep_hidden: None,
         },
         parts: plan.parts.clone(),
     }

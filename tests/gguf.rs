@@ -56,7 +56,14 @@ fn gguf(scene: &Scene, name: &str) -> PathBuf {
 fn logprobs(path: &Path) -> (Checkpoint, Vec<f32>) {
     let checkpoint = Checkpoint::open(path).unwrap();
     let dtype = DType::F32;
-    let options = LocalOptions { name: "model".to_owned(), dtype, device: Device::Cpu, batch_tokens: 4096, top_k: 5 };
+    let options = LocalOptions {
+        name: "model".to_owned(),
+        dtype,
+        device: Device::Cpu,
+        batch_tokens: 4096,
+        top_k: 5,
+        keep_hidden: false,
+    };
     let engine = Local::load(&checkpoint, options).unwrap();
     let token = |index| ResponseToken { index, start: 0, end: 0, straddles: false, is_end: false };
     let sample = Sample {

@@ -102,7 +102,8 @@ fn engine(fixture: &str, dtype: DType, batch_tokens: usize) -> Local {
 
 fn load(directory: &Path, dtype: DType, batch_tokens: usize, top_k: usize) -> Local {
     let checkpoint = Checkpoint::open(directory).unwrap();
-    let options = LocalOptions { name: "model".to_owned(), dtype, device: Device::Cpu, batch_tokens, top_k };
+    let options =
+        LocalOptions { name: "model".to_owned(), dtype, device: Device::Cpu, batch_tokens, top_k, keep_hidden: false };
     Local::load(&checkpoint, options).unwrap()
 }
 

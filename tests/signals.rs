@@ -84,8 +84,14 @@ fn checkpoint() -> Checkpoint {
 #[test]
 fn engines_stop_within_a_job() {
     let scene = scene();
-    let options =
-        LocalOptions { name: "tied".to_owned(), dtype: DType::F32, device: Device::Cpu, batch_tokens: 1, top_k: 3 };
+    let options = LocalOptions {
+        name: "tied".to_owned(),
+        dtype: DType::F32,
+        device: Device::Cpu,
+        batch_tokens: 1,
+        top_k: 3,
+        keep_hidden: false,
+    };
     let engines: [Box<dyn Engine>; 2] =
         [Box::new(Mock::new("mock", 3)), Box::new(Local::load(&checkpoint(), options).unwrap())];
     for engine in engines {

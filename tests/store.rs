@@ -62,6 +62,7 @@ fn manifest(cell: &Cell, out: Format) -> Manifest {
             device: "cpu".to_owned(),
             top_k: 2,
             rank_rule: "strict".to_owned(),
+            keep_hidden: None,
         },
         parts: vec![part(0), part(3)],
     }
@@ -108,6 +109,7 @@ fn scored(sample: Sample, k: usize, seed: u32) -> ScoredSample {
         top_ids: (seed..).take(n * k).collect(),
         top_logprobs: column(n * k),
         k,
+        hidden: Vec::new(),
     };
     ScoredSample { sample, scores: Some(scores) }
 }

@@ -268,6 +268,7 @@ fn facts(cell: &Cell) -> Manifest {
             device: "cpu".to_owned(),
             top_k: 2,
             rank_rule: tokshift::engine::RANK_STRICT.to_owned(),
+            keep_hidden: None,
         },
         parts: vec![part],
     }
@@ -312,6 +313,7 @@ fn scored(sample_id: u32) -> ScoredSample {
         top_ids: vec![1, 2, 0, 1],
         top_logprobs: vec![half, quarter, half, quarter],
         k: 2,
+        hidden: Vec::new(),
     };
     ScoredSample { sample, scores: Some(scores) }
 }

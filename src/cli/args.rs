@@ -8,7 +8,7 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum, value_parser};
 
 use crate::dataset::WINDOW;
 use crate::experiments::{self, Options};
-use crate::shift::Limit;
+use crate::shift::{Limit, Twin};
 
 /// See, token by token, how far training, quantising or merging moved a language model.
 #[derive(Debug, Parser)]
@@ -163,6 +163,32 @@ pub struct KlArgs {
     #[arg(long, action = ArgAction::SetTrue)]
     pub slices: bool,
 
+    /// Exact measures from the full distributions, of parts that `score --keep-hidden` made: writes what is missing of
+    /// the pairs tables first; they are used wherever they are whole
+    #[arg(long, action = ArgAction::SetTrue, requires = "models")]
+    pub exact: bool,
+
+    /// The models whose heads --exact needs, as `score` was given them
+    #[arg(long, value_delimiter = ',', value_name = "MODEL", requires = "exact")]
+    pub models: Vec<String>,
+
+    /// What --exact divides the logits of both models by
+    #[arg(long, default_value = "1", value_name = "T", value_parser = temperature, requires = "exact")]
+    pub temperature: f64,
+
+    /// Compare models with --exact though one gives ids that the other lacks more than 0.001 of its probability
+    #[arg(long, alias = "allow_removed", action = ArgAction::SetTrue, requires = "exact")]
+    pub allow_removed: bool,
+
+    /// Compare every two models, in the contexts that each text's writer wrote
+    #[arg(long, alias = "all_pairs", action = ArgAction::SetTrue)]
+    pub all_pairs: bool,
+
+    /// Models that were scored in f32 too, under another name: what of a pair is within each model's distance from itself.
+    /// Needs their exact measures
+    #[arg(long, alias = "noise_floor", value_delimiter = ',', value_name = "MODEL=F32-MODEL", value_parser = twin)]
+    pub noise_floor: Vec<Twin>,
+
     /// Compare samples whose prompts were tokenised differently
     #[arg(long, alias = "allow_different_context", action = ArgAction::SetTrue)]
     pub allow_different_context: bool,
@@ -189,6 +215,7 @@ Examples:
   tokshift kl --data-dir out
   tokshift kl --data-dir out --reference base --json | jq .
   tokshift kl --data-dir out --statistics statistics.parquet
+  tokshift kl --data-dir out --exact --models rl=./rl,base=./base     # after score --keep-hidden
   tokshift kl --data-dir out --output-file kl_divergence_results.json
   tokshift kl --data-dir out --fail-above kl_upper=0.05 --fail-above shift_class.shifted=0.01
 
@@ -313,6 +340,18 @@ fn limit(text: &str) -> Result<Limit, String> {
     match value.parse::<f64>() {
         Ok(value) if !value.is_nan() => Limit::new(measure, value).map_err(|e| e.to_string()),
         _ => Err(format!("`{value}` is not a number")),
+    }
+}
+
+fn twin(text: &str) -> Result<Twin, String> {
+    let (model, in_f32) = text.split_once('=').ok_or("expected MODEL=F32-MODEL")?;
+    Ok(Twin { model: model.to_owned(), in_f32: in_f32.to_owned() })
+}
+
+fn temperature(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(t) if (0.01..=100.0).contains(&t) => Ok(t),
+        _ => Err("expected a number from 0.01 to 100".to_owned()),
     }
 }
 

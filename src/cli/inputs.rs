@@ -127,6 +127,28 @@ pub fn warn_of_other_bos(models: &[&Model], chosen: &Path, tokenizer: &TextToken
     }
 }
 
+/// Every id that a model's configuration says ends a text; none if it says nothing.
+///
+/// # Errors
+/// A file that is no JSON.
+pub fn end_ids(directory: &Path) -> Result<Vec<u32>> {
+    for name in ["generation_config.json", "config.json"] {
+        let path = directory.join(name);
+        let Ok(text) = std::fs::read(&path) else { continue };
+        let config: serde_json::Value =
+            serde_json::from_slice(&text).with_context(|| format!("`{}`", path.display()))?;
+        let ids = config.get("eos_token_id").unwrap_or(&serde_json::Value::Null);
+        let ids = ids.as_array().map_or(std::slice::from_ref(ids), Vec::as_slice);
+        let mut ids: Vec<u32> = ids.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()).collect();
+        if !ids.is_empty() {
+            ids.sort_unstable();
+            ids.dedup();
+            return Ok(ids);
+        }
+    }
+    Ok(Vec::new())
+}
+
 /// `--end`: no token, an id, or the one end-of-sequence id of the generation config beside the tokenizer, or of the
 /// GGUF file that holds it.
 pub fn end_token(text: &str, tokenizer: &Path) -> Result<Option<u32>> {

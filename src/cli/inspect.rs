@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::Exit;
 use super::args::InspectArgs;
-use super::{inputs, kl, status};
+use super::{inputs, kl, progress};
 use crate::decoder::{Checkpoint, DecoderSpec, Rope, RopeScaling, VOCABULARY_BLOCK};
 use crate::engine::local;
 use crate::escape::visible;
@@ -117,9 +117,9 @@ impl<'a> Inspected<'a> {
         let heads = format!("{} heads of {}, {} for keys and values", spec.heads, spec.head_dim, spec.kv_heads);
         let tied = if spec.tied_head { ", head and embedding are one" } else { "" };
         let bytes: u64 = self.files.values().sum();
-        let (weights, batch) = (status::size(memory.weights), status::size(memory.batch));
+        let (weights, batch) = (progress::size(memory.weights), progress::size(memory.batch));
         let lines = [
-            ("model", format!("{}, {}", self.path.display(), status::size(bytes))),
+            ("model", format!("{}, {}", self.path.display(), progress::size(bytes))),
             ("parameters", format!("{} ({})", count(self.parameters), kinds.collect::<Vec<_>>().join(", "))),
             ("dtype", format!("{} by default", self.dtype)),
             ("context", format!("{} tokens", self.context)),

@@ -4,6 +4,7 @@
 
 mod args;
 mod demo;
+mod exact;
 mod import;
 mod inputs;
 mod inspect;

@@ -53,6 +53,7 @@ pub struct Model {
     dtype: DType,
     top_k: usize,
     batch_tokens: usize,
+    keep_hidden: bool,
     facts: OnceCell<EngineFacts>,
 }
 
@@ -68,8 +69,11 @@ impl Model {
             DtypeChoice::F32 => DType::F32,
             DtypeChoice::Bf16 => DType::BF16,
         };
-        let (top_k, batch_tokens) = (options.top_k(), options.batch_tokens());
-        Ok(Self { named, checkpoint, device, dtype, top_k, batch_tokens, facts: OnceCell::new() })
+        let (top_k, batch_tokens, keep_hidden) = (options.top_k(), options.batch_tokens(), options.keeps_hidden());
+        if keep_hidden && checkpoint.is_none() {
+            bail!("--keep-hidden: the stand-in engine has no hidden rows");
+        }
+        Ok(Self { named, checkpoint, device, dtype, top_k, batch_tokens, keep_hidden, facts: OnceCell::new() })
     }
 
     pub fn max_tokens(&self) -> usize {
@@ -87,6 +91,7 @@ impl Model {
             device: self.device.clone(),
             batch_tokens: self.batch_tokens,
             top_k: self.top_k,
+            keep_hidden: self.keep_hidden,
         };
         Ok(Box::new(Local::load(checkpoint, options)?))
     }
@@ -104,7 +109,8 @@ impl Model {
         let rank_rule = RANK_STRICT.to_owned();
         let Some(checkpoint) = &self.checkpoint else {
             let (name, dtype, device) = ("mock".to_owned(), "f32".to_owned(), "cpu".to_owned());
-            return Ok(EngineFacts { name, files: BTreeMap::new(), dtype, device, top_k: self.top_k, rank_rule });
+            let (files, top_k, keep_hidden) = (BTreeMap::new(), self.top_k, None);
+            return Ok(EngineFacts { name, files, dtype, device, top_k, rank_rule, keep_hidden });
         };
         let hashed = |path: PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -117,6 +123,7 @@ impl Model {
             device: if self.device.is_cpu() { "cpu" } else { "cuda" }.to_owned(),
             top_k: self.top_k.min(checkpoint.spec().vocab),
             rank_rule,
+            keep_hidden: self.keep_hidden.then(|| checkpoint.hidden_shape(self.dtype)),
         })
     }
 }

@@ -203,6 +203,10 @@ impl<'a> Scorer<'a> {
             progress: &progress,
             stop,
         };
+        if session.options.keeps_hidden() {
+            let bytes = signals::heed(|stop| run(stop).hidden_bytes())?;
+            progress::say(&format!("{name}: keeps {} of hidden rows", progress::size(bytes)));
+        }
         let started = Instant::now();
         let result =
             display.watch(name, &progress, || signals::heed(|stop| run(stop).score())).map_err(anyhow::Error::from);

@@ -80,6 +80,18 @@ impl Head {
         Ok(logits)
     }
 
+    /// The logits of a few `ids` at one row `[hidden]`, all sums in f64.
+    ///
+    /// # Errors
+    /// A tensor operation that fails.
+    pub fn exact_logits(&self, hidden: &[f32], ids: &[u32]) -> Result<Vec<f64>> {
+        let finish = |x: f64| {
+            let x = x * self.scale;
+            self.cap.map_or(x, |cap| cap * (x / cap).tanh())
+        };
+        Ok(self.linear.exact(hidden, ids)?.into_iter().map(finish).collect())
+    }
+
     /// The logits of the ids that `linear` is a part for.
     fn logits(&self, linear: &Linear, hidden: &Tensor) -> candle_core::Result<Tensor> {
         cap(&scale(&linear.forward(hidden)?, self.scale)?, self.cap)

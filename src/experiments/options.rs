@@ -59,6 +59,11 @@ pub struct Options {
     #[arg(long, alias = "keep_fields", value_delimiter = ',', value_name = "FIELDS")]
     pub keep_fields: Option<Vec<String>>,
 
+    /// Keep what each model's head reads of every response token (hidden size × 2 or 4 bytes a token), so that
+    /// `kl --exact` has both full distributions again
+    #[arg(long, alias = "keep_hidden", num_args = 0..=1, default_missing_value = "true", value_name = "true|false", require_equals = true)]
+    pub keep_hidden: Option<bool>,
+
     /// Type of weights and products [default: auto]
     #[arg(long)]
     pub dtype: Option<DtypeChoice>,
@@ -92,6 +97,7 @@ impl Options {
             fields: self.fields.or(outer.fields),
             cluster: self.cluster.or(outer.cluster),
             keep_fields: self.keep_fields.or(outer.keep_fields),
+            keep_hidden: self.keep_hidden.or(outer.keep_hidden),
             dtype: self.dtype.or(outer.dtype),
             device: self.device.or(outer.device),
             batch_tokens: self.batch_tokens.or(outer.batch_tokens),
@@ -132,6 +138,10 @@ impl Options {
 
     pub fn keep_fields(&self) -> Vec<String> {
         self.keep_fields.clone().unwrap_or_default()
+    }
+
+    pub fn keeps_hidden(&self) -> bool {
+        self.keep_hidden.unwrap_or(false)
     }
 
     pub fn dtype(&self) -> DtypeChoice {

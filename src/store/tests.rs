@@ -45,6 +45,7 @@ fn manifest(model: &str) -> Manifest {
             device: "cpu".to_owned(),
             top_k: 20,
             rank_rule: "strict".to_owned(),
+            keep_hidden: None,
         },
         parts: vec![part],
     }

@@ -134,6 +134,7 @@ fn manifest(path: &Path, cell: &Cell, losses: &TokenLosses) -> Result<Manifest> 
             device: unknown(),
             top_k: 0,
             rank_rule: RANK_RULE.to_owned(),
+            keep_hidden: None,
         },
         parts: (0..rows).step_by(PART_ROWS as usize).map(part).collect(),
     })

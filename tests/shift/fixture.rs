@@ -198,6 +198,7 @@ fn manifest(generation_model: &str, task: &str, model: &str, parts: &[&[Sample]]
             device: "cpu".to_owned(),
             top_k,
             rank_rule: "1 + count(>)".to_owned(),
+            keep_hidden: None,
         },
         parts: parts.collect(),
     }

@@ -22,6 +22,7 @@ use self::safetensors::Safetensors;
 use crate::decoder::{DecoderSpec, config, names};
 use crate::error::{Error, Result};
 use crate::gguf::is_gguf;
+use crate::hidden::{Float, Shape};
 
 /// An open model. Holds headers, no weights.
 #[derive(Debug)]
@@ -104,6 +105,24 @@ impl Checkpoint {
             DType::BF16 => DType::BF16,
             _ => DType::F32,
         })
+    }
+
+    /// The files that decide what the head makes of a hidden row: config and the head's weights.
+    pub fn head_files(&self) -> Vec<PathBuf> {
+        match &self.source {
+            Source::Safetensors(shards) => {
+                let tied = self.spec.tied_head;
+                let name = if tied { self.in_body(self.spec.names.embedding) } else { self.head_name().to_owned() };
+                std::iter::once(self.path.join("config.json")).chain(shards.path_of(&name)).collect()
+            }
+            Source::Gguf(_) => self.files(),
+        }
+    }
+
+    /// What the head reads of a position, if products round to `dtype`.
+    pub fn hidden_shape(&self, dtype: DType) -> Shape {
+        let dtype = if dtype == DType::BF16 { Float::Bf16 } else { Float::F32 };
+        Shape { dtype, width: self.spec.hidden }
     }
 
     /// Every tensor as it is stored, buffers aside.

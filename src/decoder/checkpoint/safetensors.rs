@@ -60,6 +60,11 @@ impl Safetensors {
         self.shards.iter().map(|shard| shard.path.clone())
     }
 
+    /// The file that holds tensor `name`.
+    pub fn path_of(&self, name: &str) -> Option<PathBuf> {
+        self.places.get(name).map(|&shard| self.shards[shard].path.clone())
+    }
+
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.places.keys().map(String::as_str)
     }
