@@ -4,9 +4,9 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser, Subcommand, ValueEnum, value_parser};
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
-use crate::dataset::WINDOW;
+use super::text::TextArgs;
 use crate::experiments::{self, Options};
 use crate::shift::{Limit, Twin};
 
@@ -78,14 +78,8 @@ pub struct ScoreArgs {
     #[arg(long, required_unless_present = "text", value_delimiter = ',', value_name = "FILE")]
     pub dataset: Vec<PathBuf>,
 
-    /// Plain text instead of rows, cut into windows of which the second half is scored, as llama.cpp does; called
-    /// `text` and by the file's name unless --generation-model and --task say otherwise
-    #[arg(long, conflicts_with_all = ["dataset", "fields", "cluster", "keep_fields", "boundary", "end"], value_name = "FILE")]
-    pub text: Option<PathBuf>,
-
-    /// Tokens of a window of --text; of 512, 255 are scored
-    #[arg(long, requires = "text", default_value_t = WINDOW, value_name = "N", value_parser = value_parser!(u32).range(4..))]
-    pub window: u32,
+    #[command(flatten)]
+    pub text: TextArgs,
 
     /// Models as NAME=DIRECTORY, NAME=FILE.gguf or NAME=ORG/NAME[@REVISION]; without NAME=, the last part of the path
     #[arg(long, required = true, value_delimiter = ',', value_name = "MODEL")]

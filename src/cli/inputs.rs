@@ -5,14 +5,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use candle_core::Device;
 
 use super::args::ScoreArgs;
 use super::models::Model;
 use super::progress;
-use super::session::Session;
-use crate::dataset::{self, FieldNames, Plan, PlanOptions, RowOptions, Windows};
+use crate::dataset::{self, FieldNames, Plan, PlanOptions, RowOptions};
 use crate::error::Error;
 use crate::experiments::Options;
 use crate::gguf::is_gguf;
@@ -64,23 +63,6 @@ pub fn scan(path: &Path, options: &Options) -> Result<Plan, Error> {
     let fields = fields.map_err(|what| Error::Usage(format!("--fields {what}")))?;
     let rows = RowOptions { fields, cluster: options.cluster.clone(), keep: options.keep_fields() };
     dataset::scan(path, PlanOptions { rows, limit: options.limit })
-}
-
-/// The text of `--text` in the windows of a tokenizer that put no more than `max_tokens` into one sample.
-pub fn text(args: &ScoreArgs, path: &Path, session: &Session) -> Result<Dataset> {
-    let max_tokens = session.max_tokens();
-    if args.window as usize > max_tokens {
-        bail!("--window {}: the shortest context among the models holds {max_tokens} tokens", args.window);
-    }
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the text `{}`", path.display()))?;
-    let tokenizer = session.tokenizer();
-    let ids =
-        tokenizer.whole(&text).map_err(|e| anyhow!("text `{}`: the tokenizer refused it: {e}", path.display()))?;
-    let stem = || path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    let task = args.task.clone().or_else(stem).unwrap_or_default();
-    let generation_model = args.generation_model.clone().unwrap_or_else(|| "text".to_owned());
-    let plan = Windows::new(ids, args.window, tokenizer.prefix()).plan(path, args.options.limit)?;
-    Ok(Dataset { generation_model, task, plan })
 }
 
 fn dataset_names(args: &ScoreArgs, path: &Path) -> Result<(String, String)> {

@@ -16,6 +16,7 @@ mod score;
 mod session;
 mod signals;
 mod status;
+mod text;
 mod verify;
 
 use std::process::ExitCode;

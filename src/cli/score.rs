@@ -10,6 +10,7 @@ use super::inputs::{self, Dataset};
 use super::models::{self, Model};
 use super::progress::{self, Display};
 use super::session::{Output, Scorer, Session, Text};
+use super::text;
 use crate::experiments::OutFormat;
 use crate::tokenize::Audit;
 
@@ -19,8 +20,7 @@ pub fn run(args: &ScoreArgs) -> Result<Exit> {
     let models = models::resolve(&args.models)?.into_iter();
     let models = models.map(|named| Model::open(named, &args.options, args.engine)).collect::<Result<Vec<_>>>()?;
     let session = session(args, &datasets, &models)?;
-    let text = args.text.as_ref().map(|path| inputs::text(args, path, &session));
-    let datasets: Vec<Dataset> = datasets.into_iter().chain(text.transpose()?).collect();
+    let datasets: Vec<Dataset> = datasets.into_iter().chain(text::dataset(args, &session)?).collect();
     let output = Output::open(&args.output_dir)?;
     let (mut unscored, mut told) = (0, BTreeSet::new());
     for model in &models {
