@@ -12,6 +12,7 @@ pub mod python_json;
 pub mod schema;
 pub mod sample;
 pub mod scores;
+pub mod template;
 pub mod dataset;
 pub mod tokenize;
 pub mod reduce;
