@@ -9,6 +9,7 @@ mod inputs;
 mod kl;
 mod models;
 mod progress;
+mod render;
 mod run;
 mod score;
 mod session;
@@ -64,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(args),
         Command::Import(args) => import::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Render(args) => render::run(args),
     });
     match outcome {
         Ok(exit) => exit.into(),

@@ -1,13 +1,15 @@
 //! The Jinja that transformers gives a chat template: syntax, functions, filters, and a bound on its work.
 //!
 //! Owns every difference between minijinja and that environment. Refuses files and messages: it knows values alone.
+//! Two differences are left, which no template that we know comes upon: a float that Python prints with an exponent is
+//! printed without (`tojson` has it), and `text % values` is an error.
 
 use std::fmt::Write;
 
 use chrono::format::{Item, StrftimeItems};
 use chrono::{NaiveDate, NaiveTime};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Serde};
+use minijinja::value::{Kwargs, Serde, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Value};
 use minijinja_contrib::pycompat::unknown_method_callback;
 use serde_json::Value as Json;
@@ -27,6 +29,7 @@ pub fn new(fuel: u64) -> Environment<'static> {
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_unknown_method_callback(unknown_method_callback);
     environment.add_filter("tojson", tojson);
+    environment.add_test("sequence", is_sequence);
     environment.add_function("raise_exception", raise_exception);
     environment
 }
@@ -58,6 +61,11 @@ pub fn without_generation_tags(source: &str) -> String {
         rest = &tag[end..];
     }
     out + rest
+}
+
+/// What Python can index and measure: texts and objects too.
+fn is_sequence(value: &Value) -> bool {
+    matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::String)
 }
 
 fn raise_exception(message: &str) -> Result<Value, Error> {

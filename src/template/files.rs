@@ -22,8 +22,7 @@ const TOOL_USE: &str = "tool_use";
 const TEMPLATE_BYTES: u64 = 1 << 20;
 
 /// Special tokens that transformers gives a template, by the names it gives them.
-const NAMED: [&str; 7] =
-    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+const NAMED: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 /// Sources of templates.
 #[derive(Clone, Debug, Default)]
@@ -46,9 +45,9 @@ impl Templates {
         match object(&path)?.get("chat_template") {
             None | Some(Json::Null) => Ok(None),
             Some(Json::String(text)) => Ok(Some(Self { default: Some(text.clone()), tool_use: None })),
-            Some(several) => Self::of_list(several).map(Some).ok_or_else(|| {
-                Error::file(&path, "`chat_template` is neither a text nor a list of {name, template}")
-            }),
+            Some(several) => Self::of_list(several)
+                .map(Some)
+                .ok_or_else(|| Error::file(&path, "`chat_template` is neither a text nor a list of {name, template}")),
         }
     }
 

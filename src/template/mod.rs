@@ -8,6 +8,7 @@ mod files;
 mod json;
 mod turns;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use minijinja::{Environment, Error as JinjaError, ErrorKind, Value};
@@ -114,8 +115,9 @@ impl ChatTemplate {
             ("add_generation_prompt", Value::from(generation_prompt)),
         ];
         let tokens = self.tokens.named().map(|(name, token)| (name, Value::from(token)));
-        let context: Value = tokens.chain(own).collect();
-        let rendered = self.environment.get_template(name).and_then(|template| template.render_captured(context));
+        let context: BTreeMap<&str, Value> = tokens.chain(own).collect();
+        let rendered =
+            self.environment.get_template(name).and_then(|template| template.render_captured(Value::from(context)));
         let rendered = rendered.map_err(|e| format!("the chat template failed: {}", reason(&e)))?;
         let fuel = rendered.state().fuel_levels().map_or(0, |(consumed, _)| consumed);
         Ok((rendered.into_output(), fuel))

@@ -12,6 +12,7 @@
 //! that its own text ends with; a template that writes none leaves the tokenizer's EOS.
 
 use minijinja::Value;
+use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::template::{ChatTemplate, environment};
@@ -27,7 +28,8 @@ const PROBE: &str = "tokshiftPROBEq7x";
 const STRUCTURED: [&str; 5] = ["tool_calls", "reasoning_content", "reasoning", "thinking", "function_call"];
 
 /// How a response came about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Rendering {
     /// What the template writes, and all that the message holds.
     Whole,
@@ -38,7 +40,7 @@ pub enum Rendering {
 }
 
 /// One turn of an assistant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Turn {
     /// Number among the assistant's turns, from 0.
     pub turn: u32,
