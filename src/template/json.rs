@@ -11,7 +11,7 @@ use minijinja::value::ValueKind;
 /// Deepest nesting; JSON that was read is no deeper.
 const MAX_DEPTH: usize = 128;
 /// Longest text.
-const MAX_BYTES: usize = 64 << 20;
+const MAX_BYTES: usize = 16 << 20;
 
 /// The arguments of `json.dumps`.
 #[derive(Debug)]

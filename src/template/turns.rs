@@ -108,6 +108,9 @@ impl Conversation<'_> {
         let message = Message::new(message);
         let written = whole.strip_prefix(&prompt).map(|rest| self.cut(rest, tail));
         let (prompt, response, end, rendering) = match written {
+            Some((body, _)) if message.calls.iter().any(|name| !holds(body, name)) => {
+                return Err(format!("the chat template does not write the tool calls of turn {turn}"));
+            }
             Some((body, end)) => {
                 let (opening, response, rendering) = message.response(&prompt, opening, body);
                 (prompt + opening, response.to_owned(), end, rendering)
@@ -164,6 +167,8 @@ struct Message {
     text: String,
     /// Reasoning that stands apart from the content.
     reasoning: Option<String>,
+    /// Names of the functions it calls.
+    calls: Vec<String>,
     /// There is more than a content.
     is_structured: bool,
 }
@@ -182,10 +187,13 @@ impl Message {
             _ => true,
         };
         let field = |name: &str| message.get(name).filter(is_there);
+        let calls = field("tool_calls").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
+        let name = |call: &Json| call.get("function").unwrap_or(call).get("name")?.as_str().map(str::to_owned);
         let reasoning = ["reasoning_content", "reasoning", "thinking"].into_iter().find_map(field);
         Self {
             text,
             reasoning: reasoning.and_then(Json::as_str).map(str::to_owned),
+            calls: calls.iter().filter_map(name).collect(),
             is_structured: STRUCTURED.into_iter().any(|name| field(name).is_some()),
         }
     }
