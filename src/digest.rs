@@ -27,6 +27,11 @@ pub fn file(path: &Path) -> Result<String> {
     }
 }
 
+/// As [`file`], of bytes in memory.
+pub fn bytes(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
 /// 16 hex digits: the start of the BLAKE3 hash of `ids` as little-endian u32.
 pub fn ids(ids: &[u32]) -> String {
     let mut hasher = blake3::Hasher::new();

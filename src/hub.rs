@@ -1,4 +1,4 @@
-//! Models by name: a local directory, or a repository on the Hugging Face hub.
+//! Models by name: a local directory or GGUF file, or a repository on the Hugging Face hub.
 //!
 //! Owns the hub's environment (`HF_HOME`, `HF_HUB_CACHE`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_ENDPOINT`,
 //! `HF_HUB_OFFLINE`) and which files of a repository are fetched. Refuses to read them, and to fetch pickle.
@@ -9,15 +9,17 @@ use hf_hub::api::sync::{ApiBuilder, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
 
 use crate::error::{Error, Result};
+use crate::gguf::is_gguf;
 
-/// The directory with the files of `source`: a local directory, or a hub id `org/name` or `org/name@revision`, whose
-/// config, tokenizer and safetensors are fetched into the hub's cache unless they are there.
+/// Where the files of `source` are: a GGUF file, a local directory (its one GGUF file if it has no config), or a hub id
+/// `org/name` or `org/name@revision`, whose config, tokenizer and safetensors are fetched into the hub's cache unless
+/// they are there.
 ///
 /// # Errors
-/// Neither a directory nor a hub id; a repository that cannot be reached, or offline one that is not cached.
+/// Neither a path nor a hub id; a repository that cannot be reached, or offline one that is not cached.
 pub fn resolve(source: &str) -> Result<PathBuf> {
     match locate(source)? {
-        Place::Here(directory) => Ok(directory),
+        Place::Here(path) => Ok(path),
         Place::Hub(cache, _) if is_offline() => {
             let place = cache.path().display();
             Err(Error::model(source, format!("HF_HUB_OFFLINE is set and it is not whole in the cache `{place}`")))
@@ -32,7 +34,7 @@ pub fn resolve(source: &str) -> Result<PathBuf> {
 /// Neither a directory nor a hub id.
 pub fn find(source: &str) -> Result<Option<PathBuf>> {
     match locate(source)? {
-        Place::Here(directory) => Ok(Some(directory)),
+        Place::Here(path) => Ok(Some(path)),
         Place::Hub(..) => Ok(None),
     }
 }
@@ -47,15 +49,31 @@ enum Place {
 fn locate(source: &str) -> Result<Place> {
     let path = Path::new(source);
     if path.is_dir() {
+        return Ok(Place::Here(only_gguf(path)?.unwrap_or_else(|| path.to_owned())));
+    }
+    if is_gguf(path) {
         return Ok(Place::Here(path.to_owned()));
     }
     let Some(repo) = parse_id(source) else {
         let what = if path.exists() { "is not a directory" } else { "no such directory" };
-        let hint = "expected a model directory, or a hub id such as `Qwen/Qwen3-0.6B@main`";
+        let hint = "expected a model directory, a .gguf file, or a hub id such as `Qwen/Qwen3-0.6B@main`";
         return Err(Error::model(source, format!("{what}; {hint}")));
     };
     let cache = cache();
     Ok(cached(&cache, &repo).map_or_else(|| Place::Hub(cache, repo), Place::Here))
+}
+
+/// The GGUF file of a directory without a config.
+fn only_gguf(directory: &Path) -> Result<Option<PathBuf>> {
+    if directory.join("config.json").exists() {
+        return Ok(None);
+    }
+    let entries = std::fs::read_dir(directory).map_err(Error::io("list", directory))?.flatten();
+    let mut found: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| is_gguf(path)).collect();
+    match found.len() {
+        0 | 1 => Ok(found.pop()),
+        n => Err(Error::file(directory, format!("holds {n} GGUF files: name one of them"))),
+    }
 }
 
 /// `org/name` or `org/name@revision`; the hub allows letters, digits, `-`, `_` and `.` in either half.

@@ -14,6 +14,7 @@ pub mod sample;
 pub mod scores;
 pub mod template;
 pub mod dataset;
+pub mod gguf;
 pub mod tokenize;
 pub mod reduce;
 pub mod forest;

@@ -73,7 +73,7 @@ fn samples(scene: &Scene) -> Vec<Sample> {
     let tokenizer = TextTokenizer::from_file(&fixture("qwen3-tied").join("tokenizer.json")).unwrap();
     let options = SampleOptions { boundary: Boundary::Joint, end: None, max_tokens: 512, too_long: TooLong::Skip };
     let rows = scan(&path, PlanOptions::default()).unwrap().read_part(0).unwrap();
-    rows.into_iter().map(|row| tokenizer.sample(row, &options)).collect()
+    rows.into_iter().flat_map(|row| tokenizer.samples(row, &options)).collect()
 }
 
 fn checkpoint() -> Checkpoint {

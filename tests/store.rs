@@ -43,6 +43,8 @@ fn manifest(cell: &Cell, out: Format) -> Manifest {
             rows: 6,
             samples: 6,
             limit: None,
+            window: None,
+            fields: Vec::new(),
             cluster: None,
             keep_fields: Vec::new(),
         },
@@ -52,6 +54,7 @@ fn manifest(cell: &Cell, out: Format) -> Manifest {
             end: None,
             max_tokens: 512,
             too_long: "skip".to_owned(),
+            chat_template: None,
         },
         engine: EngineFacts {
             name: "mock".to_owned(),

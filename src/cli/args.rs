@@ -4,8 +4,9 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Parser, Subcommand, ValueEnum, value_parser};
 
+use crate::dataset::WINDOW;
 use crate::experiments::{self, Options};
 use crate::shift::Limit;
 use crate::template::NaiveDate;
@@ -40,6 +41,7 @@ pub enum Command {
     Kl(KlArgs),
     Run(RunArgs),
     Status(StatusArgs),
+    Inspect(InspectArgs),
     Import(ImportArgs),
     Verify(VerifyArgs),
     Render(RenderArgs),
@@ -53,9 +55,12 @@ impl Args {
             Command::Kl(args) => args.threads,
             // A file that cannot be read is told of by the command itself.
             Command::Run(args) => args.threads.or_else(|| experiments::read(&args.file).ok()?.threads),
-            Command::Demo(_) | Command::Import(_) | Command::Status(_) | Command::Verify(_) | Command::Render(_) => {
-                None
-            }
+            Command::Demo(_)
+            | Command::Import(_)
+            | Command::Inspect(_)
+            | Command::Status(_)
+            | Command::Verify(_)
+            | Command::Render(_) => None,
         }
     }
 }
@@ -72,11 +77,22 @@ pub struct DemoArgs {
 #[derive(Debug, Parser)]
 #[command(after_help = SCORE_EXAMPLES)]
 pub struct ScoreArgs {
-    /// JSONL of rows `{input, output}`, named GENERATION-MODEL_TASK.jsonl; several share prompts in one pass
-    #[arg(long, required = true, value_delimiter = ',', value_name = "FILE")]
+    /// Rows as JSONL, a JSON array (each also as .gz or .zst) or Parquet, named GENERATION-MODEL_TASK.jsonl; several
+    /// share prompts in one pass. A row is {input, output}, {prompt, response or completion}, {prompt, responses},
+    /// {messages}, {prompt_token_ids, response_token_ids} or one of lm-evaluation-harness's logs
+    #[arg(long, required_unless_present = "text", value_delimiter = ',', value_name = "FILE")]
     pub dataset: Vec<PathBuf>,
 
-    /// Models as NAME=DIRECTORY or NAME=ORG/NAME[@REVISION]; without NAME=, the last part of the path
+    /// Plain text instead of rows, cut into windows of which the second half is scored, as llama.cpp does; called
+    /// `text` and by the file's name unless --generation-model and --task say otherwise
+    #[arg(long, conflicts_with_all = ["dataset", "fields", "cluster", "keep_fields", "boundary", "end"], value_name = "FILE")]
+    pub text: Option<PathBuf>,
+
+    /// Tokens of a window of --text; of 512, 255 are scored
+    #[arg(long, requires = "text", default_value_t = WINDOW, value_name = "N", value_parser = value_parser!(u32).range(4..))]
+    pub window: u32,
+
+    /// Models as NAME=DIRECTORY, NAME=FILE.gguf or NAME=ORG/NAME[@REVISION]; without NAME=, the last part of the path
     #[arg(long, required = true, value_delimiter = ',', value_name = "MODEL")]
     pub models: Vec<String>,
 
@@ -114,6 +130,7 @@ Examples:
   tokshift score --dataset UniReason-RL_coqa.jsonl --models UniReason-RL=./rl,base=./base --output-dir out
   tokshift score --dataset rl_math.jsonl,sft_math.jsonl --models Qwen/Qwen3-0.6B,tuned=./tuned --output-dir out \\
       --end auto --top-k 50 --keep-fields reward
+  tokshift score --text wiki.test.raw --models bf16=./bf16,q4=./q4 --output-dir out
 
 Exit codes: 0 done; 1 error; 2 wrong usage; 4 done, but some rows that this run came to were not scored
 (why: `status` and `reason` in the samples table); 130, 143 ended by SIGINT or SIGTERM: what is finished is kept, the
@@ -229,6 +246,18 @@ pub struct StatusArgs {
     pub output_dir: PathBuf,
 
     /// Print everything as JSON instead of a table
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub json: bool,
+}
+
+/// Show what was understood of a model: arithmetic, parameters, tokenizer, memory
+#[derive(Debug, Parser)]
+pub struct InspectArgs {
+    /// A model directory, a .gguf file, or ORG/NAME[@REVISION]
+    #[arg(value_name = "MODEL")]
+    pub model: String,
+
+    /// Print everything as JSON
     #[arg(long, action = ArgAction::SetTrue)]
     pub json: bool,
 }

@@ -6,6 +6,7 @@ mod args;
 mod demo;
 mod import;
 mod inputs;
+mod inspect;
 mod kl;
 mod models;
 mod progress;
@@ -20,9 +21,11 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tracing_subscriber::EnvFilter;
 
 use args::{Args, Command, LogFormat};
-use tracing_subscriber::EnvFilter;
+
+use crate::escape::visible;
 
 /// What a command says with its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Kl(args) => kl::run(args),
         Command::Run(args) => run::run(args),
         Command::Status(args) => status::run(args),
+        Command::Inspect(args) => inspect::run(args),
         Command::Import(args) => import::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Render(args) => render::run(args),
@@ -70,7 +74,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("error: {}", tell(&error));
+            eprintln!("error: {}", visible(&tell(&error)));
             let stopped = matches!(error.downcast_ref(), Some(crate::Error::Stopped));
             signals::exit_code().filter(|_| stopped).map_or(ExitCode::FAILURE, ExitCode::from)
         }

@@ -17,7 +17,7 @@ use crate::engine::mock::Mock;
 use crate::engine::{Engine, RANK_STRICT};
 use crate::experiments::{DtypeChoice, Options};
 use crate::store::EngineFacts;
-use crate::{digest, hub};
+use crate::{digest, gguf, hub};
 
 /// Context of the stand-in engine, which has no model to ask.
 const MOCK_CONTEXT: usize = 1 << 20;
@@ -26,7 +26,8 @@ const MOCK_CONTEXT: usize = 1 << 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedModel {
     pub name: String,
-    pub directory: PathBuf,
+    /// A directory, or a GGUF file.
+    pub path: PathBuf,
 }
 
 impl NamedModel {
@@ -35,7 +36,7 @@ impl NamedModel {
     /// # Errors
     /// There is none.
     pub fn tokenizer(&self) -> Result<PathBuf> {
-        let path = self.directory.join("tokenizer.json");
+        let path = inputs::tokenizer_of(&self.path);
         if !path.is_file() {
             bail!("model `{}` has no tokenizer.json: give --tokenizer", self.name);
         }
@@ -59,7 +60,7 @@ impl Model {
     pub fn open(named: NamedModel, options: &Options, engine: EngineArg) -> Result<Self> {
         let device = inputs::device(options.device())?;
         let checkpoint = match engine {
-            EngineArg::Local => Some(Checkpoint::open(&named.directory)?),
+            EngineArg::Local => Some(Checkpoint::open(&named.path)?),
             EngineArg::Mock => None,
         };
         let dtype = match options.dtype() {
@@ -131,19 +132,20 @@ pub fn resolve(arguments: &[String]) -> Result<Vec<NamedModel>> {
         if models.iter().any(|model| model.name == name) {
             bail!("two models are called `{name}` in --models: name one of them NAME=SOURCE");
         }
-        models.push(NamedModel { name, directory: hub::resolve(source)? });
+        models.push(NamedModel { name, path: hub::resolve(source)? });
     }
     Ok(models)
 }
 
 fn split(argument: &str) -> (String, &str) {
-    // A directory may have a `=` in its path, as in `runs/lr=1e-5`.
-    if let Some((name, source)) = argument.split_once('=').filter(|_| !Path::new(argument).is_dir()) {
+    // A path may have a `=` in it, as in `runs/lr=1e-5`.
+    if let Some((name, source)) = argument.split_once('=').filter(|_| !Path::new(argument).exists()) {
         return (name.to_owned(), source);
     }
     let path = argument.split_once('@').map_or(argument, |(id, _)| id);
-    let name = Path::new(path).file_name().map(|name| name.to_string_lossy().into_owned());
-    (name.unwrap_or_default(), argument)
+    let path = Path::new(path);
+    let name = if path.extension().is_some_and(|e| e == gguf::EXTENSION) { path.file_stem() } else { path.file_name() };
+    (name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(), argument)
 }
 
 #[cfg(test)]
@@ -155,6 +157,7 @@ mod tests {
         assert_eq!(split("a=b/c"), ("a".to_owned(), "b/c"));
         assert_eq!(split("models/base/"), ("base".to_owned(), "models/base/"));
         assert_eq!(split("Qwen/Qwen3-0.6B@main"), ("Qwen3-0.6B".to_owned(), "Qwen/Qwen3-0.6B@main"));
+        assert_eq!(split("models/base.Q4_1.gguf"), ("base.Q4_1".to_owned(), "models/base.Q4_1.gguf"));
         assert_eq!(split("rl=Qwen/Qwen3-0.6B@main"), ("rl".to_owned(), "Qwen/Qwen3-0.6B@main"));
     }
 }

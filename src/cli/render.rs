@@ -4,18 +4,20 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::{Deserializer, Value};
 
 use super::Exit;
 use super::args::RenderArgs;
-use crate::template::{ChatTemplate, DATE, SpecialTokens, Turn};
-use crate::{escape, hub};
+use super::inputs;
+use crate::escape;
+use crate::template::{ChatTemplate, DATE, Turn};
 
 /// Renders every conversation of a file; one that fails is told of and does not end the rest.
 pub fn run(args: &RenderArgs) -> Result<Exit> {
-    let template = template(&args.template)?.with_date(args.chat_date.unwrap_or(DATE));
+    let beside = Path::new(&args.template).parent().unwrap_or(Path::new("."));
+    let template = inputs::chat_template(&args.template, beside)?.with_date(args.chat_date.unwrap_or(DATE));
     let text = fs::read_to_string(&args.messages).with_context(|| format!("`{}`", args.messages.display()))?;
     let mut exit = Exit::Done;
     let mut out = io::stdout().lock();
@@ -32,19 +34,6 @@ pub fn run(args: &RenderArgs) -> Result<Exit> {
         }
     }
     Ok(exit)
-}
-
-/// The template of a file, a model directory or a hub id.
-fn template(source: &str) -> Result<ChatTemplate> {
-    let path = Path::new(source);
-    if path.is_file() {
-        let tokens = SpecialTokens::of_model(path.parent().unwrap_or(Path::new(".")))?;
-        return Ok(ChatTemplate::from_file(path, tokens)?);
-    }
-    match ChatTemplate::of_model(&hub::resolve(source)?)? {
-        Some(template) => Ok(template),
-        None => bail!("`{source}` has no chat template: neither chat_template.jinja nor one in tokenizer_config.json"),
-    }
 }
 
 /// What became of a conversation.

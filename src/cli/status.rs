@@ -144,7 +144,7 @@ fn table(cells: &[CellStatus]) -> String {
 }
 
 /// Bytes with three digits or so.
-fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),
         1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),

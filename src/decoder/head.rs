@@ -5,7 +5,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use crate::decoder::linear::{Linear, cap, scale};
-use crate::decoder::{Checkpoint, MIN_ROWS, names};
+use crate::decoder::{Checkpoint, MIN_ROWS};
 use crate::error::Result;
 use crate::stop::Stop;
 
@@ -34,7 +34,7 @@ impl Head {
         let shape = [spec.vocab, spec.hidden];
         let weight = match (spec.tied_head, tied) {
             (true, Some(embedding)) => embedding.clone(),
-            (true, None) => checkpoint.tensor(&checkpoint.in_body(names::EMBEDDING), &shape, dtype, device)?,
+            (true, None) => checkpoint.tensor(&checkpoint.in_body(spec.names.embedding), &shape, dtype, device)?,
             (false, _) => checkpoint.tensor(checkpoint.head_name(), &shape, dtype, device)?,
         };
         let linear = Linear::new(weight, None);

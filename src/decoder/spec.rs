@@ -2,10 +2,12 @@
 //!
 //! Owns the axes along which families differ. Refuses to ask for a family: `config` alone knows them.
 
+use serde::Serialize;
+
 use crate::decoder::names::Names;
 
 /// The arithmetic of a decoder, from its config.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DecoderSpec {
     /// Rows of the embedding and of the head.
     pub vocab: usize,
@@ -56,11 +58,12 @@ pub struct DecoderSpec {
     pub tied_head: bool,
     /// Longest context in tokens.
     pub max_tokens: usize,
+    #[serde(skip)]
     pub names: Names,
 }
 
 /// What gates a feed-forward.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Activation {
     Silu,
     /// GELU by its tanh formula.
@@ -68,7 +71,7 @@ pub enum Activation {
 }
 
 /// Norms of a branch: of what it reads, and of what it adds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Norms {
     Before,
     After,
@@ -86,7 +89,7 @@ impl Norms {
 }
 
 /// RMS norms of queries and keys before rope.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum QkNorm {
     None,
     /// Of each head, with one weight `[head_dim]` for all.
@@ -96,7 +99,7 @@ pub enum QkNorm {
 }
 
 /// A mixture of experts: each row goes through the `chosen` most probable of `count`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Experts {
     pub count: usize,
     pub chosen: usize,
@@ -109,7 +112,7 @@ pub struct Experts {
 }
 
 /// Rotary position embedding, halves rotated against each other.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Rope {
     pub theta: f64,
     /// How many leading dimensions of a head are rotated.
@@ -122,9 +125,13 @@ pub struct Rope {
 }
 
 /// How the rotary frequencies were stretched to a longer context.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum RopeScaling {
     None,
+    /// Each divided by its own factor.
+    Each {
+        factors: Vec<f64>,
+    },
     /// All divided by `factor`.
     Linear {
         factor: f64,

@@ -17,7 +17,7 @@ use crate::sample::Sample;
 use crate::stop::Stop;
 
 /// Targets whose logits exist at once: with a vocabulary block of 4,096 ids, 16 MiB of them.
-const TARGET_ROWS: usize = 1024;
+pub const TARGET_ROWS: usize = 1024;
 
 /// How to run a model.
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@ mod progress;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
 
 pub use progress::{Progress, Snapshot};
 
@@ -18,7 +19,7 @@ use crate::sample::{Sample, Status};
 use crate::stop::Stop;
 use crate::store::CellStore;
 use crate::table::{self, ScoredSample};
-use crate::tokenize::{SampleOptions, TextTokenizer, TooLong};
+use crate::tokenize::{Audit, SampleOptions, TextTokenizer, TooLong};
 
 /// Threads that tokenise: a tokenizer does some 600,000 tokens a second on one, a model far fewer.
 const TOKENIZE_THREADS: usize = 2;
@@ -29,6 +30,7 @@ pub struct Input<'a> {
     cell: &'a CellStore,
     /// Parts that are done, and done again.
     again: BTreeSet<u32>,
+    audit: Mutex<Audit>,
 }
 
 impl<'a> Input<'a> {
@@ -44,7 +46,7 @@ impl<'a> Input<'a> {
                 again.insert(part);
             }
         }
-        Ok(Self { plan, cell, again })
+        Ok(Self { plan, cell, again, audit: Mutex::default() })
     }
 
     /// Whether nothing is left to score.
@@ -55,6 +57,15 @@ impl<'a> Input<'a> {
     /// The parts that are left to score.
     pub fn missing(&self) -> impl Iterator<Item = u32> {
         (0..self.plan.parts.len() as u32).filter(|&part| self.lacks(part))
+    }
+
+    /// What was noticed of the samples so far.
+    pub fn audit(&self) -> Audit {
+        self.audit.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn add(&self, audit: Audit) {
+        self.audit.lock().unwrap_or_else(PoisonError::into_inner).merge(audit);
     }
 
     fn lacks(&self, part: u32) -> bool {
@@ -120,20 +131,24 @@ impl Run<'_> {
 
     fn tokenize(&self, Part { part, datasets }: Part<ReadRow>) -> Result<Part<Sample>> {
         let samples = |(index, rows): (usize, Vec<ReadRow>)| {
-            let path = &self.inputs[index].plan.path;
-            let samples = rows.into_iter().map(|row| {
-                let line = row.line;
-                let sample = self.tokenizer.sample(row, self.sample_options);
-                if self.ends_run(sample.status) {
-                    let reason = sample.reason.unwrap_or_default();
-                    let what = reason.strip_prefix(&format!("line {line}: ")).unwrap_or(&reason);
-                    return Err(Error::dataset(path, line, what));
-                }
-                Ok(sample)
-            });
-            Ok((index, samples.collect::<Result<Vec<_>>>()?))
+            let mut audit = Audit::default();
+            let samples = rows.into_iter().map(|row| self.samples(index, row, &mut audit));
+            let samples = samples.collect::<Result<Vec<_>>>()?.concat();
+            self.inputs[index].add(audit);
+            Ok((index, samples))
         };
         Ok(Part { part, datasets: datasets.into_iter().map(samples).collect::<Result<_>>()? })
+    }
+
+    /// The samples of a row, if none of them ends the run.
+    fn samples(&self, dataset: usize, row: ReadRow, audit: &mut Audit) -> Result<Vec<Sample>> {
+        let plan = self.inputs[dataset].plan;
+        let place = plan.place(row.line);
+        let samples = self.tokenizer.audited(row, self.sample_options, audit);
+        let Some(sample) = samples.iter().find(|sample| self.ends_run(sample.status)) else { return Ok(samples) };
+        let reason = sample.reason.as_deref().unwrap_or_default();
+        let what = reason.strip_prefix(&format!("{place}: ")).unwrap_or(reason);
+        Err(Error::dataset(&plan.path, Some(place), what))
     }
 
     fn ends_run(&self, status: Status) -> bool {
@@ -201,10 +216,15 @@ impl Run<'_> {
 
     fn write(&self, Part { part, datasets }: Part<ScoredSample>) -> Result<()> {
         for (index, scored) in datasets {
-            let Input { plan, cell, .. } = &self.inputs[index];
+            let input @ Input { plan, cell, .. } = &self.inputs[index];
             let mut writer = cell.begin(part)?;
             writer.write(&table::samples_batch(&scored, &plan.kept)?, &table::tokens_batch(&scored)?)?;
             writer.commit()?;
+            let mut audit = Audit::default();
+            for scored in &scored {
+                audit.skip(&scored.sample);
+            }
+            input.add(audit);
             self.progress.written(self.bytes(index, part), scored.iter().map(|s| s.sample.status));
         }
         Ok(())

@@ -48,6 +48,12 @@ pub struct DatasetFacts {
     pub rows: u32,
     pub samples: u32,
     pub limit: Option<u32>,
+    /// Tokens of a window, where the rows are windows of a text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<u32>,
+    /// What the rows call the fields that are read, where that differs from their usual names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
     pub cluster: Option<String>,
     pub keep_fields: Vec<String>,
 }
@@ -64,6 +70,9 @@ pub struct TokenFacts {
     /// Longest sample in tokens.
     pub max_tokens: usize,
     pub too_long: String,
+    /// Identity of the chat template, where rows are chats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat_template: Option<String>,
 }
 
 /// What scored them.

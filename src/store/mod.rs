@@ -82,6 +82,7 @@ impl Store {
         };
         create_directories(&temporary).and_then(|()| Temporary::create(root, "probe")).map_err(unusable)?;
         remove_leftovers(&temporary);
+        lock::remove_unheld(&temporary);
         Ok(Self { root: root.to_owned() })
     }
 

@@ -26,6 +26,8 @@ fn manifest(model: &str) -> Manifest {
             rows: 3,
             samples: 3,
             limit: None,
+            window: None,
+            fields: Vec::new(),
             cluster: None,
             keep_fields: Vec::new(),
         },
@@ -35,6 +37,7 @@ fn manifest(model: &str) -> Manifest {
             end: None,
             max_tokens: 512,
             too_long: "skip".to_owned(),
+            chat_template: None,
         },
         engine: EngineFacts {
             name: "local".to_owned(),

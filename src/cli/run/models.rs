@@ -56,7 +56,7 @@ impl Models {
         if let Some(place) = self.opened.iter().position(|opened| opened.key == key) {
             return place;
         }
-        let of = |directory: PathBuf| NamedModel { name: model.name.clone(), directory };
+        let of = |path: PathBuf| NamedModel { name: model.name.clone(), path };
         let named = hub::resolve(&model.source).map(of).map_err(|e| e.to_string());
         let open = |named| Model::open(named, options, self.engine).map_err(|e| tell(&e));
         let opened = named.clone().and_then(open);
