@@ -153,10 +153,11 @@ fn download(api: &ApiRepo, name: &str) -> Result<PathBuf, String> {
     api.get(name).map_err(|e| format!("cannot fetch `{name}`: {e}"))
 }
 
-/// Whether tokshift reads a file of this name: top-level JSON and safetensors that a model directory has.
+/// Whether tokshift reads a file of this name: top-level JSON, template and safetensors that a model directory has.
 fn is_read(name: &str) -> bool {
-    let json = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"];
-    json.contains(&name)
+    let small = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"];
+    small.contains(&name)
+        || ["chat_template.jinja", "special_tokens_map.json"].contains(&name)
         || name == "model.safetensors.index.json"
         || (name.starts_with("model") && name.ends_with(".safetensors") && !name.contains('/'))
 }

@@ -13,6 +13,7 @@ pub mod schema;
 pub mod sample;
 pub mod scores;
 pub mod hidden;
+pub mod template;
 pub mod dataset;
 pub mod gguf;
 pub mod tokenize;

@@ -63,6 +63,7 @@ fn manifest(cell: &Cell, plan: &Plan) -> Manifest {
             end: None,
             max_tokens: 512,
             too_long: text("skip"),
+            chat_template: None,
         },
         engine: EngineFacts {
             name: text("mock"),

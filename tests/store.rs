@@ -54,6 +54,7 @@ fn manifest(cell: &Cell, out: Format) -> Manifest {
             end: None,
             max_tokens: 512,
             too_long: "skip".to_owned(),
+            chat_template: None,
         },
         engine: EngineFacts {
             name: "mock".to_owned(),

@@ -18,6 +18,7 @@ use tokshift::scores::TokenScores;
 use tokshift::stop::Stop;
 use tokshift::store::{self, Cell, DatasetFacts, EngineFacts, Manifest, Store, TokenFacts};
 use tokshift::table::{Format, ScoredSample, samples_batch, tokens_batch};
+use tokshift::template::ChatTemplate;
 use tokshift::tokenize::TextTokenizer;
 use tokshift::{experiments, forest, schema, shift, study, verify};
 
@@ -36,6 +37,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("manifest", manifest),
     ("tables", tables),
     ("names", names),
+    ("chat_template", chat_template),
     ("experiments", experiments),
 ];
 
@@ -183,6 +185,24 @@ pub fn names(bytes: &[u8]) {
     }
 }
 
+/// A chat template, over messages of every kind: what is rendered is rendered again, and there are as many turns as
+/// messages of the assistant. After a NUL the messages and tools themselves.
+pub fn chat_template(bytes: &[u8]) {
+    let bed = folder();
+    let mut parts = bytes.splitn(2, |&byte| byte == 0);
+    let (source, row) = (parts.next().unwrap_or_default(), parts.next().unwrap_or(include_bytes!("chat.json")));
+    write(&bed.path().join("chat_template.jinja"), source);
+    write(&bed.path().join("tokenizer_config.json"), br#"{"bos_token": "<s>", "eos_token": "</s>"}"#);
+    let Ok(Some(template)) = ChatTemplate::of_model(bed.path()) else { return };
+    let Ok(row) = serde_json::from_slice::<serde_json::Value>(row) else { return };
+    let (messages, tools) = (&row["messages"], row.get("tools"));
+    let text = template.render(messages, tools, true);
+    assert_eq!(text, template.render(messages, tools, true));
+    let Ok(turns) = template.turns(messages, tools) else { return };
+    let of_assistant = messages.as_array().into_iter().flatten().filter(|message| message["role"] == "assistant");
+    assert_eq!(turns.len(), of_assistant.count());
+}
+
 thread_local! {
     static TABLES: RefCell<Option<Tables>> = const { RefCell::new(None) };
 }
@@ -260,7 +280,14 @@ fn facts(cell: &Cell) -> Manifest {
             cluster: None,
             keep_fields: Vec::new(),
         },
-        tokens: TokenFacts { tokenizer: none(), boundary: none(), end: None, max_tokens: 9, too_long: none() },
+        tokens: TokenFacts {
+            tokenizer: none(),
+            boundary: none(),
+            end: None,
+            max_tokens: 9,
+            too_long: none(),
+            chat_template: None,
+        },
         engine: EngineFacts {
             name: "mock".to_owned(),
             files: [].into(),

@@ -9,6 +9,7 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use super::text::TextArgs;
 use crate::experiments::{self, Options};
 use crate::shift::{Limit, Twin};
+use crate::template::NaiveDate;
 
 /// See, token by token, how far training, quantising or merging moved a language model.
 #[derive(Debug, Parser)]
@@ -43,6 +44,7 @@ pub enum Command {
     Inspect(InspectArgs),
     Import(ImportArgs),
     Verify(VerifyArgs),
+    Render(RenderArgs),
 }
 
 impl Args {
@@ -53,9 +55,12 @@ impl Args {
             Command::Kl(args) => args.threads,
             // A file that cannot be read is told of by the command itself.
             Command::Run(args) => args.threads.or_else(|| experiments::read(&args.file).ok()?.threads),
-            Command::Demo(_) | Command::Import(_) | Command::Inspect(_) | Command::Status(_) | Command::Verify(_) => {
-                None
-            }
+            Command::Demo(_)
+            | Command::Import(_)
+            | Command::Inspect(_)
+            | Command::Status(_)
+            | Command::Verify(_)
+            | Command::Render(_) => None,
         }
     }
 }
@@ -315,6 +320,34 @@ Examples:
   tokshift verify out --json | jq -r '.redo[]' | xargs -d '\\n' rm      # then the same `tokshift score` again
 
 Exit codes: 0 all is well; 1 something is not, or an error; 2 wrong usage.";
+
+/// See what a chat template makes of conversations: the prompt, the response and the end of each turn
+#[derive(Debug, Parser)]
+#[command(after_help = RENDER_EXAMPLES)]
+pub struct RenderArgs {
+    /// A chat template's file (special tokens: those of the files beside it), a model directory or ORG/NAME[@REVISION]
+    #[arg(value_name = "TEMPLATE")]
+    pub template: String,
+
+    /// Conversations, one JSON value after another: `{messages, tools}`, or a list of messages
+    #[arg(long, value_name = "FILE")]
+    pub messages: PathBuf,
+
+    /// The day that a template's `strftime_now` tells [default: 2024-07-26]
+    #[arg(long, alias = "chat_date", value_name = "YYYY-MM-DD")]
+    pub chat_date: Option<NaiveDate>,
+
+    /// Print a JSON object a conversation
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub json: bool,
+}
+
+const RENDER_EXAMPLES: &str = "\
+Examples:
+  tokshift render Qwen/Qwen3-0.6B --messages chats.jsonl
+  tokshift render ./rl/chat_template.jinja --messages chats.jsonl --json | jq -r '.turns[].response'
+
+Exit codes: 0 done; 1 error, or a conversation cannot be rendered; 2 wrong usage.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum EngineArg {

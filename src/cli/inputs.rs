@@ -15,6 +15,7 @@ use crate::dataset::{self, FieldNames, Plan, PlanOptions, RowOptions};
 use crate::error::Error;
 use crate::experiments::Options;
 use crate::gguf::is_gguf;
+use crate::template::{self, ChatTemplate, SpecialTokens};
 use crate::tokenize::{self, TextTokenizer};
 use crate::{digest, hub};
 
@@ -88,6 +89,35 @@ pub fn tokenizer_path(source: &str) -> Result<PathBuf> {
 /// Where the tokenizer of a model is, if it has one: a GGUF file holds its own.
 pub fn tokenizer_of(model: &Path) -> PathBuf {
     if model.is_file() { model.to_owned() } else { model.join("tokenizer.json") }
+}
+
+/// A chat template from its file, with the special tokens of `tokens`, or from a model directory or hub id.
+///
+/// # Errors
+/// There is none, or it cannot be read.
+pub fn chat_template(source: &str, tokens: &Path) -> Result<ChatTemplate> {
+    let path = Path::new(source);
+    if path.is_file() {
+        return Ok(ChatTemplate::from_file(path, SpecialTokens::of_model(tokens)?)?);
+    }
+    match ChatTemplate::of_model(&hub::resolve(source)?)? {
+        Some(template) => Ok(template),
+        None => bail!("`{source}` has no chat template: neither chat_template.jinja nor one in tokenizer_config.json"),
+    }
+}
+
+/// The chat template that was asked for, else that of the tokenizer's directory if it has one.
+pub fn chat_template_of(options: &Options, tokenizer: &Path) -> Result<Option<ChatTemplate>> {
+    let directory = tokenizer.parent().unwrap_or(Path::new("."));
+    let template = match &options.chat_template {
+        Some(source) => Some(chat_template(source, directory)?),
+        // Rows of text need none: what is wrong with it is told where it is missed.
+        None => ChatTemplate::of_model(directory).unwrap_or_else(|error| {
+            progress::say(&format!("warning: {error}"));
+            None
+        }),
+    };
+    Ok(template.map(|template| template.with_date(options.chat_date.unwrap_or(template::DATE))))
 }
 
 /// Every model is given the same ids; one that would have put other special tokens first is told of.

@@ -11,6 +11,7 @@ mod inspect;
 mod kl;
 mod models;
 mod progress;
+mod render;
 mod run;
 mod score;
 mod session;
@@ -70,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(args),
         Command::Import(args) => import::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Render(args) => render::run(args),
     });
     match outcome {
         Ok(exit) => exit.into(),

@@ -20,6 +20,7 @@ use crate::pipeline::{Input, Progress, Run, Snapshot};
 use crate::sample::Status;
 use crate::store::{Cell, CellStore, DatasetFacts, Manifest, Store, TokenFacts};
 use crate::table::Format;
+use crate::template::ChatTemplate;
 use crate::tokenize::{Audit, SampleOptions, TextTokenizer};
 use crate::{schema, store, study};
 
@@ -55,7 +56,8 @@ impl Session {
     /// Of `models`, with the tokenizer at a path.
     pub fn new(options: &Options, models: &[&Model], tokenizer: &Path) -> Result<Self> {
         let path = tokenizer;
-        let tokenizer = TextTokenizer::from_file(path)?;
+        let template = inputs::chat_template_of(options, path)?;
+        let tokenizer = TextTokenizer::from_file(path)?.with_template(template);
         inputs::warn_of_other_bos(models, path, &tokenizer);
         let Some(max_tokens) = models.iter().map(|model| model.max_tokens()).min() else { bail!("no model is given") };
         let sample_options = SampleOptions {
@@ -79,7 +81,9 @@ impl Session {
 
     /// Whether texts of both can go through the pipeline together.
     pub fn goes_with(&self, other: &Self) -> bool {
+        let template = |session: &Self| session.tokenizer.template().map(ChatTemplate::identity);
         self.tokenizer.identity() == other.tokenizer.identity()
+            && template(self) == template(other)
             && self.sample_options == other.sample_options
             && self.options.fails_on_bad_row() == other.options.fails_on_bad_row()
     }
@@ -116,6 +120,10 @@ impl Text<'_> {
     fn manifest(&self, cell: &Cell, model: &Model) -> Result<Manifest> {
         let Plan { hash, rows, samples, options, parts, .. } = &self.dataset.plan;
         let SampleOptions { boundary, end, max_tokens, too_long } = self.session.sample_options;
+        let template = self.session.tokenizer.template().map(ChatTemplate::identity);
+        if self.dataset.plan.has_chats && template.is_none() {
+            bail!("`{}` has rows of messages: give --chat-template", self.dataset.plan.path.display());
+        }
         Ok(Manifest {
             format_version: schema::FORMAT_VERSION,
             generation_model: cell.generation_model.clone(),
@@ -138,6 +146,7 @@ impl Text<'_> {
                 end,
                 max_tokens,
                 too_long: word(too_long),
+                chat_template: template.filter(|_| self.dataset.plan.has_chats),
             },
             engine: model.facts()?.clone(),
             parts: parts.clone(),

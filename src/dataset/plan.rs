@@ -32,6 +32,8 @@ pub struct Plan {
     pub kept: Vec<KeptField>,
     /// BLAKE3 of the whole file, 64 hex digits, whatever the limit.
     pub hash: String,
+    /// Whether any row is a chat, which takes a template.
+    pub has_chats: bool,
     source: Source,
 }
 
@@ -45,7 +47,7 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
     let before = source::fingerprint(path)?;
     let (packing, tally) = (Packing::of(path)?, Tally::default());
     let mut records = Records::begin(path, packing, &tally)?;
-    let (mut cuts, mut seen) = (Cuts::default(), Seen::new(&options.rows));
+    let (mut cuts, mut seen, mut has_chats) = (Cuts::default(), Seen::new(&options.rows), false);
     while let Some(record) = records.next_record()? {
         if record.text().is_empty() {
             continue;
@@ -61,6 +63,7 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
         }
         if let Ok(row) = &row {
             seen.add(row);
+            has_chats |= row.has_chats();
         }
     }
     let file = RowFile::new(packing, records.form(), before);
@@ -71,7 +74,7 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
         return Err(Error::dataset(path, None, "holds no rows"));
     }
     let kept = seen.finish(path, &options.rows)?;
-    Ok(Plan::new(path, options, cuts, kept, hash, Source::File(file)))
+    Ok(Plan { has_chats, ..Plan::new(path, options, cuts, kept, hash, Source::File(file)) })
 }
 
 impl Plan {
@@ -84,7 +87,7 @@ impl Plan {
         source: Source,
     ) -> Self {
         let (rows, samples, parts) = (cuts.rows(), cuts.samples(), cuts.finish());
-        Self { path: path.to_owned(), options, parts, rows, samples, kept, hash, source }
+        Self { path: path.to_owned(), options, parts, rows, samples, kept, hash, has_chats: false, source }
     }
 
     /// The rows of part `index`, in order, bad ones included. Parts of packed files are best read in order.

@@ -93,6 +93,10 @@ impl Row {
         self.contents.iter().map(Content::samples).fold(0, u32::saturating_add)
     }
 
+    pub fn has_chats(&self) -> bool {
+        self.contents.iter().any(|content| matches!(content, Content::Chat { .. }))
+    }
+
     /// Bytes of text, summed over its samples: what parts are cut by.
     pub fn text_bytes(&self) -> u64 {
         self.contents.iter().map(|content| content.text_bytes() as u64).sum()

@@ -5,6 +5,7 @@
 use clap::ValueEnum;
 use serde::{Deserialize, Deserializer};
 
+use crate::template::NaiveDate;
 use crate::tokenize::{Boundary, TooLong};
 
 /// Everything that `score` can be told beside datasets, models and output; what is `None` has the default that the
@@ -28,6 +29,16 @@ pub struct Options {
     /// [default: the generation model's if it is among the models, else the first model's]
     #[arg(long, value_name = "PATH")]
     pub tokenizer: Option<String>,
+
+    /// What renders rows of messages: a chat template's file, or a model directory or hub id that has one
+    /// [default: that of the tokenizer's directory]
+    #[arg(long, alias = "chat_template", value_name = "PATH")]
+    pub chat_template: Option<String>,
+
+    /// The day that a chat template's `strftime_now` tells; a template that asks for it gives another text each day
+    /// [default: 2024-07-26, to which Llama's templates fall back]
+    #[arg(long, alias = "chat_date", value_name = "YYYY-MM-DD")]
+    pub chat_date: Option<NaiveDate>,
 
     /// Tokenise prompt and response as one text, or apart [default: joint]
     #[arg(long)]
@@ -90,6 +101,8 @@ impl Options {
             top_k: self.top_k.or(outer.top_k),
             limit: self.limit.or(outer.limit),
             tokenizer: self.tokenizer.or(outer.tokenizer),
+            chat_template: self.chat_template.or(outer.chat_template),
+            chat_date: self.chat_date.or(outer.chat_date),
             boundary: self.boundary.or(outer.boundary),
             end: self.end.or(outer.end),
             too_long: self.too_long.or(outer.too_long),

@@ -138,11 +138,9 @@ impl Run<'_> {
 
     fn tokenize(&self, Part { part, datasets }: Part<Vec<ReadRow>>) -> Result<Part<Vec<Sample>>> {
         let samples = |(index, rows): (usize, Vec<ReadRow>)| {
-            let samples = rows.into_iter().map(|row| self.samples(index, row)).collect::<Result<Vec<_>>>()?.concat();
             let mut audit = Audit::default();
-            for sample in &samples {
-                audit.add(self.tokenizer, sample);
-            }
+            let samples = rows.into_iter().map(|row| self.samples(index, row, &mut audit));
+            let samples = samples.collect::<Result<Vec<_>>>()?.concat();
             self.inputs[index].add(audit);
             Ok((index, samples))
         };
@@ -150,10 +148,10 @@ impl Run<'_> {
     }
 
     /// The samples of a row, if none of them ends the run.
-    fn samples(&self, dataset: usize, row: ReadRow) -> Result<Vec<Sample>> {
+    fn samples(&self, dataset: usize, row: ReadRow, audit: &mut Audit) -> Result<Vec<Sample>> {
         let plan = self.inputs[dataset].plan;
         let place = plan.place(row.line);
-        let samples = self.tokenizer.samples(row, self.sample_options);
+        let samples = self.tokenizer.audited(row, self.sample_options, audit);
         let Some(sample) = samples.iter().find(|sample| self.ends_run(sample.status)) else { return Ok(samples) };
         let reason = sample.reason.as_deref().unwrap_or_default();
         let what = reason.strip_prefix(&format!("{place}: ")).unwrap_or(reason);

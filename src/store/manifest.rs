@@ -72,6 +72,9 @@ pub struct TokenFacts {
     /// Longest sample in tokens.
     pub max_tokens: usize,
     pub too_long: String,
+    /// Identity of the chat template, where rows are chats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat_template: Option<String>,
 }
 
 /// What scored them.

@@ -37,6 +37,7 @@ fn manifest(model: &str) -> Manifest {
             end: None,
             max_tokens: 512,
             too_long: "skip".to_owned(),
+            chat_template: None,
         },
         engine: EngineFacts {
             name: "local".to_owned(),

@@ -126,7 +126,14 @@ fn manifest(path: &Path, cell: &Cell, losses: &TokenLosses) -> Result<Manifest> 
             cluster: None,
             keep_fields: Vec::new(),
         },
-        tokens: TokenFacts { tokenizer: unknown(), boundary: unknown(), end: None, max_tokens: 0, too_long: unknown() },
+        tokens: TokenFacts {
+            tokenizer: unknown(),
+            boundary: unknown(),
+            end: None,
+            max_tokens: 0,
+            too_long: unknown(),
+            chat_template: None,
+        },
         engine: EngineFacts {
             name: ENGINE.to_owned(),
             files: BTreeMap::from([("token_losses.json".to_owned(), digest::file(path)?)]),

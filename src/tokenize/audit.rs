@@ -26,6 +26,9 @@ pub struct Audit {
     pub bos_lacking: u64,
     /// Some id is none of the tokenizer's.
     pub unknown_ids: u64,
+    /// Turns of a chat whose reasoning the template leaves out, and those whose content it would change.
+    pub partial: u64,
+    pub raw: u64,
     /// What was not scored, or not in full, by reason.
     pub skipped: BTreeMap<String, u64>,
 }
@@ -69,6 +72,8 @@ impl Audit {
         self.bos_doubled += other.bos_doubled;
         self.bos_lacking += other.bos_lacking;
         self.unknown_ids += other.unknown_ids;
+        self.partial += other.partial;
+        self.raw += other.raw;
         for (reason, count) in other.skipped {
             self.count(reason, count);
         }
@@ -83,6 +88,8 @@ impl Audit {
             (self.bos_doubled, "they begin with BOS twice, because the text begins with it"),
             (self.bos_lacking, "the row's ids lack the BOS that the tokenizer would put first"),
             (self.unknown_ids, "ids that the tokenizer does not have"),
+            (self.partial, "the chat template leaves out the reasoning of the turn"),
+            (self.raw, "the turn's content as it stands, because the chat template would leave out some of it"),
         ];
         let skipped = self.skipped.iter().map(|(reason, &count)| (count, reason.as_str()));
         let counts = counts.into_iter().chain(skipped).filter(|(count, _)| *count > 0);

@@ -21,6 +21,7 @@ use crate::digest;
 use crate::error::{Error, Result};
 use crate::gguf::{Header, is_gguf};
 use crate::sample::{ResponseToken, Sample, Status};
+use crate::template::ChatTemplate;
 
 /// Where prompt and response meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,7 @@ pub struct TextTokenizer {
     /// Special tokens that stand before every text (a BOS).
     prefix: Vec<u32>,
     identity: String,
+    template: Option<ChatTemplate>,
 }
 
 impl TextTokenizer {
@@ -92,7 +94,7 @@ impl TextTokenizer {
         let prefix = probe.get_ids()[..before].to_vec();
         // It may also trim spaces off the offsets, which would give a token's own space to the token before it.
         tokenizer.with_post_processor(None::<PostProcessorWrapper>);
-        Ok(Self { tokenizer, bytes, prefix, identity })
+        Ok(Self { tokenizer, bytes, prefix, identity, template: None })
     }
 
     /// BLAKE3 of the `tokenizer.json`, which is made where a GGUF file holds the tokenizer: files that are quantised
@@ -122,6 +124,11 @@ impl TextTokenizer {
 
     /// The samples of a row, in order. Never fails: a bad row is one sample with [`Status::Failed`] and the reason.
     pub fn samples(&self, read: ReadRow, options: &SampleOptions) -> Vec<Sample> {
+        self.audited(read, options, &mut Audit::default())
+    }
+
+    /// The samples of a row, and in `audit` what a user may not expect of them.
+    pub fn audited(&self, read: ReadRow, options: &SampleOptions, audit: &mut Audit) -> Vec<Sample> {
         let mut samples: Vec<Sample> = (0..read.samples()).map(|turn| blank(&read, turn)).collect();
         let row = match read.content {
             Ok(row) => row,
@@ -135,7 +142,7 @@ impl TextTokenizer {
         let mut rest = samples.as_mut_slice();
         for content in row.contents {
             let (filled, others) = std::mem::take(&mut rest).split_at_mut(content.samples() as usize);
-            self.fill(filled, content, options);
+            self.fill(filled, content, options, audit);
             rest = others;
         }
         // Neither the rollouts of a prompt nor the turns of a chat are independent.
@@ -146,28 +153,31 @@ impl TextTokenizer {
             }
         }
         samples.iter_mut().filter(|sample| sample.status == Status::Ok).for_each(|sample| fit(sample, options));
+        samples.iter().for_each(|sample| audit.add(self, sample));
         samples
     }
 
     /// Fills the samples of one content.
-    fn fill(&self, samples: &mut [Sample], content: Content, options: &SampleOptions) {
+    fn fill(&self, samples: &mut [Sample], content: Content, options: &SampleOptions, audit: &mut Audit) {
         match (content, samples) {
             (Content::Text { input, output, cut }, [sample]) => {
                 let end = options.end.filter(|_| !cut);
-                if let Err(e) = self.fill_text(sample, input, output, options.boundary, end) {
+                if let Err(e) = self.fill_text(sample, &self.prefix, input, output, options.boundary, end) {
                     sample.fail(Status::Failed, format!("the tokenizer refused the text: {e}"));
                 }
             }
             (Content::Ids { prompt, response, input, output }, [sample]) => {
                 self.fill_ids(sample, prompt, &response, input, output, options.end);
             }
-            (chat, samples) => self.fill_chat(samples, &chat),
+            (chat, samples) => self.fill_chat(samples, &chat, options.boundary, audit),
         }
     }
 
+    /// `prefix`: ids that stand before the text.
     fn fill_text(
         &self,
         sample: &mut Sample,
+        prefix: &[u32],
         input: String,
         output: String,
         boundary: Boundary,
@@ -175,7 +185,7 @@ impl TextTokenizer {
     ) -> tokenizers::Result<()> {
         let alone = self.tokenizer.encode_fast(input.as_str(), false)?;
         sample.prompt_tokens_alone = alone.len() as u32;
-        sample.ids.clone_from(&self.prefix);
+        sample.ids = prefix.to_vec();
         match boundary {
             Boundary::Joint => {
                 let text = [input.as_str(), output.as_str()].concat();

@@ -190,6 +190,7 @@ fn manifest(generation_model: &str, task: &str, model: &str, parts: &[&[Sample]]
             end: None,
             max_tokens: 0,
             too_long: "skip".to_owned(),
+            chat_template: None,
         },
         engine: EngineFacts {
             name: "fixture".to_owned(),
