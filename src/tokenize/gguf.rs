@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use crate::error::Result;
-use crate::gguf::Header;
+use crate::gguf::{Array, Header};
 
 /// Kinds of tokens.
 const UNKNOWN: f64 = 2.0;
@@ -92,9 +92,9 @@ struct Vocabulary {
 
 impl Vocabulary {
     fn read(header: &Header) -> Result<Self> {
-        let tokens = header.array("tokenizer.ggml.tokens")?.and_then(|array| array.texts());
+        let tokens = header.array("tokenizer.ggml.tokens")?.and_then(Array::texts);
         let Some(tokens) = tokens else { return Err(header.error("it holds no vocabulary: give --tokenizer")) };
-        let kinds = header.array("tokenizer.ggml.token_type")?.and_then(|array| array.numbers());
+        let kinds = header.array("tokenizer.ggml.token_type")?.and_then(Array::numbers);
         let kinds = kinds.unwrap_or_else(|| vec![1.0; tokens.len()]);
         if kinds.len() != tokens.len() {
             return Err(header.error(format!("{} tokens, but the kinds of {}", tokens.len(), kinds.len())));
@@ -141,7 +141,7 @@ fn byte_level(header: &Header, vocabulary: &Vocabulary, pre: &str) -> Result<Val
         _ if is_llama3(pre) => vec![split(LLAMA3), bytes(false)],
         other => return Err(header.error(format!("its pre-tokenizer is of the kind \"{other}\", {ASK}"))),
     };
-    let merges = header.array("tokenizer.ggml.merges")?.and_then(|array| array.texts());
+    let merges = header.array("tokenizer.ggml.merges")?.and_then(Array::texts);
     let Some(merges) = merges else { return Err(header.error("no `tokenizer.ggml.merges`: give --tokenizer")) };
     // A token may begin with a space only in vocabularies that are not byte-level.
     let merges = merges.iter().map(|merge| merge.split_once(' ').map(|(a, b)| json!([a, b])));
@@ -160,7 +160,7 @@ fn byte_level(header: &Header, vocabulary: &Vocabulary, pre: &str) -> Result<Val
 }
 
 fn sentencepiece(header: &Header, vocabulary: &Vocabulary) -> Result<Value> {
-    let scores = header.array("tokenizer.ggml.scores")?.and_then(|array| array.numbers());
+    let scores = header.array("tokenizer.ggml.scores")?.and_then(Array::numbers);
     let Some(scores) = scores.filter(|scores| scores.len() == vocabulary.tokens.len()) else {
         return Err(header.error("no score for every token: give --tokenizer"));
     };

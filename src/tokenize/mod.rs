@@ -10,6 +10,7 @@ mod gguf;
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::thread;
 
 use tokenizers::{PostProcessorWrapper, Tokenizer};
 
@@ -18,7 +19,7 @@ use bytes::{Span, TokenBytes};
 
 use crate::dataset::{Content, ReadRow};
 use crate::digest;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, panic_message};
 use crate::gguf::{Header, is_gguf};
 use crate::sample::{ResponseToken, Sample, Status};
 use crate::template::ChatTemplate;
@@ -40,6 +41,9 @@ pub enum TooLong {
     /// As `Skip`; the caller ends the run.
     Fail,
 }
+
+/// Several times what there is. Tables by id are as long as the highest id, so that it must not be anything.
+const MOST_IDS: u32 = 1 << 21;
 
 /// What decides ids beside the tokenizer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +81,16 @@ impl TextTokenizer {
     /// # Errors
     /// A file that cannot be read or is no tokenizer.
     pub fn from_file(path: &Path) -> Result<Self> {
+        // The library panics over some files that are wrong; on a thread of its own that is an error.
+        let thread = thread::Builder::new().name("tokenizer".to_owned());
+        let joined = thread::scope(|scope| Ok(thread.spawn_scoped(scope, || Self::read(path))?.join()));
+        match joined.map_err(Error::io("start a thread to read", path))? {
+            Ok(read) => read,
+            Err(panic) => Err(Error::file(path, format!("not a tokenizer.json: {}", panic_message(&*panic)))),
+        }
+    }
+
+    fn read(path: &Path) -> Result<Self> {
         let json = if is_gguf(path) {
             gguf::tokenizer_json(&Header::read(path)?)?.into_bytes()
         } else {
@@ -87,6 +101,9 @@ impl TextTokenizer {
         let mut tokenizer = Tokenizer::from_bytes(&json).map_err(broken)?;
         tokenizer.with_truncation(None).map_err(broken)?;
         tokenizer.with_padding(None);
+        if let Some(id) = tokenizer.get_vocab(true).into_values().max().filter(|&id| id > MOST_IDS) {
+            return Err(Error::file(path, format!("a token has the id {id}: ids up to {MOST_IDS} are read")));
+        }
         let bytes = TokenBytes::new(&tokenizer);
         // A post-processor may also append tokens; we score the text, and what ends a turn is `--end`'s business.
         let probe = tokenizer.encode("a", true).map_err(broken)?;

@@ -4,133 +4,16 @@
 //! Hugging Face config, whose reader has all the checks. Refuses keys of an architecture that it does not know, because
 //! any may change the arithmetic.
 
+mod architectures;
+
 use serde_json::{Map, Value as Json, json};
 
+use self::architectures::{ARCHITECTURES, Architecture, COMMON, Fields, OTHERS, YARN};
 use super::fields::Parsed;
-use crate::decoder::names::{self, Names};
+use crate::decoder::names;
 use crate::decoder::spec::{DecoderSpec, RopeScaling};
 use crate::error::Result;
 use crate::gguf::{Header, Value};
-
-/// Keys after the architecture's name and a dot, and the field of a config that says the same.
-type Fields = &'static [(&'static str, &'static str)];
-
-struct Architecture {
-    name: &'static str,
-    /// Its `model_type` in a config.
-    family: &'static str,
-    /// Keys beside [`COMMON`].
-    fields: Fields,
-    names: Names,
-    /// The converter permutes queries and keys, such that pairs of rotated dimensions are neighbours.
-    is_permuted: bool,
-}
-
-const COMMON: Fields = &[
-    ("block_count", "num_hidden_layers"),
-    ("context_length", "max_position_embeddings"),
-    ("embedding_length", "hidden_size"),
-    ("feed_forward_length", "intermediate_size"),
-    ("attention.head_count", "num_attention_heads"),
-    ("attention.head_count_kv", "num_key_value_heads"),
-    ("attention.layer_norm_rms_epsilon", "rms_norm_eps"),
-    ("attention.key_length", "head_dim"),
-    ("rope.freq_base", "rope_theta"),
-    ("rope.scaling.original_context_length", "original_max_position_embeddings"),
-];
-/// Keys that are read on their own, or (the last two) say what the tensors say too, or nothing of the arithmetic.
-const OTHERS: [&str; 7] = [
-    "attention.value_length",
-    "rope.dimension_count",
-    "rope.scaling.type",
-    "rope.scaling.factor",
-    "rope.scaling.attn_factor",
-    "vocab_size",
-    "rope.scaling.finetuned",
-];
-const YARN: Fields = &[("rope.scaling.yarn_beta_fast", "beta_fast"), ("rope.scaling.yarn_beta_slow", "beta_slow")];
-
-const PLAIN: Architecture = Architecture { name: "", family: "", fields: &[], names: names::GGUF, is_permuted: false };
-
-const ARCHITECTURES: [Architecture; 12] = [
-    Architecture {
-        name: "llama",
-        family: "llama",
-        fields: &[
-            ("attention.sliding_window", "sliding_window"),
-            ("expert_count", "num_local_experts"),
-            ("expert_used_count", "num_experts_per_tok"),
-        ],
-        is_permuted: true,
-        ..PLAIN
-    },
-    Architecture { name: "qwen2", family: "qwen2", ..PLAIN },
-    Architecture { name: "qwen3", family: "qwen3", ..PLAIN },
-    Architecture {
-        name: "qwen2moe",
-        family: "qwen2_moe",
-        fields: &[
-            ("expert_count", "num_experts"),
-            ("expert_used_count", "num_experts_per_tok"),
-            ("expert_feed_forward_length", "moe_intermediate_size"),
-            ("expert_shared_feed_forward_length", "shared_expert_intermediate_size"),
-        ],
-        ..PLAIN
-    },
-    Architecture {
-        name: "qwen3moe",
-        family: "qwen3_moe",
-        fields: &[
-            ("expert_count", "num_experts"),
-            ("expert_used_count", "num_experts_per_tok"),
-            ("expert_feed_forward_length", "moe_intermediate_size"),
-        ],
-        ..PLAIN
-    },
-    Architecture {
-        name: "gemma2",
-        family: "gemma2",
-        fields: &[
-            ("attention.sliding_window", "sliding_window"),
-            ("attn_logit_softcapping", "attn_logit_softcapping"),
-            ("final_logit_softcapping", "final_logit_softcapping"),
-        ],
-        ..PLAIN
-    },
-    Architecture {
-        name: "gemma3",
-        family: "gemma3_text",
-        fields: &[
-            ("attention.sliding_window", "sliding_window"),
-            ("attention.sliding_window_pattern", "sliding_window_pattern"),
-            ("final_logit_softcapping", "final_logit_softcapping"),
-            ("rope.freq_base_swa", "rope_local_base_freq"),
-        ],
-        ..PLAIN
-    },
-    Architecture {
-        name: "phi3",
-        family: "phi3",
-        fields: &[("attention.sliding_window", "sliding_window")],
-        names: names::GGUF_PHI3,
-        ..PLAIN
-    },
-    Architecture { name: "olmo2", family: "olmo2", ..PLAIN },
-    Architecture {
-        name: "granite",
-        family: "granite",
-        fields: &[
-            ("attention.scale", "attention_multiplier"),
-            ("embedding_scale", "embedding_multiplier"),
-            ("residual_scale", "residual_multiplier"),
-            ("logit_scale", "logits_scaling"),
-        ],
-        is_permuted: true,
-        ..PLAIN
-    },
-    Architecture { name: "glm4", family: "glm4", names: names::GGUF_GLM4, ..PLAIN },
-    Architecture { name: "smollm3", family: "smollm3", is_permuted: true, ..PLAIN },
-];
 
 /// The numbers of a small tensor, if the file has it.
 pub type Numbers<'a> = &'a dyn Fn(&str) -> Result<Option<Vec<f64>>>;
@@ -238,7 +121,7 @@ impl Keys<'_> {
             config.insert("partial_rotary_factor".to_owned(), json!(rotated / head_dim as f64));
         }
         config.insert("rope_scaling".to_owned(), self.scaling(factors)?);
-        let family = self.of_family(&mut config, head_dim)?;
+        let family = self.of_family(&mut config, head_dim);
         config.insert("model_type".to_owned(), json!(family));
         Ok(config)
     }
@@ -297,7 +180,7 @@ impl Keys<'_> {
     }
 
     /// What llama.cpp has in its code and not in the file; the `model_type`.
-    fn of_family(&self, config: &mut Map<String, Json>, head_dim: u64) -> Parsed<&'static str> {
+    fn of_family(&self, config: &mut Map<String, Json>, head_dim: u64) -> &'static str {
         let positive = |config: &Map<String, Json>, field: &str| config[field].as_u64().is_some_and(|n| n > 0);
         // Its size is how llama.cpp knows the largest Gemma, whose queries are scaled otherwise.
         let mut gemma = |largest: u64| {
@@ -316,13 +199,13 @@ impl Keys<'_> {
             "qwen3_moe" => {
                 config.insert("norm_topk_prob".to_owned(), json!(true));
             }
-            "llama" if positive(config, "num_local_experts") => return Ok("mixtral"),
-            "llama" if positive(config, "sliding_window") => return Ok("mistral"),
+            "llama" if positive(config, "num_local_experts") => return "mixtral",
+            "llama" if positive(config, "sliding_window") => return "mistral",
             "phi3" if !positive(config, "sliding_window") => {
                 config.insert("sliding_window".to_owned(), Json::Null);
             }
             _ => {}
         }
-        Ok(self.architecture.family)
+        self.architecture.family
     }
 }
