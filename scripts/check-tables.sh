@@ -26,5 +26,5 @@ models=tests/fixtures/models
 "$PYTHON" scripts/check_tables.py "$out" "$rows"
 
 # The README's queries, as they stand there, on what the demo leaves.
-(cd "$out" && "$binary" demo > /dev/null 2>&1 && "$binary" kl --json --data-dir tokshift-demo/out > kl.json)
+(cd "$out" && "$binary" demo > /dev/null 2>&1 && "$binary" kl --json --quantiles --data-dir tokshift-demo/out > kl.json)
 "$PYTHON" scripts/check_readme.py README.md "$out"

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(dataset config weights adapter token_losses manifest tables names)
+[ ${#targets[@]} -gt 0 ] || mapfile -t targets < <(ls fuzz/corpus)
 
 export RUSTC_WRAPPER="$PWD/fuzz/instrument.sh" CARGO_TARGET_DIR="$PWD/target"
 cargo build --release --manifest-path fuzz/Cargo.toml $(printf -- '--bin %s ' "${targets[@]}")

@@ -1,4 +1,4 @@
-//! Names of content: BLAKE3 hashes of files and of token ids.
+//! Names of content: BLAKE3 hashes of files, of texts and of token ids.
 //!
 //! Owns how the project identifies what it read. Refuses to be security: it tells change, not malice.
 
@@ -27,6 +27,11 @@ pub fn file(path: &Path) -> Result<String> {
     }
 }
 
+/// As [`file`], of bytes in memory.
+pub fn bytes(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
 /// 16 hex digits: the start of the BLAKE3 hash of `ids` as little-endian u32.
 pub fn ids(ids: &[u32]) -> String {
     let mut hasher = blake3::Hasher::new();
@@ -34,4 +39,14 @@ pub fn ids(ids: &[u32]) -> String {
         hasher.update(&id.to_le_bytes());
     }
     hasher.finalize().to_hex()[..16].to_owned()
+}
+
+/// 64 hex digits: the BLAKE3 hash of `texts`, each preceded by its length.
+pub fn texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for text in texts {
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
 }

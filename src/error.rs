@@ -19,8 +19,8 @@ pub enum Error {
     Io { action: &'static str, path: PathBuf, source: io::Error },
 
     /// A dataset cannot be used at all, or a row of it may not be skipped.
-    #[error("dataset `{}`{}: {what}", path.display(), line.map(|n| format!(", line {n}")).unwrap_or_default())]
-    Dataset { path: PathBuf, line: Option<u64>, what: String },
+    #[error("dataset `{}`{}: {what}", path.display(), place.as_ref().map(|place| format!(", {place}")).unwrap_or_default())]
+    Dataset { path: PathBuf, place: Option<String>, what: String },
 
     /// A model directory, its config, weights or tokenizer are unfit.
     #[error("model `{model}`: {what}")]
@@ -102,9 +102,9 @@ impl Error {
         Self::Model { model: model.into(), what: what.into() }
     }
 
-    /// `what` is wrong with the dataset at `path`, at `line` (from 1) if one line is to blame.
-    pub fn dataset(path: impl AsRef<Path>, line: impl Into<Option<u64>>, what: impl Into<String>) -> Self {
-        Self::Dataset { path: path.as_ref().to_owned(), line: line.into(), what: what.into() }
+    /// `what` is wrong with the dataset at `path`, at `place` (`line 3`) if one row is to blame.
+    pub fn dataset(path: impl AsRef<Path>, place: Option<String>, what: impl Into<String>) -> Self {
+        Self::Dataset { path: path.as_ref().to_owned(), place, what: what.into() }
     }
 }
 

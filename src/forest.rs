@@ -42,6 +42,8 @@ pub struct Forest {
     pub targets: Vec<Target>,
     /// Which sample the targets `range` belong to, as its index in the slice that was packed.
     pub samples: Vec<(usize, Range<usize>)>,
+    /// The row of each of them that holds its last response token: what would come next is read there.
+    pub ends: Vec<usize>,
     /// Tokens of the samples before sharing.
     pub given: usize,
     /// Its samples are longer than the limit they were packed apart by.
@@ -151,21 +153,22 @@ impl<'a> Builder<'a> {
         let sample = self.samples[index];
         self.forest.given += sample.ids.len();
         let path = end.map(|end| self.forest.path(end)).unwrap_or_default();
-        let mut runs = path.iter().map(|&s| &self.forest.segments[s]);
-        let mut run = runs.next();
+        let mut runs = path.iter().map(|&s| &self.forest.segments[s]).peekable();
+        // Asked for ascending positions of the path.
+        let mut row_at = |position: usize| {
+            while runs.next_if(|s| position >= s.depth + s.rows.len()).is_some() {}
+            runs.peek().map(|s| s.rows.start + position - s.depth)
+        };
         let start = self.forest.targets.len();
         let mut targets = Vec::new();
         for token in sample.scored_tokens() {
-            let before = token.index as usize - 1;
-            while run.is_some_and(|s| before >= s.depth + s.rows.len()) {
-                run = runs.next();
-            }
-            if let Some(s) = run {
-                targets.push(Target { row: s.rows.start + before - s.depth, token: sample.ids[token.index as usize] });
-            }
+            let row = row_at(token.index as usize - 1);
+            targets.extend(row.map(|row| Target { row, token: sample.ids[token.index as usize] }));
         }
+        let end = sample.tokens.last().and_then(|token| row_at(token.index as usize));
         self.forest.targets.extend(targets);
         self.forest.samples.push((index, start..self.forest.targets.len()));
+        self.forest.ends.push(end.unwrap_or_default());
     }
 }
 

@@ -1,4 +1,4 @@
-//! Models and adapters by name: a local directory, or a repository on the Hugging Face hub.
+//! Models and adapters by name: a local directory or GGUF file, or a repository on the Hugging Face hub.
 //!
 //! Owns the hub's environment (`HF_HOME`, `HF_HUB_CACHE`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_ENDPOINT`,
 //! `HF_HUB_OFFLINE`) and which files of a repository are fetched. Refuses to read them, and to fetch pickle.
@@ -9,6 +9,7 @@ use hf_hub::api::sync::{ApiBuilder, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
 
 use crate::error::{Error, Result};
+use crate::gguf::is_gguf;
 
 /// What a directory holds.
 #[derive(Clone, Copy)]
@@ -25,11 +26,12 @@ impl Kind {
         }
     }
 
-    /// Whether tokshift reads a file of this name: top-level JSON and safetensors.
+    /// Whether tokshift reads a file of this name: top-level JSON, template and safetensors.
     fn reads(self, name: &str) -> bool {
-        let json = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", INDEX];
+        let small = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", INDEX];
+        let template = ["chat_template.jinja", "special_tokens_map.json"];
         match self {
-            Self::Model if json.contains(&name) => true,
+            Self::Model if small.contains(&name) || template.contains(&name) => true,
             Self::Model => name.starts_with("model") && name.ends_with(".safetensors") && !name.contains('/'),
             Self::Adapter => [self.config(), ADAPTER_WEIGHTS].contains(&name),
         }
@@ -53,7 +55,7 @@ const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
 /// A model and the adapter on it, of `BASE+ADAPTER`, both as [`resolve`] takes them. A directory of that whole name is
 /// one model.
 pub fn parts(source: &str) -> (&str, Option<&str>) {
-    let is_name = |part: &str| Path::new(part).is_dir() || parse_id(part).is_some();
+    let is_name = |part: &str| Path::new(part).is_dir() || is_gguf(Path::new(part)) || parse_id(part).is_some();
     let pairs = || source.match_indices('+').map(|(at, _)| (&source[..at], &source[at + 1..]));
     let both = pairs().find(|(base, adapter)| is_name(base) && is_name(adapter));
     match both.or_else(|| pairs().find(|(base, _)| is_name(base))) {
@@ -62,14 +64,15 @@ pub fn parts(source: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// The directory with the files of `source`: a local directory, or a hub id `org/name` or `org/name@revision`, whose
-/// config, tokenizer and safetensors are fetched into the hub's cache unless they are there.
+/// Where the files of `source` are: a GGUF file, a local directory (its one GGUF file if it has no config), or a hub id
+/// `org/name` or `org/name@revision`, whose config, tokenizer and safetensors are fetched into the hub's cache unless
+/// they are there.
 ///
 /// # Errors
-/// Neither a directory nor a hub id; a repository that cannot be reached, or offline one that is not cached.
+/// Neither a path nor a hub id; a repository that cannot be reached, or offline one that is not cached.
 pub fn resolve(source: &str, kind: Kind) -> Result<PathBuf> {
     match locate(source, kind)? {
-        Place::Here(directory) => Ok(directory),
+        Place::Here(path) => Ok(path),
         Place::Hub(cache, _) if is_offline() => {
             let place = cache.path().display();
             Err(Error::model(source, format!("HF_HUB_OFFLINE is set and it is not whole in the cache `{place}`")))
@@ -84,7 +87,7 @@ pub fn resolve(source: &str, kind: Kind) -> Result<PathBuf> {
 /// Neither a directory nor a hub id.
 pub fn find(source: &str, kind: Kind) -> Result<Option<PathBuf>> {
     match locate(source, kind)? {
-        Place::Here(directory) => Ok(Some(directory)),
+        Place::Here(path) => Ok(Some(path)),
         Place::Hub(..) => Ok(None),
     }
 }
@@ -99,18 +102,34 @@ enum Place {
 fn locate(source: &str, kind: Kind) -> Result<Place> {
     let path = Path::new(source);
     if path.is_dir() {
+        return Ok(Place::Here(only_gguf(path)?.unwrap_or_else(|| path.to_owned())));
+    }
+    if is_gguf(path) {
         return Ok(Place::Here(path.to_owned()));
     }
     let Some(repo) = parse_id(source) else {
         let what = if path.exists() { "is not a directory" } else { "no such directory" };
         let hint = match kind {
-            Kind::Model => "expected a model directory, or a hub id such as `Qwen/Qwen3-0.6B@main`",
+            Kind::Model => "expected a model directory, a .gguf file, or a hub id such as `Qwen/Qwen3-0.6B@main`",
             Kind::Adapter => "expected the directory of an adapter, or a hub id such as `org/name@main`",
         };
         return Err(Error::model(source, format!("{what}; {hint}")));
     };
     let cache = cache();
     Ok(cached(&cache, &repo, kind).map_or_else(|| Place::Hub(cache, repo), Place::Here))
+}
+
+/// The GGUF file of a directory without a config.
+fn only_gguf(directory: &Path) -> Result<Option<PathBuf>> {
+    if directory.join("config.json").exists() {
+        return Ok(None);
+    }
+    let entries = std::fs::read_dir(directory).map_err(Error::io("list", directory))?.flatten();
+    let mut found: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| is_gguf(path)).collect();
+    match found.len() {
+        0 | 1 => Ok(found.pop()),
+        n => Err(Error::file(directory, format!("holds {n} GGUF files: name one of them"))),
+    }
 }
 
 /// `org/name` or `org/name@revision`; the hub allows letters, digits, `-`, `_` and `.` in either half.

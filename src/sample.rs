@@ -79,7 +79,7 @@ pub struct Sample {
     pub row: u32,
     /// The row's own `id` field, if it has one.
     pub row_id: Option<String>,
-    /// Assistant turn within the row, from 0.
+    /// Number of the sample within its row, from 0: the assistant's turn of a chat, the rollout of a prompt.
     pub turn: u32,
     /// Samples with equal ids here are not independent (errors are clustered by it).
     pub cluster_id: String,

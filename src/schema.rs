@@ -14,6 +14,10 @@ pub const FORMAT_VERSION: u32 = 1;
 pub mod folder {
     pub const TOKENS: &str = "tokens";
     pub const SAMPLES: &str = "samples";
+    /// Hidden rows, where they were kept.
+    pub const HIDDEN: &str = "hidden";
+    /// Exact measures of two models.
+    pub const PAIRS: &str = "pairs";
     pub const RUNS: &str = "runs";
     /// The study's files, written on demand from the tables.
     pub const TOKEN_LOSSES: &str = "token_losses";
@@ -26,6 +30,9 @@ pub mod key {
     pub const GENERATION_MODEL: &str = "generation_model";
     pub const TASK: &str = "task";
     pub const MODEL: &str = "model";
+    /// The two models of a pair.
+    pub const P: &str = "p";
+    pub const Q: &str = "q";
 }
 
 /// Columns of the tokens table: one row a response token, in (`sample_id`, `position`) order.
@@ -70,6 +77,37 @@ pub mod sample {
     pub const REASON: &str = "reason";
 }
 
+/// Columns of a pairs table: one row a scored token, in (`sample_id`, `position`) order, and one after each response, whose
+/// position is the number of its tokens and whose token is not known.
+pub mod pair {
+    pub const SAMPLE_ID: &str = "sample_id";
+    pub const POSITION: &str = "position";
+    pub const TOKEN_ID: &str = "token_id";
+    pub const KL: &str = "kl";
+    pub const KL_REVERSE: &str = "kl_reverse";
+    pub const JS: &str = "js";
+    pub const TV: &str = "tv";
+    /// Of the token: ln p, ln q − ln p, q − p; null after the last.
+    pub const LOGPROB_P: &str = "logprob_p";
+    pub const DELTA_LOGPROB: &str = "delta_logprob";
+    pub const DELTA_P: &str = "delta_p";
+    /// H(P), H(Q) − H(P).
+    pub const ENTROPY_P: &str = "entropy_p";
+    pub const DELTA_ENTROPY: &str = "delta_entropy";
+    /// The most likely token of each, and Q's rank of P's.
+    pub const TOP_P: &str = "top_p";
+    pub const TOP_Q: &str = "top_q";
+    pub const RANK_OF_TOP_P: &str = "rank_of_top_p";
+    /// Share of ids that both lists of most likely tokens have; null without lists.
+    pub const OVERLAP: &str = "overlap";
+    /// Logarithm of the probability to end here; null if no end token is known.
+    pub const STOP_P: &str = "stop_p";
+    pub const STOP_Q: &str = "stop_q";
+    /// Probability of ids that the other model does not have, taken away before the comparison.
+    pub const REMOVED_P: &str = "removed_p";
+    pub const REMOVED_Q: &str = "removed_q";
+}
+
 /// Name of the items of every list column: Parquet encodings are addressed by it.
 pub const LIST_ITEM: &str = "item";
 
@@ -94,6 +132,34 @@ pub fn tokens() -> SchemaRef {
         list(token::TOP_LOGPROBS, DataType::Float32),
         Field::new(token::REST_LOGPROB, DataType::Float32, true),
         Field::new(token::MIN_LOGPROB, DataType::Float32, true),
+    ]))
+}
+
+/// Arrow schema of a pairs table.
+pub fn pairs() -> SchemaRef {
+    let u32s = |name, nullable| Field::new(name, DataType::UInt32, nullable);
+    let f64s = |name, nullable| Field::new(name, DataType::Float64, nullable);
+    Arc::new(Schema::new(vec![
+        u32s(pair::SAMPLE_ID, false),
+        u32s(pair::POSITION, false),
+        u32s(pair::TOKEN_ID, true),
+        f64s(pair::KL, false),
+        f64s(pair::KL_REVERSE, false),
+        f64s(pair::JS, false),
+        f64s(pair::TV, false),
+        f64s(pair::LOGPROB_P, true),
+        f64s(pair::DELTA_LOGPROB, true),
+        f64s(pair::DELTA_P, true),
+        f64s(pair::ENTROPY_P, false),
+        f64s(pair::DELTA_ENTROPY, false),
+        u32s(pair::TOP_P, false),
+        u32s(pair::TOP_Q, false),
+        u32s(pair::RANK_OF_TOP_P, false),
+        f64s(pair::OVERLAP, true),
+        f64s(pair::STOP_P, true),
+        f64s(pair::STOP_Q, true),
+        f64s(pair::REMOVED_P, false),
+        f64s(pair::REMOVED_Q, false),
     ]))
 }
 

@@ -27,6 +27,9 @@ pub struct TokenScores {
     pub top_logprobs: Vec<f32>,
     /// Length of each token's list: the smaller of the k asked for and the vocabulary.
     pub k: usize,
+    /// What the head read, if it was asked for: the bytes of a row of [`crate::hidden::Shape`] before each token, and of
+    /// the one after the last. They go to a file as they come.
+    pub hidden: Vec<u8>,
 }
 
 impl TokenScores {

@@ -112,7 +112,7 @@ fn model_directories_that_are_none() {
     fs::remove_file(scene.model("mute", "qwen3-tied").join("tokenizer.json")).unwrap();
     refuses_model(&scene, "mute", "model `m` has no tokenizer.json: give --tokenizer\n");
 
-    let hint = "expected a model directory, or a hub id such as `Qwen/Qwen3-0.6B@main`\n";
+    let hint = "expected a model directory, a .gguf file, or a hub id such as `Qwen/Qwen3-0.6B@main`\n";
     refuses_model(&scene, "gone", &format!("model `gone`: no such directory; {hint}"));
     refuses_model(&scene, "rl_demo.jsonl", &format!("model `rl_demo.jsonl`: is not a directory; {hint}"));
     refuses_model(&scene, "", "`m=` in --models is not NAME=SOURCE\n");
@@ -162,6 +162,15 @@ fn weights_that_are_broken() {
     });
     let nan = format!("tensor `{TENSOR}` holds NaN at element 5: the weights are broken\n");
     refuses_model(&scene, "nan", &format!("`nan/model.safetensors`: {nan}"));
+
+    edit_weights(&scene.model("over", "qwen3-tied"), |header, _| {
+        header["other"] = header[TENSOR].clone();
+    });
+    scene.run("inspect over").expect(1, "`over/model.safetensors`: bad safetensors header: ");
+    edit_weights(&scene.model("out", "qwen3-tied"), |header, _| {
+        header[TENSOR]["data_offsets"] = json!([0, u64::MAX]);
+    });
+    scene.run("inspect out").expect(1, "`out/model.safetensors`: bad safetensors header: ");
 
     // None of these runs decided anything: the mended model is scored into the same place.
     let tied = fixture("qwen3-tied");
@@ -294,5 +303,35 @@ fn options_that_mean_nothing() {
         let said = scene.score("rl_demo.jsonl", &[TIED], "out", more);
         assert_eq!(said.code, Some(code), "{}", said.stderr);
         assert!(said.stderr.starts_with(message), "{}", said.stderr);
+    }
+}
+
+#[test]
+fn tokenizers_of_the_wrong_shape() {
+    let scene = scene();
+    let bpe = |fields: Value| {
+        let mut model = json!({"type": "BPE", "vocab": {"a": 0}, "merges": []});
+        for (field, value) in fields.as_object().unwrap() {
+            model[field] = value.clone();
+        }
+        json!({"version": "1.0", "added_tokens": [], "model": model})
+    };
+    let mut template = bpe(json!({}));
+    template["post_processor"] = json!({"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x", "type_id": 0}}],
+                                        "pair": [], "special_tokens": {}});
+    for (what, json) in [
+        ("not a tokenizer.json", json!([])),
+        ("not a tokenizer.json", json!({})),
+        ("not a tokenizer.json", json!({"model": 3})),
+        ("not a tokenizer.json", bpe(json!({"vocab": {"a": -1}}))),
+        ("not a tokenizer.json", bpe(json!({"vocab": ["a"]}))),
+        ("not a tokenizer.json", bpe(json!({"merges": ["a b"]}))),
+        ("not a tokenizer.json", bpe(json!({"merges": 7}))),
+        ("not a tokenizer.json", template),
+        ("id 4294967295", bpe(json!({"vocab": {"a": u32::MAX}}))),
+    ] {
+        scene.write("tokenizer.json", json.to_string());
+        let said = scene.score("rl_demo.jsonl", &[TIED], "out", "--tokenizer tokenizer.json");
+        said.expect(1, what);
     }
 }

@@ -11,7 +11,7 @@ mod targets;
 
 #[test]
 fn no_input_breaks_a_reader() {
-    for (name, target) in targets::TARGETS {
+    for &(name, target) in targets::TARGETS {
         let folder = Path::new("fuzz/corpus").join(name);
         let mut paths: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         paths.sort();

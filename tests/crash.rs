@@ -52,6 +52,8 @@ fn manifest(cell: &Cell, plan: &Plan) -> Manifest {
             rows: plan.rows,
             samples: plan.samples,
             limit: None,
+            window: None,
+            fields: Vec::new(),
             cluster: None,
             keep_fields: Vec::new(),
         },
@@ -61,6 +63,7 @@ fn manifest(cell: &Cell, plan: &Plan) -> Manifest {
             end: None,
             max_tokens: 512,
             too_long: text("skip"),
+            chat_template: None,
         },
         engine: EngineFacts {
             name: text("mock"),
@@ -69,6 +72,7 @@ fn manifest(cell: &Cell, plan: &Plan) -> Manifest {
             device: text("cpu"),
             top_k: 3,
             rank_rule: text("strict"),
+            keep_hidden: None,
         },
         parts: plan.parts.clone(),
     }

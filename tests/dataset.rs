@@ -44,8 +44,16 @@ fn sizes(content: &str) -> Vec<u32> {
     plan(content.as_bytes()).1.parts.iter().map(|part| part.rows).collect()
 }
 
+fn text(input: &str, output: &str) -> Content {
+    Content::Text { input: input.into(), output: output.into(), cut: false }
+}
+
 fn keep(names: &[&str]) -> RowOptions {
-    RowOptions { cluster: Some("group".into()), keep: names.iter().map(|&name| name.to_owned()).collect() }
+    RowOptions {
+        cluster: Some("group".into()),
+        keep: names.iter().map(|&name| name.to_owned()).collect(),
+        ..RowOptions::default()
+    }
 }
 
 fn options(rows: RowOptions) -> PlanOptions {
@@ -74,9 +82,8 @@ fn lines_are_read_as_people_write_them() {
     assert_eq!(plan.hash, digest::file(&plan.path).unwrap());
     let rows = plan.read_part(0).unwrap();
     assert_eq!(rows.iter().map(|r| (r.row, r.line, r.first_sample)).collect::<Vec<_>>(), [(0, 1, 0), (1, 4, 1)]);
-    let texts = |row: &ReadRow| row.content.as_ref().unwrap().content.clone();
-    let [first, last] = [("a", "b"), ("c", "d")].map(|(a, b)| Content::Text { input: a.into(), output: b.into() });
-    assert_eq!((texts(&rows[0]), texts(&rows[1])), (first, last));
+    let texts = |row: &ReadRow| row.content.as_ref().unwrap().contents.clone();
+    assert_eq!((texts(&rows[0]), texts(&rows[1])), (vec![text("a", "b")], vec![text("c", "d")]));
 }
 
 #[test]
@@ -98,15 +105,16 @@ fn known_fields_are_read_and_others_passed_over() {
            "x": {"y": NaN, "z": [-Infinity, 1e4000, "\ud800"]}, "finish_reason": "length"}"#,
     );
     let row = row.unwrap();
-    assert_eq!(row.content, Content::Text { input: "a".into(), output: "b\"NaN\" é😀".into() });
-    assert_eq!((row.id.as_deref(), row.cluster.as_deref(), row.cut), (Some("7"), Some("g"), true));
+    assert_eq!(row.contents, [Content::Text { input: "a".into(), output: "b\"NaN\" é😀".into(), cut: true }]);
+    assert_eq!((row.id.as_deref(), row.cluster.as_deref()), (Some("7"), Some("g")));
     assert_eq!(row.kept, [Kept::Number(1.5), Kept::Text(r#"[1,"x y"]"#.into())]);
 
     let row = parse(r#"{"output": "", "input": "", "id": "007", "group": 3, "finish_reason": "stop"}"#).unwrap();
-    assert_eq!((row.id.as_deref(), row.cluster.as_deref(), row.cut), (Some("007"), Some("3"), false));
+    assert_eq!((row.id.as_deref(), row.cluster.as_deref()), (Some("007"), Some("3")));
+    assert_eq!(row.contents, [text("", "")]);
     assert_eq!(row.kept, [Kept::Null, Kept::Null]);
     let row = parse(r#"{"output": "", "input": "", "id": null, "group": true, "finish_reason": null}"#).unwrap();
-    assert_eq!((row.id, row.cluster.as_deref(), row.cut), (None, Some("true"), false));
+    assert_eq!((row.id, row.cluster.as_deref(), row.contents), (None, Some("true"), vec![text("", "")]));
 
     let deep = format!(r#"{{"x": {}{}, "input": "a", "output": "b"}}"#, "[".repeat(5000), "]".repeat(5000));
     assert!(parse(&deep).is_ok());
@@ -116,7 +124,7 @@ fn known_fields_are_read_and_others_passed_over() {
 fn token_ids_are_taken_as_they_are() {
     let row = parse(r#"{"prompt_token_ids": [1, 2], "response_token_ids": [4294967295], "output": "x"}"#).unwrap();
     let ids = Content::Ids { prompt: vec![1, 2], response: vec![u32::MAX], input: None, output: Some("x".into()) };
-    assert_eq!(row.content, ids);
+    assert_eq!(row.contents, [ids]);
     assert_eq!(row.text_bytes(), 12);
 }
 
@@ -238,7 +246,7 @@ fn files_that_are_no_dataset_are_refused() {
         (scanned(b"", PlanOptions::default()).map(|_| ()), "holds no rows"),
         (scanned(b"\xEF\xBB\xBF\n \n", PlanOptions::default()).map(|_| ()), "holds no rows"),
         (scan(Path::new("no/such/file.jsonl"), PlanOptions::default()).map(|_| ()), "cannot read the dataset"),
-        (scan(Path::new("src"), PlanOptions::default()).map(|_| ()), "is a directory, expected a JSONL file"),
+        (scan(Path::new("src"), PlanOptions::default()).map(|_| ()), "is a directory, expected a file of rows"),
     ] {
         let error = result.unwrap_err().to_string();
         assert!(error.contains(message), "{error}");
@@ -320,7 +328,7 @@ proptest! {
             _ => format!("\\u{unit:04x}"),
         }).collect();
         let row = parse(&format!(r#"{{"x": NaN, "input": {}, "output": {ascii}, "reward": {number:e}}}"#, serde_json::to_string(&input).unwrap())).unwrap();
-        prop_assert_eq!(row.content, Content::Text { input, output });
+        prop_assert_eq!(row.contents, [text(&input, &output)]);
         prop_assert_eq!(&row.kept[0], &Kept::Number(number));
     }
 

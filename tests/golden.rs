@@ -113,13 +113,14 @@ fn engine(fixture: &str, dtype: DType, batch_tokens: usize) -> Local {
     if base(fixture) == directory(fixture) {
         return local;
     }
-    let options = LocalOptions { name: fixture.to_owned(), dtype, device: Device::Cpu, batch_tokens, top_k: K };
+    let options = LocalOptions { name: fixture.to_owned(), dtype, device: Device::Cpu, batch_tokens, top_k: K, keep_hidden: false };
     local.sharing(Some(&Adapter::open(&directory(fixture)).unwrap()), options).unwrap()
 }
 
 fn load(directory: &Path, dtype: DType, batch_tokens: usize, top_k: usize) -> Local {
     let checkpoint = Checkpoint::open(directory).unwrap();
-    let options = LocalOptions { name: "model".to_owned(), dtype, device: Device::Cpu, batch_tokens, top_k };
+    let options =
+        LocalOptions { name: "model".to_owned(), dtype, device: Device::Cpu, batch_tokens, top_k, keep_hidden: false };
     Local::load(&checkpoint, options).unwrap()
 }
 

@@ -156,8 +156,8 @@ fn limits_set_the_exit_code() {
     assert_eq!(code, Some(3), "{told}");
     assert!(told.contains(&format!("P = `{P}`, Q = `{Q}`")) && told.contains("kl_lower: upper 95% end"), "{told}");
     assert!(!told.contains("kl_upper"), "{told}");
-    let (code, told) = run(&["kl=1"]);
-    assert!(code == Some(2) && told.contains("give one of kl_k1, kl_k3"), "{told}");
+    let (code, told) = run(&["kld=1"]);
+    assert!(code == Some(2) && told.contains("give one of kl, kl_reverse"), "{told}");
 
     // The references' exact KL lies between the bounds.
     let exact = candle_core::safetensors::load("tests/fixtures/models/pairs.safetensors", &Device::Cpu).unwrap();

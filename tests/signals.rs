@@ -73,7 +73,7 @@ fn samples(scene: &Scene) -> Vec<Sample> {
     let tokenizer = TextTokenizer::from_file(&fixture("qwen3-tied").join("tokenizer.json")).unwrap();
     let options = SampleOptions { boundary: Boundary::Joint, end: None, max_tokens: 512, too_long: TooLong::Skip };
     let rows = scan(&path, PlanOptions::default()).unwrap().read_part(0).unwrap();
-    rows.into_iter().map(|row| tokenizer.sample(row, &options)).collect()
+    rows.into_iter().flat_map(|row| tokenizer.samples(row, &options)).collect()
 }
 
 fn checkpoint() -> Checkpoint {
@@ -84,8 +84,14 @@ fn checkpoint() -> Checkpoint {
 #[test]
 fn engines_stop_within_a_job() {
     let scene = scene();
-    let options =
-        LocalOptions { name: "tied".to_owned(), dtype: DType::F32, device: Device::Cpu, batch_tokens: 1, top_k: 3 };
+    let options = LocalOptions {
+        name: "tied".to_owned(),
+        dtype: DType::F32,
+        device: Device::Cpu,
+        batch_tokens: 1,
+        top_k: 3,
+        keep_hidden: false,
+    };
     let engines: [Box<dyn Engine>; 2] =
         [Box::new(Mock::new("mock", 3)), Box::new(Local::load(&checkpoint(), options).unwrap())];
     for engine in engines {

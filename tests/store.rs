@@ -43,6 +43,8 @@ fn manifest(cell: &Cell, out: Format) -> Manifest {
             rows: 6,
             samples: 6,
             limit: None,
+            window: None,
+            fields: Vec::new(),
             cluster: None,
             keep_fields: Vec::new(),
         },
@@ -52,6 +54,7 @@ fn manifest(cell: &Cell, out: Format) -> Manifest {
             end: None,
             max_tokens: 512,
             too_long: "skip".to_owned(),
+            chat_template: None,
         },
         engine: EngineFacts {
             name: "mock".to_owned(),
@@ -60,6 +63,7 @@ fn manifest(cell: &Cell, out: Format) -> Manifest {
             device: "cpu".to_owned(),
             top_k: 2,
             rank_rule: "strict".to_owned(),
+            keep_hidden: None,
         },
         parts: vec![part(0), part(3)],
     }
@@ -106,6 +110,7 @@ fn scored(sample: Sample, k: usize, seed: u32) -> ScoredSample {
         top_ids: (seed..).take(n * k).collect(),
         top_logprobs: column(n * k),
         k,
+        hidden: Vec::new(),
     };
     ScoredSample { sample, scores: Some(scores) }
 }

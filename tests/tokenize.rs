@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::Value;
 use tokshift::dataset::{Content, ReadRow, Row};
-use tokshift::sample::{ResponseToken, Sample, Status};
-use tokshift::tokenize::{Boundary, SampleOptions, TextTokenizer, TooLong};
+use tokshift::sample::{Kept, ResponseToken, Sample, Status};
+use tokshift::tokenize::{Audit, Boundary, SampleOptions, TextTokenizer, TooLong};
 
 const TOKENIZERS: [&str; 5] = ["bytelevel", "bos", "bos_eos", "nfc", "sentencepiece"];
 /// The first of these are byte-level and take the text as it is, so any run of whole characters decodes to itself.
@@ -34,15 +34,17 @@ fn plain(name: &str) -> tokenizers::Tokenizer {
 }
 
 fn row(content: Content) -> Row {
-    Row { id: None, cluster: None, content, cut: false, kept: Vec::new() }
+    Row { id: None, cluster: None, contents: vec![content], kept: Vec::new() }
 }
 
 fn text_row(input: &str, output: &str) -> Row {
-    row(Content::Text { input: input.into(), output: output.into() })
+    row(Content::Text { input: input.into(), output: output.into(), cut: false })
 }
 
 fn sample(tokenizer: &TextTokenizer, row: Row, options: &SampleOptions) -> Sample {
-    tokenizer.sample(ReadRow { row: 0, line: 1, first_sample: 0, content: Ok(row) }, options)
+    let mut samples = tokenizer.samples(ReadRow { row: 0, line: 1, first_sample: 0, content: Ok(row) }, options);
+    assert_eq!(samples.len(), 1);
+    samples.remove(0)
 }
 
 fn text(tokenizer: &TextTokenizer, input: &str, output: &str, options: &SampleOptions) -> Sample {
@@ -145,7 +147,8 @@ fn an_end_token_follows_a_response_that_was_not_cut() {
         assert_eq!(whole.tokens, [token(1, 0, 5), end]);
         assert_eq!((whole.ids.last(), whole.response.as_str()), (Some(&END), "hello"));
 
-        let cut = sample(&tokenizer, Row { cut: true, ..text_row("x", "hello") }, &options);
+        let cut = row(Content::Text { input: "x".into(), output: "hello".into(), cut: true });
+        let cut = sample(&tokenizer, cut, &options);
         assert_eq!((cut.tokens, cut.ids.len()), (vec![token(1, 0, 5)], 2));
 
         let empty = text(&tokenizer, "x", "", &options);
@@ -252,9 +255,64 @@ fn ids_beyond_the_vocabulary_or_inside_a_character_are_kept() {
 #[test]
 fn a_bad_row_is_a_failed_sample() {
     let read = ReadRow { row: 3, line: 4, first_sample: 2, content: Err("`output` is null".into()) };
-    let sample = tokenizer("bos").sample(read, &JOINT);
+    let samples = tokenizer("bos").samples(read, &JOINT);
+    let [sample] = &samples[..] else { panic!("{samples:?}") };
     assert_eq!((sample.status, sample.reason.as_deref()), (Status::Failed, Some("`output` is null")));
     assert_eq!((sample.row, sample.sample_id, sample.ids.len()), (3, 2, 0));
+}
+
+#[test]
+fn samples_of_a_row_share_their_cluster() {
+    let tokenizer = tokenizer("bytelevel");
+    let rollout = |output: &str| Content::Text { input: "go un".into(), output: output.into(), cut: false };
+    let samples = |row: Row| tokenizer.samples(ReadRow { row: 7, line: 9, first_sample: 40, content: Ok(row) }, &JOINT);
+    // `under` is one token: the first response's context is shorter than the second's.
+    let contents = vec![rollout("der"), rollout("x"), rollout("")];
+    let row = Row { id: Some("r".into()), cluster: None, contents, kept: vec![Kept::Number(1.0)] };
+    let three = samples(row.clone());
+    let places: Vec<_> = three.iter().map(|s| (s.sample_id, s.row, s.turn, s.row_id.as_deref())).collect();
+    assert_eq!(places, [(40, 7, 0, Some("r")), (41, 7, 1, Some("r")), (42, 7, 2, Some("r"))]);
+    assert!(three.iter().all(|s| s.cluster_id == three[0].context_hash() && s.kept == [Kept::Number(1.0)]));
+    assert_ne!(three[0].context_hash(), three[1].context_hash());
+    assert_eq!(three.iter().map(|s| s.status).collect::<Vec<_>>(), [Status::Ok, Status::Ok, Status::Empty]);
+    let grouped = samples(Row { cluster: Some("g".into()), ..row });
+    assert!(grouped.iter().all(|s| s.cluster_id == "g"));
+
+    let chat = Content::Chat { messages: "[]".into(), tools: None, turns: 2, cut: false };
+    let turns = samples(Row { id: None, cluster: None, contents: vec![chat, rollout("x")], kept: Vec::new() });
+    let statuses: Vec<_> = turns.iter().map(|s| (s.sample_id, s.status)).collect();
+    assert_eq!(statuses, [(40, Status::Failed), (41, Status::Failed), (42, Status::Ok)]);
+}
+
+#[test]
+fn what_may_surprise_is_counted() {
+    let audit = |name: &str, row: Row| {
+        let tokenizer = tokenizer(name);
+        let mut audit = Audit::default();
+        audit.add(&tokenizer, &sample(&tokenizer, row, &JOINT));
+        audit
+    };
+    let clean = Audit::default();
+    assert_eq!(audit("bytelevel", text_row("x", "hello")), clean);
+    assert_eq!(audit("bytelevel", text_row("go un", "der")), Audit { merged: 1, ..clean.clone() });
+    assert_eq!(audit("nfc", text_row("cafe", " e\u{301}")), Audit { changed: 1, ..clean.clone() });
+    assert_eq!(audit("sentencepiece", text_row("hello", " x")), Audit { bos: 1, ..clean.clone() });
+    let doubled = audit("bos", text_row("<|begin_of_text|>hello", "x"));
+    assert_eq!(doubled, Audit { bos: 1, bos_doubled: 1, ..clean.clone() });
+    assert_eq!(audit("bos", ids_row(&[104], &[104], None)), Audit { bos_lacking: 1, ..clean.clone() });
+    assert_eq!(audit("bytelevel", ids_row(&[104], &[9999], None)), Audit { unknown_ids: 1, ..clean.clone() });
+
+    let mut both = doubled.clone();
+    both.merge(doubled);
+    let failed =
+        ReadRow { row: 0, line: 3, first_sample: 0, content: Err("line 3: broken JSON: x at column 7".into()) };
+    both.skip(&tokenizer("bos").samples(failed, &JOINT)[0]);
+    let lines = [
+        "2 samples: the ids begin with the tokenizer's BOS",
+        "2 samples: they begin with BOS twice, because the text begins with it",
+        "1 sample: failed: broken JSON: x",
+    ];
+    assert_eq!(both.lines(), lines);
 }
 
 /// What makes tokens and boundaries awkward.

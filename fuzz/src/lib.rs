@@ -4,53 +4,100 @@
 //! corpora call the same functions. Refuses expectations of a particular input: any bytes may come.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use candle_core::Device;
 use tempfile::TempDir;
-use tokshift::dataset::{self, Part, PlanOptions, RowOptions};
+use tokshift::dataset::{self, Content, FieldNames, Part, PlanOptions, Row, RowOptions};
 use tokshift::decoder::{Adapter, Body, Checkpoint, Head};
 use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::scores::TokenScores;
 use tokshift::stop::Stop;
 use tokshift::store::{self, Cell, DatasetFacts, EngineFacts, Manifest, Store, TokenFacts};
 use tokshift::table::{Format, ScoredSample, samples_batch, tokens_batch};
-use tokshift::{forest, schema, shift, study, verify};
+use tokshift::template::ChatTemplate;
+use tokshift::tokenize::TextTokenizer;
+use tokshift::{experiments, forest, schema, shift, study, verify};
 
 /// A reader under test.
 pub type Target = fn(&[u8]);
 
 /// Every target by the name of its corpus.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: &[(&str, Target)] = &[
     ("dataset", dataset),
+    ("packed", packed),
+    ("shapes", shapes),
     ("config", config),
     ("weights", weights),
     ("adapter", adapter),
+    ("gguf", gguf),
     ("token_losses", token_losses),
     ("manifest", manifest),
     ("tables", tables),
     ("names", names),
+    ("chat_template", chat_template),
+    ("experiments", experiments),
 ];
 
-/// JSONL rows: what the scan counted is what the parts give.
+/// Rows as lines or as an array: what the scan counted is what the parts give.
 pub fn dataset(bytes: &[u8]) {
     let bed = folder();
     let path = bed.path().join("rows.jsonl");
     write(&path, bytes);
-    let rows = RowOptions { cluster: None, keep: Vec::new() };
-    let kept = RowOptions { cluster: Some("group".to_owned()), keep: vec!["reward".to_owned(), "tag".to_owned()] };
-    for rows in [rows, kept] {
+    let keep = vec!["reward".to_owned(), "tag".to_owned()];
+    let kept = RowOptions { cluster: Some("group".to_owned()), keep, ..RowOptions::default() };
+    for rows in [RowOptions::default(), kept] {
         let Ok(plan) = dataset::scan(&path, PlanOptions { rows, limit: None }) else { continue };
-        let mut next = 0;
+        let mut next = (0, 0);
         for part in 0..plan.parts.len() as u32 {
             for row in plan.read_part(part).expect("a part of an unchanged file") {
-                assert_eq!((row.row, row.first_sample), (next, next));
-                next += 1;
+                assert_eq!((row.row, row.first_sample), next);
+                next = (next.0 + 1, next.1 + row.samples());
             }
         }
-        assert_eq!(next, plan.rows);
+        assert_eq!(next, (plan.rows, plan.samples));
+    }
+}
+
+/// A file of rows that is packed, by its first bytes: gzip, zstd or Parquet.
+pub fn packed(bytes: &[u8]) {
+    let is_packed = [&b"\x1F\x8B"[..], b"\x28\xB5\x2F\xFD", b"PAR1"].iter().any(|magic| bytes.starts_with(magic));
+    if is_packed {
+        dataset(bytes);
+    }
+}
+
+/// One row, as every shape that it may have: its samples are as many as it says, and each has its number.
+pub fn shapes(bytes: &[u8]) {
+    let named = ["prompt=input", "messages=input", "arguments=input", "response_token_ids=input", "id=input"];
+    for name in [None].into_iter().chain(named.map(Some)) {
+        let pairs: Vec<String> = name.map(str::to_owned).into_iter().collect();
+        let fields = FieldNames::parse(&pairs).expect("names of one shape");
+        let Ok(row) = Row::parse(bytes, &RowOptions { fields, ..RowOptions::default() }, &[]) else { continue };
+        assert!(row.samples() > 0);
+        assert_eq!(row.samples(), row.contents.iter().map(Content::samples).sum::<u32>());
+    }
+}
+
+/// A file of experiments: what it plans lies inside its outputs, and every cell has a place of its own.
+pub fn experiments(bytes: &[u8]) {
+    let bed = folder();
+    let path = bed.path().join("study.toml");
+    write(&path, bytes);
+    let Ok(study) = experiments::read(&path) else { return };
+    assert!(!study.experiments.is_empty());
+    let mut places = BTreeSet::new();
+    for experiment in &study.experiments {
+        assert!(!experiment.models.is_empty() && !experiment.texts.is_empty());
+        for text in &experiment.texts {
+            let names = [experiment.generation_model(), &text.task];
+            let folders = names.map(|name| store::folder_name(name).expect("a name that was accepted"));
+            assert!(folders.iter().all(|folder| !folder.contains('/') && folder != ".."));
+            assert!(places.insert((experiment.output.clone(), folders)));
+        }
     }
 }
 
@@ -88,7 +135,22 @@ fn load(config: &[u8], weights: &[u8]) {
     let bed = folder();
     write(&bed.path().join("config.json"), config);
     write(&bed.path().join("model.safetensors"), weights);
-    let Ok(checkpoint) = Checkpoint::open(bed.path()) else { return };
+    load_and_run(bed.path());
+}
+
+/// A GGUF file: model and tokenizer.
+pub fn gguf(bytes: &[u8]) {
+    let bed = folder();
+    let path = bed.path().join("model.gguf");
+    write(&path, bytes);
+    if let Ok(tokenizer) = TextTokenizer::from_file(&path) {
+        assert!(tokenizer.prefix().len() <= 1);
+    }
+    load_and_run(&path);
+}
+
+fn load_and_run(model: &Path) {
+    let Ok(checkpoint) = Checkpoint::open(model) else { return };
     checkpoint.unread();
     if let Ok((body, head)) = of(&checkpoint) {
         run(&body, &head);
@@ -148,6 +210,24 @@ pub fn names(bytes: &[u8]) {
         assert_eq!(store::names::decode(&encoded).as_deref(), Some(text));
         assert_eq!(Path::new(&encoded).components().count(), 1);
     }
+}
+
+/// A chat template, over messages of every kind: what is rendered is rendered again, and there are as many turns as
+/// messages of the assistant. After a NUL the messages and tools themselves.
+pub fn chat_template(bytes: &[u8]) {
+    let bed = folder();
+    let mut parts = bytes.splitn(2, |&byte| byte == 0);
+    let (source, row) = (parts.next().unwrap_or_default(), parts.next().unwrap_or(include_bytes!("chat.json")));
+    write(&bed.path().join("chat_template.jinja"), source);
+    write(&bed.path().join("tokenizer_config.json"), br#"{"bos_token": "<s>", "eos_token": "</s>"}"#);
+    let Ok(Some(template)) = ChatTemplate::of_model(bed.path()) else { return };
+    let Ok(row) = serde_json::from_slice::<serde_json::Value>(row) else { return };
+    let (messages, tools) = (&row["messages"], row.get("tools"));
+    let text = template.render(messages, tools, true);
+    assert_eq!(text, template.render(messages, tools, true));
+    let Ok(turns) = template.turns(messages, tools) else { return };
+    let of_assistant = messages.as_array().into_iter().flatten().filter(|message| message["role"] == "assistant");
+    assert_eq!(turns.len(), of_assistant.count());
 }
 
 thread_local! {
@@ -217,8 +297,24 @@ fn facts(cell: &Cell) -> Manifest {
         task: cell.task.clone(),
         model: cell.model.clone(),
         out: Format::Parquet.extension().to_owned(),
-        dataset: DatasetFacts { blake3: none(), rows, samples, limit: None, cluster: None, keep_fields: Vec::new() },
-        tokens: TokenFacts { tokenizer: none(), boundary: none(), end: None, max_tokens: 9, too_long: none() },
+        dataset: DatasetFacts {
+            blake3: none(),
+            rows,
+            samples,
+            limit: None,
+            window: None,
+            fields: Vec::new(),
+            cluster: None,
+            keep_fields: Vec::new(),
+        },
+        tokens: TokenFacts {
+            tokenizer: none(),
+            boundary: none(),
+            end: None,
+            max_tokens: 9,
+            too_long: none(),
+            chat_template: None,
+        },
         engine: EngineFacts {
             name: "mock".to_owned(),
             files: [].into(),
@@ -226,6 +322,7 @@ fn facts(cell: &Cell) -> Manifest {
             device: "cpu".to_owned(),
             top_k: 2,
             rank_rule: tokshift::engine::RANK_STRICT.to_owned(),
+            keep_hidden: None,
         },
         parts: vec![part],
     }
@@ -270,6 +367,7 @@ fn scored(sample_id: u32) -> ScoredSample {
         top_ids: vec![1, 2, 0, 1],
         top_logprobs: vec![half, quarter, half, quarter],
         k: 2,
+        hidden: Vec::new(),
     };
     ScoredSample { sample, scores: Some(scores) }
 }

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
+use super::text::TextArgs;
 use crate::experiments::{self, Options};
-use crate::shift::Limit;
+use crate::shift::{Limit, Twin};
+use crate::template::NaiveDate;
 
 /// See, token by token, how far training, quantising or merging moved a language model.
 #[derive(Debug, Parser)]
@@ -39,8 +41,10 @@ pub enum Command {
     Kl(KlArgs),
     Run(RunArgs),
     Status(StatusArgs),
+    Inspect(InspectArgs),
     Import(ImportArgs),
     Verify(VerifyArgs),
+    Render(RenderArgs),
 }
 
 impl Args {
@@ -51,7 +55,12 @@ impl Args {
             Command::Kl(args) => args.threads,
             // A file that cannot be read is told of by the command itself.
             Command::Run(args) => args.threads.or_else(|| experiments::read(&args.file).ok()?.threads),
-            Command::Demo(_) | Command::Import(_) | Command::Status(_) | Command::Verify(_) => None,
+            Command::Demo(_)
+            | Command::Import(_)
+            | Command::Inspect(_)
+            | Command::Status(_)
+            | Command::Verify(_)
+            | Command::Render(_) => None,
         }
     }
 }
@@ -68,11 +77,16 @@ pub struct DemoArgs {
 #[derive(Debug, Parser)]
 #[command(after_help = SCORE_EXAMPLES)]
 pub struct ScoreArgs {
-    /// JSONL of rows `{input, output}`, named GENERATION-MODEL_TASK.jsonl; several share prompts in one pass
-    #[arg(long, required = true, value_delimiter = ',', value_name = "FILE")]
+    /// Rows as JSONL, a JSON array (each also as .gz or .zst) or Parquet, named GENERATION-MODEL_TASK.jsonl; several
+    /// share prompts in one pass. A row is {input, output}, {prompt, response or completion}, {prompt, responses},
+    /// {messages}, {prompt_token_ids, response_token_ids} or one of lm-evaluation-harness's logs
+    #[arg(long, required_unless_present = "text", value_delimiter = ',', value_name = "FILE")]
     pub dataset: Vec<PathBuf>,
 
-    /// Models as NAME=DIRECTORY or NAME=ORG/NAME[@REVISION]; without NAME=, the last part of the path
+    #[command(flatten)]
+    pub text: TextArgs,
+
+    /// Models as NAME=DIRECTORY, NAME=FILE.gguf or NAME=ORG/NAME[@REVISION]; without NAME=, the last part of the path
     #[arg(long, required = true, value_delimiter = ',', value_name = "MODEL")]
     pub models: Vec<String>,
 
@@ -110,6 +124,7 @@ Examples:
   tokshift score --dataset UniReason-RL_coqa.jsonl --models UniReason-RL=./rl,base=./base --output-dir out
   tokshift score --dataset rl_math.jsonl,sft_math.jsonl --models Qwen/Qwen3-0.6B,tuned=./tuned --output-dir out \\
       --end auto --top-k 50 --keep-fields reward
+  tokshift score --text wiki.test.raw --models bf16=./bf16,q4=./q4 --output-dir out
 
 Exit codes: 0 done; 1 error; 2 wrong usage; 4 done, but some rows that this run came to were not scored
 (why: `status` and `reason` in the samples table); 130, 143 ended by SIGINT or SIGTERM: what is finished is kept, the
@@ -147,6 +162,32 @@ pub struct KlArgs {
     #[arg(long, action = ArgAction::SetTrue)]
     pub slices: bool,
 
+    /// Exact measures from the full distributions, of parts that `score --keep-hidden` made: writes what is missing of
+    /// the pairs tables first; they are used wherever they are whole
+    #[arg(long, action = ArgAction::SetTrue, requires = "models")]
+    pub exact: bool,
+
+    /// The models whose heads --exact needs, as `score` was given them
+    #[arg(long, value_delimiter = ',', value_name = "MODEL", requires = "exact")]
+    pub models: Vec<String>,
+
+    /// What --exact divides the logits of both models by
+    #[arg(long, default_value = "1", value_name = "T", value_parser = temperature, requires = "exact")]
+    pub temperature: f64,
+
+    /// Compare models with --exact though one gives ids that the other lacks more than 0.001 of its probability
+    #[arg(long, alias = "allow_removed", action = ArgAction::SetTrue, requires = "exact")]
+    pub allow_removed: bool,
+
+    /// Compare every two models, in the contexts that each text's writer wrote
+    #[arg(long, alias = "all_pairs", action = ArgAction::SetTrue)]
+    pub all_pairs: bool,
+
+    /// Models that were scored in f32 too, under another name: what of a pair is within each model's distance from itself.
+    /// Needs their exact measures
+    #[arg(long, alias = "noise_floor", value_delimiter = ',', value_name = "MODEL=F32-MODEL", value_parser = twin)]
+    pub noise_floor: Vec<Twin>,
+
     /// Compare samples whose prompts were tokenised differently
     #[arg(long, alias = "allow_different_context", action = ArgAction::SetTrue)]
     pub allow_different_context: bool,
@@ -173,6 +214,7 @@ Examples:
   tokshift kl --data-dir out
   tokshift kl --data-dir out --reference base --json | jq .
   tokshift kl --data-dir out --statistics statistics.parquet
+  tokshift kl --data-dir out --exact --models rl=./rl,base=./base     # after score --keep-hidden
   tokshift kl --data-dir out --output-file kl_divergence_results.json
   tokshift kl --data-dir out --fail-above kl_upper=0.05 --fail-above shift_class.shifted=0.01
 
@@ -229,6 +271,18 @@ pub struct StatusArgs {
     pub json: bool,
 }
 
+/// Show what was understood of a model: arithmetic, parameters, tokenizer, memory
+#[derive(Debug, Parser)]
+pub struct InspectArgs {
+    /// A model directory, a .gguf file, or ORG/NAME[@REVISION]
+    #[arg(value_name = "MODEL")]
+    pub model: String,
+
+    /// Print everything as JSON
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub json: bool,
+}
+
 /// Read the published study's token-loss files into tables that `kl` compares
 #[derive(Debug, Parser)]
 #[command(after_help = IMPORT_EXAMPLES)]
@@ -267,6 +321,34 @@ Examples:
 
 Exit codes: 0 all is well; 1 something is not, or an error; 2 wrong usage.";
 
+/// See what a chat template makes of conversations: the prompt, the response and the end of each turn
+#[derive(Debug, Parser)]
+#[command(after_help = RENDER_EXAMPLES)]
+pub struct RenderArgs {
+    /// A chat template's file (special tokens: those of the files beside it), a model directory or ORG/NAME[@REVISION]
+    #[arg(value_name = "TEMPLATE")]
+    pub template: String,
+
+    /// Conversations, one JSON value after another: `{messages, tools}`, or a list of messages
+    #[arg(long, value_name = "FILE")]
+    pub messages: PathBuf,
+
+    /// The day that a template's `strftime_now` tells [default: 2024-07-26]
+    #[arg(long, alias = "chat_date", value_name = "YYYY-MM-DD")]
+    pub chat_date: Option<NaiveDate>,
+
+    /// Print a JSON object a conversation
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub json: bool,
+}
+
+const RENDER_EXAMPLES: &str = "\
+Examples:
+  tokshift render Qwen/Qwen3-0.6B --messages chats.jsonl
+  tokshift render ./rl/chat_template.jinja --messages chats.jsonl --json | jq -r '.turns[].response'
+
+Exit codes: 0 done; 1 error, or a conversation cannot be rendered; 2 wrong usage.";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum EngineArg {
     Local,
@@ -285,6 +367,18 @@ fn limit(text: &str) -> Result<Limit, String> {
     match value.parse::<f64>() {
         Ok(value) if !value.is_nan() => Limit::new(measure, value).map_err(|e| e.to_string()),
         _ => Err(format!("`{value}` is not a number")),
+    }
+}
+
+fn twin(text: &str) -> Result<Twin, String> {
+    let (model, in_f32) = text.split_once('=').ok_or("expected MODEL=F32-MODEL")?;
+    Ok(Twin { model: model.to_owned(), in_f32: in_f32.to_owned() })
+}
+
+fn temperature(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(t) if (0.01..=100.0).contains(&t) => Ok(t),
+        _ => Err("expected a number from 0.01 to 100".to_owned()),
     }
 }
 

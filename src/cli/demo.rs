@@ -10,8 +10,8 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::Parser;
 
-use super::args::{DemoArgs, ScoreArgs};
-use super::{Exit, kl, score};
+use super::args::{DemoArgs, KlArgs, ScoreArgs};
+use super::{Exit, exact, kl, score};
 use crate::shift;
 
 /// Files that the binary carries, by their paths in the demo's directory.
@@ -59,9 +59,14 @@ pub fn run(args: &DemoArgs) -> Result<Exit> {
         "auto",
         "--keep-fields",
         "kind",
+        "--keep-hidden",
         "--output-dir",
         &out,
     ])?;
+    let options = ["--data-dir", &out, "--exact", "--models", &models.join(",")];
+    eprintln!("$ tokshift kl {}\n", options.join(" "));
+    exact::run(&KlArgs::try_parse_from(["kl"].iter().chain(&options))?, &shift::Options::default())?;
+    eprintln!();
     let comparison = shift::compare(Path::new(&out), &shift::Options::default())?;
     kl::print(&shift::overview(&comparison))?;
     eprintln!("\nDone in {:.0} s. Every measure, with errors, quantiles and slices:", started.elapsed().as_secs_f64());

@@ -11,9 +11,12 @@ use candle_core::Device;
 use super::args::ScoreArgs;
 use super::models::Model;
 use super::progress;
-use crate::dataset::{self, Plan, PlanOptions, RowOptions};
+use crate::dataset::{self, FieldNames, Plan, PlanOptions, RowOptions};
+use crate::error::Error;
 use crate::experiments::Options;
-use crate::tokenize::TextTokenizer;
+use crate::gguf::is_gguf;
+use crate::template::{self, ChatTemplate, SpecialTokens};
+use crate::tokenize::{self, TextTokenizer};
 use crate::{digest, hub};
 
 /// A dataset with its names.
@@ -47,15 +50,20 @@ pub fn datasets(args: &ScoreArgs) -> Result<Vec<Dataset>> {
                 "two datasets are called {generation_model}_{task}: score them one at a time with --generation-model"
             );
         }
-        Ok(Dataset { generation_model, task, plan: dataset::scan(path, plan_options(&args.options))? })
+        Ok(Dataset { generation_model, task, plan: scan(path, &args.options)? })
     };
     args.dataset.iter().map(dataset).collect()
 }
 
-/// Which rows, and what of them.
-pub fn plan_options(options: &Options) -> PlanOptions {
-    let rows = RowOptions { cluster: options.cluster.clone(), keep: options.keep_fields() };
-    PlanOptions { rows, limit: options.limit }
+/// Scans a dataset as the options say.
+///
+/// # Errors
+/// What the scan refuses, and field names that make no sense.
+pub fn scan(path: &Path, options: &Options) -> Result<Plan, Error> {
+    let fields = FieldNames::parse(options.fields.as_deref().unwrap_or_default());
+    let fields = fields.map_err(|what| Error::Usage(format!("--fields {what}")))?;
+    let rows = RowOptions { fields, cluster: options.cluster.clone(), keep: options.keep_fields() };
+    dataset::scan(path, PlanOptions { rows, limit: options.limit })
 }
 
 fn dataset_names(args: &ScoreArgs, path: &Path) -> Result<(String, String)> {
@@ -74,14 +82,48 @@ fn dataset_names(args: &ScoreArgs, path: &Path) -> Result<(String, String)> {
 pub fn tokenizer_path(source: &str) -> Result<PathBuf> {
     Ok(match Path::new(source) {
         path if path.is_file() => path.to_owned(),
-        _ => hub::resolve(source, hub::Kind::Model)?.join("tokenizer.json"),
+        _ => tokenizer_of(&hub::resolve(source, hub::Kind::Model)?),
     })
+}
+
+/// Where the tokenizer of a model is, if it has one: a GGUF file holds its own.
+pub fn tokenizer_of(model: &Path) -> PathBuf {
+    if model.is_file() { model.to_owned() } else { model.join("tokenizer.json") }
+}
+
+/// A chat template from its file, with the special tokens of `tokens`, or from a model directory or hub id.
+///
+/// # Errors
+/// There is none, or it cannot be read.
+pub fn chat_template(source: &str, tokens: &Path) -> Result<ChatTemplate> {
+    let path = Path::new(source);
+    if path.is_file() {
+        return Ok(ChatTemplate::from_file(path, SpecialTokens::of_model(tokens)?)?);
+    }
+    match ChatTemplate::of_model(&hub::resolve(source, hub::Kind::Model)?)? {
+        Some(template) => Ok(template),
+        None => bail!("`{source}` has no chat template: neither chat_template.jinja nor one in tokenizer_config.json"),
+    }
+}
+
+/// The chat template that was asked for, else that of the tokenizer's directory if it has one.
+pub fn chat_template_of(options: &Options, tokenizer: &Path) -> Result<Option<ChatTemplate>> {
+    let directory = tokenizer.parent().unwrap_or(Path::new("."));
+    let template = match &options.chat_template {
+        Some(source) => Some(chat_template(source, directory)?),
+        // Rows of text need none: what is wrong with it is told where it is missed.
+        None => ChatTemplate::of_model(directory).unwrap_or_else(|error| {
+            progress::say(&format!("warning: {error}"));
+            None
+        }),
+    };
+    Ok(template.map(|template| template.with_date(options.chat_date.unwrap_or(template::DATE))))
 }
 
 /// Every model is given the same ids; one that would have put other special tokens first is told of.
 pub fn warn_of_other_bos(models: &[&Model], chosen: &Path, tokenizer: &TextTokenizer) {
     for model in models {
-        let path = model.named.directory.join("tokenizer.json");
+        let path = tokenizer_of(&model.named.path);
         if path == chosen || !path.is_file() || digest::file(&path).is_ok_and(|hash| hash == tokenizer.identity()) {
             continue;
         }
@@ -97,10 +139,34 @@ pub fn warn_of_other_bos(models: &[&Model], chosen: &Path, tokenizer: &TextToken
     }
 }
 
-/// `--end`: no token, an id, or the one end-of-sequence id of the generation config beside the tokenizer.
+/// Every id that a model's configuration says ends a text; none if it says nothing.
+///
+/// # Errors
+/// A file that is no JSON.
+pub fn end_ids(directory: &Path) -> Result<Vec<u32>> {
+    for name in ["generation_config.json", "config.json"] {
+        let path = directory.join(name);
+        let Ok(text) = std::fs::read(&path) else { continue };
+        let config: serde_json::Value =
+            serde_json::from_slice(&text).with_context(|| format!("`{}`", path.display()))?;
+        let ids = config.get("eos_token_id").unwrap_or(&serde_json::Value::Null);
+        let ids = ids.as_array().map_or(std::slice::from_ref(ids), Vec::as_slice);
+        let mut ids: Vec<u32> = ids.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()).collect();
+        if !ids.is_empty() {
+            ids.sort_unstable();
+            ids.dedup();
+            return Ok(ids);
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// `--end`: no token, an id, or the one end-of-sequence id of the generation config beside the tokenizer, or of the
+/// GGUF file that holds it.
 pub fn end_token(text: &str, tokenizer: &Path) -> Result<Option<u32>> {
     match text {
         "none" => Ok(None),
+        "auto" if is_gguf(tokenizer) => Ok(Some(tokenize::gguf_end_token(tokenizer).context("--end auto")?)),
         "auto" => {
             let path = tokenizer.with_file_name("generation_config.json");
             let config =

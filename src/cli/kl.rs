@@ -4,8 +4,8 @@ use std::io::Write;
 
 use anyhow::{Context, Result};
 
-use super::Exit;
 use super::args::KlArgs;
+use super::{Exit, exact};
 use crate::shift;
 
 /// Compares every model with P.
@@ -14,10 +14,16 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
         reference: args.reference.clone(),
         tasks: Vec::new(),
         generation_models: args.target_gen_model.iter().cloned().collect(),
+        all_pairs: args.all_pairs,
         allow_different_context: args.allow_different_context,
-        quantiles: (args.quantiles || args.statistics.is_some()).then_some(shift::EXACT),
+        noise_floor: args.noise_floor.clone(),
+        quantiles: (args.quantiles || args.statistics.is_some() || !args.noise_floor.is_empty())
+            .then_some(shift::EXACT),
         slices: args.slices || args.statistics.is_some(),
     };
+    if args.exact {
+        exact::run(args, &options)?;
+    }
     if args.explain {
         return print(&shift::explain(&args.data_dir, &options)?);
     }

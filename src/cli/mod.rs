@@ -4,24 +4,30 @@
 
 mod args;
 mod demo;
+mod exact;
 mod import;
 mod inputs;
+mod inspect;
 mod kl;
 mod models;
 mod progress;
+mod render;
 mod run;
 mod score;
 mod session;
 mod signals;
 mod status;
+mod text;
 mod verify;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use tracing_subscriber::EnvFilter;
 
 use args::{Args, Command, LogFormat};
-use tracing_subscriber::EnvFilter;
+
+use crate::escape::visible;
 
 /// What a command says with its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,13 +68,15 @@ pub fn main() -> ExitCode {
         Command::Kl(args) => kl::run(args),
         Command::Run(args) => run::run(args),
         Command::Status(args) => status::run(args),
+        Command::Inspect(args) => inspect::run(args),
         Command::Import(args) => import::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Render(args) => render::run(args),
     });
     match outcome {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("error: {}", tell(&error));
+            eprintln!("error: {}", visible(&tell(&error)));
             let stopped = matches!(error.downcast_ref(), Some(crate::Error::Stopped));
             signals::exit_code().filter(|_| stopped).map_or(ExitCode::FAILURE, ExitCode::from)
         }

@@ -18,8 +18,10 @@ use crate::engine::mock::Mock;
 use crate::engine::{Engine, RANK_STRICT};
 use crate::experiments::{DtypeChoice, Options};
 use crate::store::EngineFacts;
-use crate::{digest, hub};
+use crate::{digest, gguf, hub};
 
+/// What the names of an adapter's files begin with in a manifest.
+pub const ADAPTER_FOLDER: &str = "adapter/";
 /// Context of the stand-in engine, which has no model to ask.
 const MOCK_CONTEXT: usize = 1 << 20;
 
@@ -27,7 +29,8 @@ const MOCK_CONTEXT: usize = 1 << 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedModel {
     pub name: String,
-    pub directory: PathBuf,
+    /// A directory, or a GGUF file.
+    pub path: PathBuf,
     /// The directory of what is added to it.
     pub adapter: Option<PathBuf>,
 }
@@ -40,7 +43,7 @@ impl NamedModel {
     pub fn find(name: String, source: &str) -> crate::Result<Self> {
         let (base, adapter) = hub::parts(source);
         let adapter = adapter.map(|adapter| hub::resolve(adapter, hub::Kind::Adapter)).transpose()?;
-        Ok(Self { name, directory: hub::resolve(base, hub::Kind::Model)?, adapter })
+        Ok(Self { name, path: hub::resolve(base, hub::Kind::Model)?, adapter })
     }
 
     /// Its tokenizer.
@@ -48,7 +51,7 @@ impl NamedModel {
     /// # Errors
     /// There is none.
     pub fn tokenizer(&self) -> Result<PathBuf> {
-        let path = self.directory.join("tokenizer.json");
+        let path = inputs::tokenizer_of(&self.path);
         if !path.is_file() {
             bail!("model `{}` has no tokenizer.json: give --tokenizer", self.name);
         }
@@ -66,6 +69,7 @@ pub struct Model {
     dtype: DType,
     top_k: usize,
     batch_tokens: usize,
+    keep_hidden: bool,
     facts: OnceCell<EngineFacts>,
 }
 
@@ -73,10 +77,16 @@ impl Model {
     pub fn open(named: NamedModel, options: &Options, engine: EngineArg) -> Result<Self> {
         let device = inputs::device(options.device())?;
         let checkpoint = match engine {
-            EngineArg::Local => Some(Checkpoint::open(&named.directory)?),
+            EngineArg::Local => Some(Checkpoint::open(&named.path)?),
             EngineArg::Mock => None,
         };
         let adapter = match (&checkpoint, &named.adapter) {
+            (Some(_), Some(_)) if gguf::is_gguf(&named.path) => {
+                bail!(
+                    "`{}`: adapters name weights as Hugging Face does: give their base as safetensors",
+                    named.path.display()
+                )
+            }
             (Some(_), Some(directory)) => Some(Adapter::open(directory)?),
             _ => None,
         };
@@ -85,8 +95,11 @@ impl Model {
             DtypeChoice::F32 => DType::F32,
             DtypeChoice::Bf16 => DType::BF16,
         };
-        let (top_k, batch_tokens) = (options.top_k(), options.batch_tokens());
-        Ok(Self { named, checkpoint, adapter, device, dtype, top_k, batch_tokens, facts: OnceCell::new() })
+        let (top_k, batch_tokens, keep_hidden) = (options.top_k(), options.batch_tokens(), options.keeps_hidden());
+        if keep_hidden && checkpoint.is_none() {
+            bail!("--keep-hidden: the stand-in engine has no hidden rows");
+        }
+        Ok(Self { named, checkpoint, adapter, device, dtype, top_k, batch_tokens, keep_hidden, facts: OnceCell::new() })
     }
 
     pub fn max_tokens(&self) -> usize {
@@ -105,8 +118,9 @@ impl Model {
             device: self.device.clone(),
             batch_tokens: self.batch_tokens,
             top_k: self.top_k,
+            keep_hidden: self.keep_hidden,
         };
-        let key = (self.named.directory.clone(), self.dtype, self.device.location());
+        let key = (self.named.path.clone(), self.dtype, self.device.location());
         let base = resident.base(key, || Local::load(checkpoint, options.clone()))?;
         Ok(Box::new(base.sharing(self.adapter.as_ref(), options)?))
     }
@@ -124,14 +138,15 @@ impl Model {
         let rank_rule = RANK_STRICT.to_owned();
         let Some(checkpoint) = &self.checkpoint else {
             let (name, dtype, device) = ("mock".to_owned(), "f32".to_owned(), "cpu".to_owned());
-            return Ok(EngineFacts { name, files: BTreeMap::new(), dtype, device, top_k: self.top_k, rank_rule });
+            let (files, top_k, keep_hidden) = (BTreeMap::new(), self.top_k, None);
+            return Ok(EngineFacts { name, files, dtype, device, top_k, rank_rule, keep_hidden });
         };
         let hashed = |folder: &str, path: PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             Ok((format!("{folder}{name}"), digest::file(&path)?))
         };
         let base = checkpoint.files().into_iter().map(|path| hashed("", path));
-        let adapter = self.adapter.iter().flat_map(Adapter::files).map(|path| hashed("adapter/", path));
+        let adapter = self.adapter.iter().flat_map(Adapter::files).map(|path| hashed(ADAPTER_FOLDER, path));
         Ok(EngineFacts {
             name: "local".to_owned(),
             files: base.chain(adapter).collect::<Result<_>>()?,
@@ -139,6 +154,7 @@ impl Model {
             device: if self.device.is_cpu() { "cpu" } else { "cuda" }.to_owned(),
             top_k: self.top_k.min(checkpoint.spec().vocab),
             rank_rule,
+            keep_hidden: self.keep_hidden.then(|| checkpoint.spec().hidden_shape(self.dtype)),
         })
     }
 }
@@ -184,15 +200,15 @@ pub fn resolve(arguments: &[String]) -> Result<Vec<NamedModel>> {
 }
 
 fn split(argument: &str) -> (String, &str) {
-    // A directory may have a `=` in its path, as in `runs/lr=1e-5`.
-    if let Some((name, source)) = argument.split_once('=').filter(|_| !Path::new(argument).is_dir()) {
+    // A path may have a `=` in it, as in `runs/lr=1e-5`.
+    if let Some((name, source)) = argument.split_once('=').filter(|_| !Path::new(argument).exists()) {
         return (name.to_owned(), source);
     }
     let (base, adapter) = hub::parts(argument);
     let path = adapter.unwrap_or(base);
-    let path = path.split_once('@').map_or(path, |(id, _)| id);
-    let name = Path::new(path).file_name().map(|name| name.to_string_lossy().into_owned());
-    (name.unwrap_or_default(), argument)
+    let path = Path::new(path.split_once('@').map_or(path, |(id, _)| id));
+    let name = if path.extension().is_some_and(|e| e == gguf::EXTENSION) { path.file_stem() } else { path.file_name() };
+    (name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(), argument)
 }
 
 #[cfg(test)]
@@ -205,6 +221,7 @@ mod tests {
         assert_eq!(split("models/base/"), ("base".to_owned(), "models/base/"));
         assert_eq!(split("Qwen/Qwen3-0.6B@main"), ("Qwen3-0.6B".to_owned(), "Qwen/Qwen3-0.6B@main"));
         assert_eq!(split("Qwen/Qwen3-0.6B@main+org/tuned@v2").0, "tuned");
+        assert_eq!(split("models/base.Q4_1.gguf"), ("base.Q4_1".to_owned(), "models/base.Q4_1.gguf"));
         assert_eq!(split("rl=Qwen/Qwen3-0.6B@main"), ("rl".to_owned(), "Qwen/Qwen3-0.6B@main"));
     }
 }

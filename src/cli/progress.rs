@@ -150,6 +150,16 @@ fn left(done: u64, total: u64, elapsed: Duration) -> String {
     format!("{} left", duration(seconds))
 }
 
+/// Bytes with three digits or so.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
 /// Seconds, minutes or hours, whole ones of the largest two.
 pub fn duration(seconds: f64) -> String {
     let seconds = seconds.round() as u64;

@@ -1,5 +1,7 @@
 //! `tokshift score`: every dataset with every model, one model after the other; the first failure ends it.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result};
 
 use super::Exit;
@@ -8,7 +10,9 @@ use super::inputs::{self, Dataset};
 use super::models::{self, Model, Resident};
 use super::progress::{self, Display};
 use super::session::{Output, Scorer, Session, Text};
+use super::text;
 use crate::experiments::OutFormat;
+use crate::tokenize::Audit;
 
 /// Scores every dataset with every model.
 pub fn run(args: &ScoreArgs) -> Result<Exit> {
@@ -16,8 +20,9 @@ pub fn run(args: &ScoreArgs) -> Result<Exit> {
     let models = models::resolve(&args.models)?.into_iter();
     let models = models.map(|named| Model::open(named, &args.options, args.engine)).collect::<Result<Vec<_>>>()?;
     let session = session(args, &datasets, &models)?;
+    let datasets: Vec<Dataset> = datasets.into_iter().chain(text::dataset(args, &session)?).collect();
     let output = Output::open(&args.output_dir)?;
-    let (resident, mut unscored) = (Resident::default(), 0);
+    let (resident, mut unscored, mut told) = (Resident::default(), 0, BTreeSet::new());
     for model in &models {
         let name = model.named.name.as_str();
         let text = |dataset| Text { session: &session, output: &output, dataset, model: name };
@@ -27,6 +32,7 @@ pub fn run(args: &ScoreArgs) -> Result<Exit> {
             Some(outcome) => {
                 progress::say(&format!("{name}: {}", outcome.describe()));
                 unscored += outcome.counts.unscored();
+                tell(&texts, &outcome.audits, &mut told);
             }
         }
     }
@@ -37,6 +43,20 @@ pub fn run(args: &ScoreArgs) -> Result<Exit> {
         })?;
     }
     Ok(if unscored == 0 { Exit::Done } else { Exit::Unscored })
+}
+
+/// Says what was noticed of each text's rows, unless it was said of another model.
+fn tell(texts: &[Text], audits: &[Audit], told: &mut BTreeSet<String>) {
+    for (text, audit) in texts.iter().zip(audits) {
+        let Dataset { generation_model, task, .. } = text.dataset;
+        for line in audit.lines() {
+            let line = format!("  {generation_model}_{task}: {line}");
+            if !told.contains(&line) {
+                progress::say(&line);
+                told.insert(line);
+            }
+        }
+    }
 }
 
 /// The one tokenizer for every model: the one asked for, else the generation model's, else the first model's.

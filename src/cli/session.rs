@@ -20,7 +20,8 @@ use crate::pipeline::{Input, Progress, Run, Snapshot};
 use crate::sample::Status;
 use crate::store::{Cell, CellStore, DatasetFacts, Manifest, Store, TokenFacts};
 use crate::table::Format;
-use crate::tokenize::{SampleOptions, TextTokenizer};
+use crate::template::ChatTemplate;
+use crate::tokenize::{Audit, SampleOptions, TextTokenizer};
 use crate::{schema, store, study};
 
 /// An output directory that is written to.
@@ -55,7 +56,8 @@ impl Session {
     /// Of `models`, with the tokenizer at a path.
     pub fn new(options: &Options, models: &[&Model], tokenizer: &Path) -> Result<Self> {
         let path = tokenizer;
-        let tokenizer = TextTokenizer::from_file(path)?;
+        let template = inputs::chat_template_of(options, path)?;
+        let tokenizer = TextTokenizer::from_file(path)?.with_template(template);
         inputs::warn_of_other_bos(models, path, &tokenizer);
         let Some(max_tokens) = models.iter().map(|model| model.max_tokens()).min() else { bail!("no model is given") };
         let sample_options = SampleOptions {
@@ -68,9 +70,20 @@ impl Session {
         Ok(Self { options: options.clone(), tokenizer, sample_options })
     }
 
+    pub fn tokenizer(&self) -> &TextTokenizer {
+        &self.tokenizer
+    }
+
+    /// Longest sample that every model takes.
+    pub fn max_tokens(&self) -> usize {
+        self.sample_options.max_tokens
+    }
+
     /// Whether texts of both can go through the pipeline together.
     pub fn goes_with(&self, other: &Self) -> bool {
+        let template = |session: &Self| session.tokenizer.template().map(ChatTemplate::identity);
         self.tokenizer.identity() == other.tokenizer.identity()
+            && template(self) == template(other)
             && self.sample_options == other.sample_options
             && self.options.fails_on_bad_row() == other.options.fails_on_bad_row()
     }
@@ -107,6 +120,10 @@ impl Text<'_> {
     fn manifest(&self, cell: &Cell, model: &Model) -> Result<Manifest> {
         let Plan { hash, rows, samples, options, parts, .. } = &self.dataset.plan;
         let SampleOptions { boundary, end, max_tokens, too_long } = self.session.sample_options;
+        let template = self.session.tokenizer.template().map(ChatTemplate::identity);
+        if self.dataset.plan.has_chats && template.is_none() {
+            bail!("`{}` has rows of messages: give --chat-template", self.dataset.plan.path.display());
+        }
         Ok(Manifest {
             format_version: schema::FORMAT_VERSION,
             generation_model: cell.generation_model.clone(),
@@ -118,6 +135,8 @@ impl Text<'_> {
                 rows: *rows,
                 samples: *samples,
                 limit: options.limit,
+                window: self.dataset.plan.window(),
+                fields: options.rows.fields.to_words(),
                 cluster: options.rows.cluster.clone(),
                 keep_fields: options.rows.keep.clone(),
             },
@@ -127,6 +146,7 @@ impl Text<'_> {
                 end,
                 max_tokens,
                 too_long: word(too_long),
+                chat_template: template.filter(|_| self.dataset.plan.has_chats),
             },
             engine: model.facts()?.clone(),
             parts: parts.clone(),
@@ -140,10 +160,12 @@ fn word(value: impl std::fmt::Debug) -> String {
 }
 
 /// What a run of the pipeline did.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Outcome {
     pub counts: Snapshot,
     pub elapsed: Duration,
+    /// What was noticed of each text.
+    pub audits: Vec<Audit>,
 }
 
 /// A model that is loaded when something is found missing, and then stays.
@@ -191,10 +213,15 @@ impl<'a> Scorer<'a> {
             progress: &progress,
             stop,
         };
+        if session.options.keeps_hidden() {
+            let bytes = signals::heed(|stop| run(stop).hidden_bytes())?;
+            progress::say(&format!("{name}: keeps {} of hidden rows", progress::size(bytes)));
+        }
         let started = Instant::now();
         let result =
             display.watch(name, &progress, || signals::heed(|stop| run(stop).score())).map_err(anyhow::Error::from);
-        let outcome = Outcome { counts: progress.snapshot(), elapsed: started.elapsed() };
+        let audits = inputs.iter().map(Input::audit).collect();
+        let outcome = Outcome { counts: progress.snapshot(), elapsed: started.elapsed(), audits };
         let failed = result.as_ref().err().map(super::tell);
         log(texts, &cells, &missing, &outcome, failed.as_deref());
         result.map(|()| Some(outcome)).with_context(|| format!("scoring with `{name}`"))
@@ -226,6 +253,11 @@ fn log(texts: &[Text], cells: &[CellStore], missing: &[Vec<u32>], outcome: &Outc
     };
     let bytes: Vec<u64> = texts.iter().zip(&finished).map(bytes).collect();
     let all = bytes.iter().sum::<u64>().max(1) as f64;
+    for (text, audit) in texts.iter().zip(&outcome.audits) {
+        for noticed in audit.lines() {
+            tracing::info!(task = text.dataset.task, model = text.model, noticed, "rows");
+        }
+    }
     for ((text, parts), bytes) in texts.iter().zip(&finished).zip(bytes) {
         if parts.is_empty() && failed.is_none() {
             continue;
@@ -251,7 +283,7 @@ fn log(texts: &[Text], cells: &[CellStore], missing: &[Vec<u32>], outcome: &Outc
 impl Outcome {
     /// A line about it.
     pub fn describe(&self) -> String {
-        let Self { counts, elapsed } = self;
+        let Self { counts, elapsed, .. } = self;
         let by_status = Status::ALL.iter().map(|&status| (counts.samples_with(status), status.as_str()));
         let by_status: Vec<String> = by_status.filter(|(n, _)| *n > 0).map(|(n, name)| format!("{n} {name}")).collect();
         format!(

@@ -13,9 +13,8 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Serialize;
 
-use super::Exit;
 use super::args::StatusArgs;
-use super::kl;
+use super::{Exit, kl, progress};
 use crate::error::Error;
 use crate::escape::visible;
 use crate::journal::{self, Entry};
@@ -61,7 +60,7 @@ impl CellStatus {
     fn of(found: &FoundCell, entries: &[Entry]) -> Result<Self> {
         let own: Vec<&Entry> = entries.iter().filter(|entry| entry.is_of(&found.cell)).collect();
         let Manifest { engine, dataset, parts, .. } = &found.manifest;
-        let files = found.tokens.iter().chain(&found.samples);
+        let files = found.tokens.iter().chain(&found.samples).chain(&found.hidden);
         let size = |path| fs::metadata(path).map(|data| data.len()).map_err(Error::io("read", path));
         Ok(Self {
             generation_model: found.cell.generation_model.clone(),
@@ -130,7 +129,7 @@ fn table(cells: &[CellStatus]) -> String {
             cell.dtype.clone(),
             cell.top_k.to_string(),
             or_dash(cell.limit.map(|limit| limit.to_string())),
-            size(cell.bytes),
+            progress::size(cell.bytes),
             or_dash(cell.seconds.map(|seconds| format!("{seconds:.1}"))),
             or_dash(cell.tokens_per_second.map(|rate| format!("{rate:.0}"))),
         ]
@@ -141,14 +140,4 @@ fn table(cells: &[CellStatus]) -> String {
         Some(visible(&format!("failed: {} on {} by {}: {why}", cell.model, cell.task, cell.generation_model)))
     });
     aligned(&rows, 2).into_iter().chain(failed).map(|line| line + "\n").collect()
-}
-
-/// Bytes with three digits or so.
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
-    }
 }

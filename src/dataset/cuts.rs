@@ -2,7 +2,7 @@
 //!
 //! Owns the two limits. The cuts follow from the rows and them alone, so that every model of a dataset has the same.
 
-use crate::dataset::lines::Line;
+use crate::dataset::records::Record;
 
 /// A part closes at this many rows...
 pub const PART_ROWS: u32 = 256;
@@ -16,10 +16,10 @@ pub struct Part {
     pub rows: u32,
     pub first_sample: u32,
     pub samples: u32,
-    /// Where its first line begins in the file, and how many bytes of the file it spans.
+    /// Where its first row begins in the (unpacked) file, and how many bytes of it it spans.
     pub offset: u64,
     pub bytes: u64,
-    /// Line of its first row, from 1.
+    /// Line of its first row, from 1; of a JSON array the element, of Parquet the row.
     pub first_line: u64,
 }
 
@@ -30,6 +30,7 @@ pub struct Cuts {
     open: Option<Part>,
     open_text: u64,
     rows: u32,
+    samples: u32,
 }
 
 impl Cuts {
@@ -38,8 +39,16 @@ impl Cuts {
         self.rows
     }
 
-    /// Adds the row of `line`, whose text is `text_bytes` long. One row is one sample.
-    pub fn add(&mut self, line: &Line, text_bytes: u64) {
+    /// Samples so far.
+    pub fn samples(&self) -> u32 {
+        self.samples
+    }
+
+    /// Adds the row of `record`, whose `samples` hold `text_bytes` of text; false if 32 bits cannot number them.
+    pub fn add(&mut self, record: &Record, samples: u32, text_bytes: u64) -> bool {
+        let (Some(rows), Some(all)) = (self.rows.checked_add(1), self.samples.checked_add(samples)) else {
+            return false;
+        };
         let full = self.open.as_ref().is_some_and(|part| part.rows >= PART_ROWS);
         if full || self.open_text + text_bytes > PART_BYTES {
             self.close();
@@ -47,17 +56,18 @@ impl Cuts {
         let part = self.open.get_or_insert(Part {
             first_row: self.rows,
             rows: 0,
-            first_sample: self.rows,
+            first_sample: self.samples,
             samples: 0,
-            offset: line.offset,
+            offset: record.offset,
             bytes: 0,
-            first_line: line.number,
+            first_line: record.number,
         });
         part.rows += 1;
-        part.samples += 1;
-        part.bytes = line.end - part.offset;
+        part.samples += samples;
+        part.bytes = record.end - part.offset;
         self.open_text += text_bytes;
-        self.rows += 1;
+        (self.rows, self.samples) = (rows, all);
+        true
     }
 
     fn close(&mut self) {

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 
-use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::python_json;
@@ -64,13 +64,13 @@ impl<'a> Fields<'a> {
         string(name, raw).map(Some)
     }
 
-    /// A field that must be a list of token ids.
-    pub fn ids(&self, name: &str) -> Result<Vec<u32>, String> {
+    /// A field that must be a list, whose items are called `what`.
+    pub fn list<T: Deserialize<'a>>(&self, name: &str, what: &str) -> Result<Vec<T>, String> {
         let raw = self.get(name).ok_or_else(|| self.missing(name))?;
         if !raw.starts_with('[') {
-            return Err(format!("`{name}` is {}, expected a list of token ids", kind(raw)));
+            return Err(format!("`{name}` is {}, expected a list of {what}", kind(raw)));
         }
-        serde_json::from_str(raw).map_err(|e| format!("`{name}` holds no token ids: {}", reason(&e)))
+        serde_json::from_str(raw).map_err(|e| format!("`{name}` holds no {what}: {}", reason(&e)))
     }
 
     /// A field that names something: a string as it is, anything else as compact JSON.
@@ -95,7 +95,8 @@ impl<'a> Fields<'a> {
         })
     }
 
-    fn missing(&self, name: &str) -> String {
+    /// That a field which a row must have is not there, or null.
+    pub fn missing(&self, name: &str) -> String {
         if self.values.contains_key(name) {
             return format!("`{name}` is null");
         }

@@ -1,22 +1,53 @@
-//! Rows of a dataset: what a JSONL line says, and how the file is cut into parts.
+//! Rows of a dataset: what a line of JSONL, an element of a JSON array or a row of Parquet says, and how the file is cut
+//! into parts.
 //!
 //! Owns reading other people's rows. Refuses tokens: a row is text or ids here, `tokenize` makes samples of it.
 
 mod cuts;
+mod harness;
 mod json;
-mod lines;
+mod names;
 mod plan;
+mod records;
 mod row;
+mod seen;
+mod shapes;
+mod source;
+mod table;
+mod unpack;
+mod windows;
 
 use std::path::Path;
 
 pub use cuts::{PART_BYTES, PART_ROWS, Part};
+pub use names::FieldNames;
 pub use plan::{Plan, PlanOptions, scan};
 pub use row::{Content, ReadRow, Row, RowOptions};
+pub use windows::{WINDOW, Windows};
 
-/// Generation model and task from a file called `GEN_task.jsonl`: the name is split at its first underscore, as in
-/// `UniReason-RL_hendrycks_math_500.jsonl`.
+/// What files of rows end with.
+const ENDINGS: [&str; 8] = [".gz", ".zst", ".zstd", ".jsonl", ".json", ".ndjson", ".parquet", ".txt"];
+
+/// Generation model and task from a file called `GEN_task.jsonl`, or with another ending that files of rows have: the
+/// name is split at its first underscore, as in `UniReason-RL_hendrycks_math_500.jsonl.gz`.
 pub fn names_from_path(path: &Path) -> Option<(String, String)> {
-    let (generation_model, task) = path.file_stem()?.to_str()?.split_once('_')?;
-    (!generation_model.is_empty() && !task.is_empty()).then(|| (generation_model.to_owned(), task.to_owned()))
+    let file = path.file_name()?.to_str()?;
+    let stem = match without_ending(file) {
+        Some(once) => without_ending(once).unwrap_or(once),
+        None => path.file_stem()?.to_str()?,
+    };
+    let (generation_model, task) = stem.split_once('_')?;
+    // `samples_hellaswag_2025-01-31T…` of lm-evaluation-harness does not say who wrote the samples.
+    let is_named = !generation_model.is_empty() && !task.is_empty() && !is_log(stem);
+    is_named.then(|| (generation_model.to_owned(), task.to_owned()))
+}
+
+fn without_ending(name: &str) -> Option<&str> {
+    ENDINGS.iter().find_map(|ending| name.strip_suffix(ending))
+}
+
+/// Whether a file's name is that of a log of lm-evaluation-harness: `samples_`, a task, a date.
+fn is_log(stem: &str) -> bool {
+    let date = stem.strip_prefix("samples_").and_then(|rest| rest.rsplit_once('_')).map(|(_, date)| date.as_bytes());
+    date.is_some_and(|date| matches!(date, [b'1'..=b'9', _, _, _, b'-', _, _, b'-', _, _, b'T', ..]))
 }

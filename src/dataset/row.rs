@@ -1,27 +1,52 @@
 //! One row of a dataset: the fields we know, and what is wrong with a bad one.
 //!
-//! Owns which fields make a row good. Refuses to end a run: a bad row keeps its place and its reason.
+//! Owns what a good row is. Refuses to end a run: a bad row keeps its place and its reason.
 
 use crate::dataset::json::{self, Fields};
+use crate::dataset::names::FieldNames;
+use crate::dataset::shapes;
 use crate::sample::Kept;
 use crate::schema::{KeptField, KeptType};
 
-/// Which fields of a row matter beside its text.
+/// Which fields of a row matter, and as what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowOptions {
+    /// `--fields`: what fields are called that a row's content is read from.
+    pub fields: FieldNames,
     /// `--cluster`: the field whose value says which rows belong together.
     pub cluster: Option<String>,
     /// `--keep-fields`, in the order given.
     pub keep: Vec<String>,
 }
 
-/// What a row says was written.
+/// What a row says was written: one sample, or several of a chat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// `{input, output}`: a prompt and its response as text.
-    Text { input: String, output: String },
-    /// `{prompt_token_ids, response_token_ids}`: never retokenised. Texts only if the row has them.
+    /// A prompt and its response as text. `cut`: by length, so that no end token follows it.
+    Text { input: String, output: String, cut: bool },
+    /// Token ids of a prompt and its response: never retokenised. Texts only if the row has them.
     Ids { prompt: Vec<u32>, response: Vec<u32>, input: Option<String>, output: Option<String> },
+    /// A chat of `turns` assistant turns, at least one, each of which is a sample. `messages` and `tools` are JSON as
+    /// the row has it; `cut` is about the last turn.
+    Chat { messages: String, tools: Option<String>, turns: u32, cut: bool },
+}
+
+impl Content {
+    pub fn samples(&self) -> u32 {
+        match self {
+            Self::Text { .. } | Self::Ids { .. } => 1,
+            Self::Chat { turns, .. } => *turns,
+        }
+    }
+
+    /// Bytes of text (for ids, four a token): what parts are cut by.
+    fn text_bytes(&self) -> usize {
+        match self {
+            Self::Text { input, output, .. } => input.len() + output.len(),
+            Self::Ids { prompt, response, .. } => 4 * (prompt.len() + response.len()),
+            Self::Chat { messages, .. } => messages.len(),
+        }
+    }
 }
 
 /// A good row.
@@ -31,56 +56,51 @@ pub struct Row {
     pub id: Option<String>,
     /// The cluster field's value, as `id`.
     pub cluster: Option<String>,
-    pub content: Content,
-    /// `finish_reason` says that the response was cut by length: no end token follows it.
-    pub cut: bool,
+    /// At least one. Several are of one prompt, or of one document: not independent.
+    pub contents: Vec<Content>,
     /// One value a kept field, in `RowOptions::keep`'s order.
     pub kept: Vec<Kept>,
 }
 
 impl Row {
-    /// Parses a line. `kept` holds the kept fields' types as far as they are known: a value of any type in a field of
-    /// text becomes text.
+    /// Parses a row's JSON. `kept` holds the kept fields' types as far as they are known: a value of any type in a
+    /// field of text becomes text.
     ///
     /// # Errors
     /// What is wrong with it, for the `reason` of its sample.
     pub fn parse(line: &[u8], options: &RowOptions, kept: &[KeptField]) -> Result<Self, String> {
         let text = std::str::from_utf8(line).map_err(|e| format!("invalid UTF-8 at byte {}", e.valid_up_to()))?;
         let text = json::standard(text);
-        let mut wanted = vec!["id", "input", "output", "prompt_token_ids", "response_token_ids", "finish_reason"];
+        let mut wanted: Vec<&str> = options.fields.all().collect();
         wanted.extend(options.cluster.iter().chain(&options.keep).map(String::as_str));
         let fields = Fields::parse(&text, &wanted)?;
         let is_text = |index: usize| kept.get(index).is_some_and(|field| field.kind == KeptType::Text);
         let values = options.keep.iter().enumerate().map(|(index, name)| fields.kept(name, is_text(index)));
-        Ok(Self {
-            content: content(&fields)?,
-            id: fields.label("id")?,
+        let row = Self {
+            contents: shapes::contents(&fields, &options.fields)?,
+            id: fields.label(options.fields.of("id"))?,
             cluster: options.cluster.as_ref().map_or(Ok(None), |name| fields.label(name))?,
-            cut: fields.get("finish_reason") == Some("\"length\""),
             kept: values.collect::<Result<_, _>>()?,
-        })
-    }
-
-    /// Bytes of input and output text (for ids, four a token): what parts are cut by.
-    pub fn text_bytes(&self) -> u64 {
-        let bytes = match &self.content {
-            Content::Text { input, output } => input.len() + output.len(),
-            Content::Ids { prompt, response, .. } => 4 * (prompt.len() + response.len()),
         };
-        bytes as u64
+        // Each of its samples has the row's id, cluster and kept fields.
+        let texts = [&row.id, &row.cluster].into_iter().flatten();
+        let kept = row.kept.iter().map(|value| if let Kept::Text(text) = value { text.len() } else { 0 });
+        shapes::may_repeat(texts.map(String::len).chain(kept).sum(), row.samples() as usize)?;
+        Ok(row)
     }
-}
 
-fn content(fields: &Fields) -> Result<Content, String> {
-    if fields.get("prompt_token_ids").is_some() || fields.get("response_token_ids").is_some() {
-        return Ok(Content::Ids {
-            prompt: fields.ids("prompt_token_ids")?,
-            response: fields.ids("response_token_ids")?,
-            input: fields.optional_text("input")?,
-            output: fields.optional_text("output")?,
-        });
+    pub fn samples(&self) -> u32 {
+        self.contents.iter().map(Content::samples).fold(0, u32::saturating_add)
     }
-    Ok(Content::Text { input: fields.text("input")?, output: fields.text("output")? })
+
+    pub fn has_chats(&self) -> bool {
+        self.contents.iter().any(|content| matches!(content, Content::Chat { .. }))
+    }
+
+    /// Bytes of text, summed over its samples: what parts are cut by.
+    pub fn text_bytes(&self) -> u64 {
+        self.contents.iter().map(|content| content.text_bytes() as u64).sum()
+    }
 }
 
 /// A row as read: its place, and the row or what is wrong with it.
@@ -88,10 +108,17 @@ fn content(fields: &Fields) -> Result<Content, String> {
 pub struct ReadRow {
     /// Number in the dataset from 0, blank lines not counted.
     pub row: u32,
-    /// Line in the file from 1.
+    /// Line in the file from 1; of a JSON array the element, of Parquet the row.
     pub line: u64,
     /// Number of its first sample in the dataset.
     pub first_sample: u32,
-    /// The reason of a bad row names its line.
+    /// The reason of a bad row, which is one failed sample, names its line.
     pub content: Result<Row, String>,
+}
+
+impl ReadRow {
+    /// Samples that it takes the numbers of.
+    pub fn samples(&self) -> u32 {
+        self.content.as_ref().map_or(1, Row::samples)
+    }
 }

@@ -7,7 +7,6 @@ use candle_core::{DType, Device, Tensor};
 use crate::decoder::block::{self, Context, Layer};
 use crate::decoder::linear::{Linear, scale};
 use crate::decoder::load::Load;
-use crate::decoder::names;
 use crate::decoder::rope::Rotary;
 use crate::decoder::{Checkpoint, DecoderSpec, MIN_ROWS};
 use crate::error::Result;
@@ -48,9 +47,9 @@ impl Body {
         let spec = checkpoint.spec().clone();
         let load = Load { checkpoint, spec: &spec, dtype, device };
         let layers = (0..spec.layers).map(|index| load.layer(index)).collect::<Result<_>>()?;
-        let embedding = checkpoint.in_body(names::EMBEDDING);
+        let embedding = checkpoint.in_body(spec.names.embedding);
         let embedding = checkpoint.tensor(&embedding, &[spec.vocab, spec.hidden], dtype, device)?;
-        let final_norm = load.norm(&checkpoint.in_body(names::FINAL_NORM), spec.hidden)?;
+        let final_norm = load.norm(&checkpoint.in_body(spec.names.final_norm), spec.hidden)?;
         Ok(Self { dtype, device: device.clone(), embedding, weights: Weights { layers }, final_norm, spec })
     }
 

@@ -5,7 +5,8 @@
 use candle_core::{DType, Device, Tensor};
 
 use crate::decoder::linear::{Linear, cap, scale};
-use crate::decoder::{Checkpoint, MIN_ROWS, names};
+use crate::decoder::names::HEAD;
+use crate::decoder::{Checkpoint, MIN_ROWS};
 use crate::error::Result;
 use crate::stop::Stop;
 
@@ -35,10 +36,10 @@ impl Head {
         let shape = [spec.vocab, spec.hidden];
         let weight = match (spec.tied_head, tied) {
             (true, Some(embedding)) => embedding.clone(),
-            (true, None) => checkpoint.tensor(&checkpoint.in_body(names::EMBEDDING), &shape, dtype, device)?,
+            (true, None) => checkpoint.tensor(&checkpoint.in_body(spec.names.embedding), &shape, dtype, device)?,
             (false, _) => checkpoint.tensor(checkpoint.head_name(), &shape, dtype, device)?,
         };
-        let linear = Linear::new(names::HEAD, weight, None)?;
+        let linear = Linear::new(HEAD, weight, None)?;
         Ok(Self { linear, vocab: spec.vocab, scale: spec.logit_scale, cap: spec.logit_cap })
     }
 
@@ -84,6 +85,18 @@ impl Head {
             logits.extend((0..ids.len()).map(|i| product[i * TILE + i]));
         }
         Ok(logits)
+    }
+
+    /// The logits of a few `ids` at one row `[hidden]`, all sums in f64.
+    ///
+    /// # Errors
+    /// A tensor operation that fails.
+    pub fn exact_logits(&self, hidden: &[f32], ids: &[u32]) -> Result<Vec<f64>> {
+        let finish = |x: f64| {
+            let x = x * self.scale;
+            self.cap.map_or(x, |cap| cap * (x / cap).tanh())
+        };
+        Ok(self.linear.exact(hidden, ids)?.into_iter().map(finish).collect())
     }
 
     /// The logits of the ids that `linear` is a part for.

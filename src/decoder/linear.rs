@@ -60,6 +60,23 @@ impl Linear {
         }
     }
 
+    /// The outputs `ids` of one row `[in]`, whose numbers the weights' dtype can hold: all sums in f64.
+    pub fn exact(&self, x: &[f32], ids: &[u32]) -> Result<Vec<f64>> {
+        let part = self.select(&Tensor::new(ids, self.weight.device())?)?;
+        let weights = part.weight.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+        let bias = part.bias.map(|bias| bias.to_vec1::<f32>()).transpose()?;
+        let dot = |weights: &[f32]| {
+            // Eight sums side by side: a fixed order that a vector unit can follow.
+            let mut lanes = [0.0_f64; 8];
+            for (place, (w, x)) in weights.iter().zip(x).enumerate() {
+                lanes[place % 8] += f64::from(*w) * f64::from(*x);
+            }
+            lanes.iter().sum::<f64>()
+        };
+        let sums = weights.chunks_exact(x.len()).map(dot).enumerate();
+        Ok(sums.map(|(i, sum)| sum + bias.as_ref().map_or(0.0, |bias| f64::from(bias[i]))).collect())
+    }
+
     /// Rows `start..start + len` of the weight (and bias): those outputs alone.
     pub fn narrow(&self, start: usize, len: usize) -> Result<Self> {
         let origin = Origin { first: self.origin.first + start, ..self.origin.clone() };

@@ -7,7 +7,6 @@ use candle_core::{DType, Device, Tensor};
 use crate::decoder::block::{BranchNorms, Layer};
 use crate::decoder::ffn::{FeedForward, Gated, Mixture};
 use crate::decoder::linear::Linear;
-use crate::decoder::names;
 use crate::decoder::{Checkpoint, DecoderSpec, Experts, QkNorm};
 use crate::error::Result;
 
@@ -30,13 +29,13 @@ impl Load<'_> {
             q,
             k,
             v,
-            o: self.linear(&in_layer(index, names::O), query, spec.hidden, spec.o_bias)?,
+            o: self.linear(&self.in_layer(index, names.o), query, spec.hidden, spec.o_bias)?,
             qk_norm: self.qk_norm(index)?,
             rope: spec.rope_of_layer[index],
             ffn_norms: self.branch_norms(index, names.ffn_norm, names.ffn_post_norm)?,
             ffn: match &spec.experts {
                 Some(experts) if spec.sparse[index] => FeedForward::Sparse(Box::new(self.mixture(index, experts)?)),
-                _ => FeedForward::Dense(Box::new(self.gated(index, names.gate_up, names::DOWN, spec.intermediate)?)),
+                _ => FeedForward::Dense(Box::new(self.gated(index, names.gate_up, names.down, spec.intermediate)?)),
             },
         })
     }
@@ -55,13 +54,19 @@ impl Load<'_> {
             QkNorm::Head => (self.spec.head_dim, self.spec.head_dim),
             QkNorm::Projection => (self.spec.query_width(), self.spec.key_width()),
         };
-        Ok(Some((self.norm_in_layer(index, names::Q_NORM, q)?, self.norm_in_layer(index, names::K_NORM, k)?)))
+        let names = &self.spec.names;
+        Ok(Some((self.norm_in_layer(index, names.q_norm, q)?, self.norm_in_layer(index, names.k_norm, k)?)))
     }
 
     fn gated(&self, index: usize, gate_up: [&str; 2], down: &str, intermediate: usize) -> Result<Gated> {
         let DecoderSpec { hidden, mlp_bias, activation, .. } = *self.spec;
         let [gate, up] = self.parts(index, gate_up, [intermediate; 2], hidden, mlp_bias)?;
-        Ok(Gated { gate, up, down: self.linear(&in_layer(index, down), intermediate, hidden, mlp_bias)?, activation })
+        Ok(Gated {
+            gate,
+            up,
+            down: self.linear(&self.in_layer(index, down), intermediate, hidden, mlp_bias)?,
+            activation,
+        })
     }
 
     fn mixture(&self, index: usize, spec: &Experts) -> Result<Mixture> {
@@ -73,11 +78,11 @@ impl Load<'_> {
             self.gated(index, [&gate, &up], &name(names.down), spec.intermediate)
         };
         let shared = |width: usize| -> Result<_> {
-            let gated = self.gated(index, names::SHARED_GATE_UP, names::SHARED_DOWN, width)?;
-            Ok((gated, self.linear(&in_layer(index, names::SHARED_GATE), hidden, 1, false)?))
+            let gated = self.gated(index, names.shared_gate_up, names.shared_down, width)?;
+            Ok((gated, self.linear(&self.in_layer(index, names.shared_gate), hidden, 1, false)?))
         };
         Ok(Mixture {
-            router: self.linear(&in_layer(index, names.router), hidden, spec.count, false)?,
+            router: self.linear(&self.in_layer(index, names.router), hidden, spec.count, false)?,
             experts: (0..spec.count).map(expert).collect::<Result<_>>()?,
             shared: spec.shared.map(shared).transpose()?,
             spec: spec.clone(),
@@ -94,12 +99,13 @@ impl Load<'_> {
         bias: bool,
     ) -> Result<[Linear; N]> {
         let fused = parts[1..].contains(&parts[0]);
-        let whole =
-            fused.then(|| self.linear(&in_layer(index, parts[0]), input, widths.iter().sum(), bias)).transpose()?;
+        let whole = fused
+            .then(|| self.linear(&self.in_layer(index, parts[0]), input, widths.iter().sum(), bias))
+            .transpose()?;
         let mut start = 0;
         let linears: Result<Vec<Linear>> = (parts.iter().zip(widths))
             .map(|(name, width)| match &whole {
-                None => self.linear(&in_layer(index, name), input, width, bias),
+                None => self.linear(&self.in_layer(index, name), input, width, bias),
                 Some(whole) => {
                     start += width;
                     Ok(whole.narrow(start - width, width)?)
@@ -118,7 +124,7 @@ impl Load<'_> {
     }
 
     fn norm_in_layer(&self, index: usize, name: &str, width: usize) -> Result<Tensor> {
-        self.norm(&self.checkpoint.in_body(&format!("{}.weight", in_layer(index, name))), width)
+        self.norm(&self.checkpoint.in_body(&format!("{}.weight", self.in_layer(index, name))), width)
     }
 
     /// What the norm of the tensor `name` multiplies by, f32 `[width]`.
@@ -127,12 +133,12 @@ impl Load<'_> {
         Ok(if self.spec.norm_plus_one { (weight + 1.0)? } else { weight })
     }
 
+    /// `name` of layer `index` within the body, e.g. `layers.3.mlp.up_proj`.
+    fn in_layer(&self, index: usize, name: &str) -> String {
+        format!("{}.{index}.{name}", self.spec.names.layers)
+    }
+
     fn vector(&self, name: &str, width: usize) -> Result<Tensor> {
         self.checkpoint.tensor(name, &[width], DType::F32, self.device)
     }
-}
-
-/// `name` of layer `index` within the body, e.g. `layers.3.mlp.up_proj`.
-fn in_layer(index: usize, name: &str) -> String {
-    format!("layers.{index}.{name}")
 }

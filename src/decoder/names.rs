@@ -1,20 +1,30 @@
 //! Names of tensors in a checkpoint.
 //!
-//! Owns the tables that map the decoder's weights to what Hugging Face calls them, one for each layout. Refuses shapes.
+//! Owns the tables that map the decoder's weights to what Hugging Face and GGUF call them, one for each layout. Refuses
+//! shapes.
 
 /// Where a model's weights lie. Names within a layer go without `.weight` and `.bias`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Names {
     /// What the body's names begin with and what the head's tensor is called: the first whose embedding exists.
     pub roots: &'static [(&'static str, &'static str)],
+    /// The token embedding `[vocab, hidden]`, within the body and whole, as that of the norm after the last layer.
+    pub embedding: &'static str,
+    pub final_norm: &'static str,
+    /// What a layer's names begin with within the body; its index follows.
+    pub layers: &'static str,
     pub attention_norm: &'static str,
     pub attention_post_norm: &'static str,
     pub ffn_norm: &'static str,
     pub ffn_post_norm: &'static str,
     /// Alike where one tensor holds them, one after the other.
     pub qkv: [&'static str; 3],
+    pub o: &'static str,
+    pub q_norm: &'static str,
+    pub k_norm: &'static str,
     /// Alike where one tensor holds them.
     pub gate_up: [&'static str; 2],
+    pub down: &'static str,
     pub experts: ExpertNames,
 }
 
@@ -37,37 +47,39 @@ pub struct ExpertNames {
     /// Within one expert.
     pub gate_up: [&'static str; 2],
     pub down: &'static str,
+    /// The expert of every row, and what it is gated by.
+    pub shared_gate_up: [&'static str; 2],
+    pub shared_down: &'static str,
+    pub shared_gate: &'static str,
 }
 
-/// The token embedding `[vocab, hidden]`, within the body.
-pub const EMBEDDING: &str = "embed_tokens.weight";
-/// The norm after the last layer `[hidden]`, within the body.
-pub const FINAL_NORM: &str = "norm.weight";
 /// What adapters call the head, whatever its tensor is.
 pub const HEAD: &str = "lm_head";
-pub const O: &str = "self_attn.o_proj";
-pub const Q_NORM: &str = "self_attn.q_norm";
-pub const K_NORM: &str = "self_attn.k_norm";
-pub const DOWN: &str = "mlp.down_proj";
-/// The expert of every row, and what it is gated by.
-pub const SHARED_GATE_UP: [&str; 2] = ["mlp.shared_expert.gate_proj", "mlp.shared_expert.up_proj"];
-pub const SHARED_DOWN: &str = "mlp.shared_expert.down_proj";
-pub const SHARED_GATE: &str = "mlp.shared_expert_gate";
 
 /// Llama and all that followed it.
 pub const LLAMA: Names = Names {
     roots: &[("model.", "lm_head.weight")],
+    embedding: "embed_tokens.weight",
+    final_norm: "norm.weight",
+    layers: "layers",
     attention_norm: "input_layernorm",
     attention_post_norm: "",
     ffn_norm: "post_attention_layernorm",
     ffn_post_norm: "",
     qkv: ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
+    o: "self_attn.o_proj",
+    q_norm: "self_attn.q_norm",
+    k_norm: "self_attn.k_norm",
     gate_up: ["mlp.gate_proj", "mlp.up_proj"],
+    down: "mlp.down_proj",
     experts: ExpertNames {
         router: "mlp.gate",
         each: "mlp.experts",
         gate_up: ["gate_proj", "up_proj"],
         down: "down_proj",
+        shared_gate_up: ["mlp.shared_expert.gate_proj", "mlp.shared_expert.up_proj"],
+        shared_down: "mlp.shared_expert.down_proj",
+        shared_gate: "mlp.shared_expert_gate",
     },
 };
 
@@ -109,9 +121,45 @@ pub const MIXTRAL: Names = Names {
         each: "block_sparse_moe.experts",
         gate_up: ["w1", "w3"],
         down: "w2",
+        ..LLAMA.experts
     },
     ..LLAMA
 };
+
+/// llama.cpp's names, by role and so alike for all families.
+pub const GGUF: Names = Names {
+    roots: &[("", "output.weight")],
+    embedding: "token_embd.weight",
+    final_norm: "output_norm.weight",
+    layers: "blk",
+    attention_norm: "attn_norm",
+    attention_post_norm: "post_attention_norm",
+    ffn_norm: "ffn_norm",
+    ffn_post_norm: "post_ffw_norm",
+    qkv: ["attn_q", "attn_k", "attn_v"],
+    o: "attn_output",
+    q_norm: "attn_q_norm",
+    k_norm: "attn_k_norm",
+    gate_up: ["ffn_gate", "ffn_up"],
+    down: "ffn_down",
+    experts: ExpertNames {
+        router: "ffn_gate_inp",
+        each: GGUF_EXPERTS,
+        gate_up: ["ffn_gate_exps", "ffn_up_exps"],
+        down: "ffn_down_exps",
+        shared_gate_up: ["ffn_gate_shexp", "ffn_up_shexp"],
+        shared_down: "ffn_down_shexp",
+        shared_gate: "ffn_gate_inp_shexp",
+    },
+};
+/// In no file's names: the experts of a layer lie in one tensor there, and `experts.N.` chooses the N-th of them.
+pub const GGUF_EXPERTS: &str = "experts";
+
+/// As [`PHI3`], but in llama.cpp's names.
+pub const GGUF_PHI3: Names = Names { qkv: ["attn_qkv"; 3], ..GGUF_GLM4 };
+
+/// As [`GLM4`], but in llama.cpp's names.
+pub const GGUF_GLM4: Names = Names { gate_up: ["ffn_up"; 2], ..GGUF };
 
 /// Tensors that checkpoints carry and nobody needs: buffers that the config determines, and eyes.
 pub fn is_redundant(name: &str) -> bool {

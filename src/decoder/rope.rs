@@ -60,6 +60,7 @@ fn frequencies(rope: &Rope, long: bool) -> Vec<f32> {
 fn scale(frequency: f64, pair: usize, scaling: &RopeScaling, long: bool) -> f64 {
     match scaling {
         RopeScaling::None => frequency,
+        RopeScaling::Each { factors } => frequency / factors[pair],
         RopeScaling::Linear { factor } => frequency / factor,
         &RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_tokens } => {
             let wavelength = 2.0 * std::f64::consts::PI / frequency;

@@ -2,10 +2,15 @@
 //!
 //! Owns the axes along which families differ. Refuses to ask for a family: `config` alone knows them.
 
+use serde::Serialize;
+
+use candle_core::DType;
+
 use crate::decoder::names::Names;
+use crate::hidden::{Float, Shape};
 
 /// The arithmetic of a decoder, from its config.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DecoderSpec {
     /// Rows of the embedding and of the head.
     pub vocab: usize,
@@ -58,11 +63,12 @@ pub struct DecoderSpec {
     pub max_tokens: usize,
     /// Rows and columns of the blocks that share a scale, where matrices are stored in FP8.
     pub fp8_block: Option<[usize; 2]>,
+    #[serde(skip)]
     pub names: Names,
 }
 
 /// What gates a feed-forward.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Activation {
     Silu,
     /// GELU by its tanh formula.
@@ -70,7 +76,7 @@ pub enum Activation {
 }
 
 /// Norms of a branch: of what it reads, and of what it adds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Norms {
     Before,
     After,
@@ -88,7 +94,7 @@ impl Norms {
 }
 
 /// RMS norms of queries and keys before rope.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum QkNorm {
     None,
     /// Of each head, with one weight `[head_dim]` for all.
@@ -98,7 +104,7 @@ pub enum QkNorm {
 }
 
 /// A mixture of experts: each row goes through the `chosen` most probable of `count`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Experts {
     pub count: usize,
     pub chosen: usize,
@@ -111,7 +117,7 @@ pub struct Experts {
 }
 
 /// Rotary position embedding, halves rotated against each other.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Rope {
     pub theta: f64,
     /// How many leading dimensions of a head are rotated.
@@ -124,9 +130,13 @@ pub struct Rope {
 }
 
 /// How the rotary frequencies were stretched to a longer context.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum RopeScaling {
     None,
+    /// Each divided by its own factor.
+    Each {
+        factors: Vec<f64>,
+    },
     /// All divided by `factor`.
     Linear {
         factor: f64,
@@ -153,6 +163,12 @@ pub enum RopeScaling {
 }
 
 impl DecoderSpec {
+    /// What the head reads of a position, if products round to `dtype`.
+    pub fn hidden_shape(&self, dtype: DType) -> Shape {
+        let dtype = if dtype == DType::BF16 { Float::Bf16 } else { Float::F32 };
+        Shape { dtype, width: self.hidden }
+    }
+
     /// Width of the concatenated query heads.
     pub fn query_width(&self) -> usize {
         self.heads * self.head_dim

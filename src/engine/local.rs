@@ -3,9 +3,11 @@
 //! Owns the way from a job to scores: forests, body, head, reducer. Refuses to choose a model or a device, and batches
 //! (`memory` has them).
 
+use std::ops::Range;
 use std::sync::atomic::AtomicUsize;
 
 use candle_core::{DType, Device, Tensor};
+use half::bf16;
 
 use crate::decoder::{Adapter, Body, Checkpoint, DecoderSpec, Head};
 use crate::engine::memory::{self, Hand};
@@ -17,7 +19,7 @@ use crate::sample::Sample;
 use crate::stop::Stop;
 
 /// Targets whose logits exist at once: with a vocabulary block of 4,096 ids, 16 MiB of them.
-const TARGET_ROWS: usize = 1024;
+pub const TARGET_ROWS: usize = 1024;
 
 /// How to run a model.
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ pub struct LocalOptions {
     pub batch_tokens: usize,
     /// Length of the top-k lists.
     pub top_k: usize,
+    /// Hand out what the head reads, too.
+    pub keep_hidden: bool,
 }
 
 /// A model in memory.
@@ -84,6 +88,7 @@ impl Local {
             max_tokens: spec.max_tokens,
             vocab: spec.vocab,
             max_top_k: spec.vocab,
+            hidden: options.keep_hidden.then(|| spec.hidden_shape(options.dtype)),
             jobs_in_flight: 1,
         };
         let batch_tokens = AtomicUsize::new(options.batch_tokens);
@@ -95,6 +100,7 @@ impl Local {
         let hidden = self.body.forward(forest, stop)?;
         let mut done = forest.samples.iter();
         let mut current = done.next();
+        let mut done_samples = 0;
         let mut scores = TokenScores::default();
         let mut failure = None;
         for (chunk, targets) in forest.targets.chunks(TARGET_ROWS).enumerate() {
@@ -110,7 +116,9 @@ impl Local {
                 if range.end > first + targets.len() {
                     break;
                 }
-                let scores = std::mem::take(&mut scores);
+                let mut scores = std::mem::take(&mut scores);
+                scores.hidden = self.kept(&hidden, forest, done_samples, range)?;
+                done_samples += 1;
                 sink(
                     *index,
                     match failure.take() {
@@ -122,6 +130,20 @@ impl Local {
             }
         }
         Ok(())
+    }
+
+    /// What is kept of a sample's hidden rows: nothing unless it was asked for.
+    fn kept(&self, hidden: &Tensor, forest: &Forest, place: usize, targets: &Range<usize>) -> Result<Vec<u8>> {
+        if self.caps.hidden.is_none() {
+            return Ok(Vec::new());
+        }
+        let rows = forest.targets[targets.clone()].iter().map(|target| target.row).chain([forest.ends[place]]);
+        let rows: Vec<u32> = rows.map(|row| row as u32).collect();
+        let rows = hidden.index_select(&Tensor::new(rows, hidden.device())?, 0)?.flatten_all()?;
+        Ok(match self.options.dtype {
+            DType::BF16 => bytemuck::cast_slice(&rows.to_dtype(DType::BF16)?.to_vec1::<bf16>()?).to_vec(),
+            _ => bytemuck::cast_slice(&rows.to_vec1::<f32>()?).to_vec(),
+        })
     }
 
     /// The scores of `targets`, and those of them whose logits are not finite (their scores mean nothing).

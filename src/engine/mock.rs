@@ -28,6 +28,7 @@ impl Mock {
             max_tokens: 1 << 20,
             vocab: u32::MAX as usize,
             max_top_k: CHUNK,
+            hidden: None,
             jobs_in_flight: 8,
         };
         Self { caps, seed: hash(&name), top_k: top_k.min(CHUNK) }

@@ -8,6 +8,7 @@ mod memory;
 pub mod mock;
 
 use crate::error::Result;
+use crate::hidden;
 use crate::sample::Sample;
 pub use crate::scores::TokenScores;
 use crate::stop::Stop;
@@ -29,6 +30,8 @@ pub struct Caps {
     pub vocab: usize,
     /// Largest `k` of the top-k lists.
     pub max_top_k: usize,
+    /// What it fills `hidden` with; `None` if it keeps no hidden rows.
+    pub hidden: Option<hidden::Shape>,
     /// Jobs that the engine wants at once. A local model wants one: it uses every core for it.
     pub jobs_in_flight: usize,
 }

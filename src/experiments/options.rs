@@ -5,6 +5,7 @@
 use clap::ValueEnum;
 use serde::{Deserialize, Deserializer};
 
+use crate::template::NaiveDate;
 use crate::tokenize::{Boundary, TooLong};
 
 /// Everything that `score` can be told beside datasets, models and output; what is `None` has the default that the
@@ -29,6 +30,16 @@ pub struct Options {
     #[arg(long, value_name = "PATH")]
     pub tokenizer: Option<String>,
 
+    /// What renders rows of messages: a chat template's file, or a model directory or hub id that has one
+    /// [default: that of the tokenizer's directory]
+    #[arg(long, alias = "chat_template", value_name = "PATH")]
+    pub chat_template: Option<String>,
+
+    /// The day that a chat template's `strftime_now` tells; a template that asks for it gives another text each day
+    /// [default: 2024-07-26, to which Llama's templates fall back]
+    #[arg(long, alias = "chat_date", value_name = "YYYY-MM-DD")]
+    pub chat_date: Option<NaiveDate>,
+
     /// Tokenise prompt and response as one text, or apart [default: joint]
     #[arg(long)]
     pub boundary: Option<BoundaryChoice>,
@@ -47,6 +58,10 @@ pub struct Options {
     #[arg(long, alias = "on_error")]
     pub on_error: Option<OnError>,
 
+    /// What the rows call the fields that are read, e.g. input=question,output=answer
+    #[arg(long, value_delimiter = ',', value_name = "NAME=FIELD")]
+    pub fields: Option<Vec<String>>,
+
     /// Field whose equal values mark rows that are not independent [default: equal prompts]
     #[arg(long, value_name = "FIELD")]
     pub cluster: Option<String>,
@@ -54,6 +69,11 @@ pub struct Options {
     /// Fields of the rows to keep in the samples table, e.g. reward,correct
     #[arg(long, alias = "keep_fields", value_delimiter = ',', value_name = "FIELDS")]
     pub keep_fields: Option<Vec<String>>,
+
+    /// Keep what each model's head reads of every response token (hidden size × 2 or 4 bytes a token), so that
+    /// `kl --exact` has both full distributions again
+    #[arg(long, alias = "keep_hidden", num_args = 0..=1, default_missing_value = "true", value_name = "true|false", require_equals = true)]
+    pub keep_hidden: Option<bool>,
 
     /// Type of weights and products [default: auto]
     #[arg(long)]
@@ -81,12 +101,16 @@ impl Options {
             top_k: self.top_k.or(outer.top_k),
             limit: self.limit.or(outer.limit),
             tokenizer: self.tokenizer.or(outer.tokenizer),
+            chat_template: self.chat_template.or(outer.chat_template),
+            chat_date: self.chat_date.or(outer.chat_date),
             boundary: self.boundary.or(outer.boundary),
             end: self.end.or(outer.end),
             too_long: self.too_long.or(outer.too_long),
             on_error: self.on_error.or(outer.on_error),
+            fields: self.fields.or(outer.fields),
             cluster: self.cluster.or(outer.cluster),
             keep_fields: self.keep_fields.or(outer.keep_fields),
+            keep_hidden: self.keep_hidden.or(outer.keep_hidden),
             dtype: self.dtype.or(outer.dtype),
             device: self.device.or(outer.device),
             batch_tokens: self.batch_tokens.or(outer.batch_tokens),
@@ -127,6 +151,10 @@ impl Options {
 
     pub fn keep_fields(&self) -> Vec<String> {
         self.keep_fields.clone().unwrap_or_default()
+    }
+
+    pub fn keeps_hidden(&self) -> bool {
+        self.keep_hidden.unwrap_or(false)
     }
 
     pub fn dtype(&self) -> DtypeChoice {

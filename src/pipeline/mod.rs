@@ -8,17 +8,19 @@ mod progress;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
 
 pub use progress::{Progress, Snapshot};
 
 use crate::dataset::{Plan, ReadRow};
-use crate::engine::{Engine, Job, JobSample, Scored, TokenScores};
+use crate::engine::{self, Engine, Job, JobSample, TokenScores};
 use crate::error::{Error, Result};
+use crate::hidden::{self, Layout};
 use crate::sample::{Sample, Status};
 use crate::stop::Stop;
-use crate::store::CellStore;
+use crate::store::{CellStore, HiddenPart};
 use crate::table::{self, ScoredSample};
-use crate::tokenize::{SampleOptions, TextTokenizer, TooLong};
+use crate::tokenize::{Audit, SampleOptions, TextTokenizer, TooLong};
 
 /// Threads that tokenise: a tokenizer does some 600,000 tokens a second on one, a model far fewer.
 const TOKENIZE_THREADS: usize = 2;
@@ -29,6 +31,7 @@ pub struct Input<'a> {
     cell: &'a CellStore,
     /// Parts that are done, and done again.
     again: BTreeSet<u32>,
+    audit: Mutex<Audit>,
 }
 
 impl<'a> Input<'a> {
@@ -44,7 +47,7 @@ impl<'a> Input<'a> {
                 again.insert(part);
             }
         }
-        Ok(Self { plan, cell, again })
+        Ok(Self { plan, cell, again, audit: Mutex::default() })
     }
 
     /// Whether nothing is left to score.
@@ -55,6 +58,15 @@ impl<'a> Input<'a> {
     /// The parts that are left to score.
     pub fn missing(&self) -> impl Iterator<Item = u32> {
         (0..self.plan.parts.len() as u32).filter(|&part| self.lacks(part))
+    }
+
+    /// What was noticed of the samples so far.
+    pub fn audit(&self) -> Audit {
+        self.audit.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn add(&self, audit: Audit) {
+        self.audit.lock().unwrap_or_else(PoisonError::into_inner).merge(audit);
     }
 
     fn lacks(&self, part: u32) -> bool {
@@ -79,7 +91,13 @@ pub struct Run<'a> {
 /// Part `part` of every dataset that still lacks it; `T` is what is known of each dataset's part by now.
 struct Part<T> {
     part: u32,
-    datasets: Vec<(usize, Vec<T>)>,
+    datasets: Vec<(usize, T)>,
+}
+
+/// A dataset's part, ready to be written.
+struct Scored {
+    samples: Vec<ScoredSample>,
+    hidden: Option<HiddenPart>,
 }
 
 impl Run<'_> {
@@ -113,27 +131,31 @@ impl Run<'_> {
         self.inputs[dataset].plan.parts[part as usize].bytes
     }
 
-    fn read(&self, part: u32) -> Result<Part<ReadRow>> {
+    fn read(&self, part: u32) -> Result<Part<Vec<ReadRow>>> {
         let datasets = self.lacking(part).map(|index| Ok((index, self.inputs[index].plan.read_part(part)?)));
         Ok(Part { part, datasets: datasets.collect::<Result<_>>()? })
     }
 
-    fn tokenize(&self, Part { part, datasets }: Part<ReadRow>) -> Result<Part<Sample>> {
+    fn tokenize(&self, Part { part, datasets }: Part<Vec<ReadRow>>) -> Result<Part<Vec<Sample>>> {
         let samples = |(index, rows): (usize, Vec<ReadRow>)| {
-            let path = &self.inputs[index].plan.path;
-            let samples = rows.into_iter().map(|row| {
-                let line = row.line;
-                let sample = self.tokenizer.sample(row, self.sample_options);
-                if self.ends_run(sample.status) {
-                    let reason = sample.reason.unwrap_or_default();
-                    let what = reason.strip_prefix(&format!("line {line}: ")).unwrap_or(&reason);
-                    return Err(Error::dataset(path, line, what));
-                }
-                Ok(sample)
-            });
-            Ok((index, samples.collect::<Result<Vec<_>>>()?))
+            let mut audit = Audit::default();
+            let samples = rows.into_iter().map(|row| self.samples(index, row, &mut audit));
+            let samples = samples.collect::<Result<Vec<_>>>()?.concat();
+            self.inputs[index].add(audit);
+            Ok((index, samples))
         };
         Ok(Part { part, datasets: datasets.into_iter().map(samples).collect::<Result<_>>()? })
+    }
+
+    /// The samples of a row, if none of them ends the run.
+    fn samples(&self, dataset: usize, row: ReadRow, audit: &mut Audit) -> Result<Vec<Sample>> {
+        let plan = self.inputs[dataset].plan;
+        let place = plan.place(row.line);
+        let samples = self.tokenizer.audited(row, self.sample_options, audit);
+        let Some(sample) = samples.iter().find(|sample| self.ends_run(sample.status)) else { return Ok(samples) };
+        let reason = sample.reason.as_deref().unwrap_or_default();
+        let what = reason.strip_prefix(&format!("{place}: ")).unwrap_or(reason);
+        Err(Error::dataset(&plan.path, Some(place), what))
     }
 
     fn ends_run(&self, status: Status) -> bool {
@@ -144,32 +166,66 @@ impl Run<'_> {
         }
     }
 
-    fn score_part(&self, Part { part, datasets }: Part<Sample>, stop: &Stop) -> Result<Part<ScoredSample>> {
-        let mut outcomes: Vec<(usize, Vec<ScoredSample>)> = Vec::new();
+    fn score_part(&self, Part { part, datasets }: Part<Vec<Sample>>, stop: &Stop) -> Result<Part<Scored>> {
+        let mut outcomes: Vec<(usize, Scored)> = Vec::new();
         let mut job = Job { part, samples: Vec::new(), stop };
+        let mut places = Vec::new();
         for (dataset, samples) in datasets {
+            let first = job.samples.len();
             let mut unscored = Vec::new();
             for mut sample in samples {
                 self.refuse_unscorable(&mut sample);
                 if sample.status.is_scored() {
+                    places.push((outcomes.len(), job.samples.len() - first));
                     job.samples.push(JobSample { dataset, sample });
                 } else {
                     unscored.push(ScoredSample { sample, scores: None });
                 }
             }
-            outcomes.push((dataset, unscored));
+            let hidden = self.begin_hidden(dataset, part, &job.samples[first..])?;
+            outcomes.push((dataset, Scored { samples: unscored, hidden }));
         }
-        let scores = self.run_job(&job)?;
-        for (JobSample { dataset, mut sample }, scores) in job.samples.into_iter().zip(scores) {
+        let keep = |index: usize, rows: &[u8]| {
+            let (outcome, place) = places[index];
+            outcomes[outcome].1.hidden.as_ref().map_or(Ok(()), |hidden| hidden.put(place, rows))
+        };
+        let scores = self.run_job(&job, &keep)?;
+        for ((JobSample { mut sample, .. }, scores), (outcome, _)) in job.samples.into_iter().zip(scores).zip(places) {
             let scores = scores.map_err(|reason| sample.fail(Status::Failed, reason)).ok();
-            if let Some((_, outcome)) = outcomes.iter_mut().find(|(index, _)| *index == dataset) {
-                outcome.push(ScoredSample { sample, scores });
-            }
+            outcomes[outcome].1.samples.push(ScoredSample { sample, scores });
         }
         for (_, outcome) in &mut outcomes {
-            outcome.sort_by_key(|scored| scored.sample.sample_id);
+            outcome.samples.sort_by_key(|scored| scored.sample.sample_id);
         }
         Ok(Part { part, datasets: outcomes })
+    }
+
+    /// The file for the hidden rows of a dataset's part, if its cell keeps them.
+    fn begin_hidden(&self, dataset: usize, part: u32, samples: &[JobSample]) -> Result<Option<HiddenPart>> {
+        let cell = self.inputs[dataset].cell;
+        let shape = self.engine.caps().hidden.filter(|_| cell.keeps_hidden());
+        let layout = shape.map(|shape| Layout::new(shape, samples.iter().map(|s| &s.sample)));
+        layout.map(|layout| cell.begin_hidden(part, layout)).transpose()
+    }
+
+    /// Bytes of hidden rows that the run will keep. Takes a pass of the tokenizer over all that is left, some thousand
+    /// times faster than scoring it.
+    ///
+    /// # Errors
+    /// Those of reading and of rows that may not be skipped.
+    pub fn hidden_bytes(&self) -> Result<u64> {
+        let Some(shape) = self.engine.caps().hidden else { return Ok(0) };
+        let parts = self.inputs.iter().map(|input| input.plan.parts.len() as u32).max().unwrap_or(0);
+        let stop = Stop::new(self.stop);
+        let of_part = |part| -> Result<u64> {
+            stop.check()?;
+            let mut rows = 0;
+            for (_, samples) in self.tokenize(self.read(part)?)?.datasets {
+                rows += samples.iter().filter(|s| s.status.is_scored()).map(hidden::rows_of).sum::<usize>();
+            }
+            Ok((rows * shape.bytes()) as u64)
+        };
+        (0..parts).map(of_part).sum()
     }
 
     /// What the tokenizer could not know: whether this model has the sample's ids and anything to score.
@@ -185,11 +241,19 @@ impl Run<'_> {
         }
     }
 
-    /// The engine's answers in the job's order.
-    fn run_job(&self, job: &Job) -> Result<Vec<std::result::Result<TokenScores, String>>> {
+    /// The engine's answers in the job's order; `keep` is given each sample's hidden rows.
+    fn run_job(
+        &self,
+        job: &Job,
+        keep: &dyn Fn(usize, &[u8]) -> Result<()>,
+    ) -> Result<Vec<std::result::Result<TokenScores, String>>> {
         let mut answers: Vec<Option<_>> = job.samples.iter().map(|_| None).collect();
-        self.engine.score(job, &mut |Scored { index, scores }| {
+        self.engine.score(job, &mut |engine::Scored { index, mut scores }| {
             job.stop.check()?;
+            if let Ok(scores) = &mut scores {
+                // On disk at once, in memory no longer.
+                keep(index, &std::mem::take(&mut scores.hidden))?;
+            }
             let sample = &job.samples[index].sample;
             self.progress.scored(sample.ids.len(), sample.scored_tokens().count());
             answers[index] = Some(scores);
@@ -199,13 +263,21 @@ impl Run<'_> {
         Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(missing)).collect())
     }
 
-    fn write(&self, Part { part, datasets }: Part<ScoredSample>) -> Result<()> {
-        for (index, scored) in datasets {
-            let Input { plan, cell, .. } = &self.inputs[index];
+    fn write(&self, Part { part, datasets }: Part<Scored>) -> Result<()> {
+        for (index, Scored { samples, hidden }) in datasets {
+            let input @ Input { plan, cell, .. } = &self.inputs[index];
             let mut writer = cell.begin(part)?;
-            writer.write(&table::samples_batch(&scored, &plan.kept)?, &table::tokens_batch(&scored)?)?;
+            writer.write(&table::samples_batch(&samples, &plan.kept)?, &table::tokens_batch(&samples)?)?;
+            if let Some(hidden) = hidden {
+                writer.keep(hidden);
+            }
             writer.commit()?;
-            self.progress.written(self.bytes(index, part), scored.iter().map(|s| s.sample.status));
+            let mut audit = Audit::default();
+            for scored in &samples {
+                audit.skip(&scored.sample);
+            }
+            input.add(audit);
+            self.progress.written(self.bytes(index, part), samples.iter().map(|s| s.sample.status));
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 //! Owns its shape and what each figure is called. Refuses to compute or to print.
 
 use super::differences::Difference;
+use super::exact::ExactFigures;
+use super::floor::NoiseFloor;
 use super::overall::Overall;
 use super::quantiles::Quantiles;
 use super::read_first::ReadFirst;
@@ -46,6 +48,18 @@ pub struct Pair {
     pub measures: Vec<Measure>,
     /// exp(−mean log-probability over tokens).
     pub perplexity: Sides,
+    /// Perplexity of Q over that of P, with the error of the two together: what moves both moves it less.
+    pub perplexity_ratio: Option<Estimate>,
+    /// Pearson's correlation of ln p(t) and ln q(t) over tokens.
+    pub log_perplexity_correlation: Option<f64>,
+    /// Root of the mean of (q(t) − p(t))² over tokens.
+    pub rms_delta_p: Option<Estimate>,
+    /// What only full distributions tell, where there is a pairs table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exact: Option<ExactFigures>,
+    /// Where both models were also scored in f32.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise_floor: Option<NoiseFloor>,
     /// Mean over samples of each sample's perplexity.
     pub mean_sample_perplexity: Sides,
     /// Over tokens; empty if they were not asked for.

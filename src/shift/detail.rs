@@ -4,6 +4,8 @@
 
 use super::comparison::Means;
 use super::display::{NOT_KL, aligned, cells, number};
+use super::exact::{ExactFigures, ShiftedToken};
+use super::floor::NoiseFloor;
 use super::read_first::{FarToken, Place, ReadFirst};
 use super::slices::Slice;
 use super::stats::Estimate;
@@ -11,6 +13,8 @@ use crate::escape::visible;
 
 /// Of each list to read first; the JSON has more.
 const SHOWN: usize = 3;
+/// Of each list of shifted tokens.
+const SHOWN_TOKENS: usize = 5;
 
 /// A line a slice and an empty one; nothing if there are none.
 pub(super) fn slices(slices: &[Slice], not_kl_estimate: bool) -> Vec<String> {
@@ -18,9 +22,10 @@ pub(super) fn slices(slices: &[Slice], not_kl_estimate: bool) -> Vec<String> {
         return Vec::new();
     }
     let mut head =
-        ["slice", "tokens", "kl_k1 ± error", "kl_k3 ± error", "kl bounds", "same top", "shifted"].map(str::to_owned);
+        ["slice", "tokens", "kl ± error", "kl_k1 ± error", "kl_k3 ± error", "kl bounds", "same top", "shifted"]
+            .map(str::to_owned);
     if not_kl_estimate {
-        head[2..4].iter_mut().for_each(|name| name.insert_str("kl_k1".len(), NOT_KL));
+        head[3..5].iter_mut().for_each(|name| name.insert_str("kl_k1".len(), NOT_KL));
     }
     let rows: Vec<_> = std::iter::once(head.to_vec()).chain(slices.iter().map(row)).collect();
     aligned(&rows, 1).into_iter().chain([String::new()]).collect()
@@ -30,11 +35,13 @@ fn row(slice: &Slice) -> Vec<String> {
     let mean = |name: &str| slice.measures.iter().find(|m: &&Means| m.name == name).and_then(|m| m.token_mean);
     let value = |mean: Option<Estimate>| mean.map_or_else(|| "-".to_owned(), |m| number(m.value));
     let share = |mean: Option<Estimate>| mean.map_or_else(|| "-".to_owned(), |m| format!("{:.1}%", 100.0 * m.value));
+    let [kl, _] = cells(mean("kl"));
     let [k1, _] = cells(mean("kl_k1"));
     let [k3, _] = cells(mean("kl_k3"));
     vec![
         format!("{}={}", slice.by, slice.value),
         slice.tokens.to_string(),
+        kl,
         k1,
         k3,
         format!("{} to {}", value(mean("kl_lower")), value(mean("kl_upper"))),
@@ -52,6 +59,42 @@ pub(super) fn read_first(read_first: &ReadFirst) -> Vec<String> {
     let tokens = read_first.tokens.iter().take(SHOWN).map(token);
     let lines: Vec<_> = responses.chain(tokens).collect();
     if lines.is_empty() { lines } else { lines.into_iter().chain([String::new()]).collect() }
+}
+
+/// What full distributions tell: temperature, the end of responses, the tokens that shifted.
+pub(super) fn exact(exact: &ExactFigures) -> Vec<String> {
+    let mut lines = Vec::new();
+    if exact.temperature != 1.0 {
+        lines.push(format!("kl, kl_reverse, js, tv: at temperature {}, all else at 1", exact.temperature));
+    }
+    if let Some(stop) = &exact.stop {
+        let [p, q, difference] = [stop.p, stop.q, stop.difference].map(|mean| cells(Some(mean)).join(" "));
+        lines.push(format!("probability to end where the response ended: P {p}, Q {q}, Q - P {difference}"));
+    }
+    let token = |token: &ShiftedToken| {
+        let text = token.token.clone().unwrap_or_else(|| format!("id {}", token.token_id));
+        let ShiftedToken { tokens, shifted, kl, .. } = token;
+        visible(&format!("[{text}] {shifted} of {tokens}, {} nats", number(*kl)))
+    };
+    for (what, tokens) in [("most often shifted", &exact.most_shifted), ("most of KL(P‖Q)", &exact.most_kl)] {
+        let told: Vec<_> = tokens.iter().take(SHOWN_TOKENS).map(token).collect();
+        if !told.is_empty() {
+            lines.push(format!("{what}: {}", told.join("; ")));
+        }
+    }
+    lines
+}
+
+/// How far both models stand from themselves in f32, and what of the pair is below that.
+pub(super) fn noise_floor(floor: &NoiseFloor) -> Vec<String> {
+    let [p, q] = [floor.p, floor.q].map(|mean| cells(Some(mean)).join(" "));
+    let [in_f32, _] = cells(floor.in_f32);
+    let below = if floor.is_below { "; kl is BELOW the noise floor" } else { "" };
+    let share = 100.0 * floor.tokens_below;
+    vec![
+        format!("noise floor, KL(model‖itself in f32): P {p}, Q {q}{below}"),
+        format!("kl of both in f32: {in_f32}; {share:.1}% of tokens lie below the floor's 99th percentile"),
+    ]
 }
 
 fn place(place: &Place) -> String {

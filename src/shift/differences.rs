@@ -5,13 +5,13 @@
 use std::collections::HashMap;
 
 use super::comparison::{Means, Pair};
-use super::measures;
+use super::measures::{self, is_of_pairs};
 use super::stats::{clustered_mean, shares};
 use super::sums::Sums;
 use crate::error::Result;
 
 /// The measures whose differences are taken.
-const MEASURES: [&str; 3] = ["kl_k1", "kl_k3", "delta_logprob"];
+const MEASURES: [&str; 4] = ["kl", "kl_k1", "kl_k3", "delta_logprob"];
 
 /// The means of Q minus those of another Q, on the samples that both were compared on token by token.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -38,6 +38,7 @@ fn difference((one, of_one): &(Pair, Sums), (other, of_other): &(Pair, Sums)) ->
     let both = of_one.facts.iter().enumerate().filter_map(|(i, s)| Some((i, *place.get(&s.id)?)));
     let both: Vec<_> = both.filter(|(i, j)| of_one.rows[*i] == of_other.rows[*j]).collect();
     let wanted = measures::ALL.iter().filter(|m| MEASURES.contains(&m.name));
+    let known = |m: &Result<Means>| !m.as_ref().is_ok_and(|m| m.token_mean.is_none() && is_of_pairs(m.name));
     Ok(Difference {
         generation_model: one.generation_model.clone(),
         task: one.task.clone(),
@@ -45,7 +46,7 @@ fn difference((one, of_one): &(Pair, Sums), (other, of_other): &(Pair, Sums)) ->
         q: one.q.clone(),
         minus: other.q.clone(),
         samples: both.len() as u64,
-        measures: wanted.map(|m| means(m, of_one, of_other, &both)).collect::<Result<_>>()?,
+        measures: wanted.map(|m| means(m, of_one, of_other, &both)).filter(known).collect::<Result<_>>()?,
     })
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::iter;
 
 use super::comparison::{Comparison, LeftOut, Means, Measure, Pair, Partial, Sides};
-use super::detail::{read_first, slices};
+use super::detail::{exact, noise_floor, read_first, slices};
 use super::differences::Difference;
 use super::measures::NEED_OWN_TEXT;
 use super::overall::Overall;
@@ -39,6 +39,9 @@ fn pair(pair: &Pair) -> String {
     line(String::new());
     line(of_sides("perplexity over tokens", pair.perplexity));
     line(of_sides("mean of sample perplexities", pair.mean_sample_perplexity));
+    together(pair).into_iter().for_each(&mut line);
+    pair.exact.iter().flat_map(exact).for_each(&mut line);
+    pair.noise_floor.iter().flat_map(noise_floor).for_each(&mut line);
     quantiles(&pair.quantiles).into_iter().for_each(&mut line);
     slices(&pair.slices, pair.not_kl_estimate).into_iter().for_each(&mut line);
     read_first(&pair.read_first).into_iter().for_each(&mut line);
@@ -81,6 +84,19 @@ fn of_sides(what: &str, sides: Sides) -> String {
         if interval.is_empty() { mean } else { format!("{mean} {interval}") }
     };
     format!("{what}: P {}, Q {}", told(sides.p), told(sides.q))
+}
+
+/// Ratio of perplexities, correlation, root mean square of Δp.
+fn together(pair: &Pair) -> Vec<String> {
+    let estimate = |what: &str, estimate: Option<Estimate>| {
+        let [mean, interval] = cells(Some(estimate?));
+        Some(format!("{what}: {mean} {interval}").trim_end().to_owned())
+    };
+    let correlation =
+        pair.log_perplexity_correlation.map(|r| format!("correlation of log-probabilities: {}", number(r)));
+    let ratio = estimate("perplexity of Q / of P", pair.perplexity_ratio);
+    let rms = estimate("root mean square of q - p", pair.rms_delta_p);
+    [ratio, correlation, rms].into_iter().flatten().collect()
 }
 
 /// Beside a measure that is no KL estimate on this text.

@@ -10,7 +10,7 @@ use polars::prelude::{
 
 use super::lists;
 use super::math::{phi, study_log};
-use crate::schema::token;
+use crate::schema::{pair, token};
 
 /// Prefixes of the two models' columns after the join.
 pub(super) const P: &str = "p.";
@@ -30,7 +30,11 @@ pub(super) struct Measure {
 }
 
 /// Every measure, in the order in which summaries list them. a = ln p(t), b = ln q(t), d = b − a.
-pub(super) const ALL: [Measure; 20] = [
+pub(super) const ALL: [Measure; 24] = [
+    Measure { name: "kl", unit: "nats/token", value: || x(pair::KL), per_response: true },
+    Measure { name: "kl_reverse", unit: "nats/token", value: || x(pair::KL_REVERSE), per_response: true },
+    Measure { name: "js", unit: "nats/token", value: || x(pair::JS), per_response: false },
+    Measure { name: "tv", unit: "probability", value: || x(pair::TV), per_response: false },
     Measure { name: "kl_k1", unit: "nats/token", value: || a() - b(), per_response: true },
     Measure { name: "kl_k3", unit: "nats/token", value: || map(d(), "phi", phi), per_response: false },
     Measure { name: "kl_lower", unit: "nats/token", value: || lists::number(lists::KL_LOWER), per_response: false },
@@ -57,6 +61,28 @@ pub(super) const ALL: [Measure; 20] = [
     Measure { name: "shift_class_token.unclassed", unit: "share", value: unclassed, per_response: false },
     Measure { name: OWN_TEXT, unit: "nats/token", value: own_text, per_response: false },
 ];
+
+/// Those that come from full distributions: where there is no pairs table, no token has them.
+pub(super) const OF_PAIRS: [&str; 4] = [pair::KL, pair::KL_REVERSE, pair::JS, pair::TV];
+
+/// Whether no pairs table means that nobody asked for the measure, not that it has no value.
+pub(super) fn is_of_pairs(name: &str) -> bool {
+    OF_PAIRS.contains(&name)
+}
+
+/// Prefix of the columns of a pairs table after the join, and those that are read there.
+pub(super) const EXACT: &str = "x.";
+pub(super) const EXACT_COLUMNS: [&str; 5] = [pair::KL, pair::KL_REVERSE, pair::JS, pair::TV, pair::RANK_OF_TOP_P];
+
+/// A column of the pairs table.
+pub(super) fn x(column: &str) -> Expr {
+    col(format!("{EXACT}{column}"))
+}
+
+/// a², b², a·b, (e^b − e^a)²: what correlations and root mean squares add up.
+pub(super) fn squares() -> [Expr; 4] {
+    [a() * a(), b() * b(), a() * b(), delta_p() * delta_p()]
+}
 
 /// ln p(t) + H(P), whose expectation is 0 at every position of a text that P sampled at temperature 1.
 pub(super) const OWN_TEXT: &str = "logprob_plus_entropy_p";

@@ -11,7 +11,9 @@ mod comparison;
 mod detail;
 mod differences;
 mod display;
+mod exact;
 mod fields;
+mod floor;
 mod gate;
 mod kinds;
 mod lists;
@@ -34,6 +36,7 @@ mod study;
 mod study_pairing;
 mod summary;
 mod sums;
+mod together;
 mod values;
 
 use std::path::Path;
@@ -41,6 +44,8 @@ use std::path::Path;
 pub use comparison::{Comparison, LeftOut, Means, Measure, Pair, Partial, Sides};
 pub use differences::Difference;
 pub use display::{aligned, table};
+pub use exact::{ExactFigures, ShiftedToken, Stop};
+pub use floor::{NoiseFloor, Twin};
 pub use gate::{Limit, exceeded};
 pub use overall::{Overall, OverallMeasure};
 pub use overview::overview;
@@ -53,7 +58,7 @@ pub use study::{NullsRemoved, StudyFigure, study_json};
 
 use self::select::PairTables;
 use crate::error::{Error, Result, panic_message};
-use crate::store;
+use crate::store::{self, FoundCell};
 
 /// What to compare.
 #[derive(Clone, Debug, Default)]
@@ -63,12 +68,25 @@ pub struct Options {
     /// Tasks and generation models to look at; all if empty.
     pub tasks: Vec<String>,
     pub generation_models: Vec<String>,
+    /// Compare every two models, in the contexts that the text's writer wrote, not P with each alone.
+    pub all_pairs: bool,
+    /// Models that were also scored in f32: how far each stands from itself is the noise below which nothing is seen.
+    /// Needs quantiles.
+    pub noise_floor: Vec<Twin>,
     /// Compare samples whose contexts differ (each model was given its own rendering).
     pub allow_different_context: bool,
     /// Take quantiles too, exact ones of up to this many values ([`EXACT`]): a pass over the tables for each measure.
     pub quantiles: Option<u64>,
     /// Take means by region, kind, position and kept field too: one more pass over the tables.
     pub slices: bool,
+}
+
+/// P and Q of every pair that [`compare`] would look at.
+///
+/// # Errors
+/// [`crate::Error::Usage`] if P is unclear or nothing fits.
+pub fn chosen(root: &Path, options: &Options) -> Result<Vec<[FoundCell; 2]>> {
+    select::chosen(store::cells(root)?, options)
 }
 
 /// Compares every model under `root` with P on every text that both scored.
@@ -85,11 +103,12 @@ pub fn compare(root: &Path, options: &Options) -> Result<Comparison> {
 }
 
 fn compare_all(root: &Path, options: &Options) -> Result<Comparison> {
-    let pairs = select::pairs(store::cells(root)?, options)?;
+    let pairs = select::pairs(root, options)?;
     let (mut found, mut differences, mut tasks) = (Vec::new(), Vec::new(), overall::Tasks::default());
     let same = |a: &PairTables, b: &PairTables| (&a.generation_model, &a.task) == (&b.generation_model, &b.task);
     for text in pairs.chunk_by(same) {
-        let of_text = text.iter().map(|pair| summary::pair(pair, options)).collect::<Result<Vec<_>>>()?;
+        let mut of_text = text.iter().map(|pair| summary::pair(pair, options)).collect::<Result<Vec<_>>>()?;
+        floor::note(text, &mut of_text, &options.noise_floor)?;
         differences.extend(differences::of_text(&of_text)?);
         for (pair, sums) in of_text {
             tasks.add(&pair, &sums)?;
@@ -105,7 +124,7 @@ fn compare_all(root: &Path, options: &Options) -> Result<Comparison> {
 /// Those of [`compare`] that the samples tables and footers can show.
 pub fn explain(root: &Path, options: &Options) -> Result<String> {
     guarded(|| {
-        let pairs = select::pairs(store::cells(root)?, options)?;
+        let pairs = select::pairs(root, options)?;
         let plans = pairs.iter().map(|pair| {
             let plan = summary::Prepared::new(pair, options)?.query(pair)?.explain(true)?;
             Ok(format!("{}\n{plan}\n", pair.title()))

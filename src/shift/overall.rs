@@ -4,7 +4,7 @@
 //! moments: tables of all tasks are never in memory at once.
 
 use super::comparison::Pair;
-use super::measures;
+use super::measures::{self, is_of_pairs};
 use super::stats::{Estimate, Share, clustered_mean, shares};
 use super::student::t95;
 use super::sums::Sums;
@@ -128,7 +128,8 @@ impl Found {
                 mean_of_sample_means: mean_of_tasks(&samples),
             }
         };
-        self.overall.measures = measures::ALL.iter().zip(&self.moments).map(measure).collect();
+        let all = measures::ALL.iter().zip(&self.moments).map(measure);
+        self.overall.measures = all.filter(|m| m.token_mean.is_some() || !is_of_pairs(m.name)).collect();
         self.overall
     }
 }

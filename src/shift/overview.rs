@@ -3,40 +3,62 @@
 //! Owns which few figures tell most. Refuses detail: `display` has it.
 
 use super::comparison::{Comparison, Pair};
-use super::display::{aligned, number};
+use super::display::{aligned, cells, number};
+use super::exact::ShiftedToken;
 use super::stats::Estimate;
+use crate::escape::visible;
 
-/// One line a pair, grouped by text: how far Q stands from P (k1 with its error and the guaranteed bounds, nats a
-/// token), and how often P's favourite token is still Q's.
+/// Of the most shifted tokens of a pair.
+const TOKENS: usize = 5;
+
+/// One line a pair, grouped by text: how far Q stands from P (exactly where that is known, else k1 and k3 with their
+/// errors and the guaranteed bounds, nats a token), and how often P's favourite token is still Q's. Then, where full
+/// distributions are known, the tokens at which the favourite fell most often.
 pub fn overview(comparison: &Comparison) -> String {
-    let head = ["text", "P", "Q", "KL(P‖Q) by k1", "bounds", "same top", "samples"].map(str::to_owned).to_vec();
-    let rows: Vec<_> = std::iter::once(head).chain(comparison.pairs.iter().map(row)).collect();
-    let mut text: String = aligned(&rows, 3).into_iter().map(|line| line + "\n").collect();
+    let is_exact = comparison.pairs.iter().any(|pair| pair.exact.is_some());
+    let mut head = vec!["text", "P", "Q"];
+    head.extend(is_exact.then_some("KL(P‖Q) exact"));
+    let estimates = if is_exact { ["by k1", "by k3"] } else { ["KL(P‖Q) by k1", "by k3"] };
+    head.extend(estimates.into_iter().chain(["bounds", "same top", "shifted", "samples"]));
+    let head = head.into_iter().map(str::to_owned).collect();
+    let rows = std::iter::once(head).chain(comparison.pairs.iter().map(|pair| row(pair, is_exact)));
+    let mut text: String = aligned(&rows.collect::<Vec<_>>(), 3).into_iter().map(|line| line + "\n").collect();
     if comparison.pairs.iter().any(|pair| pair.not_kl_estimate) {
-        text += "* not a KL estimate: the text is not what P samples at temperature 1; the bounds hold all the same\n";
+        text += "* not a KL estimate: the text is not what P samples at temperature 1; ";
+        text += if is_exact { "exact KL and bounds hold all the same\n" } else { "the bounds hold all the same\n" };
     }
+    let tokens: Vec<String> = comparison.pairs.iter().filter_map(shifted_tokens).collect();
+    if !tokens.is_empty() {
+        text += "\nTokens where P's favourite most often ranks below third with Q:\n";
+    }
+    tokens.into_iter().for_each(|line| text += &line);
     text
 }
 
-fn row(pair: &Pair) -> Vec<String> {
+fn row(pair: &Pair, is_exact: bool) -> Vec<String> {
     let mean = |name: &str| -> Option<Estimate> { pair.measures.iter().find(|m| m.name == name)?.token_mean };
     let value = |name: &str| mean(name).map_or_else(|| "-".to_owned(), |m| number(m.value));
-    let mark = if pair.not_kl_estimate { "*" } else { "" };
-    let k1 = mean("kl_k1").map_or_else(
-        || "-".to_owned(),
-        |m| {
-            let error = m.stderr.map_or_else(String::new, |error| format!(" ± {}", number(error)));
-            format!("{}{error}{mark}", number(m.value))
-        },
-    );
-    let share = mean("same_top").map_or_else(|| "-".to_owned(), |m| format!("{:.1}%", 100.0 * m.value));
-    vec![
-        format!("{} by {}", pair.task, pair.generation_model),
-        pair.p.clone(),
-        pair.q.clone(),
-        k1,
-        format!("{} to {}", value("kl_lower"), value("kl_upper")),
-        share,
-        pair.samples.to_string(),
-    ]
+    let [exact, k1, k3] = ["kl", "kl_k1", "kl_k3"].map(|name| {
+        let mark = if pair.not_kl_estimate && name != "kl" { "*" } else { "" };
+        let [value, _] = cells(mean(name));
+        value + mark
+    });
+    let share = |name| mean(name).map_or_else(|| "-".to_owned(), |m| format!("{:.1}%", 100.0 * m.value));
+    let mut row = vec![format!("{} by {}", pair.task, pair.generation_model), pair.p.clone(), pair.q.clone()];
+    row.extend(is_exact.then_some(exact));
+    row.extend([k1, k3, format!("{} to {}", value("kl_lower"), value("kl_upper"))]);
+    row.extend([share("same_top"), share("shift_class.shifted"), pair.samples.to_string()]);
+    row
+}
+
+fn shifted_tokens(pair: &Pair) -> Option<String> {
+    let tokens = &pair.exact.as_ref()?.most_shifted;
+    let told = |token: &ShiftedToken| {
+        let text = token.token.clone().unwrap_or_else(|| format!("id {}", token.token_id));
+        format!("[{text}] {} of {}", token.shifted, token.tokens)
+    };
+    let told: Vec<String> = tokens.iter().take(TOKENS).map(told).collect();
+    let what = if told.is_empty() { "none".to_owned() } else { told.join(", ") };
+    let who = format!("{} by {}, P = {}, Q = {}", pair.task, pair.generation_model, pair.p, pair.q);
+    Some(visible(&format!("  {who}: {what}")) + "\n")
 }

@@ -8,11 +8,11 @@ use polars::prelude::{
 };
 
 use super::lists;
-use super::measures::{self, COLUMNS, Measure, P, Q, STUDY_FROM, TOP_ID};
+use super::measures::{self, COLUMNS, EXACT, Measure, P, Q, STUDY_FROM, TOP_ID};
 use super::scan::{hint_sorted, scan};
-use super::select::Table;
+use super::select::{Exact, PairTables, Table};
 use crate::error::Result;
-use crate::schema::token;
+use crate::schema::{pair, token};
 
 /// What identifies a token, and the order of every table.
 const KEYS: [&str; 2] = [token::SAMPLE_ID, token::POSITION];
@@ -23,6 +23,8 @@ pub(super) const STUDY: &str = "study";
 pub(super) const NOT_FINITE: &str = "not_finite";
 /// Log-probabilities of each side.
 pub(super) const LOGPROBS: [&str; 2] = ["p_logprob", "q_logprob"];
+/// Products of log-probabilities and squares ([`measures::squares`]).
+pub(super) const SQUARES: [&str; 4] = ["p_logprob_squared", "q_logprob_squared", "logprob_product", "delta_p_squared"];
 /// The first position at which the tokens differ, null if none does.
 pub(super) const DIFFERS_AT: &str = "differs_at";
 /// The largest difference of log-probability and where it is ([`measures::farthest`]).
@@ -32,18 +34,22 @@ pub(super) const COUNT: &str = ".n";
 /// What a token is, beside its numbers and whether it ends the turn.
 pub(super) const DESCRIPTION: [&str; 3] = [token::TOKEN, token::START, token::END];
 
+/// Logarithm of each model's probability to end a response.
+pub(super) const STOPS: [&str; 2] = [pair::STOP_P, pair::STOP_Q];
+
 /// The measure of one token, where a query gives back tokens.
 pub(super) const VALUE: &str = "value";
 
 /// One row a sample that both tables have rows of, in `sample_id` order: rows, sums and counts.
 /// `facts` holds `sample_id` (ascending, flagged so) and [`STUDY_FROM`].
-pub(super) fn sums_by_sample(p: &Table, q: &Table, facts: DataFrame, lacks_ids: bool) -> Result<LazyFrame> {
-    let have_lists = p.top_k.max(q.top_k) > 0;
-    let tokens = joined(p, q, facts, lacks_ids)?.with_column(lists::all(have_lists));
+pub(super) fn sums_by_sample(pair: &PairTables, facts: DataFrame, lacks_ids: bool) -> Result<LazyFrame> {
+    let have_lists = pair.p.top_k.max(pair.q.top_k) > 0;
+    let tokens = joined(pair, facts, lacks_ids)?.with_column(lists::all(have_lists));
     let mut values = vec![col(token::SAMPLE_ID), col(token::POSITION)];
     values.extend(measures::ALL.iter().map(|m| (m.value)().alias(m.name)));
     values.push(measures::study().alias(STUDY));
     values.extend([measures::a(), measures::b()].into_iter().zip(LOGPROBS).map(|(side, name)| side.alias(name)));
+    values.extend(SQUARES.into_iter().zip(measures::squares()).map(|(name, square)| square.alias(name)));
     values.push(measures::not_finite().alias(NOT_FINITE));
     values.push(measures::farthest().alias(FARTHEST));
     let differs = when(measures::differs(lacks_ids)).then(col(token::POSITION));
@@ -51,7 +57,7 @@ pub(super) fn sums_by_sample(p: &Table, q: &Table, facts: DataFrame, lacks_ids: 
 
     let mut sums = vec![len().cast(DataType::UInt64).alias(ROWS)];
     sums.extend(measures::ALL.iter().flat_map(|m| sum_and_count(m.name)));
-    sums.extend([STUDY].into_iter().chain(LOGPROBS).flat_map(sum_and_count));
+    sums.extend([STUDY].into_iter().chain(LOGPROBS).chain(SQUARES).flat_map(sum_and_count));
     sums.push(col(NOT_FINITE).sum().cast(DataType::UInt64));
     sums.push(col(DIFFERS_AT).min());
     sums.push(col(FARTHEST).max());
@@ -59,15 +65,15 @@ pub(super) fn sums_by_sample(p: &Table, q: &Table, facts: DataFrame, lacks_ids: 
 }
 
 /// `sample_id` and [`VALUE`] of every joined token that has the measure, in any order.
-pub(super) fn values(p: &Table, q: &Table, measure: &Measure) -> Result<LazyFrame> {
+pub(super) fn values(pair: &PairTables, measure: &Measure) -> Result<LazyFrame> {
     let value = (measure.value)().alias(VALUE);
-    Ok(both(p, q, [&[]; 2])?.select([col(token::SAMPLE_ID), value]).filter(col(VALUE).is_not_null()))
+    Ok(both(pair, [&[]; 2])?.select([col(token::SAMPLE_ID), value]).filter(col(VALUE).is_not_null()))
 }
 
 /// Every joined token in order: `sample_id`, `position`, what it is ([`DESCRIPTION`], P's), and `measures` by name.
-pub(super) fn described(p: &Table, q: &Table, measures: &[&Measure]) -> Result<LazyFrame> {
-    let tokens = hint_sorted(both(p, q, [&DESCRIPTION, &[]])?, &KEYS)?;
-    let tokens = tokens.with_column(lists::all(p.top_k.max(q.top_k) > 0));
+pub(super) fn described(pair: &PairTables, measures: &[&Measure]) -> Result<LazyFrame> {
+    let tokens = hint_sorted(both(pair, [&DESCRIPTION, &[]])?, &KEYS)?;
+    let tokens = tokens.with_column(lists::all(pair.p.top_k.max(pair.q.top_k) > 0));
     let mut columns = KEYS.map(col).to_vec();
     columns.extend(DESCRIPTION.map(|name| measures::p(name).alias(name)));
     columns.push(measures::p(token::IS_END).alias(token::IS_END));
@@ -76,11 +82,11 @@ pub(super) fn described(p: &Table, q: &Table, measures: &[&Measure]) -> Result<L
 }
 
 /// The joined tokens that `chosen` picks by their keys: what each is, and both log-probabilities ([`LOGPROBS`]).
-pub(super) fn some(p: &Table, q: &Table, chosen: &Expr) -> Result<LazyFrame> {
+pub(super) fn some(pair: &PairTables, chosen: &Expr) -> Result<LazyFrame> {
     let mut columns = KEYS.map(col).to_vec();
     columns.extend(DESCRIPTION.map(|name| measures::p(name).alias(name)));
     columns.extend([measures::a(), measures::b()].into_iter().zip(LOGPROBS).map(|(side, name)| side.alias(name)));
-    Ok(both(p, q, [&DESCRIPTION, &[]])?.filter(chosen.clone()).select(columns))
+    Ok(both(pair, [&DESCRIPTION, &[]])?.filter(chosen.clone()).select(columns))
 }
 
 /// Rows of each sample of one table, in `sample_id` order.
@@ -94,9 +100,9 @@ fn sum_and_count(name: &str) -> [Expr; 2] {
 }
 
 /// The tokens that both tables have, each side's columns under its prefix, with the facts of their sample.
-fn joined(p: &Table, q: &Table, facts: DataFrame, lacks_ids: bool) -> Result<LazyFrame> {
+fn joined(pair: &PairTables, facts: DataFrame, lacks_ids: bool) -> Result<LazyFrame> {
     let texts: &[&'static str] = if lacks_ids { &[token::TOKEN] } else { &[] };
-    let tokens = both(p, q, [texts; 2])?;
+    let tokens = both(pair, [texts; 2])?;
     let id = [col(token::SAMPLE_ID)];
     let facts = facts.lazy().select([col(token::SAMPLE_ID), col(STUDY_FROM)]);
     // A join forgets the order it keeps.
@@ -104,12 +110,45 @@ fn joined(p: &Table, q: &Table, facts: DataFrame, lacks_ids: bool) -> Result<Laz
     hint_sorted(tokens, &KEYS)
 }
 
-/// The joined tokens; `more` are columns of each side beside those that every measure may need.
-fn both(p: &Table, q: &Table, more: [&[&'static str]; 2]) -> Result<LazyFrame> {
+/// The joined tokens, each with its exact measures if they are known; `more` are columns of each side beside those that
+/// every measure may need.
+fn both(pair: &PairTables, more: [&[&'static str]; 2]) -> Result<LazyFrame> {
     let keys = KEYS.map(col);
-    let lists = p.top_k.max(q.top_k) > 0;
-    let [p, q] = [side(p, P, more[0], lists)?, side(q, Q, more[1], lists)?];
-    Ok(p.join(q, keys.clone(), keys, ordered(JoinType::Inner)))
+    let lists = pair.p.top_k.max(pair.q.top_k) > 0;
+    let [p, q] = [side(&pair.p, P, more[0], lists)?, side(&pair.q, Q, more[1], lists)?];
+    let tokens = p.join(q, keys.clone(), keys.clone(), ordered(JoinType::Inner));
+    let Some(exact) = &pair.exact else {
+        let unknown = |name| lit(polars::prelude::NULL).cast(DataType::Float64).alias(format!("{EXACT}{name}"));
+        return Ok(tokens.with_columns(measures::EXACT_COLUMNS.map(unknown)));
+    };
+    let named = measures::EXACT_COLUMNS.map(|name| col(name).cast(DataType::Float64).alias(format!("{EXACT}{name}")));
+    let exact = hint_sorted(scan(&exact.files)?, &KEYS)?.select([KEYS.map(col).to_vec(), named.to_vec()].concat());
+    Ok(hint_sorted(tokens, &KEYS)?.join(exact, keys.clone(), keys, ordered(JoinType::Left)))
+}
+
+/// Where the responses end, in order: `sample_id` and both models' ln of the probability to end ([`STOPS`]); of a response
+/// with an end token two rows, the first before it.
+pub(super) fn ends(p: &Table, exact: &Exact) -> Result<LazyFrame> {
+    let keys = KEYS.map(col);
+    let tokens =
+        hint_sorted(scan(&p.tokens)?, &KEYS)?.select([KEYS.map(col).to_vec(), vec![col(token::IS_END)]].concat());
+    let rows = hint_sorted(scan(&exact.files)?, &KEYS)?;
+    let mut columns = KEYS.map(col).to_vec();
+    columns.extend([col(pair::TOKEN_ID)].into_iter().chain(STOPS.map(col)));
+    let rows = rows.select(columns).join(tokens, keys.clone(), keys, ordered(JoinType::Left));
+    let is_end = col(pair::TOKEN_ID).is_null().or(col(token::IS_END).fill_null(lit(false)));
+    Ok(rows.filter(is_end).select([vec![col(token::SAMPLE_ID)], STOPS.map(col).to_vec()].concat()))
+}
+
+/// Every joined token in order, with what makes one a shifted one: P's id and text, the exact KL, Q's rank of P's choice.
+pub(super) fn shifted(tables: &PairTables) -> Result<LazyFrame> {
+    let tokens = hint_sorted(both(tables, [&[token::TOKEN], &[]])?, &KEYS)?;
+    Ok(tokens.select([
+        measures::p(token::TOKEN_ID).alias(token::TOKEN_ID),
+        measures::p(token::TOKEN).alias(token::TOKEN),
+        measures::x(pair::KL).alias(pair::KL),
+        measures::x(pair::RANK_OF_TOP_P).alias(pair::RANK_OF_TOP_P),
+    ]))
 }
 
 fn ordered(how: JoinType) -> JoinArgs {

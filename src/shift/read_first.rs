@@ -118,7 +118,7 @@ fn any(conditions: impl Iterator<Item = Expr>) -> Expr {
 
 fn look_up(tables: &PairTables, tokens: &[Farthest], texts: &HashMap<u32, Text>) -> Result<Vec<FarToken>> {
     let is = |t: &Farthest| col(token::SAMPLE_ID).eq(lit(t.sample_id)).and(col(token::POSITION).eq(lit(t.position)));
-    let query = query::some(&tables.p, &tables.q, &any(tokens.iter().map(is)))?;
+    let query = query::some(tables, &any(tokens.iter().map(is)))?;
     let frame = query.collect_with_engine(Engine::Streaming)?.unwrap_single();
     let places = frame.column(token::SAMPLE_ID)?.u32()?.iter().enumerate();
     let rows: HashMap<u32, usize> = places.filter_map(|(row, id)| Some((id?, row))).collect();

@@ -3,12 +3,12 @@
 //! Owns the choice of P, the filters, and the parts that both sides have. Refuses to open a table.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::comparison::title;
-use super::{Options, Partial};
+use super::{Options, Partial, floor};
 use crate::error::{Error, Result};
-use crate::store::{FoundCell, Manifest};
+use crate::store::{self, FoundCell, FoundPair, Manifest, PairCell};
 use crate::study;
 
 /// What `Manifest::out` must say.
@@ -36,8 +36,18 @@ pub(super) struct PairTables {
     pub p: Table,
     pub q: Table,
     pub partial: Option<Partial>,
+    /// The exact measures of all the parts that are compared.
+    pub exact: Option<Exact>,
     /// What a reader of the figures has to know of the two runs.
     pub notes: Vec<String>,
+}
+
+/// The pairs table of two models.
+#[derive(Clone, Debug)]
+pub(super) struct Exact {
+    pub files: Vec<PathBuf>,
+    /// What logits were divided by.
+    pub temperature: f64,
 }
 
 impl PairTables {
@@ -53,11 +63,17 @@ impl PairTables {
     }
 }
 
-/// Every pair that `options` ask for, by generation model, task and Q.
+/// Every pair that `options` ask for, by generation model, task, P and Q.
 ///
 /// # Errors
-/// [`Error::Usage`] if nothing fits, or P was not scored on some text.
-pub(super) fn pairs(cells: Vec<FoundCell>, options: &Options) -> Result<Vec<PairTables>> {
+/// [`Error::Usage`] if nothing fits, or P was not scored on some text; those of [`pair`].
+pub(super) fn pairs(root: &Path, options: &Options) -> Result<Vec<PairTables>> {
+    let exact = store::found_pairs(root)?;
+    chosen(store::cells(root)?, options)?.iter().map(|[p, q]| pair(p, q, &exact)).collect()
+}
+
+/// P and Q of every pair.
+pub(super) fn chosen(cells: Vec<FoundCell>, options: &Options) -> Result<Vec<[FoundCell; 2]>> {
     let mut texts: BTreeMap<(String, String), Vec<FoundCell>> = BTreeMap::new();
     for found in cells.into_iter().filter(|found| wanted(found, options)) {
         let text = (found.cell.generation_model.clone(), found.cell.task.clone());
@@ -67,8 +83,22 @@ pub(super) fn pairs(cells: Vec<FoundCell>, options: &Options) -> Result<Vec<Pair
     for models in texts.values_mut() {
         models.sort_by(|a, b| a.cell.model.cmp(&b.cell.model));
         let p = reference(models, options)?;
-        for q in models.iter().filter(|q| q.cell.model != p.cell.model) {
-            pairs.push(pair(p, q)?);
+        let mut ps = vec![p];
+        ps.extend(models.iter().filter(|other| options.all_pairs && other.cell.model != p.cell.model));
+        for (i, p) in ps.iter().enumerate() {
+            let is_new = |q: &&FoundCell| ps[..=i].iter().all(|before| before.cell.model != q.cell.model);
+            pairs.extend(models.iter().filter(is_new).map(|q| [(*p).clone(), q.clone()]));
+        }
+        for [p, q] in floor::pairs(&options.noise_floor) {
+            let find = |name: &str| models.iter().find(|model| model.cell.model == name);
+            let text = (&models[0].cell.generation_model, &models[0].cell.task);
+            let is_there = |[of_p, of_q]: &[FoundCell; 2]| {
+                let same_text = (&of_p.cell.generation_model, &of_p.cell.task) == text;
+                same_text && of_p.cell.model == p && of_q.cell.model == q
+            };
+            if let (Some(p), Some(q), false) = (find(p), find(q), pairs.iter().any(is_there)) {
+                pairs.push([p.clone(), q.clone()]);
+            }
         }
     }
     if pairs.is_empty() {
@@ -100,7 +130,7 @@ fn reference<'a>(models: &'a [FoundCell], options: &Options) -> Result<&'a Found
 /// # Errors
 /// [`Error::Incomparable`] if one part of the two is not the same samples, or they share none; [`Error::Usage`] if a
 /// table is not Parquet.
-fn pair(p: &FoundCell, q: &FoundCell) -> Result<PairTables> {
+fn pair(p: &FoundCell, q: &FoundCell, exact: &[FoundPair]) -> Result<PairTables> {
     let complete = p.missing.is_empty() && q.missing.is_empty();
     let partial = (!complete).then(|| Partial {
         compared: p.parts.iter().filter(|part| q.parts.contains(part)).count() as u64,
@@ -108,13 +138,15 @@ fn pair(p: &FoundCell, q: &FoundCell) -> Result<PairTables> {
         missing_p: p.missing.clone(),
         missing_q: q.missing.clone(),
     });
+    let (exact, exact_note) = exact_of(p, q, exact)?;
     let pair = PairTables {
         generation_model: p.cell.generation_model.clone(),
         task: p.cell.task.clone(),
         p: table(p, &q.missing)?,
         q: table(q, &p.missing)?,
         partial,
-        notes: Vec::from_iter(rank_note(p, q)),
+        exact,
+        notes: rank_note(p, q).into_iter().chain(exact_note).collect(),
     };
     if !complete && cuts(p) != cuts(q) {
         return Err(pair.incomparable("a table is not complete, and the two were cut into different parts"));
@@ -123,6 +155,28 @@ fn pair(p: &FoundCell, q: &FoundCell) -> Result<PairTables> {
         return Err(pair.incomparable("no part is done on both sides"));
     }
     Ok(pair)
+}
+
+/// The pairs table, if it has every part that both sides have and is of these two runs; else what to say of it.
+fn exact_of(p: &FoundCell, q: &FoundCell, found: &[FoundPair]) -> Result<(Option<Exact>, Option<String>)> {
+    let is_it = |pair: &&FoundPair| {
+        let PairCell { generation_model, task, p: of_p, q: of_q } = &pair.cell;
+        let text = (generation_model, task) == (&p.cell.generation_model, &p.cell.task);
+        text && (of_p, of_q) == (&p.cell.model, &q.cell.model)
+    };
+    let Some(pair) = found.iter().find(is_it) else { return Ok((None, None)) };
+    if (&pair.manifest.of_p, &pair.manifest.of_q) != (&p.manifest.digest()?, &q.manifest.digest()?) {
+        let path = pair.path.display();
+        return Ok((None, Some(format!("the exact measures are of other runs, and left out: delete `{path}`"))));
+    }
+    let both = p.parts.iter().filter(|part| q.parts.contains(part));
+    let (files, missing): (Vec<_>, Vec<_>) = both.map(|&part| pair.part(part)).partition(|file| file.exists());
+    if !missing.is_empty() {
+        let (missing, all) = (missing.len(), missing.len() + files.len());
+        let what = format!("the exact measures lack {missing} of {all} parts, and are left out: kl --exact continues");
+        return Ok((None, Some(what)));
+    }
+    Ok((Some(Exact { files, temperature: pair.manifest.temperature }), None))
 }
 
 /// First sample and number of samples of every part. Files may lie otherwise: an import has its own.

@@ -11,7 +11,7 @@ use polars::prelude::{DataFrame, PolarsResult, col};
 use super::batches::{self, Order};
 use super::comparison::Means;
 use super::kinds::{self, KINDS};
-use super::measures::{self, Measure};
+use super::measures::{self, Measure, is_of_pairs};
 use super::regions::{self, REGIONS};
 use super::scan::scan;
 use super::select::PairTables;
@@ -22,7 +22,11 @@ use crate::error::Result;
 use crate::schema::{sample, token};
 
 /// The measures whose means are taken.
-const MEASURES: [&str; 9] = [
+const MEASURES: [&str; 13] = [
+    "kl",
+    "kl_reverse",
+    "js",
+    "tv",
     "kl_k1",
     "kl_k3",
     "kl_lower",
@@ -96,7 +100,9 @@ impl Slot {
             token_mean: clustered_mean(of_tokens),
             sample_mean: clustered_mean(of_samples),
         };
-        let measures = measures().zip(&self.shares).map(means).collect();
+        let measures =
+            measures().zip(&self.shares).map(means).filter(|m| m.token_mean.is_some() || !is_of_pairs(m.name));
+        let measures = measures.collect();
         Slice { by: by.to_owned(), value, samples: self.samples, tokens: self.tokens, measures }
     }
 }
@@ -138,7 +144,7 @@ fn names(slot: usize) -> (&'static str, String) {
 
 fn by_token(tables: &PairTables, sums: &Sums) -> Result<Vec<Slice>> {
     let measures: Vec<_> = measures().collect();
-    let query = query::described(&tables.p, &tables.q, &measures)?;
+    let query = query::described(tables, &measures)?;
     let state = Tokens {
         clusters: sums.clusters,
         cluster_of: sums.facts.iter().map(|s| (s.id, s.cluster)).collect(),

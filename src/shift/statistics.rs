@@ -97,7 +97,20 @@ fn of_pair(pair: &Pair) -> Vec<Row<'_>> {
         ("perplexity_p", "sample_mean", samples.p),
         ("perplexity_q", "sample_mean", samples.q),
     ];
-    let mut rows = subject.clone().rows(means.chain(quantiles).chain(perplexities));
+    let stop = pair.exact.as_ref().and_then(|exact| exact.stop.as_ref());
+    let correlation = pair.log_perplexity_correlation.map(|value| {
+        let (stderr, low, high) = (None, None, None);
+        Estimate { value, stderr, low, high, clusters: pair.clusters, n: pair.tokens }
+    });
+    let together = [
+        ("perplexity_ratio", "over_tokens", pair.perplexity_ratio),
+        ("log_perplexity_correlation", "over_tokens", correlation),
+        ("delta_p", "root_mean_square", pair.rms_delta_p),
+        ("stop_p", "sample_mean", stop.map(|stop| stop.p)),
+        ("stop_q", "sample_mean", stop.map(|stop| stop.q)),
+        ("delta_stop", "sample_mean", stop.map(|stop| stop.difference)),
+    ];
+    let mut rows = subject.clone().rows(means.chain(quantiles).chain(perplexities).chain(together));
     for slice in &pair.slices {
         let subject = Subject { slice: format!("{}={}", slice.by, slice.value).into(), ..subject.clone() };
         rows.extend(subject.rows(slice.measures.iter().flat_map(both_means)));

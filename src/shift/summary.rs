@@ -14,7 +14,7 @@ use super::select::PairTables;
 use super::stats::{Estimate, FEW_CLUSTERS, clustered_mean, shares};
 use super::study::{StudyFigure, absolute_mean};
 use super::sums::{self, Sums};
-use super::{Options, alone, check, measures, query, read_first, slices, study_pairing, values};
+use super::{Options, alone, check, exact, measures, query, read_first, slices, study_pairing, together, values};
 use crate::error::Result;
 use crate::sample::Status;
 
@@ -36,7 +36,7 @@ impl Prepared {
 
     pub fn query(&self, pair: &PairTables) -> Result<LazyFrame> {
         let lacks_ids = self.p.lacks_ids || self.q.lacks_ids;
-        query::sums_by_sample(&pair.p, &pair.q, self.samples.study_from.clone(), lacks_ids)
+        query::sums_by_sample(pair, self.samples.study_from.clone(), lacks_ids)
     }
 }
 
@@ -48,7 +48,8 @@ pub(super) fn pair(tables: &PairTables, options: &Options) -> Result<(Pair, Sums
     check::tokens(tables, &sums)?;
     let unequal = check::rows(tables, samples, &sums, prepared.p, prepared.q)?;
     let clusters = sums.facts.iter().map(|s| s.cluster).collect::<HashSet<_>>().len() as u64;
-    let measures = measures::ALL.iter().map(|m| measure(m, &sums)).collect::<Result<Vec<_>>>()?;
+    let mut measures = measures::ALL.iter().map(|m| measure(m, &sums)).collect::<Result<Vec<_>>>()?;
+    measures.retain(|m| m.token_mean.is_some() || !measures::is_of_pairs(m.name));
     let foreign = alone::foreign_text(&measures);
     let pair = Pair {
         generation_model: tables.generation_model.clone(),
@@ -63,6 +64,11 @@ pub(super) fn pair(tables: &PairTables, options: &Options) -> Result<(Pair, Sums
         not_kl_estimate: foreign.is_some(),
         measures,
         perplexity: alone::perplexity(&sums)?,
+        perplexity_ratio: together::perplexity_ratio(&sums)?,
+        log_perplexity_correlation: together::correlation(&sums)?,
+        rms_delta_p: together::rms_delta_p(&sums)?,
+        exact: exact::of_pair(tables, &sums)?,
+        noise_floor: None,
         mean_sample_perplexity: alone::mean_sample_perplexity(&sums)?,
         quantiles: values::quantiles(tables, &sums, options.quantiles)?,
         slices: if options.slices { slices::of_pair(tables, &sums)? } else { Vec::new() },

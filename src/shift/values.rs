@@ -15,7 +15,8 @@ use crate::error::Result;
 use crate::schema::token;
 
 /// The measures whose quantiles are taken, each by a pass of its own.
-const MEASURES: [&str; 5] = ["kl_k1", "kl_k3", "delta_logprob", "delta_p", "rank_shift"];
+const MEASURES: [&str; 9] =
+    ["kl", "kl_reverse", "js", "tv", "kl_k1", "kl_k3", "delta_logprob", "delta_p", "rank_shift"];
 
 /// Quantiles over the tokens that `sums` were taken of; a measure that no token has is left out. Exact ones
 /// of up to `exact_to` values; none if that is not given.
@@ -24,6 +25,9 @@ pub(super) fn quantiles(tables: &PairTables, sums: &Sums, exact_to: Option<u64>)
     let Some(exact_to) = exact_to else { return Ok(all) };
     for measure in measures::ALL.iter().filter(|m| MEASURES.contains(&m.name)) {
         let n: u64 = sums.of(measure.name)?.iter().map(|(_, n)| n).sum();
+        if n == 0 {
+            continue;
+        }
         let exact = n <= exact_to;
         let pass = Pass { tables, measure, sums };
         let quantiles = if exact { pass.exact(n)? } else { pass.binned()? };
@@ -32,6 +36,19 @@ pub(super) fn quantiles(tables: &PairTables, sums: &Sums, exact_to: Option<u64>)
         }
     }
     Ok(all)
+}
+
+/// The share of the tokens that have the measure at which it is below `limit`; 0 if none has.
+pub(super) fn share_below(tables: &PairTables, sums: &Sums, name: &str, limit: f64) -> Result<f64> {
+    let Some(measure) = measures::ALL.iter().find(|m| m.name == name) else { return Ok(0.0) };
+    let pass = Pass { tables, measure, sums };
+    let [below, all] = pass
+        .feed(([0_u64; 2], limit), |(counts, limit), _, value| {
+            counts[0] += u64::from(value < *limit);
+            counts[1] += 1;
+        })?
+        .0;
+    Ok(if all == 0 { 0.0 } else { below as f64 / all as f64 })
 }
 
 /// One measure of a pair.
@@ -56,7 +73,7 @@ impl Pass<'_> {
     /// Runs the query and hands every value with its cluster to `push`, in any order.
     fn feed<S: Send + 'static>(&self, state: S, push: fn(&mut S, u32, f64)) -> Result<S> {
         let clusters: Vec<_> = self.sums.facts.iter().map(|s| (s.id, s.cluster)).collect();
-        let query = query::values(&self.tables.p, &self.tables.q, self.measure)?;
+        let query = query::values(self.tables, self.measure)?;
         batches::fold(query, Order::Any, state, move |state, batch| {
             each(batch, &clusters, |cluster, value| push(state, cluster, value))
         })

@@ -6,11 +6,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::dataset::Part;
 use crate::error::{Error, Result};
+use crate::hidden;
 use crate::schema::FORMAT_VERSION;
 
 /// Told beside the manifest's own fields, and no part of it: versions of tokshift that agree on the format version and
@@ -48,6 +50,12 @@ pub struct DatasetFacts {
     pub rows: u32,
     pub samples: u32,
     pub limit: Option<u32>,
+    /// Tokens of a window, where the rows are windows of a text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<u32>,
+    /// What the rows call the fields that are read, where that differs from their usual names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
     pub cluster: Option<String>,
     pub keep_fields: Vec<String>,
 }
@@ -64,6 +72,9 @@ pub struct TokenFacts {
     /// Longest sample in tokens.
     pub max_tokens: usize,
     pub too_long: String,
+    /// Identity of the chat template, where rows are chats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat_template: Option<String>,
 }
 
 /// What scored them.
@@ -79,6 +90,9 @@ pub struct EngineFacts {
     pub device: String,
     pub top_k: usize,
     pub rank_rule: String,
+    /// The hidden rows that its parts keep; absent if they keep none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_hidden: Option<hidden::Shape>,
 }
 
 impl Manifest {
@@ -87,26 +101,18 @@ impl Manifest {
     /// # Errors
     /// A file that cannot be read, is not a manifest, or is of another format version.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read(path).map_err(Error::io("read", path))?;
-        let broken = |e| Error::file(path, format!("not a tokshift manifest: {e}"));
-        let mut content: Map<String, Value> = serde_json::from_slice(&text).map_err(broken)?;
-        // Asked first: another format may have other fields.
-        match content.get("format_version") {
-            Some(version) if *version != FORMAT_VERSION => {
-                return Err(Error::file(
-                    path,
-                    format!("format version {version}, this tokshift reads {FORMAT_VERSION}"),
-                ));
-            }
-            _ => content.remove(RENDERED_BY),
-        };
-        serde_json::from_value(Value::Object(content)).map_err(broken)
+        read(path)
+    }
+
+    /// BLAKE3 of what it says, whichever version of tokshift wrote it.
+    pub fn digest(&self) -> Result<String> {
+        let json = serde_json::to_vec(self).map_err(|e| Error::Usage(format!("manifest: {e}")))?;
+        Ok(blake3::hash(&json).to_hex().to_string())
     }
 
     /// The file's content: the same manifest gives the same bytes.
     pub fn to_json(&self) -> Result<String> {
-        let file = File { manifest: self, rendered_by: concat!("tokshift ", env!("CARGO_PKG_VERSION")) };
-        serde_json::to_string_pretty(&file).map(|text| text + "\n").map_err(|e| Error::Usage(format!("manifest: {e}")))
+        to_json(self)
     }
 
     /// Compares with what an earlier run of the same cell left at `path`.
@@ -129,10 +135,64 @@ impl Manifest {
 
 /// What stands in the file.
 #[derive(Serialize)]
-struct File<'a> {
+struct File<'a, T> {
     #[serde(flatten)]
-    manifest: &'a Manifest,
+    manifest: &'a T,
     rendered_by: &'static str,
+}
+
+/// What made a pairs table. Serialised with its fields in this order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PairManifest {
+    pub format_version: u32,
+    pub generation_model: String,
+    pub task: String,
+    pub p: String,
+    pub q: String,
+    /// What both models' logits are divided by.
+    pub temperature: f64,
+    /// Ids that end a response; the probability of any of them is kept.
+    pub stop: Vec<u32>,
+    /// BLAKE3 of what the two cells' manifests say.
+    pub of_p: String,
+    pub of_q: String,
+}
+
+impl PairManifest {
+    /// As [`Manifest::read`].
+    pub fn read(path: &Path) -> Result<Self> {
+        read(path)
+    }
+
+    /// As [`Manifest::to_json`].
+    pub fn to_json(&self) -> Result<String> {
+        to_json(self)
+    }
+
+    /// As [`Manifest::must_equal`].
+    pub fn must_equal(&self, earlier: &Self, path: &Path) -> Result<()> {
+        compare(path, &serde_json::to_value(earlier), &serde_json::to_value(self), &|_| true)
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read(path).map_err(Error::io("read", path))?;
+    let broken = |e| Error::file(path, format!("not a tokshift manifest: {e}"));
+    let mut content: Map<String, Value> = serde_json::from_slice(&text).map_err(broken)?;
+    // Asked first: another format may have other fields.
+    match content.get("format_version") {
+        Some(version) if *version != FORMAT_VERSION => {
+            return Err(Error::file(path, format!("format version {version}, this tokshift reads {FORMAT_VERSION}")));
+        }
+        _ => content.remove(RENDERED_BY),
+    };
+    serde_json::from_value(Value::Object(content)).map_err(broken)
+}
+
+fn to_json(manifest: &impl Serialize) -> Result<String> {
+    let file = File { manifest, rendered_by: concat!("tokshift ", env!("CARGO_PKG_VERSION")) };
+    serde_json::to_string_pretty(&file).map(|text| text + "\n").map_err(|e| Error::Usage(format!("manifest: {e}")))
 }
 
 type Json = serde_json::Result<Value>;

@@ -1,13 +1,14 @@
 //! The output directory: the only place that creates results.
 //!
 //! Owns layout, names, manifests, and the promise that what has a final name is whole. A part is written under `.tmp`,
-//! synced, and published by rename: samples first, then tokens, which alone means done. (Files kept beside the tables
-//! are published before both, so that done parts have them.) One process at a time writes a cell. Refuses to know what stands in a table.
+//! synced, and published by rename: hidden rows if they are kept, then samples, then tokens, which alone means done. One process at a time writes a cell. Refuses to know what stands in a table.
 
+mod hidden;
 mod lock;
 mod manifest;
 pub mod names;
 mod owner;
+mod pairs;
 mod read;
 mod survey;
 mod temporary;
@@ -21,12 +22,15 @@ use std::sync::{Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 
-pub use manifest::{DatasetFacts, EngineFacts, Manifest, TokenFacts};
+pub use hidden::HiddenPart;
+pub use manifest::{DatasetFacts, EngineFacts, Manifest, PairManifest, TokenFacts};
 pub use names::encode as folder_name;
+pub use pairs::{FoundPair, PairCell, PairStore, found_pairs};
 pub use read::{FoundCell, cells};
-pub use survey::{PartFiles, Survey, SurveyedCell, survey};
+pub use survey::{PartFiles, Survey, SurveyedCell, SurveyedPair, survey};
 
 use crate::error::{Error, Result};
+use crate::hidden::Layout;
 use crate::schema::{folder, key};
 use crate::table::{self, Format, Table};
 use lock::Lock;
@@ -53,9 +57,12 @@ impl Cell {
     }
 }
 
+/// Extension of the files of hidden rows.
+const HIDDEN: &str = "safetensors";
+
 /// The file of a part. Eight digits, so that names sort as parts do.
-fn file_name(part: u32, format: Format) -> String {
-    format!("part-{part:08}.{}", format.extension())
+fn file_name(part: u32, extension: &str) -> String {
+    format!("part-{part:08}.{extension}")
 }
 
 /// Nothing there, or a file where a folder would be: file managers leave some.
@@ -82,6 +89,7 @@ impl Store {
         };
         create_directories(&temporary).and_then(|()| Temporary::create(root, "probe")).map_err(unusable)?;
         remove_leftovers(&temporary);
+        lock::remove_unheld(&temporary);
         Ok(Self { root: root.to_owned() })
     }
 
@@ -95,6 +103,14 @@ impl Store {
             CellStore { root, folder, format, manifest, claimed: AtomicBool::new(false), lock: Mutex::new(None) };
         store.check()?;
         Ok(store)
+    }
+
+    /// Where the exact measures of two finished cells go. Nothing is created before the first part.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] if an earlier run of the pair decided otherwise.
+    pub fn pair(&self, manifest: &PairManifest) -> Result<PairStore> {
+        PairStore::open(&self.root, manifest)
     }
 
     /// Publishes a file made of finished cells under `folder` of the output directory, replacing an older one. `name`
@@ -239,11 +255,30 @@ impl CellStore {
     pub fn begin(&self, part: u32) -> Result<PartWriter<'_>> {
         self.lock()?;
         let create = |table: &str| Temporary::create(&self.root, &format!("{table}-{part:08}"));
-        Ok(PartWriter { cell: self, part, samples: create(folder::SAMPLES)?, tokens: create(folder::TOKENS)? })
+        let (samples, tokens) = (create(folder::SAMPLES)?, create(folder::TOKENS)?);
+        Ok(PartWriter { cell: self, part, samples, tokens, hidden: None })
+    }
+
+    /// Whether parts keep hidden rows.
+    pub fn keeps_hidden(&self) -> bool {
+        self.manifest.engine.keep_hidden.is_some()
+    }
+
+    /// The file for the part's hidden rows, before any is known: its size is taken up at once.
+    ///
+    /// # Errors
+    /// As [`CellStore::begin`].
+    pub fn begin_hidden(&self, part: u32, layout: Layout) -> Result<HiddenPart> {
+        self.lock()?;
+        HiddenPart::create(Temporary::create(&self.root, &format!("{}-{part:08}", folder::HIDDEN))?, layout)
+    }
+
+    fn hidden_path(&self, part: u32) -> PathBuf {
+        self.root.join(folder::HIDDEN).join(&self.folder).join(file_name(part, HIDDEN))
     }
 
     fn path(&self, table: &str, part: u32) -> PathBuf {
-        self.root.join(table).join(&self.folder).join(file_name(part, self.format))
+        self.root.join(table).join(&self.folder).join(file_name(part, self.format.extension()))
     }
 }
 
@@ -254,6 +289,7 @@ pub struct PartWriter<'a> {
     part: u32,
     samples: Temporary,
     tokens: Temporary,
+    hidden: Option<HiddenPart>,
 }
 
 impl PartWriter<'_> {
@@ -267,6 +303,11 @@ impl PartWriter<'_> {
         self.tokens.write(|file| table::write(file, format, Table::Tokens, tokens))
     }
 
+    /// Publishes these hidden rows with the part.
+    pub fn keep(&mut self, hidden: HiddenPart) {
+        self.hidden = Some(hidden);
+    }
+
     /// Publishes the part, after the manifest if it is the cell's first, and in place of what it was before if it is done
     /// again: a crash leaves the old part, the new one, or one that is not done.
     ///
@@ -274,10 +315,18 @@ impl PartWriter<'_> {
     /// As [`Store::cell`] if another run came first, and a part that was not written; if the tokens are not published,
     /// the part is not done.
     pub fn commit(self) -> Result<()> {
+        if self.hidden.is_some() != self.cell.keeps_hidden() {
+            let what = "its hidden rows are not what the manifest says (this is a bug in tokshift)";
+            return Err(Error::file(self.cell.hidden_path(self.part), what));
+        }
         self.cell.claim()?;
         let tokens = self.cell.path(folder::TOKENS, self.part);
         // A part that is done again is not done from here until both of its tables are new.
+        pairs::withdraw_part(&self.cell.root, &self.cell.manifest, self.part)?;
         withdraw(&tokens)?;
+        if let Some(hidden) = self.hidden {
+            hidden.publish(&self.cell.hidden_path(self.part))?;
+        }
         self.samples.publish(&self.cell.path(folder::SAMPLES, self.part))?;
         self.tokens.publish(&tokens)
     }

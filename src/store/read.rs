@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Cell, MANIFEST, Manifest, file_name, names};
+use super::{Cell, HIDDEN, MANIFEST, Manifest, file_name, names};
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
 use crate::table::Format;
@@ -19,6 +19,8 @@ pub struct FoundCell {
     pub parts: Vec<u32>,
     pub tokens: Vec<PathBuf>,
     pub samples: Vec<PathBuf>,
+    /// Empty if no hidden rows are kept.
+    pub hidden: Vec<PathBuf>,
     /// Parts of the manifest that are not done.
     pub missing: Vec<u32>,
 }
@@ -34,7 +36,7 @@ pub fn cells(root: &Path) -> Result<Vec<FoundCell>> {
     let mut found = Vec::new();
     for (generation_model, path) in partitions(&runs, key::GENERATION_MODEL)? {
         for (task, path) in partitions(&path, key::TASK)? {
-            for (model, path) in partitions(&path, key::MODEL)? {
+            for (model, path) in models(&path)? {
                 let cell = Cell { generation_model: generation_model.clone(), task: task.clone(), model };
                 let manifest = path.join(MANIFEST);
                 if manifest.exists() {
@@ -78,6 +80,16 @@ fn partitions(directory: &Path, key: &str) -> Result<Vec<Partition>> {
     }
 }
 
+/// The folders `model=value` of a text, beside which those of its pairs lie.
+fn models(text: &Path) -> Result<Vec<Partition>> {
+    let (found, others) = partitions_and_others(text, key::MODEL)?;
+    let (pairs, _) = partitions_and_others(text, key::P)?;
+    match others.iter().find(|other| !pairs.iter().any(|(_, pair)| pair == *other)) {
+        Some(path) => Err(Error::file(path, format!("expected a folder `{}=…` here", key::MODEL))),
+        None => Ok(found),
+    }
+}
+
 /// The folders `key=value` in `directory`, and what else is there.
 pub(super) fn partitions_and_others(directory: &Path, key: &str) -> Result<(Vec<Partition>, Vec<PathBuf>)> {
     let entries = fs::read_dir(directory).map_err(Error::io("list", directory))?;
@@ -101,14 +113,18 @@ impl FoundCell {
     fn read(root: &Path, cell: Cell, path: &Path) -> Result<Self> {
         let (manifest, format) = manifest(path)?;
         let folder = cell.folder()?;
-        let file = |table: &str, part: u32| root.join(table).join(&folder).join(file_name(part, format));
+        let named = |table: &str, name: String| root.join(table).join(&folder).join(name);
+        let file = |table: &str, part: u32| named(table, file_name(part, format.extension()));
         let all = 0..manifest.parts.len() as u32;
         let (parts, missing): (Vec<u32>, Vec<u32>) = all.partition(|&part| file(folder::TOKENS, part).exists());
         let tokens = parts.iter().map(|&part| file(folder::TOKENS, part)).collect();
         let samples: Vec<PathBuf> = parts.iter().map(|&part| file(folder::SAMPLES, part)).collect();
-        match samples.iter().find(|path| !path.exists()) {
+        let keeps = manifest.engine.keep_hidden.is_some();
+        let hidden = parts.iter().filter(|_| keeps).map(|&part| named(folder::HIDDEN, file_name(part, HIDDEN)));
+        let hidden: Vec<PathBuf> = hidden.collect();
+        match samples.iter().chain(&hidden).find(|path| !path.exists()) {
             Some(path) => Err(Error::file(path, "is missing, though its tokens are there: was it deleted?")),
-            None => Ok(Self { cell, manifest, parts, tokens, samples, missing }),
+            None => Ok(Self { cell, manifest, parts, tokens, samples, hidden, missing }),
         }
     }
 }

@@ -6,9 +6,10 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::pairs::pair_manifests;
 use super::read::{self, Partition, partitions_and_others};
 use super::temporary::leftovers;
-use super::{Cell, MANIFEST, Manifest, file_name};
+use super::{Cell, HIDDEN, MANIFEST, Manifest, PairCell, PairManifest, file_name};
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
 use crate::table::Format;
@@ -18,6 +19,7 @@ use crate::table::Format;
 pub struct Survey {
     /// In the order of their names.
     pub cells: Vec<SurveyedCell>,
+    pub pairs: Vec<SurveyedPair>,
     /// Files under the results' folders that no manifest explains, sorted. Names that begin with a dot are file
     /// managers' and notebooks', and not looked at.
     pub strays: Vec<PathBuf>,
@@ -37,14 +39,33 @@ pub struct SurveyedCell {
     pub parts: Vec<PartFiles>,
 }
 
-/// The two files of a part, which may be missing.
+/// A pair whose manifest exists.
+#[derive(Debug)]
+pub struct SurveyedPair {
+    pub cell: PairCell,
+    /// Where the manifest is.
+    pub path: PathBuf,
+    /// Or why it cannot be used.
+    pub manifest: Result<PairManifest>,
+    /// The published files of parts that P's manifest has.
+    pub parts: Vec<PathBuf>,
+}
+
+/// The files of a part, which may be missing.
 #[derive(Clone, Debug)]
 pub struct PartFiles {
     pub tokens: PathBuf,
     pub samples: PathBuf,
+    /// Only if the manifest says that hidden rows are kept.
+    pub hidden: Option<PathBuf>,
 }
 
 impl PartFiles {
+    /// All of them, tokens first: a part without them is not done, whatever happens to the others.
+    pub fn all(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.tokens, &self.samples].into_iter().chain(&self.hidden)
+    }
+
     /// Whether the tokens, and so everything of the part, should be there.
     pub fn is_done(&self) -> bool {
         self.tokens.exists()
@@ -67,9 +88,13 @@ pub fn survey(root: &Path) -> Result<Survey> {
         }
     }
     cells.sort_by(|a, b| a.cell.cmp(&b.cell));
+    let pairs = pair_manifests(root)?.into_iter().map(|(cell, path)| SurveyedPair::read(root, cell, path, &cells));
+    let pairs = pairs.collect::<Result<Vec<_>>>()?;
+    strays.retain(|file| pairs.iter().all(|pair| pair.path != *file));
+    let of_cells = cells.iter().flat_map(|cell| &cell.parts).flat_map(PartFiles::all);
     let known: HashSet<&Path> =
-        cells.iter().flat_map(|cell| &cell.parts).flat_map(|part| [&*part.tokens, &*part.samples]).collect();
-    for table in [folder::TOKENS, folder::SAMPLES] {
+        of_cells.chain(pairs.iter().flat_map(|pair| &pair.parts)).map(PathBuf::as_path).collect();
+    for table in [folder::TOKENS, folder::SAMPLES, folder::HIDDEN, folder::PAIRS] {
         let table = root.join(table);
         if table.is_dir() {
             files(&table, &mut |file| strays.extend((!known.contains(&*file)).then_some(file)))?;
@@ -78,7 +103,7 @@ pub fn survey(root: &Path) -> Result<Survey> {
     let mut leftovers: Vec<PathBuf> = leftovers(&root.join(folder::TEMPORARY)).collect();
     strays.sort();
     leftovers.sort();
-    Ok(Survey { cells, strays, leftovers })
+    Ok(Survey { cells, pairs, strays, leftovers })
 }
 
 impl SurveyedCell {
@@ -88,13 +113,33 @@ impl SurveyedCell {
         let parts = manifest.as_ref().map_or_else(
             |_| Vec::new(),
             |(manifest, format)| {
-                let file = |table: &str, part: u32| root.join(table).join(&folder).join(file_name(part, *format));
-                let files =
-                    |part| PartFiles { tokens: file(folder::TOKENS, part), samples: file(folder::SAMPLES, part) };
+                let file =
+                    |table: &str, part, extension| root.join(table).join(&folder).join(file_name(part, extension));
+                let extension = format.extension();
+                let keeps = manifest.engine.keep_hidden.is_some();
+                let files = |part| PartFiles {
+                    tokens: file(folder::TOKENS, part, extension),
+                    samples: file(folder::SAMPLES, part, extension),
+                    hidden: keeps.then(|| file(folder::HIDDEN, part, HIDDEN)),
+                };
                 (0..manifest.parts.len() as u32).map(files).collect()
             },
         );
         Ok(Self { cell, path, manifest, parts })
+    }
+}
+
+impl SurveyedPair {
+    fn read(root: &Path, cell: PairCell, path: PathBuf, cells: &[SurveyedCell]) -> Result<Self> {
+        let folder = cell.parts(root)?;
+        let is_p = |other: &&SurveyedCell| {
+            let Cell { generation_model, task, model } = &other.cell;
+            (generation_model, task, model) == (&cell.generation_model, &cell.task, &cell.p)
+        };
+        let parts = cells.iter().find(is_p).map_or(0, |p| p.parts.len() as u32);
+        let parts = (0..parts).map(|part| folder.join(file_name(part, Format::Parquet.extension())));
+        let parts = parts.filter(|file| file.exists()).collect();
+        Ok(Self { manifest: PairManifest::read(&path), cell, path, parts })
     }
 }
 

@@ -62,6 +62,23 @@ impl Temporary {
         Ok(())
     }
 
+    /// The empty file, to be written at any place in any order; [`Temporary::finish`] ends that.
+    pub fn open(&mut self) -> Result<File> {
+        self.written = false;
+        File::options().read(true).write(true).open(&self.path).map_err(Error::io("write", &self.path))
+    }
+
+    /// Syncs what was written to the file that [`Temporary::open`] gave: it is whole.
+    pub fn finish(&mut self, file: &File) -> Result<()> {
+        file.sync_all().map_err(Error::io("write", &self.path))?;
+        self.written = true;
+        Ok(())
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Renames to `path`, over what may stand there.
     pub fn publish(mut self, path: &Path) -> Result<()> {
         let parent = self.prepare(path)?;

@@ -26,6 +26,8 @@ fn manifest(model: &str) -> Manifest {
             rows: 3,
             samples: 3,
             limit: None,
+            window: None,
+            fields: Vec::new(),
             cluster: None,
             keep_fields: Vec::new(),
         },
@@ -35,6 +37,7 @@ fn manifest(model: &str) -> Manifest {
             end: None,
             max_tokens: 512,
             too_long: "skip".to_owned(),
+            chat_template: None,
         },
         engine: EngineFacts {
             name: "local".to_owned(),
@@ -43,6 +46,7 @@ fn manifest(model: &str) -> Manifest {
             device: "cpu".to_owned(),
             top_k: 20,
             rank_rule: "strict".to_owned(),
+            keep_hidden: None,
         },
         parts: vec![part],
     }

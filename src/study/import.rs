@@ -121,10 +121,19 @@ fn manifest(path: &Path, cell: &Cell, losses: &TokenLosses) -> Result<Manifest> 
             rows,
             samples: rows,
             limit: None,
+            window: None,
+            fields: Vec::new(),
             cluster: None,
             keep_fields: Vec::new(),
         },
-        tokens: TokenFacts { tokenizer: unknown(), boundary: unknown(), end: None, max_tokens: 0, too_long: unknown() },
+        tokens: TokenFacts {
+            tokenizer: unknown(),
+            boundary: unknown(),
+            end: None,
+            max_tokens: 0,
+            too_long: unknown(),
+            chat_template: None,
+        },
         engine: EngineFacts {
             name: ENGINE.to_owned(),
             files: BTreeMap::from([("token_losses.json".to_owned(), digest::file(path)?)]),
@@ -132,6 +141,7 @@ fn manifest(path: &Path, cell: &Cell, losses: &TokenLosses) -> Result<Manifest> 
             device: unknown(),
             top_k: 0,
             rank_rule: RANK_RULE.to_owned(),
+            keep_hidden: None,
         },
         parts: (0..rows).step_by(PART_ROWS as usize).map(part).collect(),
     })

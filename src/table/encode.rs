@@ -5,6 +5,7 @@
 use std::io::Write;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
 use arrow::json::LineDelimitedWriter;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -15,7 +16,7 @@ use parquet::schema::types::ColumnPath;
 
 use super::seal;
 use crate::error::Result;
-use crate::schema::{LIST_ITEM, sample, token};
+use crate::schema::{self, LIST_ITEM, pair, sample, token};
 
 /// Rows of a row group: at k = 20 some 25 MB, so that readers skip and parallelise within a part.
 const ROW_GROUP_ROWS: usize = 256 * 1024;
@@ -49,6 +50,7 @@ impl Format {
 pub enum Table {
     Tokens,
     Samples,
+    Pairs,
 }
 
 /// Writes the whole of a file.
@@ -90,6 +92,7 @@ fn properties(table: Table) -> WriterProperties {
             let builder = builder.set_sorting_columns(Some(sorting(1).collect()));
             plain(builder, &[vec![sample::SAMPLE_ID]], Encoding::DELTA_BINARY_PACKED).build()
         }
+        Table::Pairs => pairs_properties(builder.set_sorting_columns(Some(sorting(2).collect()))).build(),
         Table::Tokens => tokens_properties(builder.set_sorting_columns(Some(sorting(2).collect()))).build(),
     }
 }
@@ -108,6 +111,15 @@ fn tokens_properties(builder: WriterPropertiesBuilder) -> WriterPropertiesBuilde
     [top_ids, top_logprobs]
         .into_iter()
         .fold(builder, |builder, path| builder.set_column_statistics_enabled(column(&path), EnabledStatistics::None))
+}
+
+fn pairs_properties(builder: WriterPropertiesBuilder) -> WriterPropertiesBuilder {
+    let schema = schema::pairs();
+    let floats = schema.fields().iter().filter(|field| *field.data_type() == DataType::Float64);
+    let floats: Vec<Vec<&str>> = floats.map(|field| vec![field.name().as_str()]).collect();
+    let ascending = [pair::SAMPLE_ID, pair::POSITION].map(|name| vec![name]);
+    let builder = plain(builder, &floats, Encoding::BYTE_STREAM_SPLIT);
+    plain(builder, &ascending, Encoding::DELTA_BINARY_PACKED)
 }
 
 /// The columns at `paths` in `encoding`, without a dictionary.

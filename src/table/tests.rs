@@ -43,6 +43,7 @@ fn scores(logprobs: &[f32]) -> TokenScores {
         top_ids: [7, 9].repeat(n),
         top_logprobs: [-0.5, NOTHING].repeat(n),
         k: 2,
+        hidden: Vec::new(),
     }
 }
 

@@ -65,6 +65,11 @@ impl TokenBytes {
         self.bytes.get(id as usize).map_or(&[], |bytes| bytes)
     }
 
+    /// Whether the vocabulary has the id.
+    pub fn knows(&self, id: u32) -> bool {
+        !self.of(id).is_empty()
+    }
+
     /// Lays the tokens along `text`; `None` if their bytes are not exactly the text's. The space that SentencePiece
     /// puts before the text, or before every stretch of it between added tokens, is no byte of any token.
     pub fn lay(&self, ids: &[u32], text: &str) -> Option<Vec<Span>> {

@@ -3,19 +3,26 @@
 //! Owns the boundary between prompt and response, special tokens, byte ranges and lengths. The same ids go to every
 //! model. Refuses to fail: what is wrong with a row becomes its sample's status.
 
+mod audit;
 mod bytes;
+mod chat;
+mod gguf;
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::thread;
 
 use tokenizers::{PostProcessorWrapper, Tokenizer};
 
+pub use audit::Audit;
 use bytes::{Span, TokenBytes};
 
-use crate::dataset::{Content, ReadRow, Row};
+use crate::dataset::{Content, ReadRow};
 use crate::digest;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, panic_message};
+use crate::gguf::{Header, is_gguf};
 use crate::sample::{ResponseToken, Sample, Status};
+use crate::template::ChatTemplate;
 
 /// Where prompt and response meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +42,9 @@ pub enum TooLong {
     Fail,
 }
 
+/// Several times what there is. Tables by id are as long as the highest id, so that it must not be anything.
+const MOST_IDS: u32 = 1 << 21;
+
 /// What decides ids beside the tokenizer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SampleOptions {
@@ -46,6 +56,14 @@ pub struct SampleOptions {
     pub too_long: TooLong,
 }
 
+/// The token that ends a turn, of a GGUF file.
+///
+/// # Errors
+/// It names several, or none.
+pub fn gguf_end_token(path: &Path) -> Result<u32> {
+    gguf::end_token(&Header::read(path)?)
+}
+
 /// A tokenizer with what its own encodings cannot tell: the bytes of every token.
 pub struct TextTokenizer {
     tokenizer: Tokenizer,
@@ -53,19 +71,39 @@ pub struct TextTokenizer {
     /// Special tokens that stand before every text (a BOS).
     prefix: Vec<u32>,
     identity: String,
+    template: Option<ChatTemplate>,
 }
 
 impl TextTokenizer {
-    /// Reads a `tokenizer.json`; truncation and padding that it asks for are switched off.
+    /// Reads a `tokenizer.json`, or the tokenizer in a GGUF file; truncation and padding that it asks for are switched
+    /// off.
     ///
     /// # Errors
     /// A file that cannot be read or is no tokenizer.
     pub fn from_file(path: &Path) -> Result<Self> {
-        let identity = digest::file(path)?;
+        // The library panics over some files that are wrong; on a thread of its own that is an error.
+        let thread = thread::Builder::new().name("tokenizer".to_owned());
+        let joined = thread::scope(|scope| Ok(thread.spawn_scoped(scope, || Self::read(path))?.join()));
+        match joined.map_err(Error::io("start a thread to read", path))? {
+            Ok(read) => read,
+            Err(panic) => Err(Error::file(path, format!("not a tokenizer.json: {}", panic_message(&*panic)))),
+        }
+    }
+
+    fn read(path: &Path) -> Result<Self> {
+        let json = if is_gguf(path) {
+            gguf::tokenizer_json(&Header::read(path)?)?.into_bytes()
+        } else {
+            std::fs::read(path).map_err(Error::io("read", path))?
+        };
+        let identity = digest::bytes(&json);
         let broken = |e: tokenizers::Error| Error::file(path, format!("not a tokenizer.json: {e}"));
-        let mut tokenizer = Tokenizer::from_file(path).map_err(broken)?;
+        let mut tokenizer = Tokenizer::from_bytes(&json).map_err(broken)?;
         tokenizer.with_truncation(None).map_err(broken)?;
         tokenizer.with_padding(None);
+        if let Some(id) = tokenizer.get_vocab(true).into_values().max().filter(|&id| id > MOST_IDS) {
+            return Err(Error::file(path, format!("a token has the id {id}: ids up to {MOST_IDS} are read")));
+        }
         let bytes = TokenBytes::new(&tokenizer);
         // A post-processor may also append tokens; we score the text, and what ends a turn is `--end`'s business.
         let probe = tokenizer.encode("a", true).map_err(broken)?;
@@ -73,12 +111,18 @@ impl TextTokenizer {
         let prefix = probe.get_ids()[..before].to_vec();
         // It may also trim spaces off the offsets, which would give a token's own space to the token before it.
         tokenizer.with_post_processor(None::<PostProcessorWrapper>);
-        Ok(Self { tokenizer, bytes, prefix, identity })
+        Ok(Self { tokenizer, bytes, prefix, identity, template: None })
     }
 
-    /// BLAKE3 of the file.
+    /// BLAKE3 of the `tokenizer.json`, which is made where a GGUF file holds the tokenizer: files that are quantised
+    /// otherwise have the same one.
     pub fn identity(&self) -> &str {
         &self.identity
+    }
+
+    /// Tokens that it knows, special ones included.
+    pub fn size(&self) -> usize {
+        self.tokenizer.get_vocab_size(true)
     }
 
     /// Special tokens that stand before every text; empty without a BOS.
@@ -86,52 +130,71 @@ impl TextTokenizer {
         &self.prefix
     }
 
-    /// The sample of a row. Never fails: a bad row is a sample with [`Status::Failed`] and the reason.
-    pub fn sample(&self, read: ReadRow, options: &SampleOptions) -> Sample {
-        let mut sample = Sample {
-            sample_id: read.first_sample,
-            row: read.row,
-            row_id: None,
-            turn: 0,
-            cluster_id: format!("row {}", read.row),
-            prompt: String::new(),
-            response: String::new(),
-            ids: Vec::new(),
-            tokens: Vec::new(),
-            prompt_tokens_alone: 0,
-            kept: Vec::new(),
-            status: Status::Ok,
-            reason: None,
-        };
-        match read.content {
-            Ok(row) => match self.fill(&mut sample, row, options) {
-                Ok(()) => fit(&mut sample, options),
-                Err(e) => sample.fail(Status::Failed, format!("the tokenizer refused the text: {e}")),
-            },
-            Err(reason) => sample.fail(Status::Failed, reason),
-        }
-        sample
+    /// Ids of a whole text, special tokens before it included.
+    ///
+    /// # Errors
+    /// What the tokenizer says of a text that it refuses.
+    pub fn whole(&self, text: &str) -> Result<Vec<u32>, String> {
+        let encoding = self.tokenizer.encode_fast(text, false).map_err(|e| e.to_string())?;
+        Ok([&self.prefix, encoding.get_ids()].concat())
     }
 
-    fn fill(&self, sample: &mut Sample, row: Row, options: &SampleOptions) -> tokenizers::Result<()> {
-        sample.row_id = row.id;
-        sample.kept = row.kept;
-        match row.content {
-            Content::Text { input, output } => {
-                let end = options.end.filter(|_| !row.cut);
-                self.fill_text(sample, input, output, options.boundary, end)?;
+    /// The samples of a row, in order. Never fails: a bad row is one sample with [`Status::Failed`] and the reason.
+    pub fn samples(&self, read: ReadRow, options: &SampleOptions) -> Vec<Sample> {
+        self.audited(read, options, &mut Audit::default())
+    }
+
+    /// The samples of a row, and in `audit` what a user may not expect of them.
+    pub fn audited(&self, read: ReadRow, options: &SampleOptions, audit: &mut Audit) -> Vec<Sample> {
+        let mut samples: Vec<Sample> = (0..read.samples()).map(|turn| blank(&read, turn)).collect();
+        let row = match read.content {
+            Ok(row) => row,
+            Err(reason) => {
+                for sample in &mut samples {
+                    sample.fail(Status::Failed, reason.as_str());
+                }
+                return samples;
             }
-            Content::Ids { prompt, response, input, output } => {
+        };
+        let mut rest = samples.as_mut_slice();
+        for content in row.contents {
+            let (filled, others) = std::mem::take(&mut rest).split_at_mut(content.samples() as usize);
+            self.fill(filled, content, options, audit);
+            rest = others;
+        }
+        // Neither the rollouts of a prompt nor the turns of a chat are independent.
+        let hash = || samples.iter().find(|sample| sample.status == Status::Ok).map(Sample::context_hash);
+        if let Some(cluster) = row.cluster.or_else(hash) {
+            for sample in &mut samples {
+                sample.cluster_id.clone_from(&cluster);
+            }
+        }
+        samples.iter_mut().filter(|sample| sample.status == Status::Ok).for_each(|sample| fit(sample, options));
+        samples.iter().for_each(|sample| audit.add(self, sample));
+        samples
+    }
+
+    /// Fills the samples of one content.
+    fn fill(&self, samples: &mut [Sample], content: Content, options: &SampleOptions, audit: &mut Audit) {
+        match (content, samples) {
+            (Content::Text { input, output, cut }, [sample]) => {
+                let end = options.end.filter(|_| !cut);
+                if let Err(e) = self.fill_text(sample, &self.prefix, input, output, options.boundary, end) {
+                    sample.fail(Status::Failed, format!("the tokenizer refused the text: {e}"));
+                }
+            }
+            (Content::Ids { prompt, response, input, output }, [sample]) => {
                 self.fill_ids(sample, prompt, &response, input, output, options.end);
             }
+            (chat, samples) => self.fill_chat(samples, &chat, options.boundary, audit),
         }
-        sample.cluster_id = row.cluster.unwrap_or_else(|| sample.context_hash());
-        Ok(())
     }
 
+    /// `prefix`: ids that stand before the text.
     fn fill_text(
         &self,
         sample: &mut Sample,
+        prefix: &[u32],
         input: String,
         output: String,
         boundary: Boundary,
@@ -139,7 +202,7 @@ impl TextTokenizer {
     ) -> tokenizers::Result<()> {
         let alone = self.tokenizer.encode_fast(input.as_str(), false)?;
         sample.prompt_tokens_alone = alone.len() as u32;
-        sample.ids.clone_from(&self.prefix);
+        sample.ids = prefix.to_vec();
         match boundary {
             Boundary::Joint => {
                 let text = [input.as_str(), output.as_str()].concat();
@@ -206,6 +269,26 @@ impl std::fmt::Debug for TextTokenizer {
             .field("identity", &self.identity)
             .field("prefix", &self.prefix)
             .finish_non_exhaustive()
+    }
+}
+
+/// The sample of a row's turn, without its text.
+fn blank(read: &ReadRow, turn: u32) -> Sample {
+    let row = read.content.as_ref().ok();
+    Sample {
+        sample_id: read.first_sample + turn,
+        row: read.row,
+        row_id: row.and_then(|row| row.id.clone()),
+        turn,
+        cluster_id: format!("row {}", read.row),
+        prompt: String::new(),
+        response: String::new(),
+        ids: Vec::new(),
+        tokens: Vec::new(),
+        prompt_tokens_alone: 0,
+        kept: row.map_or_else(Vec::new, |row| row.kept.clone()),
+        status: Status::Ok,
+        reason: None,
     }
 }
 

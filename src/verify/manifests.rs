@@ -14,8 +14,7 @@ pub(super) fn check(cells: &[SurveyedCell], findings: &mut Findings) -> Vec<Path
         if let Err(what) = of_cell(cell).and_then(|manifest| beside(cell, manifest, &cells[..index])) {
             findings.of_file(Kind::Manifest, &cell.path, what);
             for part in cell.parts.iter().filter(|part| part.is_done()) {
-                redo.push(part.tokens.clone());
-                redo.extend(Some(part.samples.clone()).filter(|samples| samples.exists()));
+                redo.extend(part.all().filter(|file| file.exists()).cloned());
             }
             redo.push(cell.path.clone());
         }

@@ -6,8 +6,10 @@
 
 mod agree;
 mod columns;
+mod hidden;
 mod manifests;
 mod numbers;
+mod pairs;
 mod report;
 mod samples;
 mod source;
@@ -39,7 +41,7 @@ use crate::table::{Format, Table};
 /// # Errors
 /// No such directory, no runs in it, folders that cannot be listed. What is wrong with files is in the report.
 pub fn verify(root: &Path) -> Result<Report> {
-    let Survey { cells, strays, leftovers } = store::survey(root)?;
+    let Survey { cells, pairs, strays, leftovers } = store::survey(root)?;
     let (mut findings, mut checked) = (Findings::default(), Checked::default());
     let mut redo = manifests::check(&cells, &mut findings);
     for text in
@@ -52,6 +54,9 @@ pub fn verify(root: &Path) -> Result<Report> {
             checked.add(of_part.checked);
             redo.extend(of_part.redo);
         }
+    }
+    for pair in &pairs {
+        redo.extend(pairs::check(pair, &cells, &mut findings));
     }
     checked.cells = cells.len() as u64;
     for (kind, files, what) in [
@@ -99,10 +104,8 @@ fn of_part(text: &[SurveyedCell], part: usize) -> OfPart {
         given.push(Given { model: &cell.cell.model, path: &paths.tokens, ids });
     }
     wrong.extend(agree::check(&given, &mut found.findings));
-    // Tokens first: a part without them is not done, whatever happens to the samples.
     for paths in wrong.into_iter().map(|index| files[index]) {
-        found.redo.push(paths.tokens.clone());
-        found.redo.extend(Some(paths.samples.clone()).filter(|samples| samples.exists()));
+        found.redo.extend(paths.all().filter(|file| file.exists()).cloned());
     }
     found
 }
@@ -143,6 +146,9 @@ impl OnePart<'_> {
             checked.tokens += walk.rows;
             Ok(walk.ids)
         });
+        if let Some(path) = &self.paths.hidden {
+            guarded(path, findings, |_| hidden::check(path, of_samples.as_deref().unwrap_or_default()));
+        }
         ids.unwrap_or_default()
     }
 

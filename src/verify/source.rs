@@ -30,6 +30,7 @@ pub(super) fn open(path: &Path, format: Format, table: Table, kept: &[String]) -
     let expected = match table {
         Table::Tokens => schema::tokens(),
         Table::Samples => schema::samples(&[]),
+        Table::Pairs => schema::pairs(),
     };
     match format {
         Format::Parquet => open_parquet(path, &expected, kept),

@@ -174,13 +174,23 @@ fn manifest(generation_model: &str, task: &str, model: &str, parts: &[&[Sample]]
         task: task.to_owned(),
         model: model.to_owned(),
         out: "parquet".to_owned(),
-        dataset: DatasetFacts { blake3, rows: 0, samples: 0, limit: None, cluster: None, keep_fields },
+        dataset: DatasetFacts {
+            blake3,
+            rows: 0,
+            samples: 0,
+            limit: None,
+            window: None,
+            fields: Vec::new(),
+            cluster: None,
+            keep_fields,
+        },
         tokens: TokenFacts {
             tokenizer: String::new(),
             boundary: "joint".to_owned(),
             end: None,
             max_tokens: 0,
             too_long: "skip".to_owned(),
+            chat_template: None,
         },
         engine: EngineFacts {
             name: "fixture".to_owned(),
@@ -189,6 +199,7 @@ fn manifest(generation_model: &str, task: &str, model: &str, parts: &[&[Sample]]
             device: "cpu".to_owned(),
             top_k,
             rank_rule: "1 + count(>)".to_owned(),
+            keep_hidden: None,
         },
         parts: parts.collect(),
     }

@@ -34,6 +34,6 @@ fn an_unknown_value_keeps_no_limit() {
 
 #[test]
 fn an_unknown_measure_is_told_with_those_there_are() {
-    let told = Limit::new("kl", 0.1).unwrap_err().to_string();
-    assert!(told.starts_with("there is no measure `kl`: give one of kl_k1, kl_k3, kl_lower, kl_upper, "), "{told}");
+    let told = Limit::new("kld", 0.1).unwrap_err().to_string();
+    assert!(told.starts_with("there is no measure `kld`: give one of kl, kl_reverse, js, tv, kl_k1, "), "{told}");
 }

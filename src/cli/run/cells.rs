@@ -7,7 +7,6 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::cli::inputs::{self, Dataset};
-use crate::dataset;
 use crate::error::Error;
 use crate::experiments::{Experiment, Model, Text};
 use crate::store::{self, FoundCell};
@@ -103,7 +102,7 @@ impl<'a> Cells<'a> {
 }
 
 fn scan(experiment: &Experiment, text: &Text) -> (Option<Dataset>, State) {
-    match dataset::scan(&text.dataset, inputs::plan_options(&experiment.options)) {
+    match inputs::scan(&text.dataset, &experiment.options) {
         Ok(plan) => {
             tracing::info!(dataset = %text.dataset.display(), rows = plan.rows, parts = plan.parts.len(), "scanned");
             let (generation_model, task) = (experiment.generation_model().to_owned(), text.task.clone());

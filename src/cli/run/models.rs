@@ -17,6 +17,7 @@ struct Key {
     device: String,
     top_k: usize,
     batch_tokens: usize,
+    keep_hidden: bool,
 }
 
 /// A model that was looked for.
@@ -49,6 +50,7 @@ impl Models {
             device: options.device().to_owned(),
             top_k: options.top_k(),
             batch_tokens: options.batch_tokens(),
+            keep_hidden: options.keeps_hidden(),
         };
         if let Some(place) = self.opened.iter().position(|opened| opened.key == key) {
             return place;

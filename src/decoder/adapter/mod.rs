@@ -13,6 +13,7 @@ use candle_core::{DType, Device, Tensor};
 use self::config::LoraConfig;
 use crate::decoder::checkpoint::Shard;
 use crate::decoder::linear::{Linear, LowRank};
+use crate::decoder::names::HEAD;
 use crate::decoder::{Body, DecoderSpec, Head};
 use crate::error::{Error, Result};
 
@@ -51,6 +52,14 @@ impl Adapter {
     /// The files that decide what it adds.
     pub fn files(&self) -> [PathBuf; 2] {
         [self.directory.join(CONFIG), self.shard.path.clone()]
+    }
+
+    /// Whether it adds to the head of a model of this spec.
+    ///
+    /// # Errors
+    /// As [`Adapter::join`].
+    pub fn is_on_head(&self, spec: &DecoderSpec) -> Result<bool> {
+        Ok(self.parts(spec)?.contains_key(HEAD))
     }
 
     /// Copies of `body` and `head` with what the adapter adds, on `device`; all other weights are shared.

@@ -1,9 +1,10 @@
-//! From a Hugging Face `config.json` to a [`DecoderSpec`].
+//! From a Hugging Face `config.json`, or the metadata of a GGUF file, to a [`DecoderSpec`].
 //!
 //! Owns the names of model families: nothing outside this folder asks for one. Refuses what it does not understand: an unknown value
 //! of a field that changes the arithmetic is an error that names it, never a guess.
 
 pub mod fields;
+mod gguf;
 mod layers;
 mod quantised;
 mod rope;
@@ -16,6 +17,7 @@ use self::fields::{Config, Parsed};
 use crate::decoder::names;
 use crate::decoder::spec::{Activation, DecoderSpec, Norms, QkNorm};
 use crate::error::{Error, Result};
+use crate::gguf::Header;
 
 /// Reads the config at `path`.
 ///
@@ -26,6 +28,15 @@ pub fn read(path: &Path) -> Result<DecoderSpec> {
     let text = std::fs::read(path).map_err(Error::io("read", path))?;
     let map = serde_json::from_slice(&text).map_err(|e| Error::file(path, format!("not a JSON object: {e}")))?;
     parse(&map).map_err(|what| Error::file(path, what))
+}
+
+/// Reads the metadata of a GGUF file. `numbers` gives all of a small tensor, if the file has it.
+///
+/// # Errors
+/// As [`read`], and a key of the architecture that is not known.
+pub fn read_gguf(header: &Header, numbers: impl Fn(&str) -> Result<Option<Vec<f64>>>) -> Result<DecoderSpec> {
+    let factors = gguf::Factors::read(&numbers)?;
+    gguf::spec(header, &factors, parse).map_err(|what| header.error(what))
 }
 
 const KNOWN: &str = "gemma2, gemma3, gemma3_text, glm4, granite, llama, mistral, mixtral, olmo2, phi3, qwen2, \
@@ -140,11 +151,17 @@ fn merged(mut under: Value, over: &Value) -> Value {
     under
 }
 
+/// Hundreds of times what there is; a hostile config of a few bytes asks for no allocation that shows.
+const MOST_LAYERS: usize = 1 << 16;
+
 impl Config<'_> {
     /// The fields that every family has, with everything else off.
     fn common(self) -> Parsed<DecoderSpec> {
         let (hidden, heads) = (self.size("hidden_size")?, self.size("num_attention_heads")?);
         let layers = self.size("num_hidden_layers")?;
+        if layers > MOST_LAYERS {
+            return Err(format!("`num_hidden_layers` is {layers}, expected at most {MOST_LAYERS}"));
+        }
         let kv_heads = self.optional_size("num_key_value_heads")?.unwrap_or(heads);
         if heads % kv_heads != 0 {
             return Err(format!("{heads} attention heads cannot share {kv_heads} key-value heads"));

@@ -55,6 +55,8 @@ fn what_is_not_implemented_is_refused_by_name() {
         ("gemma2", json!({"hidden_activation": "relu"}), "`hidden_activation`"),
         ("smollm3", json!({"no_rope_layers": [1, 0]}), "`no_rope_layers`"),
         ("mixtral", json!({"num_experts_per_tok": 9}), "`num_experts_per_tok`"),
+        ("llama", json!({"num_hidden_layers": 1_000_000_000}), "`num_hidden_layers`"),
+        ("llama", json!({"num_hidden_layers": 100_000}), "`num_hidden_layers`"),
         ("gemma3", json!({}), "`text_config`"),
         ("gemma", json!({}), "`gemma`"),
     ] {

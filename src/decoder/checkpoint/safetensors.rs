@@ -1,23 +1,20 @@
-//! A model directory: its config and its tensors by name.
+//! The safetensors files of a model directory.
 //!
-//! Owns reading safetensors. Files are read, not mapped: a file that shrinks under a mapping kills the process, a
-//! short read is an error with a name. Refuses pickle, and to guess: a tensor that is asked for must exist with the
-//! shape asked for.
+//! Owns reading them: one file, or those of an index. Of quantised types it reads FP8 in blocks; refuses the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use bytemuck::Pod;
-use candle_core::{DType, Device, Tensor, WithDType};
+use candle_core::{DType, Tensor, WithDType};
 use half::{bf16, f16};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
-use crate::decoder::{DecoderSpec, config, fp8, names};
+use super::{Stored, misshapen, read_plain, read_values};
+use crate::decoder::fp8;
 use crate::error::{Error, Result};
 
 const INDEX: &str = "model.safetensors.index.json";
@@ -27,17 +24,14 @@ const LENGTH_BYTES: u64 = 8;
 /// The format's own bound on a header.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 
-/// An open model directory. Holds headers, no weights.
+/// All the files of a model.
 #[derive(Debug)]
-pub struct Checkpoint {
-    directory: PathBuf,
-    spec: DecoderSpec,
-    /// What the body's names begin with, and the head's name.
-    root: (&'static str, &'static str),
+pub struct Safetensors {
+    /// Rows and columns that share a scale, where matrices are stored in FP8.
+    fp8_block: Option<[usize; 2]>,
     shards: Vec<Shard>,
     /// Tensor to its shard.
     places: BTreeMap<String, usize>,
-    read: Mutex<BTreeSet<String>>,
 }
 
 /// An open safetensors file.
@@ -50,13 +44,9 @@ pub struct Shard {
     data: u64,
 }
 
-impl Checkpoint {
-    /// Opens the directory: reads its config and the headers of its safetensors files.
-    ///
-    /// # Errors
-    /// No config, an unknown architecture, no safetensors, a header that contradicts its file.
-    pub fn open(directory: &Path) -> Result<Self> {
-        let spec = config::read(&directory.join("config.json"))?;
+impl Safetensors {
+    /// Opens the files of `directory` and reads their headers.
+    pub fn open(directory: &Path, fp8_block: Option<[usize; 2]>) -> Result<Self> {
         let mut shards = Vec::new();
         let mut places = BTreeMap::new();
         for path in shard_paths(directory)? {
@@ -68,79 +58,60 @@ impl Checkpoint {
             }
             shards.push(shard);
         }
-        let roots = spec.names.roots;
-        let has_body = |(body, _): &&(&str, &str)| places.contains_key(&format!("{body}{}", names::EMBEDDING));
-        let root = *roots.iter().find(has_body).unwrap_or(&roots[0]);
-        Ok(Self { directory: directory.to_owned(), spec, root, shards, places, read: Mutex::default() })
+        Ok(Self { fp8_block, shards, places })
     }
 
-    pub fn spec(&self) -> &DecoderSpec {
-        &self.spec
+    pub fn paths(&self) -> impl Iterator<Item = PathBuf> {
+        self.shards.iter().map(|shard| shard.path.clone())
     }
 
-    /// The full name of the body's tensor `name`.
-    pub fn in_body(&self, name: &str) -> String {
-        format!("{}{name}", self.root.0)
+    /// The file that holds tensor `name`.
+    pub fn path_of(&self, name: &str) -> Option<PathBuf> {
+        self.places.get(name).map(|&shard| self.shards[shard].path.clone())
     }
 
-    /// The name of the head, where it is not the embedding.
-    pub fn head_name(&self) -> &str {
-        self.root.1
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.places.keys().map(String::as_str)
     }
 
-    /// The files that decide a model's numbers: config and weights.
-    pub fn files(&self) -> Vec<PathBuf> {
-        let config = self.directory.join("config.json");
-        std::iter::once(config).chain(self.shards.iter().map(|s| s.path.clone())).collect()
+    pub fn stored(&self, name: &str) -> Option<Stored> {
+        let (_, info) = self.info(name)?;
+        let dtype = if info.dtype == Dtype::BF16 { DType::BF16 } else { DType::F32 };
+        let bytes = (info.data_offsets.1 - info.data_offsets.0) as u64;
+        Some(Stored { shape: info.shape.clone(), kind: format!("{:?}", info.dtype), bytes, dtype })
     }
 
-    /// The type in which most of the weights are stored, judged by the embedding: bf16, or f32 for any other (f16 is
-    /// widened, so that nothing is lost; so is FP8, whose values times scales bf16 cannot hold).
-    pub fn stored_dtype(&self) -> DType {
-        if self.spec.fp8_block.is_some() {
-            return DType::F32;
-        }
-        match self.info(&self.in_body(names::EMBEDDING)) {
-            Some((_, info)) if info.dtype == Dtype::BF16 => DType::BF16,
-            _ => DType::F32,
-        }
-    }
-
-    /// Tensors that nobody asked for, buffers aside: after loading, a sign that the spec missed something.
-    pub fn unread(&self) -> Vec<String> {
-        let Ok(read) = self.read.lock() else { return Vec::new() };
-        let unread = |name: &&String| !read.contains(*name) && !names::is_redundant(name);
-        self.places.keys().filter(unread).cloned().collect()
-    }
-
-    /// Reads tensor `name`, which must have `shape`, as `dtype` onto `device`.
-    ///
-    /// # Errors
-    /// A tensor that is missing, of another shape, of a type that is not read, cut short, or not finite.
-    pub fn tensor(&self, name: &str, shape: &[usize], dtype: DType, device: &Device) -> Result<Tensor> {
-        let Some((shard, info)) = self.info(name) else {
-            let what = format!("no tensor `{name}`: the config asks for it ({} tensors found)", self.places.len());
-            return Err(Error::file(&self.directory, what));
-        };
+    /// Tensor `name` on the CPU in its stored type; `None` if there is none.
+    pub fn load(&self, name: &str, shape: &[usize]) -> Result<Option<Tensor>> {
+        let Some((shard, info)) = self.info(name) else { return Ok(None) };
         if info.shape != shape {
-            let what = format!("tensor `{name}` has shape {:?}, the config asks for {shape:?}", info.shape);
-            return Err(Error::file(&shard.path, what));
+            return Err(misshapen(&shard.path, name, &info.shape, shape));
         }
-        if let Ok(mut read) = self.read.lock() {
-            read.insert(name.to_owned());
+        match (info.dtype, self.fp8_block) {
+            (Dtype::F8_E4M3, Some(block)) => self.fp8(name, shard, info, block).map(Some),
+            _ => shard.read(name, info).map(Some),
         }
-        let tensor = match (info.dtype, self.spec.fp8_block) {
-            (Dtype::F8_E4M3, Some(block)) => self.fp8(name, shard, info, block)?,
-            _ => shard.read(name, info)?,
-        };
-        Ok(tensor.to_dtype(dtype)?.to_device(device)?)
+    }
+
+    /// The names of the tensors that a tensor is made of.
+    pub fn parts_of(&self, name: &str) -> impl Iterator<Item = String> {
+        let is_fp8 = self.fp8_block.is_some() && self.info(name).is_some_and(|(_, info)| info.dtype == Dtype::F8_E4M3);
+        std::iter::once(name.to_owned()).chain(is_fp8.then(|| fp8::scales_of(name)))
+    }
+
+    /// Whether weights are stored in FP8.
+    pub fn is_quantised(&self) -> bool {
+        self.fp8_block.is_some()
     }
 
     /// The matrix that FP8 values and the scales of their blocks stand for, f32.
     fn fp8(&self, name: &str, shard: &Shard, info: &TensorInfo, block: [usize; 2]) -> Result<Tensor> {
         let scales = fp8::scales_of(name);
         let shape = fp8::scale_shape(&info.shape, block).map_err(|what| shard.refuse(name, &what))?;
-        let scales = self.tensor(&scales, &shape, DType::F32, &Device::Cpu)?;
+        let Some(scales) = self.load(&scales, &shape)? else {
+            return Err(shard.refuse(name, &format!("is FP8 and its scales `{scales}` are missing")));
+        };
+        let scales = scales.to_dtype(DType::F32)?;
         fp8::dequantise(&shard.values::<u8>(info)?, &info.shape, &scales, block)
             .map_err(|what| shard.refuse(name, &what))
     }
@@ -153,6 +124,9 @@ impl Checkpoint {
 
 impl Shard {
     /// Reads the header, and that the file is as long as it says.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is none of this format, or cut short.
     pub fn open(path: PathBuf) -> Result<Self> {
         let mut file = File::open(&path).map_err(Error::io("open", &path))?;
         let size = file.metadata().map_err(Error::io("open", &path))?.len();
@@ -195,22 +169,12 @@ impl Shard {
         info: &TensorInfo,
         finite: impl Fn(T) -> bool,
     ) -> Result<Tensor> {
-        let values = self.values::<T>(info)?;
-        if let Some(place) = values.iter().position(|&x| !finite(x)) {
-            return Err(
-                self.refuse(name, &format!("holds {:?} at element {place}: the weights are broken", values[place]))
-            );
-        }
-        Ok(Tensor::from_vec(values, info.shape.as_slice(), &Device::Cpu)?)
+        let offset = self.data + info.data_offsets.0 as u64;
+        read_plain((&self.file, &self.path), name, &info.shape, offset, finite)
     }
 
     fn values<T: Pod>(&self, info: &TensorInfo) -> Result<Vec<T>> {
-        let count: usize = info.shape.iter().product();
-        let mut values = vec![T::zeroed(); count];
-        let offset = self.data + info.data_offsets.0 as u64;
-        let bytes = bytemuck::cast_slice_mut(&mut values);
-        self.file.read_exact_at(bytes, offset).map_err(Error::io("read weights from", &self.path))?;
-        Ok(values)
+        read_values((&self.file, &self.path), &info.shape, self.data + info.data_offsets.0 as u64)
     }
 
     /// Tensor `name` cannot be used.

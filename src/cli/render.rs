@@ -1,0 +1,86 @@
+//! `tokshift render`: conversations as the texts that a model is given, cut into turns.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use serde_json::{Deserializer, Value};
+
+use super::Exit;
+use super::args::RenderArgs;
+use super::inputs;
+use crate::escape;
+use crate::template::{ChatTemplate, DATE, Turn};
+
+/// Renders every conversation of a file; one that fails is told of and does not end the rest.
+pub fn run(args: &RenderArgs) -> Result<Exit> {
+    let beside = Path::new(&args.template).parent().unwrap_or(Path::new("."));
+    let template = inputs::chat_template(&args.template, beside)?.with_date(args.chat_date.unwrap_or(DATE));
+    let text = fs::read_to_string(&args.messages).with_context(|| format!("`{}`", args.messages.display()))?;
+    let mut exit = Exit::Done;
+    let mut out = io::stdout().lock();
+    for (number, row) in Deserializer::from_str(&text).into_iter::<Value>().enumerate() {
+        let row = row.with_context(|| format!("`{}`, conversation {number}", args.messages.display()))?;
+        let rendered = Rendered::new(&template, &row);
+        if rendered.error.is_some() {
+            exit = Exit::Failed;
+        }
+        if args.json {
+            writeln!(out, "{}", serde_json::to_string(&rendered)?)?;
+        } else {
+            rendered.tell(number, &mut out)?;
+        }
+    }
+    Ok(exit)
+}
+
+/// What became of a conversation.
+#[derive(Serialize)]
+struct Rendered {
+    /// All messages.
+    text: Option<String>,
+    /// All messages and the generation prompt.
+    prompt: Option<String>,
+    turns: Vec<Turn>,
+    error: Option<String>,
+}
+
+impl Rendered {
+    /// Of a list of messages, or an object `{messages, tools}`.
+    fn new(template: &ChatTemplate, row: &Value) -> Self {
+        let messages = row.get("messages").unwrap_or(row);
+        let tools = row.get("tools").filter(|tools| !tools.is_null());
+        let text = template.render(messages, tools, false);
+        let prompt = template.render(messages, tools, true);
+        let turns = template.turns(messages, tools);
+        let error = [text.as_ref().err(), prompt.as_ref().err(), turns.as_ref().err()].into_iter().flatten().next();
+        Self { error: error.cloned(), text: text.ok(), prompt: prompt.ok(), turns: turns.unwrap_or_default() }
+    }
+
+    fn tell(&self, number: usize, out: &mut impl Write) -> io::Result<()> {
+        if let Some(error) = &self.error {
+            writeln!(out, "conversation {number}: {}\n", escape::visible(error))?;
+        }
+        for turn in &self.turns {
+            writeln!(out, "conversation {number}, turn {}", turn.turn)?;
+            for (name, text) in [("prompt", &turn.prompt), ("response", &turn.response)] {
+                tell_lines(name, text, out)?;
+            }
+            tell_lines("end", turn.end.as_deref().unwrap_or_default(), out)?;
+            writeln!(out)?;
+        }
+        Ok(())
+    }
+}
+
+/// Lines with their ends shown, under a name in the margin.
+fn tell_lines(name: &str, text: &str, out: &mut impl Write) -> io::Result<()> {
+    let mut margin = name;
+    for line in text.split_inclusive('\n') {
+        writeln!(out, "{margin:>8} | {}", escape::visible(line))?;
+        margin = "";
+    }
+    Ok(())
+}

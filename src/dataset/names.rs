@@ -1,0 +1,63 @@
+//! What fields are called: in the shapes that we know, and in the rows at hand.
+//!
+//! Owns `--fields`. Refuses values: `shapes` reads them.
+
+use crate::dataset::shapes::{OPTIONAL, SHAPES, Shape};
+
+/// `--fields`: what the fields of a shape are called in the rows at hand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldNames(Vec<(&'static str, String)>);
+
+impl FieldNames {
+    /// From `NAME=FIELD` each: rows have `FIELD` where a shape has `NAME`.
+    ///
+    /// # Errors
+    /// What is wrong: no such name, one that stands twice, or names that no shape has together.
+    pub fn parse(pairs: &[String]) -> Result<Self, String> {
+        let mut names = Self::default();
+        for pair in pairs {
+            let parts = pair.split_once('=').filter(|(_, field)| !field.is_empty());
+            let (name, field) = parts.ok_or_else(|| format!("`{pair}`: expected NAME=FIELD, as in input=question"))?;
+            let Some(known) = known().find(|known| *known == name) else {
+                return Err(format!("`{pair}`: no kind of row has a field `{name}`"));
+            };
+            if names.0.iter().any(|(other, _)| *other == known) {
+                return Err(format!("`{pair}`: `{name}` stands twice"));
+            }
+            names.0.push((known, field.to_owned()));
+        }
+        if names.candidates().next().is_none() {
+            return Err(format!("`{}`: no kind of row has all of these", pairs.join(",")));
+        }
+        Ok(names)
+    }
+
+    /// The field of a row that has what a shape calls `name`.
+    pub fn of<'a>(&'a self, name: &'a str) -> &'a str {
+        self.0.iter().find(|(known, _)| *known == name).map_or(name, |(_, field)| field)
+    }
+
+    /// Every field that a row may be read from.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        known().map(|name| self.of(name))
+    }
+
+    /// Shapes with every field that was named; all of them if none was.
+    pub(super) fn candidates(&self) -> impl Iterator<Item = &'static Shape> {
+        let has_all = |shape: &&Shape| {
+            let is_of_shape = |(name, _): &(&str, String)| OPTIONAL.contains(name) || shape.needs.contains(name);
+            self.0.iter().all(is_of_shape)
+        };
+        SHAPES.iter().filter(has_all)
+    }
+
+    /// As they were given.
+    pub fn to_words(&self) -> Vec<String> {
+        self.0.iter().map(|(name, field)| format!("{name}={field}")).collect()
+    }
+}
+
+/// The fields of every shape; some are of several.
+fn known() -> impl Iterator<Item = &'static str> {
+    SHAPES.iter().flat_map(|shape| shape.needs).copied().chain(OPTIONAL)
+}

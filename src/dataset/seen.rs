@@ -1,0 +1,94 @@
+//! The fields that were asked for, as a dataset has them.
+//!
+//! Owns which names may be kept, and the one type that each kept field has. Refuses rows beyond their values.
+
+use std::path::Path;
+
+use crate::dataset::row::{Row, RowOptions};
+use crate::error::{Error, Result};
+use crate::sample::Kept;
+use crate::schema::{self, KeptField, KeptType};
+
+/// Kept fields become columns of the samples table, beside its own and those that its folders name.
+///
+/// # Errors
+/// A name that is taken.
+pub fn check_names(options: &RowOptions) -> Result<()> {
+    let columns = schema::samples(&[]);
+    let folders = [schema::key::GENERATION_MODEL, schema::key::TASK, schema::key::MODEL];
+    for (index, name) in options.keep.iter().enumerate() {
+        let what = if columns.field_with_name(name).is_ok() || folders.contains(&name.as_str()) {
+            "the samples table has a column of that name"
+        } else if options.keep[..index].contains(name) {
+            "named twice"
+        } else {
+            continue;
+        };
+        return Err(Error::Usage(format!("--keep-fields {name}: {what}")));
+    }
+    Ok(())
+}
+
+/// Which of the fields that were asked for some row had.
+pub struct Seen {
+    rows: u64,
+    cluster: bool,
+    kept: Vec<KeptSeen>,
+}
+
+impl Seen {
+    pub fn new(options: &RowOptions) -> Self {
+        Self { rows: 0, cluster: false, kept: vec![KeptSeen::default(); options.keep.len()] }
+    }
+
+    pub fn add(&mut self, row: &Row) {
+        self.rows += 1;
+        self.cluster |= row.cluster.is_some();
+        self.kept.iter_mut().zip(&row.kept).for_each(|(seen, value)| seen.add(value));
+    }
+
+    /// The kept fields with their types. Where no row is good, nothing can be said of its fields.
+    ///
+    /// # Errors
+    /// A field that no row has.
+    pub fn finish(self, path: &Path, options: &RowOptions) -> Result<Vec<KeptField>> {
+        let absent = |name: &str, option: &str| {
+            Error::dataset(path, None, format!("no row has a value in the field `{name}` of {option}"))
+        };
+        if let Some(name) = options.cluster.as_ref().filter(|_| self.rows > 0 && !self.cluster) {
+            return Err(absent(name, "--cluster"));
+        }
+        let field = |(name, seen): (&String, KeptSeen)| match seen.kind() {
+            Some(kind) => Ok(KeptField { name: name.clone(), kind }),
+            None if self.rows == 0 => Ok(KeptField { name: name.clone(), kind: KeptType::Text }),
+            None => Err(absent(name, "--keep-fields")),
+        };
+        options.keep.iter().zip(self.kept).map(field).collect()
+    }
+}
+
+/// The types that a kept field had.
+#[derive(Clone, Debug, Default)]
+struct KeptSeen {
+    bools: bool,
+    numbers: bool,
+    texts: bool,
+}
+
+impl KeptSeen {
+    fn add(&mut self, value: &Kept) {
+        self.bools |= matches!(value, Kept::Bool(_));
+        self.numbers |= matches!(value, Kept::Number(_));
+        self.texts |= matches!(value, Kept::Text(_));
+    }
+
+    /// The one type that holds every value; `None` if there was none.
+    fn kind(&self) -> Option<KeptType> {
+        match (self.bools, self.numbers, self.texts) {
+            (false, false, false) => None,
+            (true, false, false) => Some(KeptType::Bool),
+            (false, true, false) => Some(KeptType::Number),
+            _ => Some(KeptType::Text),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The shapes that a row's content has, told by its fields.
+//!
+//! Owns which fields make a shape, and that a row has exactly one. Refuses to guess: a row of two shapes is a bad row
+//! until `--fields` says which is meant.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::dataset::harness;
+use crate::dataset::json::Fields;
+use crate::dataset::names::FieldNames;
+use crate::dataset::row::Content;
+
+/// A shape: the fields that a row of it has, and how its content is read from them.
+pub struct Shape {
+    pub needs: &'static [&'static str],
+    read: fn(&Named) -> Result<Vec<Content>, String>,
+}
+
+/// Ids come first: a row that has any is read by them alone, and text beside them only tells what they spell.
+pub static SHAPES: [Shape; 7] = [
+    Shape { needs: &["prompt_token_ids", "response_token_ids"], read: ids },
+    Shape { needs: &["input", "output"], read: |row| text(row, "input", "output") },
+    Shape { needs: &["prompt", "response"], read: |row| text(row, "prompt", "response") },
+    Shape { needs: &["prompt", "completion"], read: |row| text(row, "prompt", "completion") },
+    Shape { needs: &["prompt", "responses"], read: rollouts },
+    Shape { needs: &["messages"], read: chat },
+    Shape { needs: &["arguments", "resps"], read: harness::contents },
+];
+
+/// Fields that are read where they are.
+pub const OPTIONAL: [&str; 3] = ["id", "finish_reason", "tools"];
+
+/// What a row says was written.
+///
+/// # Errors
+/// What is wrong with it: no shape, two of them, or values that its shape cannot have.
+pub fn contents(fields: &Fields, names: &FieldNames) -> Result<Vec<Content>, String> {
+    let row = Named { fields, names };
+    let has = |name: &&str| row.get(name).is_some();
+    let shapes: Vec<&Shape> = names.candidates().collect();
+    let has_ids = |shape: &&&Shape| shape.needs == SHAPES[0].needs && shape.needs.iter().any(has);
+    let whole: Vec<&Shape> = match shapes.iter().find(has_ids) {
+        Some(ids) => vec![ids],
+        None => shapes.iter().copied().filter(|shape| shape.needs.iter().all(has)).collect(),
+    };
+    if let [a, b, ..] = whole[..] {
+        let (a, b) = (row.told(a), row.told(b));
+        return Err(format!("the row has {a} and also {b}: say with --fields which of them is meant"));
+    }
+    // Where no shape is whole, reading the one that was begun, or else the usual one, says what is missing.
+    let begun = || shapes.iter().copied().find(|shape| shape.needs.iter().any(has));
+    let usual = || shapes.iter().copied().find(|shape| shape.needs == SHAPES[1].needs).or(shapes.first().copied());
+    let shape = whole.first().copied().or_else(begun).or_else(usual).unwrap_or(&SHAPES[1]);
+    let contents = (shape.read)(&row)?;
+    // It would have no sample to be told by.
+    if contents.is_empty() { Err(format!("{} without a response", row.told(shape))) } else { Ok(contents) }
+}
+
+/// A row's fields by the names that shapes have for them.
+pub struct Named<'a> {
+    fields: &'a Fields<'a>,
+    names: &'a FieldNames,
+}
+
+impl<'a> Named<'a> {
+    /// The value as it is written; `None` if it is missing or null.
+    fn get(&self, name: &str) -> Option<&'a str> {
+        self.fields.get(self.names.of(name))
+    }
+
+    fn need(&self, name: &str) -> Result<&'a str, String> {
+        self.get(name).ok_or_else(|| self.fields.missing(self.names.of(name)))
+    }
+
+    fn text(&self, name: &str) -> Result<String, String> {
+        self.fields.text(self.names.of(name))
+    }
+
+    /// The value as JSON.
+    pub fn json(&self, name: &str) -> Result<Value, String> {
+        let unreadable = |e| format!("`{}` cannot be read: {e}", self.names.of(name));
+        serde_json::from_str(self.need(name)?).map_err(unreadable)
+    }
+
+    /// A list whose items are called `what`.
+    fn list<T: Deserialize<'a>>(&self, name: &str, what: &str) -> Result<Vec<T>, String> {
+        self.fields.list(self.names.of(name), what)
+    }
+
+    /// A text beside ids: `name` must be a string, any of `others` is read if it is one (it may be a list of messages).
+    fn text_of_ids(&self, name: &str, others: &[&str]) -> Result<Option<String>, String> {
+        if let Some(text) = self.fields.optional_text(self.names.of(name))? {
+            return Ok(Some(text));
+        }
+        let other = others.iter().find(|other| self.get(other).is_some_and(|raw| raw.starts_with('"')));
+        other.map(|other| self.text(other)).transpose()
+    }
+
+    /// Which responses of the row were cut by length, as its `finish_reason` says of all or of each.
+    fn cut(&self) -> impl Fn(usize) -> bool {
+        let raw = self.get("finish_reason").unwrap_or_default();
+        let each: Vec<Option<String>> = serde_json::from_str(raw).unwrap_or_default();
+        let all = raw == "\"length\"";
+        move |index| all || each.get(index).is_some_and(|reason| reason.as_deref() == Some("length"))
+    }
+
+    fn told(&self, shape: &Shape) -> String {
+        shape.needs.iter().map(|name| format!("`{}`", self.names.of(name))).collect::<Vec<_>>().join(" + ")
+    }
+}
+
+fn text(row: &Named, input: &str, output: &str) -> Result<Vec<Content>, String> {
+    Ok(vec![Content::Text { input: row.text(input)?, output: row.text(output)?, cut: row.cut()(0) }])
+}
+
+/// Most bytes that a row's samples may repeat together: a short row can name a long prompt many times.
+const REPEATED_BYTES: usize = 256 << 20;
+/// What a sample takes beside its texts.
+const SAMPLE_BYTES: usize = 1 << 10;
+
+/// Refuses to repeat `bytes` so many `times` that they would fill the memory.
+pub fn may_repeat(bytes: usize, times: usize) -> Result<(), String> {
+    if (bytes + SAMPLE_BYTES).saturating_mul(times) <= REPEATED_BYTES {
+        return Ok(());
+    }
+    Err(format!("{times} samples that repeat {bytes} bytes each are too much for one row"))
+}
+
+/// One prompt, several responses.
+fn rollouts(row: &Named) -> Result<Vec<Content>, String> {
+    let prompt = row.text("prompt")?;
+    let responses: Vec<String> = row.list("responses", "responses as strings")?;
+    may_repeat(prompt.len(), responses.len())?;
+    let cut = row.cut();
+    let rollout = |(index, output)| Content::Text { input: prompt.clone(), output, cut: cut(index) };
+    Ok(responses.into_iter().enumerate().map(rollout).collect())
+}
+
+/// A prompt's ids and those of its response, or a list for each of its responses.
+fn ids(row: &Named) -> Result<Vec<Content>, String> {
+    let prompt: Vec<u32> = row.list("prompt_token_ids", "token ids")?;
+    let input = row.text_of_ids("input", &["prompt"])?;
+    let raw = row.need("response_token_ids")?;
+    let is_nested = raw.strip_prefix('[').is_some_and(|inside| inside.trim_ascii_start().starts_with('['));
+    if !is_nested {
+        let response = row.list("response_token_ids", "token ids")?;
+        let output = row.text_of_ids("output", &["response", "completion"])?;
+        return Ok(vec![Content::Ids { prompt, response, input, output }]);
+    }
+    let responses: Vec<Vec<u32>> = row.list("response_token_ids", "lists of token ids")?;
+    may_repeat(4 * prompt.len() + input.as_ref().map_or(0, String::len), responses.len())?;
+    let texts: Vec<String> = match row.get("responses") {
+        Some(_) => row.list("responses", "responses as strings")?,
+        None => Vec::new(),
+    };
+    let rollout = |(index, response)| Content::Ids {
+        prompt: prompt.clone(),
+        response,
+        input: input.clone(),
+        output: texts.get(index).cloned(),
+    };
+    Ok(responses.into_iter().enumerate().map(rollout).collect())
+}
+
+/// A chat: each turn of the assistant is a sample.
+fn chat(row: &Named) -> Result<Vec<Content>, String> {
+    #[derive(Deserialize)]
+    struct Message {
+        role: String,
+    }
+    let messages: Vec<Message> = row.list("messages", "messages with a `role` each")?;
+    let turns = messages.iter().filter(|message| message.role == "assistant").count() as u32;
+    if turns == 0 {
+        return Err(format!("`{}` has no turn of the assistant", row.names.of("messages")));
+    }
+    let json = row.need("messages")?.to_owned();
+    let tools = row.get("tools").map(str::to_owned);
+    Ok(vec![Content::Chat { messages: json, tools, turns, cut: row.cut()(0) }])
+}

@@ -1,0 +1,123 @@
+//! The tensors of a GGUF file.
+//!
+//! Owns reading and dequantising them, and the experts that one tensor holds. Refuses to run on quantised weights.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use candle_core::quantized::{GgmlDType, ggml_file};
+use candle_core::{DType, Device, Tensor};
+use half::{bf16, f16};
+
+use super::{Stored, check_finite, misshapen, read_plain};
+use crate::decoder::names::GGUF_EXPERTS;
+use crate::error::{Error, Result};
+use crate::gguf::{Header, TensorInfo};
+
+/// An open file.
+#[derive(Debug)]
+pub struct Gguf {
+    header: Header,
+    file: File,
+}
+
+impl Gguf {
+    pub fn open(path: &Path) -> Result<Self> {
+        Ok(Self { header: Header::read(path)?, file: File::open(path).map_err(Error::io("open", path))? })
+    }
+
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.header.tensors.keys().map(String::as_str).filter(|name| !is_factors(name))
+    }
+
+    pub fn is_quantised(&self) -> bool {
+        self.header.tensors.values().any(|info| info.kind.block_size() > 1)
+    }
+
+    pub fn stored(&self, name: &str) -> Option<Stored> {
+        let TensorInfo { kind, shape, bytes, .. } = self.header.tensors.get(name)?;
+        let dtype = if *kind == GgmlDType::BF16 { DType::BF16 } else { DType::F32 };
+        Some(Stored { shape: shape.clone(), kind: kind_name(*kind), bytes: *bytes, dtype })
+    }
+
+    /// All numbers of a small tensor, if there is one of this name.
+    pub fn numbers(&self, name: &str) -> Result<Option<Vec<f64>>> {
+        let Some(info) = self.header.tensors.get(name) else { return Ok(None) };
+        let values = self.read(name, info)?.to_dtype(DType::F64)?.flatten_all()?;
+        Ok(Some(values.to_vec1()?))
+    }
+
+    /// Tensor `name` on the CPU, plain types as they are, quantised ones in f32; `None` if there is none. Dimensions of 1
+    /// are not compared: GGUF leaves them out.
+    pub fn load(&self, name: &str, shape: &[usize]) -> Result<Option<Tensor>> {
+        let (name, expert) = split_expert(name);
+        let Some(info) = self.header.tensors.get(name.as_ref()) else { return Ok(None) };
+        let Some(info) = expert.map_or(Some(info.clone()), |expert| slice(info, expert)) else {
+            return Err(self.header.error(format!("tensor `{name}` has no expert {}", expert.unwrap_or_default())));
+        };
+        let wide = |shape: &[usize]| shape.iter().copied().filter(|&n| n != 1).collect::<Vec<_>>();
+        if wide(&info.shape) != wide(shape) {
+            return Err(misshapen(&self.header.path, &name, &info.shape, shape));
+        }
+        Ok(Some(self.read(&name, &info)?.reshape(shape)?))
+    }
+
+    fn read(&self, name: &str, info: &TensorInfo) -> Result<Tensor> {
+        let (path, shape) = (self.header.path.as_path(), info.shape.as_slice());
+        let file = (&self.file, path);
+        match info.kind {
+            GgmlDType::F32 => read_plain(file, name, shape, info.offset, f32::is_finite),
+            GgmlDType::BF16 => read_plain(file, name, shape, info.offset, bf16::is_finite),
+            GgmlDType::F16 => read_plain(file, name, shape, info.offset, f16::is_finite),
+            kind => {
+                // Words, because blocks of bytes that are taken for blocks of numbers must be aligned.
+                let mut words = vec![0_u64; info.bytes.div_ceil(8) as usize];
+                let bytes = &mut bytemuck::cast_slice_mut(&mut words)[..info.bytes as usize];
+                self.file.read_exact_at(bytes, info.offset).map_err(Error::io("read weights from", path))?;
+                let tensor = ggml_file::qtensor_from_ggml(kind, bytes, shape.to_vec(), &Device::Cpu)?;
+                let tensor = tensor.dequantize(&Device::Cpu)?;
+                check_finite(path, name, &tensor.flatten_all()?.to_vec1()?, f32::is_finite)?;
+                Ok(tensor)
+            }
+        }
+    }
+}
+
+/// The name in the file and the index of the expert, where one is asked for.
+pub fn split_expert(name: &str) -> (Cow<'_, str>, Option<usize>) {
+    let parts: Vec<&str> = name.split('.').collect();
+    let place = parts.iter().position(|part| *part == GGUF_EXPERTS);
+    let index = place.and_then(|place| Some((place, parts.get(place + 1)?.parse().ok()?)));
+    match index {
+        None => (name.into(), None),
+        Some((place, expert)) => ([&parts[..place], &parts[place + 2..]].concat().join(".").into(), Some(expert)),
+    }
+}
+
+/// The part of a tensor that is one expert's.
+fn slice(info: &TensorInfo, expert: usize) -> Option<TensorInfo> {
+    let (&count, shape) = info.shape.split_first().filter(|(count, _)| expert < **count)?;
+    let bytes = info.bytes / count as u64;
+    let offset = info.offset + bytes * expert as u64;
+    Some(TensorInfo { kind: info.kind, shape: shape.to_vec(), offset, bytes })
+}
+
+/// Rotary factors, which are part of the spec.
+fn is_factors(name: &str) -> bool {
+    name.starts_with("rope_f")
+}
+
+/// As llama.cpp calls it.
+fn kind_name(kind: GgmlDType) -> String {
+    let name = format!("{kind:?}");
+    match name.strip_suffix('K') {
+        Some(bits) => format!("{bits}_K"),
+        None => name,
+    }
+}

@@ -1,0 +1,223 @@
+//! A model's files: its config and its tensors by name.
+//!
+//! Owns what is alike for all formats. Files are read, not mapped: a file that shrinks under a mapping kills the process,
+//! a short read is an error with a name. Refuses pickle, and to guess: a tensor that is asked for must exist with the
+//! shape asked for.
+
+mod gguf;
+mod safetensors;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use bytemuck::Pod;
+use candle_core::{DType, Device, Tensor, WithDType};
+
+use self::gguf::Gguf;
+use self::safetensors::Safetensors;
+pub use self::safetensors::Shard;
+use crate::decoder::{DecoderSpec, config, names};
+use crate::error::{Error, Result};
+use crate::gguf::is_gguf;
+
+/// An open model. Holds headers, no weights.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// A directory, or a file that is all of a model.
+    path: PathBuf,
+    spec: DecoderSpec,
+    /// What the body's names begin with, and the head's name.
+    root: (&'static str, &'static str),
+    source: Source,
+    read: Mutex<BTreeSet<String>>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Safetensors(Safetensors),
+    Gguf(Gguf),
+}
+
+/// A tensor as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    pub shape: Vec<usize>,
+    /// The type by the name that its format has for it, in capitals.
+    pub kind: String,
+    /// What it takes in the file.
+    pub bytes: u64,
+    /// The type that holds its numbers without loss and without waste.
+    dtype: DType,
+}
+
+impl Checkpoint {
+    /// Opens a directory with a config and safetensors files, or a GGUF file: reads the config and the headers.
+    ///
+    /// # Errors
+    /// No config, an unknown architecture, no weights, a header that contradicts its file.
+    pub fn open(path: &Path) -> Result<Self> {
+        let (spec, source) = if is_gguf(path) {
+            let gguf = Gguf::open(path)?;
+            (config::read_gguf(gguf.header(), |name| gguf.numbers(name))?, Source::Gguf(gguf))
+        } else {
+            let spec = config::read(&path.join("config.json"))?;
+            let shards = Safetensors::open(path, spec.fp8_block)?;
+            (spec, Source::Safetensors(shards))
+        };
+        let names = spec.names;
+        let has_body = |(body, _): &&(&str, &str)| source.stored(&format!("{body}{}", names.embedding)).is_some();
+        let root = *names.roots.iter().find(has_body).unwrap_or(&names.roots[0]);
+        Ok(Self { path: path.to_owned(), spec, root, source, read: Mutex::default() })
+    }
+
+    pub fn spec(&self) -> &DecoderSpec {
+        &self.spec
+    }
+
+    /// The full name of the body's tensor `name`.
+    pub fn in_body(&self, name: &str) -> String {
+        format!("{}{name}", self.root.0)
+    }
+
+    /// The name of the head, where it is not the embedding.
+    pub fn head_name(&self) -> &str {
+        self.root.1
+    }
+
+    /// The files that decide a model's numbers: config and weights.
+    pub fn files(&self) -> Vec<PathBuf> {
+        match &self.source {
+            Source::Safetensors(shards) => {
+                std::iter::once(self.path.join("config.json")).chain(shards.paths()).collect()
+            }
+            Source::Gguf(_) => vec![self.path.clone()],
+        }
+    }
+
+    /// The type in which the weights are best kept: bf16 if the embedding is stored so and nothing is quantised, else f32
+    /// (f16 and quantised weights are widened, so that nothing is lost).
+    pub fn stored_dtype(&self) -> DType {
+        let embedding = self.source.stored(&self.in_body(self.spec.names.embedding));
+        let is_quantised = match &self.source {
+            Source::Safetensors(shards) => shards.is_quantised(),
+            Source::Gguf(gguf) => gguf.is_quantised(),
+        };
+        embedding.filter(|_| !is_quantised).map_or(DType::F32, |stored| match stored.dtype {
+            DType::BF16 => DType::BF16,
+            _ => DType::F32,
+        })
+    }
+
+    /// The files that decide what the head makes of a hidden row: config and the head's weights.
+    pub fn head_files(&self) -> Vec<PathBuf> {
+        match &self.source {
+            Source::Safetensors(shards) => {
+                let tied = self.spec.tied_head;
+                let name = if tied { self.in_body(self.spec.names.embedding) } else { self.head_name().to_owned() };
+                std::iter::once(self.path.join("config.json")).chain(shards.path_of(&name)).collect()
+            }
+            Source::Gguf(_) => self.files(),
+        }
+    }
+
+    /// Every tensor as it is stored, buffers aside.
+    pub fn tensors(&self) -> Vec<(String, Stored)> {
+        let names = self.source.names().filter(|name| !names::is_redundant(name));
+        names.filter_map(|name| Some((name.to_owned(), self.source.stored(name)?))).collect()
+    }
+
+    /// Tensors that nobody asked for, buffers aside: after loading, a sign that the spec missed something.
+    pub fn unread(&self) -> Vec<String> {
+        let Ok(read) = self.read.lock() else { return Vec::new() };
+        let unread = |name: &&str| !read.contains(*name) && !names::is_redundant(name);
+        self.source.names().filter(unread).map(str::to_owned).collect()
+    }
+
+    /// Reads tensor `name`, which must have `shape`, as `dtype` onto `device`.
+    ///
+    /// # Errors
+    /// A tensor that is missing, of another shape, of a type that is not read, cut short, or not finite.
+    pub fn tensor(&self, name: &str, shape: &[usize], dtype: DType, device: &Device) -> Result<Tensor> {
+        if let Ok(mut read) = self.read.lock() {
+            read.extend(self.source.names_of(name));
+        }
+        let Some(tensor) = (match &self.source {
+            Source::Safetensors(shards) => shards.load(name, shape)?,
+            Source::Gguf(gguf) => gguf.load(name, shape)?,
+        }) else {
+            let found = self.source.names().count();
+            return Err(Error::file(
+                &self.path,
+                format!("no tensor `{name}`: the config asks for it ({found} tensors found)"),
+            ));
+        };
+        Ok(tensor.to_dtype(dtype)?.to_device(device)?)
+    }
+}
+
+impl Source {
+    fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        match self {
+            Self::Safetensors(shards) => Box::new(shards.names()),
+            Self::Gguf(gguf) => Box::new(gguf.names()),
+        }
+    }
+
+    fn stored(&self, name: &str) -> Option<Stored> {
+        match self {
+            Self::Safetensors(shards) => shards.stored(name),
+            Self::Gguf(gguf) => gguf.stored(name),
+        }
+    }
+
+    /// The names in the file of what is asked for as `name`.
+    fn names_of(&self, name: &str) -> Vec<String> {
+        match self {
+            Self::Safetensors(shards) => shards.parts_of(name).collect(),
+            Self::Gguf(_) => vec![gguf::split_expert(name).0.into_owned()],
+        }
+    }
+}
+
+/// The error of a tensor that has another shape than the one asked for.
+fn misshapen(path: &Path, name: &str, found: &[usize], wanted: &[usize]) -> Error {
+    Error::file(path, format!("tensor `{name}` has shape {found:?}, the config asks for {wanted:?}"))
+}
+
+/// The values of tensor `name`, stored plainly from `offset` on, on the CPU in their stored type.
+fn read_plain<T: Pod + WithDType + std::fmt::Debug>(
+    (file, path): (&File, &Path),
+    name: &str,
+    shape: &[usize],
+    offset: u64,
+    finite: impl Fn(T) -> bool,
+) -> Result<Tensor> {
+    let values = read_values((file, path), shape, offset)?;
+    check_finite(path, name, &values, finite)?;
+    Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+}
+
+/// As many values as `shape` says, from `offset` on.
+fn read_values<T: Pod>((file, path): (&File, &Path), shape: &[usize], offset: u64) -> Result<Vec<T>> {
+    let mut values = vec![T::zeroed(); shape.iter().product()];
+    file.read_exact_at(bytemuck::cast_slice_mut(&mut values), offset).map_err(Error::io("read weights from", path))?;
+    Ok(values)
+}
+
+fn check_finite<T: Copy + std::fmt::Debug>(
+    path: &Path,
+    name: &str,
+    values: &[T],
+    finite: impl Fn(T) -> bool,
+) -> Result<()> {
+    match values.iter().position(|&x| !finite(x)) {
+        None => Ok(()),
+        Some(place) => {
+            let what = format!("tensor `{name}` holds {:?} at element {place}: the weights are broken", values[place]);
+            Err(Error::file(path, what))
+        }
+    }
+}

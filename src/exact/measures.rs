@@ -1,0 +1,280 @@
+//! What two rows of logits say of each other.
+//!
+//! Owns the formulas (docs/measures.md: exact) and their digits: every sum is of terms that are not negative, so that
+//! nothing cancels and two equal rows give exactly 0. Refuses to know where logits come from.
+
+use pulp::NullaryFnOnce;
+
+use super::kernel::{CHUNK, LANES, add, exp, ln_1p, total, vectorised};
+
+/// How rows are compared.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// What logits are divided by.
+    pub temperature: f64,
+    /// Ids that end a response; those that are not in both rows are left out.
+    pub stop: &'a [u32],
+}
+
+/// Two distributions at one position. Logarithms are natural, differences are Q − P.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Row {
+    /// KL(P‖Q), KL(Q‖P), Jensen-Shannon divergence, total variation.
+    pub kl: f64,
+    pub kl_reverse: f64,
+    pub js: f64,
+    pub tv: f64,
+    pub entropy: [f64; 2],
+    /// The most likely ids, the lowest of equal ones.
+    pub top: [u32; 2],
+    /// 1 + the number of ids that Q holds likelier than `top[0]`.
+    pub rank_of_top_p: u32,
+    /// Of the target, if there is one.
+    pub logprob: Option<[f64; 2]>,
+    /// Logarithm of the probability of the ids that end a response; −∞ for less than e⁻⁷⁰⁸.
+    pub stop: Option<[f64; 2]>,
+    /// Probability of the ids that only one row has, before they are left out.
+    pub removed: [f64; 2],
+}
+
+/// Room for one number an id of each row, kept from row to row.
+pub type Scratch = [Vec<f64>; 2];
+
+/// Below this |d| the terms are taken from their series, which keep the digits that differences lose.
+const SMALL: f64 = 0.05;
+
+/// Compares `p` and `q`, logits of ids from 0; ids that only the longer has are left out. `None` if one of them is not
+/// finite, or the target is not in both.
+pub fn measure(
+    [p, q]: [&[f64]; 2],
+    target: Option<u32>,
+    options: Options,
+    [exps_p, exps_q]: &mut Scratch,
+) -> Option<Row> {
+    let n = p.len().min(q.len());
+    let scale = 1.0 / options.temperature;
+    let (x, y) = (&p[..n], &q[..n]);
+    exps_p.resize(n, 0.0);
+    exps_q.resize(n, 0.0);
+    let (of_p, of_q) = (Side::new(x, scale, exps_p), Side::new(y, scale, exps_q));
+    if !of_p.is_finite() || !of_q.is_finite() || target.is_some_and(|id| id as usize >= n) {
+        return None;
+    }
+    let sums = vectorised(Terms { logits: [x, y], exps: [exps_p, exps_q], sides: [of_p, of_q], scale });
+    let bound = y[of_p.top];
+    let rank_of_top_p = 1 + y.iter().map(|&other| u32::from(other > bound)).sum::<u32>();
+    let at = |id: u32| [of_p.logprob(x[id as usize], scale), of_q.logprob(y[id as usize], scale)];
+    let stops = options.stop.iter().filter(|&&id| (id as usize) < n).map(|&id| at(id).map(f64::exp));
+    let stop = stops.reduce(|a, b| [a[0] + b[0], a[1] + b[1]]).map(|sum| sum.map(f64::ln));
+    Some(Row {
+        kl: sums[0],
+        kl_reverse: sums[1],
+        js: sums[2],
+        tv: sums[3] / 2.0,
+        entropy: [of_p.entropy, of_q.entropy],
+        top: [of_p.top as u32, of_q.top as u32],
+        rank_of_top_p,
+        logprob: target.map(at),
+        stop,
+        removed: [of_p.removed(&p[n..], scale), of_q.removed(&q[n..], scale)],
+    })
+}
+
+/// One row by itself.
+#[derive(Clone, Copy, Debug)]
+struct Side {
+    max: f64,
+    top: usize,
+    /// Σ e^((x − max) · scale), and its logarithm.
+    sum: f64,
+    log_sum: f64,
+    entropy: f64,
+}
+
+impl Side {
+    /// Leaves each e^((x − max) · scale) in `exps`.
+    fn new(logits: &[f64], scale: f64, exps: &mut [f64]) -> Self {
+        let max = vectorised(Max(logits));
+        let top = logits.iter().position(|&x| x == max).unwrap_or_default();
+        let [sum, weighted] = vectorised(Exps { logits, max, scale, exps });
+        let log_sum = sum.ln();
+        let entropy = log_sum - weighted / sum;
+        Self { max, top, sum, log_sum, entropy: if entropy < 0.0 { 0.0 } else { entropy } }
+    }
+
+    fn is_finite(&self) -> bool {
+        self.max.is_finite() && self.sum.is_finite() && self.entropy.is_finite()
+    }
+
+    #[expect(clippy::inline_always, reason = "vectorised in its caller or not at all")]
+    #[inline(always)]
+    fn logprob(&self, logit: f64, scale: f64) -> f64 {
+        (logit - self.max) * scale - self.log_sum
+    }
+
+    /// The share of `rest` in the probability of all ids.
+    fn removed(&self, rest: &[f64], scale: f64) -> f64 {
+        let rest: f64 = rest.iter().map(|&x| ((x - self.max) * scale).exp()).sum();
+        if rest == 0.0 { 0.0 } else { rest / (self.sum + rest) }
+    }
+}
+
+/// The largest of some logits; NaN is not.
+struct Max<'a>(&'a [f64]);
+
+impl NullaryFnOnce for Max<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn call(self) -> f64 {
+        let mut lanes = [f64::NEG_INFINITY; LANES];
+        let (chunks, rest) = self.0.as_chunks::<LANES>();
+        for chunk in chunks {
+            for (lane, x) in lanes.iter_mut().zip(chunk) {
+                *lane = if *x > *lane { *x } else { *lane };
+            }
+        }
+        lanes.iter().chain(rest).copied().fold(f64::NEG_INFINITY, f64::max)
+    }
+}
+
+/// Σ eᵘ and Σ u eᵘ, u = (x − max) · scale; each eᵘ is kept.
+struct Exps<'a> {
+    logits: &'a [f64],
+    max: f64,
+    scale: f64,
+    exps: &'a mut [f64],
+}
+
+impl NullaryFnOnce for Exps<'_> {
+    type Output = [f64; 2];
+
+    #[inline(always)]
+    fn call(self) -> [f64; 2] {
+        let Self { logits, max, scale, exps } = self;
+        let mut sums = [[0.0; LANES]; 2];
+        for (x, exps) in logits.chunks(CHUNK).zip(exps.chunks_mut(CHUNK)) {
+            let x = padded(x, f64::NEG_INFINITY);
+            let (mut e, mut ue) = ([0.0; CHUNK], [0.0; CHUNK]);
+            for i in 0..CHUNK {
+                let u = (x[i] - max) * scale;
+                e[i] = exp(u);
+                ue[i] = u * e[i];
+            }
+            // What stands behind the last logit is −∞ · 0.
+            ue[exps.len()..].fill(0.0);
+            exps.copy_from_slice(&e[..exps.len()]);
+            add(&mut sums[0], &e);
+            add(&mut sums[1], &ue);
+        }
+        sums.map(|lanes| total(&lanes))
+    }
+}
+
+/// A chunk with `rest` behind it.
+#[expect(clippy::inline_always, reason = "vectorised in its caller or not at all")]
+#[inline(always)]
+fn padded<T: Copy>(chunk: &[T], rest: T) -> [T; CHUNK] {
+    let mut whole = [rest; CHUNK];
+    whole[..chunk.len()].copy_from_slice(chunk);
+    whole
+}
+
+/// The four sums over the vocabulary, total variation twice over.
+struct Terms<'a> {
+    logits: [&'a [f64]; 2],
+    exps: [&'a [f64]; 2],
+    sides: [Side; 2],
+    scale: f64,
+}
+
+impl NullaryFnOnce for Terms<'_> {
+    type Output = [f64; 4];
+
+    #[inline(always)]
+    fn call(self) -> [f64; 4] {
+        let Self { logits: [x, y], exps: [exps_p, exps_q], sides: [of_p, of_q], scale } = self;
+        let (share_p, share_q) = (1.0 / of_p.sum, 1.0 / of_q.sum);
+        let logits = x.chunks(CHUNK).zip(y.chunks(CHUNK));
+        let exps = exps_p.chunks(CHUNK).zip(exps_q.chunks(CHUNK));
+        let mut sums = [[0.0; LANES]; 4];
+        for ((x, y), (p, q)) in logits.zip(exps) {
+            // Behind the last id: probabilities of 0, which add nothing.
+            let (x, y, p, q) = (padded(x, 0.0), padded(y, 0.0), padded(p, 0.0), padded(q, 0.0));
+            let (mut a, mut b, mut d) = ([0.0; CHUNK], [0.0; CHUNK], [0.0; CHUNK]);
+            let (mut p_of, mut q_of) = ([0.0; CHUNK], [0.0; CHUNK]);
+            for i in 0..CHUNK {
+                a[i] = of_p.logprob(x[i], scale);
+                b[i] = of_q.logprob(y[i], scale);
+                d[i] = b[i] - a[i];
+                p_of[i] = p[i] * share_p;
+                q_of[i] = q[i] * share_q;
+            }
+            let (p, q) = (p_of, q_of);
+            add(&mut sums[0], &divergences(&p, &q, &d));
+            add(&mut sums[1], &divergences(&q, &p, &d.map(|d| -d)));
+            add(&mut sums[2], &mean_divergences([&p, &q], [&a, &b], &d));
+            let mut apart = [0.0; CHUNK];
+            for i in 0..CHUNK {
+                apart[i] = (p[i] - q[i]).abs();
+            }
+            add(&mut sums[3], &apart);
+        }
+        sums.map(|lanes| total(&lanes))
+    }
+}
+
+/// Numbers of a chunk.
+type Chunk = [f64; CHUNK];
+
+/// p φ(d) = q − p − p d of each id, with φ(d) = eᵈ − 1 − d and d = ln q − ln p.
+#[expect(clippy::inline_always, reason = "vectorised in its caller or not at all")]
+#[inline(always)]
+fn divergences(p: &Chunk, q: &Chunk, d: &Chunk) -> Chunk {
+    let mut terms = [0.0; CHUNK];
+    for i in 0..CHUNK {
+        let near = p[i] * phi_near(d[i]);
+        let far = p[i].mul_add(-d[i], q[i] - p[i]);
+        let term = if d[i].abs() < SMALL { near } else { far };
+        // Where q has just become 0, the difference may lie a hair below it.
+        terms[i] = if term > 0.0 { term } else { 0.0 };
+    }
+    terms
+}
+
+/// ½ p ln(p/m) + ½ q ln(q/m) of each id, m = (p + q) / 2: at p and q close together from the series in t² of
+/// t = tanh(d / 2) = (q − p) / (q + p), times m.
+#[expect(clippy::inline_always, reason = "vectorised in its caller or not at all")]
+#[inline(always)]
+fn mean_divergences([p, q]: [&Chunk; 2], [a, b]: [&Chunk; 2], d: &Chunk) -> Chunk {
+    let mut terms = [0.0; CHUNK];
+    for i in 0..CHUNK {
+        let (p, q, a, b, d) = (p[i], q[i], a[i], b[i], d[i]);
+        let (high, low) = (if p > q { p } else { q }, if p > q { q } else { p });
+        let floor = if high > f64::MIN_POSITIVE { high } else { f64::MIN_POSITIVE };
+        let ln_mean = (if a > b { a } else { b }) + ln_1p(low / floor) - std::f64::consts::LN_2;
+        let far = p.mul_add(a - ln_mean, q * (b - ln_mean)) * 0.5;
+        let dd = d * d;
+        let t = d * 0.5 * (1.0 - dd * (1.0 / 12.0) * (1.0 - dd * 0.1 * (1.0 - dd * (17.0 / 168.0))));
+        let tt = t * t;
+        let near = (p + q) * 0.5 * tt * (0.5 + tt * (1.0 / 12.0 + tt * (1.0 / 30.0 + tt * (1.0 / 56.0))));
+        let term = if d.abs() < SMALL { near } else { far };
+        terms[i] = if term > 0.0 { term } else { 0.0 };
+    }
+    terms
+}
+
+/// φ(d) by its series d²/2! + … + d⁹/9!, for |d| below [`SMALL`].
+#[expect(clippy::inline_always, reason = "vectorised in its caller or not at all")]
+#[inline(always)]
+fn phi_near(d: f64) -> f64 {
+    const FACTORS: [f64; 7] = [1.0 / 9.0, 1.0 / 8.0, 1.0 / 7.0, 1.0 / 6.0, 1.0 / 5.0, 1.0 / 4.0, 1.0 / 3.0];
+    let mut tail = 1.0;
+    for factor in FACTORS {
+        tail = (tail * factor).mul_add(d, 1.0);
+    }
+    d * d * 0.5 * tail
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+use proptest::prelude::*;
+
+use super::{Options, Row, Scratch};
+
+const ONE: Options = Options { temperature: 1.0, stop: &[] };
+
+fn measure(p: &[f32], q: &[f32], target: Option<u32>, options: Options) -> Option<Row> {
+    let wide = |logits: &[f32]| logits.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
+    super::measure([&wide(p), &wide(q)], target, options, &mut Scratch::default())
+}
+
+/// Log-probabilities by the book.
+fn log_softmax(logits: &[f32], temperature: f64) -> Vec<f64> {
+    let x: Vec<f64> = logits.iter().map(|&x| f64::from(x) / temperature).collect();
+    let max = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let log_sum = x.iter().map(|x| (x - max).exp()).sum::<f64>().ln();
+    x.iter().map(|x| x - max - log_sum).collect()
+}
+
+/// KL, reversed KL, Jensen-Shannon and total variation by the book.
+fn plain(p: &[f32], q: &[f32], temperature: f64) -> [f64; 4] {
+    let (a, b) = (log_softmax(p, temperature), log_softmax(q, temperature));
+    let kl = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a.exp() * (a - b)).sum::<f64>();
+    let mean: Vec<f64> = a.iter().zip(&b).map(|(a, b)| f64::midpoint(a.exp(), b.exp()).ln()).collect();
+    let js = f64::midpoint(kl(&a, &mean), kl(&b, &mean));
+    let tv = a.iter().zip(&b).map(|(a, b)| (a.exp() - b.exp()).abs()).sum::<f64>() / 2.0;
+    [kl(&a, &b), kl(&b, &a), js, tv]
+}
+
+fn four(row: &Row) -> [f64; 4] {
+    [row.kl, row.kl_reverse, row.js, row.tv]
+}
+
+/// Logits of 1 to 200 ids, and others that differ from them by up to `by`.
+fn two(by: f32) -> impl Strategy<Value = (Vec<f32>, Vec<f32>)> {
+    prop::collection::vec((-30.0..30.0_f32, -by..by), 1..200)
+        .prop_map(|both| both.into_iter().map(|(x, d)| (x, x + d)).unzip())
+}
+
+proptest! {
+    #[test]
+    fn measures_are_those_of_the_book((p, q) in two(20.0), temperature in 0.3..3.0_f64) {
+        let row = measure(&p, &q, Some(0), Options { temperature, stop: &[] }).unwrap();
+        for (found, expected) in four(&row).into_iter().zip(plain(&p, &q, temperature)) {
+            prop_assert!((found - expected).abs() <= 1e-12 + 1e-12 * expected.abs(), "{found} for {expected}");
+        }
+        let (a, b) = (log_softmax(&p, temperature), log_softmax(&q, temperature));
+        let [ln_p, ln_q] = row.logprob.unwrap();
+        prop_assert!((ln_p - a[0]).abs() < 1e-12 * (1.0 + a[0].abs()) && (ln_q - b[0]).abs() < 1e-12 * (1.0 + b[0].abs()));
+        let entropy = -a.iter().map(|a| a * a.exp()).sum::<f64>();
+        prop_assert!((row.entropy[0] - entropy).abs() < 1e-12 * (1.0 + entropy));
+    }
+
+    /// Near each other, where the book's own sums cancel: KL is then half of the variance of d under P, to first order.
+    #[test]
+    fn small_shifts_keep_their_digits((p, q) in two(1e-4)) {
+        let row = measure(&p, &q, None, ONE).unwrap();
+        let (a, b) = (log_softmax(&p, 1.0), log_softmax(&q, 1.0));
+        let expected = a.iter().zip(&b).map(|(a, b)| a.exp() * (b - a).powi(2)).sum::<f64>() / 2.0;
+        prop_assert!((row.kl - expected).abs() <= 1e-3 * expected + 1e-22, "{} for {expected}", row.kl);
+        prop_assert!((row.js - expected / 4.0).abs() <= 1e-3 * expected + 1e-22, "{} for {expected}", row.js);
+    }
+
+    #[test]
+    fn nothing_is_negative_and_js_at_most_ln_2((p, q) in two(60.0)) {
+        let row = measure(&p, &q, None, ONE).unwrap();
+        prop_assert!(four(&row).into_iter().all(|value| value >= 0.0), "{row:?}");
+        prop_assert!(row.js <= std::f64::consts::LN_2 * (1.0 + 1e-12) && row.tv <= 1.0 + 1e-12);
+        let back = measure(&q, &p, None, ONE).unwrap();
+        prop_assert!((back.js - row.js).abs() <= 1e-13 * row.js, "{} and {}", back.js, row.js);
+    }
+
+    #[test]
+    fn equal_rows_are_nothing_apart((p, _) in two(1.0), temperature in 0.3..3.0_f64) {
+        let row = measure(&p, &p, Some(0), Options { temperature, stop: &[0] }).unwrap();
+        prop_assert_eq!(four(&row), [0.0; 4]);
+        prop_assert_eq!((row.rank_of_top_p, row.removed), (1, [0.0; 2]));
+        prop_assert_eq!(row.logprob.unwrap()[0], row.logprob.unwrap()[1]);
+        prop_assert!((row.stop.unwrap()[0] - row.logprob.unwrap()[0]).abs() < 1e-14 * (1.0 + row.stop.unwrap()[0].abs()));
+    }
+}
+
+#[test]
+fn far_apart_is_finite() {
+    let row = measure(&[0.0, -2000.0], &[-2000.0, 0.0], Some(0), ONE).unwrap();
+    assert_eq!(row.kl, 2000.0 - 1.0 + 1.0 - 0.0);
+    assert!((row.js - std::f64::consts::LN_2).abs() < 1e-12 && row.tv == 1.0);
+    assert_eq!(row.logprob, Some([0.0, -2000.0]));
+}
+
+#[test]
+fn what_only_one_has_is_taken_away() {
+    let p: Vec<f32> = (0..70).map(|i| (i % 7) as f32).collect();
+    let q: Vec<f32> = p[..66].iter().map(|x| x * 0.9).collect();
+    let row = measure(&p, &q, Some(3), Options { temperature: 1.0, stop: &[5, 68] }).unwrap();
+    let cut = measure(&p[..66], &q, Some(3), Options { temperature: 1.0, stop: &[5] }).unwrap();
+    let whole = log_softmax(&p, 1.0);
+    let removed: f64 = whole[66..].iter().map(|x| x.exp()).sum();
+    assert!((row.removed[0] - removed).abs() < 1e-14 && row.removed[1] == 0.0);
+    assert_eq!(Row { removed: [0.0; 2], ..row }, cut);
+    assert_eq!(measure(&p, &q, Some(66), ONE), None, "a target that Q does not have");
+}
+
+#[test]
+fn ranks_and_tops_count_what_is_likelier() {
+    let row = measure(&[1.0, 3.0, 3.0, 0.0], &[5.0, 2.0, 5.0, 9.0], None, ONE).unwrap();
+    assert_eq!((row.top, row.rank_of_top_p), ([1, 3], 4));
+}
+
+#[test]
+fn logits_that_are_not_finite_are_told() {
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for n in [2, 70] {
+            let mut p = vec![0.5; n];
+            p[n - 1] = bad;
+            assert_eq!(measure(&p, &vec![0.5; n], None, ONE), None, "{bad}");
+            assert_eq!(measure(&vec![0.5; n], &p, None, ONE), None, "{bad}");
+        }
+    }
+    assert_eq!(measure(&[], &[], None, ONE), None);
+}

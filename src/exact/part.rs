@@ -1,0 +1,185 @@
+//! One part of a pair: which rows of the two hidden files stand beside each other.
+//!
+//! Owns every check that what two runs kept belongs together. Memory: a tile's logits, and one part's tokens and results.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::Options;
+use super::measures::{self, Row};
+use super::tokens::{self, Token};
+use super::{MAX_REMOVED, tile};
+use crate::decoder::Head;
+use crate::error::{Error, Result};
+use crate::hidden::Reader;
+use crate::stop::Stop;
+use crate::store::FoundCell;
+use crate::table::Format;
+
+/// A model's files of a text.
+#[derive(Debug)]
+pub struct Input<'a> {
+    cell: &'a FoundCell,
+}
+
+impl<'a> Input<'a> {
+    /// # Errors
+    /// A cell that kept no hidden rows, or whose tables are not Parquet.
+    pub fn new(cell: &'a FoundCell) -> Result<Self> {
+        let (name, task) = (&cell.cell.model, &cell.cell.task);
+        if cell.manifest.engine.keep_hidden.is_none() {
+            let what = format!(
+                "`{name}` kept no hidden rows of `{task}`: score it with --keep-hidden into another --output-dir, or \
+                 delete its tables here first"
+            );
+            return Err(Error::Usage(what));
+        }
+        if Format::of_extension(&cell.manifest.out) != Some(Format::Parquet) {
+            return Err(Error::Usage(format!("the tables of `{name}` on `{task}` are not Parquet")));
+        }
+        Ok(Self { cell })
+    }
+
+    fn open(&self, part: u32) -> Result<OfPart<'a>> {
+        let place = self.cell.parts.iter().position(|&other| other == part);
+        let files = place.and_then(|at| Some((self.cell.tokens.get(at)?, self.cell.hidden.get(at)?)));
+        let Some((tokens, hidden)) = files else {
+            return Err(Error::Usage(format!("`{}` lacks part {part}", self.cell.cell.model)));
+        };
+        let reader = Reader::open(hidden)?;
+        if Some(reader.shape()) != self.cell.manifest.engine.keep_hidden {
+            return Err(Error::file(hidden, "its rows are not of the shape that the manifest says"));
+        }
+        Ok(OfPart { tokens: tokens::read(tokens)?, tokens_path: tokens, hidden_path: hidden, reader })
+    }
+}
+
+/// A model's part.
+struct OfPart<'a> {
+    tokens: Vec<Token>,
+    tokens_path: &'a Path,
+    hidden_path: &'a Path,
+    reader: Reader,
+}
+
+/// A position of both models.
+#[derive(Clone, Debug)]
+pub struct Compared {
+    /// Sample and position.
+    pub key: (u32, u32),
+    pub token: Option<u32>,
+    pub overlap: Option<f64>,
+    pub row: Row,
+}
+
+/// A position that both models have rows of, and which.
+struct Place {
+    key: (u32, u32),
+    token: Option<u32>,
+    overlap: Option<f64>,
+    rows: [usize; 2],
+}
+
+/// Compares every position of a part that both models scored.
+///
+/// # Errors
+/// Files that are damaged or do not belong together.
+pub fn rows(
+    inputs: &[Input; 2],
+    heads: [&Head; 2],
+    part: u32,
+    options: &Options,
+    stop: &Stop,
+) -> Result<Vec<Compared>> {
+    let [p, q] = [inputs[0].open(part)?, inputs[1].open(part)?];
+    let places = places(&p, &q)?;
+    let measure = measures::Options { temperature: options.temperature, stop: &options.stop };
+    let mut compared = Vec::with_capacity(places.len());
+    for places in places.chunks(tile::rows(heads)) {
+        let hidden = [gather(&p, places, 0)?, gather(&q, places, 1)?];
+        let targets: Vec<Option<u32>> = places.iter().map(|place| place.token).collect();
+        let rows = tile::compare(heads, hidden, &targets, measure, stop).map_err(|e| match e {
+            Error::Usage(what) => Error::file(p.hidden_path, what),
+            other => other,
+        })?;
+        compared.extend(places.iter().zip(rows).map(|(place, row)| {
+            let &Place { key, token, overlap, .. } = place;
+            Compared { key, token, overlap, row }
+        }));
+    }
+    refuse_removed(&compared, &p, options.allow_removed)?;
+    Ok(compared)
+}
+
+/// Positions in order: every token of both, and the row after each response.
+fn places(p: &OfPart, q: &OfPart) -> Result<Vec<Place>> {
+    let rows = |of: &OfPart| -> HashMap<(u32, u32), usize> {
+        (0..of.reader.index().len()).map(|row| (of.reader.index().key(row), row)).collect()
+    };
+    let [rows_p, rows_q] = [rows(p), rows(q)];
+    let tokens_q: HashMap<(u32, u32), &Token> = q.tokens.iter().map(|token| (token.key, token)).collect();
+    let mut places = Vec::with_capacity(p.tokens.len());
+    let row = |of: &OfPart, rows: &HashMap<_, _>, key: (u32, u32)| {
+        let what = || format!("no row of sample {} at position {}, which its tokens have", key.0, key.1);
+        rows.get(&key).copied().ok_or_else(|| Error::file(of.hidden_path, what()))
+    };
+    for of_sample in p.tokens.chunk_by(|a, b| a.key.0 == b.key.0) {
+        let mut both = of_sample.iter().filter_map(|token| Some((token, *tokens_q.get(&token.key)?))).peekable();
+        if both.peek().is_none() {
+            continue;
+        }
+        for (of_p, of_q) in both {
+            if of_p.id != of_q.id || of_p.id.is_none() {
+                let (sample, position) = of_p.key;
+                let what =
+                    format!("its token of sample {sample} at position {position} is not that of the other model");
+                return Err(Error::file(q.tokens_path, what));
+            }
+            // A token with nothing before it has no distribution.
+            if of_p.top.is_empty() && !rows_p.contains_key(&of_p.key) && !rows_q.contains_key(&of_p.key) {
+                continue;
+            }
+            let (key, token) = (of_p.key, of_p.id);
+            let rows = [row(p, &rows_p, key)?, row(q, &rows_q, key)?];
+            places.push(Place { key, token, overlap: overlap(&of_p.top, &of_q.top), rows });
+        }
+        let key = (of_sample[0].key.0, of_sample.len() as u32 + of_sample[0].key.1);
+        if let (Some(&in_p), Some(&in_q)) = (rows_p.get(&key), rows_q.get(&key)) {
+            places.push(Place { key, token: None, overlap: None, rows: [in_p, in_q] });
+        }
+    }
+    Ok(places)
+}
+
+/// The hidden rows of some places, `[rows, width]`; runs of the file are read at once.
+fn gather(of: &OfPart, places: &[Place], side: usize) -> Result<Vec<f32>> {
+    let mut values = Vec::with_capacity(places.len() * of.reader.shape().width);
+    for run in places.chunk_by(|a, b| a.rows[side] + 1 == b.rows[side]) {
+        let first = run[0].rows[side];
+        values.extend(of.reader.read(first..first + run.len())?);
+    }
+    Ok(values)
+}
+
+/// Share of ids that both lists have, both cut to the shorter; unknown without lists.
+fn overlap(p: &[u32], q: &[u32]) -> Option<f64> {
+    let k = p.len().min(q.len());
+    let common = p[..k].iter().filter(|id| q[..k].contains(id)).count();
+    (k > 0).then(|| common as f64 / k as f64)
+}
+
+/// Ids that one model alone has may hold next to nothing.
+fn refuse_removed(compared: &[Compared], p: &OfPart, allowed: bool) -> Result<()> {
+    for (side, name) in ["P", "Q"].into_iter().enumerate() {
+        let sum: f64 = compared.iter().map(|c| c.row.removed[side]).sum();
+        let mean = sum / compared.len().max(1) as f64;
+        if mean > MAX_REMOVED && !allowed {
+            let what = format!(
+                "{name} gives ids that the other model does not have a probability of {mean:.2e} on average, above \
+                 {MAX_REMOVED:e}: --allow-removed compares what is left"
+            );
+            return Err(Error::file(p.hidden_path, what));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! Files of hidden rows that are whole: their hash, and reading rows back.
+//!
+//! Owns every check of a file that somebody may have changed. Refuses to hold more than the rows asked for.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use half::bf16;
+use safetensors::Dtype;
+use safetensors::tensor::Metadata;
+
+use super::{DIGITS, Float, HASH, HIDDEN, Index, LENGTH_BYTES, POSITION, SAMPLE_ID, Shape, header};
+use crate::error::{Error, Result};
+
+/// Longest header that is read, far above any of ours.
+const MAX_HEADER_BYTES: u64 = 1 << 16;
+
+/// Writes the hash of a whole file into its header.
+///
+/// # Errors
+/// A file that cannot be read or written, or has no place for a hash.
+pub fn seal(file: &File, path: &Path) -> Result<()> {
+    let (at, _, hash) = hashes(file, path)?;
+    file.write_all_at(hash.as_bytes(), at).map_err(Error::io("write", path))
+}
+
+/// Where a file's hash stands, what stands there, and what should.
+fn hashes(mut file: &File, path: &Path) -> Result<(u64, Vec<u8>, String)> {
+    let read = || Error::io("read", path);
+    file.seek(SeekFrom::Start(0)).map_err(read())?;
+    let mut head = Vec::new();
+    file.take(LENGTH_BYTES as u64 + MAX_HEADER_BYTES).read_to_end(&mut head).map_err(read())?;
+    let key = head.windows(HASH.len()).position(|window| window == HASH.as_bytes());
+    // After the key come `":"`.
+    let at = key.map(|key| key + HASH.len() + 3).filter(|at| at + DIGITS <= head.len());
+    let Some(at) = at else { return Err(Error::file(path, "not hidden rows of tokshift: no hash of itself")) };
+    let recorded = head[at..at + DIGITS].to_vec();
+    head[at..at + DIGITS].fill(b'0');
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&head);
+    hasher.update_reader(file).map_err(read())?;
+    Ok((at as u64, recorded, hasher.finalize().to_hex().to_string()))
+}
+
+/// An open file.
+#[derive(Debug)]
+pub struct Reader {
+    path: PathBuf,
+    file: File,
+    shape: Shape,
+    index: Index,
+    /// Where the rows begin.
+    rows: u64,
+}
+
+impl Reader {
+    /// Opens a file and reads it once, so that every byte is known to be the one that was written.
+    ///
+    /// # Errors
+    /// [`Error::File`] for anything that `score` did not write, or that changed since.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(Error::io("read", path))?;
+        let (_, recorded, hash) = hashes(&file, path)?;
+        if hash.as_bytes() != recorded {
+            return Err(Error::file(
+                path,
+                "its bytes are not those that were written: delete its part's tokens too, and score again",
+            ));
+        }
+        let wrong = |what: String| Error::file(path, format!("not hidden rows of tokshift: {what}"));
+        let mut length = [0; LENGTH_BYTES];
+        file.read_exact_at(&mut length, 0).map_err(Error::io("read", path))?;
+        let length = u64::from_le_bytes(length);
+        if length > MAX_HEADER_BYTES {
+            return Err(wrong(format!("its header claims {length} bytes")));
+        }
+        let mut json = vec![0; length as usize];
+        file.read_exact_at(&mut json, LENGTH_BYTES as u64).map_err(Error::io("read", path))?;
+        let metadata: Metadata = serde_json::from_slice(&json).map_err(|e| wrong(e.to_string()))?;
+        let (shape, rows) = shape(&metadata).map_err(wrong)?;
+        let begin = LENGTH_BYTES as u64 + length;
+        let size = file.metadata().map_err(Error::io("read", path))?.len();
+        let expected = rows.checked_mul(2 * size_of::<u32>() + shape.bytes()).map_or(0, |bytes| begin + bytes as u64);
+        if size != expected || begin != header(shape, rows).len() as u64 {
+            return Err(wrong(format!("{size} bytes where its header lists {expected}")));
+        }
+        let ids = |tensor: u64| -> Result<Vec<u32>> {
+            let mut ids = vec![0_u32; rows];
+            let at = begin + tensor * (rows * size_of::<u32>()) as u64;
+            file.read_exact_at(bytemuck::cast_slice_mut(&mut ids), at).map_err(Error::io("read", path))?;
+            Ok(ids.into_iter().map(u32::from_le).collect())
+        };
+        let index = Index { sample_id: ids(0)?, position: ids(1)? };
+        if !(0..rows).skip(1).all(|row| index.key(row - 1) < index.key(row)) {
+            return Err(wrong("its rows are not in order".to_owned()));
+        }
+        let rows = begin + (rows * 2 * size_of::<u32>()) as u64;
+        Ok(Self { path: path.to_owned(), file, shape, index, rows })
+    }
+
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// The rows of `range`, `[rows, width]` row-major.
+    ///
+    /// # Errors
+    /// [`Error::File`] if a number is not finite.
+    pub fn read(&self, range: Range<usize>) -> Result<Vec<f32>> {
+        let (count, row) = (range.len() * self.shape.width, self.shape.bytes());
+        let at = self.rows + (range.start * row) as u64;
+        let read = |bytes: &mut [u8]| self.file.read_exact_at(bytes, at).map_err(Error::io("read", &self.path));
+        let values = match self.shape.dtype {
+            Float::F32 => {
+                let mut values = vec![0.0_f32; count];
+                read(bytemuck::cast_slice_mut(&mut values))?;
+                values
+            }
+            Float::Bf16 => {
+                let mut values = vec![bf16::ZERO; count];
+                read(bytemuck::cast_slice_mut(&mut values))?;
+                values.into_iter().map(f32::from).collect()
+            }
+        };
+        match values.iter().position(|x| !x.is_finite()) {
+            None => Ok(values),
+            Some(at) => {
+                let row = range.start + at / self.shape.width;
+                Err(Error::file(&self.path, format!("row {row} holds {}", values[at])))
+            }
+        }
+    }
+}
+
+impl Index {
+    /// Sample and position of a row.
+    pub fn key(&self, row: usize) -> (u32, u32) {
+        (self.sample_id[row], self.position[row])
+    }
+
+    /// Rows of the file.
+    pub fn len(&self) -> usize {
+        self.sample_id.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.sample_id.is_empty()
+    }
+}
+
+/// The shape of the rows and their number, of a header that lists our three tensors as we lay them.
+fn shape(metadata: &Metadata) -> Result<(Shape, usize), String> {
+    let info = |name: &str| metadata.info(name).ok_or_else(|| format!("no tensor `{name}`"));
+    let hidden = info(HIDDEN)?;
+    let [rows, width] = hidden.shape[..] else { return Err(format!("`{HIDDEN}` has shape {:?}", hidden.shape)) };
+    let dtype = match hidden.dtype {
+        Dtype::F32 => Float::F32,
+        Dtype::BF16 => Float::Bf16,
+        other => return Err(format!("`{HIDDEN}` is {other:?}")),
+    };
+    let ids = rows.checked_mul(size_of::<u32>()).ok_or("too many rows")?;
+    for (name, begin) in [(SAMPLE_ID, 0), (POSITION, ids)] {
+        let info = info(name)?;
+        if info.dtype != Dtype::U32 || info.shape != [rows] || info.data_offsets.0 != begin {
+            return Err(format!("`{name}` is {:?} {:?} at {:?}", info.dtype, info.shape, info.data_offsets));
+        }
+    }
+    if hidden.data_offsets.0 != 2 * ids {
+        return Err(format!("`{HIDDEN}` begins at {}", hidden.data_offsets.0));
+    }
+    Ok((Shape { dtype, width }, rows))
+}

@@ -1,0 +1,120 @@
+//! What only a pairs table tells: the tokens at which the distributions moved, and whether responses would end.
+//!
+//! Owns two passes over it. Refuses means of its measures, which are means like all others.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+
+use polars::prelude::DataFrame;
+
+use super::batches::{self, Order};
+use super::query::{self, STOPS};
+use super::select::{Exact, PairTables};
+use super::stats::{Estimate, clustered_mean, shares};
+use super::sums::Sums;
+use crate::error::Result;
+use crate::sample::Status;
+use crate::schema::{pair, token};
+
+/// Of each list.
+const MOST: usize = 10;
+
+/// Q's rank of P's favourite above which a position is shifted (Lin et al. 2023, URIAL).
+const SHIFTED: f64 = 3.0;
+
+/// Figures of a pairs table.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct ExactFigures {
+    /// What logits were divided by.
+    pub temperature: f64,
+    /// Tokens at which P's favourite most often ranks below third with Q.
+    pub most_shifted: Vec<ShiftedToken>,
+    /// Tokens at which most of all KL(P‖Q) is.
+    pub most_kl: Vec<ShiftedToken>,
+    /// The probability to end where the response ended; absent if no end token is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Stop>,
+}
+
+/// One token of the vocabulary, over all positions at which it was written.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct ShiftedToken {
+    pub token_id: u32,
+    pub token: Option<String>,
+    pub tokens: u64,
+    pub shifted: u64,
+    /// Σ KL(P‖Q) in nats.
+    pub kl: f64,
+}
+
+/// Means over samples.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Stop {
+    pub p: Estimate,
+    pub q: Estimate,
+    /// Q − P, paired.
+    pub difference: Estimate,
+}
+
+pub(super) fn of_pair(tables: &PairTables, sums: &Sums) -> Result<Option<ExactFigures>> {
+    let Some(exact) = &tables.exact else { return Ok(None) };
+    let tokens = by_token(tables)?;
+    let most = |size: fn(&ShiftedToken) -> f64| {
+        let mut found: Vec<_> = tokens.iter().filter(|token| size(token) > 0.0).cloned().collect();
+        // Sizes are positive, so their bits are in their order; equal ones stay in the order of ids.
+        found.sort_by_key(|token| Reverse(size(token).to_bits()));
+        found.truncate(MOST);
+        found
+    };
+    Ok(Some(ExactFigures {
+        temperature: exact.temperature,
+        most_shifted: most(|token| token.shifted as f64),
+        most_kl: most(|token| token.kl),
+        stop: stop(tables, exact, sums)?,
+    }))
+}
+
+/// In the order of ids.
+fn by_token(tables: &PairTables) -> Result<Vec<ShiftedToken>> {
+    let found = BTreeMap::<u32, ShiftedToken>::new();
+    let found = batches::fold(query::shifted(tables)?, Order::Rows, found, |found, batch| {
+        let (ids, texts) = (batch.column(token::TOKEN_ID)?.u32()?, batch.column(token::TOKEN)?.str()?);
+        let (kls, ranks) = (batch.column(pair::KL)?.f64()?, batch.column(pair::RANK_OF_TOP_P)?.f64()?);
+        for row in 0..batch.height() {
+            let (Some(id), Some(kl), Some(rank)) = (ids.get(row), kls.get(row), ranks.get(row)) else { continue };
+            let token = found.entry(id).or_insert_with(|| ShiftedToken {
+                token_id: id,
+                token: texts.get(row).map(str::to_owned),
+                ..ShiftedToken::default()
+            });
+            token.tokens += 1;
+            token.shifted += u64::from(rank > SHIFTED);
+            token.kl += kl;
+        }
+        Ok(())
+    })?;
+    Ok(found.into_values().collect())
+}
+
+/// Over the samples that were not cut.
+fn stop(tables: &PairTables, exact: &Exact, sums: &Sums) -> Result<Option<Stop>> {
+    type Ends = HashMap<u32, [f64; 2]>;
+    let ends = batches::fold(query::ends(&tables.p, exact)?, Order::Rows, Ends::new(), |ends, batch: &DataFrame| {
+        let ids = batch.column(token::SAMPLE_ID)?.u32()?;
+        let [p, q] = [batch.column(STOPS[0])?.f64()?, batch.column(STOPS[1])?.f64()?];
+        for row in 0..batch.height() {
+            if let (Some(id), Some(p), Some(q)) = (ids.get(row), p.get(row), q.get(row)) {
+                // The first of two is before the end token.
+                ends.entry(id).or_insert([p.exp(), q.exp()]);
+            }
+        }
+        Ok(())
+    })?;
+    let whole = sums.facts.iter().filter(|facts| facts.p == Status::Ok && facts.q == Status::Ok);
+    let found: Vec<_> = whole.filter_map(|facts| Some((facts.cluster, *ends.get(&facts.id)?))).collect();
+    let mean = |value: fn([f64; 2]) -> f64| {
+        clustered_mean(&shares(sums.clusters, found.iter().map(|(cluster, ends)| (*cluster, value(*ends), 1))))
+    };
+    let means = mean(|[p, _]| p).zip(mean(|[_, q]| q)).zip(mean(|[p, q]| q - p));
+    Ok(means.map(|((p, q), difference)| Stop { p, q, difference }))
+}

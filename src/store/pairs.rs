@@ -1,0 +1,184 @@
+//! Pairs of models: their folders, their manifests and their parts.
+//!
+//! Owns what [`super::CellStore`] is to cells. A part is one file, so that publishing it is all of it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use arrow::array::RecordBatch;
+
+use super::lock::Lock;
+use super::temporary::{Temporary, withdraw};
+use super::{Cell, MANIFEST, Manifest, PairManifest, file_name, names, read};
+use crate::error::{Error, Result};
+use crate::schema::{folder, key};
+use crate::table::{self, Format, Table};
+
+/// Two models on one text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PairCell {
+    pub generation_model: String,
+    pub task: String,
+    pub p: String,
+    pub q: String,
+}
+
+impl PairCell {
+    /// `generation_model=G/task=T/p=M1/q=M2`.
+    fn folder(&self) -> Result<PathBuf> {
+        let text = text_folder(&self.generation_model, &self.task)?;
+        let level = |key: &str, name: &str| -> Result<String> { Ok(format!("{key}={}", names::encode(name)?)) };
+        Ok(text.join(level(key::P, &self.p)?).join(level(key::Q, &self.q)?))
+    }
+
+    /// The folder of the parts.
+    pub(super) fn parts(&self, root: &Path) -> Result<PathBuf> {
+        Ok(root.join(folder::PAIRS).join(self.folder()?))
+    }
+}
+
+/// `generation_model=G/task=T`.
+fn text_folder(generation_model: &str, task: &str) -> Result<PathBuf> {
+    let (generation_model, task) = (generation_model.to_owned(), task.to_owned());
+    // Any model's cell lies in its text's folder.
+    let cell = Cell { generation_model, task, model: "-".to_owned() }.folder()?;
+    Ok(cell.parent().unwrap_or(Path::new("")).to_owned())
+}
+
+/// Where one pair's parts go.
+#[derive(Debug)]
+pub struct PairStore {
+    root: PathBuf,
+    folder: PathBuf,
+    manifest: PairManifest,
+    lock: Mutex<Option<Lock>>,
+}
+
+impl PairStore {
+    pub(super) fn open(root: &Path, manifest: &PairManifest) -> Result<Self> {
+        let PairManifest { generation_model, task, p, q, .. } = manifest.clone();
+        let folder = PairCell { generation_model, task, p, q }.folder()?;
+        let store = Self { root: root.to_owned(), folder, manifest: manifest.clone(), lock: Mutex::new(None) };
+        let path = store.manifest_path();
+        if path.exists() {
+            manifest.must_equal(&PairManifest::read(&path)?, &path)?;
+        }
+        Ok(store)
+    }
+
+    fn manifest_path(&self) -> PathBuf {
+        self.root.join(folder::RUNS).join(&self.folder).join(MANIFEST)
+    }
+
+    fn path(&self, part: u32) -> PathBuf {
+        self.root.join(folder::PAIRS).join(&self.folder).join(file_name(part, Format::Parquet.extension()))
+    }
+
+    /// Whether the part is published.
+    pub fn is_done(&self, part: u32) -> bool {
+        self.path(part).exists()
+    }
+
+    /// Keeps other processes from writing the pair, until this is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if another process writes it.
+    pub fn lock(&self) -> Result<()> {
+        // Nothing panics while it is held.
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock.is_none() {
+            let PairManifest { generation_model, task, p, q, .. } = &self.manifest;
+            let what = format!("`{p}` beside `{q}` on `{task}` by `{generation_model}`");
+            *lock = Some(Lock::take(&self.root, &self.folder, &what)?);
+        }
+        Ok(())
+    }
+
+    /// Publishes a part, after the manifest if it is the first.
+    ///
+    /// # Errors
+    /// A full disk; another run that decided otherwise.
+    pub fn publish(&self, part: u32, batch: &RecordBatch) -> Result<()> {
+        self.lock()?;
+        let path = self.manifest_path();
+        if !path.exists() {
+            let mut file = Temporary::create(&self.root, MANIFEST)?;
+            file.write(|out| out.write_all(self.manifest.to_json()?.as_bytes()).map_err(Error::io("write", &path)))?;
+            file.publish_new(&path)?;
+        }
+        self.manifest.must_equal(&PairManifest::read(&path)?, &path)?;
+        let mut file = Temporary::create(&self.root, &format!("{}-{part:08}", folder::PAIRS))?;
+        file.write(|out| table::write(out, Format::Parquet, Table::Pairs, batch))?;
+        file.publish(&self.path(part))
+    }
+}
+
+/// A pair as found on disk.
+#[derive(Clone, Debug)]
+pub struct FoundPair {
+    pub cell: PairCell,
+    pub manifest: PairManifest,
+    /// Where the manifest is, and the folder of the parts.
+    pub path: PathBuf,
+    folder: PathBuf,
+}
+
+impl FoundPair {
+    /// The file of a part, published or not.
+    pub fn part(&self, part: u32) -> PathBuf {
+        self.folder.join(file_name(part, Format::Parquet.extension()))
+    }
+}
+
+/// Every pair under `root`, in the order of their names; none if there are no runs.
+///
+/// # Errors
+/// A folder that cannot be listed, a manifest that tokshift did not make.
+pub fn found_pairs(root: &Path) -> Result<Vec<FoundPair>> {
+    let found = pair_manifests(root)?.into_iter().map(|(cell, path)| {
+        let (manifest, folder) = (PairManifest::read(&path)?, cell.parts(root)?);
+        Ok(FoundPair { cell, manifest, path, folder })
+    });
+    found.collect()
+}
+
+/// The pairs that have a manifest, and where it is.
+pub(super) fn pair_manifests(root: &Path) -> Result<Vec<(PairCell, PathBuf)>> {
+    let mut found = Vec::new();
+    for (generation_model, path) in partitions(&root.join(folder::RUNS), key::GENERATION_MODEL)? {
+        for (task, path) in partitions(&path, key::TASK)? {
+            for (p, path) in partitions(&path, key::P)? {
+                for (q, path) in partitions(&path, key::Q)? {
+                    let (generation_model, task, p) = (generation_model.clone(), task.clone(), p.clone());
+                    found.push((PairCell { generation_model, task, p, q }, path.join(MANIFEST)));
+                }
+            }
+        }
+    }
+    found.retain(|(_, path)| path.exists());
+    found.sort();
+    Ok(found)
+}
+
+/// The folders `key=value`, whatever else is there.
+fn partitions(directory: &Path, key: &str) -> Result<Vec<read::Partition>> {
+    if !directory.is_dir() {
+        return Ok(Vec::new());
+    }
+    let (found, _) = read::partitions_and_others(directory, key)?;
+    Ok(found.into_iter().filter(|(_, path)| path.is_dir()).collect())
+}
+
+/// Removes the part of every pair with the model that is about to have another: it was of the old one.
+pub(super) fn withdraw_part(root: &Path, of: &Manifest, part: u32) -> Result<()> {
+    let text = root.join(folder::PAIRS).join(text_folder(&of.generation_model, &of.task)?);
+    for (p, path) in partitions(&text, key::P)? {
+        for (q, path) in partitions(&path, key::Q)? {
+            if [&p, &q].contains(&&of.model) {
+                withdraw(&path.join(file_name(part, Format::Parquet.extension())))?;
+            }
+        }
+    }
+    Ok(())
+}

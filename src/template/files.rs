@@ -1,0 +1,178 @@
+//! What a model's files say of its chats: templates and special tokens.
+//!
+//! Owns which files are read, in which order, and every form that they have been written in. Refuses to judge a
+//! template: the environment does.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufReader, ErrorKind, Read};
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use crate::error::{Error, Result};
+
+/// The template that is used where no other fits.
+pub const DEFAULT: &str = "default";
+/// The template that is used where there are tools.
+const TOOL_USE: &str = "tool_use";
+
+/// Largest template that is read; real ones stay under 64 KiB.
+const TEMPLATE_BYTES: u64 = 1 << 20;
+
+/// Special tokens that transformers gives a template, by the names it gives them.
+const NAMED: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
+/// Sources of templates.
+#[derive(Clone, Debug, Default)]
+pub struct Templates {
+    pub default: Option<String>,
+    pub tool_use: Option<String>,
+}
+
+impl Templates {
+    /// `chat_template.jinja` (with `additional_chat_templates/tool_use.jinja` beside it), else `chat_template` of
+    /// `tokenizer_config.json`: a text, or several with names.
+    pub fn of_model(directory: &Path) -> Result<Option<Self>> {
+        let path = directory.join("chat_template.jinja");
+        if path.is_file() {
+            let tools = directory.join("additional_chat_templates").join("tool_use.jinja");
+            let tool_use = if tools.is_file() { Some(template(&tools)?) } else { None };
+            return Ok(Some(Self { default: Some(template(&path)?), tool_use }));
+        }
+        let path = directory.join("tokenizer_config.json");
+        match object(&path)?.get("chat_template") {
+            None | Some(Json::Null) => Ok(None),
+            Some(Json::String(text)) => Ok(Some(Self { default: Some(text.clone()), tool_use: None })),
+            Some(several) => Self::of_list(several)
+                .map(Some)
+                .ok_or_else(|| Error::file(&path, "`chat_template` is neither a text nor a list of {name, template}")),
+        }
+    }
+
+    fn of_list(several: &Json) -> Option<Self> {
+        let mut found = Self::default();
+        for entry in several.as_array()? {
+            let text = entry.get("template")?.as_str()?.to_owned();
+            match entry.get("name")?.as_str()? {
+                DEFAULT => found.default = Some(text),
+                TOOL_USE => found.tool_use = Some(text),
+                _ => {}
+            }
+        }
+        Some(found)
+    }
+
+    /// The templates there are, by name.
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [(DEFAULT, &self.default), (TOOL_USE, &self.tool_use)]
+            .into_iter()
+            .filter_map(|(name, source)| Some((name, source.as_deref()?)))
+    }
+
+    /// The name of the template for a conversation with tools.
+    pub fn with_tools(&self) -> &'static str {
+        if self.tool_use.is_some() { TOOL_USE } else { DEFAULT }
+    }
+}
+
+/// The special tokens of a tokenizer, as text.
+#[derive(Clone, Debug, Default)]
+pub struct SpecialTokens {
+    named: BTreeMap<&'static str, String>,
+    /// All of them, without order.
+    all: Vec<String>,
+}
+
+impl SpecialTokens {
+    /// Reads `tokenizer_config.json`, and for what that lacks `special_tokens_map.json` and the added tokens of
+    /// `tokenizer.json`. A file that does not exist says nothing.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is no JSON.
+    pub fn of_model(directory: &Path) -> Result<Self> {
+        let config = object(&directory.join("tokenizer_config.json"))?;
+        let map = object(&directory.join("special_tokens_map.json"))?;
+        let named: BTreeMap<_, _> = NAMED
+            .into_iter()
+            .filter_map(|name| Some((name, token(config.get(name)).or_else(|| token(map.get(name)))?)))
+            .collect();
+        let listed = config.get("added_tokens_decoder").and_then(Json::as_object);
+        let mut all: Vec<String> = match listed.filter(|tokens| !tokens.is_empty()) {
+            Some(tokens) => tokens.values().filter(|added| is_special(added)).filter_map(|t| token(Some(t))).collect(),
+            None => added_tokens(&directory.join("tokenizer.json"))?,
+        };
+        all.extend(named.values().cloned());
+        all.retain(|token| !token.is_empty());
+        Ok(Self { named, all })
+    }
+
+    /// The tokens that a template may name, by name.
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.named.iter().map(|(name, token)| (*name, token.as_str()))
+    }
+
+    /// The token that ends a text.
+    pub fn eos(&self) -> Option<&str> {
+        self.named.get("eos_token").map(String::as_str)
+    }
+
+    /// The special token that stands first in `text`, with its place; the longest of those that begin there.
+    pub fn first_in<'a>(&'a self, text: &str) -> Option<(usize, &'a str)> {
+        let found = self.all.iter().filter_map(|token| Some((text.find(token.as_str())?, token.as_str())));
+        found.min_by_key(|(at, token)| (*at, usize::MAX - token.len()))
+    }
+
+    /// The special token that `text` ends with, the longest if there are several.
+    pub fn last_of(&self, text: &str) -> Option<&str> {
+        let found = self.all.iter().map(String::as_str).filter(|token| text.ends_with(token));
+        found.max_by_key(|token| token.len())
+    }
+}
+
+/// A token: its text, or an object with its text as `content`.
+fn token(value: Option<&Json>) -> Option<String> {
+    let value = value?;
+    value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_owned)
+}
+
+fn is_special(added: &Json) -> bool {
+    added.get("special").and_then(Json::as_bool).unwrap_or(false)
+}
+
+/// The special ones of a `tokenizer.json`'s added tokens; the vocabulary is skipped.
+fn added_tokens(path: &Path) -> Result<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Tokenizer {
+        #[serde(default)]
+        added_tokens: Vec<Json>,
+    }
+    let file = match File::open(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        opened => opened.map_err(Error::io("read", path))?,
+    };
+    let read: Tokenizer = serde_json::from_reader(BufReader::new(file))
+        .map_err(|e| Error::file(path, format!("not a tokenizer.json: {e}")))?;
+    Ok(read.added_tokens.iter().filter(|added| is_special(added)).filter_map(|t| token(Some(t))).collect())
+}
+
+/// The object of a JSON file; an empty one if there is no such file.
+fn object(path: &Path) -> Result<serde_json::Map<String, Json>> {
+    let text = match fs::read(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(serde_json::Map::new()),
+        read => read.map_err(Error::io("read", path))?,
+    };
+    serde_json::from_slice(&text).map_err(|e| Error::file(path, format!("not a JSON object: {e}")))
+}
+
+/// The source of the template in a file.
+pub fn template(path: &Path) -> Result<String> {
+    let file = File::open(path).map_err(Error::io("read", path))?;
+    let mut text = String::new();
+    file.take(TEMPLATE_BYTES + 1).read_to_string(&mut text).map_err(Error::io("read", path))?;
+    if text.len() as u64 > TEMPLATE_BYTES {
+        return Err(Error::file(path, format!("larger than {} KiB: no chat template", TEMPLATE_BYTES >> 10)));
+    }
+    Ok(text)
+}

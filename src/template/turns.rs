@@ -1,0 +1,236 @@
+//! The turns of a conversation that an assistant took, each with what it was given and how it ended.
+//!
+//! Owns where a response begins and ends in what the template writes. Refuses tokens: the cut is one of text.
+//!
+//! **The prompt** is the rendering of the messages before the turn with the generation prompt, and what the template
+//! writes before the content that is not in the message (Qwen3's empty `<think>` block, a channel's name): the model
+//! had no say in it. **The response** is what the template then writes for the message, for that is what a model is
+//! trained on and what later turns show it; of white space around the content the template's is taken. Where the
+//! template would leave out some of the content (reasoning, as of earlier turns), or where its rendering of the turn does
+//! not begin with the prompt, the content is taken as it stands. **The end** is the first special token that the
+//! template writes after a content, asked by a probe; a turn that ends otherwise (a call to a tool) has the special token
+//! that its own text ends with; a template that writes none leaves the tokenizer's EOS.
+
+use minijinja::Value;
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use crate::template::{ChatTemplate, environment};
+
+/// Fuel of all renderings of one row, and bytes of all its prompts: turns cost the square of their number.
+const ROW_FUEL: u64 = 50_000_000;
+const ROW_BYTES: usize = 128 << 20;
+
+/// A content that no template touches and no conversation holds.
+const PROBE: &str = "tokshiftPROBEq7x";
+
+/// Fields of a message beside its content that templates make text of.
+const STRUCTURED: [&str; 5] = ["tool_calls", "reasoning_content", "reasoning", "thinking", "function_call"];
+
+/// How a response came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rendering {
+    /// What the template writes, and all that the message holds.
+    Whole,
+    /// What the template writes, though it leaves out reasoning that the message has apart from its content.
+    Partial,
+    /// The content as it stands: the template would leave out some of it.
+    Raw,
+}
+
+/// One turn of an assistant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Turn {
+    /// Number among the assistant's turns, from 0.
+    pub turn: u32,
+    /// All text before the response, special tokens included.
+    pub prompt: String,
+    pub response: String,
+    /// The special token that ends the turn.
+    pub end: Option<String>,
+    pub rendering: Rendering,
+}
+
+impl ChatTemplate {
+    /// Every turn of the assistant in `messages`, in order: as many as there are messages with that role.
+    ///
+    /// # Errors
+    /// As [`ChatTemplate::render`]; one turn that cannot be rendered is an error of the whole conversation.
+    pub fn turns(&self, messages: &Json, tools: Option<&Json>) -> Result<Vec<Turn>, String> {
+        let messages = list(messages)?;
+        let mut conversation = Conversation {
+            template: self,
+            values: messages.iter().map(environment::value).collect(),
+            tools: tools.map(environment::value),
+            fuel: 0,
+            bytes: 0,
+        };
+        let of_assistant = messages.iter().enumerate().filter(|(_, message)| is_assistant(message));
+        let turns = of_assistant.zip(0..).map(|((index, message), turn)| conversation.turn(turn, index, message));
+        turns.collect()
+    }
+}
+
+/// Whether the assistant wrote a message.
+fn is_assistant(message: &Json) -> bool {
+    message.get("role").and_then(Json::as_str) == Some("assistant")
+}
+
+/// The messages of a conversation.
+pub fn list(messages: &Json) -> Result<&[Json], String> {
+    let list = messages.as_array().map(Vec::as_slice).unwrap_or_default();
+    if list.is_empty() || list.iter().any(|message| message.get("role").and_then(Json::as_str).is_none()) {
+        return Err("`messages` is not a list of objects with a `role`".to_owned());
+    }
+    Ok(list)
+}
+
+/// A conversation on its way through the template, and what that cost so far.
+struct Conversation<'a> {
+    template: &'a ChatTemplate,
+    values: Vec<Value>,
+    tools: Option<Value>,
+    fuel: u64,
+    bytes: usize,
+}
+
+impl Conversation<'_> {
+    fn turn(&mut self, turn: u32, index: usize, message: &Json) -> Result<Turn, String> {
+        let prompt = self.render(index, None, true)?;
+        let whole = self.render(index, Some(self.values[index].clone()), false)?;
+        let probe = environment::value(&serde_json::json!({"role": "assistant", "content": PROBE}));
+        // A template that refuses the probe tells nothing of how turns end.
+        let probed = self.render(index, Some(probe), false).unwrap_or_default();
+        let (before, tail) = probed.rsplit_once(PROBE).map_or(("", None), |(before, tail)| (before, Some(tail)));
+        let opening = before.strip_prefix(&prompt).unwrap_or_default();
+
+        let message = Message::new(message);
+        let written = whole.strip_prefix(&prompt).map(|rest| self.cut(rest, tail));
+        let (prompt, response, end, rendering) = match written {
+            Some((body, _)) if message.calls.iter().any(|name| !holds(body, name)) => {
+                return Err(format!("the chat template does not write the tool calls of turn {turn}"));
+            }
+            Some((body, end)) => {
+                let (opening, response, rendering) = message.response(&prompt, opening, body);
+                (prompt + opening, response.to_owned(), end, rendering)
+            }
+            None if message.is_structured => {
+                return Err(format!("the chat template does not write turn {turn} after its own generation prompt"));
+            }
+            None => {
+                let end = tail.and_then(|tail| self.template.tokens.first_in(tail)).map(|(_, token)| token);
+                let response = without_opening(&prompt, &message.text).to_owned();
+                (prompt, response, end, Rendering::Raw)
+            }
+        };
+        let end = end.or(self.template.tokens.eos()).map(str::to_owned);
+        self.bytes += prompt.len() + response.len();
+        if self.bytes > ROW_BYTES {
+            return Err(format!("the turns of the conversation come to more than {} MiB", ROW_BYTES >> 20));
+        }
+        Ok(Turn { turn, prompt, response, end, rendering })
+    }
+
+    /// The messages before `index` and `next`.
+    fn render(&mut self, index: usize, next: Option<Value>, generation_prompt: bool) -> Result<String, String> {
+        if self.fuel > ROW_FUEL {
+            return Err("the chat template works too long on the turns of the conversation".to_owned());
+        }
+        let messages = self.values[..index].iter().cloned().chain(next).collect();
+        let (text, fuel) = self.template.render_values(messages, self.tools.as_ref(), generation_prompt)?;
+        self.fuel += fuel;
+        Ok(text)
+    }
+
+    /// What is the message's own in `rest`, all that the template writes after the prompt, and the token that ends it.
+    /// `tail` is what the template writes after a content.
+    fn cut<'t>(&self, rest: &'t str, tail: Option<&str>) -> (&'t str, Option<&str>) {
+        let tokens = &self.template.tokens;
+        if let Some(tail) = tail
+            && let Some(body) = rest.strip_suffix(tail)
+        {
+            let (at, end) = tokens.first_in(tail).map_or((0, None), |(at, token)| (at, Some(token)));
+            return (&rest[..body.len() + at], end);
+        }
+        let text = rest.trim_end();
+        match tokens.last_of(text) {
+            Some(token) => (&text[..text.len() - token.len()], Some(token)),
+            None => (rest, None),
+        }
+    }
+}
+
+/// What a message says.
+struct Message {
+    /// The content; of one in parts, the texts.
+    text: String,
+    /// Reasoning that stands apart from the content.
+    reasoning: Option<String>,
+    /// Names of the functions it calls.
+    calls: Vec<String>,
+    /// There is more than a content.
+    is_structured: bool,
+}
+
+impl Message {
+    fn new(message: &Json) -> Self {
+        let text = match message.get("content") {
+            Some(Json::String(text)) => text.clone(),
+            Some(Json::Array(parts)) => parts.iter().filter_map(|part| part.get("text")?.as_str()).collect(),
+            _ => String::new(),
+        };
+        let is_there = |value: &&Json| match value {
+            Json::Null => false,
+            Json::String(text) => !text.is_empty(),
+            Json::Array(items) => !items.is_empty(),
+            _ => true,
+        };
+        let field = |name: &str| message.get(name).filter(is_there);
+        let calls = field("tool_calls").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
+        let name = |call: &Json| call.get("function").unwrap_or(call).get("name")?.as_str().map(str::to_owned);
+        let reasoning = ["reasoning_content", "reasoning", "thinking"].into_iter().find_map(field);
+        Self {
+            text,
+            reasoning: reasoning.and_then(Json::as_str).map(str::to_owned),
+            calls: calls.iter().filter_map(name).collect(),
+            is_structured: STRUCTURED.into_iter().any(|name| field(name).is_some()),
+        }
+    }
+
+    /// `body`, which the template writes for this message after `prompt`, as (what belongs to the prompt, the response).
+    /// `opening` is what it writes before any content.
+    fn response<'a>(&'a self, prompt: &str, opening: &str, body: &'a str) -> (&'a str, &'a str, Rendering) {
+        let text = without_opening(prompt, &self.text);
+        let (opening, own) = match body.strip_prefix(opening) {
+            Some(own) if !opening.trim().is_empty() && holds(own, text) => body.split_at(body.len() - own.len()),
+            _ => ("", body),
+        };
+        if self.is_structured {
+            let is_lost = |text: &str| !holds(own, text);
+            let lost = is_lost(text) || self.reasoning.as_deref().is_some_and(is_lost);
+            return (opening, own, if lost { Rendering::Partial } else { Rendering::Whole });
+        }
+        if text.trim().is_empty() {
+            (opening, text, Rendering::Whole)
+        } else if holds(own, text) {
+            (opening, own, Rendering::Whole)
+        } else {
+            ("", text, Rendering::Raw)
+        }
+    }
+}
+
+/// `text` without the tag it begins with, if `prompt` ends with that tag: a generation prompt that opens `<think>` itself.
+fn without_opening<'a>(prompt: &str, text: &'a str) -> &'a str {
+    let prompt_text = prompt.trim_end();
+    let tag = prompt_text.rfind('<').map(|at| &prompt_text[at..]).filter(|tag| tag.ends_with('>'));
+    let Some(rest) = tag.and_then(|tag| text.trim_start().strip_prefix(tag)) else { return text };
+    rest.strip_prefix(&prompt[prompt_text.len()..]).unwrap_or(rest)
+}
+
+/// Whether `body` holds `text`, white space aside.
+fn holds(body: &str, text: &str) -> bool {
+    let squash = |text: &str| text.split_whitespace().collect::<String>();
+    squash(body).contains(&squash(text))
+}

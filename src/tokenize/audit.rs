@@ -1,0 +1,122 @@
+//! What tokenisation did to the rows that a user may not expect.
+//!
+//! Owns the counts, and the words for them. Refuses to judge: a merged boundary or a BOS may well be meant.
+
+use std::collections::BTreeMap;
+
+use super::TextTokenizer;
+use crate::sample::{Sample, Status};
+
+/// Reasons told apart; where every row fails for a reason of its own, the rest are under one.
+const REASONS: usize = 10;
+const OTHER_REASONS: &str = "other reasons";
+
+/// Counts of samples, of one dataset by one model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// The first token of the response began in the prompt.
+    pub merged: u64,
+    /// The tokens do not spell the text: a normaliser changed it, or the row's ids are of another text.
+    pub changed: u64,
+    /// The special tokens that the tokenizer puts before every text stand there.
+    pub bos: u64,
+    /// ... and the last of them a second time, because the text begins with it.
+    pub bos_doubled: u64,
+    /// They do not: the row's own ids lack them.
+    pub bos_lacking: u64,
+    /// Some id is none of the tokenizer's.
+    pub unknown_ids: u64,
+    /// Turns of a chat whose reasoning the template leaves out, and those whose content it would change.
+    pub partial: u64,
+    pub raw: u64,
+    /// What was not scored, or not in full, by reason.
+    pub skipped: BTreeMap<String, u64>,
+}
+
+impl Audit {
+    /// Adds a sample as the tokenizer made it.
+    pub fn add(&mut self, tokenizer: &TextTokenizer, sample: &Sample) {
+        if sample.status != Status::Ok {
+            return;
+        }
+        let (prefix, ids) = (tokenizer.prefix(), &sample.ids);
+        let has_prefix = ids.starts_with(prefix);
+        let is_doubled = has_prefix && prefix.last().is_some_and(|bos| ids.get(prefix.len()) == Some(bos));
+        self.merged += u64::from(sample.tokens.first().is_some_and(|token| token.straddles));
+        self.changed += u64::from(!spells(tokenizer, sample));
+        self.bos += u64::from(has_prefix && !prefix.is_empty());
+        self.bos_doubled += u64::from(is_doubled);
+        self.bos_lacking += u64::from(!has_prefix);
+        self.unknown_ids += u64::from(ids.iter().any(|&id| !tokenizer.bytes.knows(id)));
+    }
+
+    /// Adds what became of a sample in the end.
+    pub fn skip(&mut self, sample: &Sample) {
+        if sample.status == Status::Ok {
+            return;
+        }
+        self.count(format!("{}{}", sample.status.as_str(), reason(sample)), 1);
+    }
+
+    fn count(&mut self, reason: String, samples: u64) {
+        let is_known = self.skipped.contains_key(&reason) || self.skipped.len() < REASONS;
+        let reason = if is_known { reason } else { OTHER_REASONS.to_owned() };
+        *self.skipped.entry(reason).or_default() += samples;
+    }
+
+    /// Adds the counts of other samples.
+    pub fn merge(&mut self, other: Self) {
+        self.merged += other.merged;
+        self.changed += other.changed;
+        self.bos += other.bos;
+        self.bos_doubled += other.bos_doubled;
+        self.bos_lacking += other.bos_lacking;
+        self.unknown_ids += other.unknown_ids;
+        self.partial += other.partial;
+        self.raw += other.raw;
+        for (reason, count) in other.skipped {
+            self.count(reason, count);
+        }
+    }
+
+    /// A line for each count that is not zero.
+    pub fn lines(&self) -> Vec<String> {
+        let counts = [
+            (self.merged, "a token spans the end of the prompt and the beginning of the response"),
+            (self.changed, "the tokens do not spell the text"),
+            (self.bos, "the ids begin with the tokenizer's BOS"),
+            (self.bos_doubled, "they begin with BOS twice, because the text begins with it"),
+            (self.bos_lacking, "the row's ids lack the BOS that the tokenizer would put first"),
+            (self.unknown_ids, "ids that the tokenizer does not have"),
+            (self.partial, "the chat template leaves out the reasoning of the turn"),
+            (self.raw, "the turn's content as it stands, because the chat template would leave out some of it"),
+        ];
+        let skipped = self.skipped.iter().map(|(reason, &count)| (count, reason.as_str()));
+        let counts = counts.into_iter().chain(skipped).filter(|(count, _)| *count > 0);
+        let plural = |count| if count == 1 { "sample" } else { "samples" };
+        counts.map(|(count, what)| format!("{count} {}: {what}", plural(count))).collect()
+    }
+}
+
+/// Why a sample failed, without its place, which is of that sample alone; other statuses say it themselves.
+fn reason(sample: &Sample) -> String {
+    let Some(reason) = sample.reason.as_deref().filter(|_| sample.status == Status::Failed) else {
+        return String::new();
+    };
+    let starts_with_place =
+        |(place, _): &(&str, &str)| ["line ", "element ", "row "].iter().any(|word| place.starts_with(word));
+    let what = reason.split_once(": ").filter(starts_with_place).map_or(reason, |(_, what)| what);
+    format!(": {}", what.split_once(" at column ").map_or(what, |(what, _)| what))
+}
+
+/// Whether the ids, but for special tokens around them, are the text's own bytes.
+fn spells(tokenizer: &TextTokenizer, sample: &Sample) -> bool {
+    let Sample { ids, tokens, prompt, response, .. } = sample;
+    let start = if ids.starts_with(tokenizer.prefix()) { tokenizer.prefix().len() } else { 0 };
+    let end = ids.len() - usize::from(tokens.last().is_some_and(|token| token.is_end));
+    let boundary = tokens.first().map_or(end, |token| token.index as usize).clamp(start, end);
+    let lies = |ids: &[u32], text: &str| tokenizer.bytes.lay_without_specials(ids, text).is_some();
+    // A tokenizer that puts a space first does so once a text, or twice where prompt and response are two.
+    lies(&ids[start..end], &[prompt.as_str(), response].concat())
+        || lies(&ids[start..boundary], prompt) && lies(&ids[boundary..end], response)
+}

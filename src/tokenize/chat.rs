@@ -1,0 +1,64 @@
+//! Chats to samples: one for each turn of the assistant.
+//!
+//! Owns what becomes of a turn's text. Refuses to guess how a model was shown the messages: its chat template says so.
+
+use serde_json::Value;
+
+use super::{Audit, Boundary, TextTokenizer};
+use crate::dataset::Content;
+use crate::sample::{Sample, Status};
+use crate::template::{ChatTemplate, Rendering, Turn};
+
+impl TextTokenizer {
+    /// The same tokenizer with the template that chats are rendered by.
+    #[must_use]
+    pub fn with_template(self, template: Option<ChatTemplate>) -> Self {
+        Self { template, ..self }
+    }
+
+    /// What chats are rendered by.
+    pub fn template(&self) -> Option<&ChatTemplate> {
+        self.template.as_ref()
+    }
+
+    /// Fills `samples`, one a turn, from a chat.
+    pub(super) fn fill_chat(&self, samples: &mut [Sample], chat: &Content, boundary: Boundary, audit: &mut Audit) {
+        let turns = match self.turns(chat) {
+            Ok(turns) if turns.len() == samples.len() => turns,
+            Ok(turns) => {
+                let reason = format!("the chat has {} turns, {} were counted", turns.len(), samples.len());
+                return samples.iter_mut().for_each(|sample| sample.fail(Status::Failed, reason.as_str()));
+            }
+            Err(reason) => return samples.iter_mut().for_each(|sample| sample.fail(Status::Failed, reason.as_str())),
+        };
+        // `finish_reason` is about the last turn: those before it ended, or nobody would have answered.
+        let cut = matches!(chat, Content::Chat { cut: true, .. }).then(|| samples.len() - 1);
+        for (index, (sample, turn)) in samples.iter_mut().zip(turns).enumerate() {
+            audit.partial += u64::from(turn.rendering == Rendering::Partial);
+            audit.raw += u64::from(turn.rendering == Rendering::Raw);
+            if let Err(reason) = self.fill_turn(sample, turn, boundary, cut == Some(index)) {
+                sample.fail(Status::Failed, reason);
+            }
+        }
+    }
+
+    fn turns(&self, chat: &Content) -> Result<Vec<Turn>, String> {
+        let Content::Chat { messages, tools, .. } = chat else { return Err("the row is no chat".to_owned()) };
+        let template = self.template.as_ref().ok_or("a row of messages needs a chat template")?;
+        let json = |text: &str| serde_json::from_str::<Value>(text).map_err(|e| format!("messages or tools: {e}"));
+        let tools = tools.as_deref().map(json).transpose()?;
+        template.turns(&json(messages)?, tools.as_ref())
+    }
+
+    /// A rendered text has its BOS, if the template writes one: none is put before it.
+    fn fill_turn(&self, sample: &mut Sample, turn: Turn, boundary: Boundary, cut: bool) -> Result<(), String> {
+        let end = match turn.end.filter(|_| !cut) {
+            Some(token) => Some(self.tokenizer.token_to_id(&token).ok_or_else(|| {
+                format!("the chat template ends turns with `{token}`, which is no token of the tokenizer")
+            })?),
+            None => None,
+        };
+        let filled = self.fill_text(sample, &[], turn.prompt, turn.response, boundary, end);
+        filled.map_err(|e| format!("the tokenizer refused the text: {e}"))
+    }
+}

@@ -1,0 +1,32 @@
+//! The hidden rows of a part: that they are those that were written, and of its samples.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::report::Kind;
+use super::samples::Sample;
+use super::source::Broken;
+use crate::hidden::Reader;
+
+/// Every scored sample has a row before each of its tokens that has one, and a row after the last.
+///
+/// # Errors
+/// A file that is missing, damaged, or lacks rows.
+pub(super) fn check(path: &Path, samples: &[Sample]) -> Result<(), Broken> {
+    if !path.exists() {
+        return Err((Kind::Missing, "is missing, though its tokens are there: was it deleted?".to_owned()));
+    }
+    let reader = Reader::open(path).map_err(|e| (Kind::Checksum, e.to_string()))?;
+    let mut rows: HashMap<u32, u32> = HashMap::new();
+    for id in &reader.index().sample_id {
+        *rows.entry(*id).or_default() += 1;
+    }
+    for sample in samples.iter().filter(|sample| sample.status.is_scored()) {
+        let bare = u32::from(sample.context_tokens == Some(0));
+        let (found, expected) = (rows.get(&sample.id).copied().unwrap_or_default(), sample.response_tokens + 1 - bare);
+        if found != expected {
+            return Err((Kind::Rows, format!("{found} hidden rows of sample {}, expected {expected}", sample.id)));
+        }
+    }
+    Ok(())
+}

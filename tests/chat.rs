@@ -1,0 +1,148 @@
+//! Rows of messages through `score`: one sample a turn, the template's own special tokens, the end scored.
+
+mod common;
+
+use std::fs;
+
+use common::{Scene, fixture};
+use serde_json::{Value, json};
+
+/// ChatML, as Qwen writes it.
+const CHATML: &str = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}\
+    {% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+
+/// `<|im_end|>` of the models' tokenizer.
+const IM_END: u32 = 304;
+
+fn message(role: &str, content: &str) -> Value {
+    json!({"role": role, "content": content})
+}
+
+fn chat() -> Value {
+    let messages = [
+        message("user", "How far?"),
+        message("assistant", "Two miles."),
+        message("user", "Où ça ?"),
+        message("assistant", "Là-bas 🙂"),
+    ];
+    json!({"messages": messages})
+}
+
+/// A scene with a model `m` that has this template, and two chats with a row of text between them.
+fn scene(template: &str) -> Scene {
+    let scene = Scene::new();
+    scene.model("m", "qwen3-tied");
+    let config = json!({"eos_token": "<|endoftext|>", "chat_template": template});
+    scene.write("m/tokenizer_config.json", config.to_string());
+    let text = json!({"input": "How far?", "output": " Far."});
+    let mut cut = chat();
+    cut["finish_reason"] = "length".into();
+    scene.dataset("m_chat.jsonl", &[chat(), text, cut]);
+    scene
+}
+
+const SCORE: &str = "score --dataset m_chat.jsonl --models m=m --output-dir out --engine mock";
+
+#[test]
+fn each_turn_is_a_sample_whose_end_is_scored() {
+    let scene = scene(CHATML);
+    scene.run(SCORE).expect(0, "5 ok");
+    let samples = scene.table("out", "samples", "m", "chat", "m");
+    assert_eq!(samples.u32s("turn"), [0, 1, 0, 0, 1].map(Some));
+    let first = "<|im_start|>user\nHow far?<|im_end|>\n<|im_start|>assistant\n";
+    let second = format!("{first}Two miles.<|im_end|>\n<|im_start|>user\nOù ça ?<|im_end|>\n<|im_start|>assistant\n");
+    assert_eq!(samples.texts("prompt")[..2], [Some(first.to_owned()), Some(second)]);
+    assert_eq!(samples.texts("response")[..2], ["Two miles.", "Là-bas 🙂"].map(|text| Some(text.to_owned())));
+    let clusters = samples.texts("cluster_id");
+    assert_eq!((&clusters[0], &clusters[3]), (&clusters[1], &clusters[4]));
+
+    let tokens = scene.table("out", "tokens", "m", "chat", "m");
+    let ends: Vec<(Option<u32>, Option<u32>)> = tokens
+        .bools("is_end")
+        .iter()
+        .enumerate()
+        .filter(|(_, is_end)| **is_end == Some(true))
+        .map(|(row, _)| (tokens.u32s("sample_id")[row], tokens.u32s("token_id")[row]))
+        .collect();
+    // Neither the text nor the turn that was cut by length has one.
+    assert_eq!(ends, [0, 1, 3].map(|sample| (Some(sample), Some(IM_END))));
+    let spelt: String = (0..tokens.len())
+        .filter(|&row| tokens.u32s("sample_id")[row] == Some(0) && tokens.bools("is_end")[row] == Some(false))
+        .filter_map(|row| tokens.texts("token")[row].clone())
+        .collect();
+    assert_eq!(spelt, "Two miles.");
+}
+
+/// The ids are those of the rendered text alone, whatever the tokenizer would put first.
+#[test]
+fn a_rendered_text_is_given_no_second_bos() {
+    let scene = Scene::new();
+    let tokenizer = fixture("../tokenizers/bos.json");
+    scene.write("m/tokenizer.json", fs::read(tokenizer).unwrap());
+    let template = format!("{{{{ bos_token }}}}{CHATML}");
+    let config = json!({"bos_token": "<|begin_of_text|>", "chat_template": template});
+    scene.write("m/tokenizer_config.json", config.to_string());
+    scene.write("m/config.json", "{}");
+    scene.dataset("m_chat.jsonl", &[chat()]);
+    let said = scene.run(SCORE);
+    said.expect(0, "2 ok").expect(0, "2 samples: the ids begin with the tokenizer's BOS");
+    assert!(!said.stderr.contains("twice"), "{}", said.stderr);
+}
+
+#[test]
+fn another_template_is_another_run() {
+    let scene = scene(CHATML);
+    scene.run(SCORE).expect(0, "5 ok");
+    scene.run(SCORE).expect(0, "already scored");
+    scene.write("other.jinja", CHATML.replace("assistant", "model"));
+    scene.run(&format!("{SCORE} --chat-template other.jinja")).expect(1, "tokens.chat_template");
+    scene.write("same.jinja", CHATML);
+    scene.run(&format!("{SCORE} --chat-template same.jinja --chat-date 2025-01-02")).expect(0, "already scored");
+    let manifest = scene.path("out/runs/generation_model=m/task=chat/model=m/manifest.json");
+    let manifest: Value = serde_json::from_slice(&fs::read(manifest).unwrap()).unwrap();
+    assert_eq!(manifest["tokens"]["chat_template"].as_str().map(str::len), Some(64));
+    scene.run("verify out").expect(0, "");
+}
+
+#[test]
+fn messages_need_a_template_and_text_does_not() {
+    let scene = scene("{% broken");
+    scene.run(SCORE).expect(1, "has rows of messages: give --chat-template").expect(1, "cannot be read");
+    scene.dataset("m_text.jsonl", &[json!({"input": "a", "output": "b"})]);
+    let text = SCORE.replace("m_chat", "m_text");
+    scene.run(&text).expect(0, "1 ok");
+    let manifest = fs::read_to_string(scene.path("out/runs/generation_model=m/task=text/model=m/manifest.json"));
+    assert!(!manifest.unwrap().contains("chat_template"));
+    scene.run(&format!("{text} --chat-template nowhere.jinja")).expect(1, "nowhere.jinja");
+}
+
+#[test]
+fn a_chat_that_the_template_refuses_is_as_many_failed_samples() {
+    let scene = scene("{{ raise_exception('never') if messages | length > 1 }}");
+    scene.run(&format!("{SCORE} -v")).expect(4, "1 ok, 4 failed").expect(4, "never");
+    let samples = scene.table("out", "samples", "m", "chat", "m");
+    assert!(samples.texts("reason")[0].as_ref().unwrap().contains("never"));
+    let unknown = CHATML.replace("<|im_end|>", "<|end_of_turn|>");
+    scene.write("m/chat_template.jinja", format!("{unknown}{{{{ '<|end_of_turn|>' if not add_generation_prompt }}}}"));
+    let config = json!({"eos_token": "<|end_of_turn|>"});
+    scene.write("m/tokenizer_config.json", config.to_string());
+    let again = SCORE.replace("out", "again");
+    scene.run(&format!("{again} -v")).expect(4, "which is no token of the tokenizer");
+}
+
+#[test]
+fn turns_whose_words_are_not_the_templates_are_counted() {
+    let drops = CHATML.replace("{{ m.content }}", "{{ m.content.split('</think>')[-1] }}");
+    let scene = scene(&drops);
+    let apart = json!({"role": "assistant", "content": "yes", "reasoning_content": "hm"});
+    let rows = [
+        json!({"messages": [message("user", "a"), message("assistant", "<think>hm</think>yes")]}),
+        json!({"messages": [message("user", "a"), apart]}),
+    ];
+    scene.dataset("m_chat.jsonl", &rows);
+    let said = scene.run(SCORE);
+    said.expect(0, "1 sample: the chat template leaves out the reasoning of the turn");
+    said.expect(0, "1 sample: the turn's content as it stands");
+    let samples = scene.table("out", "samples", "m", "chat", "m");
+    assert_eq!(samples.texts("response")[0].as_deref(), Some("<think>hm</think>yes"));
+}

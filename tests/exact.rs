@@ -1,0 +1,367 @@
+//! `score --keep-hidden` and `kl --exact` from end to end: every measure against float64, from the kept rows and from
+//! Hugging Face, and what happens to files that do not belong together.
+
+mod common;
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Device, Tensor};
+use common::{Columns, Scene, fixture};
+use serde_json::{Value, json};
+
+const FOUR: [&str; 4] = ["kl", "kl_reverse", "js", "tv"];
+
+/// The fixtures' reference rows as a dataset of token ids: the first id is the prompt.
+fn ids_dataset(scene: &Scene) {
+    let rows = (0..).map_while(|row| {
+        let ids: Vec<i64> = reference("qwen3-tied").get(&format!("{row}.ids"))?.to_vec1().unwrap();
+        Some(json!({"prompt_token_ids": ids[..1], "response_token_ids": ids[1..]}))
+    });
+    scene.dataset("g_ids.jsonl", &rows.collect::<Vec<_>>());
+}
+
+fn reference(name: &str) -> HashMap<String, Tensor> {
+    candle_core::safetensors::load(fixture(name).join("reference.safetensors"), &Device::Cpu).unwrap()
+}
+
+fn models(models: &[(&str, &str)]) -> String {
+    models.iter().map(|(name, of)| format!("{name}={}", fixture(of).display())).collect::<Vec<_>>().join(",")
+}
+
+/// Scores both on the ids and compares them exactly.
+#[track_caller]
+fn exact(scene: &Scene, p: &str, q: &str, more: &str) -> Columns {
+    let both = models(&[(p, p), (q, q)]);
+    let tokenizer = fixture("qwen3-tied").join("tokenizer.json");
+    let more_of_score = format!("--keep-hidden --tokenizer {}", tokenizer.display());
+    scene.run(&format!("score --dataset g_ids.jsonl --models {both} --output-dir out {more_of_score}")).expect(0, "");
+    let kl = format!("kl --data-dir out --reference {p} --exact --models {both} {more}");
+    scene.run(&kl).expect(0, "exact: ");
+    Columns::read(&scene.path(&pairs_folder(p, q)))
+}
+
+fn pairs_folder(p: &str, q: &str) -> String {
+    format!("out/pairs/generation_model=g/task=ids/p={p}/q={q}")
+}
+
+fn numbers(columns: &Columns, name: &str) -> Vec<f64> {
+    columns.f64s(name).into_iter().map(Option::unwrap).collect()
+}
+
+/// f64 logits of every kept row of a model: the plain product, then its config's scale and cap.
+fn plain_logits(scene: &Scene, model: &str) -> Vec<Vec<f64>> {
+    let hidden = format!("out/hidden/generation_model=g/task=ids/model={model}/part-00000000.safetensors");
+    let hidden = candle_core::safetensors::load(scene.path(&hidden), &Device::Cpu).unwrap().remove("hidden").unwrap();
+    let weights = candle_core::safetensors::load(fixture(model).join("model.safetensors"), &Device::Cpu).unwrap();
+    let head = weights.get("lm_head.weight").unwrap_or_else(|| &weights["model.embed_tokens.weight"]);
+    let config: Value = serde_json::from_slice(&fs::read(fixture(model).join("config.json")).unwrap()).unwrap();
+    let rows: Vec<Vec<f64>> = hidden.to_dtype(DType::F64).unwrap().to_vec2().unwrap();
+    let head: Vec<Vec<f64>> = head.to_dtype(DType::F64).unwrap().to_vec2().unwrap();
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let finish = |x: f64| {
+        let x = x / config["logits_scaling"].as_f64().unwrap_or(1.0);
+        config["final_logit_softcapping"].as_f64().map_or(x, |cap| cap * (x / cap).tanh())
+    };
+    rows.iter().map(|row| head.iter().map(|weights| finish(dot(row, weights))).collect()).collect()
+}
+
+fn log_softmax(logits: &[f64], temperature: f64) -> Vec<f64> {
+    let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let log_sum = logits.iter().map(|x| ((x - max) / temperature).exp()).sum::<f64>().ln();
+    logits.iter().map(|x| (x - max) / temperature - log_sum).collect()
+}
+
+/// The four measures of two rows of log-probabilities by the book.
+fn plain_measures(a: &[f64], b: &[f64]) -> [f64; 4] {
+    let kl = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a.exp() * (a - b)).sum::<f64>();
+    let mean: Vec<f64> = a.iter().zip(b).map(|(a, b)| f64::midpoint(a.exp(), b.exp()).ln()).collect();
+    let tv = a.iter().zip(b).map(|(a, b)| (a.exp() - b.exp()).abs()).sum::<f64>() / 2.0;
+    [kl(a, b), kl(b, a), f64::midpoint(kl(a, &mean), kl(b, &mean)), tv]
+}
+
+/// Every row of the pairs table is the plain f64 computation from the same kept rows: one head scales its logits and the
+/// other caps them, at a temperature too.
+#[test]
+fn every_number_is_that_of_a_float64_softmax_of_the_kept_rows() {
+    for (p, q, temperature) in
+        [("qwen3-tied", "qwen3-shifted", 1.0), ("granite", "gemma2", 1.0), ("granite", "gemma2", 0.7)]
+    {
+        let scene = Scene::new();
+        ids_dataset(&scene);
+        let found = exact(&scene, p, q, &format!("--temperature {temperature}"));
+        let (x, y) = (plain_logits(&scene, p), plain_logits(&scene, q));
+        assert_eq!((found.len(), x.len()), (y.len(), y.len()), "a row a token and one after each response");
+        let columns = FOUR.map(|name| numbers(&found, name));
+        let tokens = found.u32s("token_id");
+        let (ln_p, delta) = (found.f64s("logprob_p"), found.f64s("delta_logprob"));
+        for row in 0..x.len() {
+            let (a, b) = (log_softmax(&x[row], temperature), log_softmax(&y[row], temperature));
+            for (column, expected) in columns.iter().zip(plain_measures(&a, &b)) {
+                let value = column[row];
+                assert!(
+                    value >= 0.0 && (value - expected).abs() <= 1e-9 + 1e-5 * expected,
+                    "{p} {q} {row}: {value} for {expected}"
+                );
+            }
+            assert!(columns[2][row] <= std::f64::consts::LN_2);
+            let best = |x: &[f64]| (0..x.len()).fold(0, |best, id| if x[id] > x[best] { id } else { best });
+            let top = best(&x[row]);
+            assert_eq!(found.u32s("top_p")[row], Some(top as u32));
+            assert_eq!(found.u32s("top_q")[row], Some(best(&y[row]) as u32));
+            let rank = 1 + y[row].iter().filter(|other| **other > y[row][top]).count();
+            assert_eq!(found.u32s("rank_of_top_p")[row], Some(rank as u32));
+            let Some(token) = tokens[row] else {
+                assert_eq!((ln_p[row], delta[row]), (None, None));
+                continue;
+            };
+            let (a, b) = (a[token as usize], b[token as usize]);
+            assert!((ln_p[row].unwrap() - a).abs() < 1e-5 && (delta[row].unwrap() - (b - a)).abs() < 1e-5);
+        }
+    }
+}
+
+/// End to end: Hugging Face's own float64 divergences of the two models' whole distributions.
+#[test]
+fn the_divergences_are_those_of_hugging_face() {
+    let golden = candle_core::safetensors::load(fixture("pairs.safetensors"), &Device::Cpu).unwrap();
+    for (p, q) in [("qwen3-tied", "qwen3-shifted"), ("llama3", "qwen3-bias")] {
+        let scene = Scene::new();
+        ids_dataset(&scene);
+        let found = exact(&scene, p, q, "");
+        let keep: Vec<bool> = found.u32s("token_id").iter().map(Option::is_some).collect();
+        for name in FOUR {
+            let expected = (0..).map_while(|row| golden.get(&format!("{p}.{q}.{row}.{name}")));
+            let expected: Vec<f64> = expected.flat_map(|tensor| tensor.to_vec1::<f64>().unwrap()).collect();
+            let values: Vec<f64> = numbers(&found, name)
+                .into_iter()
+                .zip(&keep)
+                .filter(|(_, keep)| **keep)
+                .map(|(value, _)| value)
+                .collect();
+            assert_eq!(values.len(), expected.len());
+            for (value, expected) in values.iter().zip(&expected) {
+                assert!((value - expected).abs() <= 1e-5 + 1e-4 * expected, "{p} {q} {name}: {value} for {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn separate_runs_of_one_model_are_nothing_apart() {
+    for (model, dtype) in [("qwen3-tied", "f32"), ("llama-bf16", "bf16")] {
+        let scene = Scene::new();
+        ids_dataset(&scene);
+        for (name, more) in [("once", "--threads 1 --batch-tokens 40"), ("again", "--threads 2")] {
+            let model = models(&[(name, model)]);
+            let score = format!(
+                "score --dataset g_ids.jsonl --models {model} --output-dir out --keep-hidden {more} --dtype {dtype}"
+            );
+            scene.run(&score).expect(0, "");
+        }
+        let both = models(&[("once", model), ("again", model)]);
+        scene.run(&format!("kl --data-dir out --reference once --exact --models {both}")).expect(0, "");
+        let found = Columns::read(&scene.path(&pairs_folder("once", "again")));
+        for name in FOUR {
+            assert!(numbers(&found, name).iter().all(|value| *value == 0.0), "{model} {name}");
+        }
+        let hidden = |name: &str| {
+            let path = format!("out/hidden/generation_model=g/task=ids/model={name}/part-00000000.safetensors");
+            fs::read(scene.path(&path)).unwrap()
+        };
+        assert!(hidden("once") == hidden("again"), "the same bytes whatever the batches");
+    }
+}
+
+/// The bounds that lists of twenty give hold the exact value at every token.
+#[test]
+fn bounds_hold_the_exact_value_at_every_token() {
+    let scene = Scene::new();
+    ids_dataset(&scene);
+    let (p, q) = ("qwen3-tied", "qwen3-shifted");
+    let found = exact(&scene, p, q, "");
+    let by_key: HashMap<_, _> =
+        found.u32s("sample_id").into_iter().zip(found.u32s("position")).zip(numbers(&found, "kl")).collect();
+    let [of_p, of_q] = [p, q].map(|model| Side::read(&scene, model));
+    let keys = of_p.columns.u32s("sample_id").into_iter().zip(of_p.columns.u32s("position"));
+    for (row, key) in keys.enumerate() {
+        let (lower, upper) = bounds(&of_p, &of_q, row);
+        let kl = by_key[&key];
+        assert!(lower <= kl + 1e-6 && kl <= upper, "{key:?}: {lower} {kl} {upper}");
+    }
+}
+
+struct Side {
+    columns: Columns,
+    ids: Vec<Vec<u32>>,
+    logprobs: Vec<Vec<f32>>,
+}
+
+impl Side {
+    fn read(scene: &Scene, model: &str) -> Self {
+        let columns = scene.table("out", "tokens", "g", "ids", model);
+        let (ids, logprobs) = (columns.u32_lists("top_ids"), columns.f32_lists("top_logprobs"));
+        Self { columns, ids, logprobs }
+    }
+
+    fn at(&self, name: &str, row: usize) -> f64 {
+        f64::from(self.columns.f32s(name)[row].unwrap())
+    }
+
+    /// Log-probabilities that are known at a row.
+    fn known(&self, row: usize) -> HashMap<u32, f64> {
+        let listed = self.ids[row].iter().copied().zip(self.logprobs[row].iter().map(|l| f64::from(*l)));
+        let token = (self.columns.u32s("token_id")[row].unwrap(), self.at("logprob", row));
+        listed.chain([token]).collect()
+    }
+}
+
+/// KL of the distributions put together outside what both know, and with every unknown q at Q's least likely.
+fn bounds(p: &Side, q: &Side, row: usize) -> (f64, f64) {
+    let (known_p, known_q) = (p.known(row), q.known(row));
+    let (mut lower, mut cross) = (0.0, -p.at("rest_logprob", row).exp() * q.at("min_logprob", row));
+    let (mut rest_p, mut rest_q) = (p.at("rest_logprob", row).exp(), q.at("rest_logprob", row).exp());
+    for (id, a) in &known_p {
+        match known_q.get(id) {
+            Some(b) => lower += a.exp() * (a - b),
+            None => rest_p += a.exp(),
+        }
+        cross -= a.exp() * known_q.get(id).copied().unwrap_or(q.at("min_logprob", row));
+    }
+    rest_q += known_q.iter().filter(|(id, _)| !known_p.contains_key(id)).map(|(_, b)| b.exp()).sum::<f64>();
+    lower += rest_p * (rest_p / rest_q).ln();
+    (lower, cross - p.at("entropy", row) + 1e-5)
+}
+
+/// The statistics are those of the table's rows.
+#[test]
+fn the_figures_are_those_of_the_table() {
+    let scene = Scene::new();
+    ids_dataset(&scene);
+    let (p, q) = ("qwen3-tied", "qwen3-shifted");
+    let found = exact(&scene, p, q, "");
+    let said = scene.run(&format!("kl --data-dir out --reference {p} --json --quantiles --slices"));
+    let comparison: Value = serde_json::from_str(&said.expect(0, "").stdout).unwrap();
+    let pair = &comparison["pairs"][0];
+    let close = |found: &Value, expected: f64| {
+        let found = found.as_f64().unwrap();
+        assert!((found - expected).abs() <= 1e-9 * (1.0 + expected.abs()), "{found} for {expected}");
+    };
+    let tokens: Vec<usize> = (0..found.len()).filter(|row| found.u32s("token_id")[*row].is_some()).collect();
+    let n = tokens.len() as f64;
+    let of = |name: &str| tokens.iter().map(|row| found.f64s(name)[*row].unwrap()).collect::<Vec<f64>>();
+    let measure = |name: &str| pair["measures"].as_array().unwrap().iter().find(|m| m["name"] == name).unwrap();
+    for name in FOUR {
+        close(&measure(name)["token_mean"]["value"], of(name).iter().sum::<f64>() / n);
+    }
+    let samples = 1 + found.u32s("sample_id").into_iter().flatten().max().unwrap();
+    close(&measure("kl")["response_mean"]["value"], of("kl").iter().sum::<f64>() / f64::from(samples));
+    let (mut sorted, delta) = (of("kl"), of("delta_logprob"));
+    sorted.sort_by(f64::total_cmp);
+    let quantiles = pair["quantiles"].as_array().unwrap().iter().find(|m| m["measure"] == "kl").unwrap();
+    close(&quantiles["quantiles"][0]["value"], sorted[0]);
+    close(&quantiles["quantiles"].as_array().unwrap().last().unwrap()["value"], sorted[sorted.len() - 1]);
+
+    // What comes from the tokens tables' f32 numbers agrees with the pairs table to their digits.
+    let near = |found: &Value, expected: f64| {
+        let found = found.as_f64().unwrap();
+        assert!((found - expected).abs() <= 1e-5 * (1.0 + expected.abs()), "{found} for {expected}");
+    };
+    near(&pair["perplexity_ratio"]["value"], (-delta.iter().sum::<f64>() / n).exp());
+    let a = of("logprob_p");
+    let b: Vec<f64> = a.iter().zip(&delta).map(|(a, d)| a + d).collect();
+    let center = |x: &[f64]| x.iter().sum::<f64>() / n;
+    let cov = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x1, y1)| (x1 - center(x)) * (y1 - center(y))).sum::<f64>();
+    near(&pair["log_perplexity_correlation"], cov(&a, &b) / (cov(&a, &a) * cov(&b, &b)).sqrt());
+    near(&pair["rms_delta_p"]["value"], (of("delta_p").iter().map(|d| d * d).sum::<f64>() / n).sqrt());
+
+    let mut shifted: HashMap<u32, (u64, f64)> = HashMap::new();
+    for row in &tokens {
+        let token = shifted.entry(found.u32s("token_id")[*row].unwrap()).or_default();
+        token.0 += u64::from(found.u32s("rank_of_top_p")[*row].unwrap() > 3);
+        token.1 += found.f64s("kl")[*row].unwrap();
+    }
+    let most = &pair["exact"]["most_shifted"][0];
+    assert_eq!(most["shifted"].as_u64(), shifted.values().map(|(n, _)| *n).max());
+    close(&pair["exact"]["most_kl"][0]["kl"], shifted.values().map(|(_, kl)| *kl).fold(0.0, f64::max));
+    assert!(pair["slices"].as_array().unwrap().iter().all(|slice| slice["measures"][0]["name"] == "kl"));
+}
+
+/// Two parts; one that is lost is made again with the same bytes, and nothing else is touched.
+#[test]
+fn a_lost_part_is_made_again() {
+    let scene = Scene::new();
+    scene.dataset("g_ids.jsonl", &common::many_rows(300));
+    let (p, q) = ("qwen3-tied", "qwen3-shifted");
+    let tables = exact(&scene, p, q, "");
+    assert!(tables.len() > 300);
+    let before = scene.files("out");
+    let lost = format!("{}/part-00000001.parquet", pairs_folder(p, q));
+    fs::remove_file(scene.path(&lost)).unwrap();
+    let partly = scene.run(&format!("kl --data-dir out --reference {p}"));
+    assert!(partly.expect(0, "").stdout.contains("the exact measures lack 1 of 2 parts"), "{}", partly.stdout);
+    let both = models(&[(p, p), (q, q)]);
+    scene.run(&format!("kl --data-dir out --reference {p} --exact --models {both}")).expect(0, "exact: ");
+    assert!(scene.files("out") == before);
+    let again = scene.run(&format!("kl --data-dir out --reference {p} --exact --models {both}"));
+    assert!(!again.expect(0, "").stderr.contains("exact: "), "nothing was left to do");
+    scene.run("verify out").expect(0, "");
+}
+
+#[test]
+fn what_does_not_belong_together_is_refused() {
+    let scene = Scene::new();
+    ids_dataset(&scene);
+    let (p, q) = ("qwen3-tied", "qwen3-shifted");
+    let both = models(&[(p, p), (q, q)]);
+    let kl = |more: &str| scene.run(&format!("kl --data-dir out --reference {p} --exact --models {more}"));
+    let score = |more: &str| scene.run(&format!("score --dataset g_ids.jsonl --models {both} --output-dir out {more}"));
+    score("").expect(0, "");
+    kl(&both).expect(1, "kept no hidden rows of `ids`: score it with --keep-hidden");
+    score("--keep-hidden").expect(1, "engine.keep_hidden = null");
+    fs::remove_dir_all(scene.path("out")).unwrap();
+    score("--keep-hidden").expect(0, "hidden rows");
+    kl(&models(&[(p, p)])).expect(1, "needs the head of `qwen3-shifted`");
+    kl(&models(&[(p, q), (q, q)])).expect(1, "is not what scored `qwen3-tied`");
+    kl(&both).expect(0, "exact: ");
+    kl(&format!("{both} --temperature 2")).expect(1, "temperature = 1.0, this run has 2.0");
+
+    let hidden = scene.path(&format!("out/hidden/generation_model=g/task=ids/model={q}/part-00000000.safetensors"));
+    let pairs = scene.path(&pairs_folder(p, q)).join("part-00000000.parquet");
+    fs::remove_file(&pairs).unwrap();
+    let bytes = fs::read(&hidden).unwrap();
+    for broken in [flipped(&bytes), bytes[..bytes.len() - 4].to_vec(), b"junk".to_vec()] {
+        fs::write(&hidden, broken).unwrap();
+        kl(&both).expect(1, "part-00000000.safetensors");
+        let said = scene.run("verify out");
+        assert!(said.code == Some(1) && said.stdout.contains("part-00000000.safetensors"), "{}", said.stdout);
+    }
+    assert!(!pairs.exists());
+}
+
+/// With its last bit turned.
+fn flipped(bytes: &[u8]) -> Vec<u8> {
+    let mut flipped = bytes.to_vec();
+    *flipped.last_mut().unwrap() ^= 1;
+    flipped
+}
+
+/// Every two models, and the pair beside P's own.
+#[test]
+fn all_pairs_are_compared_on_request() {
+    let scene = Scene::new();
+    ids_dataset(&scene);
+    let all = ["qwen3-tied", "qwen3-shifted", "llama3"];
+    let named = models(&all.map(|name| (name, name)));
+    scene.run(&format!("score --dataset g_ids.jsonl --models {named} --output-dir out --keep-hidden")).expect(0, "");
+    let said =
+        scene.run(&format!("kl --data-dir out --reference {} --all-pairs --json --exact --models {named}", all[0]));
+    let comparison: Value = serde_json::from_str(&said.expect(0, "").stdout).unwrap();
+    let pairs: Vec<_> =
+        comparison["pairs"].as_array().unwrap().iter().map(|pair| (pair["p"].as_str(), pair["q"].as_str())).collect();
+    assert_eq!(pairs, [(Some(all[0]), Some(all[2])), (Some(all[0]), Some(all[1])), (Some(all[2]), Some(all[1]))]);
+    let folders: Vec<PathBuf> =
+        pairs.iter().map(|(p, q)| Path::new(&pairs_folder(p.unwrap(), q.unwrap())).to_owned()).collect();
+    assert!(folders.iter().all(|folder| scene.path(folder.to_str().unwrap()).is_dir()));
+}

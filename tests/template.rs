@@ -1,0 +1,283 @@
+//! Chat templates: what transformers renders, where turns begin and end, and templates that mean no good.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::Scene;
+use serde_json::{Value, json};
+use tokshift::template::{ChatTemplate, NaiveDate, Rendering, SpecialTokens, Turn};
+
+/// `<s>user: hi\nassistant: yo</s>\n`: the shape of many a template.
+const SIMPLE: &str = "{{ bos_token }}{% for m in messages %}{{ m.role }}: {{ m.content | trim }}\
+    {{ eos_token if m.role == 'assistant' }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}";
+
+/// A model's directory with this template and the tokens that fixtures use.
+fn model(scene: &Scene, template: &str) -> ChatTemplate {
+    let config = json!({
+        "bos_token": "<s>",
+        "eos_token": {"__type": "AddedToken", "content": "</s>", "special": true},
+        "added_tokens_decoder": {
+            "1": {"content": "</s>", "special": true},
+            "2": {"content": "<end>", "special": true},
+            "3": {"content": "<call>", "special": true},
+            "4": {"content": "<think>", "special": false},
+        },
+        "chat_template": template,
+    });
+    let path = scene.write("model/tokenizer_config.json", config.to_string());
+    ChatTemplate::of_model(path.parent().unwrap()).unwrap().unwrap()
+}
+
+fn user(text: &str) -> Value {
+    json!({"role": "user", "content": text})
+}
+
+fn assistant(text: &str) -> Value {
+    json!({"role": "assistant", "content": text})
+}
+
+fn turns(template: &str, messages: &[Value]) -> Vec<Turn> {
+    model(&Scene::new(), template).turns(&json!(messages), None).unwrap()
+}
+
+/// (prompt, response, end, rendering) of the one turn.
+#[track_caller]
+fn one(template: &str, messages: &[Value]) -> (String, String, Option<String>, Rendering) {
+    let [turn] = <[Turn; 1]>::try_from(turns(template, messages)).unwrap();
+    (turn.prompt, turn.response, turn.end, turn.rendering)
+}
+
+fn expect(
+    prompt: &str,
+    response: &str,
+    end: &str,
+    rendering: Rendering,
+) -> (String, String, Option<String>, Rendering) {
+    (prompt.to_owned(), response.to_owned(), Some(end.to_owned()), rendering)
+}
+
+/// `scripts/make_chat_fixtures.py` asked transformers.
+#[test]
+fn every_construct_renders_as_in_transformers() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/chat/constructs.json");
+    let fixture: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let cases = fixture["cases"].as_array().unwrap();
+    assert!(cases.len() > 40);
+    for case in cases {
+        let template = model(&Scene::new(), case["template"].as_str().unwrap());
+        let got = template.render(&fixture["messages"], Some(&fixture["tools"]), true);
+        assert_eq!(got.as_deref().ok(), case["text"].as_str(), "{}: {got:?}", case["name"]);
+        if case["name"] == "raise_exception" {
+            assert!(got.unwrap_err().contains("no tools: tool"));
+        }
+    }
+}
+
+#[test]
+fn a_template_file_comes_before_the_config_and_tools_have_their_own() {
+    let scene = Scene::new();
+    let messages = json!([user("x")]);
+    let several = json!({"chat_template": [
+        {"name": "default", "template": "default"}, {"name": "tool_use", "template": "tools"},
+        {"name": "rag", "template": "rag"},
+    ]});
+    let path = scene.write("m/tokenizer_config.json", several.to_string());
+    let directory = path.parent().unwrap();
+    let render = |tools: Option<&Value>| {
+        ChatTemplate::of_model(directory).unwrap().unwrap().render(&messages, tools, false).unwrap()
+    };
+    assert_eq!((render(None), render(Some(&json!([])))), ("default".to_owned(), "tools".to_owned()));
+    scene.write("m/chat_template.jinja", "file");
+    assert_eq!((render(None), render(Some(&json!([])))), ("file".to_owned(), "file".to_owned()));
+}
+
+#[test]
+fn no_template_is_none_and_a_broken_one_an_error() {
+    let scene = Scene::new();
+    let path = scene.write("m/config.json", "{}");
+    let directory = path.parent().unwrap();
+    assert!(ChatTemplate::of_model(directory).unwrap().is_none());
+    for (name, content, what) in [
+        ("tokenizer_config.json", "[]", "not a JSON object"),
+        ("tokenizer_config.json", "{\"chat_template\": 1}", "neither a text nor a list"),
+        ("chat_template.jinja", "{% if", "cannot be read"),
+    ] {
+        scene.write(&format!("m/{name}"), content);
+        let error = ChatTemplate::of_model(directory).unwrap_err().to_string();
+        assert!(error.contains(what), "{error}");
+    }
+}
+
+/// Older directories have tokens in `special_tokens_map.json`, newer ones list special ones in `tokenizer.json` alone.
+#[test]
+fn tokens_come_from_whichever_file_has_them() {
+    let scene = Scene::new();
+    scene.write("m/special_tokens_map.json", json!({"eos_token": {"content": "<e>"}, "bos_token": "<b>"}).to_string());
+    scene.write("m/tokenizer_config.json", json!({"bos_token": "<s>", "pad_token": null}).to_string());
+    let added = json!({"added_tokens": [{"content": "<end>", "special": true}], "model": {"vocab": {"a": 1}}});
+    scene.write("m/tokenizer.json", added.to_string());
+    let template = "{{ bos_token }}{{ eos_token }}{{ pad_token is defined }}\
+        {% for m in messages %}{{ m.content }}{% if m.role == 'assistant' %}<end>{% endif %}{% endfor %}";
+    let path = scene.write("m/chat_template.jinja", template);
+    let template = ChatTemplate::of_model(path.parent().unwrap()).unwrap().unwrap();
+    let messages = json!([assistant("x")]);
+    assert_eq!(template.render(&messages, None, false).unwrap(), "<s><e>Falsex<end>");
+    assert_eq!(template.turns(&messages, None).unwrap()[0].end.as_deref(), Some("<end>"));
+}
+
+#[test]
+fn each_turn_sees_what_was_said_before_it() {
+    let messages = [user("a"), assistant(" one "), user("b"), assistant("two"), user("c")];
+    let got = turns(SIMPLE, &messages);
+    assert_eq!(got.iter().map(|turn| turn.turn).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(got[0].prompt, "<s>user: a\nassistant: ");
+    assert_eq!(got[1].prompt, "<s>user: a\nassistant: one</s>\nuser: b\nassistant: ");
+    assert_eq!((got[0].response.as_str(), got[1].response.as_str()), ("one", "two"));
+    assert!(got.iter().all(|turn| turn.end.as_deref() == Some("</s>") && turn.rendering == Rendering::Whole));
+    assert!(turns(SIMPLE, &[user("a")]).is_empty());
+}
+
+/// Phi-3 writes its EOS after the last turn, the first Llama 3 a generation prompt, whoever asked for it.
+#[test]
+fn the_end_is_the_first_special_token_after_the_content() {
+    let template =
+        "{% for m in messages %}{{ m.content }}<end>\n{% endfor %}{{ '' if add_generation_prompt else eos_token }}";
+    assert_eq!(one(template, &[user("a"), assistant("b")]), expect("a<end>\n", "b", "<end>", Rendering::Whole));
+    let template = "{% for m in messages %}[{{ m.role }}]{{ m.content }}<end>{% endfor %}[assistant]";
+    let want = expect("[user]a<end>[assistant]", "b </s> <end>", "<end>", Rendering::Whole);
+    assert_eq!(one(template, &[user("a"), assistant("b </s> <end>")]), want);
+}
+
+#[test]
+fn without_an_end_of_its_own_the_turn_ends_with_the_eos() {
+    let template = "{% for m in messages %}### {{ m.role }}\n{{ m.content }}\n\n{% endfor %}\
+        {% if add_generation_prompt %}### assistant\n{% endif %}";
+    let want = expect("### user\na\n\n### assistant\n", "b", "</s>", Rendering::Whole);
+    assert_eq!(one(template, &[user("a"), assistant("b")]), want);
+}
+
+/// As Qwen3 does: an empty block that no model wrote, or the message's own reasoning.
+const THINKS: &str = "{% for m in messages %}{% if m.role == 'assistant' %}<a>{% set c = m.content.split('</think>') %}\
+    {% set r = m.reasoning_content or c[0].split('<think>')[-1].strip() if c | length > 1 or m.reasoning_content else '' %}\
+    <think>\n{{ r }}\n</think>\n\n{{ c[-1].strip() }}<end>{% else %}{{ m.content }}{% endif %}{% endfor %}\
+    {% if add_generation_prompt %}<a>{% endif %}";
+
+#[test]
+fn what_the_template_puts_before_the_content_is_prompt() {
+    let want = expect("q<a><think>\n\n</think>\n\n", "yes", "<end>", Rendering::Whole);
+    assert_eq!(one(THINKS, &[user("q"), assistant("yes")]), want);
+    let want = expect("q<a>", "<think>\nhm\n</think>\n\nyes", "<end>", Rendering::Whole);
+    assert_eq!(one(THINKS, &[user("q"), assistant("<think>hm</think>yes")]), want);
+    let apart = json!({"role": "assistant", "content": "yes", "reasoning_content": "hm"});
+    assert_eq!(one(THINKS, &[user("q"), apart]), want);
+    let empty = assistant("<think>\n\n</think>\n\nyes");
+    let want = expect("q<a>", "<think>\n\n</think>\n\nyes", "<end>", Rendering::Whole);
+    assert_eq!(one(THINKS, &[user("q"), empty]), want);
+}
+
+/// As DeepSeek-R1 does: the prompt opens the block, and reasoning is cut out of messages.
+#[test]
+fn content_that_the_template_would_lose_stands_as_it_is() {
+    let template = "{% for m in messages %}{% if m.role == 'assistant' %}<a>{{ m.content.split('</think>')[-1] }}<end>\
+        {% else %}{{ m.content }}{% endif %}{% endfor %}{% if add_generation_prompt %}<a><think>\n{% endif %}";
+    let want = expect("q<a><think>\n", "hm</think> yes", "<end>", Rendering::Raw);
+    assert_eq!(one(template, &[user("q"), assistant("hm</think> yes")]), want);
+    assert_eq!(one(template, &[user("q"), assistant("<think>\nhm</think> yes")]), want);
+    let strips = template.replace("<a><think>\n", "<a>");
+    let want = expect("q<a>", "<think>hm</think>yes", "<end>", Rendering::Raw);
+    assert_eq!(one(&strips, &[user("q"), assistant("<think>hm</think>yes")]), want);
+}
+
+#[test]
+fn calls_and_reasoning_are_what_the_template_writes() {
+    let template = "{% for m in messages %}{{ m.role }}:{{ m.content or '' }}{% for c in m.tool_calls or [] %}\
+        {{ c.function | tojson }}{% endfor %}{{ '<call>' if m.tool_calls else '<end>' }}{% endfor %}\
+        {% if add_generation_prompt %}assistant:{% endif %}";
+    let calls =
+        json!({"role": "assistant", "content": null, "tool_calls": [{"function": {"name": "f", "arguments": {}}}]});
+    let want = expect("user:q<end>assistant:", "{\"name\": \"f\", \"arguments\": {}}", "<call>", Rendering::Whole);
+    assert_eq!(one(template, &[user("q"), calls.clone()]), want);
+    let reasons = json!({"role": "assistant", "content": "yes", "reasoning_content": "hm"});
+    let want = expect("user:q<end>assistant:", "yes", "<end>", Rendering::Partial);
+    assert_eq!(one(template, &[user("q"), reasons]), want);
+    let lost = model(&Scene::new(), SIMPLE).turns(&json!([user("q"), calls]), None).unwrap_err();
+    assert!(lost.contains("does not write the tool calls of turn 0"), "{lost}");
+}
+
+#[test]
+fn content_in_parts_is_its_texts() {
+    let template = "{% for m in messages %}{% for p in m.content %}{{ p.text }}{% endfor %}<end>{% endfor %}";
+    let parts =
+        |role: &str| json!({"role": role, "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]});
+    assert_eq!(one(template, &[parts("user"), parts("assistant")]), expect("ab<end>", "ab", "<end>", Rendering::Whole));
+}
+
+#[test]
+fn messages_that_are_none_are_refused() {
+    let template = model(&Scene::new(), SIMPLE);
+    for messages in [json!(null), json!([]), json!("x"), json!([1]), json!([{"content": "x"}]), json!([{"role": 1}])] {
+        assert!(template.render(&messages, None, false).unwrap_err().contains("list of objects"), "{messages}");
+        assert!(template.turns(&messages, None).is_err(), "{messages}");
+    }
+}
+
+#[test]
+fn work_without_end_is_an_error() {
+    for source in [
+        "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
+        "{% macro f() %}{{ f() }}{{ f() }}{% endmacro %}{{ f() }}",
+        "{% set ns = namespace(x='x') %}{% for i in range(100) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
+        "{{ 'x' * 10000000000 }}",
+        "{% set a = 'x' * 1000000 %}{{ a.replace('x', a) }}",
+        "{% set ns = namespace(x=[]) %}{% for i in range(100) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x | tojson }}",
+        "{{ [[1]] | tojson(indent=1000000000) }}",
+        "{{ strftime_now('%Q') }}",
+    ] {
+        let got = model(&Scene::new(), source).render(&json!([user("x")]), None, true);
+        assert!(got.is_err(), "{source}");
+    }
+    let said = model(&Scene::new(), "{{ raise_exception('x' * 100000) }}").render(&json!([user("x")]), None, true);
+    assert!(said.unwrap_err().len() < 1000);
+}
+
+#[test]
+fn the_identity_tells_all_that_decides_a_rendering() {
+    let scene = Scene::new();
+    let identity = |template: &str| model(&scene, template).identity();
+    assert_eq!(identity("a"), identity("a"));
+    assert_ne!(identity("a"), identity("b"));
+    let other = NaiveDate::from_ymd_opt(2025, 1, 2).unwrap();
+    assert_eq!(model(&scene, "a").with_date(other).identity(), identity("a"));
+    let dated = "{{ strftime_now('%d %B %Y') }}";
+    assert_ne!(model(&scene, dated).with_date(other).identity(), identity(dated));
+    let text = model(&scene, dated).with_date(other).render(&json!([user("x")]), None, false).unwrap();
+    assert_eq!(text, "02 January 2025");
+    let path = scene.write("a.jinja", "a");
+    let without_tokens = ChatTemplate::from_file(&path, SpecialTokens::default()).unwrap();
+    assert_ne!(without_tokens.identity(), identity("a"));
+}
+
+#[test]
+fn render_shows_the_turns_of_every_conversation() {
+    let scene = Scene::new();
+    model(&scene, SIMPLE);
+    let rows = [json!({"messages": [user("a"), assistant("b\u{1b}[31m\nc")]}), json!([user("d"), assistant("e")])];
+    scene.dataset("chats.jsonl", &rows);
+    let said = scene.run("render model --messages chats.jsonl");
+    let want = "conversation 0, turn 0\n  prompt | <s>user: a⏎\n         | assistant: \n\
+        response | b\\u{1b}[31m⏎\n         | c\n     end | </s>\n\n\
+        conversation 1, turn 0\n  prompt | <s>user: d⏎\n         | assistant: \nresponse | e\n     end | </s>\n\n";
+    assert_eq!((said.code, said.stdout.as_str()), (Some(0), want), "{}", said.stderr);
+
+    scene.dataset("bad.jsonl", &[json!({"messages": []}), rows[1].clone()]);
+    let said = scene.run("render model --messages bad.jsonl --json");
+    let lines: Vec<Value> = said.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((said.code, lines.len()), (Some(1), 2));
+    assert!(lines[0]["error"].as_str().unwrap().contains("list of objects"));
+    assert_eq!(lines[1]["turns"][0]["response"], "e");
+    scene.run("render nowhere/at/all --messages bad.jsonl").expect(1, "nowhere");
+    scene.write("empty/config.json", "{}");
+    scene.run("render empty --messages bad.jsonl").expect(1, "has no chat template");
+}
