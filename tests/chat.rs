@@ -126,7 +126,7 @@ fn a_chat_that_the_template_refuses_is_as_many_failed_samples() {
     scene.write("m/chat_template.jinja", format!("{unknown}{{{{ '<|end_of_turn|>' if not add_generation_prompt }}}}"));
     let config = json!({"eos_token": "<|end_of_turn|>"});
     scene.write("m/tokenizer_config.json", config.to_string());
-    let again = SCORE.replace("out", "again");
+    let again = SCORE.replace("dir out", "dir again");
     scene.run(&format!("{again} -v")).expect(4, "which is no token of the tokenizer");
 }
 
