@@ -4,7 +4,9 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::SystemTime;
 
 use crate::error::{Error, Result};
 
@@ -24,6 +26,26 @@ pub fn file(path: &Path) -> Result<String> {
             0 => return Ok(hasher.finalize().to_hex().to_string()),
             n => hasher.update(&buffer[..n]),
         };
+    }
+}
+
+/// What tells, without reading it, whether a path still leads to the same file with the same content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprint {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Fingerprint {
+    /// Of what `path` leads to now.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if nothing is there.
+    pub fn of(path: &Path) -> Result<Self> {
+        let found = path.metadata().map_err(Error::io("read", path))?;
+        Ok(Self { device: found.dev(), inode: found.ino(), bytes: found.len(), modified: found.modified().ok() })
     }
 }
 

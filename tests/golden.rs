@@ -113,7 +113,14 @@ fn engine(fixture: &str, dtype: DType, batch_tokens: usize) -> Local {
     if base(fixture) == directory(fixture) {
         return local;
     }
-    let options = LocalOptions { name: fixture.to_owned(), dtype, device: Device::Cpu, batch_tokens, top_k: K, keep_hidden: false };
+    let options = LocalOptions {
+        name: fixture.to_owned(),
+        dtype,
+        device: Device::Cpu,
+        batch_tokens,
+        top_k: K,
+        keep_hidden: false,
+    };
     local.sharing(Some(&Adapter::open(&directory(fixture)).unwrap()), options).unwrap()
 }
 

@@ -317,7 +317,7 @@ pub struct VerifyArgs {
 const VERIFY_EXAMPLES: &str = "\
 Examples:
   tokshift verify out
-  tokshift verify out --json | jq -r '.redo[]' | xargs -d '\\n' rm      # then the same `tokshift score` again
+  tokshift verify out --json | jq --raw-output0 '.redo[]' | xargs -0 rm --      # then the same `tokshift score` again
 
 Exit codes: 0 all is well; 1 something is not, or an error; 2 wrong usage.";
 

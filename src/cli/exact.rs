@@ -2,6 +2,7 @@
 //!
 //! Owns which heads are in memory: the two of the pair at hand. Refuses heads that are not those that scored.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -84,10 +85,9 @@ impl Heads {
             let checkpoint = Checkpoint::open(self.directory(&cell.cell.model)?)?;
             self.must_have_scored(cell, &checkpoint)?;
             self.refuse_adapter_on_head(cell, &checkpoint)?;
-            if !self.loaded.contains_key(&key(cell)) {
+            if let Entry::Vacant(place) = self.loaded.entry(key(cell)) {
                 let dtype = if cell.manifest.engine.dtype == "bf16" { DType::BF16 } else { DType::F32 };
-                let head = Head::load(&checkpoint, None, dtype, &Device::Cpu)?;
-                self.loaded.insert(key(cell), head);
+                place.insert(Head::load(&checkpoint, None, dtype, &Device::Cpu)?);
             }
         }
         Ok(())

@@ -13,12 +13,13 @@ use candle_core::{DType, Device, DeviceLocation};
 use super::args::EngineArg;
 use super::inputs;
 use crate::decoder::{Adapter, Checkpoint};
+use crate::digest::{self, Fingerprint};
 use crate::engine::local::{Local, LocalOptions};
 use crate::engine::mock::Mock;
 use crate::engine::{Engine, RANK_STRICT};
 use crate::experiments::{DtypeChoice, Options};
 use crate::store::EngineFacts;
-use crate::{digest, gguf, hub};
+use crate::{gguf, hub};
 
 /// What the names of an adapter's files begin with in a manifest.
 pub const ADAPTER_FOLDER: &str = "adapter/";
@@ -65,6 +66,8 @@ pub struct Model {
     /// `None` for the stand-in engine.
     checkpoint: Option<Checkpoint>,
     adapter: Option<Adapter>,
+    /// Every file of both, as it was when its header was read.
+    files: Vec<(PathBuf, Fingerprint)>,
     device: Device,
     dtype: DType,
     top_k: usize,
@@ -99,7 +102,10 @@ impl Model {
         if keep_hidden && checkpoint.is_none() {
             bail!("--keep-hidden: the stand-in engine has no hidden rows");
         }
-        Ok(Self { named, checkpoint, adapter, device, dtype, top_k, batch_tokens, keep_hidden, facts: OnceCell::new() })
+        let paths = checkpoint.iter().flat_map(Checkpoint::files).chain(adapter.iter().flat_map(Adapter::files));
+        let files = paths.map(|path| Fingerprint::of(&path).map(|was| (path, was))).collect::<Result<_, _>>()?;
+        let facts = OnceCell::new();
+        Ok(Self { named, checkpoint, adapter, files, device, dtype, top_k, batch_tokens, keep_hidden, facts })
     }
 
     pub fn max_tokens(&self) -> usize {
@@ -122,7 +128,20 @@ impl Model {
         };
         let key = (self.named.path.clone(), self.dtype, self.device.location());
         let base = resident.base(key, || Local::load(checkpoint, options.clone()))?;
-        Ok(Box::new(base.sharing(self.adapter.as_ref(), options)?))
+        let engine = base.sharing(self.adapter.as_ref(), options)?;
+        self.check_unchanged()?;
+        Ok(Box::new(engine))
+    }
+
+    /// Configs and headers are read when a model is opened, all of its files to name it, weights when it is loaded; all
+    /// must be of the same files, or numbers would stand under another model's name.
+    fn check_unchanged(&self) -> Result<()> {
+        for (path, was) in &self.files {
+            if Fingerprint::of(path)? != *was {
+                bail!("`{}` changed while the run was going on: run again", path.display());
+            }
+        }
+        Ok(())
     }
 
     /// What of it decides the numbers. Reads every byte of it, once.
@@ -147,9 +166,11 @@ impl Model {
         };
         let base = checkpoint.files().into_iter().map(|path| hashed("", path));
         let adapter = self.adapter.iter().flat_map(Adapter::files).map(|path| hashed(ADAPTER_FOLDER, path));
+        let files = base.chain(adapter).collect::<Result<_>>()?;
+        self.check_unchanged()?;
         Ok(EngineFacts {
             name: "local".to_owned(),
-            files: base.chain(adapter).collect::<Result<_>>()?,
+            files,
             dtype: self.dtype.as_str().to_owned(),
             device: if self.device.is_cpu() { "cpu" } else { "cuda" }.to_owned(),
             top_k: self.top_k.min(checkpoint.spec().vocab),

@@ -3,6 +3,8 @@
 //! Owns functions without a branch, which compilers turn into whatever vectors the processor has, and the one place that
 //! asks for these. Every lane is computed alike: the same numbers give the same bits on every processor. Refuses formulas.
 
+#![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
+
 use pulp::{Arch, NullaryFnOnce};
 
 /// Runs `work` compiled for the widest vectors that the processor has and this program knows. (With the features that gemm
@@ -24,7 +26,6 @@ pub const LANES: usize = 8;
 const LOWEST: f64 = -708.0;
 
 /// eˣ for x ≤ 0, to 2 units in the last place; 0 below e⁻⁷⁰⁸. x = n ln 2 + r, and the Taylor series of eʳ to r¹³.
-#[expect(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 #[inline(always)]
 pub fn exp(x: f64) -> f64 {
     const LN2_HIGH: f64 = 6.931_471_803_691_238e-1;
@@ -61,7 +62,6 @@ pub fn exp(x: f64) -> f64 {
 }
 
 /// ln(1 + w) for 0 ≤ w ≤ 1, to 4 units in the last place: 2 artanh z at z = w / (2 + w) ≤ ⅓, by its series.
-#[expect(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 #[inline(always)]
 pub fn ln_1p(w: f64) -> f64 {
     /// 1/33, 1/31, …, 1/3: what is left out is below 3⁻³⁴.
@@ -84,7 +84,6 @@ pub fn ln_1p(w: f64) -> f64 {
 }
 
 /// Adds a chunk to the lanes.
-#[expect(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 #[inline(always)]
 pub fn add(lanes: &mut [f64; LANES], values: &[f64; CHUNK]) {
     for step in 0..CHUNK / LANES {

@@ -3,6 +3,8 @@
 //! Owns the formulas (docs/measures.md: exact) and their digits: every sum is of terms that are not negative, so that
 //! nothing cancels and two equal rows give exactly 0. Refuses to know where logits come from.
 
+#![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
+
 use pulp::NullaryFnOnce;
 
 use super::kernel::{CHUNK, LANES, add, exp, ln_1p, total, vectorised};
@@ -96,7 +98,7 @@ impl Side {
     fn new(logits: &[f64], scale: f64, exps: &mut [f64]) -> Self {
         let max = vectorised(Max(logits));
         let top = logits.iter().position(|&x| x == max).unwrap_or_default();
-        let [sum, weighted] = vectorised(Exps { logits, max, scale, exps });
+        let [sum, weighted] = vectorised(Exps { logits, max, scale, kept: exps });
         let log_sum = sum.ln();
         let entropy = log_sum - weighted / sum;
         Self { max, top, sum, log_sum, entropy: if entropy < 0.0 { 0.0 } else { entropy } }
@@ -106,7 +108,6 @@ impl Side {
         self.max.is_finite() && self.sum.is_finite() && self.entropy.is_finite()
     }
 
-    #[expect(clippy::inline_always, reason = "vectorised in its caller or not at all")]
     #[inline(always)]
     fn logprob(&self, logit: f64, scale: f64) -> f64 {
         (logit - self.max) * scale - self.log_sum
@@ -143,7 +144,7 @@ struct Exps<'a> {
     logits: &'a [f64],
     max: f64,
     scale: f64,
-    exps: &'a mut [f64],
+    kept: &'a mut [f64],
 }
 
 impl NullaryFnOnce for Exps<'_> {
@@ -151,7 +152,7 @@ impl NullaryFnOnce for Exps<'_> {
 
     #[inline(always)]
     fn call(self) -> [f64; 2] {
-        let Self { logits, max, scale, exps } = self;
+        let Self { logits, max, scale, kept: exps } = self;
         let mut sums = [[0.0; LANES]; 2];
         for (x, exps) in logits.chunks(CHUNK).zip(exps.chunks_mut(CHUNK)) {
             let x = padded(x, f64::NEG_INFINITY);
@@ -172,7 +173,6 @@ impl NullaryFnOnce for Exps<'_> {
 }
 
 /// A chunk with `rest` behind it.
-#[expect(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 #[inline(always)]
 fn padded<T: Copy>(chunk: &[T], rest: T) -> [T; CHUNK] {
     let mut whole = [rest; CHUNK];
@@ -228,7 +228,6 @@ impl NullaryFnOnce for Terms<'_> {
 type Chunk = [f64; CHUNK];
 
 /// p φ(d) = q − p − p d of each id, with φ(d) = eᵈ − 1 − d and d = ln q − ln p.
-#[expect(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 #[inline(always)]
 fn divergences(p: &Chunk, q: &Chunk, d: &Chunk) -> Chunk {
     let mut terms = [0.0; CHUNK];
@@ -244,7 +243,6 @@ fn divergences(p: &Chunk, q: &Chunk, d: &Chunk) -> Chunk {
 
 /// ½ p ln(p/m) + ½ q ln(q/m) of each id, m = (p + q) / 2: at p and q close together from the series in t² of
 /// t = tanh(d / 2) = (q − p) / (q + p), times m.
-#[expect(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 #[inline(always)]
 fn mean_divergences([p, q]: [&Chunk; 2], [a, b]: [&Chunk; 2], d: &Chunk) -> Chunk {
     let mut terms = [0.0; CHUNK];
@@ -265,7 +263,6 @@ fn mean_divergences([p, q]: [&Chunk; 2], [a, b]: [&Chunk; 2], d: &Chunk) -> Chun
 }
 
 /// φ(d) by its series d²/2! + … + d⁹/9!, for |d| below [`SMALL`].
-#[expect(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 #[inline(always)]
 fn phi_near(d: f64) -> f64 {
     const FACTORS: [f64; 7] = [1.0 / 9.0, 1.0 / 8.0, 1.0 / 7.0, 1.0 / 6.0, 1.0 / 5.0, 1.0 / 4.0, 1.0 / 3.0];

@@ -98,7 +98,7 @@ pub fn rows(
     for places in places.chunks(tile::rows(heads)) {
         let hidden = [gather(&p, places, 0)?, gather(&q, places, 1)?];
         let targets: Vec<Option<u32>> = places.iter().map(|place| place.token).collect();
-        let rows = tile::compare(heads, hidden, &targets, measure, stop).map_err(|e| match e {
+        let rows = tile::compare(heads, &hidden, &targets, measure, stop).map_err(|e| match e {
             Error::Usage(what) => Error::file(p.hidden_path, what),
             other => other,
         })?;

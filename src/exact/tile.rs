@@ -31,7 +31,7 @@ pub fn rows(heads: [&Head; 2]) -> usize {
 /// Logits that are not finite, or a token that a head does not have: the row is named. [`Error::Stopped`].
 pub fn compare(
     heads: [&Head; 2],
-    hidden: [Vec<f32>; 2],
+    hidden: &[Vec<f32>; 2],
     targets: &[Option<u32>],
     options: Options,
     stop: &Stop,

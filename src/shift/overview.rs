@@ -27,11 +27,16 @@ pub fn overview(comparison: &Comparison) -> String {
         text += "* not a KL estimate: the text is not what P samples at temperature 1; ";
         text += if is_exact { "exact KL and bounds hold all the same\n" } else { "the bounds hold all the same\n" };
     }
+    if comparison.pairs.iter().any(|pair| pair.partial.is_some()) {
+        text += "INCOMPLETE where parts are missing: not all of the text was compared\n";
+    }
     let tokens: Vec<String> = comparison.pairs.iter().filter_map(shifted_tokens).collect();
     if !tokens.is_empty() {
         text += "\nTokens where P's favourite most often ranks below third with Q:\n";
     }
-    tokens.into_iter().for_each(|line| text += &line);
+    for line in tokens {
+        text += &line;
+    }
     text
 }
 
@@ -44,7 +49,9 @@ fn row(pair: &Pair, is_exact: bool) -> Vec<String> {
         value + mark
     });
     let share = |name| mean(name).map_or_else(|| "-".to_owned(), |m| format!("{:.1}%", 100.0 * m.value));
-    let mut row = vec![format!("{} by {}", pair.task, pair.generation_model), pair.p.clone(), pair.q.clone()];
+    let part = pair.partial.as_ref().map_or_else(String::new, |of| format!(" ({} of {} parts)", of.compared, of.parts));
+    let text = format!("{} by {}{part}", pair.task, pair.generation_model);
+    let mut row = vec![text, pair.p.clone(), pair.q.clone()];
     row.extend(is_exact.then_some(exact));
     row.extend([k1, k3, format!("{} to {}", value("kl_lower"), value("kl_upper"))]);
     row.extend([share("same_top"), share("shift_class.shifted"), pair.samples.to_string()]);

@@ -84,6 +84,7 @@ fn strftime(date: NaiveDate, format: &str) -> Result<String, Error> {
 }
 
 /// Python's `json.dumps` with the arguments that transformers passes on. Unlike Jinja's own it escapes no HTML.
+#[expect(clippy::needless_pass_by_value, reason = "a filter's arguments are its own")]
 fn tojson(value: &Value, ensure_ascii: Option<bool>, options: Kwargs) -> Result<String, Error> {
     let wrong = |what: &str| Error::new(ErrorKind::InvalidOperation, format!("tojson: {what}"));
     let indent = match options.get::<Option<Value>>("indent")?.filter(|indent| !indent.is_none()) {

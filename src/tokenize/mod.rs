@@ -170,7 +170,9 @@ impl TextTokenizer {
             }
         }
         samples.iter_mut().filter(|sample| sample.status == Status::Ok).for_each(|sample| fit(sample, options));
-        samples.iter().for_each(|sample| audit.add(self, sample));
+        for sample in &samples {
+            audit.add(self, sample);
+        }
         samples
     }
 
