@@ -234,7 +234,37 @@ fn split(argument: &str) -> (String, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::split;
+    use std::fs;
+
+    use super::*;
+
+    /// Numbers never stand under the hashes of another model.
+    #[test]
+    fn a_model_that_changes_after_it_was_opened_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for file in ["config.json", "model.safetensors"] {
+            fs::copy(Path::new("tests/fixtures/models/qwen3-tied").join(file), folder.path().join(file)).unwrap();
+        }
+        let open = || {
+            let named = NamedModel { name: "m".to_owned(), path: folder.path().to_owned(), adapter: None };
+            Model::open(named, &Options::default(), EngineArg::Local).unwrap()
+        };
+        let replaced = |file: &str| {
+            let path = folder.path().join(file);
+            fs::copy(&path, path.with_extension("new")).unwrap();
+            fs::rename(path.with_extension("new"), path).unwrap();
+        };
+        for file in ["config.json", "model.safetensors"] {
+            let (before_hashing, before_loading) = (open(), open());
+            before_loading.facts().unwrap();
+            replaced(file);
+            let told = [before_hashing.facts().err(), before_loading.load(&Resident::default()).err()];
+            assert!(
+                told.iter().all(|e| e.as_ref().unwrap().to_string().contains("changed while the run was going on"))
+            );
+            open().load(&Resident::default()).unwrap();
+        }
+    }
 
     #[test]
     fn names_default_to_the_last_part() {
