@@ -68,7 +68,7 @@ fn an_exact_pass_is_little_more_than_two_head_products() {
         }));
         pass = pass.min(timed(|| {
             let options = MeasureOptions { temperature: 1.0, stop: &[] };
-            exact::compare(heads, [values.clone(), values.clone()], &targets, options, &stop).unwrap();
+            exact::compare(heads, &[values.clone(), values.clone()], &targets, options, &stop).unwrap();
         }));
     }
     let token = |seconds: f64| seconds * 1e3 / rows as f64;
