@@ -36,6 +36,8 @@ pub struct Fingerprint {
     inode: u64,
     bytes: u64,
     modified: Option<SystemTime>,
+    /// Seconds and nanoseconds of the last change of content or name, which no program sets at will.
+    changed: (i64, i64),
 }
 
 impl Fingerprint {
@@ -45,7 +47,13 @@ impl Fingerprint {
     /// [`Error::Io`] if nothing is there.
     pub fn of(path: &Path) -> Result<Self> {
         let found = path.metadata().map_err(Error::io("read", path))?;
-        Ok(Self { device: found.dev(), inode: found.ino(), bytes: found.len(), modified: found.modified().ok() })
+        Ok(Self {
+            device: found.dev(),
+            inode: found.ino(),
+            bytes: found.len(),
+            modified: found.modified().ok(),
+            changed: (found.ctime(), found.ctime_nsec()),
+        })
     }
 }
 

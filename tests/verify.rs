@@ -513,8 +513,22 @@ fn people_read_a_table_without_control_characters() {
     let said = scene.run("verify out");
     assert_eq!(said.code, Some(1));
     let stray = "out/tokens/a\\u{1b}[2Jb";
-    let told = format!("\nstray (1)\n  {stray}: no manifest explains it\n");
-    assert!(said.stdout.contains(&told) && said.stdout.ends_with(&format!(":\n  {stray}\n")), "{}", said.stdout);
+    let told = format!("\nstray (1)\n  {stray}: no manifest explains it; remove it by hand: its name holds control");
+    assert!(said.stdout.contains(&told), "{}", said.stdout);
+}
+
+/// Of a list that is read line by line, each line is a file's name.
+#[test]
+fn no_name_in_the_list_to_redo_leads_elsewhere() {
+    let scene = Scene::new();
+    copy(&scored().path("out"), &scene.path("out"));
+    scene.write("precious", "");
+    scene.write("out/tokens/a\nprecious", "");
+    scene.write("out/tokens/plain", "");
+    let said = scene.run("verify out --json");
+    let report: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(report["redo"], serde_json::json!(["out/tokens/plain"]));
+    assert!(report.to_string().contains("remove it by hand"));
 }
 
 #[test]

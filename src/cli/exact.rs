@@ -14,7 +14,7 @@ use super::args::KlArgs;
 use super::models::{self, ADAPTER_FOLDER, NamedModel};
 use super::{inputs, progress, signals};
 use crate::decoder::{Adapter, Checkpoint, Head};
-use crate::digest;
+use crate::digest::{self, Fingerprint};
 use crate::exact::{self, Pair};
 use crate::shift;
 use crate::stop::Stop;
@@ -54,7 +54,8 @@ fn key(cell: &FoundCell) -> Key {
 /// Models by name, and the heads that are loaded.
 struct Heads {
     models: Vec<NamedModel>,
-    hashes: HashMap<PathBuf, String>,
+    /// Of heads' files, as long as they stay what they were.
+    hashes: HashMap<PathBuf, (Fingerprint, String)>,
     loaded: BTreeMap<Key, Head>,
 }
 
@@ -87,7 +88,13 @@ impl Heads {
             self.refuse_adapter_on_head(cell, &checkpoint)?;
             if let Entry::Vacant(place) = self.loaded.entry(key(cell)) {
                 let dtype = if cell.manifest.engine.dtype == "bf16" { DType::BF16 } else { DType::F32 };
-                place.insert(Head::load(&checkpoint, None, dtype, &Device::Cpu)?);
+                let head = Head::load(&checkpoint, None, dtype, &Device::Cpu)?;
+                for path in checkpoint.head_files() {
+                    if self.hashes.get(&path).is_none_or(|(was, _)| Fingerprint::of(&path).ok().as_ref() != Some(was)) {
+                        bail!("`{}` changed while it was read: run again", path.display());
+                    }
+                }
+                place.insert(head);
             }
         }
         Ok(())
@@ -122,8 +129,9 @@ impl Heads {
     /// The head's files must be, byte by byte, those of the run that kept the hidden rows.
     fn must_have_scored(&mut self, cell: &FoundCell, checkpoint: &Checkpoint) -> Result<()> {
         for path in checkpoint.head_files() {
-            let hash = match self.hashes.get(&path) {
-                Some(hash) => hash.clone(),
+            let now = Fingerprint::of(&path)?;
+            let hash = match self.hashes.get(&path).filter(|(was, _)| *was == now) {
+                Some((_, hash)) => hash.clone(),
                 None => digest::file(&path)?,
             };
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -135,7 +143,7 @@ impl Heads {
                     cell.cell.task
                 );
             }
-            self.hashes.insert(path, hash);
+            self.hashes.insert(path, (now, hash));
         }
         Ok(())
     }
