@@ -68,7 +68,7 @@ pub fn verify(root: &Path) -> Result<Report> {
                 findings.of_file(kind, &file, what);
                 redo.push(file);
             } else {
-                findings.of_file(kind, &file, &format!("{what}; remove it by hand: its name holds control characters"));
+                findings.of_file(kind, &file, format!("{what}; remove it by hand: its name holds control characters"));
             }
         }
     }
