@@ -17,6 +17,7 @@ pub mod template;
 pub mod dataset;
 pub mod gguf;
 pub mod tokenize;
+pub mod kernel;
 pub mod reduce;
 pub mod forest;
 pub mod decoder;

@@ -4,13 +4,19 @@
 //! mass outside it. Refuses to know where logits come from: `Reducer` sees blocks of rows in ascending id order,
 //! and any cut of the vocabulary at multiples of [`CHUNK`] gives the same bits.
 
+#![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
+
 use rayon::prelude::*;
 
+use crate::kernel::math::vectorised;
 use crate::scores::TokenScores;
 
 /// Ids that are reduced together. Small enough for the exponentials to stay in registers and first-level cache,
 /// large enough that the test "can anything here enter the top-k?" is rare.
 pub const CHUNK: usize = 64;
+
+/// Rows that a thread takes at least.
+const MIN_ROWS: usize = 64;
 
 /// Reduces rows of logits `[rows, vocabulary]` given block by block; each row has one target.
 #[derive(Debug)]
@@ -31,14 +37,20 @@ impl Reducer {
         Self { rows, k }
     }
 
-    /// Takes the logits of ids `first_id..first_id + width` of every row: `block` is `[rows, width]`, row-major.
-    /// Blocks come in ascending order without gaps, each beginning at a multiple of [`CHUNK`].
-    pub fn push(&mut self, first_id: u32, block: &[f32], width: usize) {
-        debug_assert_eq!(block.len(), self.rows.len() * width);
-        self.rows.par_iter_mut().zip(block.par_chunks_exact(width)).for_each(|(row, logits)| {
-            for (i, chunk) in logits.chunks(CHUNK).enumerate() {
-                row.push(first_id + (i * CHUNK) as u32, chunk);
-            }
+    /// Takes the logits of ids `first_id..first_id + width` of every row: `logits(row)` is `[width]`. Blocks come in
+    /// ascending order without gaps, each beginning at a multiple of [`CHUNK`].
+    pub fn push<'a>(&mut self, first_id: u32, logits: impl Fn(usize) -> &'a [f32] + Sync) {
+        let rows = self.rows.par_iter_mut().enumerate().with_min_len(MIN_ROWS);
+        rows.for_each(|(index, row)| {
+            let logits = logits(index);
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (i, chunk) in logits.chunks(CHUNK).enumerate() {
+                        row.push(first_id + (i * CHUNK) as u32, chunk);
+                    }
+                },
+            );
         });
     }
 
@@ -89,6 +101,7 @@ impl Row {
         }
     }
 
+    #[inline(always)]
     fn push(&mut self, first_id: u32, chunk: &[f32]) {
         let mut logits = [f32::NEG_INFINITY; CHUNK];
         logits[..chunk.len()].copy_from_slice(chunk);
@@ -172,7 +185,7 @@ impl Row {
 }
 
 /// Σ f(i) over a chunk in eight interleaved lanes, added pairwise: a fixed order that a vector unit can follow.
-#[inline]
+#[inline(always)]
 fn sum_lanes(f: impl Fn(usize) -> f64) -> f64 {
     let mut lanes = [0.0_f64; 8];
     for i in (0..CHUNK).step_by(8) {
@@ -187,7 +200,7 @@ fn sum_lanes(f: impl Fn(usize) -> f64) -> f64 {
 /// eˣ for x ≤ 0 with a relative error below 2⁻²³, branch-free so that it vectorises: Cody-Waite reduction
 /// x = n ln 2 + r and the polynomial of the Cephes library's `expf` in f32, scaled by 2ⁿ in f64, whose exponent
 /// reaches down to e⁻⁷⁰⁸ (an f32 would end at e⁻⁸⁷ and call a finite rest −∞).
-#[inline]
+#[inline(always)]
 fn exp(x: f32) -> f64 {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
-use tokshift::decoder::{Adapter, Body, Checkpoint, Head};
+use tokshift::decoder::{Adapter, Body, Checkpoint, Form, Head};
 
 #[path = "../fuzz/src/lib.rs"]
 mod targets;
@@ -30,8 +30,8 @@ fn the_tiny_model_loads() {
     fs::copy("fuzz/corpus/config/tiny", folder.path().join("config.json")).unwrap();
     fs::copy("fuzz/corpus/weights/tiny", folder.path().join("model.safetensors")).unwrap();
     let checkpoint = Checkpoint::open(folder.path()).unwrap();
-    let body = Body::load(&checkpoint, checkpoint.stored_dtype(), &Device::Cpu).unwrap();
-    let head = Head::load(&checkpoint, None, checkpoint.stored_dtype(), &Device::Cpu).unwrap();
+    let body = Body::load(&checkpoint, checkpoint.stored_dtype(), &Device::Cpu, Form::of(&Device::Cpu).unwrap()).unwrap();
+    let head = Head::load(&checkpoint, None, checkpoint.stored_dtype(), &Device::Cpu, Form::of(&Device::Cpu).unwrap()).unwrap();
     assert!(checkpoint.unread().is_empty());
     // The first byte says which of the two it is.
     for (corpus, name) in [("config", "adapter_config.json"), ("weights", "adapter_model.safetensors")] {

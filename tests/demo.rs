@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use assert_cmd::Command;
 use candle_core::{DType, Device};
 use serde_json::Value;
-use tokshift::decoder::{Body, Checkpoint, Head};
+use tokshift::decoder::{Body, Checkpoint, Form, Head};
 use tokshift::forest::pack;
 use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::stop::Stop;
@@ -16,8 +16,8 @@ static NEVER: AtomicBool = AtomicBool::new(false);
 /// Rows of logits at the position before each response token of a demo dataset, in order; f64 log-probabilities.
 fn log_probabilities(model: &str, dataset: &str) -> Vec<Vec<f64>> {
     let checkpoint = Checkpoint::open(&Path::new("assets/demo").join(model)).unwrap();
-    let body = Body::load(&checkpoint, DType::F32, &Device::Cpu).unwrap();
-    let head = Head::load(&checkpoint, Some(body.embedding()), DType::F32, &Device::Cpu).unwrap();
+    let body = Body::load(&checkpoint, DType::F32, &Device::Cpu, Form::of(&Device::Cpu).unwrap()).unwrap();
+    let head = Head::load(&checkpoint, Some(body.embedding()), DType::F32, &Device::Cpu, Form::of(&Device::Cpu).unwrap()).unwrap();
     let stop = Stop::new(&NEVER);
     let text = std::fs::read_to_string(format!("assets/demo/{dataset}.jsonl")).unwrap();
     let rows = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use candle_core::{DType, Device, Tensor};
 use serde_json::{Value, json};
-use tokshift::decoder::{Checkpoint, Head};
+use tokshift::decoder::{Checkpoint, Form, Head};
 use tokshift::exact::{self, MeasureOptions};
 use tokshift::stop::Stop;
 
@@ -29,7 +29,7 @@ fn head(folder: &Path, seed: f64) -> Head {
     let weight = Tensor::rand(-0.1 - seed, 0.1 + seed, (VOCAB, HIDDEN), &Device::Cpu).unwrap();
     let tensors = [("model.embed_tokens.weight".to_owned(), weight.to_dtype(DType::BF16).unwrap())];
     candle_core::safetensors::save(&tensors.into(), folder.join("model.safetensors")).unwrap();
-    Head::load(&Checkpoint::open(folder).unwrap(), None, DType::BF16, &Device::Cpu).unwrap()
+    Head::load(&Checkpoint::open(folder).unwrap(), None, DType::BF16, &Device::Cpu, Form::Plain).unwrap()
 }
 
 /// Seconds of all processors that this process has used: what else the machine does is not in them.

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::qwen3;
-use tokshift::decoder::{Body, Checkpoint};
+use tokshift::decoder::{Body, Checkpoint, Form};
 use tokshift::forest::pack;
 use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::stop::Stop;
@@ -51,7 +51,7 @@ fn sample(ids: &[u32]) -> Sample {
 #[test]
 fn hidden_rows_agree_with_candle_transformers() {
     let checkpoint = Checkpoint::open(Path::new(FIXTURE)).unwrap();
-    let ours = Body::load(&checkpoint, DType::F32, &Device::Cpu).unwrap();
+    let ours = Body::load(&checkpoint, DType::F32, &Device::Cpu, Form::of(&Device::Cpu).unwrap()).unwrap();
     let stop = Stop::new(&NEVER);
     for length in [20_u32, 60, 120] {
         let ids: Vec<u32> = (0..length).map(|i| (i * i * 31 + length) % 307).collect();

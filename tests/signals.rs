@@ -10,7 +10,7 @@ use candle_core::{DType, Device};
 use common::{Scene, fixture, many_rows};
 use tokshift::Error;
 use tokshift::dataset::{PlanOptions, scan};
-use tokshift::decoder::{Body, Checkpoint};
+use tokshift::decoder::{Body, Checkpoint, Form};
 use tokshift::engine::local::{Local, LocalOptions};
 use tokshift::engine::mock::Mock;
 use tokshift::engine::{Engine, Job, JobSample};
@@ -113,7 +113,7 @@ fn the_body_stops_between_layers() {
     let scene = scene();
     let samples = samples(&scene);
     let forest = &pack(&samples.iter().collect::<Vec<_>>(), 64)[0];
-    let body = Body::load(&checkpoint(), DType::F32, &Device::Cpu).unwrap();
+    let body = Body::load(&checkpoint(), DType::F32, &Device::Cpu, Form::of(&Device::Cpu).unwrap()).unwrap();
     for asked in [false, true] {
         let outcome = body.forward(forest, &Stop::new(&AtomicBool::new(asked)));
         assert_eq!(matches!(outcome, Err(Error::Stopped)), asked);

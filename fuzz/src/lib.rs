@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 use candle_core::Device;
 use tempfile::TempDir;
 use tokshift::dataset::{self, Content, FieldNames, Part, PlanOptions, Row, RowOptions};
-use tokshift::decoder::{Adapter, Body, Checkpoint, Head};
+use tokshift::decoder::{Adapter, Body, Checkpoint, Form, Head};
 use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::scores::TokenScores;
 use tokshift::stop::Stop;
@@ -159,7 +159,7 @@ fn load_and_run(model: &Path) {
 
 fn of(checkpoint: &Checkpoint) -> tokshift::Result<(Body, Head)> {
     let (dtype, cpu) = (checkpoint.stored_dtype(), Device::Cpu);
-    Ok((Body::load(checkpoint, dtype, &cpu)?, Head::load(checkpoint, None, dtype, &cpu)?))
+    Ok((Body::load(checkpoint, dtype, &cpu, Form::of(&cpu)?)?, Head::load(checkpoint, None, dtype, &cpu, Form::of(&cpu)?)?))
 }
 
 fn run(body: &Body, head: &Head) {

@@ -13,7 +13,7 @@ use candle_core::{DType, Device};
 use super::args::KlArgs;
 use super::models::{self, ADAPTER_FOLDER, NamedModel};
 use super::{inputs, progress, signals};
-use crate::decoder::{Adapter, Checkpoint, Head};
+use crate::decoder::{Adapter, Checkpoint, Form, Head};
 use crate::digest::{self, Fingerprint};
 use crate::exact::{self, Pair};
 use crate::shift;
@@ -88,7 +88,7 @@ impl Heads {
             self.refuse_adapter_on_head(cell, &checkpoint)?;
             if let Entry::Vacant(place) = self.loaded.entry(key(cell)) {
                 let dtype = if cell.manifest.engine.dtype == "bf16" { DType::BF16 } else { DType::F32 };
-                let head = Head::load(&checkpoint, None, dtype, &Device::Cpu)?;
+                let head = Head::load(&checkpoint, None, dtype, &Device::Cpu, Form::Plain)?;
                 for path in checkpoint.head_files() {
                     if self.hashes.get(&path).is_none_or(|(was, _)| Fingerprint::of(&path).ok().as_ref() != Some(was)) {
                         bail!("`{}` changed while it was read: run again", path.display());

@@ -3,12 +3,16 @@
 //! Owns the layer loop. Refuses the head: a hidden row is all that leaves.
 
 use candle_core::{DType, Device, Tensor};
+use half::bf16;
 
 use crate::decoder::block::{self, Context, Layer};
+use crate::decoder::cpu::Pass;
 use crate::decoder::linear::{Linear, scale};
 use crate::decoder::load::Load;
-use crate::decoder::rope::Rotary;
+use crate::decoder::rope::{Rotary, Table};
+use crate::decoder::weight::{Form, Weight};
 use crate::decoder::{Checkpoint, DecoderSpec, MIN_ROWS};
+use crate::kernel::Isa;
 use crate::error::Result;
 use crate::forest::Forest;
 use crate::stop::Stop;
@@ -19,8 +23,9 @@ pub struct Body {
     spec: DecoderSpec,
     dtype: DType,
     device: Device,
-    /// `[vocab, hidden]`.
-    embedding: Tensor,
+    form: Form,
+    /// `[vocab, hidden]`; packed if it is the head too.
+    embedding: Weight,
     weights: Weights,
     final_norm: Tensor,
 }
@@ -39,18 +44,29 @@ impl Weights {
 }
 
 impl Body {
-    /// Loads every weight of the body. `dtype` is what matrices are kept in and products round to: f32 or bf16.
+    /// Loads every weight of the body. `dtype` is what matrices are kept in and products round to: f32 or bf16; `form` is how
+    /// it computes.
     ///
     /// # Errors
     /// A tensor that is missing, of another shape, of a type that is not read, or not finite.
-    pub fn load(checkpoint: &Checkpoint, dtype: DType, device: &Device) -> Result<Self> {
+    pub fn load(checkpoint: &Checkpoint, dtype: DType, device: &Device, form: Form) -> Result<Self> {
         let spec = checkpoint.spec().clone();
         let load = Load { checkpoint, spec: &spec, dtype, device };
-        let layers = (0..spec.layers).map(|index| load.layer(index)).collect::<Result<_>>()?;
         let embedding = checkpoint.in_body(spec.names.embedding);
-        let embedding = checkpoint.tensor(&embedding, &[spec.vocab, spec.hidden], dtype, device)?;
+        let mut embedding = Weight::Plain(checkpoint.tensor(&embedding, &[spec.vocab, spec.hidden], dtype, device)?);
+        if form != Form::Plain && spec.tied_head {
+            embedding.pack()?;
+        }
+        let layer = |index| {
+            let mut layer = load.layer(index)?;
+            if form != Form::Plain {
+                layer.linears_mut().into_iter().try_for_each(Linear::pack)?;
+            }
+            Ok(layer)
+        };
+        let layers = (0..spec.layers).map(layer).collect::<Result<_>>()?;
         let final_norm = load.norm(&checkpoint.in_body(spec.names.final_norm), spec.hidden)?;
-        Ok(Self { dtype, device: device.clone(), embedding, weights: Weights { layers }, final_norm, spec })
+        Ok(Self { dtype, device: device.clone(), form, embedding, weights: Weights { layers }, final_norm, spec })
     }
 
     /// Every linear map, for an adapter to join.
@@ -59,7 +75,7 @@ impl Body {
     }
 
     /// The embedding, for a head that is tied to it.
-    pub fn embedding(&self) -> &Tensor {
+    pub fn embedding(&self) -> &Weight {
         &self.embedding
     }
 
@@ -68,6 +84,31 @@ impl Body {
     /// # Errors
     /// A tensor operation that fails; [`crate::Error::Stopped`] between two layers.
     pub fn forward(&self, forest: &Forest, stop: &Stop) -> Result<Tensor> {
+        match self.form {
+            Form::Plain => self.forward_plain(forest, stop),
+            Form::Packed(isa) => self.forward_packed(isa, forest, stop),
+        }
+    }
+
+    fn forward_packed(&self, isa: Isa, forest: &Forest, stop: &Stop) -> Result<Tensor> {
+        let (spec, hidden) = (&self.spec, self.spec.hidden);
+        let table = |rope| Table::new(&Rotary::new(rope, forest, &self.device)?);
+        let ropes = spec.ropes.iter().map(table).collect::<candle_core::Result<Vec<_>>>()?;
+        let mut embedded = vec![0.0; forest.tokens.len() * hidden];
+        for (row, &token) in embedded.chunks_exact_mut(hidden).zip(&forest.tokens) {
+            self.embedding.row(token as usize, row)?;
+            row.iter_mut().for_each(|x| *x *= spec.embedding_scale as f32);
+        }
+        let pass = Pass { isa, spec, forest, ropes: &ropes, final_norm: &self.final_norm };
+        let layer = |index| self.weights.layer(index);
+        let rows = match self.dtype {
+            DType::BF16 => pass.run::<bf16>(embedded, layer, stop)?,
+            _ => pass.run::<f32>(embedded, layer, stop)?,
+        };
+        Ok(Tensor::from_vec(rows, (forest.tokens.len(), hidden), &self.device)?)
+    }
+
+    fn forward_plain(&self, forest: &Forest, stop: &Stop) -> Result<Tensor> {
         let padded;
         let forest = if forest.tokens.len() < MIN_ROWS {
             padded = pad(forest);
@@ -79,7 +120,7 @@ impl Body {
         let rotary = |rope| Rotary::new(rope, forest, &self.device);
         let rotaries = self.spec.ropes.iter().map(rotary).collect::<candle_core::Result<Vec<_>>>()?;
         let context = Context { spec: &self.spec, forest, rotaries: &rotaries, dtype: self.dtype };
-        let embedded = self.embedding.index_select(&ids, 0)?.to_dtype(DType::F32)?;
+        let embedded = self.embedding.plain()?.index_select(&ids, 0)?.to_dtype(DType::F32)?;
         let mut x = scale(&embedded, self.spec.embedding_scale)?;
         for (index, &window) in self.spec.windows.iter().enumerate() {
             stop.check()?;

@@ -77,6 +77,13 @@ impl FeedForward {
 }
 
 impl Mixture {
+    /// The maps that read its input.
+    pub fn readers(&self) -> Vec<&Linear> {
+        let experts = self.experts.iter().chain(self.shared.as_ref().map(|(expert, _)| expert));
+        let readers = experts.flat_map(|expert| [&expert.gate, &expert.up]);
+        readers.chain([&self.router]).chain(self.shared.as_ref().map(|(_, gate)| gate)).collect()
+    }
+
     /// Experts add to a row in the order of their indices. Each takes its rows padded as any product is, so that a
     /// row's numbers do not depend on who else was sent there.
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
@@ -108,7 +115,7 @@ impl Mixture {
 }
 
 /// The experts of one row and their weights; of equally probable ones those with lower indices.
-fn choose(probabilities: &[f32], spec: &Experts) -> Vec<(usize, f32)> {
+pub fn choose(probabilities: &[f32], spec: &Experts) -> Vec<(usize, f32)> {
     let mut chosen: Vec<(usize, f32)> = probabilities.iter().copied().enumerate().collect();
     chosen.sort_by(|a, b| b.1.total_cmp(&a.1));
     chosen.truncate(spec.chosen);

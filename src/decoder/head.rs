@@ -3,11 +3,15 @@
 //! Owns the product with the output embedding. Refuses to hold a row of logits, and to reduce one.
 
 use candle_core::{DType, Device, Tensor};
+use half::bf16;
 
+use crate::decoder::cpu::{HeadRows, MAX_CHUNK, PACKED_BLOCK};
 use crate::decoder::linear::{Linear, cap, scale};
 use crate::decoder::names::HEAD;
+use crate::decoder::weight::{Form, Held, Weight};
 use crate::decoder::{Checkpoint, MIN_ROWS};
 use crate::error::Result;
+use crate::kernel::{self, Isa, math};
 use crate::stop::Stop;
 
 /// Ids whose logits exist at once. A multiple of the reducer's chunk; the last block is shorter.
@@ -20,10 +24,34 @@ const TILE: usize = 80;
 /// The output embedding of one model. Clones share it.
 #[derive(Clone)]
 pub struct Head {
+    form: Form,
     linear: Linear,
     vocab: usize,
     scale: f64,
     cap: Option<f64>,
+}
+
+/// Logits of neighbouring ids, for every row.
+#[derive(Clone, Copy, Debug)]
+pub struct LogitBlock<'a> {
+    /// The first id.
+    pub first: u32,
+    /// How many ids.
+    pub width: usize,
+    /// `[rows, width]`, a row every `stride` numbers.
+    logits: &'a [f32],
+    stride: usize,
+}
+
+impl<'a> LogitBlock<'a> {
+    pub fn new(first: u32, width: usize, logits: &'a [f32], stride: usize) -> Self {
+        Self { first, width, logits, stride }
+    }
+
+    /// The logits of `row`, `[width]`.
+    pub fn row(&self, row: usize) -> &'a [f32] {
+        &self.logits[row * self.stride..][..self.width]
+    }
 }
 
 impl Head {
@@ -31,16 +59,24 @@ impl Head {
     ///
     /// # Errors
     /// As [`crate::decoder::Body::load`].
-    pub fn load(checkpoint: &Checkpoint, tied: Option<&Tensor>, dtype: DType, device: &Device) -> Result<Self> {
+    pub fn load(
+        checkpoint: &Checkpoint,
+        tied: Option<&Weight>,
+        dtype: DType,
+        device: &Device,
+        form: Form,
+    ) -> Result<Self> {
         let spec = checkpoint.spec();
-        let shape = [spec.vocab, spec.hidden];
-        let weight = match (spec.tied_head, tied) {
-            (true, Some(embedding)) => embedding.clone(),
-            (true, None) => checkpoint.tensor(&checkpoint.in_body(spec.names.embedding), &shape, dtype, device)?,
-            (false, _) => checkpoint.tensor(checkpoint.head_name(), &shape, dtype, device)?,
+        let name = if spec.tied_head { checkpoint.in_body(spec.names.embedding) } else { checkpoint.head_name().into() };
+        let weight = match tied.filter(|_| spec.tied_head) {
+            Some(embedding) => embedding.clone(),
+            None => Weight::Plain(checkpoint.tensor(&name, &[spec.vocab, spec.hidden], dtype, device)?),
         };
-        let linear = Linear::new(HEAD, weight, None)?;
-        Ok(Self { linear, vocab: spec.vocab, scale: spec.logit_scale, cap: spec.logit_cap })
+        let mut linear = Linear::new(HEAD, weight, None)?;
+        if form != Form::Plain {
+            linear.pack()?;
+        }
+        Ok(Self { form, linear, vocab: spec.vocab, scale: spec.logit_scale, cap: spec.logit_cap })
     }
 
     /// The one linear map, for an adapter to join.
@@ -53,12 +89,27 @@ impl Head {
         self.vocab
     }
 
-    /// Hands the logits of `hidden` (`[rows, hidden]`, f32) to `take` block by block, ids ascending: the first id and
-    /// the block, `[rows, width]` f32 row-major.
+    /// How many of `rows` go through [`Head::for_each_block`] together. The packed form computes on the calling thread, so
+    /// that `threads` callers share them; more than some hundred leave the cache.
+    pub fn rows_at_once(&self, rows: usize, threads: usize) -> usize {
+        match self.form {
+            Form::Plain => rows.max(1),
+            Form::Packed(_) => rows.div_ceil(2 * threads).next_multiple_of(kernel::TILE).clamp(kernel::TILE, MAX_CHUNK),
+        }
+    }
+
+    /// Hands the logits of `hidden` (`[rows, hidden]`, f32) to `take` block by block, ids ascending from multiples of the
+    /// reducer's chunk.
     ///
     /// # Errors
     /// A tensor operation that fails; [`crate::Error::Stopped`] between two blocks.
-    pub fn for_each_block(&self, hidden: &Tensor, stop: &Stop, mut take: impl FnMut(u32, &[f32], usize)) -> Result<()> {
+    pub fn for_each_block(&self, hidden: &Tensor, stop: &Stop, mut take: impl FnMut(LogitBlock)) -> Result<()> {
+        if let Form::Packed(isa) = self.form {
+            return match self.linear.weight {
+                Weight::Bf16(_) => self.packed_blocks::<bf16>(isa, hidden, stop, &mut take),
+                _ => self.packed_blocks::<f32>(isa, hidden, stop, &mut take),
+            };
+        }
         let rows = hidden.dim(0)?;
         let hidden = pad_rows(hidden, MIN_ROWS)?;
         for first in (0..self.vocab).step_by(VOCABULARY_BLOCK) {
@@ -68,13 +119,36 @@ impl Head {
             let start = if width < TILE { self.vocab.saturating_sub(TILE) } else { first };
             let logits = self.logits(&self.linear.narrow(start, first + width - start)?, &hidden)?;
             let logits = logits.narrow(0, 0, rows)?.narrow(1, first - start, width)?.flatten_all()?.to_vec1::<f32>()?;
-            take(first as u32, &logits, width);
+            take(LogitBlock::new(first as u32, width, &logits, width));
+        }
+        Ok(())
+    }
+
+    fn packed_blocks<T: Held + Default>(
+        &self,
+        isa: Isa,
+        hidden: &Tensor,
+        stop: &Stop,
+        take: &mut impl FnMut(LogitBlock),
+    ) -> Result<()> {
+        let mut rows = HeadRows::<T>::new(isa, &self.linear, hidden)?;
+        for first in (0..self.vocab).step_by(PACKED_BLOCK) {
+            stop.check()?;
+            let width = PACKED_BLOCK.min(self.vocab - first);
+            take(rows.logits(first, width, |x| self.finish(x))?);
         }
         Ok(())
     }
 
     /// The logit of `targets[i]` at row `i`, bit-equal to its entry in the blocks.
     pub fn target_logits(&self, hidden: &Tensor, targets: &[u32]) -> candle_core::Result<Vec<f32>> {
+        if let Form::Packed(isa) = self.form {
+            let finish = |x| self.finish(x);
+            return match self.linear.weight {
+                Weight::Bf16(_) => HeadRows::<bf16>::targets(isa, &self.linear, hidden, targets, finish),
+                _ => HeadRows::<f32>::targets(isa, &self.linear, hidden, targets, finish),
+            };
+        }
         let mut logits = Vec::with_capacity(targets.len());
         for (tile, ids) in targets.chunks(TILE).enumerate() {
             let rows = pad_rows(&hidden.narrow(0, tile * TILE, ids.len())?, TILE)?;
@@ -85,6 +159,14 @@ impl Head {
             logits.extend((0..ids.len()).map(|i| product[i * TILE + i]));
         }
         Ok(logits)
+    }
+
+    /// A product's entry to a logit, in the packed form.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
+    fn finish(&self, x: f32) -> f32 {
+        let x = x * self.scale as f32;
+        self.cap.map_or(x, |cap| cap as f32 * math::tanh(x / cap as f32))
     }
 
     /// The logits of a few `ids` at one row `[hidden]`, all sums in f64.

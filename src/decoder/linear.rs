@@ -1,20 +1,21 @@
 //! A linear map: y = W x + b, and what an adapter adds to it.
 //!
-//! Owns how a product is rounded, scaled and capped. Refuses to pack: packed forms belong to the kernels of an instruction set.
+//! Owns how a product of the plain form is rounded, scaled and capped. Refuses the packed form's products: `cpu` has them.
 
 use std::sync::Arc;
 
 use candle_core::{DType, Result, Tensor};
 
 use crate::decoder::MIN_COLUMNS;
+use crate::decoder::weight::Weight;
 
 /// Weights `[out, in]` in the model's dtype, bias `[out]` in f32. Clones share them.
 #[derive(Clone)]
 pub struct Linear {
     origin: Origin,
-    weight: Tensor,
-    bias: Option<Tensor>,
-    low_rank: Option<LowRank>,
+    pub weight: Weight,
+    pub bias: Option<Tensor>,
+    pub low_rank: Option<LowRank>,
 }
 
 /// Where the outputs are from: those from `first` on, of a module that has `outputs`.
@@ -28,9 +29,14 @@ pub struct Origin {
 
 impl Linear {
     /// The whole of `module`.
-    pub fn new(module: &str, weight: Tensor, bias: Option<Tensor>) -> Result<Self> {
-        let origin = Origin { module: module.into(), outputs: weight.dim(0)?, first: 0 };
+    pub fn new(module: &str, weight: Weight, bias: Option<Tensor>) -> Result<Self> {
+        let origin = Origin { module: module.into(), outputs: weight.dims()?.0, first: 0 };
         Ok(Self { origin, weight, bias, low_rank: None })
+    }
+
+    /// For the packed form.
+    pub fn pack(&mut self) -> Result<()> {
+        self.weight.pack()
     }
 
     pub fn origin(&self) -> &Origin {
@@ -39,18 +45,24 @@ impl Linear {
 
     /// Outputs and inputs.
     pub fn shape(&self) -> Result<(usize, usize)> {
-        self.weight.dims2()
+        self.weight.dims()
     }
 
     /// Adds `low_rank`, of the same shape, to what it gives; replaces what was added before.
-    pub fn add(&mut self, low_rank: LowRank) {
+    pub fn add(&mut self, mut low_rank: LowRank) -> Result<()> {
+        if self.weight.plain().is_err() {
+            low_rank.a.pack()?;
+            low_rank.b.pack()?;
+        }
         self.low_rank = Some(low_rank);
+        Ok(())
     }
 
     /// `[rows, in]` f32 to `[rows, out]` f32. bf16 weights meet operands rounded to bf16; every product of two bf16
     /// numbers is exact in f32, and sums are f32.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let mut y = product(&round_to(x, self.weight.dtype())?, &self.weight.to_dtype(DType::F32)?)?;
+        let weight = self.weight.plain()?;
+        let mut y = product(&round_to(x, weight.dtype())?, &weight.to_dtype(DType::F32)?)?;
         if let Some(low_rank) = &self.low_rank {
             y = (y + low_rank.forward(x)?)?;
         }
@@ -62,19 +74,18 @@ impl Linear {
 
     /// The outputs `ids` of one row `[in]`, whose numbers the weights' dtype can hold: all sums in f64.
     pub fn exact(&self, x: &[f32], ids: &[u32]) -> Result<Vec<f64>> {
-        let part = self.select(&Tensor::new(ids, self.weight.device())?)?;
-        let weights = part.weight.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
-        let bias = part.bias.map(|bias| bias.to_vec1::<f32>()).transpose()?;
-        let dot = |weights: &[f32]| {
+        let bias = self.bias.as_ref().map(|bias| bias.to_vec1::<f32>()).transpose()?;
+        let mut weights = vec![0.0; x.len()];
+        let dot = |id: &u32| {
+            self.weight.row(*id as usize, &mut weights)?;
             // Eight sums side by side: a fixed order that a vector unit can follow.
             let mut lanes = [0.0_f64; 8];
             for (place, (w, x)) in weights.iter().zip(x).enumerate() {
                 lanes[place % 8] += f64::from(*w) * f64::from(*x);
             }
-            lanes.iter().sum::<f64>()
+            Ok(lanes.iter().sum::<f64>() + bias.as_ref().map_or(0.0, |bias| f64::from(bias[*id as usize])))
         };
-        let sums = weights.chunks_exact(x.len()).map(dot).enumerate();
-        Ok(sums.map(|(i, sum)| sum + bias.as_ref().map_or(0.0, |bias| f64::from(bias[i]))).collect())
+        ids.iter().map(dot).collect()
     }
 
     /// Rows `start..start + len` of the weight (and bias): those outputs alone.
@@ -82,14 +93,16 @@ impl Linear {
         let origin = Origin { first: self.origin.first + start, ..self.origin.clone() };
         let bias = self.bias.as_ref().map(|b| b.narrow(0, start, len)).transpose()?;
         let low_rank = self.low_rank.as_ref().map(|added| added.narrow(start, len)).transpose()?;
-        Ok(Self { origin, weight: self.weight.narrow(0, start, len)?, bias, low_rank })
+        let weight = Weight::Plain(self.weight.plain()?.narrow(0, start, len)?);
+        Ok(Self { origin, weight, bias, low_rank })
     }
 
     /// The outputs `ids` (u32 `[n]`), in that order.
     pub fn select(&self, ids: &Tensor) -> Result<Self> {
         let bias = self.bias.as_ref().map(|b| b.index_select(ids, 0)).transpose()?;
         let low_rank = self.low_rank.as_ref().map(|added| added.select(ids)).transpose()?;
-        Ok(Self { origin: self.origin.clone(), weight: self.weight.index_select(ids, 0)?, bias, low_rank })
+        let weight = Weight::Plain(self.weight.plain()?.index_select(ids, 0)?);
+        Ok(Self { origin: self.origin.clone(), weight, bias, low_rank })
     }
 }
 
@@ -97,31 +110,32 @@ impl Linear {
 #[derive(Clone)]
 pub struct LowRank {
     /// `[rank, in]`, f32.
-    a: Tensor,
+    pub a: Weight,
     /// `[out, rank]`, f32.
-    b: Tensor,
-    scale: f64,
+    pub b: Weight,
+    pub scale: f64,
 }
 
 impl LowRank {
     /// Of `a` `[rank, in]` and `b` `[out, rank]`, f32. The rank is padded, so that no product is narrow.
     pub fn new(a: &Tensor, b: &Tensor, scale: f64) -> Result<Self> {
         let missing = MIN_COLUMNS.saturating_sub(a.dim(0)?);
-        Ok(Self { a: a.pad_with_zeros(0, 0, missing)?, b: b.pad_with_zeros(1, 0, missing)?, scale })
+        let (a, b) = (a.pad_with_zeros(0, 0, missing)?, b.pad_with_zeros(1, 0, missing)?);
+        Ok(Self { a: Weight::Plain(a), b: Weight::Plain(b), scale })
     }
 
     /// `[rows, in]` to `[rows, out]`, all in f32 whatever the model's dtype: nothing of an adapter is rounded.
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        scale(&product(&product(x, &self.a)?, &self.b)?, self.scale)
+        scale(&product(&product(x, self.a.plain()?)?, self.b.plain()?)?, self.scale)
     }
 
     /// The outputs `start..start + len`.
     pub fn narrow(&self, start: usize, len: usize) -> Result<Self> {
-        Ok(Self { b: self.b.narrow(0, start, len)?, ..self.clone() })
+        Ok(Self { b: Weight::Plain(self.b.plain()?.narrow(0, start, len)?), ..self.clone() })
     }
 
     fn select(&self, ids: &Tensor) -> Result<Self> {
-        Ok(Self { b: self.b.index_select(ids, 0)?, ..self.clone() })
+        Ok(Self { b: Weight::Plain(self.b.plain()?.index_select(ids, 0)?), ..self.clone() })
     }
 }
 

@@ -7,6 +7,7 @@ use candle_core::{DType, Device, Tensor};
 use crate::decoder::block::{BranchNorms, Layer};
 use crate::decoder::ffn::{FeedForward, Gated, Mixture};
 use crate::decoder::linear::Linear;
+use crate::decoder::weight::Weight;
 use crate::decoder::{Checkpoint, DecoderSpec, Experts, QkNorm};
 use crate::error::Result;
 
@@ -120,7 +121,7 @@ impl Load<'_> {
         let full = self.checkpoint.in_body(name);
         let weight = self.checkpoint.tensor(&format!("{full}.weight"), &[output, input], self.dtype, self.device)?;
         let bias = bias.then(|| self.vector(&format!("{full}.bias"), output)).transpose()?;
-        Ok(Linear::new(name, weight, bias)?)
+        Ok(Linear::new(name, Weight::Plain(weight), bias)?)
     }
 
     fn norm_in_layer(&self, index: usize, name: &str, width: usize) -> Result<Tensor> {

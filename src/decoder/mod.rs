@@ -1,8 +1,8 @@
 //! One decoder for every family: a spec read from a config, a body (tokens to hidden rows), a head (hidden rows to
 //! logits).
 //!
-//! Owns the forward pass in its plain form: candle operations that run on any device and are the truth that faster
-//! forms are tested against. Refuses samples and scores: it sees forests and hands out rows.
+//! Owns the forward pass in two forms: the plain one, candle operations that run on any device and are the truth, and the
+//! packed one, fused steps over a CPU's kernels (`cpu`). Refuses samples and scores: it sees forests and hands out rows.
 
 mod adapter;
 mod attention;
@@ -10,6 +10,7 @@ mod block;
 mod body;
 mod checkpoint;
 mod config;
+mod cpu;
 mod ffn;
 mod fp8;
 mod head;
@@ -18,12 +19,14 @@ mod load;
 mod names;
 mod rope;
 mod spec;
+mod weight;
 
 pub use adapter::Adapter;
 pub use body::Body;
 pub use checkpoint::Checkpoint;
-pub use head::{Head, VOCABULARY_BLOCK};
+pub use head::{Head, LogitBlock, VOCABULARY_BLOCK};
 pub use spec::{Activation, DecoderSpec, Experts, Norms, QkNorm, Rope, RopeScaling};
+pub use weight::{Form, Weight};
 
 /// Products are padded to at least this many rows. Matrix libraries take another kernel, with another order of
 /// summation, for one or two rows (candle: up to 1.5e-4 in f32), and a row's numbers must not depend on its company.

@@ -50,6 +50,44 @@ impl Rotary {
     }
 }
 
+/// Cosines and sines of a forest's rows as slices, for the packed form.
+pub struct Table {
+    /// `[rows, half]` each.
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+    /// Pairs of dimensions that are rotated.
+    half: usize,
+    interleaved: bool,
+}
+
+impl Table {
+    /// The numbers of `rotary`.
+    pub fn new(rotary: &Rotary) -> Result<Self> {
+        let numbers = |x: &Tensor| x.flatten_all()?.to_vec1::<f32>();
+        let (cos, sin) = (numbers(&rotary.cos)?, numbers(&rotary.sin)?);
+        Ok(Self { cos, sin, half: rotary.width / 2, interleaved: rotary.interleaved })
+    }
+
+    /// Rotates the leading dimensions of `head`, which belongs to `row`. As [`Rotary::apply`]. `scratch` is room for it.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
+    pub fn turn(&self, row: usize, head: &mut [f32], scratch: &mut Vec<f32>) {
+        let half = self.half;
+        let (cos, sin) = (&self.cos[row * half..][..half], &self.sin[row * half..][..half]);
+        if self.interleaved {
+            scratch.clear();
+            scratch.extend_from_slice(&head[..2 * half]);
+            for (pair, xs) in scratch.chunks_exact(2).enumerate() {
+                (head[pair], head[half + pair]) = (xs[0], xs[1]);
+            }
+        }
+        let (low, high) = head[..2 * half].split_at_mut(half);
+        for ((low, high), (cos, sin)) in low.iter_mut().zip(high).zip(cos.iter().zip(sin)) {
+            (*low, *high) = (*low * cos - *high * sin, *low * sin + *high * cos);
+        }
+    }
+}
+
 /// Angle a position for each pair of dimensions: θ^(−2i/d), stretched.
 fn frequencies(rope: &Rope, long: bool) -> Vec<f32> {
     let plain = |pair: usize| rope.theta.powf(-((2 * pair) as f64) / rope.rotary_dim as f64);

@@ -8,8 +8,9 @@ use std::sync::atomic::AtomicUsize;
 
 use candle_core::{DType, Device, Tensor};
 use half::bf16;
+use rayon::prelude::*;
 
-use crate::decoder::{Adapter, Body, Checkpoint, DecoderSpec, Head};
+use crate::decoder::{Adapter, Body, Checkpoint, DecoderSpec, Form, Head};
 use crate::engine::memory::{self, Hand};
 use crate::engine::{Caps, Engine, Job, RANK_STRICT, Scored, TokenScores};
 use crate::error::{Error, Result};
@@ -54,8 +55,9 @@ impl Local {
     /// # Errors
     /// As [`Checkpoint::tensor`].
     pub fn load(checkpoint: &Checkpoint, options: LocalOptions) -> Result<Self> {
-        let body = Body::load(checkpoint, options.dtype, &options.device)?;
-        let head = Head::load(checkpoint, Some(body.embedding()), options.dtype, &options.device)?;
+        let form = Form::of(&options.device)?;
+        let body = Body::load(checkpoint, options.dtype, &options.device, form)?;
+        let head = Head::load(checkpoint, Some(body.embedding()), options.dtype, &options.device, form)?;
         let unread = checkpoint.unread();
         if !unread.is_empty() {
             tracing::warn!(model = options.name, tensors = ?unread, "the checkpoint holds tensors that the model does not use");
@@ -149,12 +151,26 @@ impl Local {
     /// The scores of `targets`, and those of them whose logits are not finite (their scores mean nothing).
     fn reduce(&self, hidden: &Tensor, targets: &[Target], stop: &Stop) -> Result<(TokenScores, Vec<usize>)> {
         let rows: Vec<u32> = targets.iter().map(|t| t.row as u32).collect();
-        let ids: Vec<u32> = targets.iter().map(|t| t.token).collect();
         let hidden = hidden.index_select(&Tensor::new(rows, hidden.device())?, 0)?;
-        let target_logits = self.head.target_logits(&hidden, &ids)?;
+        let count = self.head.rows_at_once(targets.len(), rayon::current_num_threads());
+        let parts: Result<Vec<_>> = (targets.par_chunks(count).enumerate())
+            .map(|(part, targets)| self.reduce_part(&hidden.narrow(0, part * count, targets.len())?, targets, stop))
+            .collect();
+        let mut all = (TokenScores::default(), Vec::new());
+        for (part, (scores, bad)) in parts?.into_iter().enumerate() {
+            all.0.extend(&scores, 0..scores.len());
+            all.1.extend(bad.into_iter().map(|row| part * count + row));
+        }
+        Ok(all)
+    }
+
+    /// As [`Local::reduce`], of the rows `[targets, hidden]` themselves.
+    fn reduce_part(&self, hidden: &Tensor, targets: &[Target], stop: &Stop) -> Result<(TokenScores, Vec<usize>)> {
+        let ids: Vec<u32> = targets.iter().map(|t| t.token).collect();
+        let target_logits = self.head.target_logits(hidden, &ids)?;
         let k = self.options.top_k.min(self.head.vocab());
         let mut reducer = Reducer::new(&ids, &target_logits, k);
-        self.head.for_each_block(&hidden, stop, |first, block, width| reducer.push(first, block, width))?;
+        self.head.for_each_block(hidden, stop, |block| reducer.push(block.first, |row| block.row(row)))?;
         Ok(reducer.finish())
     }
 }

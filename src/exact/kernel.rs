@@ -1,7 +1,7 @@
 //! Exponentials and logarithms of many numbers at once.
 //!
-//! Owns functions without a branch, which compilers turn into whatever vectors the processor has, and the one place that
-//! asks for these. Every lane is computed alike: the same numbers give the same bits on every processor. Refuses formulas.
+//! Owns functions without a branch in f64, which compilers turn into whatever vectors the processor has. Every lane is
+//! computed alike: the same numbers give the same bits on every processor. Refuses formulas.
 
 #![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 

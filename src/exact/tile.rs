@@ -114,9 +114,9 @@ fn logits(head: &Head, hidden: &[f32], rows: usize, stop: &Stop) -> Result<Vec<f
     let hidden = Tensor::from_slice(hidden, (rows, width), &Device::Cpu)?;
     let vocab = head.vocab();
     let mut logits = vec![0.0; rows * vocab];
-    head.for_each_block(&hidden, stop, |first, block, width| {
-        for (row, part) in logits.chunks_exact_mut(vocab).zip(block.chunks_exact(width)) {
-            row[first as usize..first as usize + width].copy_from_slice(part);
+    head.for_each_block(&hidden, stop, |block| {
+        for (row, logits) in logits.chunks_exact_mut(vocab).enumerate() {
+            logits[block.first as usize..][..block.width].copy_from_slice(block.row(row));
         }
     })?;
     Ok(logits)

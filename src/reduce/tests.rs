@@ -35,7 +35,7 @@ fn plain(row: &[f32], target: usize, k: usize) -> Plain {
 fn reduce(row: &[f32], target: usize, k: usize, chunks: usize) -> Option<TokenScores> {
     let mut reducer = Reducer::new(&[target as u32], &[row[target]], k);
     for (i, block) in row.chunks(chunks * CHUNK).enumerate() {
-        reducer.push((i * chunks * CHUNK) as u32, block, block.len());
+        reducer.push((i * chunks * CHUNK) as u32, |_| block);
     }
     let (scores, bad) = reducer.finish();
     bad.is_empty().then_some(scores)

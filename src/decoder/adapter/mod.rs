@@ -112,8 +112,7 @@ impl Adapter {
         let (outputs, inputs) = linear.shape()?;
         let a = self.tensor(part, A, [part.rank, inputs])?.to_device(device)?;
         let b = self.tensor(part, B, [origin.outputs, part.rank])?.to_device(device)?;
-        linear.add(LowRank::new(&a, &b, part.scale)?.narrow(origin.first, outputs)?);
-        Ok(())
+        Ok(linear.add(LowRank::new(&a, &b, part.scale)?.narrow(origin.first, outputs)?)?)
     }
 
     /// One half of a part, f32 on the CPU.

@@ -1,0 +1,262 @@
+//! Attention of a chunk of rows to the packed keys and values of their paths.
+//!
+//! Owns the online softmax (Milakov & Gimelshein 2018; FlashAttention, Dao et al. 2022) over key blocks at fixed path
+//! positions, 32 queries at a time. Keys that no query of a tile sees are left out, which changes no sum: they would add
+//! zeros. Refuses projections and rope.
+
+use rayon::prelude::*;
+
+use super::plan::{KEY_BLOCK, Plan, Run};
+use super::product::Input;
+use crate::decoder::DecoderSpec;
+use crate::decoder::weight::Held;
+use crate::kernel::{Block, Buffer, DEPTH, Isa, PANEL, Rows, TILE, math, pack_row, panel_len};
+
+/// Score of a key that is not admitted; its weight is exactly 0 beside any that is.
+const MASKED: f32 = -1e30;
+
+/// Keys and values of one layer, packed for the two products of attention.
+pub struct Keys<T> {
+    /// `[blocks][kv_heads]` of: keys as weights `[128, head_dim]`, values as weights `[head_dim, 128]`.
+    data: Buffer<T>,
+    /// Numbers of one head's keys, and of its values.
+    lens: (usize, usize),
+    kv_heads: usize,
+    head_dim: usize,
+}
+
+impl<T: Held> Keys<T> {
+    /// Room for the blocks of `plan`. What no key is packed into stays zero.
+    pub fn new(plan: &Plan, spec: &DecoderSpec) -> Self {
+        let (kv_heads, head_dim) = (spec.kv_heads, spec.head_dim);
+        let lens = (KEY_BLOCK / PANEL * panel_len(head_dim), head_dim.div_ceil(PANEL) * panel_len(KEY_BLOCK));
+        Self { data: Buffer::zeroed(plan.blocks.len() * kv_heads * (lens.0 + lens.1)), lens, kv_heads, head_dim }
+    }
+
+    /// Packs `kv`, `[rows][keys of all heads, values of all heads]`.
+    pub fn pack(&mut self, plan: &Plan, kv: &[T]) {
+        let Self { kv_heads, head_dim, lens, .. } = *self;
+        let width = kv_heads * head_dim;
+        self.data.par_chunks_exact_mut(kv_heads * (lens.0 + lens.1)).zip(&plan.blocks).for_each(|(block, rows)| {
+            for (head, packed) in block.chunks_exact_mut(lens.0 + lens.1).enumerate() {
+                let (keys, values) = packed.split_at_mut(lens.0);
+                for (lane, &row) in rows.iter().enumerate() {
+                    let row = &kv[row as usize * 2 * width..][..2 * width];
+                    let (k, v) = (&row[head * head_dim..][..head_dim], &row[width + head * head_dim..][..head_dim]);
+                    pack_row(&mut keys[lane / PANEL * panel_len(head_dim)..][..panel_len(head_dim)], lane % PANEL, k);
+                    pack_value(values, lane, v);
+                }
+            }
+        });
+    }
+
+    fn of(&self, block: usize, head: usize) -> (&[T], &[T]) {
+        let len = self.lens.0 + self.lens.1;
+        self.data[(block * self.kv_heads + head) * len..][..len].split_at(self.lens.0)
+    }
+}
+
+/// Writes the value of key `lane` into panels of outputs whose depth is the keys.
+fn pack_value<T: Held>(values: &mut [T], lane: usize, value: &[T]) {
+    let at = lane / T::PAIR * PANEL * T::PAIR + lane % T::PAIR;
+    for (panel, part) in values.chunks_exact_mut(panel_len(KEY_BLOCK)).zip(value.chunks(PANEL)) {
+        for (slot, x) in panel[at..].iter_mut().step_by(T::PAIR).zip(part) {
+            *slot = *x;
+        }
+    }
+}
+
+/// What a thread needs, kept from chunk to chunk.
+#[derive(Default)]
+pub struct Scratch<T> {
+    /// Queries of a run that share a key head, `[group][rows up to whole tiles]`.
+    q: Rows<T>,
+    /// Σ w v of each, f32.
+    output: Rows<f32>,
+    /// Running maximum and sum of each.
+    state: Vec<(f32, f32)>,
+    /// One tile's scores and weights, `[32, 128]`.
+    scores: Rows<f32>,
+    weights: Rows<T>,
+    row: Vec<f32>,
+}
+
+/// One layer's attention.
+pub struct Attention<'a, T> {
+    pub isa: Isa,
+    pub spec: &'a DecoderSpec,
+    pub plan: &'a Plan,
+    pub keys: &'a Keys<T>,
+    /// How many keys a query sees, its own included.
+    pub window: Option<usize>,
+}
+
+impl<T: Held> Attention<'_, T> {
+    /// Attends `runs`, whose queries `[rows][heads · head_dim]` begin at row `first`, into `attended`.
+    pub fn attend(&self, runs: &[Run], first: usize, q: &[T], attended: &mut Input<T>, scratch: &mut Scratch<T>) {
+        scratch.scores.reset(TILE, KEY_BLOCK);
+        scratch.weights.reset(TILE, KEY_BLOCK);
+        for run in runs {
+            for kv_head in 0..self.spec.kv_heads {
+                self.attend_group(run, run.rows.start - first, kv_head, q, scratch);
+                self.finish(run, run.rows.start - first, kv_head, attended, scratch);
+            }
+        }
+    }
+
+    /// The queries of `run` that share `kv_head`; they are at `at` among the chunk's.
+    fn attend_group(&self, run: &Run, at: usize, kv_head: usize, q: &[T], scratch: &mut Scratch<T>) {
+        let DecoderSpec { heads, kv_heads, head_dim, .. } = *self.spec;
+        let (group, rows) = (heads / kv_heads, run.rows.len());
+        let padded = rows.next_multiple_of(TILE);
+        scratch.q.reset(group * padded, head_dim);
+        scratch.output.reset(group * padded, head_dim);
+        scratch.state.clear();
+        scratch.state.resize(group * padded, (f32::NEG_INFINITY, 0.0));
+        for member in 0..group {
+            for row in 0..rows {
+                let head = kv_head * group + member;
+                let q = &q[(at + row) * heads * head_dim + head * head_dim..][..head_dim];
+                scratch.q.row_mut(member * padded + row).copy_from_slice(q);
+            }
+        }
+        let path = &self.plan.paths[run.segment];
+        let begin = |position: usize| self.window.map_or(0, |w| (position + 1).saturating_sub(w) / KEY_BLOCK);
+        for block in begin(run.first)..=(run.first + rows - 1) / KEY_BLOCK {
+            let packed = self.keys.of(path[block], kv_head);
+            for tile in (0..group * padded).step_by(TILE) {
+                let within = tile % padded;
+                let position = run.first + within;
+                let count = TILE.min(rows - within);
+                if begin(position) <= block && block * KEY_BLOCK < position + count {
+                    let part = Part { tile, position, count, block, is_first: begin(position) == block };
+                    self.step(&part, packed, scratch);
+                }
+            }
+        }
+    }
+
+    /// One tile of queries and one block of keys.
+    fn step(&self, part: &Part, (keys, values): (&[T], &[T]), scratch: &mut Scratch<T>) {
+        let Scratch { q, output, state, scores, weights, .. } = scratch;
+        let &Part { tile, position, count, block, is_first } = part;
+        let seen = (position + count - block * KEY_BLOCK).min(KEY_BLOCK);
+        let width = seen.next_multiple_of(PANEL);
+        let (q_stride, s_stride, w_stride, o_stride) = (q.stride(), scores.stride(), weights.stride(), output.stride());
+        for (index, panel) in keys.chunks_exact(panel_len(self.spec.head_dim)).take(width / PANEL).enumerate() {
+            let c = &mut scores.from_mut(0)[index * PANEL..];
+            let a = q.from(tile);
+            Block { a, a_stride: q_stride, rows: count, panel, c, c_stride: s_stride, adds: false }.run(self.isa);
+        }
+        self.weigh(part, width, &mut state[tile..tile + count], scores, weights, output);
+        let depth = width.next_multiple_of(DEPTH);
+        for (index, panel) in values.chunks_exact(panel_len(KEY_BLOCK)).enumerate() {
+            let c = &mut output.from_mut(tile)[index * PANEL..];
+            let (a, panel) = (weights.from(0), &panel[..depth * PANEL]);
+            Block { a, a_stride: w_stride, rows: count, panel, c, c_stride: o_stride, adds: !is_first }.run(self.isa);
+        }
+    }
+
+    /// Scores to weights eˢ⁻ᵐ; what was summed before fades to the new maximum.
+    fn weigh(
+        &self,
+        part: &Part,
+        width: usize,
+        state: &mut [(f32, f32)],
+        scores: &mut Rows<f32>,
+        weights: &mut Rows<T>,
+        output: &mut Rows<f32>,
+    ) {
+        let (scale, cap) = (self.spec.attention_scale as f32, self.spec.attention_cap.map(|cap| cap as f32));
+        math::vectorised(
+            #[inline(always)]
+            || {
+                for (row, state) in state.iter_mut().enumerate() {
+                    let admitted = part.admitted(row, self.window);
+                    let (s, w) = (&mut scores.row_mut(row)[..width], &mut weights.row_mut(row)[..width]);
+                    let fade = weigh_row(s, w, admitted, scale, cap, state);
+                    if fade != 1.0 && !part.is_first {
+                        output.row_mut(part.tile + row).iter_mut().for_each(|x| *x *= fade);
+                    }
+                }
+            },
+        );
+    }
+
+    /// Outputs over their sums.
+    fn finish(&self, run: &Run, at: usize, kv_head: usize, attended: &mut Input<T>, scratch: &mut Scratch<T>) {
+        let DecoderSpec { heads, kv_heads, head_dim, .. } = *self.spec;
+        let group = heads / kv_heads;
+        let padded = run.rows.len().next_multiple_of(TILE);
+        let Scratch { output, state, row: quotient, .. } = scratch;
+        quotient.resize(head_dim, 0.0);
+        math::vectorised(
+            #[inline(always)]
+            || {
+                for member in 0..group {
+                    for row in 0..run.rows.len() {
+                        let place = member * padded + row;
+                        let inverse = 1.0 / state[place].1;
+                        for (out, x) in quotient.iter_mut().zip(output.row(place)) {
+                            *out = x * inverse;
+                        }
+                        attended.set(at + row, (kv_head * group + member) * head_dim, quotient);
+                    }
+                }
+            },
+        );
+    }
+}
+
+/// `count` queries, the first at path `position` and at `tile` among the group's, and a block of keys.
+struct Part {
+    tile: usize,
+    position: usize,
+    count: usize,
+    block: usize,
+    /// It is the tile's first.
+    is_first: bool,
+}
+
+impl Part {
+    /// The keys of the block that query `row` sees.
+    #[inline(always)]
+    fn admitted(&self, row: usize, window: Option<usize>) -> (usize, usize) {
+        let (position, start) = (self.position + row, self.block * KEY_BLOCK);
+        let from = window.map_or(0, |w| (position + 1).saturating_sub(w).saturating_sub(start));
+        (from, (position + 1).saturating_sub(start).min(KEY_BLOCK))
+    }
+}
+
+/// One query: scores to weights, and the state after them; what its outputs so far are to be multiplied by.
+#[inline(always)]
+fn weigh_row<T: Held>(
+    scores: &mut [f32],
+    weights: &mut [T],
+    (from, to): (usize, usize),
+    scale: f32,
+    cap: Option<f32>,
+    (max, sum): &mut (f32, f32),
+) -> f32 {
+    if from >= to {
+        weights.fill(T::from_f32(0.0));
+        return 1.0;
+    }
+    scores.iter_mut().for_each(|x| *x *= scale);
+    if let Some(cap) = cap {
+        scores.iter_mut().for_each(|x| *x = cap * math::tanh(*x / cap));
+    }
+    scores[..from].fill(MASKED);
+    if to < scores.len() {
+        scores[to..].fill(MASKED);
+    }
+    let highest = math::max(scores).max(*max);
+    let fade = math::exp(*max - highest);
+    for (x, weight) in scores.iter_mut().zip(weights) {
+        *x = math::exp(*x - highest);
+        *weight = T::from_f32(*x);
+    }
+    *sum = *sum * fade + math::sum(scores.len(), |i| scores[i]);
+    *max = highest;
+    fade
+}

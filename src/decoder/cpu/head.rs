@@ -1,0 +1,75 @@
+//! The packed form of the head: rows to logits, some hundred ids at a time.
+//!
+//! Owns the width of a block: its logits are reduced while they are in second-level cache. Refuses to reduce them.
+
+use candle_core::{Result, Tensor};
+
+use super::product::{Input, Product};
+use crate::decoder::head::LogitBlock;
+use crate::decoder::linear::Linear;
+use crate::decoder::weight::Held;
+use crate::kernel::{Isa, PANEL, Rows, math};
+
+/// Ids of a block: a multiple of the reducer's chunk.
+pub const PACKED_BLOCK: usize = 512;
+
+/// Rows that are to be multiplied with the head.
+pub struct HeadRows<'a, T> {
+    isa: Isa,
+    linear: &'a Linear,
+    input: Input<T>,
+    sums: Rows<f32>,
+}
+
+impl<'a, T: Held + Default> HeadRows<'a, T> {
+    /// Of `hidden` `[rows, hidden]`, f32.
+    pub fn new(isa: Isa, linear: &'a Linear, hidden: &Tensor) -> Result<Self> {
+        let (rows, depth) = hidden.dims2()?;
+        let hidden = hidden.flatten_all()?.to_vec1::<f32>()?;
+        let mut input = Input::default();
+        input.reset(rows, depth, &[linear]);
+        for (row, values) in hidden.chunks_exact(depth).enumerate() {
+            input.set(row, 0, values);
+        }
+        Ok(Self { isa, linear, input, sums: Rows::default() })
+    }
+
+    /// The logits of the ids `first..first + width`, each passed through `finish`.
+    pub fn logits(&mut self, first: usize, width: usize, finish: impl Fn(f32) -> f32) -> Result<LogitBlock<'_>> {
+        Product::new(self.isa, self.linear, &self.input)?.columns(first, width, &mut self.sums);
+        self.finish(finish);
+        Ok(LogitBlock::new(first as u32, width, self.sums.from(0), self.sums.stride()))
+    }
+
+    /// The logit of `targets[i]` at row `i`: the same sums.
+    pub fn targets(
+        isa: Isa,
+        linear: &'a Linear,
+        hidden: &Tensor,
+        targets: &[u32],
+        finish: impl Fn(f32) -> f32,
+    ) -> Result<Vec<f32>> {
+        let all = Self::new(isa, linear, hidden)?;
+        let mut one = Self { isa, linear, input: Input::default(), sums: Rows::default() };
+        let logit = |(row, &target): (usize, &u32)| {
+            let within = target as usize % PANEL;
+            one.input.gather(&all.input, &[row]);
+            let start = target as usize - within;
+            Product::new(isa, linear, &one.input)?.columns(start, PANEL, &mut one.sums);
+            one.finish(&finish);
+            Ok(one.sums.row(0)[within])
+        };
+        targets.iter().enumerate().map(logit).collect()
+    }
+
+    fn finish(&mut self, finish: impl Fn(f32) -> f32) {
+        math::vectorised(
+            #[inline(always)]
+            || {
+                for row in 0..self.sums.rows() {
+                    self.sums.row_mut(row).iter_mut().for_each(|x| *x = finish(*x));
+                }
+            },
+        );
+    }
+}

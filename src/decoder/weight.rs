@@ -1,0 +1,125 @@
+//! A matrix of weights: as a tensor, for the plain form, or packed for a CPU's kernels.
+//!
+//! Owns the choice, made at load. Refuses to hold a weight twice, and products.
+
+use std::sync::Arc;
+
+use candle_core::{CpuStorage, DType, Device, Error, Result, Storage, Tensor};
+use half::bf16;
+
+use crate::kernel::{Element, Isa, Packed};
+
+/// How a model is held and computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Tensor operations, on any device: the truth that the other is tested against.
+    Plain,
+    /// Packed weights and fused steps, on a CPU with these instructions.
+    Packed(Isa),
+}
+
+impl Form {
+    /// The fast one of `device`.
+    ///
+    /// # Errors
+    /// The environment asks for instructions that the processor does not have.
+    pub fn of(device: &Device) -> crate::error::Result<Self> {
+        if !device.is_cpu() {
+            return Ok(Self::Plain);
+        }
+        Isa::from_env().map(Self::Packed).map_err(crate::error::Error::Usage)
+    }
+}
+
+/// `[outputs, depth]`. Clones share it.
+#[derive(Clone)]
+pub enum Weight {
+    Plain(Tensor),
+    Bf16(Arc<Packed<bf16>>),
+    F32(Arc<Packed<f32>>),
+}
+
+/// An element that weights are held in.
+pub trait Held: Element {
+    /// The packed matrix of this type, if `weight` is one.
+    fn of(weight: &Weight) -> Option<&Packed<Self>>;
+}
+
+impl Held for bf16 {
+    fn of(weight: &Weight) -> Option<&Packed<Self>> {
+        if let Weight::Bf16(packed) = weight { Some(packed) } else { None }
+    }
+}
+
+impl Held for f32 {
+    fn of(weight: &Weight) -> Option<&Packed<Self>> {
+        if let Weight::F32(packed) = weight { Some(packed) } else { None }
+    }
+}
+
+impl Weight {
+    /// Packs a tensor on the CPU, which is let go; what is packed stays so.
+    pub fn pack(&mut self) -> Result<()> {
+        let Self::Plain(tensor) = self else { return Ok(()) };
+        let tensor = tensor.contiguous()?;
+        let (outputs, depth) = tensor.dims2()?;
+        let packed = {
+            let (storage, layout) = tensor.storage_and_layout();
+            let (start, end) = layout.contiguous_offsets().unwrap_or_default();
+            match &*storage {
+                Storage::Cpu(CpuStorage::BF16(x)) => Self::Bf16(Arc::new(Packed::new(&x[start..end], outputs, depth))),
+                Storage::Cpu(CpuStorage::F32(x)) => Self::F32(Arc::new(Packed::new(&x[start..end], outputs, depth))),
+                _ => return Err(Error::msg("weights to pack are f32 or bf16, on the CPU")),
+            }
+        };
+        *self = packed;
+        Ok(())
+    }
+
+    /// Outputs and depth.
+    pub fn dims(&self) -> Result<(usize, usize)> {
+        match self {
+            Self::Plain(tensor) => tensor.dims2(),
+            Self::Bf16(packed) => Ok((packed.outputs(), packed.depth())),
+            Self::F32(packed) => Ok((packed.outputs(), packed.depth())),
+        }
+    }
+
+    pub fn dtype(&self) -> DType {
+        match self {
+            Self::Plain(tensor) => tensor.dtype(),
+            Self::Bf16(_) => DType::BF16,
+            Self::F32(_) => DType::F32,
+        }
+    }
+
+    /// The tensor of the plain form.
+    pub fn plain(&self) -> Result<&Tensor> {
+        if let Self::Plain(tensor) = self { Ok(tensor) } else { Err(Error::msg("packed weights have no plain form")) }
+    }
+
+    /// The panels of the packed form.
+    pub fn packed<T: Held>(&self) -> Result<&Packed<T>> {
+        T::of(self).ok_or_else(|| Error::msg("weights are not packed in the type of the model"))
+    }
+
+    /// One output's weights, in f32.
+    pub fn row(&self, output: usize, row: &mut [f32]) -> Result<()> {
+        match self {
+            Self::Plain(tensor) => {
+                row.copy_from_slice(&tensor.get(output)?.to_dtype(DType::F32)?.to_vec1::<f32>()?);
+            }
+            Self::Bf16(packed) => unpack(packed, output, row),
+            Self::F32(packed) => packed.row(output, row),
+        }
+        Ok(())
+    }
+}
+
+fn unpack<T: Element>(packed: &Packed<T>, output: usize, row: &mut [f32]) {
+    let mut narrow = vec![T::from_f32(0.0); row.len()];
+    packed.row(output, &mut narrow);
+    for (wide, narrow) in row.iter_mut().zip(narrow) {
+        *wide = narrow.to_f32();
+    }
+}

@@ -1,0 +1,77 @@
+//! Products by dot products of bf16 pairs (AVX512-BF16).
+//!
+//! Owns the register tile: 12 rows by 32 outputs are 24 sums in flight, more than two units of latency 6 need. Refuses
+//! other element types.
+
+#![allow(unsafe_code, reason = "vectors read through pointers")]
+
+use std::arch::x86_64::{
+    __m512, __m512bh, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_storeu_ps,
+};
+
+use half::bf16;
+
+use crate::kernel::{Block, PANEL};
+
+/// Rows in order, as many at once as there are.
+pub fn multiply(block: Block<bf16>) {
+    let mut row = 0;
+    while row < block.rows {
+        // SAFETY: only where `Isa::Avx512Bf16` exists, and the rows are within the 32 that `Block::run` has checked.
+        unsafe {
+            match block.rows - row {
+                12.. => row = tile::<12>(&block, row),
+                8.. => row = tile::<8>(&block, row),
+                4.. => row = tile::<4>(&block, row),
+                _ => row = tile::<1>(&block, row),
+            }
+        }
+    }
+}
+
+/// Rows `first..first + M`; returns the next.
+///
+/// # Safety
+/// The processor has AVX512-BF16; `Block::run` has checked the block; `first + M` ≤ 32.
+#[target_feature(enable = "avx512f,avx512bf16")]
+unsafe fn tile<const M: usize>(block: &Block<bf16>, first: usize) -> usize {
+    let pairs = block.depth() / 2;
+    // SAFETY: row r < M of A has `depth` numbers, the panel `pairs` lines of 32 pairs, C 32 numbers a row.
+    unsafe {
+        let a = block.a.as_ptr().add(first * block.a_stride);
+        let b = block.panel.as_ptr();
+        let c = block.c.as_ptr().cast_mut().add(first * block.c_stride);
+        let mut sums = [[_mm512_setzero_ps(); 2]; M];
+        if block.adds {
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let c = c.add(r * block.c_stride);
+                *sums = [_mm512_loadu_ps(c), _mm512_loadu_ps(c.add(16))];
+            }
+        }
+        for pair in 0..pairs {
+            let b = b.add(pair * 2 * PANEL);
+            let (low, high) = (load(b), load(b.add(PANEL)));
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let pair = a.add(r * block.a_stride + 2 * pair).cast::<i32>().read_unaligned();
+                let x = std::mem::transmute::<_, __m512bh>(_mm512_set1_epi32(pair));
+                sums[0] = _mm512_dpbf16_ps(sums[0], x, low);
+                sums[1] = _mm512_dpbf16_ps(sums[1], x, high);
+            }
+        }
+        for (r, sums) in sums.iter().enumerate() {
+            let c = c.add(r * block.c_stride);
+            _mm512_storeu_ps(c, sums[0]);
+            _mm512_storeu_ps(c.add(16), sums[1]);
+        }
+    }
+    first + M
+}
+
+/// # Safety
+/// 32 numbers can be read.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+unsafe fn load(numbers: *const bf16) -> __m512bh {
+    // SAFETY: the caller's; any bits are numbers.
+    unsafe { std::mem::transmute::<__m512, __m512bh>(_mm512_loadu_ps(numbers.cast())) }
+}

@@ -1,0 +1,129 @@
+//! The arithmetic of the hot path on a CPU: products of packed matrices, and functions that vectorise.
+//!
+//! Owns instruction sets, panel layouts and all unsafe code, each piece with the condition that makes it sound. One
+//! function an instruction set multiplies a block of 32 rows by a panel of 32 outputs; everything above it is alike
+//! everywhere. The order of every sum is that of k, whatever the number of rows. Refuses models and
+//! tensors.
+
+#![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
+
+#[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod buffer;
+mod isa;
+pub mod math;
+mod packed;
+mod rows;
+mod wide;
+
+use bytemuck::Pod;
+use half::bf16;
+
+pub use self::buffer::Buffer;
+pub use self::isa::Isa;
+pub use self::packed::{Packed, pack_row, panel_len};
+pub use self::rows::Rows;
+
+/// Rows of a block.
+pub const TILE: usize = 32;
+/// Outputs of a panel.
+pub const PANEL: usize = 32;
+/// The depth of a product is padded to a multiple of it with zeros: what one AMX tile holds of k.
+pub const DEPTH: usize = 32;
+
+/// What operands are made of: bf16 or f32. Sums are f32 of both.
+pub trait Element: Pod + Send + Sync {
+    /// Neighbours along k that lie together in a panel, `[k / PAIR][32][PAIR]`.
+    const PAIR: usize;
+
+    /// Rounded to nearest, ties to even.
+    fn from_f32(x: f32) -> Self;
+    fn to_f32(self) -> f32;
+    /// The block's sums, by the instructions of `isa`.
+    fn multiply(isa: Isa, block: Block<Self>);
+}
+
+/// C (+)= A · panelᵀ: up to 32 rows by the 32 outputs of a panel.
+pub struct Block<'a, T> {
+    /// `[32, depth]` at `a_stride`, of which `rows` count; the rest may hold anything.
+    pub a: &'a [T],
+    pub a_stride: usize,
+    pub rows: usize,
+    /// `[depth / PAIR][32][PAIR]`, or the part of one that these k are.
+    pub panel: &'a [T],
+    /// `[32][32]` at `c_stride`.
+    pub c: &'a mut [f32],
+    pub c_stride: usize,
+    /// Adds to what stands in `c`.
+    pub adds: bool,
+}
+
+impl<T: Element> Block<'_, T> {
+    /// How many k it sums over.
+    fn depth(&self) -> usize {
+        self.panel.len() / PANEL
+    }
+
+    /// Computes it.
+    ///
+    /// # Panics
+    /// If a slice is too short for what it is said to hold: the kernels below rely on it.
+    pub fn run(self, isa: Isa) {
+        let depth = self.depth();
+        assert!(depth.is_multiple_of(DEPTH) && self.panel.len() == depth * PANEL, "whole steps of k");
+        assert!(self.a.len() >= (TILE - 1) * self.a_stride + depth && self.a_stride >= depth, "32 rows of operands");
+        assert!(self.c.len() >= (TILE - 1) * self.c_stride + PANEL && self.c_stride >= PANEL, "32 rows of sums");
+        assert!(self.rows <= TILE, "at most 32 rows");
+        T::multiply(isa, self);
+    }
+}
+
+impl Element for f32 {
+    const PAIR: usize = 1;
+
+    #[inline(always)]
+    fn from_f32(x: f32) -> Self {
+        x
+    }
+
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        self
+    }
+
+    fn multiply(isa: Isa, block: Block<Self>) {
+        wide::multiply(isa, block);
+    }
+}
+
+impl Element for bf16 {
+    const PAIR: usize = 2;
+
+    #[inline(always)]
+    fn from_f32(x: f32) -> Self {
+        let bits = x.to_bits();
+        let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
+        // A NaN stays one, whatever rounding would make of its bits.
+        Self::from_bits(if x.is_nan() { 0x7fc0 } else { rounded as u16 })
+    }
+
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        f32::from_bits(u32::from(self.to_bits()) << 16)
+    }
+
+    fn multiply(isa: Isa, block: Block<Self>) {
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Amx => amx::multiply(block),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Bf16 => avx512::multiply(block),
+            _ => wide::multiply_widened(isa, block),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! Weights in panels of 32 outputs.
+//!
+//! Owns the layout that all instruction sets share, `[outputs / 32][k / PAIR][32][PAIR]`: a tile of AMX, a vector of
+//! pairs and a vector of f32 are each consecutive in it. Holds a weight once, in the type it is multiplied in.
+
+use rayon::prelude::*;
+
+use crate::kernel::{Block, Buffer, DEPTH, Element, Isa, PANEL, Rows, TILE};
+
+/// A matrix `[outputs, depth]`, padded with zeros to whole panels and steps.
+pub struct Packed<T> {
+    data: Buffer<T>,
+    outputs: usize,
+    depth: usize,
+}
+
+/// Numbers in a panel of this depth.
+pub const fn panel_len(depth: usize) -> usize {
+    PANEL * depth.next_multiple_of(DEPTH)
+}
+
+impl<T: Element> Packed<T> {
+    /// Packs `weights`, `[outputs, depth]` row-major.
+    pub fn new(weights: &[T], outputs: usize, depth: usize) -> Self {
+        let mut packed = Self { data: Buffer::zeroed(outputs.div_ceil(PANEL) * panel_len(depth)), outputs, depth };
+        let panels = packed.data.par_chunks_exact_mut(panel_len(depth)).zip(weights.par_chunks(PANEL * depth));
+        panels.for_each(|(panel, rows)| {
+            for (output, row) in rows.chunks_exact(depth).enumerate() {
+                pack_row(panel, output, row);
+            }
+        });
+        packed
+    }
+
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    pub fn panels(&self) -> usize {
+        self.outputs.div_ceil(PANEL)
+    }
+
+    pub fn panel(&self, index: usize) -> &[T] {
+        let len = panel_len(self.depth);
+        &self.data[index * len..][..len]
+    }
+
+    /// The weights of one output, `[depth]`.
+    pub fn row(&self, output: usize, row: &mut [T]) {
+        let panel = self.panel(output / PANEL);
+        let at = output % PANEL * T::PAIR;
+        for (k, x) in row.iter_mut().enumerate() {
+            *x = panel[k / T::PAIR * PANEL * T::PAIR + at + k % T::PAIR];
+        }
+    }
+
+    /// The sums of panel `index` for all rows: `c` is `[rows, up to whole tiles][32]` at `c_stride`.
+    pub fn multiply(&self, isa: Isa, rows: &Rows<T>, index: usize, c: &mut [f32], c_stride: usize) {
+        debug_assert_eq!(rows.depth(), self.depth);
+        for tile in (0..rows.rows()).step_by(TILE) {
+            let block = Block {
+                a: rows.from(tile),
+                a_stride: rows.stride(),
+                rows: (rows.rows() - tile).min(TILE),
+                panel: self.panel(index),
+                c: &mut c[tile * c_stride..],
+                c_stride,
+                adds: false,
+            };
+            block.run(isa);
+        }
+    }
+}
+
+/// Writes one output of a panel.
+pub fn pack_row<T: Element>(panel: &mut [T], output: usize, row: &[T]) {
+    let at = output * T::PAIR;
+    let steps = panel.chunks_exact_mut(PANEL * T::PAIR);
+    if T::PAIR == 1 {
+        steps.zip(row).for_each(|(step, x)| step[at] = *x);
+        return;
+    }
+    let pairs = row.as_chunks::<2>();
+    for (step, pair) in steps.zip(pairs.0) {
+        (step[at], step[at + 1]) = (pair[0], pair[1]);
+    }
+    if let [last] = pairs.1 {
+        panel[pairs.0.len() * PANEL * T::PAIR + at] = *last;
+    }
+}
+
+const _: () = assert!(<half::bf16 as Element>::PAIR == 2 && <f32 as Element>::PAIR == 1, "what `pack_row` knows");

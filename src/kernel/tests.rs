@@ -1,0 +1,126 @@
+use half::bf16;
+use proptest::prelude::*;
+
+use super::*;
+
+/// Numbers in −1..1 without a pattern that a mistake could keep.
+fn numbers(len: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+/// All products of `rows` `[count, depth]` with a packed `[outputs, depth]`: `[count, outputs]`.
+fn product<T: Element>(isa: Isa, rows: &[f32], weights: &[f32], depth: usize) -> Vec<f32> {
+    let outputs = weights.len() / depth;
+    let rounded: Vec<T> = weights.iter().map(|&x| T::from_f32(x)).collect();
+    let packed = Packed::new(&rounded, outputs, depth);
+    let mut operands = Rows::<T>::default();
+    operands.fill(rows, depth);
+    let count = operands.rows();
+    let mut c = vec![f32::NAN; count.next_multiple_of(TILE) * PANEL];
+    let mut y = vec![0.0; count * outputs];
+    for panel in 0..packed.panels() {
+        packed.multiply(isa, &operands, panel, &mut c, PANEL);
+        let width = PANEL.min(outputs - panel * PANEL);
+        for row in 0..count {
+            y[row * outputs + panel * PANEL..][..width].copy_from_slice(&c[row * PANEL..][..width]);
+        }
+    }
+    y
+}
+
+/// The same in f64 over what the element can hold, with the sum of the terms' sizes: what an error is measured by.
+fn reference<T: Element>(rows: &[f32], weights: &[f32], depth: usize) -> Vec<(f64, f64)> {
+    let held = |x: &f32| f64::from(T::from_f32(*x).to_f32());
+    let dot = |a: &[f32], b: &[f32]| {
+        let terms = a.iter().zip(b).map(|(a, b)| held(a) * held(b));
+        terms.fold((0.0, 0.0), |(sum, size), term| (sum + term, size + term.abs()))
+    };
+    rows.chunks(depth).flat_map(|a| weights.chunks(depth).map(move |b| dot(a, b))).collect()
+}
+
+fn check<T: Element>(count: usize, outputs: usize, depth: usize, seed: u64) {
+    let (rows, weights) = (numbers(count * depth, seed), numbers(outputs * depth, seed + 1));
+    let expected = reference::<T>(&rows, &weights, depth);
+    for isa in Isa::all() {
+        let found = product::<T>(isa, &rows, &weights, depth);
+        for (i, (found, (expected, size))) in found.iter().zip(&expected).enumerate() {
+            let error = (f64::from(*found) - expected).abs();
+            assert!(error <= 1e-6 * size, "{isa}, {count} x {depth} x {outputs}, at {i}: {found} for {expected}");
+        }
+        // Alone, a row has the same bits.
+        let row = count / 2;
+        let alone = product::<T>(isa, &rows[row * depth..][..depth], &weights, depth);
+        assert_eq!(alone, found[row * outputs..][..outputs], "{isa}, row {row} of {count}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn products_are_those_of_f64(count in 1..70_usize, outputs in 1..100_usize, depth in 1..200_usize, seed in 0..1000_u64) {
+        check::<bf16>(count, outputs, depth, seed);
+        check::<f32>(count, outputs, depth, seed);
+    }
+
+    #[test]
+    fn elements_round_as_the_library_does(bits: u32) {
+        let x = f32::from_bits(bits);
+        let (found, expected) = (<bf16 as Element>::from_f32(x), bf16::from_f32(x));
+        prop_assert!(found == expected || found.is_nan() && expected.is_nan(), "{x:?}");
+    }
+
+    #[test]
+    fn functions_are_those_of_the_library(x in -87.0..20.0_f32, small in -1e-3..1e-3_f32) {
+        let close = |found: f32, expected: f64| (f64::from(found) - expected).abs() <= 4e-7 * expected.abs() + 1e-30;
+        for x in [x, small] {
+            let y = f64::from(x);
+            prop_assert!(close(math::exp(x), y.exp()), "exp {x}");
+            prop_assert!(close(math::sigmoid(x), 1.0 / (1.0 + (-y).exp())), "sigmoid {x}");
+            prop_assert!(close(math::silu(x), y / (1.0 + (-y).exp())), "silu {x}");
+            prop_assert!(close(math::tanh(x), y.tanh()), "tanh {x}");
+        }
+    }
+}
+
+/// Depths beyond one block of k, which is summed in parts.
+#[test]
+fn deep_products_are_summed_in_order() {
+    check::<bf16>(33, 40, 1100, 7);
+    check::<bf16>(5, 33, 4200, 8);
+    check::<f32>(33, 40, 2200, 9);
+}
+
+#[test]
+fn gelu_is_its_formula() {
+    for i in -60..60 {
+        let x = f64::from(i) / 10.0;
+        let u = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x * x * x);
+        let expected = 0.5 * x * (1.0 + u.tanh());
+        assert!((f64::from(math::gelu(x as f32)) - expected).abs() <= 1e-6 * (1.0 + expected.abs()), "{x}");
+    }
+}
+
+#[test]
+fn what_is_packed_comes_out_again() {
+    let weights: Vec<bf16> = numbers(45 * 37, 3).into_iter().map(bf16::from_f32).collect();
+    let packed = Packed::new(&weights, 45, 37);
+    let mut row = vec![bf16::ZERO; 37];
+    for output in 0..45 {
+        packed.row(output, &mut row);
+        assert_eq!(row, weights[output * 37..][..37], "{output}");
+    }
+}
+
+#[test]
+fn less_can_be_asked_for_but_not_more() {
+    assert_eq!(Isa::choose("portable"), Ok(Isa::Portable));
+    assert!(Isa::choose("fast").unwrap_err().contains("avx512bf16"));
+    assert_eq!(Isa::all().next(), Some(Isa::best()));
+}
