@@ -8,7 +8,7 @@
 
 use rayon::prelude::*;
 
-use crate::kernel::math::vectorised;
+use crate::kernel::math::{self, vectorised};
 use crate::scores::TokenScores;
 
 /// Ids that are reduced together. Small enough for the exponentials to stay in registers and first-level cache,
@@ -46,8 +46,10 @@ impl Reducer {
             vectorised(
                 #[inline(always)]
                 || {
-                    for (i, chunk) in logits.chunks(CHUNK).enumerate() {
-                        row.push(first_id + (i * CHUNK) as u32, chunk);
+                    let mut id = first_id;
+                    for chunk in logits.chunks(CHUNK) {
+                        row.push(id, chunk);
+                        id += CHUNK as u32;
                     }
                 },
             );
@@ -105,16 +107,21 @@ impl Row {
     fn push(&mut self, first_id: u32, chunk: &[f32]) {
         let mut logits = [f32::NEG_INFINITY; CHUNK];
         logits[..chunk.len()].copy_from_slice(chunk);
-        let high = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        self.min = chunk.iter().copied().fold(self.min, f32::min);
+        let high = math::max(&logits);
+        self.min = self.min.min(-math::max_of(chunk, |x| -x));
         if high > self.max {
             self.raise_max(high);
         }
-        let exps = logits.map(|x| exp(x - self.max));
+        let mut exps = [0.0; CHUNK];
+        for (e, x) in exps.iter_mut().zip(&logits) {
+            *e = exp(x - self.max);
+        }
         self.weighted +=
             sum_lanes(|i| exps[i] * f64::from(if logits[i] == f32::NEG_INFINITY { 0.0 } else { logits[i] }));
-        self.above += logits.iter().map(|&x| u32::from(x > self.target_logit)).sum::<u32>();
-        self.equal += logits.iter().map(|&x| u32::from(x == self.target_logit)).sum::<u32>();
+        for x in &logits {
+            self.above += u32::from(*x > self.target_logit);
+            self.equal += u32::from(*x == self.target_logit);
+        }
         let holds_target = (first_id..first_id + chunk.len() as u32).contains(&self.target);
         if holds_target || self.admits(high) {
             self.push_each(first_id, chunk, &exps);

@@ -30,8 +30,10 @@ fn the_tiny_model_loads() {
     fs::copy("fuzz/corpus/config/tiny", folder.path().join("config.json")).unwrap();
     fs::copy("fuzz/corpus/weights/tiny", folder.path().join("model.safetensors")).unwrap();
     let checkpoint = Checkpoint::open(folder.path()).unwrap();
-    let body = Body::load(&checkpoint, checkpoint.stored_dtype(), &Device::Cpu, Form::of(&Device::Cpu).unwrap()).unwrap();
-    let head = Head::load(&checkpoint, None, checkpoint.stored_dtype(), &Device::Cpu, Form::of(&Device::Cpu).unwrap()).unwrap();
+    let body =
+        Body::load(&checkpoint, checkpoint.stored_dtype(), &Device::Cpu, Form::of(&Device::Cpu).unwrap()).unwrap();
+    let head = Head::load(&checkpoint, None, checkpoint.stored_dtype(), &Device::Cpu, Form::of(&Device::Cpu).unwrap())
+        .unwrap();
     assert!(checkpoint.unread().is_empty());
     // The first byte says which of the two it is.
     for (corpus, name) in [("config", "adapter_config.json"), ("weights", "adapter_model.safetensors")] {

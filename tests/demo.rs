@@ -17,7 +17,9 @@ static NEVER: AtomicBool = AtomicBool::new(false);
 fn log_probabilities(model: &str, dataset: &str) -> Vec<Vec<f64>> {
     let checkpoint = Checkpoint::open(&Path::new("assets/demo").join(model)).unwrap();
     let body = Body::load(&checkpoint, DType::F32, &Device::Cpu, Form::of(&Device::Cpu).unwrap()).unwrap();
-    let head = Head::load(&checkpoint, Some(body.embedding()), DType::F32, &Device::Cpu, Form::of(&Device::Cpu).unwrap()).unwrap();
+    let head =
+        Head::load(&checkpoint, Some(body.embedding()), DType::F32, &Device::Cpu, Form::of(&Device::Cpu).unwrap())
+            .unwrap();
     let stop = Stop::new(&NEVER);
     let text = std::fs::read_to_string(format!("assets/demo/{dataset}.jsonl")).unwrap();
     let rows = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());

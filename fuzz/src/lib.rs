@@ -159,7 +159,10 @@ fn load_and_run(model: &Path) {
 
 fn of(checkpoint: &Checkpoint) -> tokshift::Result<(Body, Head)> {
     let (dtype, cpu) = (checkpoint.stored_dtype(), Device::Cpu);
-    Ok((Body::load(checkpoint, dtype, &cpu, Form::of(&cpu)?)?, Head::load(checkpoint, None, dtype, &cpu, Form::of(&cpu)?)?))
+    Ok((
+        Body::load(checkpoint, dtype, &cpu, Form::of(&cpu)?)?,
+        Head::load(checkpoint, None, dtype, &cpu, Form::of(&cpu)?)?,
+    ))
 }
 
 fn run(body: &Body, head: &Head) {

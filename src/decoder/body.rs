@@ -12,9 +12,9 @@ use crate::decoder::load::Load;
 use crate::decoder::rope::{Rotary, Table};
 use crate::decoder::weight::{Form, Weight};
 use crate::decoder::{Checkpoint, DecoderSpec, MIN_ROWS};
-use crate::kernel::Isa;
 use crate::error::Result;
 use crate::forest::Forest;
+use crate::kernel::Isa;
 use crate::stop::Stop;
 
 /// Embedding, layers and final norm of one model, resident on `device`. Clones share the weights.

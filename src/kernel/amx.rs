@@ -70,6 +70,8 @@ pub fn multiply(block: Block<bf16>) {
     let steps = block.depth() / DEPTH;
     let (a_stride, c_stride) = (block.a_stride * size_of::<bf16>(), block.c_stride * size_of::<f32>());
     let (a, b, c) = (block.a.as_ptr(), block.panel.as_ptr(), block.c.as_mut_ptr());
+    // Where there is nothing to fetch ahead, what is there already.
+    let ahead = if block.ahead.is_empty() { b } else { block.ahead.as_ptr() };
     if !IS_CONFIGURED.replace(true) {
         // SAFETY: only where `Isa::Amx` exists, that is `is_available`; reads the 64 bytes of `CONFIG`.
         unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const CONFIG, options(nostack, readonly)) };
@@ -77,6 +79,7 @@ pub fn multiply(block: Block<bf16>) {
     // SAFETY: `Block::run` has checked that A holds 32 rows of `depth` at its stride, the panel depth / 2 lines of 32
     // pairs, and C 32 rows of 32 at its stride: tiles 4 and 5 read rows 0..16 and 16..32 of A, 32 k a step; 6 and 7
     // read 16 pairs of k of outputs 0..16 and 16..32; 0 to 3 are the four quarters of C. Tiles belong to nobody else.
+    // Fetching ahead may reach beyond `ahead`: it never faults.
     unsafe {
         if block.adds {
             asm!("tileloadd tmm0, [{c} + {s}]", "tileloadd tmm1, [{c} + {s} + 64]", "tileloadd tmm2, [{d} + {s}]",
@@ -89,9 +92,10 @@ pub fn multiply(block: Block<bf16>) {
             "tileloadd tmm4, [{a} + {l}]", "tileloadd tmm6, [{b} + {s}]", "tileloadd tmm7, [{b} + {s} + 64]",
             "tdpbf16ps tmm0, tmm4, tmm6", "tileloadd tmm5, [{a2} + {l}]", "tdpbf16ps tmm1, tmm4, tmm7",
             "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
-            "add {a}, 64", "add {a2}, 64", "add {b}, 2048", "dec {n}", "jnz 2b",
+            "prefetcht1 [{p}]", "prefetcht1 [{p} + 64]", "prefetcht1 [{p} + 128]", "prefetcht1 [{p} + 192]",
+            "add {a}, 64", "add {a2}, 64", "add {b}, 2048", "add {p}, 256", "dec {n}", "jnz 2b",
             a = inout(reg) a => _, a2 = inout(reg) a.byte_add(16 * a_stride) => _, b = inout(reg) b => _,
-            n = inout(reg) steps => _, l = in(reg) a_stride, s = in(reg) 128_usize, options(nostack, readonly));
+            p = inout(reg) ahead => _, n = inout(reg) steps => _, l = in(reg) a_stride, s = in(reg) 128_usize, options(nostack, readonly));
         asm!("tilestored [{c} + {s}], tmm0", "tilestored [{c} + {s} + 64], tmm1", "tilestored [{d} + {s}], tmm2",
             "tilestored [{d} + {s} + 64], tmm3", c = in(reg) c, d = in(reg) c.byte_add(16 * c_stride),
             s = in(reg) c_stride, options(nostack));

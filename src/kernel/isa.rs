@@ -52,7 +52,10 @@ impl Isa {
         if isa.is_available() {
             Ok(isa)
         } else {
-            Err(format!("{VARIABLE} asks for `{name}`, which this processor does not have; its best is {}", Self::best()))
+            Err(format!(
+                "{VARIABLE} asks for `{name}`, which this processor does not have; its best is {}",
+                Self::best()
+            ))
         }
     }
 

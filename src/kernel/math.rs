@@ -86,20 +86,18 @@ pub fn round<T: Element>(values: &[f32], out: &mut [T]) {
     );
 }
 
-/// Σ f(i) for i < `len` in [`LANES`] lanes: lane l has the terms l, l + 16, …
+/// Σ f(x) over `values` in [`LANES`] lanes: lane l has the terms l, l + 16, …
 #[inline(always)]
-pub fn sum(len: usize, f: impl Fn(usize) -> f32) -> f32 {
+pub fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0_f32; LANES];
-    let whole = len - len % LANES;
-    let mut i = 0;
-    while i < whole {
-        for (lane, sum) in lanes.iter_mut().enumerate() {
-            *sum += f(i + lane);
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane += f(*x);
         }
-        i += LANES;
     }
-    for (lane, sum) in lanes.iter_mut().enumerate().take(len - whole) {
-        *sum += f(whole + lane);
+    for (lane, x) in lanes.iter_mut().zip(rest) {
+        *lane += f(*x);
     }
     let mut width = LANES / 2;
     while width > 0 {
@@ -111,17 +109,32 @@ pub fn sum(len: usize, f: impl Fn(usize) -> f32) -> f32 {
     lanes[0]
 }
 
-/// The largest of `values`; −∞ of none.
+/// The largest of `values`; −∞ of none. A NaN is passed over.
 #[inline(always)]
 pub fn max(values: &[f32]) -> f32 {
+    max_of(values, |x| x)
+}
+
+/// The largest f(x); as [`max`].
+#[inline(always)]
+pub fn max_of(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let (chunks, rest) = values.as_chunks::<LANES>();
     for chunk in chunks {
         for (lane, x) in lanes.iter_mut().zip(chunk) {
-            *lane = if *x > *lane { *x } else { *lane };
+            let x = f(*x);
+            *lane = if x > *lane { x } else { *lane };
         }
     }
-    lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |max, x| if *x > max { *x } else { max })
+    for (lane, x) in lanes.iter_mut().zip(rest) {
+        let x = f(*x);
+        *lane = if x > *lane { x } else { *lane };
+    }
+    let mut highest = f32::NEG_INFINITY;
+    for x in lanes {
+        highest = if x > highest { x } else { highest };
+    }
+    highest
 }
 
 /// eˣ, relative error below 2⁻²³; 0 below −87, finite above 88. Cody-Waite reduction x = n ln 2 + r and the polynomial

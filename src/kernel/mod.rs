@@ -58,6 +58,8 @@ pub struct Block<'a, T> {
     pub c_stride: usize,
     /// Adds to what stands in `c`.
     pub adds: bool,
+    /// What will be multiplied soon: fetched from memory meanwhile, about an eighth of a panel.
+    pub ahead: &'a [T],
 }
 
 impl<T: Element> Block<'_, T> {

@@ -7,6 +7,9 @@ use rayon::prelude::*;
 
 use crate::kernel::{Block, Buffer, DEPTH, Element, Isa, PANEL, Rows, TILE};
 
+/// Tiles that share the work of fetching the next panel.
+const AHEAD: usize = 8;
+
 /// A matrix `[outputs, depth]`, padded with zeros to whole panels and steps.
 pub struct Packed<T> {
     data: Buffer<T>,
@@ -61,6 +64,9 @@ impl<T: Element> Packed<T> {
     /// The sums of panel `index` for all rows: `c` is `[rows, up to whole tiles][32]` at `c_stride`.
     pub fn multiply(&self, isa: Isa, rows: &Rows<T>, index: usize, c: &mut [f32], c_stride: usize) {
         debug_assert_eq!(rows.depth(), self.depth);
+        // The next panel comes into the cache while this one is multiplied, a share with each tile.
+        let next = if index + 1 < self.panels() { self.panel(index + 1) } else { &[] };
+        let mut shares = next.chunks(panel_len(self.depth) / AHEAD);
         for tile in (0..rows.rows()).step_by(TILE) {
             let block = Block {
                 a: rows.from(tile),
@@ -70,6 +76,7 @@ impl<T: Element> Packed<T> {
                 c: &mut c[tile * c_stride..],
                 c_stride,
                 adds: false,
+                ahead: shares.next().unwrap_or_default(),
             };
             block.run(isa);
         }

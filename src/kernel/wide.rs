@@ -59,7 +59,8 @@ pub fn multiply_widened(isa: Isa, block: Block<bf16>) {
         }
         let (a, panel) = (&a[..TILE * depth], &panel[..pairs.len()]);
         let (c, adds) = (&mut *block.c, block.adds || step > 0);
-        multiply(isa, Block { a, a_stride: depth, rows: block.rows, panel, c, c_stride: block.c_stride, adds });
+        let (rows, c_stride) = (block.rows, block.c_stride);
+        multiply(isa, Block { a, a_stride: depth, rows, panel, c, c_stride, adds, ahead: &[] });
     }
 }
 

@@ -146,14 +146,16 @@ impl<T: Held> Attention<'_, T> {
         for (index, panel) in keys.chunks_exact(panel_len(self.spec.head_dim)).take(width / PANEL).enumerate() {
             let c = &mut scores.from_mut(0)[index * PANEL..];
             let a = q.from(tile);
-            Block { a, a_stride: q_stride, rows: count, panel, c, c_stride: s_stride, adds: false }.run(self.isa);
+            Block { a, a_stride: q_stride, rows: count, panel, c, c_stride: s_stride, adds: false, ahead: &[] }
+                .run(self.isa);
         }
         self.weigh(part, width, &mut state[tile..tile + count], scores, weights, output);
         let depth = width.next_multiple_of(DEPTH);
         for (index, panel) in values.chunks_exact(panel_len(KEY_BLOCK)).enumerate() {
             let c = &mut output.from_mut(tile)[index * PANEL..];
             let (a, panel) = (weights.from(0), &panel[..depth * PANEL]);
-            Block { a, a_stride: w_stride, rows: count, panel, c, c_stride: o_stride, adds: !is_first }.run(self.isa);
+            Block { a, a_stride: w_stride, rows: count, panel, c, c_stride: o_stride, adds: !is_first, ahead: &[] }
+                .run(self.isa);
         }
     }
 
@@ -176,7 +178,9 @@ impl<T: Held> Attention<'_, T> {
                     let (s, w) = (&mut scores.row_mut(row)[..width], &mut weights.row_mut(row)[..width]);
                     let fade = weigh_row(s, w, admitted, scale, cap, state);
                     if fade != 1.0 && !part.is_first {
-                        output.row_mut(part.tile + row).iter_mut().for_each(|x| *x *= fade);
+                        for x in output.row_mut(part.tile + row) {
+                            *x *= fade;
+                        }
                     }
                 }
             },
@@ -228,7 +232,8 @@ impl Part {
     }
 }
 
-/// One query: scores to weights, and the state after them; what its outputs so far are to be multiplied by.
+/// One query: scores to weights, and the state after them; what its outputs so far are to be multiplied by. Keys that it
+/// does not see get the weight 0.
 #[inline(always)]
 fn weigh_row<T: Held>(
     scores: &mut [f32],
@@ -242,21 +247,24 @@ fn weigh_row<T: Held>(
         weights.fill(T::from_f32(0.0));
         return 1.0;
     }
-    scores.iter_mut().for_each(|x| *x *= scale);
     if let Some(cap) = cap {
-        scores.iter_mut().for_each(|x| *x = cap * math::tanh(*x / cap));
+        for x in scores.iter_mut() {
+            *x = cap * math::tanh(*x * scale / cap);
+        }
+    } else {
+        for x in scores.iter_mut() {
+            *x *= scale;
+        }
     }
     scores[..from].fill(MASKED);
-    if to < scores.len() {
-        scores[to..].fill(MASKED);
-    }
+    scores[to..].fill(MASKED);
     let highest = math::max(scores).max(*max);
     let fade = math::exp(*max - highest);
     for (x, weight) in scores.iter_mut().zip(weights) {
         *x = math::exp(*x - highest);
         *weight = T::from_f32(*x);
     }
-    *sum = *sum * fade + math::sum(scores.len(), |i| scores[i]);
+    *sum = *sum * fade + math::sum(scores, |x| x);
     *max = highest;
     fade
 }

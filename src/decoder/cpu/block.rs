@@ -217,10 +217,14 @@ impl Heads<'_> {
     #[inline(always)]
     fn finish(&self, y: &mut [f32], row: usize, normed: usize, head_dim: usize, eps: f32, turned: &mut Vec<f32>) {
         if let Some(weight) = self.norm {
-            y.chunks_exact_mut(normed).for_each(|y| normalise(y, weight, eps));
+            for y in y.chunks_exact_mut(normed) {
+                normalise(y, weight, eps);
+            }
         }
         if let Some(rope) = self.rope {
-            y.chunks_exact_mut(head_dim).for_each(|head| rope.turn(self.first + row, head, turned));
+            for head in y.chunks_exact_mut(head_dim) {
+                rope.turn(self.first + row, head, turned);
+            }
         }
     }
 }

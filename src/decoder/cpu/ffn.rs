@@ -50,11 +50,12 @@ fn gate_into<T: Held>(
                 for row in 0..gates.rows() {
                     let mut values = [0.0; PANEL];
                     let pairs = gates.row(row).iter().zip(ups.row(row));
-                    match gated.activation {
-                        Activation::Silu => values.iter_mut().zip(pairs).for_each(|(v, (g, u))| *v = math::silu(*g) * u),
-                        Activation::GeluTanh => {
-                            values.iter_mut().zip(pairs).for_each(|(v, (g, u))| *v = math::gelu(*g) * u);
-                        }
+                    for (value, (gate, up)) in values.iter_mut().zip(pairs) {
+                        *value = up
+                            * match gated.activation {
+                                Activation::Silu => math::silu(*gate),
+                                Activation::GeluTanh => math::gelu(*gate),
+                            };
                     }
                     out.set(row, start, &values[..count]);
                 }
@@ -120,6 +121,6 @@ fn add(total: &mut [f32], output: &[f32], weight: f32) {
 fn softmax(logits: &mut [f32]) {
     let max = math::max(logits);
     logits.iter_mut().for_each(|x| *x = (*x - max).exp());
-    let sum = math::sum(logits.len(), |i| logits[i]);
+    let sum = math::sum(logits, |x| x);
     logits.iter_mut().for_each(|x| *x /= sum);
 }

@@ -67,7 +67,9 @@ impl<'a, T: Held + Default> HeadRows<'a, T> {
             #[inline(always)]
             || {
                 for row in 0..self.sums.rows() {
-                    self.sums.row_mut(row).iter_mut().for_each(|x| *x = finish(*x));
+                    for x in self.sums.row_mut(row) {
+                        *x = finish(*x);
+                    }
                 }
             },
         );

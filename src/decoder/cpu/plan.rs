@@ -111,7 +111,8 @@ mod tests {
         for threads in [1, 2, 7, 64] {
             let plan = Plan::new(&forest(), threads);
             let mut next = 0;
-            for (index, run) in plan.runs.iter().enumerate().flat_map(|(i, runs)| runs.iter().map(move |run| (i, run))) {
+            for (index, run) in plan.runs.iter().enumerate().flat_map(|(i, runs)| runs.iter().map(move |run| (i, run)))
+            {
                 assert_eq!(run.rows.start, next);
                 assert!(run.rows.end <= (index + 1) * plan.chunk && run.rows.start >= index * plan.chunk);
                 let of = &forest().segments[run.segment];

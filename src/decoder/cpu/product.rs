@@ -136,7 +136,7 @@ impl Added<'_> {
 /// 1 / √(mean x² + ε): what an RMS norm multiplies by (Zhang & Sennrich 2019).
 #[inline(always)]
 pub fn inverse_rms(x: &[f32], eps: f32) -> f32 {
-    1.0 / (math::sum(x.len(), |i| x[i] * x[i]) / x.len() as f32 + eps).sqrt()
+    1.0 / (math::sum(x, |x| x * x) / x.len() as f32 + eps).sqrt()
 }
 
 /// The norm of `x` in place.

@@ -1,0 +1,125 @@
+//! The packed form against the plain one, with every set of instructions that this processor has.
+//!
+//! What is plain is tested against Hugging Face in `golden`; here are the fused steps, whose mistakes would look like
+//! rounding there.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use candle_core::{DType, Device, Tensor};
+use tokshift::decoder::{Body, Checkpoint, Form, Head};
+use tokshift::forest::{Forest, pack_apart};
+use tokshift::kernel::Isa;
+use tokshift::sample::{ResponseToken, Sample, Status};
+use tokshift::stop::Stop;
+
+static NEVER: AtomicBool = AtomicBool::new(false);
+
+const FIXTURES: [&str; 20] = [
+    "qwen3-tied",
+    "qwen3-shifted",
+    "qwen3-bias",
+    "llama3",
+    "llama-bf16",
+    "qwen2-yarn",
+    "llama-linear",
+    "smollm3",
+    "mistral",
+    "gemma2",
+    "gemma3",
+    "gemma3-vision",
+    "phi3-longrope",
+    "olmo2",
+    "granite",
+    "glm4",
+    "mixtral",
+    "qwen2-moe",
+    "qwen3-moe",
+    "qwen3-fp8",
+];
+
+fn sample(sample_id: u32, ids: Vec<u32>) -> Sample {
+    let token = |index| ResponseToken { index: index as u32, start: 0, end: 0, straddles: false, is_end: false };
+    Sample {
+        sample_id,
+        row: sample_id,
+        row_id: None,
+        turn: 0,
+        cluster_id: String::new(),
+        prompt: String::new(),
+        response: String::new(),
+        tokens: (1..ids.len()).map(token).collect(),
+        ids,
+        prompt_tokens_alone: 1,
+        kept: Vec::new(),
+        status: Status::Ok,
+        reason: None,
+    }
+}
+
+/// Two answers to one prompt, which part in the middle of a block of keys, and a text of its own.
+fn forests(checkpoint: &Checkpoint) -> Vec<Forest> {
+    let vocab = checkpoint.spec().vocab as u32;
+    let ids = |seed: u32, length: u32| (0..length).map(move |i| (i * i * 31 + i * seed + seed) % vocab);
+    let rows: Vec<Vec<u32>> =
+        vec![ids(3, 150).chain(ids(5, 40)).collect(), ids(3, 150).chain(ids(7, 90)).collect(), ids(11, 61).collect()];
+    let limit = checkpoint.spec().max_tokens.min(240);
+    let cut = |(index, mut row): (usize, Vec<u32>)| {
+        row.truncate(limit);
+        sample(index as u32, row)
+    };
+    let samples: Vec<Sample> = rows.into_iter().enumerate().map(cut).collect();
+    pack_apart(&samples.iter().collect::<Vec<_>>(), 4096, checkpoint.spec().short_tokens())
+}
+
+fn numbers(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// Hidden rows and the logits of the last of them.
+fn compute(checkpoint: &Checkpoint, dtype: DType, form: Form) -> (Vec<f32>, Vec<f32>) {
+    let stop = Stop::new(&NEVER);
+    let body = Body::load(checkpoint, dtype, &Device::Cpu, form).unwrap();
+    let head = Head::load(checkpoint, Some(body.embedding()), dtype, &Device::Cpu, form).unwrap();
+    let (mut hidden, mut logits) = (Vec::new(), Vec::new());
+    for forest in forests(checkpoint) {
+        let rows = body.forward(&forest, &stop).unwrap();
+        let last = rows.narrow(0, rows.dim(0).unwrap() - 3, 3).unwrap();
+        let mut row = Vec::new();
+        head.for_each_block(&last, &stop, |block| {
+            assert_eq!(block.first as usize, row.len());
+            row.extend_from_slice(block.row(2));
+        })
+        .unwrap();
+        assert_eq!(row.len(), head.vocab());
+        let target = head.target_logits(&last, &[0, 5, 7]).unwrap();
+        assert_eq!(target[2].to_bits(), row[7].to_bits(), "a target's logit is its entry in the blocks");
+        hidden.extend(numbers(&rows));
+        logits.extend(row);
+    }
+    (hidden, logits)
+}
+
+/// Root of the mean square of the differences, over that of the numbers.
+fn distance(found: &[f32], expected: &[f32]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let square = |x: f32| f64::from(x) * f64::from(x);
+    let difference: f64 = found.iter().zip(expected).map(|(a, b)| square(a - b)).sum();
+    (difference / expected.iter().map(|x| square(*x)).sum::<f64>()).sqrt()
+}
+
+#[test]
+fn fused_steps_compute_what_plain_operations_do() {
+    for fixture in FIXTURES {
+        let checkpoint = Checkpoint::open(&Path::new("tests/fixtures/models").join(fixture)).unwrap();
+        for (dtype, hidden_limit, logits_limit) in [(DType::F32, 3e-6, 3e-6), (DType::BF16, 1e-2, 1e-2)] {
+            let expected = compute(&checkpoint, dtype, Form::Plain);
+            for isa in Isa::all() {
+                let found = compute(&checkpoint, dtype, Form::Packed(isa));
+                let (hidden, logits) = (distance(&found.0, &expected.0), distance(&found.1, &expected.1));
+                println!("{fixture:14} {dtype:?} {isa:10} hidden {hidden:.1e} logits {logits:.1e}");
+                assert!(hidden <= hidden_limit && logits <= logits_limit, "{fixture}, {dtype:?}, {isa}");
+            }
+        }
+    }
+}
