@@ -61,7 +61,8 @@ impl Forest {
 
 /// Packs `samples` into forests of about `budget` computed tokens each (a longer sample is a forest alone; shared runs
 /// under [`MIN_SHARED`] are computed again and not counted).
-/// Samples are taken in the order of their ids, so those with a common prefix meet in one forest where they fit.
+/// Samples are taken in the order of their ids, so those with a common prefix meet in one forest where they fit; a forest
+/// ends where the least is shared with what follows, if that leaves it half full at least.
 pub fn pack(samples: &[&Sample], budget: usize) -> Vec<Forest> {
     pack_apart(samples, budget, None)
 }
@@ -73,25 +74,44 @@ pub fn pack_apart(samples: &[&Sample], budget: usize, limit: Option<usize>) -> V
     let mut order: Vec<usize> = (0..samples.len()).collect();
     order.sort_by_key(|&index| (is_long(index), &samples[index].ids, index));
     let mut forests = Vec::new();
-    let mut batch: Vec<usize> = Vec::new();
-    let mut computed = 0;
-    for index in order {
-        let ids = &samples[index].ids;
-        let shared = batch.last().map_or(0, |&last| common_prefix(&samples[last].ids, ids));
-        let apart = batch.last().is_some_and(|&last| is_long(last) != is_long(index));
-        if !batch.is_empty() && (apart || computed + ids.len() - shared > budget) {
-            forests.push(Builder::build(samples, &batch, is_long(batch[0])));
-            batch.clear();
-            computed = ids.len();
-        } else {
-            computed += ids.len() - shared;
+    for order in order.chunk_by(|&a, &b| is_long(a) == is_long(b)) {
+        let ids = |place: usize| samples[order[place]].ids.as_slice();
+        // What each shares with the one before it.
+        let shared: Vec<usize> =
+            (0..order.len()).map(|i| if i == 0 { 0 } else { common_prefix(ids(i - 1), ids(i)) }).collect();
+        let mut start = 0;
+        while start < order.len() {
+            let lengths = |place: usize| ids(place).len() - if place == start { 0 } else { shared[place] };
+            let end = end_of_batch(start, order.len(), budget, lengths, &shared);
+            forests.push(Builder::build(samples, &order[start..end], is_long(order[start])));
+            start = end;
         }
-        batch.push(index);
-    }
-    if !batch.is_empty() {
-        forests.push(Builder::build(samples, &batch, is_long(batch[0])));
     }
     forests
+}
+
+/// Where the batch that begins at `start` ends, of `count` samples that add `lengths(i)` tokens each.
+fn end_of_batch(
+    start: usize,
+    count: usize,
+    budget: usize,
+    lengths: impl Fn(usize) -> usize,
+    shared: &[usize],
+) -> usize {
+    let mut computed = lengths(start);
+    let (mut best, mut is_half_full) = (start + 1, false);
+    for place in start + 1..count {
+        // Ending here computes what the next one shares once more; the later the better otherwise.
+        if !is_half_full || shared[place] <= shared[best] {
+            best = place;
+            is_half_full = computed >= budget / 2;
+        }
+        computed += lengths(place);
+        if computed > budget {
+            return best;
+        }
+    }
+    count
 }
 
 fn common_prefix(a: &[u32], b: &[u32]) -> usize {

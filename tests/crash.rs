@@ -31,7 +31,7 @@ impl<F: Fn(u32, &mut Scored) + Sync> Engine for Disturbed<F> {
         self.0.caps()
     }
 
-    fn score(&self, job: &Job, sink: &mut dyn FnMut(Scored) -> Result<()>) -> Result<()> {
+    fn score(&self, job: &Job, sink: &mut dyn FnMut(Scored) -> Result<()>) -> Result<usize> {
         self.0.score(job, &mut |mut scored| {
             (self.1)(job.samples[scored.index].sample.sample_id, &mut scored);
             sink(scored)

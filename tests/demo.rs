@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use assert_cmd::Command;
 use candle_core::{DType, Device};
 use serde_json::Value;
-use tokshift::decoder::{Body, Checkpoint, Form, Head};
+use tokshift::decoder::{Body, Checkpoint, Form, Head, LogitBlock};
 use tokshift::forest::pack;
 use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::stop::Stop;
@@ -32,9 +32,9 @@ fn log_probabilities(model: &str, dataset: &str) -> Vec<Vec<f64>> {
         let hidden = body.forward(&pack(&[&sample], 4096)[0], &stop).unwrap();
         let hidden = hidden.narrow(0, from - 1, sample.tokens.len()).unwrap();
         let mut logits = vec![Vec::new(); sample.tokens.len()];
-        let gather = |_, block: &[f32], width: usize| {
-            for (row, part) in logits.iter_mut().zip(block.chunks(width)) {
-                row.extend(part.iter().map(|&x| f64::from(x)));
+        let gather = |block: LogitBlock| {
+            for (index, row) in logits.iter_mut().enumerate() {
+                row.extend(block.row(index).iter().map(|&x| f64::from(x)));
             }
         };
         head.for_each_block(&hidden, &stop, gather).unwrap();

@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 use candle_core::Device;
 use tempfile::TempDir;
 use tokshift::dataset::{self, Content, FieldNames, Part, PlanOptions, Row, RowOptions};
-use tokshift::decoder::{Adapter, Body, Checkpoint, Form, Head};
+use tokshift::decoder::{Adapter, Body, Checkpoint, Form, Head, LogitBlock};
 use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::scores::TokenScores;
 use tokshift::stop::Stop;
@@ -171,7 +171,7 @@ fn run(body: &Body, head: &Head) {
     for forest in forest::pack(&[&sample], 16) {
         let never = AtomicBool::new(false);
         let stop = Stop::new(&never);
-        let whole = |_, logits: &[f32], width| assert_eq!(logits.len() % width, 0);
+        let whole = |block: LogitBlock| assert_eq!(block.row(0).len(), block.width);
         let _ = body.forward(&forest, &stop).and_then(|hidden| head.for_each_block(&hidden, &stop, whole));
     }
 }

@@ -88,7 +88,7 @@ impl Heads {
             self.refuse_adapter_on_head(cell, &checkpoint)?;
             if let Entry::Vacant(place) = self.loaded.entry(key(cell)) {
                 let dtype = if cell.manifest.engine.dtype == "bf16" { DType::BF16 } else { DType::F32 };
-                let head = Head::load(&checkpoint, None, dtype, &Device::Cpu, Form::Plain)?;
+                let head = Head::load(&checkpoint, None, dtype, &Device::Cpu, Form::of(&Device::Cpu)?)?;
                 for path in checkpoint.head_files() {
                     if self.hashes.get(&path).is_none_or(|(was, _)| Fingerprint::of(&path).ok().as_ref() != Some(was)) {
                         bail!("`{}` changed while it was read: run again", path.display());

@@ -285,9 +285,13 @@ impl Outcome {
     pub fn describe(&self) -> String {
         let Self { counts, elapsed, .. } = self;
         let by_status = Status::ALL.iter().map(|&status| (counts.samples_with(status), status.as_str()));
+        let saved = match counts.tokens.saturating_sub(counts.computed) {
+            0 => String::new(),
+            saved => format!(", {} computed ({saved} shared)", counts.computed),
+        };
         let by_status: Vec<String> = by_status.filter(|(n, _)| *n > 0).map(|(n, name)| format!("{n} {name}")).collect();
         format!(
-            "{} samples; {} tokens, {} of them scored, in {:.1} s ({} tok/s)",
+            "{} samples; {} tokens, {} of them scored{saved}, in {:.1} s ({} tok/s)",
             by_status.join(", "),
             counts.tokens,
             counts.response_tokens,

@@ -180,7 +180,7 @@ impl Engine for Local {
         &self.caps
     }
 
-    fn score(&self, job: &Job, sink: &mut dyn FnMut(Scored) -> Result<()>) -> Result<()> {
+    fn score(&self, job: &Job, sink: &mut dyn FnMut(Scored) -> Result<()>) -> Result<usize> {
         let samples: Vec<&Sample> = job.samples.iter().map(|s| &s.sample).collect();
         let score = |forest: &Forest, sink: &mut Hand| self.score_forest(forest, job.stop, sink);
         // Texts on either side of a switch of frequencies go in forests of their own.

@@ -15,7 +15,7 @@ use crate::sample::Sample;
 pub type Hand<'a> = dyn FnMut(usize, std::result::Result<TokenScores, String>) -> Result<()> + 'a;
 
 /// Hands every sample's scores to `sink` once. `score` is given what `pack` makes of about `batch_tokens` tokens; when one does not
-/// fit, half of its tokens is the limit from then on, for later jobs too.
+/// fit, half of its tokens is the limit from then on, for later jobs too. Gives the tokens computed, in vain ones aside.
 ///
 /// # Errors
 /// Those of `score`, but for memory, and of `sink`.
@@ -25,8 +25,9 @@ pub fn score_in_batches(
     pack: impl Fn(&[&Sample], usize) -> Vec<Forest>,
     score: impl Fn(&Forest, &mut Hand) -> Result<()>,
     sink: &mut dyn FnMut(Scored) -> Result<()>,
-) -> Result<()> {
+) -> Result<usize> {
     let mut owed: Vec<usize> = (0..samples.len()).collect();
+    let mut computed = 0;
     while !owed.is_empty() {
         let limit = batch_tokens.load(Ordering::Relaxed);
         let packed: Vec<&Sample> = owed.iter().map(|&index| samples[index]).collect();
@@ -40,6 +41,7 @@ pub fn score_in_batches(
                 Err(error) if is_out_of_memory(&error) => {}
                 outcome => {
                     outcome?;
+                    computed += forest.tokens.len();
                     continue;
                 }
             }
@@ -56,7 +58,7 @@ pub fn score_in_batches(
         let mut handed = handed.into_iter();
         owed.retain(|_| handed.next() == Some(false));
     }
-    Ok(())
+    Ok(computed)
 }
 
 /// Whether a tensor could not be allocated. Backends have no common error for it; CUDA's driver and cuBLAS say it so.

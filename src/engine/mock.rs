@@ -79,14 +79,14 @@ impl Engine for Mock {
         &self.caps
     }
 
-    fn score(&self, job: &Job, sink: &mut dyn FnMut(Scored) -> Result<()>) -> Result<()> {
+    fn score(&self, job: &Job, sink: &mut dyn FnMut(Scored) -> Result<()>) -> Result<usize> {
         let mut order: Vec<usize> = (0..job.samples.len()).collect();
         order.sort_by_key(|&index| hash(&(job.part, index)));
         for index in order {
             job.stop.check()?;
             sink(Scored { index, scores: Ok(self.score_sample(&job.samples[index].sample)) })?;
         }
-        Ok(())
+        Ok(job.samples.iter().map(|s| s.sample.ids.len()).sum())
     }
 }
 

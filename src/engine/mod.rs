@@ -71,10 +71,11 @@ pub trait Engine: Sync {
     /// What this engine can do.
     fn caps(&self) -> &Caps;
 
-    /// Scores every sample of `job` and hands each to `sink` as it is done, in any order, each exactly once.
+    /// Scores every sample of `job` and hands each to `sink` as it is done, in any order, each exactly once. Gives how many
+    /// tokens were computed: fewer than the samples have, where prefixes are shared.
     ///
     /// # Errors
     /// A cause outside a row (a server, say) fails the part; [`crate::Error::Stopped`] soon after the job was stopped. What `sink` returns
     /// is passed on untouched: the consumer has left.
-    fn score(&self, job: &Job, sink: &mut dyn FnMut(Scored) -> Result<()>) -> Result<()>;
+    fn score(&self, job: &Job, sink: &mut dyn FnMut(Scored) -> Result<()>) -> Result<usize>;
 }

@@ -110,14 +110,16 @@ fn most_likely(logits: &[f32]) -> Vec<u32> {
 
 /// `[rows, vocabulary]`.
 fn logits(head: &Head, hidden: &[f32], rows: usize, stop: &Stop) -> Result<Vec<f32>> {
-    let width = hidden.len() / rows;
-    let hidden = Tensor::from_slice(hidden, (rows, width), &Device::Cpu)?;
-    let vocab = head.vocab();
+    let (width, vocab) = (hidden.len() / rows, head.vocab());
+    let count = head.rows_at_once(rows, rayon::current_num_threads());
     let mut logits = vec![0.0; rows * vocab];
-    head.for_each_block(&hidden, stop, |block| {
-        for (row, logits) in logits.chunks_exact_mut(vocab).enumerate() {
-            logits[block.first as usize..][..block.width].copy_from_slice(block.row(row));
-        }
+    logits.par_chunks_mut(count * vocab).zip(hidden.par_chunks(count * width)).try_for_each(|(logits, hidden)| {
+        let hidden = Tensor::from_slice(hidden, (hidden.len() / width, width), &Device::Cpu)?;
+        head.for_each_block(&hidden, stop, |block| {
+            for (row, logits) in logits.chunks_exact_mut(vocab).enumerate() {
+                logits[block.first as usize..][..block.width].copy_from_slice(block.row(row));
+            }
+        })
     })?;
     Ok(logits)
 }

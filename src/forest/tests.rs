@@ -103,3 +103,20 @@ fn short_common_prefixes_are_not_split() {
     assert_eq!(forest.segments.len(), 3);
     assert!(forest.segments.iter().all(|s| s.parent.is_none()));
 }
+
+/// 64 prompts with 8 answers each, as rollouts are: what is computed, and that no prompt is computed twice.
+#[test]
+fn groups_with_a_common_prefix_stay_together() {
+    let ids = |prompt: u32, answer: u32| -> Vec<u32> {
+        (0..500)
+            .map(|i| 1000 * prompt + i)
+            .chain((0..100).map(|i| 1_000_000 + 1000 * answer + 10 * prompt + i % 7))
+            .collect()
+    };
+    let samples: Vec<Sample> = (0..64).flat_map(|p| (0..8).map(move |a| sample(ids(p, a), 100))).collect();
+    let forests = pack(&samples.iter().collect::<Vec<_>>(), 4096);
+    let computed: usize = forests.iter().map(|forest| forest.tokens.len()).sum();
+    assert_eq!(forests.iter().map(|forest| forest.given).sum::<usize>(), 64 * 8 * 600);
+    assert_eq!(computed, 64 * (500 + 8 * 100));
+    assert!(forests.len() <= 22, "{} forests of three groups", forests.len());
+}

@@ -248,7 +248,7 @@ impl Run<'_> {
         keep: &dyn Fn(usize, &[u8]) -> Result<()>,
     ) -> Result<Vec<std::result::Result<TokenScores, String>>> {
         let mut answers: Vec<Option<_>> = job.samples.iter().map(|_| None).collect();
-        self.engine.score(job, &mut |engine::Scored { index, mut scores }| {
+        let computed = self.engine.score(job, &mut |engine::Scored { index, mut scores }| {
             job.stop.check()?;
             if let Ok(scores) = &mut scores {
                 // On disk at once, in memory no longer.
@@ -259,6 +259,7 @@ impl Run<'_> {
             answers[index] = Some(scores);
             Ok(())
         })?;
+        self.progress.computed(computed);
         let missing = || Err("the engine gave no answer".to_owned());
         Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(missing)).collect())
     }

@@ -16,6 +16,8 @@ pub struct Progress {
     tokens: AtomicU64,
     /// Response tokens scored so far.
     response_tokens: AtomicU64,
+    /// Tokens that engines computed: fewer than `tokens` where prefixes are shared.
+    computed: AtomicU64,
     parts: AtomicU64,
     samples: [AtomicU64; Status::ALL.len()],
 }
@@ -27,6 +29,7 @@ pub struct Snapshot {
     pub bytes_done: u64,
     pub tokens: u64,
     pub response_tokens: u64,
+    pub computed: u64,
     pub parts: u64,
     /// Samples written, indexed by `Status as usize`.
     pub samples: [u64; Status::ALL.len()],
@@ -40,6 +43,7 @@ impl Progress {
             bytes_done: get(&self.bytes_done),
             tokens: get(&self.tokens),
             response_tokens: get(&self.response_tokens),
+            computed: get(&self.computed),
             parts: get(&self.parts),
             samples: std::array::from_fn(|i| get(&self.samples[i])),
         }
@@ -52,6 +56,10 @@ impl Progress {
     pub(super) fn scored(&self, tokens: usize, response_tokens: usize) {
         self.tokens.fetch_add(tokens as u64, Ordering::Relaxed);
         self.response_tokens.fetch_add(response_tokens as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn computed(&self, tokens: usize) {
+        self.computed.fetch_add(tokens as u64, Ordering::Relaxed);
     }
 
     pub(super) fn written(&self, bytes: u64, statuses: impl Iterator<Item = Status>) {
