@@ -136,7 +136,7 @@ impl Head {
         for first in (0..self.vocab).step_by(PACKED_BLOCK) {
             stop.check()?;
             let width = PACKED_BLOCK.min(self.vocab - first);
-            take(rows.logits(first, width, |x| self.finish(x))?);
+            take(rows.logits(first, width, self.finish())?);
         }
         Ok(())
     }
@@ -144,7 +144,7 @@ impl Head {
     /// The logit of `targets[i]` at row `i`, bit-equal to its entry in the blocks.
     pub fn target_logits(&self, hidden: &Tensor, targets: &[u32]) -> candle_core::Result<Vec<f32>> {
         if let Form::Packed(isa) = self.form {
-            let finish = |x| self.finish(x);
+            let finish = self.finish();
             return match self.linear.weight {
                 Weight::Bf16(_) => HeadRows::<bf16>::targets(isa, &self.linear, hidden, targets, finish),
                 _ => HeadRows::<f32>::targets(isa, &self.linear, hidden, targets, finish),
@@ -162,12 +162,11 @@ impl Head {
         Ok(logits)
     }
 
-    /// A product's entry to a logit, in the packed form.
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
-    fn finish(&self, x: f32) -> f32 {
-        let x = x * self.scale as f32;
-        self.cap.map_or(x, |cap| cap as f32 * math::tanh(x / cap as f32))
+    /// What the packed form makes of a product's entry, where that is not the logit yet.
+    fn finish(&self) -> Option<impl Fn(f32) -> f32 + use<>> {
+        let (scale, cap) = (self.scale as f32, self.cap.map_or(f32::INFINITY, |cap| cap as f32));
+        let finish = move |x: f32| if cap < f32::INFINITY { cap * math::tanh(x * scale / cap) } else { x * scale };
+        (scale != 1.0 || cap < f32::INFINITY).then_some(finish)
     }
 
     /// The logits of a few `ids` at one row `[hidden]`, all sums in f64.

@@ -71,7 +71,8 @@ fn vectors() -> Vectors {
     })
 }
 
-/// Running sums of a row, added pairwise in the end.
+/// Running sums of a row, added pairwise in the end. What does not fill all lanes is added in a copy of them: an array that
+/// is also indexed by a variable stays in memory.
 pub const LANES: usize = 16;
 
 /// Rounds `values` to elements.
@@ -96,9 +97,16 @@ pub fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
             *lane += f(*x);
         }
     }
-    for (lane, x) in lanes.iter_mut().zip(rest) {
+    let mut ends = lanes;
+    for (lane, x) in ends.iter_mut().zip(rest) {
         *lane += f(*x);
     }
+    total(ends)
+}
+
+/// The lanes' sum, pairwise.
+#[inline(always)]
+fn total(mut lanes: [f32; LANES]) -> f32 {
     let mut width = LANES / 2;
     while width > 0 {
         for lane in 0..width {
@@ -107,6 +115,27 @@ pub fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
         width /= 2;
     }
     lanes[0]
+}
+
+/// Rounds f(x) of every value into `out`; their sum before rounding, in lanes as in [`sum`].
+#[inline(always)]
+pub fn map_sum<T: Element>(values: &[f32], out: &mut [T], f: impl Fn(f32) -> f32) -> f32 {
+    let mut lanes = [0.0_f32; LANES];
+    let ((chunks, rest), (outs, last)) = (values.as_chunks::<LANES>(), out.as_chunks_mut::<LANES>());
+    for (chunk, out) in chunks.iter().zip(outs) {
+        for ((lane, x), out) in lanes.iter_mut().zip(chunk).zip(out) {
+            let y = f(*x);
+            *lane += y;
+            *out = T::from_f32(y);
+        }
+    }
+    let mut ends = lanes;
+    for ((lane, x), out) in ends.iter_mut().zip(rest).zip(last) {
+        let y = f(*x);
+        *lane += y;
+        *out = T::from_f32(y);
+    }
+    total(ends)
 }
 
 /// The largest of `values`; −∞ of none. A NaN is passed over.
@@ -126,12 +155,13 @@ pub fn max_of(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
             *lane = if x > *lane { x } else { *lane };
         }
     }
-    for (lane, x) in lanes.iter_mut().zip(rest) {
+    let mut ends = lanes;
+    for (lane, x) in ends.iter_mut().zip(rest) {
         let x = f(*x);
         *lane = if x > *lane { x } else { *lane };
     }
     let mut highest = f32::NEG_INFINITY;
-    for x in lanes {
+    for x in ends {
         highest = if x > highest { x } else { highest };
     }
     highest
@@ -160,6 +190,25 @@ pub fn exp(x: f32) -> f32 {
     let power = f32::from_bits((shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127)) << 23);
     let value = mantissa * power;
     if x < -87.0 { 0.0 } else { value }
+}
+
+/// 2ˣ for x ≤ 0, relative error below 2⁻²²; 0 below −126. The polynomial of the Cephes library's `exp2f`.
+#[inline(always)]
+pub fn exp2(x: f32) -> f32 {
+    /// Adding and subtracting it rounds to the nearest integer.
+    const ROUND: f32 = 12_582_912.0;
+    let shifted = x.max(-126.0) + ROUND;
+    let r = x.max(-126.0) - (shifted - ROUND);
+    let mut p = 1.535_336_2e-4_f32;
+    p = p.mul_add(r, 1.339_887_4e-3);
+    p = p.mul_add(r, 9.618_437e-3);
+    p = p.mul_add(r, 5.550_332_6e-2);
+    p = p.mul_add(r, 2.402_265e-1);
+    p = p.mul_add(r, 6.931_472e-1);
+    p = p.mul_add(r, 1.0);
+    // The integer stands in the low bits of the shifted number, and is added to the exponent.
+    let value = f32::from_bits(p.to_bits().wrapping_add(shifted.to_bits() << 23));
+    if x < -126.0 { 0.0 } else { value }
 }
 
 /// 1 / (1 + e⁻ˣ).

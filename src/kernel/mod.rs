@@ -12,6 +12,8 @@ mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod buffer;
+#[cfg(target_arch = "x86_64")]
+mod fma;
 mod isa;
 pub mod math;
 mod packed;

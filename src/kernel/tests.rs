@@ -82,6 +82,7 @@ proptest! {
         for x in [x, small] {
             let y = f64::from(x);
             prop_assert!(close(math::exp(x), y.exp()), "exp {x}");
+            prop_assert!(close(math::exp2(-x.abs()), (-y.abs()).exp2()), "exp2 {x}");
             prop_assert!(close(math::sigmoid(x), 1.0 / (1.0 + (-y).exp())), "sigmoid {x}");
             prop_assert!(close(math::silu(x), y / (1.0 + (-y).exp())), "silu {x}");
             prop_assert!(close(math::tanh(x), y.tanh()), "tanh {x}");

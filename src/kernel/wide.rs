@@ -1,13 +1,14 @@
 //! Products in f32 by whatever vectors there are.
 //!
-//! Owns one loop, compiled for each width; bf16 operands are widened block by block, which is exact. Refuses intrinsics:
-//! the compiler finds the vectors.
+//! Owns a loop for processors that no kernel was written for, in which the compiler finds the vectors; bf16 operands are
+//! widened block by block, which is exact.
 
-#![allow(unsafe_code, reason = "calls of functions that are compiled for a processor")]
-#![allow(clippy::inline_always, reason = "compiled for its caller's processor or not at all")]
+#![allow(unsafe_code, reason = "calls of kernels that need their processor")]
 
 use half::bf16;
 
+#[cfg(target_arch = "x86_64")]
+use crate::kernel::fma;
 use crate::kernel::{Block, DEPTH, Element, Isa, PANEL, TILE};
 
 /// How much of k is widened at once.
@@ -16,25 +17,13 @@ const WIDENED: usize = 128;
 /// f32 operands.
 pub fn multiply(isa: Isa, mut block: Block<f32>) {
     match isa {
+        // SAFETY: these values exist only where AVX-512 does.
         #[cfg(target_arch = "x86_64")]
-        Isa::Amx | Isa::Avx512Bf16 | Isa::Avx512 => {
-            #[target_feature(enable = "avx512f")]
-            fn compiled(block: &mut Block<f32>) {
-                rows::<12, true>(block);
-            }
-            // SAFETY: these values exist only where AVX-512 does.
-            unsafe { compiled(&mut block) }
-        }
+        Isa::Amx | Isa::Avx512Bf16 | Isa::Avx512 => unsafe { fma::multiply_by_64_bytes(&mut block) },
+        // SAFETY: the value exists only where AVX2 and FMA do.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => {
-            #[target_feature(enable = "avx2,fma")]
-            fn compiled(block: &mut Block<f32>) {
-                rows::<3, true>(block);
-            }
-            // SAFETY: the value exists only where AVX2 and FMA do.
-            unsafe { compiled(&mut block) }
-        }
-        _ => rows::<3, { cfg!(not(target_arch = "x86_64")) }>(&mut block),
+        Isa::Avx2 => unsafe { fma::multiply_by_32_bytes(&mut block) },
+        _ => rows(&mut block),
     }
 }
 
@@ -64,23 +53,23 @@ pub fn multiply_widened(isa: Isa, block: Block<bf16>) {
     }
 }
 
-#[inline(always)]
-fn rows<const M: usize, const FUSED: bool>(block: &mut Block<f32>) {
+/// Rows together, so that a panel's line is read once for them.
+const ROWS: usize = 4;
+
+fn rows(block: &mut Block<f32>) {
     let mut row = 0;
-    while row + M <= block.rows {
-        tile::<M, FUSED>(block, row);
-        row += M;
+    while row + ROWS <= block.rows {
+        tile::<ROWS>(block, row);
+        row += ROWS;
     }
     while row < block.rows {
-        tile::<1, FUSED>(block, row);
+        tile::<1>(block, row);
         row += 1;
     }
 }
 
-/// Rows `first..first + M`, sums in registers. `FUSED` where the processor adds a product in one instruction: elsewhere
-/// the library would compute it in software.
-#[inline(always)]
-fn tile<const M: usize, const FUSED: bool>(block: &mut Block<f32>, first: usize) {
+/// Rows `first..first + M`.
+fn tile<const M: usize>(block: &mut Block<f32>, first: usize) {
     let depth = block.panel.len() / PANEL;
     let mut sums = [[0.0_f32; PANEL]; M];
     let a: [&[f32]; M] = std::array::from_fn(|r| &block.a[(first + r) * block.a_stride..][..depth]);
@@ -93,7 +82,8 @@ fn tile<const M: usize, const FUSED: bool>(block: &mut Block<f32>, first: usize)
         for r in 0..M {
             let x = a[r][k];
             for (sum, weight) in sums[r].iter_mut().zip(weights) {
-                *sum = if FUSED { x.mul_add(*weight, *sum) } else { x * weight + *sum };
+                // Two instructions where a processor has no third: the library would fuse them in software.
+                *sum = if cfg!(target_arch = "x86_64") { x * weight + *sum } else { x.mul_add(*weight, *sum) };
             }
         }
     }

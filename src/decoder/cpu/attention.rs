@@ -73,7 +73,7 @@ pub struct Scratch<T> {
     q: Rows<T>,
     /// Σ w v of each, f32.
     output: Rows<f32>,
-    /// Running maximum and sum of each.
+    /// Running maximum, in units of ln 2, and sum of each.
     state: Vec<(f32, f32)>,
     /// One tile's scores and weights, `[32, 128]`.
     scores: Rows<f32>,
@@ -233,7 +233,8 @@ impl Part {
 }
 
 /// One query: scores to weights, and the state after them; what its outputs so far are to be multiplied by. Keys that it
-/// does not see get the weight 0.
+/// does not see get the weight 0. Exponents are of 2, in units of which `scale` turns scores: e^(s x) = 2^(s log₂e x), the
+/// product rounded once with the maximum taken off.
 #[inline(always)]
 fn weigh_row<T: Held>(
     scores: &mut [f32],
@@ -247,24 +248,20 @@ fn weigh_row<T: Held>(
         weights.fill(T::from_f32(0.0));
         return 1.0;
     }
+    let mut scale = scale;
     if let Some(cap) = cap {
         for x in scores.iter_mut() {
             *x = cap * math::tanh(*x * scale / cap);
         }
-    } else {
-        for x in scores.iter_mut() {
-            *x *= scale;
-        }
+        scale = 1.0;
     }
     scores[..from].fill(MASKED);
     scores[to..].fill(MASKED);
-    let highest = math::max(scores).max(*max);
-    let fade = math::exp(*max - highest);
-    for (x, weight) in scores.iter_mut().zip(weights) {
-        *x = math::exp(*x - highest);
-        *weight = T::from_f32(*x);
-    }
-    *sum = *sum * fade + math::sum(scores, |x| x);
+    let scale = scale * std::f32::consts::LOG2_E;
+    let highest = (math::max(scores) * scale).max(*max);
+    let fade = math::exp2(*max - highest);
+    let added = math::map_sum(scores, weights, |x| math::exp2(x.mul_add(scale, -highest)));
+    *sum = *sum * fade + added;
     *max = highest;
     fade
 }

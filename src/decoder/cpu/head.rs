@@ -34,10 +34,15 @@ impl<'a, T: Held + Default> HeadRows<'a, T> {
         Ok(Self { isa, linear, input, sums: Rows::default() })
     }
 
-    /// The logits of the ids `first..first + width`, each passed through `finish`.
-    pub fn logits(&mut self, first: usize, width: usize, finish: impl Fn(f32) -> f32) -> Result<LogitBlock<'_>> {
+    /// The logits of the ids `first..first + width`, each passed through `finish` if there is one.
+    pub fn logits(
+        &mut self,
+        first: usize,
+        width: usize,
+        finish: Option<impl Fn(f32) -> f32>,
+    ) -> Result<LogitBlock<'_>> {
         Product::new(self.isa, self.linear, &self.input)?.columns(first, width, &mut self.sums);
-        self.finish(finish);
+        self.finish(finish.as_ref());
         Ok(LogitBlock::new(first as u32, width, self.sums.from(0), self.sums.stride()))
     }
 
@@ -47,7 +52,7 @@ impl<'a, T: Held + Default> HeadRows<'a, T> {
         linear: &'a Linear,
         hidden: &Tensor,
         targets: &[u32],
-        finish: impl Fn(f32) -> f32,
+        finish: Option<impl Fn(f32) -> f32>,
     ) -> Result<Vec<f32>> {
         let all = Self::new(isa, linear, hidden)?;
         let mut one = Self { isa, linear, input: Input::default(), sums: Rows::default() };
@@ -56,13 +61,14 @@ impl<'a, T: Held + Default> HeadRows<'a, T> {
             one.input.gather(&all.input, &[row]);
             let start = target as usize - within;
             Product::new(isa, linear, &one.input)?.columns(start, PANEL, &mut one.sums);
-            one.finish(&finish);
+            one.finish(finish.as_ref());
             Ok(one.sums.row(0)[within])
         };
         targets.iter().enumerate().map(logit).collect()
     }
 
-    fn finish(&mut self, finish: impl Fn(f32) -> f32) {
+    fn finish(&mut self, finish: Option<&impl Fn(f32) -> f32>) {
+        let Some(finish) = finish else { return };
         math::vectorised(
             #[inline(always)]
             || {
