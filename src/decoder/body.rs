@@ -97,7 +97,9 @@ impl Body {
         let mut embedded = vec![0.0; forest.tokens.len() * hidden];
         for (row, &token) in embedded.chunks_exact_mut(hidden).zip(&forest.tokens) {
             self.embedding.row(token as usize, row)?;
-            row.iter_mut().for_each(|x| *x *= spec.embedding_scale as f32);
+            for x in row {
+                *x *= spec.embedding_scale as f32;
+            }
         }
         let pass = Pass { isa, spec, forest, ropes: &ropes, final_norm: &self.final_norm };
         let layer = |index| self.weights.layer(index);

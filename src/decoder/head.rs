@@ -132,11 +132,12 @@ impl Head {
         stop: &Stop,
         take: &mut impl FnMut(LogitBlock),
     ) -> Result<()> {
+        let finish = self.finish();
         let mut rows = HeadRows::<T>::new(isa, &self.linear, hidden)?;
         for first in (0..self.vocab).step_by(PACKED_BLOCK) {
             stop.check()?;
             let width = PACKED_BLOCK.min(self.vocab - first);
-            take(rows.logits(first, width, self.finish())?);
+            take(rows.logits(first, width, finish.as_ref())?);
         }
         Ok(())
     }
@@ -146,8 +147,8 @@ impl Head {
         if let Form::Packed(isa) = self.form {
             let finish = self.finish();
             return match self.linear.weight {
-                Weight::Bf16(_) => HeadRows::<bf16>::targets(isa, &self.linear, hidden, targets, finish),
-                _ => HeadRows::<f32>::targets(isa, &self.linear, hidden, targets, finish),
+                Weight::Bf16(_) => HeadRows::<bf16>::targets(isa, &self.linear, hidden, targets, finish.as_ref()),
+                _ => HeadRows::<f32>::targets(isa, &self.linear, hidden, targets, finish.as_ref()),
             };
         }
         let mut logits = Vec::with_capacity(targets.len());

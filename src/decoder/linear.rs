@@ -74,7 +74,7 @@ impl Linear {
 
     /// The outputs `ids` of one row `[in]`, whose numbers the weights' dtype can hold: all sums in f64.
     pub fn exact(&self, x: &[f32], ids: &[u32]) -> Result<Vec<f64>> {
-        let bias = self.bias.as_ref().map(|bias| bias.to_vec1::<f32>()).transpose()?;
+        let bias = self.bias.as_ref().map(Tensor::to_vec1::<f32>).transpose()?;
         let mut weights = vec![0.0; x.len()];
         let dot = |id: &u32| {
             self.weight.row(*id as usize, &mut weights)?;

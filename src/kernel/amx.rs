@@ -66,14 +66,14 @@ thread_local! {
 }
 
 /// All 32 rows, whatever `rows` says: a tile costs the same.
-pub fn multiply(block: Block<bf16>) {
+pub fn multiply(block: &mut Block<bf16>) {
     let steps = block.depth() / DEPTH;
     let (a_stride, c_stride) = (block.a_stride * size_of::<bf16>(), block.c_stride * size_of::<f32>());
     let (a, b, c) = (block.a.as_ptr(), block.panel.as_ptr(), block.c.as_mut_ptr());
     // Where there is nothing to fetch ahead, what is there already.
     let ahead = if block.ahead.is_empty() { b } else { block.ahead.as_ptr() };
     if !IS_CONFIGURED.replace(true) {
-        // SAFETY: only where `Isa::Amx` exists, that is `is_available`; reads the 64 bytes of `CONFIG`.
+        // SAFETY: only where `Set::Amx` is chosen, that is `is_available`; reads the 64 bytes of `CONFIG`.
         unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const CONFIG, options(nostack, readonly)) };
     }
     // SAFETY: `Block::run` has checked that A holds 32 rows of `depth` at its stride, the panel depth / 2 lines of 32

@@ -6,7 +6,8 @@
 #![allow(unsafe_code, reason = "vectors read through pointers")]
 
 use std::arch::x86_64::{
-    __m512, __m512bh, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_storeu_ps,
+    __m512, __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_set1_epi32, _mm512_setzero_ps,
+    _mm512_storeu_ps,
 };
 
 use half::bf16;
@@ -14,16 +15,16 @@ use half::bf16;
 use crate::kernel::{Block, PANEL};
 
 /// Rows in order, as many at once as there are.
-pub fn multiply(block: Block<bf16>) {
+pub fn multiply(block: &mut Block<bf16>) {
     let mut row = 0;
     while row < block.rows {
-        // SAFETY: only where `Isa::Avx512Bf16` exists, and the rows are within the 32 that `Block::run` has checked.
+        // SAFETY: only where `Set::Avx512Bf16` is chosen, and the rows are within the 32 that `Block::run` has checked.
         unsafe {
             match block.rows - row {
-                12.. => row = tile::<12>(&block, row),
-                8.. => row = tile::<8>(&block, row),
-                4.. => row = tile::<4>(&block, row),
-                _ => row = tile::<1>(&block, row),
+                12.. => row = tile::<12>(block, row),
+                8.. => row = tile::<8>(block, row),
+                4.. => row = tile::<4>(block, row),
+                _ => row = tile::<1>(block, row),
             }
         }
     }
@@ -34,13 +35,13 @@ pub fn multiply(block: Block<bf16>) {
 /// # Safety
 /// The processor has AVX512-BF16; `Block::run` has checked the block; `first + M` ≤ 32.
 #[target_feature(enable = "avx512f,avx512bf16")]
-unsafe fn tile<const M: usize>(block: &Block<bf16>, first: usize) -> usize {
+unsafe fn tile<const M: usize>(block: &mut Block<bf16>, first: usize) -> usize {
     let pairs = block.depth() / 2;
     // SAFETY: row r < M of A has `depth` numbers, the panel `pairs` lines of 32 pairs, C 32 numbers a row.
     unsafe {
         let a = block.a.as_ptr().add(first * block.a_stride);
         let b = block.panel.as_ptr();
-        let c = block.c.as_ptr().cast_mut().add(first * block.c_stride);
+        let c = block.c.as_mut_ptr().add(first * block.c_stride);
         let mut sums = [[_mm512_setzero_ps(); 2]; M];
         if block.adds {
             for (r, sums) in sums.iter_mut().enumerate() {
@@ -53,7 +54,7 @@ unsafe fn tile<const M: usize>(block: &Block<bf16>, first: usize) -> usize {
             let (low, high) = (load(b), load(b.add(PANEL)));
             for (r, sums) in sums.iter_mut().enumerate() {
                 let pair = a.add(r * block.a_stride + 2 * pair).cast::<i32>().read_unaligned();
-                let x = std::mem::transmute::<_, __m512bh>(_mm512_set1_epi32(pair));
+                let x = std::mem::transmute::<__m512i, __m512bh>(_mm512_set1_epi32(pair));
                 sums[0] = _mm512_dpbf16_ps(sums[0], x, low);
                 sums[1] = _mm512_dpbf16_ps(sums[1], x, high);
             }

@@ -3,12 +3,16 @@
 //! Owns detection and the switch by which tests and benches ask for less. An [`Isa`] exists only where it can run, which
 //! is what makes the kernels sound.
 
-/// Sets of instructions, best first. Values other than [`Isa::Portable`] are made by [`Isa::choose`] alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Isa {
-    /// Matrix tiles of bf16 (Sapphire Rapids and later); f32 as [`Isa::Avx512`].
+/// A set of instructions that this processor has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Isa(Set);
+
+/// Sets of instructions, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Set {
+    /// Matrix tiles of bf16 (Sapphire Rapids and later); f32 as [`Set::Avx512`].
     Amx,
-    /// Dot products of bf16 pairs (Cooper Lake, Zen 4 and later); f32 as [`Isa::Avx512`].
+    /// Dot products of bf16 pairs (Cooper Lake, Zen 4 and later); f32 as [`Set::Avx512`].
     Avx512Bf16,
     /// bf16 is widened to f32.
     Avx512,
@@ -20,12 +24,12 @@ pub enum Isa {
 /// The environment variable that asks for fewer instructions than the processor has.
 pub const VARIABLE: &str = "TOKSHIFT_CPU";
 
-const NAMES: [(&str, Isa); 5] = [
-    ("amx", Isa::Amx),
-    ("avx512bf16", Isa::Avx512Bf16),
-    ("avx512", Isa::Avx512),
-    ("avx2", Isa::Avx2),
-    ("portable", Isa::Portable),
+const NAMES: [(&str, Set); 5] = [
+    ("amx", Set::Amx),
+    ("avx512bf16", Set::Avx512Bf16),
+    ("avx512", Set::Avx512),
+    ("avx2", Set::Avx2),
+    ("portable", Set::Portable),
 ];
 
 impl Isa {
@@ -46,11 +50,11 @@ impl Isa {
     /// As [`Isa::from_env`].
     pub fn choose(name: &str) -> Result<Self, String> {
         let known = || NAMES.map(|(name, _)| name).join(", ");
-        let Some(&(_, isa)) = NAMES.iter().find(|(known, _)| *known == name) else {
+        let Some(&(_, set)) = NAMES.iter().find(|(known, _)| *known == name) else {
             return Err(format!("{VARIABLE} is `{name}`; it can be one of {}", known()));
         };
-        if isa.is_available() {
-            Ok(isa)
+        if set.is_available() {
+            Ok(Self(set))
         } else {
             Err(format!(
                 "{VARIABLE} asks for `{name}`, which this processor does not have; its best is {}",
@@ -61,14 +65,21 @@ impl Isa {
 
     /// The best set of this processor.
     pub fn best() -> Self {
-        NAMES.map(|(_, isa)| isa).into_iter().find(|isa| isa.is_available()).unwrap_or(Self::Portable)
+        Self::all().next().unwrap_or(Self(Set::Portable))
     }
 
     /// Every set that this processor has, best first.
     pub fn all() -> impl Iterator<Item = Self> {
-        NAMES.into_iter().map(|(_, isa)| isa).filter(|isa| isa.is_available())
+        NAMES.into_iter().filter(|(_, set)| set.is_available()).map(|(_, set)| Self(set))
     }
 
+    /// Which it is.
+    pub(super) fn set(self) -> Set {
+        self.0
+    }
+}
+
+impl Set {
     #[cfg(target_arch = "x86_64")]
     fn is_available(self) -> bool {
         match self {
@@ -88,7 +99,7 @@ impl Isa {
 
 impl std::fmt::Display for Isa {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let name = NAMES.iter().find(|(_, isa)| isa == self).map_or("?", |(name, _)| name);
+        let name = NAMES.iter().find(|(_, set)| *set == self.0).map_or("?", |(name, _)| name);
         f.write_str(name)
     }
 }

@@ -236,7 +236,7 @@ pub fn gelu(x: f32) -> f32 {
 pub fn tanh(x: f32) -> f32 {
     let square = x * x;
     let mut p = -5.704_988_7e-3_f32;
-    p = p.mul_add(square, 2.063_908_9e-2);
+    p = p.mul_add(square, 2.063_908_8e-2);
     p = p.mul_add(square, -5.373_971_4e-2);
     p = p.mul_add(square, 1.333_144_2e-1);
     p = p.mul_add(square, -3.333_328e-1);

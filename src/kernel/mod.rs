@@ -25,6 +25,7 @@ use half::bf16;
 
 pub use self::buffer::Buffer;
 pub use self::isa::Isa;
+use self::isa::Set;
 pub use self::packed::{Packed, pack_row, panel_len};
 pub use self::rows::Rows;
 
@@ -44,7 +45,7 @@ pub trait Element: Pod + Send + Sync {
     fn from_f32(x: f32) -> Self;
     fn to_f32(self) -> f32;
     /// The block's sums, by the instructions of `isa`.
-    fn multiply(isa: Isa, block: Block<Self>);
+    fn multiply(isa: Isa, block: &mut Block<Self>);
 }
 
 /// C (+)= A · panelᵀ: up to 32 rows by the 32 outputs of a panel.
@@ -74,13 +75,13 @@ impl<T: Element> Block<'_, T> {
     ///
     /// # Panics
     /// If a slice is too short for what it is said to hold: the kernels below rely on it.
-    pub fn run(self, isa: Isa) {
+    pub fn run(mut self, isa: Isa) {
         let depth = self.depth();
         assert!(depth.is_multiple_of(DEPTH) && self.panel.len() == depth * PANEL, "whole steps of k");
         assert!(self.a.len() >= (TILE - 1) * self.a_stride + depth && self.a_stride >= depth, "32 rows of operands");
         assert!(self.c.len() >= (TILE - 1) * self.c_stride + PANEL && self.c_stride >= PANEL, "32 rows of sums");
         assert!(self.rows <= TILE, "at most 32 rows");
-        T::multiply(isa, self);
+        T::multiply(isa, &mut self);
     }
 }
 
@@ -97,7 +98,7 @@ impl Element for f32 {
         self
     }
 
-    fn multiply(isa: Isa, block: Block<Self>) {
+    fn multiply(isa: Isa, block: &mut Block<Self>) {
         wide::multiply(isa, block);
     }
 }
@@ -118,12 +119,12 @@ impl Element for bf16 {
         f32::from_bits(u32::from(self.to_bits()) << 16)
     }
 
-    fn multiply(isa: Isa, block: Block<Self>) {
-        match isa {
+    fn multiply(isa: Isa, block: &mut Block<Self>) {
+        match isa.set() {
             #[cfg(target_arch = "x86_64")]
-            Isa::Amx => amx::multiply(block),
+            Set::Amx => amx::multiply(block),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Bf16 => avx512::multiply(block),
+            Set::Avx512Bf16 => avx512::multiply(block),
             _ => wide::multiply_widened(isa, block),
         }
     }

@@ -8,14 +8,14 @@ use crate::kernel::{Buffer, DEPTH, Element, TILE};
 /// padding rows hold anything. Grows, never shrinks: made once, used for every chunk.
 pub struct Rows<T> {
     data: Buffer<T>,
-    rows: usize,
+    count: usize,
     depth: usize,
     stride: usize,
 }
 
 impl<T> Default for Rows<T> {
     fn default() -> Self {
-        Self { data: Buffer::default(), rows: 0, depth: 0, stride: 0 }
+        Self { data: Buffer::default(), count: 0, depth: 0, stride: 0 }
     }
 }
 
@@ -23,7 +23,7 @@ impl<T: Element> Rows<T> {
     /// Becomes `[rows, depth]`; the numbers are whatever was there.
     pub fn reset(&mut self, rows: usize, depth: usize) {
         let line = 64 / size_of::<T>();
-        self.rows = rows;
+        self.count = rows;
         self.depth = depth;
         self.stride = (depth.next_multiple_of(DEPTH).div_ceil(line) | 1) * line;
         self.data.reserve(rows.next_multiple_of(TILE) * self.stride);
@@ -35,7 +35,7 @@ impl<T: Element> Rows<T> {
     }
 
     pub fn rows(&self) -> usize {
-        self.rows
+        self.count
     }
 
     pub fn depth(&self) -> usize {

@@ -121,7 +121,7 @@ fn what_is_packed_comes_out_again() {
 
 #[test]
 fn less_can_be_asked_for_but_not_more() {
-    assert_eq!(Isa::choose("portable"), Ok(Isa::Portable));
+    assert_eq!(Isa::choose("portable").unwrap().to_string(), "portable");
     assert!(Isa::choose("fast").unwrap_err().contains("avx512bf16"));
     assert_eq!(Isa::all().next(), Some(Isa::best()));
 }

@@ -9,26 +9,27 @@ use half::bf16;
 
 #[cfg(target_arch = "x86_64")]
 use crate::kernel::fma;
+use crate::kernel::isa::Set;
 use crate::kernel::{Block, DEPTH, Element, Isa, PANEL, TILE};
 
 /// How much of k is widened at once.
 const WIDENED: usize = 128;
 
 /// f32 operands.
-pub fn multiply(isa: Isa, mut block: Block<f32>) {
-    match isa {
+pub fn multiply(isa: Isa, block: &mut Block<f32>) {
+    match isa.set() {
         // SAFETY: these values exist only where AVX-512 does.
         #[cfg(target_arch = "x86_64")]
-        Isa::Amx | Isa::Avx512Bf16 | Isa::Avx512 => unsafe { fma::multiply_by_64_bytes(&mut block) },
+        Set::Amx | Set::Avx512Bf16 | Set::Avx512 => unsafe { fma::multiply_by_64_bytes(block) },
         // SAFETY: the value exists only where AVX2 and FMA do.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => unsafe { fma::multiply_by_32_bytes(&mut block) },
-        _ => rows(&mut block),
+        Set::Avx2 => unsafe { fma::multiply_by_32_bytes(block) },
+        _ => rows(block),
     }
 }
 
 /// bf16 operands where no instruction multiplies them.
-pub fn multiply_widened(isa: Isa, block: Block<bf16>) {
+pub fn multiply_widened(isa: Isa, block: &mut Block<bf16>) {
     let mut a = [0.0_f32; TILE * WIDENED];
     let mut panel = [0.0_f32; PANEL * WIDENED];
     for (step, pairs) in block.panel.chunks(PANEL * WIDENED).enumerate() {
@@ -49,7 +50,7 @@ pub fn multiply_widened(isa: Isa, block: Block<bf16>) {
         let (a, panel) = (&a[..TILE * depth], &panel[..pairs.len()]);
         let (c, adds) = (&mut *block.c, block.adds || step > 0);
         let (rows, c_stride) = (block.rows, block.c_stride);
-        multiply(isa, Block { a, a_stride: depth, rows, panel, c, c_stride, adds, ahead: &[] });
+        multiply(isa, &mut Block { a, a_stride: depth, rows, panel, c, c_stride, adds, ahead: &[] });
     }
 }
 

@@ -122,8 +122,9 @@ impl<T: Held> Attention<'_, T> {
         }
         let path = &self.plan.paths[run.segment];
         let begin = |position: usize| self.window.map_or(0, |w| (position + 1).saturating_sub(w) / KEY_BLOCK);
-        for block in begin(run.first)..=(run.first + rows - 1) / KEY_BLOCK {
-            let packed = self.keys.of(path[block], kv_head);
+        let last = (run.first + rows - 1) / KEY_BLOCK;
+        for (block, &packed) in path.iter().enumerate().take(last + 1).skip(begin(run.first)) {
+            let packed = self.keys.of(packed, kv_head);
             for tile in (0..group * padded).step_by(TILE) {
                 let within = tile % padded;
                 let position = run.first + within;

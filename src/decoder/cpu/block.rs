@@ -125,22 +125,22 @@ impl<'a> View<'a> {
     pub fn after_attention<T: Held>(&self, x: &mut [f32], scratch: &mut Scratch<T>) -> Result<()> {
         let layer = self.layer;
         let mut product = Product::new(self.isa, &layer.o, &scratch.input)?;
-        self.add(&mut product, AFTER_ATTENTION, x, &mut scratch.sums)?;
+        self.add(&mut product, AFTER_ATTENTION, x, &mut scratch.sums);
         match &layer.ffn {
             FeedForward::Dense(gated) => {
                 self.read(x, BEFORE_FFN, &[&gated.gate, &gated.up], scratch);
                 let Scratch { input, ffn, sums, .. } = scratch;
                 ffn::gate(self.isa, gated, input, ffn)?;
-                self.add(&mut Product::new(self.isa, &gated.down, &ffn.gated)?, AFTER_FFN, x, sums)
+                self.add(&mut Product::new(self.isa, &gated.down, &ffn.gated)?, AFTER_FFN, x, sums);
             }
             FeedForward::Sparse(mixture) => {
                 self.read(x, BEFORE_FFN, &mixture.readers(), scratch);
                 let Scratch { input, ffn, sums, .. } = scratch;
                 ffn::mix(self.isa, mixture, input, ffn, sums)?;
                 self.add_rows(sums, 0, AFTER_FFN, x);
-                Ok(())
             }
         }
+        Ok(())
     }
 
     /// The normed residual stream as what `linears` read.
@@ -164,14 +164,13 @@ impl<'a> View<'a> {
     }
 
     /// A branch's product into the residual stream.
-    fn add<T: Held>(&self, product: &mut Product<T>, norm: usize, x: &mut [f32], sums: &mut Rows<f32>) -> Result<()> {
+    fn add<T: Held>(&self, product: &mut Product<T>, norm: usize, x: &mut [f32], sums: &mut Rows<f32>) {
         let hidden = product.outputs();
         let columns = if self.norm(norm).is_some() { hidden } else { COLUMNS };
         for start in (0..hidden).step_by(columns) {
             product.columns(start, columns.min(hidden - start), sums);
             self.add_rows(sums, start, norm, x);
         }
-        Ok(())
     }
 
     /// Adds `sums`, a branch's columns from `start` on, to the residual stream.

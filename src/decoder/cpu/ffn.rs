@@ -120,7 +120,11 @@ fn add(total: &mut [f32], output: &[f32], weight: f32) {
 
 fn softmax(logits: &mut [f32]) {
     let max = math::max(logits);
-    logits.iter_mut().for_each(|x| *x = (*x - max).exp());
+    for x in logits.iter_mut() {
+        *x = (*x - max).exp();
+    }
     let sum = math::sum(logits, |x| x);
-    logits.iter_mut().for_each(|x| *x /= sum);
+    for x in logits {
+        *x /= sum;
+    }
 }

@@ -39,10 +39,10 @@ impl<'a, T: Held + Default> HeadRows<'a, T> {
         &mut self,
         first: usize,
         width: usize,
-        finish: Option<impl Fn(f32) -> f32>,
+        finish: Option<&impl Fn(f32) -> f32>,
     ) -> Result<LogitBlock<'_>> {
         Product::new(self.isa, self.linear, &self.input)?.columns(first, width, &mut self.sums);
-        self.finish(finish.as_ref());
+        self.finish(finish);
         Ok(LogitBlock::new(first as u32, width, self.sums.from(0), self.sums.stride()))
     }
 
@@ -52,7 +52,7 @@ impl<'a, T: Held + Default> HeadRows<'a, T> {
         linear: &'a Linear,
         hidden: &Tensor,
         targets: &[u32],
-        finish: Option<impl Fn(f32) -> f32>,
+        finish: Option<&impl Fn(f32) -> f32>,
     ) -> Result<Vec<f32>> {
         let all = Self::new(isa, linear, hidden)?;
         let mut one = Self { isa, linear, input: Input::default(), sums: Rows::default() };
@@ -61,7 +61,7 @@ impl<'a, T: Held + Default> HeadRows<'a, T> {
             one.input.gather(&all.input, &[row]);
             let start = target as usize - within;
             Product::new(isa, linear, &one.input)?.columns(start, PANEL, &mut one.sums);
-            one.finish(finish.as_ref());
+            one.finish(finish);
             Ok(one.sums.row(0)[within])
         };
         targets.iter().enumerate().map(logit).collect()

@@ -125,7 +125,7 @@ fn chunks<'a, T>(
 }
 
 impl<T: Held + Default> Step<'_, T> {
-    fn take(&self, chunk: Chunk<T>, scratches: &Mutex<Vec<Box<Scratch<T>>>>) -> Result<()> {
+    fn take(&self, chunk: Chunk<T>, scratches: &Mutex<Vec<Scratch<T>>>) -> Result<()> {
         let kept = scratches.lock().ok().and_then(|mut kept| kept.pop());
         let mut scratch = kept.unwrap_or_default();
         let Chunk { first, runs, x, q, kv } = chunk;

@@ -90,7 +90,7 @@ impl<'a, T: Held> Product<'a, T> {
                 Some(Added { b: low_rank.b.packed()?, scale: low_rank.scale as f32, inner, sums })
             }
         };
-        let bias = linear.bias.as_ref().map(|bias| bias.to_vec1()).transpose()?;
+        let bias = linear.bias.as_ref().map(candle_core::Tensor::to_vec1).transpose()?;
         Ok(Self { isa, weights: linear.weight.packed()?, input: &input.rounded, bias, added })
     }
 
