@@ -15,7 +15,7 @@ use tokshift::kernel::{Element, Isa, PANEL, Packed, Rows};
 /// Rows of a chunk, inputs and outputs.
 const SHAPES: [(usize, usize, usize); 3] = [(256, 1024, 3072), (256, 2048, 1024), (128, 3072, 1024)];
 /// Each shape is timed for this long.
-const SECONDS: f64 = 0.5;
+const SECONDS: f64 = 0.2;
 
 fn main() {
     let threads = rayon::current_num_threads();

@@ -18,6 +18,7 @@ FLOPs over the product peak that `cargo bench --bench peak` finds in the same ro
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -36,11 +37,12 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--tokshift", type=Path, default=ROOT / "target/release/tokshift")
+    parser.add_argument("--peak", type=Path, help="the program of `cargo bench --bench peak`; built if not given")
     parser.add_argument("--only", nargs="+", help="contenders to run, e.g. tokshift hf-response")
     parser.add_argument("--llama-perplexity", type=Path)
     parser.add_argument("--gguf", type=Path)
     parser.add_argument("--vllm", type=Path)
-    parser.add_argument("--max-load", type=float, default=0.3, help="wait until the 1-minute load is below it")
+    parser.add_argument("--max-load", type=float, default=0.3, help="wait for a 1-minute load below it before the first round")
     parser.add_argument("--json", type=Path, help="where the figures go, too")
     # How this script starts itself as a peer.
     parser.add_argument("--serve", choices=["hf-full", "hf-response", "vllm"], help=argparse.SUPPRESS)
@@ -168,13 +170,22 @@ class LlamaCpp:
         if process.returncode:
             sys.exit(f"llama.cpp: {out[-2000:]}")
         self.memory = max(self.memory, (memory.peak, memory.anonymous))
-        # "prompt eval time = 1234.56 ms / 4096 tokens (...)": without loading.
-        timing = [line for line in out.splitlines() if "prompt eval time" in line][-1]
-        milliseconds, counted = timing.split("=")[1].split("ms /")
-        return float(milliseconds) / 1e3 / int(counted.split()[0])
+        # Lines begin with minutes.seconds.milliseconds.microseconds; the model is loaded before `system_info`.
+        times = [(stamp(line), line) for line in out.splitlines() if stamp(line) is not None]
+        begin = next(time for time, line in times if "system_info" in line)
+        return (times[-1][0] - begin) / (512 * self.windows)
 
     def run(self):
         return self.call(["--kl-divergence"]) * self.tokens
+
+
+def stamp(line):
+    """Seconds since a program of llama.cpp began, as its log lines say them."""
+    match = re.match(r"(\d+)\.(\d+)\.(\d+)\.(\d+) ", line)
+    if not match:
+        return None
+    minutes, seconds, milliseconds, microseconds = map(int, match.groups())
+    return 60 * minutes + seconds + milliseconds / 1e3 + microseconds / 1e6
 
 
 def serve(args):
@@ -219,12 +230,18 @@ def vllm(args, pairs):
     return lambda pairs: model.generate([{"prompt_token_ids": p + r} for p, r in pairs], params, use_tqdm=False)
 
 
-def peak():
+def peak(program):
     """GFLOP/s of the best instructions' bf16 products."""
-    command = ["cargo", "bench", "--quiet", "--locked", "--bench", "peak"]
-    out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    found = json.loads(out.splitlines()[-1])
+    found = json.loads(subprocess.run([program], capture_output=True, text=True, check=True).stdout)
     return max(of["bf16"] for isa, of in found.items() if isa != "threads")
+
+
+def built_peak():
+    """The bench's program, built if need be."""
+    command = ["cargo", "bench", "--quiet", "--locked", "--bench", "peak", "--no-run", "--message-format=json"]
+    out = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+    messages = [json.loads(line) for line in out.splitlines()]
+    return next(m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == "peak")
 
 
 def quiet(limit):
@@ -253,9 +270,9 @@ def compare(args, spec):
     work = flops(args.model, pairs)
     made = contenders(args, spec, rows, tokens)
     seconds, peaks = {name: [] for name in made}, []
+    quiet(args.max_load)
     for _ in range(args.rounds):
-        quiet(args.max_load)
-        peaks.append(peak())
+        peaks.append(peak(args.peak))
         for name, contender in made.items():
             seconds[name].append(contender.run())
     total = sum(work.values())
@@ -285,6 +302,7 @@ if __name__ == "__main__":
     if args.serve:
         serve(args)
     else:
+        args.peak = args.peak or built_peak()
         figures = [compare(args, spec) for spec in args.rows]
         if args.json:
             args.json.write_text(json.dumps(figures, indent=1))

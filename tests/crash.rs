@@ -71,6 +71,7 @@ fn manifest(cell: &Cell, plan: &Plan) -> Manifest {
             dtype: text("f32"),
             device: text("cpu"),
             top_k: 3,
+            vocab: None,
             rank_rule: text("strict"),
             keep_hidden: None,
         },

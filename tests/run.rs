@@ -329,6 +329,49 @@ fn a_dry_run_tells_the_plan_and_creates_nothing() {
     assert!(said.stdout.contains("its parts were made with another dataset"), "{}", said.stdout);
 }
 
+/// What `run` would refuse is not called done.
+#[test]
+fn a_dry_run_tells_what_would_be_refused() {
+    let scene = Scene::new();
+    datasets(&scene);
+    study(&scene, "out/{experiment}", "");
+    scene.run("run study.toml").expect(0, "");
+    for (more, differs) in [
+        ("top_k = 3", "another top-k"),
+        ("dtype = \"bf16\"", "another dtype"),
+        ("boundary = \"separate\"", "another boundary"),
+        ("keep_hidden = true", "another --keep-hidden"),
+    ] {
+        study(&scene, "out/{experiment}", more);
+        let said = scene.run("run study.toml --dry-run");
+        assert!(said.stdout.contains(" 0 done, 0 skipped, 8 would fail"), "{more}: {}", said.stdout);
+        assert!(said.stdout.contains(&format!("its parts were made with {differs}")), "{more}: {}", said.stdout);
+    }
+    study(&scene, "out/{experiment}", "");
+    scene.write("out/rl/runs/generation_model=rl/task=a/model=sft/manifest.json", "junk");
+    let said = scene.run("run study.toml --dry-run");
+    assert!(said.stdout.contains(" 0 to do, 4 done, 0 skipped, 4 would fail"), "{}", said.stdout);
+    assert!(said.stdout.contains("model=sft/manifest.json"), "{}", said.stdout);
+}
+
+/// A cell that has nothing in common with the others leaves no figures of an earlier run behind.
+#[test]
+fn what_is_not_compared_is_told_and_leaves_no_older_figures() {
+    let scene = Scene::new();
+    datasets(&scene);
+    study(&scene, "out/{experiment}", "");
+    scene.run("run study.toml").expect(0, "");
+    std::fs::remove_dir_all(scene.path("out/rl/tokens/generation_model=rl/task=a/model=sft")).unwrap();
+    std::fs::remove_dir_all(scene.path("out/rl/tokens/generation_model=rl/task=b/model=sft")).unwrap();
+    let text = std::fs::read_to_string(scene.path("study.toml")).unwrap();
+    scene.write("study.toml", text.replace(&source(SHIFTED), "nowhere"));
+    let said = scene.run("run study.toml");
+    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    let told = "`a` by `rl` is not compared: `sft` has no part that is done in both";
+    assert!(said.stdout.contains(told) || said.stderr.contains(told), "{}{}", said.stdout, said.stderr);
+    assert!(!scene.path("out/rl/comparison/kl.json").exists());
+}
+
 #[test]
 fn the_example_is_planned_on_a_machine_that_has_nothing_of_it() {
     let scene = Scene::new();

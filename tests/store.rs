@@ -62,6 +62,7 @@ fn manifest(cell: &Cell, out: Format) -> Manifest {
             dtype: "f32".to_owned(),
             device: "cpu".to_owned(),
             top_k: 2,
+            vocab: None,
             rank_rule: "strict".to_owned(),
             keep_hidden: None,
         },

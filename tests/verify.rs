@@ -11,8 +11,9 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Schema, UInt32Type};
 use common::{Columns, Scene, rows};
+use parquet::file::metadata::ParquetMetaDataReader;
 use serde_json::{Value, json};
-use tokshift::table::{Format, Table, write};
+use tokshift::table::{Format, Origin, Table, write};
 
 const MODELS: [(&str, &str); 2] = [("tied", "qwen3-tied"), ("shifted", "qwen3-shifted")];
 
@@ -82,7 +83,14 @@ fn change(scene: &Scene, table: &str, column: &str, change: impl FnOnce(&RecordB
 
 fn rewrite(path: &Path, table: &str, batch: &RecordBatch) {
     let table = if table == "tokens" { Table::Tokens } else { Table::Samples };
-    write(fs::File::create(path).unwrap(), Format::Parquet, table, batch).unwrap();
+    let origin = origin(path);
+    write(fs::File::create(path).unwrap(), Format::Parquet, table, batch, origin.as_ref()).unwrap();
+}
+
+/// What a file says it is.
+fn origin(path: &Path) -> Option<Origin> {
+    let metadata = ParquetMetaDataReader::new().parse_and_finish(&fs::File::open(path).unwrap()).unwrap();
+    Origin::read(metadata.file_metadata().key_value_metadata())
 }
 
 /// A column with the value of row 7 set.
@@ -402,7 +410,7 @@ fn swapped_parts_are_told() {
     fs::rename(&aside, &second).unwrap();
     let report = report(&scene, "out", 1);
     assert_eq!(report["problems"].as_array().unwrap().len(), 1, "{report:#}");
-    assert_eq!(report["problems"][0]["kind"], "rows");
+    assert_eq!(report["problems"][0]["kind"], "moved");
     let redo: Vec<String> =
         [0, 1].into_iter().flat_map(|part| [file("tokens", "tied", part), file("samples", "tied", part)]).collect();
     assert_eq!(report["redo"], json!(redo));
@@ -453,8 +461,21 @@ fn manifests_that_are_broken_or_disagree_are_told() {
         })
     };
     let redo = [of_part("tied"), vec![path.to_owned()]].concat();
-    expect(&edit("\"joint\"", "\"separate\""), "manifest", 1, path, "tokens.boundary", &redo);
-    expect(&edit("\"model\": \"tied\"", "\"model\": \"other\""), "manifest", 1, path, "folders are called", &redo);
+    for (from, to, found) in [
+        ("\"joint\"", "\"separate\"", "tokens.boundary"),
+        ("\"model\": \"tied\"", "\"model\": \"other\"", "folders are called"),
+    ] {
+        let report = edit(from, to);
+        // Its parts were written under what it was, besides.
+        assert_eq!([0, 1].map(|index| &report["problems"][index]["kind"]), ["manifest", "moved"], "{report}");
+        let first = &report["problems"][0]["first"][0];
+        assert!(first["found"].as_str().unwrap().contains(found) && first["file"] == path, "{report}");
+        let mut told: Vec<String> = serde_json::from_value(report["redo"].clone()).unwrap();
+        told.sort();
+        let mut expected = redo.clone();
+        expected.sort();
+        assert_eq!(told, expected);
+    }
     let broken = edit("{", "");
     assert_eq!(broken["problems"][0]["kind"], "manifest");
     assert_eq!(broken["problems"][1]["kind"], "stray", "its tables are explained by nothing");
@@ -503,6 +524,51 @@ fn comparing_damaged_tables_is_an_error_that_names_the_file() {
         let said = scene.run(&format!("kl --data-dir out --reference shifted {more}"));
         said.expect(1, "model=tied/part-00000000.parquet`: ");
     }
+}
+
+/// The engine fills every column and every list, within its vocabulary.
+#[test]
+fn what_the_engine_promises_must_be_there() {
+    let report = damaged(|scene| {
+        change(scene, "tokens", "rank", |_, rank| Arc::new(UInt32Array::from(vec![None; rank.len()])));
+    });
+    assert!(report["problems"][0]["first"][0]["found"].as_str().unwrap().contains("rank is null"), "{report}");
+    let report = damaged(|scene| change(scene, "tokens", "entropy", |_, x| f32s(x, |_| 6.0)));
+    assert!(report["problems"][0]["first"][0]["found"].as_str().unwrap().contains("entropy is 6, outside"), "{report}");
+}
+
+/// What would turn every sign: each file is whole, and stands under the other model's name.
+#[test]
+fn files_that_were_moved_are_told_and_not_compared() {
+    let scene = Scene::new();
+    copy(&scored().path("out"), &scene.path("out"));
+    let folder =
+        |table: &str, model: &str| scene.path(&format!("out/{table}/generation_model=rl/task=demo/model={model}"));
+    for table in ["tokens", "samples"] {
+        fs::rename(folder(table, "tied"), folder(table, "moving")).unwrap();
+        fs::rename(folder(table, "shifted"), folder(table, "tied")).unwrap();
+        fs::rename(folder(table, "moving"), folder(table, "shifted")).unwrap();
+    }
+    let report = report(&scene, "out", 1);
+    let problems = report["problems"].as_array().unwrap();
+    assert_eq!((problems.len(), &problems[0]["kind"]), (1, &json!("moved")), "{report}");
+    let told = problems[0]["first"][0]["found"].as_str().unwrap();
+    assert!(told.contains("part 0 of model `tied`, task `demo`, text by `rl`"), "{told}");
+    assert_eq!(problems[0]["count"], json!(report["redo"].as_array().unwrap().len()));
+    scene.run("kl --data-dir out --reference shifted").expect(1, "was written as part 0 of model");
+}
+
+/// Manifests moved along: each part was written under the other's.
+#[test]
+fn whole_cells_that_change_names_are_told() {
+    let scene = Scene::new();
+    copy(&scored().path("out"), &scene.path("out"));
+    for table in ["tokens", "samples", "runs"] {
+        let folder = |model: &str| scene.path(&format!("out/{table}/generation_model=rl/task=demo/model={model}"));
+        fs::rename(folder("tied"), folder("renamed")).unwrap();
+    }
+    let report = report(&scene, "out", 1);
+    assert!(report["problems"].as_array().unwrap().iter().any(|problem| problem["kind"] == "moved"), "{report}");
 }
 
 #[test]

@@ -324,6 +324,7 @@ fn facts(cell: &Cell) -> Manifest {
             dtype: "f32".to_owned(),
             device: "cpu".to_owned(),
             top_k: 2,
+            vocab: None,
             rank_rule: tokshift::engine::RANK_STRICT.to_owned(),
             keep_hidden: None,
         },

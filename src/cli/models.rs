@@ -158,7 +158,7 @@ impl Model {
         let Some(checkpoint) = &self.checkpoint else {
             let (name, dtype, device) = ("mock".to_owned(), "f32".to_owned(), "cpu".to_owned());
             let (files, top_k, keep_hidden) = (BTreeMap::new(), self.top_k, None);
-            return Ok(EngineFacts { name, files, dtype, device, top_k, rank_rule, keep_hidden });
+            return Ok(EngineFacts { name, files, dtype, device, top_k, vocab: None, rank_rule, keep_hidden });
         };
         let hashed = |folder: &str, path: PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -174,6 +174,7 @@ impl Model {
             dtype: self.dtype.as_str().to_owned(),
             device: if self.device.is_cpu() { "cpu" } else { "cuda" }.to_owned(),
             top_k: self.top_k.min(checkpoint.spec().vocab),
+            vocab: Some(checkpoint.spec().vocab),
             rank_rule,
             keep_hidden: self.keep_hidden.then(|| checkpoint.spec().hidden_shape(self.dtype)),
         })

@@ -104,7 +104,17 @@ impl Weight {
     }
 
     /// One output's weights, in f32.
+    ///
+    /// # Errors
+    /// There is no such output.
     pub fn row(&self, output: usize, row: &mut [f32]) -> Result<()> {
+        let (outputs, depth) = self.dims()?;
+        if output >= outputs || row.len() != depth {
+            return Err(Error::msg(format!(
+                "there is no row {output} of {} in weights [{outputs}, {depth}]",
+                row.len()
+            )));
+        }
         match self {
             Self::Plain(tensor) => {
                 row.copy_from_slice(&tensor.get(output)?.to_dtype(DType::F32)?.to_vec1::<f32>()?);

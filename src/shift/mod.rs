@@ -110,8 +110,8 @@ fn compare_all(root: &Path, options: &Options) -> Result<Comparison> {
         let mut of_text = text.iter().map(|pair| summary::pair(pair, options)).collect::<Result<Vec<_>>>()?;
         floor::note(text, &mut of_text, &options.noise_floor)?;
         differences.extend(differences::of_text(&of_text)?);
-        for (pair, sums) in of_text {
-            tasks.add(&pair, &sums)?;
+        for (tables, (pair, sums)) in text.iter().zip(of_text) {
+            tasks.add(tables, &pair, &sums)?;
             found.push(pair);
         }
     }

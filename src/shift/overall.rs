@@ -3,8 +3,11 @@
 //! Owns how tasks are put together: pooled, or each with the same weight. Refuses to keep more of a task than a few
 //! moments: tables of all tasks are never in memory at once.
 
+use std::collections::BTreeMap;
+
 use super::comparison::Pair;
 use super::measures::{self, is_of_pairs};
+use super::select::PairTables;
 use super::stats::{Estimate, Share, clustered_mean, shares};
 use super::student::t95;
 use super::sums::Sums;
@@ -78,18 +81,24 @@ pub(super) struct Tasks {
 
 struct Found {
     overall: Overall,
+    /// What computed P's and Q's numbers.
+    weights: [(BTreeMap<String, String>, String); 2],
+    /// Another task's were computed by others of the same name.
+    is_mixed: bool,
     /// By measure, then by task.
     moments: Vec<Vec<TaskMoments>>,
 }
 
 impl Tasks {
-    pub fn add(&mut self, pair: &Pair, sums: &Sums) -> Result<()> {
+    pub fn add(&mut self, tables: &PairTables, pair: &Pair, sums: &Sums) -> Result<()> {
+        let weights = [&tables.p, &tables.q].map(|table| table.weights.clone());
         let same = |o: &Overall| o.generation_model == pair.generation_model && o.p == pair.p && o.q == pair.q;
         let index = self.found.iter().position(|f| same(&f.overall)).unwrap_or_else(|| {
-            self.found.push(Found::new(pair));
+            self.found.push(Found::new(pair, weights.clone()));
             self.found.len() - 1
         });
         let found = &mut self.found[index];
+        found.is_mixed |= found.weights != weights;
         found.overall.tasks.push(pair.task.clone());
         for (measure, tasks) in measures::ALL.iter().zip(&mut found.moments) {
             tasks.push(of_task(sums, measure.name)?);
@@ -97,15 +106,20 @@ impl Tasks {
         Ok(())
     }
 
-    /// What has more than one task.
+    /// What has more than one task. A name that means one model in one task and another in the next has no figures over
+    /// both.
     pub fn finish(self) -> Vec<Overall> {
-        let several = self.found.into_iter().filter(|f| f.overall.tasks.len() > 1);
+        let (mixed, whole): (Vec<_>, Vec<_>) = self.found.into_iter().partition(|f| f.is_mixed);
+        for Found { overall: Overall { p, q, .. }, .. } in mixed {
+            tracing::warn!(p, q, "tasks are not pooled: the files or the dtype of a model differ between them");
+        }
+        let several = whole.into_iter().filter(|f| f.overall.tasks.len() > 1);
         several.map(Found::finish).collect()
     }
 }
 
 impl Found {
-    fn new(pair: &Pair) -> Self {
+    fn new(pair: &Pair, weights: [(BTreeMap<String, String>, String); 2]) -> Self {
         let overall = Overall {
             generation_model: pair.generation_model.clone(),
             p: pair.p.clone(),
@@ -113,7 +127,7 @@ impl Found {
             tasks: Vec::new(),
             measures: Vec::new(),
         };
-        Self { overall, moments: vec![Vec::new(); measures::ALL.len()] }
+        Self { overall, weights, is_mixed: false, moments: vec![Vec::new(); measures::ALL.len()] }
     }
 
     fn finish(mut self) -> Overall {

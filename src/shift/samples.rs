@@ -51,8 +51,8 @@ pub(super) struct Samples {
 /// # Errors
 /// [`Error::Incomparable`] if a sample is in one table only; [`Error::File`] for a status of another version.
 pub(super) fn read(pair: &PairTables) -> Result<Samples> {
-    scan::must_be_samples(&pair.p.samples)?;
-    scan::must_be_samples(&pair.q.samples)?;
+    scan::must_be_samples(&pair.p)?;
+    scan::must_be_samples(&pair.q)?;
     let frame = side_by_side(pair)?;
     let (p, q) = (statuses(pair, &frame, P)?, statuses(pair, &frame, Q)?);
     let (cluster, clusters) = number(frame.column(sample::CLUSTER_ID)?.str()?);

@@ -15,8 +15,10 @@ use polars::io::HiveOptions;
 use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet};
 use polars_plan::plans::{HintIR, Sorted};
 
+use super::select::Table;
 use crate::error::{Error, Result};
 use crate::schema::{self, token};
+use crate::table::Origin;
 
 /// What the footers of a tokens table say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,17 +28,18 @@ pub(super) struct Footers {
     pub lacks_ids: bool,
 }
 
-/// Reads the footers of a tokens table and checks that `sample_id` ascends over `files` as they are listed: a sample
+/// Reads the footers of a tokens table and checks that `sample_id` ascends over its files as they are listed: a sample
 /// may go on in the next row group, never in the next file.
 ///
 /// # Errors
-/// [`Error::File`] naming the file that breaks the order or has no statistics to prove it by.
-pub(super) fn footers(files: &[PathBuf]) -> Result<Footers> {
+/// [`Error::File`] naming the file that breaks the order, has no statistics to prove it by, or is of another part or cell.
+pub(super) fn footers(table: &Table) -> Result<Footers> {
     let mut found = Footers::default();
     let mut last = None;
-    for path in files {
+    for (path, origin) in table.tokens.iter().zip(&table.origins) {
         let metadata = metadata(path)?;
         must_have(path, &metadata, &schema::tokens())?;
+        must_be(path, &metadata, origin)?;
         let before = last;
         for group in metadata.row_groups() {
             let Some((low, high)) = sample_range(path, group)? else { continue };
@@ -54,9 +57,22 @@ pub(super) fn footers(files: &[PathBuf]) -> Result<Footers> {
 /// The files must be samples tables, before polars is told to read them.
 ///
 /// # Errors
-/// [`Error::File`] naming the file and the column that is missing or of another type.
-pub(super) fn must_be_samples(files: &[PathBuf]) -> Result<()> {
-    files.iter().try_for_each(|path| must_have(path, &metadata(path)?, &schema::samples(&[])))
+/// [`Error::File`] naming the file and the column that is missing or of another type, or that it is of another part or cell.
+pub(super) fn must_be_samples(table: &Table) -> Result<()> {
+    table.samples.iter().zip(&table.origins).try_for_each(|(path, origin)| {
+        let metadata = metadata(path)?;
+        must_have(path, &metadata, &schema::samples(&[]))?;
+        must_be(path, &metadata, origin)
+    })
+}
+
+/// Files that were moved would turn signs without a trace. One that says nothing was not written by `score`.
+fn must_be(path: &Path, metadata: &ParquetMetaData, origin: &Origin) -> Result<()> {
+    let found = Origin::read(metadata.file_metadata().key_value_metadata());
+    match found.and_then(|found| origin.contradicted_by(&found)) {
+        Some(what) => Err(Error::file(path, format!("{what}; `tokshift verify` tells what to do"))),
+        None => Ok(()),
+    }
 }
 
 /// Every column of `expected`, whatever else there is.

@@ -10,6 +10,7 @@ use super::{Options, Partial, floor};
 use crate::error::{Error, Result};
 use crate::store::{self, FoundCell, FoundPair, Manifest, PairCell};
 use crate::study;
+use crate::table::Origin;
 
 /// What `Manifest::out` must say.
 const PARQUET: &str = "parquet";
@@ -18,8 +19,12 @@ const PARQUET: &str = "parquet";
 #[derive(Clone, Debug)]
 pub(super) struct Table {
     pub model: String,
+    /// What computed the numbers: hashes of config and weights, and the type of products.
+    pub weights: (BTreeMap<String, String>, String),
     pub tokens: Vec<PathBuf>,
     pub samples: Vec<PathBuf>,
+    /// What the files must say of themselves, in the same order.
+    pub origins: Vec<Origin>,
     /// Length of the lists of most likely tokens.
     pub top_k: usize,
     /// Fields of the dataset's rows in the samples tables.
@@ -193,11 +198,16 @@ fn table(found: &FoundCell, left_out: &[u32]) -> Result<Table> {
         let both = found.parts.iter().zip(files).filter(|(part, _)| !left_out.contains(part));
         both.map(|(_, path)| path.clone()).collect()
     };
+    let digest = found.manifest.digest()?;
+    let parts = found.parts.iter().filter(|part| !left_out.contains(part));
+    let origins = parts.map(|&part| found.cell.origin(&digest, part)).collect();
     let Manifest { dataset, engine, .. } = &found.manifest;
     Ok(Table {
         model: found.cell.model.clone(),
+        weights: (engine.files.clone(), engine.dtype.clone()),
         tokens: keep(&found.tokens),
         samples: keep(&found.samples),
+        origins,
         top_k: engine.top_k,
         kept: dataset.keep_fields.clone(),
         imported: engine.name == study::ENGINE,

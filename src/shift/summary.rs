@@ -30,7 +30,7 @@ impl Prepared {
     pub fn new(pair: &PairTables, options: &Options) -> Result<Self> {
         let samples = samples::read(pair)?;
         let different_contexts = check::contexts(pair, &samples, options.allow_different_context)?;
-        let (p, q) = (scan::footers(&pair.p.tokens)?, scan::footers(&pair.q.tokens)?);
+        let (p, q) = (scan::footers(&pair.p)?, scan::footers(&pair.q)?);
         Ok(Self { samples, p, q, different_contexts })
     }
 

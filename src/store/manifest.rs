@@ -89,6 +89,9 @@ pub struct EngineFacts {
     /// `cpu` or `cuda`.
     pub device: String,
     pub top_k: usize,
+    /// Ids that the model can score; absent where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocab: Option<usize>,
     pub rank_rule: String,
     /// The hidden rows that its parts keep; absent if they keep none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -32,7 +32,7 @@ pub use survey::{PartFiles, Survey, SurveyedCell, SurveyedPair, survey};
 use crate::error::{Error, Result};
 use crate::hidden::Layout;
 use crate::schema::{folder, key};
-use crate::table::{self, Format, Table};
+use crate::table::{self, Format, Origin, Table};
 use lock::Lock;
 use temporary::{Temporary, create_directories, remove_leftovers, withdraw};
 
@@ -49,6 +49,12 @@ pub struct Cell {
 }
 
 impl Cell {
+    /// What the files of `part` say of themselves; `manifest` is the digest of the cell's.
+    pub fn origin(&self, manifest: &str, part: u32) -> Origin {
+        let Self { generation_model, task, model } = self.clone();
+        Origin { generation_model, task, model, part, manifest: manifest.to_owned() }
+    }
+
     /// `generation_model=G/task=T/model=M`.
     fn folder(&self) -> Result<PathBuf> {
         let level = |key: &str, name: &str| -> Result<String> { Ok(format!("{key}={}", names::encode(name)?)) };
@@ -98,9 +104,16 @@ impl Store {
     /// # Errors
     /// [`Error::Mismatch`] if an earlier run of the cell, or another model's over the same dataset, decided otherwise.
     pub fn cell(&self, cell: &Cell, manifest: &Manifest, format: Format) -> Result<CellStore> {
-        let (root, folder, manifest) = (self.root.clone(), cell.folder()?, manifest.clone());
-        let store =
-            CellStore { root, folder, format, manifest, claimed: AtomicBool::new(false), lock: Mutex::new(None) };
+        let store = CellStore {
+            root: self.root.clone(),
+            cell: cell.clone(),
+            folder: cell.folder()?,
+            format,
+            digest: manifest.digest()?,
+            manifest: manifest.clone(),
+            claimed: AtomicBool::new(false),
+            lock: Mutex::new(None),
+        };
         store.check()?;
         Ok(store)
     }
@@ -136,9 +149,12 @@ impl Store {
 #[derive(Debug)]
 pub struct CellStore {
     root: PathBuf,
+    cell: Cell,
     folder: PathBuf,
     format: Format,
     manifest: Manifest,
+    /// Of the manifest.
+    digest: String,
     /// Whether the manifest is known to stand under its name.
     claimed: AtomicBool,
     /// Held from [`CellStore::lock`] on.
@@ -299,8 +315,9 @@ impl PartWriter<'_> {
     /// A full disk, say.
     pub fn write(&mut self, samples: &RecordBatch, tokens: &RecordBatch) -> Result<()> {
         let format = self.cell.format;
-        self.samples.write(|file| table::write(file, format, Table::Samples, samples))?;
-        self.tokens.write(|file| table::write(file, format, Table::Tokens, tokens))
+        let origin = Some(&self.cell.cell.origin(&self.cell.digest, self.part));
+        self.samples.write(|file| table::write(file, format, Table::Samples, samples, origin))?;
+        self.tokens.write(|file| table::write(file, format, Table::Tokens, tokens, origin))
     }
 
     /// Publishes these hidden rows with the part.

@@ -109,7 +109,7 @@ impl PairStore {
         }
         self.manifest.must_equal(&PairManifest::read(&path)?, &path)?;
         let mut file = Temporary::create(&self.root, &format!("{}-{part:08}", folder::PAIRS))?;
-        file.write(|out| table::write(out, Format::Parquet, Table::Pairs, batch))?;
+        file.write(|out| table::write(out, Format::Parquet, Table::Pairs, batch, None))?;
         file.publish(&self.path(part))
     }
 }

@@ -286,7 +286,8 @@ mod tests {
         let batch = RecordBatch::try_new(Arc::new(schema), vec![column]).unwrap();
         for format in [Format::Parquet, Format::Jsonl] {
             let mut full = Temporary { path: "/dev/full".into(), written: false, published: true };
-            let error = full.write(|file| table::write(file, format, Table::Samples, &batch)).unwrap_err().to_string();
+            let error =
+                full.write(|file| table::write(file, format, Table::Samples, &batch, None)).unwrap_err().to_string();
             assert_eq!(error, "cannot write `/dev/full`: No space left on device (os error 28)");
         }
     }

@@ -45,6 +45,7 @@ fn manifest(model: &str) -> Manifest {
             dtype: "f32".to_owned(),
             device: "cpu".to_owned(),
             top_k: 20,
+            vocab: None,
             rank_rule: "strict".to_owned(),
             keep_hidden: None,
         },

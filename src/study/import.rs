@@ -140,6 +140,7 @@ fn manifest(path: &Path, cell: &Cell, losses: &TokenLosses) -> Result<Manifest> 
             dtype: unknown(),
             device: unknown(),
             top_k: 0,
+            vocab: None,
             rank_rule: RANK_RULE.to_owned(),
             keep_hidden: None,
         },

@@ -6,6 +6,7 @@
 mod check;
 mod decode;
 mod encode;
+mod origin;
 mod seal;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use arrow::error::ArrowError;
 
 pub use decode::holds;
 pub use encode::{Format, Table, write};
+pub use origin::Origin;
 pub use seal::{is_sealed, seal};
 
 use check::check;

@@ -89,7 +89,7 @@ fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Vec<Option<&'a str>> {
 
 fn bytes(format: Format, table: Table, batch: &RecordBatch) -> Vec<u8> {
     let mut bytes = Vec::new();
-    write(&mut bytes, format, table, batch).unwrap();
+    write(&mut bytes, format, table, batch, None).unwrap();
     bytes
 }
 
@@ -100,7 +100,7 @@ fn lines(table: Table, batch: &RecordBatch) -> Vec<Value> {
 
 fn parquet(table: Table, batch: &RecordBatch) -> RecordBatch {
     let file = tempfile::tempfile().unwrap();
-    write(&file, Format::Parquet, table, batch).unwrap();
+    write(&file, Format::Parquet, table, batch, None).unwrap();
     let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
     reader.next().unwrap().unwrap()
 }
@@ -215,7 +215,7 @@ fn footers_declare_the_order() {
         (Table::Samples, samples_batch(&three(), &kept()).unwrap(), 1),
     ] {
         let file = tempfile::tempfile().unwrap();
-        write(&file, Format::Parquet, table, &batch).unwrap();
+        write(&file, Format::Parquet, table, &batch, None).unwrap();
         let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
         let sorting = reader.metadata().row_group(0).sorting_columns().unwrap();
         let ascending = |i: usize| !sorting[i].descending && sorting[i].column_idx == i as i32;

@@ -34,7 +34,10 @@ use crate::engine::RANK_STRICT;
 use crate::error::Result;
 use crate::store::{self, Manifest, PartFiles, Survey, SurveyedCell};
 use crate::study;
-use crate::table::{Format, Table};
+use crate::table::{Format, Origin, Table};
+
+/// The engine whose tables lack nothing.
+const LOCAL: &str = "local";
 
 /// Reads everything under `root` again.
 ///
@@ -103,7 +106,9 @@ fn of_part(text: &[SurveyedCell], part: usize) -> OfPart {
         }
         found.checked.parts += 1;
         let mut findings = Findings::default();
-        let one = OnePart { manifest, format: *format, part: &manifest.parts[part], paths };
+        let Ok(digest) = manifest.digest() else { continue };
+        let origin = cell.cell.origin(&digest, part as u32);
+        let one = OnePart { manifest, format: *format, part: &manifest.parts[part], paths, origin };
         let ids = one.check(&mut findings, &mut found.checked);
         if !findings.is_empty() {
             wrong.insert(files.len());
@@ -125,6 +130,8 @@ struct OnePart<'a> {
     format: Format,
     part: &'a Part,
     paths: &'a PartFiles,
+    /// What its files must say of themselves.
+    origin: Origin,
 }
 
 impl OnePart<'_> {
@@ -163,7 +170,7 @@ impl OnePart<'_> {
 
     fn open(&self, path: &Path, table: Table, checked: &mut Checked) -> Result<Source, Broken> {
         let kept: &[String] = if table == Table::Samples { &self.manifest.dataset.keep_fields } else { &[] };
-        let source = source::open(path, self.format, table, kept)?;
+        let source = source::open(path, self.format, table, kept, Some(&self.origin))?;
         checked.files_without_hash += u64::from(!source.is_hashed);
         Ok(source)
     }
@@ -173,7 +180,9 @@ impl OnePart<'_> {
         Rules {
             is_import: engine.name == study::ENGINE,
             null_is_unknown: self.format == Format::Parquet,
+            is_whole: engine.name == LOCAL,
             top_k: engine.top_k,
+            vocab: engine.vocab,
             strict_ranks: engine.rank_rule == RANK_STRICT,
         }
     }

@@ -12,7 +12,7 @@ use super::report::Kind;
 const TOLERANCE: f64 = 1e-5;
 
 /// No vocabulary is larger: ids have 32 bits.
-const MAX_ENTROPY: f32 = 32.0 * std::f32::consts::LN_2;
+const MAX_VOCAB: usize = 1 << 32;
 
 /// What the manifest says of a cell's numbers.
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +22,12 @@ pub(super) struct Rules {
     pub is_import: bool,
     /// Null means unknown, not −∞.
     pub null_is_unknown: bool,
-    /// Longest list.
+    /// Every column is filled and every list has its length: the engine is ours.
+    pub is_whole: bool,
+    /// Length of the lists, longest where not all are whole.
     pub top_k: usize,
+    /// Ids that the model can score, where that is known.
+    pub vocab: Option<usize>,
     /// Ranks count the entries above.
     pub strict_ranks: bool,
 }
@@ -36,11 +40,16 @@ pub(super) fn check(row: &TokenRow, rules: Rules, tell: &mut dyn FnMut(Kind, Str
         None if rules.null_is_unknown => tell(Kind::Value, "logprob is null".to_owned()),
         _ => {}
     }
+    let vocab = rules.vocab.unwrap_or(MAX_VOCAB);
     if let Some(x) = row.entropy
-        && !(-TOLERANCE as f32..=MAX_ENTROPY + TOLERANCE as f32).contains(&x)
+        && !(-TOLERANCE..=(vocab as f64).ln() + TOLERANCE).contains(&f64::from(x))
     {
-        tell(Kind::Value, format!("entropy is {x}"));
+        tell(Kind::Value, format!("entropy is {x}, outside 0 to ln {vocab}"));
     }
+    if let Some(id) = row.token_id.iter().chain(row.top_ids.iter()).find(|id| **id as usize >= vocab) {
+        tell(Kind::Value, format!("token {id} is outside the vocabulary of {vocab}"));
+    }
+    unfilled(row, rules, tell);
     if row.rank == Some(0) {
         tell(Kind::Value, "rank is 0".to_owned());
     }
@@ -59,10 +68,27 @@ pub(super) fn check(row: &TokenRow, rules: Rules, tell: &mut dyn FnMut(Kind, Str
     mass(row, tell);
 }
 
+/// Columns that the engine fills and that hold nothing.
+fn unfilled(row: &TokenRow, rules: Rules, tell: &mut dyn FnMut(Kind, String)) {
+    let mut holds = vec![
+        ("logit", row.logit.is_some()),
+        ("rank", row.rank.is_some()),
+        ("ties", row.ties.is_some()),
+        ("entropy", row.entropy.is_some()),
+    ];
+    // In JSON lines null is −∞ there.
+    if rules.null_is_unknown {
+        holds.extend([("rest_logprob", row.rest_logprob.is_some()), ("min_logprob", row.min_logprob.is_some())]);
+    }
+    for (name, _) in holds.into_iter().filter(|(_, holds)| rules.is_whole && !holds) {
+        tell(Kind::Value, format!("{name} is null, though the engine fills it"));
+    }
+}
+
 /// The list must be one, and say the same of the token as the token's own columns.
 fn list(row: &TokenRow, rules: Rules) -> Result<(), String> {
     let (ids, logprobs) = (&row.top_ids, &row.top_logprobs);
-    if ids.len() != logprobs.len() || ids.len() > rules.top_k {
+    if ids.len() != logprobs.len() || ids.len() > rules.top_k || rules.is_whole && ids.len() < rules.top_k {
         let (ids, logprobs, k) = (ids.len(), logprobs.len(), rules.top_k);
         return Err(format!("{ids} top_ids and {logprobs} top_logprobs where the manifest has k = {k}"));
     }

@@ -54,7 +54,7 @@ fn manifest(found: &SurveyedPair, cells: &[SurveyedCell]) -> Result<(), String> 
 
 /// Every page decodes, rows ascend, divergences are not negative.
 fn rows(path: &Path) -> Result<(), Broken> {
-    let source = source::open(path, Format::Parquet, Table::Pairs, &[])?;
+    let source = source::open(path, Format::Parquet, Table::Pairs, &[], None)?;
     let mut last = None;
     for batch in source.batches {
         let batch = batch.map_err(|e| (Kind::Unreadable, e))?;

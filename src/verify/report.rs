@@ -22,6 +22,8 @@ pub enum Kind {
     Unreadable,
     /// Bytes that are not those that were written.
     Checksum,
+    /// A file of another part, model, task or run than its place says.
+    Moved,
     /// Columns that are not those of the tables.
     Schema,
     /// Samples or tokens that are missing, too many, out of order or of another part.

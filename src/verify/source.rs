@@ -13,7 +13,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::report::Kind;
 use crate::schema;
-use crate::table::{self, Format, Table};
+use crate::table::{self, Format, Origin, Table};
 
 /// Why a file is not read on.
 pub(super) type Broken = (Kind, String);
@@ -25,15 +25,21 @@ pub(super) struct Source {
     pub is_hashed: bool,
 }
 
-/// Opens `path`, which must have the columns of `table`, those of `kept` last.
-pub(super) fn open(path: &Path, format: Format, table: Table, kept: &[String]) -> Result<Source, Broken> {
+/// Opens `path`, which must have the columns of `table`, those of `kept` last, and be the part of a cell that it says.
+pub(super) fn open(
+    path: &Path,
+    format: Format,
+    table: Table,
+    kept: &[String],
+    origin: Option<&Origin>,
+) -> Result<Source, Broken> {
     let expected = match table {
         Table::Tokens => schema::tokens(),
         Table::Samples => schema::samples(&[]),
         Table::Pairs => schema::pairs(),
     };
     match format {
-        Format::Parquet => open_parquet(path, &expected, kept),
+        Format::Parquet => open_parquet(path, &expected, kept, origin),
         Format::Jsonl => open_jsonl(path, &expected),
     }
 }
@@ -42,7 +48,7 @@ fn unreadable(error: &impl ToString) -> Broken {
     (Kind::Unreadable, error.to_string())
 }
 
-fn open_parquet(path: &Path, expected: &Schema, kept: &[String]) -> Result<Source, Broken> {
+fn open_parquet(path: &Path, expected: &Schema, kept: &[String], origin: Option<&Origin>) -> Result<Source, Broken> {
     let file = File::open(path).map_err(|e| unreadable(&e))?;
     // Before anything is decoded: other bytes may spell anything.
     let sealed = table::is_sealed(&file).map_err(|e| unreadable(&e))?;
@@ -56,6 +62,15 @@ fn open_parquet(path: &Path, expected: &Schema, kept: &[String]) -> Result<Sourc
             Kind::Checksum,
             "holds no hash of itself: tokshift did not write it, or it is damaged".to_owned(),
         ));
+    }
+    if let Some(origin) = origin {
+        let what = match Origin::read(builder.metadata().file_metadata().key_value_metadata()) {
+            None => Some("does not say which part it is: another version of tokshift wrote it".to_owned()),
+            Some(found) => origin.contradicted_by(&found),
+        };
+        if let Some(what) = what {
+            return Err((Kind::Moved, what));
+        }
     }
     let reader = builder.build().map_err(|e| unreadable(&e))?;
     Ok(Source { batches: Box::new(reader.map(|batch| batch.map_err(|e| e.to_string()))), is_hashed: true })

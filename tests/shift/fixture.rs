@@ -198,6 +198,7 @@ fn manifest(generation_model: &str, task: &str, model: &str, parts: &[&[Sample]]
             dtype: "f32".to_owned(),
             device: "cpu".to_owned(),
             top_k,
+            vocab: None,
             rank_rule: "1 + count(>)".to_owned(),
             keep_hidden: None,
         },

@@ -16,8 +16,8 @@ pub struct Cells<'a> {
     pub experiments: &'a [Experiment],
     /// By experiment and text; `None` if it cannot be used.
     datasets: Vec<Vec<Option<Dataset>>>,
-    /// What is found in each output directory.
-    found: BTreeMap<&'a Path, Vec<FoundCell>>,
+    /// What is found in each output directory, or why it cannot be read.
+    found: BTreeMap<&'a Path, Result<Vec<FoundCell>, String>>,
     pub all: Vec<Cell>,
 }
 
@@ -45,9 +45,8 @@ impl<'a> Cells<'a> {
     pub fn scan(experiments: &'a [Experiment]) -> Self {
         let (mut datasets, mut all, mut found) = (Vec::new(), Vec::new(), BTreeMap::new());
         for (index, experiment) in experiments.iter().enumerate() {
-            // A directory that cannot be listed is told of when it is written to.
             let output = experiment.output.as_path();
-            found.entry(output).or_insert_with(|| store::cells(output).unwrap_or_default());
+            found.entry(output).or_insert_with(|| earlier(output));
             let mut of_experiment = Vec::new();
             for (text, place) in experiment.texts.iter().enumerate() {
                 let (dataset, state) = scan(experiment, place);
@@ -83,7 +82,12 @@ impl<'a> Cells<'a> {
             let of = &found.cell;
             (of.generation_model.as_str(), &of.task, &of.model) == (experiment.generation_model(), task, model)
         };
-        self.found.get(experiment.output.as_path())?.iter().find(is_it)
+        self.found.get(experiment.output.as_path())?.as_ref().ok()?.iter().find(is_it)
+    }
+
+    /// Output directories whose earlier results cannot be read, and why: what is done there is not known.
+    pub fn unreadable(&self) -> impl Iterator<Item = (&'a Path, &str)> {
+        self.found.iter().filter_map(|(path, found)| Some((*path, found.as_ref().err()?.as_str())))
     }
 
     /// Bytes of the parts that a cell lacks.
@@ -99,6 +103,14 @@ impl<'a> Cells<'a> {
             cell.state = state.clone();
         }
     }
+}
+
+/// What earlier runs left in `output`: nothing, where there is no such directory yet.
+fn earlier(output: &Path) -> Result<Vec<FoundCell>, String> {
+    if !output.join(crate::schema::folder::RUNS).exists() {
+        return Ok(Vec::new());
+    }
+    store::cells(output).map_err(|error| error.to_string())
 }
 
 fn scan(experiment: &Experiment, text: &Text) -> (Option<Dataset>, State) {

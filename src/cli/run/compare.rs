@@ -18,6 +18,9 @@ use crate::store::{self, FoundCell};
 /// The folder beside the tables; everything in it follows from them.
 const FOLDER: &str = "comparison";
 
+/// Its files: what `kl --json` prints, the study's figures, and every figure as a row.
+const FILES: [&str; 3] = ["kl.json", "kl_divergence_results.json", "statistics.parquet"];
+
 /// What came of one output directory.
 #[derive(Debug, Serialize)]
 pub struct Compared {
@@ -39,7 +42,8 @@ fn of_output(output: &Output) -> Compared {
     let mut failures = Vec::new();
     match comparable(&output.root) {
         Err(error) => failures.push(tell(&error)),
-        Ok(texts) => {
+        Ok(Comparable { texts, left_out }) => {
+            failures.extend(left_out);
             for (generation_model, tasks) in texts {
                 match of_generation_model(&output.root, generation_model, tasks) {
                     Err(error) => failures.push(error.to_string()),
@@ -52,36 +56,52 @@ fn of_output(output: &Output) -> Compared {
             }
         }
     }
-    if !comparison.pairs.is_empty()
-        && let Err(error) = write(output, &comparison)
-    {
+    let written = if comparison.pairs.is_empty() { remove(&output.root) } else { write(output, &comparison) };
+    if let Err(error) = written {
         failures.push(tell(&error));
     }
     let failed = (!failures.is_empty()).then(|| failures.join("; "));
     Compared { output: output.root.display().to_string(), comparison, failed }
 }
 
-/// By generation model, the tasks on which it and another model have a part in common.
-fn comparable(root: &Path) -> Result<BTreeMap<String, Vec<String>>> {
+/// What can be compared.
+#[derive(Default)]
+struct Comparable {
+    /// By generation model, the tasks on which it and every other model have a part in common.
+    texts: BTreeMap<String, Vec<String>>,
+    /// Why other tasks of theirs are not.
+    left_out: Vec<String>,
+}
+
+fn comparable(root: &Path) -> Result<Comparable> {
     let found = match store::cells(root) {
         Ok(found) => found,
         // Every cell failed before its first part, which is told of each.
         Err(Error::File { .. }) if !root.join(crate::schema::folder::RUNS).exists() => Vec::new(),
         Err(error) => return Err(error.into()),
     };
-    let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut comparable = Comparable::default();
     for p in found.iter().filter(|p| p.cell.model == p.cell.generation_model && is_parquet(p)) {
         let shares = |q: &&FoundCell| {
             (&q.cell.generation_model, &q.cell.task) == (&p.cell.generation_model, &p.cell.task)
                 && q.cell.model != p.cell.model
         };
         let mut others = found.iter().filter(shares).peekable();
-        if others.peek().is_some() && others.all(|q| is_parquet(q) && q.parts.iter().any(|part| p.parts.contains(part)))
-        {
-            texts.entry(p.cell.generation_model.clone()).or_default().push(p.cell.task.clone());
+        if others.peek().is_none() {
+            continue;
+        }
+        let fits = |q: &&FoundCell| is_parquet(q) && q.parts.iter().any(|part| p.parts.contains(part));
+        let (task, generation_model) = (p.cell.task.clone(), p.cell.generation_model.clone());
+        if let Some(q) = others.find(|q| !fits(q)) {
+            let why = if is_parquet(q) { "has no part that is done in both" } else { "has JSON lines" };
+            comparable
+                .left_out
+                .push(format!("`{task}` by `{generation_model}` is not compared: `{}` {why}", q.cell.model));
+        } else {
+            comparable.texts.entry(generation_model).or_default().push(task);
         }
     }
-    Ok(texts)
+    Ok(comparable)
 }
 
 fn is_parquet(found: &FoundCell) -> bool {
@@ -99,6 +119,20 @@ fn of_generation_model(root: &Path, generation_model: String, tasks: Vec<String>
     shift::compare(root, &options)
 }
 
+/// What an earlier run compared is not what stands there now.
+fn remove(root: &Path) -> Result<()> {
+    for name in FILES {
+        let path = root.join(FOLDER).join(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("remove", &path)(error).into());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// `kl.json` as `kl --json` prints it, the study's figures, and every figure as a row of a table.
 fn write(output: &Output, comparison: &Comparison) -> Result<()> {
     let json = |name: &str, value: &serde_json::Value| -> Result<_> {
@@ -107,10 +141,10 @@ fn write(output: &Output, comparison: &Comparison) -> Result<()> {
             .store
             .publish(FOLDER, name, |out| out.write_all(text.as_bytes()).map_err(Error::io("write", name)))?)
     };
-    let path = json("kl.json", &serde_json::to_value(comparison)?)?;
+    let path = json(FILES[0], &serde_json::to_value(comparison)?)?;
     // A text of which no token counts has no such figure; the measures' own file says why.
     if let Ok(study) = shift::study_json(comparison) {
-        json("kl_divergence_results.json", &study)?;
+        json(FILES[1], &study)?;
     }
-    Ok(shift::write_statistics(&path.with_file_name("statistics.parquet"), comparison)?)
+    Ok(shift::write_statistics(&path.with_file_name(FILES[2]), comparison)?)
 }
