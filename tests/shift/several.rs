@@ -119,6 +119,17 @@ fn two_tasks() -> Output {
     output
 }
 
+/// A name that means one model in one task and another in the next.
+#[test]
+fn tasks_of_different_weights_are_not_pooled() {
+    let output = two_tasks();
+    let manifest = output.folder("runs", "base", "hard", "tuned").join("manifest.json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, text.replace("\"dtype\": \"f32\"", "\"dtype\": \"bf16\"")).unwrap();
+    let comparison = output.compare().unwrap();
+    assert_eq!((comparison.pairs.len(), comparison.overall.len()), (2, 0));
+}
+
 #[test]
 fn tasks_are_pooled_and_averaged() {
     let comparison = two_tasks().compare().unwrap();
