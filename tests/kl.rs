@@ -87,6 +87,8 @@ fn two_models_differ_as_their_references_do() {
     score(&dataset, &format!("{P}={},{Q}={}", fixture(P), fixture(Q)), &out, &["--dtype", "f32"]);
     let results = directory.path().join("results.json");
     let pair = pair(&out, &["--output-file", results.to_str().unwrap()]);
+    let alone = tokshift(&["kl", "--data-dir", out.to_str().unwrap(), "--only-study"]);
+    assert_eq!(alone, std::fs::read_to_string(&results).unwrap());
     assert_eq!((pair["p"].as_str(), pair["q"].as_str()), (Some(P), Some(Q)));
 
     let (a, b) = (reference(P, "logprob"), reference(Q, "logprob"));

@@ -252,6 +252,29 @@ fn experiments_with_other_ids_keep_them() {
     }
 }
 
+/// Models are moved away when they were scored, and an end token that a model lacks would fail every row.
+#[test]
+fn a_finished_study_stands_without_its_models() {
+    let scene = Scene::new();
+    datasets(&scene);
+    let away = [scene.model("rl-model", TIED), scene.model("base-model", SHIFTED)];
+    let text = experiment("rl", &["a"], &[("rl", "rl-model"), ("base", "base-model")], "");
+    let study =
+        |more: &str| format!("dataset = \"data/{{experiment}}_{{task}}.jsonl\"\noutput = \"out\"\n{more}{text}");
+    scene.write("study.toml", study("end = 4000000\n"));
+    scene.run("run study.toml").expect(1, "").expect_out("--end 4000000: `rl` has no token 4000000");
+    scene.write("study.toml", study(""));
+    scene.run("run study.toml").expect(0, "30 ok");
+    let files = scene.files("out");
+    away.iter().for_each(|path| std::fs::remove_dir_all(path).unwrap());
+    let again = scene.run("run study.toml");
+    again.expect(0, "base on a: scored before and kept, though the model cannot be used: ");
+    again.expect_out("2 cells: 2 done, 0 failed, 0 skipped");
+    assert!(scene.files("out") == files, "and is compared as before");
+    scene.write("study.toml", study("limit = 3\n"));
+    scene.run("run study.toml").expect(1, "").expect_out("no such directory");
+}
+
 /// Names are data: whatever they are, nothing appears outside of the output.
 #[test]
 fn hostile_names_stay_inside() {
@@ -260,7 +283,7 @@ fn hostile_names_stay_inside() {
     let names = ["../x", "/abs", "a\0b", "..", "%2e", "x/../../y", "\u{1b}[2J", "é"];
     let mut text = "output = \"deep/out/{experiment}\"\ndataset = \"rows.jsonl\"\nlimit = 2\n".to_owned();
     for name in names {
-        text += &experiment(name, &[name, "plain"], &[(name, &tied), ("other", &tied)], "");
+        text += &experiment(name, &[name], &[(name, &tied), ("other", &tied)], "");
     }
     scene.dataset("rows.jsonl", &rows());
     scene.write("study.toml", text);
@@ -455,7 +478,13 @@ fn what_is_wrong_in_the_file_is_told_with_its_line() {
         (format!("{head}{model}{}{model}", head.replace("\"e\"", "\"E\"")), 8, "differ in case alone"),
         (long, 2, "is too long"),
         (format!("output = \"out/{{task}}\"\n{head}{model}"), 1, "expected {experiment} after a `{`"),
+        (format!("output = \"{{experiment}}/../out\"\n{head}{model}"), 1, "without `..` after a folder"),
         (format!("dataset = \"\"\n{head}{model}"), 1, "expected a path"),
+        (
+            format!("dataset = \"rows.jsonl\"\n[[experiment]]\nname = \"e\"\ntasks = [\"a\", \"b\"]\n{model}"),
+            1,
+            "without {task} every task of `e` would be the same file",
+        ),
         (
             format!("output = \"o\"\n{head}{model}{}{model}", head.replace("\"e\"", "\"f\"")),
             10,
@@ -481,5 +510,11 @@ fn logs_are_lines_of_json_if_asked_for() {
     let said = scene.run("run study.toml --engine mock -v --log-format json");
     let logged: Vec<Value> = said.stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     assert!(logged.iter().any(|line| line["fields"]["message"] == "loaded"), "{}", said.stderr);
+    assert_eq!(logged.len(), said.stderr.lines().count(), "every line is JSON: {}", said.stderr);
+    let told: Vec<&str> = logged.iter().filter_map(|line| line["fields"]["message"].as_str()).collect();
+    assert!(told.iter().any(|line| line.starts_with("rl on a: 60 ok samples")), "{told:?}");
+    let failed = scene.run("run nowhere.toml --log-format json");
+    let error: Value = serde_json::from_str(failed.stderr.trim()).unwrap();
+    assert_eq!((&error["level"], failed.code), (&Value::from("ERROR"), Some(1)));
     assert!(scene.run("run study.toml --engine mock").stderr.lines().all(|line| !line.contains("loaded")));
 }

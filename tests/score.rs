@@ -175,6 +175,44 @@ fn datasets_together_give_the_bytes_of_each_alone() {
     assert!(scene.files("together") == scene.files("apart"));
 }
 
+/// Parts are cut by bytes, so those of two texts hold other rows: the same rows meet all the same, and each text's parts
+/// are what they would be alone, in a run that continues too.
+#[test]
+fn datasets_that_are_cut_differently_share_their_prompts() {
+    let scene = Scene::new();
+    let row =
+        |i: usize, output: &str| json!({"input": format!("{i} is the number of this prompt, {i}."), "output": output});
+    let rl: Vec<Value> = (0..300).map(|i| row(i, "Yes.")).collect();
+    let long = "long ".repeat(60_000);
+    let sft: Vec<Value> = (0..300).map(|i| row(i, if i == 50 { &long } else { "No." })).collect();
+    scene.dataset("rl_demo.jsonl", &rl);
+    scene.dataset("sft_demo.jsonl", &sft);
+    let both = "rl_demo.jsonl,sft_demo.jsonl";
+    let said = scene.score(both, &[TIED], "together", "").expect(4, "1 too_long").stderr.clone();
+    let number = |before: &str| -> f64 {
+        let words: Vec<&str> =
+            said.split(|c: char| c.is_whitespace() || c == '(').filter(|word| !word.is_empty()).collect();
+        let at = words.iter().position(|word| word.starts_with(before)).unwrap();
+        words[at - 1].parse().unwrap()
+    };
+    let (tokens, shared) = (number("tokens,"), number("shared)"));
+    assert!(shared > 0.4 * tokens, "{said}");
+    scene.score("sft_demo.jsonl", &[TIED], "apart", "").expect(4, "1 too_long");
+    scene.score("rl_demo.jsonl", &[TIED], "apart", "").expect(0, "300 ok");
+    let apart = scene.files("apart");
+    let parts = |of: &str| apart.keys().filter(|name| name.contains("tokens/") && name.contains(of)).count();
+    assert!(parts("model=rl") < parts("model=sft"), "{:?}", apart.keys());
+    assert!(scene.files("together") == apart);
+    for part in [
+        "tokens/generation_model=sft/task=demo/model=tied/part-00000000",
+        "tokens/generation_model=rl/task=demo/model=tied/part-00000001",
+    ] {
+        std::fs::remove_file(scene.path(&format!("together/{part}.parquet"))).unwrap();
+    }
+    scene.score(both, &[TIED], "together", "").expect(0, "94 ok");
+    assert!(scene.files("together") == apart);
+}
+
 #[test]
 fn limit_scores_the_first_rows() {
     let scene = Scene::new();

@@ -80,3 +80,28 @@ fn json_lines_are_read_too() {
     scene.score("rl_demo.jsonl", &[TIED], "out", "--engine mock --out jsonl").expect(0, "30 ok");
     assert_eq!(status(&scene)[0]["samples"]["ok"], 30);
 }
+
+/// A damaged cell is told as such, with what is known of it, and does not hide the others.
+#[test]
+fn what_cannot_be_read_is_told_beside_the_rest() {
+    let scene = Scene::new();
+    scene.dataset("rl_demo.jsonl", &rows());
+    scene.score("rl_demo.jsonl", &[TIED, ("other", "qwen3-shifted")], "out", "--engine mock").expect(0, "30 ok");
+    let samples = scene.path("out/samples/generation_model=rl/task=demo/model=other/part-00000000.parquet");
+    std::fs::remove_file(&samples).unwrap();
+    let said = scene.run("status out --json");
+    said.expect(1, "");
+    let cells: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert!(cells[0]["damaged"][0].as_str().unwrap().contains("part-00000000.parquet"), "{cells}");
+    assert_eq!(
+        (&cells[0]["parts_done"], &cells[0]["samples"], &cells[0]["dtype"]),
+        (&json!(1), &json!({}), &json!("f32"))
+    );
+    assert_eq!((&cells[1]["samples"]["ok"], &cells[1]["damaged"]), (&json!(30), &json!([])));
+    std::fs::write(&samples, "no table").unwrap();
+    std::fs::write(scene.path("out/runs/generation_model=rl/task=demo/model=tied/manifest.json"), "{").unwrap();
+    let said = scene.run("status out");
+    said.expect(1, "");
+    let told: Vec<_> = said.stdout.lines().filter(|line| line.starts_with("damaged: ")).collect();
+    assert!(told.len() == 2 && told[0].contains("other on demo by rl") && told[1].contains("tied"), "{told:?}");
+}

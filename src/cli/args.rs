@@ -150,11 +150,20 @@ pub struct KlArgs {
     #[arg(long, alias = "output_file", value_name = "FILE")]
     pub output_file: Option<PathBuf>,
 
+    /// Nothing but the study's figures, at a fraction of the time: as JSON, printed unless --output-file is given
+    #[arg(
+        long,
+        alias = "only_study",
+        action = ArgAction::SetTrue,
+        conflicts_with_all = ["statistics", "quantiles", "slices", "exact", "noise_floor", "fail_above", "json", "explain"]
+    )]
+    pub only_study: bool,
+
     /// Write every mean and quantile to this Parquet file, a row a figure
     #[arg(long, value_name = "FILE")]
     pub statistics: Option<PathBuf>,
 
-    /// Take quantiles over tokens too: a pass over the tables for each
+    /// Take quantiles over tokens too: more passes over the tables
     #[arg(long, action = ArgAction::SetTrue)]
     pub quantiles: bool,
 

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
-use super::Exit;
 use super::args::ImportArgs;
+use super::{Exit, progress};
 use crate::store::Store;
 use crate::study;
 
@@ -12,7 +12,8 @@ pub fn run(args: &ImportArgs) -> Result<Exit> {
     let store = Store::open(&args.output_dir)?;
     for file in &args.files {
         let cell = study::import(file, &store)?;
-        eprintln!("{}: `{}` on `{}` by `{}`", file.display(), cell.model, cell.task, cell.generation_model);
+        let (model, task, by) = (&cell.model, &cell.task, &cell.generation_model);
+        progress::say(&format!("{}: `{model}` on `{task}` by `{by}`", file.display()));
     }
     Ok(Exit::Done)
 }

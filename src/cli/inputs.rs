@@ -163,7 +163,19 @@ pub fn end_ids(directory: &Path) -> Result<Vec<u32>> {
 
 /// `--end`: no token, an id, or the one end-of-sequence id of the generation config beside the tokenizer, or of the
 /// GGUF file that holds it.
-pub fn end_token(text: &str, tokenizer: &Path) -> Result<Option<u32>> {
+///
+/// # Errors
+/// A text that is none of these, a file that does not name one token, an id that a model does not have.
+pub fn end_token(text: &str, models: &[&Model], tokenizer: &Path) -> Result<Option<u32>> {
+    let end = named_end_token(text, tokenizer)?;
+    let lacks = |model: &&&Model| end.zip(model.vocab()).is_some_and(|(end, vocab)| end as usize >= vocab);
+    match models.iter().find(lacks) {
+        Some(model) => bail!("--end {text}: `{}` has no token {}", model.named.name, end.unwrap_or_default()),
+        None => Ok(end),
+    }
+}
+
+fn named_end_token(text: &str, tokenizer: &Path) -> Result<Option<u32>> {
     match text {
         "none" => Ok(None),
         "auto" if is_gguf(tokenizer) => Ok(Some(tokenize::gguf_end_token(tokenizer).context("--end auto")?)),

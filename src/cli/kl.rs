@@ -1,11 +1,12 @@
 //! `tokshift kl`: compare, then a table, JSON, or the study's file; the limits at the end.
 
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
 use super::args::KlArgs;
-use super::{Exit, exact};
+use super::{Exit, exact, progress};
 use crate::shift;
 
 /// Compares every model with P.
@@ -21,6 +22,13 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
             .then_some(shift::EXACT),
         slices: args.slices || args.statistics.is_some(),
     };
+    if args.only_study {
+        let json = serde_json::to_string_pretty(&shift::only_study(&args.data_dir, &options)?)? + "\n";
+        return match &args.output_file {
+            Some(path) => write(path, &json).map(|()| Exit::Done),
+            None => print(&json),
+        };
+    }
     if args.exact {
         exact::run(args, &options)?;
     }
@@ -30,7 +38,7 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
     let comparison = shift::compare(&args.data_dir, &options)?;
     if let Some(path) = &args.output_file {
         let json = serde_json::to_string_pretty(&shift::study_json(&comparison)?)? + "\n";
-        std::fs::write(path, json).with_context(|| format!("cannot write `{}`", path.display()))?;
+        write(path, &json)?;
     }
     if let Some(path) = &args.statistics {
         shift::write_statistics(path, &comparison)?;
@@ -42,9 +50,13 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
     }
     let exceeded = shift::exceeded(&comparison, &args.fail_above);
     for message in &exceeded {
-        eprintln!("above the limit: {message}");
+        progress::say(&format!("above the limit: {message}"));
     }
     Ok(if exceeded.is_empty() { Exit::Done } else { Exit::Above })
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))
 }
 
 /// Writes to stdout; a reader that has seen enough (`| head`) is no error.

@@ -27,8 +27,6 @@ use tracing_subscriber::EnvFilter;
 
 use args::{Args, Command, LogFormat};
 
-use crate::escape::visible;
-
 /// What a command says with its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Exit {
@@ -76,7 +74,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("error: {}", visible(&tell(&error)));
+            progress::say_error(&tell(&error));
             let stopped = matches!(error.downcast_ref(), Some(crate::Error::Stopped));
             signals::exit_code().filter(|_| stopped).map_or(ExitCode::FAILURE, ExitCode::from)
         }
@@ -90,13 +88,16 @@ fn log(verbose: u8, format: LogFormat) {
         1 => "warn,tokshift=info",
         _ => "warn,tokshift=debug",
     };
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(|| progress::Stderr)
-        .with_env_filter(EnvFilter::new(filter))
-        .with_ansi(false);
+    let subscriber = |filter: &str| {
+        let subscriber = tracing_subscriber::fmt().with_writer(|| progress::Stderr).with_ansi(false);
+        subscriber.with_env_filter(EnvFilter::new(filter))
+    };
     match format {
-        LogFormat::Text => subscriber.without_time().with_target(false).init(),
-        LogFormat::Json => subscriber.json().init(),
+        LogFormat::Text => subscriber(filter).without_time().with_target(false).init(),
+        LogFormat::Json => {
+            progress::say_as_json();
+            subscriber(&format!("{filter},{}=info", progress::TOLD)).json().init();
+        }
     }
 }
 

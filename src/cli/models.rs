@@ -112,6 +112,11 @@ impl Model {
         self.checkpoint.as_ref().map_or(MOCK_CONTEXT, |checkpoint| checkpoint.spec().max_tokens)
     }
 
+    /// Ids that it has logits of; the stand-in's have no end.
+    pub fn vocab(&self) -> Option<usize> {
+        self.checkpoint.as_ref().map(|checkpoint| checkpoint.spec().vocab)
+    }
+
     /// The model in memory, on the base that is `resident` if it is the same.
     pub fn load(&self, resident: &Resident) -> Result<Box<dyn Engine>> {
         let name = self.named.name.clone();

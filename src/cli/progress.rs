@@ -4,7 +4,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,9 +22,33 @@ const TEMPLATE: &str = "{prefix:30!} {bar:32} {percent:>3}%  {msg}";
 /// Every bar of the process; draws nothing unless stderr is a terminal.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// Writes a line to stderr, above the bars.
+/// Whether stderr is lines of JSON, so that what a person is told is one too.
+static AS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// Target of the log messages that are what a person is told.
+pub const TOLD: &str = "tokshift::told";
+
+/// From now on [`say`] logs, and nothing else goes to stderr.
+pub fn say_as_json() {
+    AS_JSON.store(true, Ordering::Relaxed);
+}
+
+/// Tells a person, above the bars.
 pub fn say(line: &str) {
-    BARS.suspend(|| eprintln!("{}", visible(line)));
+    if AS_JSON.load(Ordering::Relaxed) {
+        tracing::info!(target: TOLD, "{line}");
+    } else {
+        BARS.suspend(|| eprintln!("{}", visible(line)));
+    }
+}
+
+/// As [`say`], of what ends the process.
+pub fn say_error(line: &str) {
+    if AS_JSON.load(Ordering::Relaxed) {
+        tracing::error!(target: TOLD, "{line}");
+    } else {
+        BARS.suspend(|| eprintln!("error: {}", visible(line)));
+    }
 }
 
 /// Stderr for log messages: bars make room for each.
@@ -65,7 +89,7 @@ impl Display {
         let started = Instant::now();
         let (done, wait) = channel::<()>();
         let show = move || {
-            if std::io::stderr().is_terminal() {
+            if std::io::stderr().is_terminal() && !AS_JSON.load(Ordering::Relaxed) {
                 self.draw(name, progress, started, &wait);
             } else {
                 self.tell(name, progress, started, &wait);

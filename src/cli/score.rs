@@ -12,6 +12,7 @@ use super::progress::{self, Display};
 use super::session::{Output, Scorer, Session, Text};
 use super::text;
 use crate::experiments::OutFormat;
+use crate::store::{self, Cell, FoundCell};
 use crate::tokenize::Audit;
 
 /// Scores every dataset with every model.
@@ -37,10 +38,12 @@ pub fn run(args: &ScoreArgs) -> Result<Exit> {
         }
     }
     if args.options.out() == OutFormat::TokenLosses {
-        output.export(|cell| {
-            models.iter().any(|model| model.named.name == cell.model)
-                && datasets.iter().any(|d| (&d.generation_model, &d.task) == (&cell.generation_model, &cell.task))
-        })?;
+        let is_asked = |found: &&FoundCell| {
+            let Cell { generation_model, task, model } = &found.cell;
+            models.iter().any(|scored| scored.named.name == *model)
+                && datasets.iter().any(|d| (&d.generation_model, &d.task) == (generation_model, task))
+        };
+        store::cells(&output.root)?.iter().filter(is_asked).try_for_each(|found| output.export(found))?;
     }
     Ok(if unscored == 0 { Exit::Done } else { Exit::Unscored })
 }

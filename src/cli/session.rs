@@ -18,11 +18,11 @@ use crate::experiments::{Options, OutFormat};
 use crate::journal::{Entry, Journal};
 use crate::pipeline::{Input, Progress, Run, Snapshot};
 use crate::sample::Status;
-use crate::store::{Cell, CellStore, DatasetFacts, Manifest, Store, TokenFacts};
+use crate::store::{Cell, CellStore, DatasetFacts, FoundCell, Manifest, Store, TokenFacts};
 use crate::table::Format;
 use crate::template::ChatTemplate;
 use crate::tokenize::{Audit, SampleOptions, TextTokenizer};
-use crate::{schema, store, study};
+use crate::{schema, study};
 
 /// An output directory that is written to.
 pub struct Output {
@@ -36,11 +36,9 @@ impl Output {
         Ok(Self { root: root.to_owned(), store: Store::open(root)?, journal: Journal::new(root) })
     }
 
-    /// Writes the study's file of every cell that is `wanted`.
-    pub fn export(&self, wanted: impl Fn(&Cell) -> bool) -> Result<()> {
-        for found in store::cells(&self.root)?.iter().filter(|found| wanted(&found.cell)) {
-            progress::say(&format!("wrote {}", study::export(&self.store, found)?.display()));
-        }
+    /// Writes the study's file of a cell.
+    pub fn export(&self, found: &FoundCell) -> Result<()> {
+        progress::say(&format!("wrote {}", study::export(&self.store, found)?.display()));
         Ok(())
     }
 }
@@ -62,7 +60,7 @@ impl Session {
         let Some(max_tokens) = models.iter().map(|model| model.max_tokens()).min() else { bail!("no model is given") };
         let sample_options = SampleOptions {
             boundary: options.boundary(),
-            end: inputs::end_token(options.end(), path)?,
+            end: inputs::end_token(options.end(), models, path)?,
             max_tokens,
             too_long: options.too_long(),
         };

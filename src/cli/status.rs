@@ -1,6 +1,7 @@
 //! `tokshift status`: what an output directory holds and what it cost.
 //!
-//! Owns the figures of a cell that need no comparison. Refuses to open tokens tables.
+//! Owns the figures of a cell that need no comparison, of damaged ones too: it tells what it cannot read and goes on.
+//! Refuses to open tokens tables.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -20,7 +21,7 @@ use crate::escape::visible;
 use crate::journal::{self, Entry};
 use crate::schema::sample::STATUS;
 use crate::shift::aligned;
-use crate::store::{self, FoundCell, Manifest};
+use crate::store::{self, Manifest, PartFiles, SurveyedCell};
 
 /// What is known of a cell.
 #[derive(Debug, Serialize)]
@@ -32,66 +33,91 @@ struct CellStatus {
     parts: usize,
     /// Samples of the done parts.
     samples: BTreeMap<String, u64>,
-    dtype: String,
-    device: String,
-    top_k: usize,
-    limit: Option<u32>,
-    /// Of the done parts' tables.
+    #[serde(flatten)]
+    made_with: Option<MadeWith>,
+    /// Of the done parts' files.
     bytes: u64,
     /// From the log; absent if it tells nothing.
     seconds: Option<f64>,
     tokens_per_second: Option<f64>,
     /// Why the last run that touched the cell ended early, if it did and parts are missing since.
     failed: Option<String>,
+    /// What of it cannot be read; the other figures leave it out.
+    damaged: Vec<String>,
+}
+
+/// What the manifest says of the options.
+#[derive(Debug, Serialize)]
+struct MadeWith {
+    dtype: String,
+    device: String,
+    top_k: usize,
+    limit: Option<u32>,
 }
 
 /// Prints a line a cell.
 pub fn run(args: &StatusArgs) -> Result<Exit> {
     let entries = journal::entries(&args.output_dir);
-    let cells = store::cells(&args.output_dir)?;
-    let cells = cells.iter().map(|found| CellStatus::of(found, &entries)).collect::<Result<Vec<_>>>()?;
+    let survey = store::survey(&args.output_dir)?;
+    let cells: Vec<CellStatus> = survey.cells.iter().map(|found| CellStatus::of(found, &entries)).collect();
     if args.json {
-        return kl::print(&(serde_json::to_string_pretty(&cells)? + "\n"));
+        kl::print(&(serde_json::to_string_pretty(&cells)? + "\n"))?;
+    } else {
+        kl::print(&table(&cells))?;
     }
-    kl::print(&table(&cells))
+    Ok(if cells.iter().all(|cell| cell.damaged.is_empty()) { Exit::Done } else { Exit::Damaged })
 }
 
 impl CellStatus {
-    fn of(found: &FoundCell, entries: &[Entry]) -> Result<Self> {
+    fn of(found: &SurveyedCell, entries: &[Entry]) -> Self {
         let own: Vec<&Entry> = entries.iter().filter(|entry| entry.is_of(&found.cell)).collect();
-        let Manifest { engine, dataset, parts, .. } = &found.manifest;
-        let files = found.tokens.iter().chain(&found.samples).chain(&found.hidden);
-        let size = |path| fs::metadata(path).map(|data| data.len()).map_err(Error::io("read", path));
-        Ok(Self {
+        let done: Vec<&PartFiles> = found.parts.iter().filter(|part| part.is_done()).collect();
+        let mut damaged: Vec<String> = found.manifest.as_ref().err().map(ToString::to_string).into_iter().collect();
+        let (mut samples, mut bytes) = (BTreeMap::new(), 0);
+        for part in &done {
+            for path in part.all() {
+                match fs::metadata(path) {
+                    Ok(data) => bytes += data.len(),
+                    Err(error) => damaged.push(Error::io("read", path)(error).to_string()),
+                }
+            }
+            match by_status(&part.samples) {
+                Ok(statuses) => statuses.into_iter().for_each(|status| *samples.entry(status).or_default() += 1),
+                // That a file is missing was told already.
+                Err(error) if part.samples.exists() => damaged.push(format!("{error:#}")),
+                Err(_) => {}
+            }
+        }
+        let made_with = found.manifest.as_ref().ok().map(|(manifest, _)| MadeWith::of(manifest));
+        Self {
             generation_model: found.cell.generation_model.clone(),
             task: found.cell.task.clone(),
             model: found.cell.model.clone(),
-            parts_done: found.parts.len(),
-            parts: parts.len(),
-            samples: by_status(&found.samples)?,
-            dtype: engine.dtype.clone(),
-            device: engine.device.clone(),
-            top_k: engine.top_k,
-            limit: dataset.limit,
-            bytes: files.map(size).sum::<Result<_, _>>()?,
+            parts_done: done.len(),
+            parts: found.parts.len(),
+            samples,
+            made_with,
+            bytes,
             seconds: (!own.is_empty()).then(|| own.iter().map(|entry| entry.seconds).sum()),
             tokens_per_second: journal::rate(own.iter().copied()),
-            failed: own.last().and_then(|entry| entry.failed.clone()).filter(|_| !found.missing.is_empty()),
-        })
+            failed: own.last().and_then(|entry| entry.failed.clone()).filter(|_| done.len() < found.parts.len()),
+            damaged,
+        }
     }
 }
 
-/// Samples by status. A part has 256 rows at most, so whole columns are read.
-fn by_status(tables: &[std::path::PathBuf]) -> Result<BTreeMap<String, u64>> {
-    let mut counts = BTreeMap::new();
-    for path in tables {
-        let parquet = path.extension().is_some_and(|extension| extension == "parquet");
-        let statuses = if parquet { of_parquet(path) } else { of_json_lines(path) };
-        for status in statuses.with_context(|| format!("cannot read `{}`", path.display()))? {
-            *counts.entry(status).or_default() += 1;
-        }
+impl MadeWith {
+    fn of(Manifest { engine, dataset, .. }: &Manifest) -> Self {
+        let (dtype, device) = (engine.dtype.clone(), engine.device.clone());
+        Self { dtype, device, top_k: engine.top_k, limit: dataset.limit }
     }
-    Ok(counts)
+}
+
+/// The status of each sample of a part: 256 rows at most, so the whole column is read.
+fn by_status(path: &Path) -> Result<Vec<String>> {
+    let parquet = path.extension().is_some_and(|extension| extension == "parquet");
+    let statuses = if parquet { of_parquet(path) } else { of_json_lines(path) };
+    statuses.with_context(|| format!("cannot read `{}`", path.display()))
 }
 
 fn of_parquet(path: &Path) -> Result<Vec<String>> {
@@ -121,23 +147,26 @@ fn table(cells: &[CellStatus]) -> String {
     let rows = cells.iter().map(|cell| {
         let samples = cell.samples.iter().map(|(status, n)| format!("{n} {status}")).collect::<Vec<_>>().join(", ");
         let or_dash = |figure: Option<String>| figure.unwrap_or_else(|| "-".to_owned());
+        let of_manifest = |told: fn(&MadeWith) -> Option<String>| or_dash(cell.made_with.as_ref().and_then(told));
         vec![
             format!("{} by {}", cell.task, cell.generation_model),
             cell.model.clone(),
             format!("{}/{}", cell.parts_done, cell.parts),
             samples,
-            cell.dtype.clone(),
-            cell.top_k.to_string(),
-            or_dash(cell.limit.map(|limit| limit.to_string())),
+            of_manifest(|made| Some(made.dtype.clone())),
+            of_manifest(|made| Some(made.top_k.to_string())),
+            of_manifest(|made| made.limit.map(|limit| limit.to_string())),
             progress::size(cell.bytes),
             or_dash(cell.seconds.map(|seconds| format!("{seconds:.1}"))),
             or_dash(cell.tokens_per_second.map(|rate| format!("{rate:.0}"))),
         ]
     });
     let rows: Vec<_> = std::iter::once(head.map(str::to_owned).to_vec()).chain(rows).collect();
-    let failed = cells.iter().filter_map(|cell| {
-        let why = cell.failed.as_ref()?;
-        Some(visible(&format!("failed: {} on {} by {}: {why}", cell.model, cell.task, cell.generation_model)))
+    let told = cells.iter().flat_map(|cell| {
+        let failed = cell.failed.iter().map(|why| ("failed", why));
+        failed.chain(cell.damaged.iter().map(|what| ("damaged", what))).map(|(kind, what)| {
+            visible(&format!("{kind}: {} on {} by {}: {what}", cell.model, cell.task, cell.generation_model))
+        })
     });
-    aligned(&rows, 2).into_iter().chain(failed).map(|line| line + "\n").collect()
+    aligned(&rows, 2).into_iter().chain(told).map(|line| line + "\n").collect()
 }

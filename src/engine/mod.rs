@@ -39,9 +39,10 @@ pub struct Caps {
 /// The rank rule of the tables: 1 + number of entries above the target's.
 pub const RANK_STRICT: &str = "1 + count(>)";
 
-/// Part `part` of one or several datasets, packed together so that equal prompts are computed once.
+/// The same rows of one or several datasets, packed together so that equal prompts are computed once.
 #[derive(Debug)]
 pub struct Job<'a> {
+    /// The part of the first dataset that they belong to, by which failures are told.
     pub part: u32,
     /// Samples to score, in order; every one has a scored token and no more than `Caps::max_tokens` ids.
     pub samples: Vec<JobSample>,

@@ -3,6 +3,7 @@
 //! Owns the refusal of names that would share a folder, and filling patterns. Encoding is the store's.
 
 use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
 
 use crate::store;
 
@@ -10,8 +11,8 @@ use crate::store;
 pub struct Folders {
     /// What a person calls them all.
     what: &'static str,
-    /// The folders as a file system that ignores case sees them, and the names.
-    seen: BTreeMap<Vec<String>, String>,
+    /// Place and folder as a file system that ignores case sees them, and the names.
+    seen: BTreeMap<[String; 2], String>,
 }
 
 impl Folders {
@@ -19,15 +20,15 @@ impl Folders {
         Self { what, seen: BTreeMap::new() }
     }
 
-    /// Adds `name`, whose folder lies in those of `parents`.
+    /// Adds `name`, whose folder lies in `place`.
     ///
     /// # Errors
     /// Why there cannot be a folder of that name: what to do about it included.
-    pub fn add(&mut self, parents: &[&str], name: &str) -> Result<(), String> {
-        let names = parents.iter().copied().chain([name]);
-        let folders = names.map(|name| Ok(folder(name)?.to_ascii_lowercase())).collect::<Result<Vec<_>, String>>()?;
-        let what = self.what;
-        match self.seen.insert(folders, name.to_owned()) {
+    pub fn add(&mut self, place: &Path, name: &str) -> Result<(), String> {
+        // Components, so that `a//b/./` is `a/b`.
+        let place = place.components().collect::<PathBuf>().to_string_lossy().to_ascii_lowercase();
+        let (what, folder) = (self.what, folder(name)?.to_ascii_lowercase());
+        match self.seen.insert([place, folder], name.to_owned()) {
             None => Ok(()),
             Some(other) if other == name => Err(format!("two {what} are called `{name}`: rename one")),
             Some(other) => Err(format!(
@@ -71,6 +72,19 @@ pub fn fill(text: &str, values: &[(&str, &str)]) -> Result<String, String> {
     Ok(filled + rest)
 }
 
+/// An output directory. `..` after a folder would lead out of it again: experiments that look apart would be in one place.
+///
+/// # Errors
+/// Such a path.
+pub fn output(path: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(path);
+    let below = path.components().skip_while(|part| !matches!(part, Component::Normal(_)));
+    if below.into_iter().any(|part| part == Component::ParentDir) {
+        return Err(format!("`{}`: expected an output directory without `..` after a folder", path.display()));
+    }
+    Ok(path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,11 +102,23 @@ mod tests {
     #[test]
     fn names_that_would_share_a_folder_are_refused() {
         let mut folders = Folders::new("tasks");
-        folders.add(&["out"], "math").unwrap();
-        folders.add(&["other"], "math").unwrap();
-        assert_eq!(folders.add(&["out"], "math").unwrap_err(), "two tasks are called `math`: rename one");
-        assert!(folders.add(&["out"], "MATH").unwrap_err().contains("differ in case alone"));
-        assert!(folders.add(&[], "").unwrap_err().contains("empty name"));
-        assert!(folders.add(&[], &"x".repeat(300)).unwrap_err().contains("too long"));
+        let [out, other] = ["out/a", "other"].map(Path::new);
+        folders.add(out, "math").unwrap();
+        folders.add(other, "math").unwrap();
+        folders.add(Path::new(&"long/".repeat(200)), "math").unwrap();
+        assert_eq!(folders.add(out, "math").unwrap_err(), "two tasks are called `math`: rename one");
+        assert!(folders.add(Path::new("out//./A/"), "MATH").unwrap_err().contains("differ in case alone"));
+        assert!(folders.add(out, "").unwrap_err().contains("empty name"));
+        assert!(folders.add(out, &"x".repeat(300)).unwrap_err().contains("too long"));
+    }
+
+    #[test]
+    fn outputs_do_not_lead_out_of_a_folder_again() {
+        for good in ["out", "./out", "../../out", "/out/a..b"] {
+            assert_eq!(output(good).unwrap(), Path::new(good));
+        }
+        for bad in ["rl/../out", "../a/../out", "/a/.."] {
+            assert!(output(bad).unwrap_err().contains("without `..`"), "{bad}");
+        }
     }
 }

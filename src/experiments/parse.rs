@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
-use super::check::{Folders, fill, folder};
+use super::check::{Folders, fill, folder, output};
 use super::options::{OF_A_MODEL, Options};
 use super::{Experiment, Experiments, Model, Text};
 use crate::error::{Error, Result};
@@ -105,7 +105,7 @@ impl Source<'_> {
         }
         let (head, options) = self.split::<ExperimentHead>(table, &["name", "tasks"])?;
         let name = head.name.get_ref();
-        self.told(&head.name.span(), common.names.add(&[], name))?;
+        self.told(&head.name.span(), common.names.add(Path::new(""), name))?;
         let options = options.or(&common.options);
         let mut names = Folders::new("models of an experiment");
         let models = tables.into_iter().map(|table| self.model(table, &options, &mut names));
@@ -117,15 +117,21 @@ impl Source<'_> {
             return Err(self.at(&head.tasks.span(), format!("`{name}` has no tasks")));
         }
         let on_disk = self.told(&head.name.span(), folder(name))?;
-        let output = self.told(&common.output.span(), fill(common.output.get_ref(), &[("experiment", &on_disk)]))?;
+        let filled = fill(common.output.get_ref(), &[("experiment", &on_disk)]).and_then(|path| output(&path));
+        let output = self.told(&common.output.span(), filled)?;
+        if head.tasks.get_ref().len() > 1 && !common.dataset.get_ref().contains("{task}") {
+            let what = format!("dataset: without {{task}} every task of `{name}` would be the same file");
+            return Err(self.at(&common.dataset.span(), what));
+        }
+        let texts_of = output.join(self.told(&head.name.span(), folder(&first.name))?);
         let text = |task: &Spanned<String>| {
-            self.told(&task.span(), common.texts.add(&[&output, &first.name], task.get_ref()))?;
+            self.told(&task.span(), common.texts.add(&texts_of, task.get_ref()))?;
             let values = [("experiment", name.as_str()), ("task", task.get_ref().as_str())];
             let dataset = self.told(&common.dataset.span(), fill(common.dataset.get_ref(), &values))?;
             Ok(Text { task: task.get_ref().clone(), dataset: dataset.into() })
         };
         let texts = head.tasks.get_ref().iter().map(text).collect::<Result<_>>()?;
-        Ok(Experiment { name: name.clone(), output: output.into(), options, models, texts })
+        Ok(Experiment { name: name.clone(), output, options, models, texts })
     }
 
     fn model(&self, table: Table, options: &Options, names: &mut Folders) -> Result<Model> {
@@ -141,7 +147,7 @@ impl Source<'_> {
             }
         }
         let (head, own) = self.split::<ModelHead>(table, &["name", "source"])?;
-        self.told(&head.name.span(), names.add(&[], head.name.get_ref()))?;
+        self.told(&head.name.span(), names.add(Path::new(""), head.name.get_ref()))?;
         if head.source.get_ref().is_empty() {
             return Err(self.at(&head.source.span(), "expected a model directory or a hub id, found an empty text"));
         }

@@ -34,7 +34,7 @@ pub struct Threads {
     pub score: usize,
 }
 
-/// Sends every part through the stages and waits until the last is written.
+/// Sends every part of the work through the stages and waits until the last is written.
 ///
 /// Each stage ends when its channel does: a failed send means that the consumer left. The first error or panic raises
 /// `stop`, which every stage reads between parts (and long ones within a part), and is what this returns after all
@@ -43,10 +43,10 @@ pub struct Threads {
 ///
 /// # Errors
 /// The first failure of a stage; [`Error::Panic`] for a panic.
-pub fn run<A: Send, B: Send, C: Send>(
-    parts: impl Iterator<Item = u32> + Send,
+pub fn run<P: Send, A: Send, B: Send, C: Send>(
+    parts: impl Iterator<Item = P> + Send,
     stages: &Stages<
-        impl Fn(u32) -> Result<A> + Sync,
+        impl Fn(P) -> Result<A> + Sync,
         impl Fn(A) -> Result<B> + Sync,
         impl Fn(B) -> Result<C> + Sync,
         impl Fn(C) -> Result<()> + Sync,

@@ -1,81 +1,38 @@
-//! One model over its datasets: which part goes through which stage.
+//! One model over its datasets: which rows go through which stage.
 //!
-//! Owns what the stages do to a part: read, tokenise, score, write. Refuses threads (`flow` has them), and to choose:
+//! Owns what the stages do to a slice of rows: read, tokenise, score, write. Refuses threads (`flow` has them), and to choose:
 //! models, tokenizers and output cells are handed in.
 
+mod assembly;
 pub mod flow;
+mod input;
 mod progress;
+mod slices;
 
-use std::collections::BTreeSet;
+use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
+pub use input::Input;
 pub use progress::{Progress, Snapshot};
 
-use crate::dataset::{Plan, ReadRow};
+use crate::dataset::ReadRow;
 use crate::engine::{self, Engine, Job, JobSample, TokenScores};
 use crate::error::{Error, Result};
 use crate::hidden::{self, Layout};
 use crate::sample::{Sample, Status};
 use crate::stop::Stop;
-use crate::store::{CellStore, HiddenPart};
+use crate::store::HiddenPart;
 use crate::table::{self, ScoredSample};
 use crate::tokenize::{Audit, SampleOptions, TextTokenizer, TooLong};
+use assembly::{Assembly, Scored};
+use slices::{Piece, Slice};
 
 /// Threads that tokenise: a tokenizer does some 600,000 tokens a second on one, a model far fewer.
 const TOKENIZE_THREADS: usize = 2;
 
-/// A dataset and where its results go.
-pub struct Input<'a> {
-    plan: &'a Plan,
-    cell: &'a CellStore,
-    /// Parts that are done, and done again.
-    again: BTreeSet<u32>,
-    audit: Mutex<Audit>,
-}
-
-impl<'a> Input<'a> {
-    /// Parts of `plan` that `cell` lacks; with `retry_failed` those too that hold a failed sample.
-    ///
-    /// # Errors
-    /// A samples table that cannot be read.
-    pub fn new(plan: &'a Plan, cell: &'a CellStore, retry_failed: bool) -> Result<Self> {
-        let mut again = BTreeSet::new();
-        for part in cell.done().into_iter().filter(|_| retry_failed) {
-            let (path, format) = cell.samples(part);
-            if table::holds(&path, format, Status::Failed)? {
-                again.insert(part);
-            }
-        }
-        Ok(Self { plan, cell, again, audit: Mutex::default() })
-    }
-
-    /// Whether nothing is left to score.
-    pub fn is_done(&self) -> bool {
-        self.missing().next().is_none()
-    }
-
-    /// The parts that are left to score.
-    pub fn missing(&self) -> impl Iterator<Item = u32> {
-        (0..self.plan.parts.len() as u32).filter(|&part| self.lacks(part))
-    }
-
-    /// What was noticed of the samples so far.
-    pub fn audit(&self) -> Audit {
-        self.audit.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn add(&self, audit: Audit) {
-        self.audit.lock().unwrap_or_else(PoisonError::into_inner).merge(audit);
-    }
-
-    fn lacks(&self, part: u32) -> bool {
-        (part as usize) < self.plan.parts.len() && (!self.cell.is_done(part) || self.again.contains(&part))
-    }
-}
-
-/// One engine over one or several datasets. Part i of all of them is one job, so that prompts they share are computed
-/// once; each dataset's part is committed apart.
+/// One engine over one or several datasets. The same rows of all of them are one job, so that prompts they share are
+/// computed once; each dataset's parts are committed apart.
 pub struct Run<'a> {
     pub inputs: &'a [Input<'a>],
     pub tokenizer: &'a TextTokenizer,
@@ -88,17 +45,11 @@ pub struct Run<'a> {
     pub stop: &'a AtomicBool,
 }
 
-/// Part `part` of every dataset that still lacks it; `T` is what is known of each dataset's part by now.
-struct Part<T> {
-    part: u32,
-    datasets: Vec<(usize, T)>,
-}
+/// What is known by now of each piece of a slice.
+type Pieces<T> = Vec<(Piece, T)>;
 
-/// A dataset's part, ready to be written.
-struct Scored {
-    samples: Vec<ScoredSample>,
-    hidden: Option<HiddenPart>,
-}
+/// Rows of parts that were read and not yet all handed out, by dataset.
+struct Reader(Vec<Mutex<VecDeque<ReadRow>>>);
 
 impl Run<'_> {
     /// Scores every part that is not done.
@@ -106,45 +57,65 @@ impl Run<'_> {
     /// # Errors
     /// The first failure of a stage; parts written before it are kept.
     pub fn score(&self) -> Result<()> {
-        let parts = self.inputs.iter().map(|input| input.plan.parts.len() as u32).max().unwrap_or(0);
-        let missing: Vec<u32> = (0..parts).filter(|&part| self.lacking(part).next().is_some()).collect();
-        for &part in &missing {
-            self.lacking(part).for_each(|index| self.progress.expect(self.bytes(index, part)));
+        let slices = self.slices();
+        for (index, input) in self.inputs.iter().enumerate() {
+            input.missing().for_each(|part| self.progress.expect(self.part(index, part).bytes));
         }
-        let stop = Stop::new(self.stop);
+        let (stop, reader, assembly) = (Stop::new(self.stop), self.reader(), Assembly::default());
         let stages = flow::Stages {
-            read: |part| self.read(part),
-            tokenize: |part| self.tokenize(part),
-            score: |part| self.score_part(part, &stop),
-            write: |part| self.write(part),
+            read: |slice| self.read(&reader, slice),
+            tokenize: |pieces| self.tokenize(pieces),
+            score: |pieces| self.score_slice(pieces, &stop),
+            write: |pieces| self.write(&assembly, pieces),
         };
         let threads = flow::Threads { tokenize: TOKENIZE_THREADS, score: self.engine.caps().jobs_in_flight };
-        flow::run(missing.into_iter(), &stages, threads, &stop)
+        flow::run(slices.into_iter(), &stages, threads, &stop)
     }
 
-    /// Indices of the datasets that have this part and lack its result.
-    fn lacking(&self, part: u32) -> impl Iterator<Item = usize> {
-        self.inputs.iter().enumerate().filter(move |(_, input)| input.lacks(part)).map(|(index, _)| index)
-    }
-
-    fn bytes(&self, dataset: usize, part: u32) -> u64 {
-        self.inputs[dataset].plan.parts[part as usize].bytes
-    }
-
-    fn read(&self, part: u32) -> Result<Part<Vec<ReadRow>>> {
-        let datasets = self.lacking(part).map(|index| Ok((index, self.inputs[index].plan.read_part(part)?)));
-        Ok(Part { part, datasets: datasets.collect::<Result<_>>()? })
-    }
-
-    fn tokenize(&self, Part { part, datasets }: Part<Vec<ReadRow>>) -> Result<Part<Vec<Sample>>> {
-        let samples = |(index, rows): (usize, Vec<ReadRow>)| {
-            let mut audit = Audit::default();
-            let samples = rows.into_iter().map(|row| self.samples(index, row, &mut audit));
-            let samples = samples.collect::<Result<Vec<_>>>()?.concat();
-            self.inputs[index].add(audit);
-            Ok((index, samples))
+    /// The jobs, in order. The file of a part's hidden rows is laid out before the first of them is known: such parts are
+    /// scored whole.
+    fn slices(&self) -> Vec<Slice> {
+        let left = |(index, input): (usize, &Input)| {
+            input.missing().map(|part| (part, self.part(index, part))).collect::<Vec<_>>()
         };
-        Ok(Part { part, datasets: datasets.into_iter().map(samples).collect::<Result<_>>()? })
+        let left: Vec<_> = self.inputs.iter().enumerate().map(left).collect();
+        if self.inputs.iter().any(|input| input.cell.keeps_hidden()) {
+            slices::by_parts(&left)
+        } else {
+            slices::by_rows(&left)
+        }
+    }
+
+    fn part(&self, dataset: usize, part: u32) -> &crate::dataset::Part {
+        &self.inputs[dataset].plan.parts[part as usize]
+    }
+
+    fn reader(&self) -> Reader {
+        Reader(self.inputs.iter().map(|_| Mutex::default()).collect())
+    }
+
+    /// The rows of a slice. Slices come in order, and those of a part follow one another.
+    fn read(&self, reader: &Reader, Slice { pieces }: Slice) -> Result<Pieces<Vec<ReadRow>>> {
+        let rows = |piece: Piece| {
+            let mut left = reader.0[piece.dataset].lock().unwrap_or_else(PoisonError::into_inner);
+            if left.is_empty() {
+                *left = self.inputs[piece.dataset].plan.read_part(piece.part)?.into();
+            }
+            let rows = left.drain(..piece.rows.len()).collect();
+            Ok((piece, rows))
+        };
+        pieces.into_iter().map(rows).collect()
+    }
+
+    fn tokenize(&self, pieces: Pieces<Vec<ReadRow>>) -> Result<Pieces<Vec<Sample>>> {
+        let samples = |(piece, rows): (Piece, Vec<ReadRow>)| {
+            let mut audit = Audit::default();
+            let samples = rows.into_iter().map(|row| self.samples(piece.dataset, row, &mut audit));
+            let samples = samples.collect::<Result<Vec<_>>>()?.concat();
+            self.inputs[piece.dataset].add(audit);
+            Ok((piece, samples))
+        };
+        pieces.into_iter().map(samples).collect()
     }
 
     /// The samples of a row, if none of them ends the run.
@@ -166,24 +137,25 @@ impl Run<'_> {
         }
     }
 
-    fn score_part(&self, Part { part, datasets }: Part<Vec<Sample>>, stop: &Stop) -> Result<Part<Scored>> {
-        let mut outcomes: Vec<(usize, Scored)> = Vec::new();
+    fn score_slice(&self, pieces: Pieces<Vec<Sample>>, stop: &Stop) -> Result<Pieces<Scored>> {
+        let mut outcomes: Pieces<Scored> = Vec::new();
+        let part = pieces.first().map_or(0, |(piece, _)| piece.part);
         let mut job = Job { part, samples: Vec::new(), stop };
         let mut places = Vec::new();
-        for (dataset, samples) in datasets {
+        for (piece, samples) in pieces {
             let first = job.samples.len();
             let mut unscored = Vec::new();
             for mut sample in samples {
                 self.refuse_unscorable(&mut sample);
                 if sample.status.is_scored() {
                     places.push((outcomes.len(), job.samples.len() - first));
-                    job.samples.push(JobSample { dataset, sample });
+                    job.samples.push(JobSample { dataset: piece.dataset, sample });
                 } else {
                     unscored.push(ScoredSample { sample, scores: None });
                 }
             }
-            let hidden = self.begin_hidden(dataset, part, &job.samples[first..])?;
-            outcomes.push((dataset, Scored { samples: unscored, hidden }));
+            let hidden = self.begin_hidden(&piece, &job.samples[first..])?;
+            outcomes.push((piece, Scored { samples: unscored, hidden }));
         }
         let keep = |index: usize, rows: &[u8]| {
             let (outcome, place) = places[index];
@@ -194,18 +166,15 @@ impl Run<'_> {
             let scores = scores.map_err(|reason| sample.fail(Status::Failed, reason)).ok();
             outcomes[outcome].1.samples.push(ScoredSample { sample, scores });
         }
-        for (_, outcome) in &mut outcomes {
-            outcome.samples.sort_by_key(|scored| scored.sample.sample_id);
-        }
-        Ok(Part { part, datasets: outcomes })
+        Ok(outcomes)
     }
 
     /// The file for the hidden rows of a dataset's part, if its cell keeps them.
-    fn begin_hidden(&self, dataset: usize, part: u32, samples: &[JobSample]) -> Result<Option<HiddenPart>> {
-        let cell = self.inputs[dataset].cell;
+    fn begin_hidden(&self, piece: &Piece, samples: &[JobSample]) -> Result<Option<HiddenPart>> {
+        let cell = self.inputs[piece.dataset].cell;
         let shape = self.engine.caps().hidden.filter(|_| cell.keeps_hidden());
         let layout = shape.map(|shape| Layout::new(shape, samples.iter().map(|s| &s.sample)));
-        layout.map(|layout| cell.begin_hidden(part, layout)).transpose()
+        layout.map(|layout| cell.begin_hidden(piece.part, layout)).transpose()
     }
 
     /// Bytes of hidden rows that the run will keep. Takes a pass of the tokenizer over all that is left, some thousand
@@ -215,17 +184,16 @@ impl Run<'_> {
     /// Those of reading and of rows that may not be skipped.
     pub fn hidden_bytes(&self) -> Result<u64> {
         let Some(shape) = self.engine.caps().hidden else { return Ok(0) };
-        let parts = self.inputs.iter().map(|input| input.plan.parts.len() as u32).max().unwrap_or(0);
-        let stop = Stop::new(self.stop);
-        let of_part = |part| -> Result<u64> {
+        let (stop, reader) = (Stop::new(self.stop), self.reader());
+        let of_slice = |slice| -> Result<u64> {
             stop.check()?;
             let mut rows = 0;
-            for (_, samples) in self.tokenize(self.read(part)?)?.datasets {
+            for (_, samples) in self.tokenize(self.read(&reader, slice)?)? {
                 rows += samples.iter().filter(|s| s.status.is_scored()).map(hidden::rows_of).sum::<usize>();
             }
             Ok((rows * shape.bytes()) as u64)
         };
-        (0..parts).map(of_part).sum()
+        self.slices().into_iter().map(of_slice).sum()
     }
 
     /// What the tokenizer could not know: whether this model has the sample's ids and anything to score.
@@ -264,11 +232,12 @@ impl Run<'_> {
         Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(missing)).collect())
     }
 
-    fn write(&self, Part { part, datasets }: Part<Scored>) -> Result<()> {
-        for (index, Scored { samples, hidden }) in datasets {
-            let input @ Input { plan, cell, .. } = &self.inputs[index];
-            let mut writer = cell.begin(part)?;
-            writer.write(&table::samples_batch(&samples, &plan.kept)?, &table::tokens_batch(&samples)?)?;
+    fn write(&self, assembly: &Assembly, pieces: Pieces<Scored>) -> Result<()> {
+        for (piece, scored) in pieces {
+            let (input, part) = (&self.inputs[piece.dataset], self.part(piece.dataset, piece.part));
+            let Some(Scored { samples, hidden }) = assembly.add(&piece, part.rows, scored) else { continue };
+            let mut writer = input.cell.begin(piece.part)?;
+            writer.write(&table::samples_batch(&samples, &input.plan.kept)?, &table::tokens_batch(&samples)?)?;
             if let Some(hidden) = hidden {
                 writer.keep(hidden);
             }
@@ -278,7 +247,7 @@ impl Run<'_> {
                 audit.skip(&scored.sample);
             }
             input.add(audit);
-            self.progress.written(self.bytes(index, part), samples.iter().map(|s| s.sample.status));
+            self.progress.written(part.bytes, samples.iter().map(|s| s.sample.status));
         }
         Ok(())
     }

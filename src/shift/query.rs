@@ -37,9 +37,6 @@ pub(super) const DESCRIPTION: [&str; 3] = [token::TOKEN, token::START, token::EN
 /// Logarithm of each model's probability to end a response.
 pub(super) const STOPS: [&str; 2] = [pair::STOP_P, pair::STOP_Q];
 
-/// The measure of one token, where a query gives back tokens.
-pub(super) const VALUE: &str = "value";
-
 /// One row a sample that both tables have rows of, in `sample_id` order: rows, sums and counts.
 /// `facts` holds `sample_id` (ascending, flagged so) and [`STUDY_FROM`].
 pub(super) fn sums_by_sample(pair: &PairTables, facts: DataFrame, lacks_ids: bool) -> Result<LazyFrame> {
@@ -64,10 +61,22 @@ pub(super) fn sums_by_sample(pair: &PairTables, facts: DataFrame, lacks_ids: boo
     Ok(tokens.select(values).group_by_stable([col(token::SAMPLE_ID)]).agg(sums))
 }
 
-/// `sample_id` and [`VALUE`] of every joined token that has the measure, in any order.
-pub(super) fn values(pair: &PairTables, measure: &Measure) -> Result<LazyFrame> {
-    let value = (measure.value)().alias(VALUE);
-    Ok(both(pair, [&[]; 2])?.select([col(token::SAMPLE_ID), value]).filter(col(VALUE).is_not_null()))
+/// As [`sums_by_sample`], with what the study's figure and the checks need alone.
+pub(super) fn study_by_sample(pair: &PairTables, facts: DataFrame, lacks_ids: bool) -> Result<LazyFrame> {
+    let differs = when(measures::differs(lacks_ids)).then(col(token::POSITION));
+    let differs = differs.otherwise(lit(polars::prelude::NULL)).alias(DIFFERS_AT);
+    let tokens = joined(pair, facts, lacks_ids)?;
+    let tokens = tokens.select([col(token::SAMPLE_ID), measures::study().alias(STUDY), differs]);
+    let mut sums = vec![len().cast(DataType::UInt64).alias(ROWS), col(DIFFERS_AT).min()];
+    sums.extend(sum_and_count(STUDY));
+    Ok(tokens.group_by_stable([col(token::SAMPLE_ID)]).agg(sums))
+}
+
+/// `sample_id` and `measures` by name of every joined token, in any order.
+pub(super) fn values(pair: &PairTables, measures: &[&Measure]) -> Result<LazyFrame> {
+    let mut columns = vec![col(token::SAMPLE_ID)];
+    columns.extend(measures.iter().map(|m| (m.value)().alias(m.name)));
+    Ok(both(pair, [&[]; 2])?.select(columns))
 }
 
 /// Every joined token in order: `sample_id`, `position`, what it is ([`DESCRIPTION`], P's), and `measures` by name.

@@ -40,14 +40,16 @@ pub struct NullsRemoved {
 /// # Errors
 /// [`Error::Usage`] if P of some pair is not the generation model, or no token of it counts.
 pub fn study_json(comparison: &Comparison) -> Result<Value> {
-    let figure = |pair: &super::Pair| match &pair.study {
-        Some(study) => Ok(serde_json::to_value(study).unwrap_or_default()),
+    comparison.pairs.iter().map(|pair| figure_json(&pair.title(), pair.study.as_ref())).collect()
+}
+
+pub(super) fn figure_json(title: &str, figure: Option<&StudyFigure>) -> Result<Value> {
+    match figure {
+        Some(figure) => Ok(serde_json::to_value(figure).unwrap_or_default()),
         None => Err(Error::Usage(format!(
-            "{}: the study's figure needs the generation model as P and a token that it counts",
-            pair.title()
+            "{title}: the study's figure needs the generation model as P and a token that it counts"
         ))),
-    };
-    comparison.pairs.iter().map(figure).collect()
+    }
 }
 
 /// |mean over samples of each sample's mean| from `(sum, tokens)` by sample; samples without a token drop out.

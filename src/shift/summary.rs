@@ -35,9 +35,23 @@ impl Prepared {
     }
 
     pub fn query(&self, pair: &PairTables) -> Result<LazyFrame> {
-        let lacks_ids = self.p.lacks_ids || self.q.lacks_ids;
-        query::sums_by_sample(pair, self.samples.study_from.clone(), lacks_ids)
+        query::sums_by_sample(pair, self.samples.study_from.clone(), self.lacks_ids())
     }
+
+    fn lacks_ids(&self) -> bool {
+        self.p.lacks_ids || self.q.lacks_ids
+    }
+}
+
+/// The study's figure and nothing else: a fraction of the columns is read, and of the time taken.
+pub(super) fn study_alone(tables: &PairTables, options: &Options) -> Result<Option<StudyFigure>> {
+    let prepared = Prepared::new(tables, options)?;
+    let samples = &prepared.samples;
+    let query = query::study_by_sample(tables, samples.study_from.clone(), prepared.lacks_ids())?;
+    let sums = sums::collect(tables, query, samples)?;
+    check::tokens(tables, &sums)?;
+    check::rows(tables, samples, &sums, prepared.p, prepared.q)?;
+    study(tables, samples, &sums)
 }
 
 /// Compares one pair; the sums are what comparing it with others takes.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// Findings of a kind that are kept whole.
 const SHOWN: usize = 3;
@@ -49,6 +49,7 @@ pub enum Kind {
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
+    #[serde(serialize_with = "lossy")]
     pub file: PathBuf,
     /// Row of the file, from 0.
     pub row: Option<u64>,
@@ -140,7 +141,17 @@ pub struct Report {
     pub checked: Checked,
     pub problems: Vec<Problem>,
     /// Files to delete, in this order: the same `score` or `import` then makes the parts among them again.
+    #[serde(serialize_with = "all_lossy")]
     pub redo: Vec<PathBuf>,
+}
+
+/// A stray may be called anything, and JSON is text: what is no UTF-8 in a name is shown as U+FFFD.
+fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
+fn all_lossy<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(paths.iter().map(|path| path.to_string_lossy()))
 }
 
 impl Report {

@@ -51,6 +51,14 @@ impl Said {
         assert!(self.stderr.contains(text), "expected {text:?} in:\n{}", self.stderr);
         self
     }
+
+    /// It said `text` somewhere on stdout.
+    #[track_caller]
+    #[allow(dead_code, reason = "not every test file needs it")]
+    pub fn expect_out(&self, text: &str) -> &Self {
+        assert!(self.stdout.contains(text), "expected {text:?} in:\n{}", self.stdout);
+        self
+    }
 }
 
 /// A folder that a test works in, removed after it.

@@ -124,7 +124,11 @@ impl Output {
     }
 
     pub fn compare(&self) -> tokshift::Result<Comparison> {
-        shift::compare(self.root(), &Options::default())
+        let comparison = shift::compare(self.root(), &Options::default());
+        let of_study = comparison.as_ref().ok().and_then(|comparison| shift::study_json(comparison).ok());
+        // The study's figures alone are the same, and there are none where they are refused.
+        assert_eq!(shift::only_study(self.root(), &Options::default()).ok(), of_study);
+        comparison
     }
 
     /// The only pair there is.

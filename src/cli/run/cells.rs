@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use clap::ValueEnum;
+
 use crate::cli::inputs::{self, Dataset};
 use crate::error::Error;
-use crate::experiments::{Experiment, Model, Text};
+use crate::experiments::{DtypeChoice, Experiment, Model, Text};
 use crate::store::{self, FoundCell};
 
 /// Cells in the file's order, and their datasets.
@@ -95,6 +97,39 @@ impl<'a> Cells<'a> {
         let done = self.found(cell).map_or(&[][..], |found| &found.parts);
         let parts = self.dataset(cell).map_or(&[][..], |dataset| &dataset.plan.parts);
         (0..).zip(parts).filter(|(part, _)| !done.contains(part)).map(|(_, part)| part.bytes).sum()
+    }
+
+    /// Why the store would refuse the cell, as far as its dataset and its options decide that.
+    pub fn refused(&self, cell: &Cell) -> Option<String> {
+        let (found, dataset) = (self.found(cell)?, self.dataset(cell)?);
+        let (before, now) = (&found.manifest, &dataset.plan);
+        let (options, engine) = (&self.model(cell).options, &before.engine);
+        let name = |choice: DtypeChoice| choice.to_possible_value().map(|value| value.get_name().to_owned());
+        let dtype = (options.dtype() != DtypeChoice::Auto).then(|| name(options.dtype())).flatten();
+        let top_k = engine.vocab.map_or(options.top_k(), |vocab| options.top_k().min(vocab));
+        let too_long = format!("{:?}", options.too_long()).to_lowercase();
+        let boundary = format!("{:?}", options.boundary()).to_lowercase();
+        let differs = [
+            (before.dataset.blake3 != now.hash, "another dataset"),
+            (before.dataset.limit != now.options.limit, "another limit"),
+            (before.dataset.keep_fields != options.keep_fields(), "other kept fields"),
+            (engine.top_k != top_k, "another top-k"),
+            (dtype.is_some_and(|dtype| engine.dtype != dtype), "another dtype"),
+            (engine.keep_hidden.is_some() != options.keeps_hidden(), "another --keep-hidden"),
+            (before.tokens.boundary != boundary, "another boundary"),
+            (before.tokens.too_long != too_long, "another --too-long"),
+        ];
+        let (_, differs) = differs.into_iter().find(|(differs, _)| *differs)?;
+        Some(format!("its parts were made with {differs}: delete them, or give another output"))
+    }
+
+    /// Whether every part of the cell was scored before, with what the file asks for now, as far as that can be told
+    /// without the model.
+    pub fn is_complete(&self, cell: &Cell) -> bool {
+        self.dataset(cell).is_some()
+            && self.found(cell).is_some()
+            && self.bytes_missing(cell) == 0
+            && self.refused(cell).is_none()
     }
 
     /// Gives every cell that is to do and `fits` a state.

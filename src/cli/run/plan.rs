@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use clap::ValueEnum;
 use serde::Serialize;
 
 use super::cells::{Cell, Cells, State};
@@ -14,7 +13,6 @@ use crate::cli::args::{EngineArg, RunArgs};
 use crate::cli::progress::duration;
 use crate::cli::{Exit, kl};
 use crate::decoder::{Adapter, Checkpoint};
-use crate::experiments::DtypeChoice;
 use crate::journal::{self, Entry};
 use crate::shift::aligned;
 use crate::{experiments, hub};
@@ -73,7 +71,7 @@ fn look(cells: &Cells, cell: &Cell, engine: EngineArg) -> Looked {
     if let Some((_, why)) = cells.unreadable().find(|(output, _)| *output == cells.experiment(cell).output) {
         return place(State::Failed(why.to_owned()), false);
     }
-    if let Some(why) = refused(cells, cell) {
+    if let Some(why) = cells.refused(cell) {
         return place(State::Failed(why), false);
     }
     if cells.bytes_missing(cell) == 0 {
@@ -83,30 +81,6 @@ fn look(cells: &Cells, cell: &Cell, engine: EngineArg) -> Looked {
         Ok(here) => place(State::ToDo, !here),
         Err(why) => place(State::Failed(why), false),
     }
-}
-
-/// Why the store would refuse the cell, as far as its dataset and its options decide that.
-fn refused(cells: &Cells, cell: &Cell) -> Option<String> {
-    let (found, dataset) = (cells.found(cell)?, cells.dataset(cell)?);
-    let (before, now) = (&found.manifest, &dataset.plan);
-    let (options, engine) = (&cells.model(cell).options, &before.engine);
-    let name = |choice: DtypeChoice| choice.to_possible_value().map(|value| value.get_name().to_owned());
-    let dtype = (options.dtype() != DtypeChoice::Auto).then(|| name(options.dtype())).flatten();
-    let top_k = engine.vocab.map_or(options.top_k(), |vocab| options.top_k().min(vocab));
-    let too_long = format!("{:?}", options.too_long()).to_lowercase();
-    let boundary = format!("{:?}", options.boundary()).to_lowercase();
-    let differs = [
-        (before.dataset.blake3 != now.hash, "another dataset"),
-        (before.dataset.limit != now.options.limit, "another limit"),
-        (before.dataset.keep_fields != options.keep_fields(), "other kept fields"),
-        (engine.top_k != top_k, "another top-k"),
-        (dtype.is_some_and(|dtype| engine.dtype != dtype), "another dtype"),
-        (engine.keep_hidden.is_some() != options.keeps_hidden(), "another --keep-hidden"),
-        (before.tokens.boundary != boundary, "another boundary"),
-        (before.tokens.too_long != too_long, "another --too-long"),
-    ];
-    let (_, differs) = differs.into_iter().find(|(differs, _)| *differs)?;
-    Some(format!("its parts were made with {differs}: delete them, or give another output"))
 }
 
 /// Whether a model's files are on this machine.

@@ -17,6 +17,7 @@ use crate::cli::session::{Output, Scorer, Session, Text};
 use crate::cli::tell;
 use crate::error::Error;
 use crate::experiments::{Experiment, OutFormat};
+use crate::store::{self, FoundCell};
 
 /// What scoring leaves behind beside the cells' states.
 pub struct Scored<'a> {
@@ -53,7 +54,8 @@ pub fn score<'a>(cells: &mut Cells<'a>, args: &RunArgs) -> Result<Scored<'a>> {
 /// By experiment and model, the place among the opened ones; `None` where nothing is to be scored.
 type Places = Vec<Vec<Option<usize>>>;
 
-/// Opens the models that have something to do; cells of those that cannot be used have failed.
+/// Opens the models that have something to do; cells of those that cannot be used have failed unless they are finished:
+/// models are moved away when they were scored.
 fn open_models(cells: &mut Cells, models: &mut Models) -> Places {
     let mut places: Places = cells.experiments.iter().map(|e| vec![None; e.models.len()]).collect();
     for index in 0..cells.all.len() {
@@ -67,7 +69,14 @@ fn open_models(cells: &mut Cells, models: &mut Models) -> Places {
         let cell = &cells.all[index];
         let opened = places[cell.experiment][cell.model].map(|place| &models.opened[place].model);
         if let (State::ToDo, Some(Err(why))) = (&cell.state, opened) {
-            cells.all[index].state = State::Failed(why.clone());
+            let complete = cells.is_complete(cell);
+            if complete {
+                let (model, task) = (&cells.model(cell).name, &cells.text(cell).task);
+                progress::say(&format!(
+                    "{model} on {task}: scored before and kept, though the model cannot be used: {why}"
+                ));
+            }
+            cells.all[index].state = if complete { State::Done } else { State::Failed(why.clone()) };
         }
     }
     places
@@ -102,12 +111,12 @@ fn open_sessions(cells: &mut Cells, models: &Models, places: &Places) -> Vec<Opt
     sessions
 }
 
-/// The directories of the cells that are to do; cells of those that cannot be written have failed.
+/// The directories of the cells that are done or to do; cells of those that cannot be written have failed.
 fn open_outputs<'a>(cells: &mut Cells<'a>) -> BTreeMap<&'a Path, Output> {
     let mut outputs = BTreeMap::new();
     for index in 0..cells.all.len() {
         let path = cells.experiment(&cells.all[index]).output.as_path();
-        if cells.all[index].state != State::ToDo || outputs.contains_key(path) {
+        if !matches!(cells.all[index].state, State::ToDo | State::Done) || outputs.contains_key(path) {
             continue;
         }
         match Output::open(path) {
@@ -222,16 +231,31 @@ fn is_stopped(error: &anyhow::Error) -> bool {
 
 /// Writes the study's files where they were asked for; a cell whose file cannot be written has failed.
 fn export(cells: &mut Cells, outputs: &BTreeMap<&Path, Output>) {
-    for index in 0..cells.all.len() {
-        let cell = &cells.all[index];
-        let (experiment, task, model) = (cells.experiment(cell), &cells.text(cell).task, &cells.model(cell).name);
-        if cell.state != State::Done || experiment.options.out() != OutFormat::TokenLosses {
+    for (path, output) in outputs {
+        let is_asked = |cell: &Cell| {
+            let experiment = &cells.experiments[cell.experiment];
+            cell.state == State::Done
+                && experiment.output == *path
+                && experiment.options.out() == OutFormat::TokenLosses
+        };
+        let asked: Vec<usize> = (0..cells.all.len()).filter(|&index| is_asked(&cells.all[index])).collect();
+        if asked.is_empty() {
             continue;
         }
-        let Some(output) = outputs.get(experiment.output.as_path()) else { continue };
-        let is_it = |found: &crate::store::Cell| is_of(experiment, task, model, found);
-        if let Err(error) = output.export(is_it) {
-            cells.all[index].state = State::Failed(tell(&error));
+        let found = store::cells(path).map_err(|error| error.to_string());
+        for index in asked {
+            let cell = &cells.all[index];
+            let (experiment, task, model) = (cells.experiment(cell), &cells.text(cell).task, &cells.model(cell).name);
+            let is_it = |found: &&FoundCell| is_of(experiment, task, model, &found.cell);
+            let written = match &found {
+                Ok(found) => {
+                    found.iter().find(is_it).map_or(Ok(()), |found| output.export(found)).map_err(|e| tell(&e))
+                }
+                Err(why) => Err(why.clone()),
+            };
+            if let Err(why) = written {
+                cells.all[index].state = State::Failed(why);
+            }
         }
     }
 }

@@ -1,0 +1,43 @@
+//! Parts put together again from the slices that they were scored in.
+//!
+//! Owns what is scored of parts that are not whole yet. Refuses to write.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::slices::Piece;
+use crate::store::HiddenPart;
+use crate::table::ScoredSample;
+
+/// A part's samples, or some of them.
+#[derive(Default)]
+pub struct Scored {
+    pub samples: Vec<ScoredSample>,
+    /// Of a whole part alone.
+    pub hidden: Option<HiddenPart>,
+}
+
+/// The parts of which some rows are scored: one or two a dataset at a time.
+#[derive(Default)]
+pub struct Assembly {
+    /// By dataset and part: rows that are here, and their samples.
+    open: Mutex<BTreeMap<(usize, u32), (u32, Vec<ScoredSample>)>>,
+}
+
+impl Assembly {
+    /// Adds scored rows of a part that has `rows`; gives back the part, its samples in order, once all of them are here.
+    pub fn add(&self, piece: &Piece, rows: u32, scored: Scored) -> Option<Scored> {
+        let place = (piece.dataset, piece.part);
+        // Nothing panics while it is held.
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let (found, mut samples) = open.remove(&place).unwrap_or_default();
+        let found = found + piece.rows.len() as u32;
+        samples.extend(scored.samples);
+        if found < rows {
+            open.insert(place, (found, samples));
+            return None;
+        }
+        samples.sort_by_key(|scored| scored.sample.sample_id);
+        Some(Scored { samples, hidden: scored.hidden })
+    }
+}
