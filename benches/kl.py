@@ -98,7 +98,7 @@ def duckdb_means(out):
     for p, q in zip(*sides):
         columns = ", ".join(f"sum({term})" for term in terms.values())
         query = f"SELECT count(*), {columns} FROM '{p}' p JOIN '{q}' q USING (sample_id, position)"
-        n, *found = duckdb.sql(query).fetchone()
+        n, *found = duckdb.sql(query).fetchall()[0]
         rows += n
         sums = {name: sums[name] + value for name, value in zip(sums, found)}
     return {name: total / rows for name, total in sums.items()}

@@ -266,7 +266,9 @@ fn a_finished_study_stands_without_its_models() {
     scene.write("study.toml", study(""));
     scene.run("run study.toml").expect(0, "30 ok");
     let files = scene.files("out");
-    away.iter().for_each(|path| std::fs::remove_dir_all(path).unwrap());
+    for path in away {
+        std::fs::remove_dir_all(path).unwrap();
+    }
     let again = scene.run("run study.toml");
     again.expect(0, "base on a: scored before and kept, though the model cannot be used: ");
     again.expect_out("2 cells: 2 done, 0 failed, 0 skipped");

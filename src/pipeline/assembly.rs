@@ -17,11 +17,14 @@ pub struct Scored {
     pub hidden: Option<HiddenPart>,
 }
 
+/// Rows of a part that are here, and their samples.
+type Open = (u32, Vec<ScoredSample>);
+
 /// The parts of which some rows are scored: one or two a dataset at a time.
 #[derive(Default)]
 pub struct Assembly {
-    /// By dataset and part: rows that are here, and their samples.
-    open: Mutex<BTreeMap<(usize, u32), (u32, Vec<ScoredSample>)>>,
+    /// By dataset and part.
+    open: Mutex<BTreeMap<(usize, u32), Open>>,
 }
 
 impl Assembly {
