@@ -3,8 +3,7 @@
 //! Owns those figures (MEASURES: is this text P's, perplexity). Refuses differences between the models.
 
 use super::comparison::{Measure, Sides};
-use super::measures::OWN_TEXT;
-use super::query::LOGPROBS;
+use super::measures::{LOGPROBS, OWN_TEXT};
 use super::stats::{Estimate, clustered_mean, shares};
 use super::sums::Sums;
 use crate::error::Result;

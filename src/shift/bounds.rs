@@ -39,25 +39,41 @@ impl<'a> Side<'a> {
     }
 }
 
-/// KL(P‖Q) after tokens were put together: t, every id of both lists, and all the rest as one. By the log-sum
-/// inequality it is a lower bound, to 1e-6; never negative, since Σ p φ(ln q/p) has no negative term. With empty
+/// Both bounds of one position.
+///
+/// The lower one is KL(P‖Q) after tokens were put together: t, every id of both lists, and all the rest as one. By the
+/// log-sum inequality it is a lower bound, to 1e-6; never negative, since Σ p φ(ln q/p) has no negative term. With empty
 /// lists it is the KL of "t or not".
-pub(super) fn kl_lower(t: u32, p: &Side, q: &Side) -> f64 {
-    let mut sum = term(p.logprob, q.logprob);
-    let (mut p_rest, mut q_rest) = (p.rest.exp(), q.rest.exp());
+///
+/// The upper one is −H(P) − Σ p ln q over t and the ids of both lists − ln q's minimum · (P's mass elsewhere) + 1e-5: the
+/// cross-entropy with every unknown q put at Q's least likely token. What MEASURES writes as three sums, whose p ln p cancel.
+pub(super) fn kl(t: u32, p: &Side, q: &Side, entropy_p: f64, min_q: f64) -> (f64, f64) {
+    let (p_t, p_rest) = (p.logprob.exp(), p.rest.exp());
+    let mut sum = term(p_t, p.logprob, q.logprob);
+    let mut cross = cost(p_t, q.logprob) + cost(p_rest, min_q);
+    let mut p_more = 0.0;
     for (id, ln_p) in p.others(t) {
-        match q.find(id) {
-            Some(ln_q) => sum += term(ln_p, ln_q),
-            None => p_rest += ln_p.exp(),
+        let mass = ln_p.exp();
+        let ln_q = q.find(id);
+        match ln_q {
+            Some(ln_q) => sum += term(mass, ln_p, ln_q),
+            None => p_more += mass,
         }
+        cross += cost(mass, ln_q.unwrap_or(min_q));
     }
-    q_rest += q.others(t).filter(|(id, _)| !p.ids.contains(id)).map(|(_, ln_q)| ln_q.exp()).sum::<f64>();
-    (sum + term(p_rest.ln(), q_rest.ln())) * (1.0 - ROUNDING)
+    let q_more = q.others(t).filter(|(id, _)| !p.ids.contains(id)).map(|(_, ln_q)| ln_q.exp()).sum::<f64>();
+    sum += if p_more == 0.0 && q_more == 0.0 {
+        term(p_rest, p.rest, q.rest)
+    } else {
+        let (p_rest, q_rest) = (p_rest + p_more, q.rest.exp() + q_more);
+        term(p_rest, p_rest.ln(), q_rest.ln())
+    };
+    (sum * (1.0 - ROUNDING), cross * (1.0 + ROUNDING) - entropy_p + UPPER_SLACK)
 }
 
-/// p φ(ln q − ln p) = q − p + p ln(p/q), whose sum over distributions is KL(P‖Q).
-fn term(ln_p: f64, ln_q: f64) -> f64 {
-    let (p, d) = (ln_p.exp(), ln_q - ln_p);
+/// p φ(ln q − ln p) = q − p + p ln(p/q), whose sum over distributions is KL(P‖Q); `p` is e^`ln_p`.
+fn term(p: f64, ln_p: f64, ln_q: f64) -> f64 {
+    let d = ln_q - ln_p;
     if p == 0.0 {
         ln_q.exp()
     } else if d > FAR {
@@ -67,19 +83,9 @@ fn term(ln_p: f64, ln_q: f64) -> f64 {
     }
 }
 
-/// −H(P) − Σ p ln q over t and the ids of both lists − ln q's minimum · (P's mass elsewhere) + 1e-5: the cross-entropy with
-/// every unknown q put at Q's least likely token. What MEASURES writes as three sums, whose p ln p cancel.
-pub(super) fn kl_upper(t: u32, p: &Side, q: &Side, entropy_p: f64, min_q: f64) -> f64 {
-    let mut cross = cost(p.logprob, q.logprob) + cost(p.rest, min_q);
-    for (id, ln_p) in p.others(t) {
-        cross += cost(ln_p, q.find(id).unwrap_or(min_q));
-    }
-    cross * (1.0 + ROUNDING) - entropy_p + UPPER_SLACK
-}
-
 /// −p ln q; nothing where p is 0, whatever q.
-fn cost(ln_p: f64, ln_q: f64) -> f64 {
-    if ln_p == f64::NEG_INFINITY { 0.0 } else { -ln_p.exp() * ln_q }
+fn cost(p: f64, ln_q: f64) -> f64 {
+    if p == 0.0 { 0.0 } else { -p * ln_q }
 }
 
 /// Share of ids that the lists have in common, both cut to the shorter; NaN without lists.

@@ -18,7 +18,7 @@ pub(super) const KL_LOWER: i64 = 0;
 pub(super) const KL_UPPER: i64 = 1;
 pub(super) const OVERLAP: i64 = 2;
 pub(super) const PLACE: i64 = 3;
-const PLACES: usize = 4;
+pub(super) const PLACES: usize = 4;
 
 /// The columns that are read here of each side: numbers always, lists only if a side has any (k ≥ 1).
 pub(super) const NUMBERS: [&str; 2] = [token::REST_LOGPROB, token::MIN_LOGPROB];
@@ -57,11 +57,10 @@ fn rows(input: &mut [Column]) -> PolarsResult<Column> {
 }
 
 /// The numbers of one token, in the order of their places.
-fn values(token: Option<u32>, p: Side, q: Side, entropy_p: f64, min_q: f64) -> [f64; PLACES] {
+pub(super) fn values(token: Option<u32>, p: Side, q: Side, entropy_p: f64, min_q: f64) -> [f64; PLACES] {
     // Without its id nobody knows whether a list holds the token; without lists it does not matter.
     let known = token.or((p.ids.is_empty() && q.ids.is_empty()).then_some(0));
-    let (lower, upper) = known
-        .map_or((f64::NAN, f64::NAN), |t| (bounds::kl_lower(t, &p, &q), bounds::kl_upper(t, &p, &q, entropy_p, min_q)));
+    let (lower, upper) = known.map_or((f64::NAN, f64::NAN), |t| bounds::kl(t, &p, &q, entropy_p, min_q));
     [lower, upper, bounds::overlap(p.ids, q.ids), bounds::place(p.ids, q.ids)]
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Owns their accuracy near zero, where the naive forms cancel. Refuses columns.
 
+use std::sync::LazyLock;
+
 /// Below this |d| the difference e^d − 1 − d loses digits that its series keeps.
 const SMALL: f64 = 0.05;
 
@@ -17,7 +19,18 @@ pub fn phi(d: f64) -> f64 {
 
 /// The study's ln(e^a + 1e-10): finite for a token that a model holds impossible.
 pub fn study_log(logprob: f64) -> f64 {
-    (logprob.exp() + 1e-10).ln()
+    study_log_of(logprob.exp())
+}
+
+/// The same of a probability.
+pub fn study_log_of(probability: f64) -> f64 {
+    (probability + 1e-10).ln()
+}
+
+/// log2 of a rank: nearly all are small, and looked up.
+pub fn log2_of_rank(rank: u32) -> f64 {
+    static SMALL_RANKS: LazyLock<[f64; 256]> = LazyLock::new(|| std::array::from_fn(|rank| (rank as f64).log2()));
+    SMALL_RANKS.get(rank as usize).copied().unwrap_or_else(|| f64::from(rank).log2())
 }
 
 #[cfg(test)]

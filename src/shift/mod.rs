@@ -21,6 +21,7 @@ mod math;
 mod measures;
 mod overall;
 mod overview;
+mod pass;
 mod quantiles;
 mod query;
 mod read_first;
@@ -37,6 +38,7 @@ mod study_pairing;
 mod summary;
 mod sums;
 mod together;
+mod token;
 mod values;
 
 use std::path::Path;

@@ -79,6 +79,11 @@ impl Values {
         Self { entries: Vec::with_capacity(n as usize) }
     }
 
+    /// Adds those of another.
+    pub fn merge(&mut self, other: Self) {
+        self.entries.extend(other.entries);
+    }
+
     /// Values that are not numbers have no place in an order: they are left out.
     pub fn push(&mut self, cluster: u32, value: f64) {
         if !value.is_nan() {
@@ -150,6 +155,14 @@ impl Histogram {
         }
     }
 
+    /// Adds those of another.
+    pub fn merge(&mut self, other: &Self) {
+        self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
+        self.n += other.n;
+        self.low = self.low.min(other.low);
+        self.high = self.high.max(other.high);
+    }
+
     /// The counts by cluster that the intervals need, to be filled by a second pass over the same values.
     pub fn below(&self, clusters: usize) -> Below {
         let bins = QUANTILES.map(|(_, f)| self.quantile(f).map_or(0, bin));
@@ -189,6 +202,12 @@ pub struct Below {
 }
 
 impl Below {
+    /// Adds those of another, of the same histogram.
+    pub fn merge(&mut self, other: &Self) {
+        let counts = self.by_cluster.iter_mut().zip(&other.by_cluster);
+        counts.for_each(|(counts, more)| counts.iter_mut().zip(more).for_each(|(count, more)| *count += more));
+    }
+
     pub fn push(&mut self, cluster: u32, value: f64) {
         if !value.is_nan() {
             let value = bin(value);

@@ -8,7 +8,7 @@ use polars::prelude::{
 };
 
 use super::lists;
-use super::measures::{self, COLUMNS, EXACT, Measure, P, Q, STUDY_FROM, TOP_ID};
+use super::measures::{self, COLUMNS, EXACT, LOGPROBS, Measure, P, Q, SQUARES, STUDY, STUDY_FROM, TOP_ID};
 use super::scan::{hint_sorted, scan};
 use super::select::{Exact, PairTables, Table};
 use crate::error::Result;
@@ -19,12 +19,7 @@ const KEYS: [&str; 2] = [token::SAMPLE_ID, token::POSITION];
 
 /// Columns of the answer beside a sum and a count (suffix [`COUNT`]) of every measure.
 pub(super) const ROWS: &str = "rows";
-pub(super) const STUDY: &str = "study";
 pub(super) const NOT_FINITE: &str = "not_finite";
-/// Log-probabilities of each side.
-pub(super) const LOGPROBS: [&str; 2] = ["p_logprob", "q_logprob"];
-/// Products of log-probabilities and squares ([`measures::squares`]).
-pub(super) const SQUARES: [&str; 4] = ["p_logprob_squared", "q_logprob_squared", "logprob_product", "delta_p_squared"];
 /// The first position at which the tokens differ, null if none does.
 pub(super) const DIFFERS_AT: &str = "differs_at";
 /// The largest difference of log-probability and where it is ([`measures::farthest`]).
@@ -59,24 +54,6 @@ pub(super) fn sums_by_sample(pair: &PairTables, facts: DataFrame, lacks_ids: boo
     sums.push(col(DIFFERS_AT).min());
     sums.push(col(FARTHEST).max());
     Ok(tokens.select(values).group_by_stable([col(token::SAMPLE_ID)]).agg(sums))
-}
-
-/// As [`sums_by_sample`], with what the study's figure and the checks need alone.
-pub(super) fn study_by_sample(pair: &PairTables, facts: DataFrame, lacks_ids: bool) -> Result<LazyFrame> {
-    let differs = when(measures::differs(lacks_ids)).then(col(token::POSITION));
-    let differs = differs.otherwise(lit(polars::prelude::NULL)).alias(DIFFERS_AT);
-    let tokens = joined(pair, facts, lacks_ids)?;
-    let tokens = tokens.select([col(token::SAMPLE_ID), measures::study().alias(STUDY), differs]);
-    let mut sums = vec![len().cast(DataType::UInt64).alias(ROWS), col(DIFFERS_AT).min()];
-    sums.extend(sum_and_count(STUDY));
-    Ok(tokens.group_by_stable([col(token::SAMPLE_ID)]).agg(sums))
-}
-
-/// `sample_id` and `measures` by name of every joined token, in any order.
-pub(super) fn values(pair: &PairTables, measures: &[&Measure]) -> Result<LazyFrame> {
-    let mut columns = vec![col(token::SAMPLE_ID)];
-    columns.extend(measures.iter().map(|m| (m.value)().alias(m.name)));
-    Ok(both(pair, [&[]; 2])?.select(columns))
 }
 
 /// Every joined token in order: `sample_id`, `position`, what it is ([`DESCRIPTION`], P's), and `measures` by name.

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use polars::prelude::{DataFrame, Engine, Expr, col, lit};
 
+use super::measures::LOGPROBS;
 use super::query;
 use super::scan::scan;
 use super::select::PairTables;
@@ -68,7 +69,7 @@ pub(super) fn of_pair(tables: &PairTables, sums: &Sums) -> Result<ReadFirst> {
     let k1 = sums.of("kl_k1")?;
     let mut responses: Vec<_> = (0..k1.len()).filter(|&i| k1[i].1 > 0 && !k1[i].0.is_nan()).collect();
     first(&mut responses, |&i| k1[i].0.abs());
-    let mut tokens = sums.farthest()?;
+    let mut tokens = sums.farthest();
     first(&mut tokens, |token| token.size);
 
     let ids = responses.iter().map(|&i| sums.facts[i].id).chain(tokens.iter().map(|t| t.sample_id));
@@ -139,8 +140,8 @@ fn far_token(frame: &DataFrame, row: usize, found: &Farthest, text: &Text) -> Re
         position: found.position,
         token: frame.column(token::TOKEN)?.str()?.get(row).map(str::to_owned),
         before: before.map(tail),
-        logprob_p: number(query::LOGPROBS[0])?,
-        logprob_q: number(query::LOGPROBS[1])?,
+        logprob_p: number(LOGPROBS[0])?,
+        logprob_q: number(LOGPROBS[1])?,
     })
 }
 

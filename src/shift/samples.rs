@@ -42,7 +42,9 @@ impl SampleFacts {
 pub(super) struct Samples {
     pub rows: Vec<SampleFacts>,
     pub clusters: usize,
-    /// `sample_id` and the first position that the study counts, for the query over the tokens.
+    /// The first position that the study counts, by sample.
+    pub first_counted: Vec<u32>,
+    /// The same with `sample_id`, for the query over the tokens.
     pub study_from: DataFrame,
 }
 
@@ -66,7 +68,8 @@ pub(super) fn read(pair: &PairTables) -> Result<Samples> {
         same_context: same.unwrap_or(false),
     });
     let rows = rows.collect();
-    Ok(Samples { rows, clusters, study_from: frame.select([sample::SAMPLE_ID, STUDY_FROM])? })
+    let first_counted = frame.column(STUDY_FROM)?.u32()?.iter().map(Option::unwrap_or_default).collect();
+    Ok(Samples { rows, clusters, first_counted, study_from: frame.select([sample::SAMPLE_ID, STUDY_FROM])? })
 }
 
 fn side_by_side(pair: &PairTables) -> Result<DataFrame> {

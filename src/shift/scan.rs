@@ -21,9 +21,11 @@ use crate::schema::{self, token};
 use crate::table::Origin;
 
 /// What the footers of a tokens table say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Footers {
     pub rows: u64,
+    /// First and last `sample_id` of each file; `None` if it has no rows.
+    pub samples: Vec<Option<(u32, u32)>>,
     /// Some row has no token id (an import): the tokens' texts must agree instead.
     pub lacks_ids: bool,
 }
@@ -41,15 +43,18 @@ pub(super) fn footers(table: &Table) -> Result<Footers> {
         must_have(path, &metadata, &schema::tokens())?;
         must_be(path, &metadata, origin)?;
         let before = last;
+        let mut of_file: Option<(u32, u32)> = None;
         for group in metadata.row_groups() {
             let Some((low, high)) = sample_range(path, group)? else { continue };
             if before.is_some_and(|b| low <= b) || last.is_some_and(|l| low < l) {
                 return Err(Error::file(path, format!("its samples begin at {low}, before those that precede end")));
             }
             last = Some(high);
+            of_file = Some((of_file.map_or(low, |(first, _)| first), high));
             found.rows += group.num_rows().cast_unsigned();
             found.lacks_ids |= nulls(group, token::TOKEN_ID) > 0;
         }
+        found.samples.push(of_file);
     }
     Ok(found)
 }

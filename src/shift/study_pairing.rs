@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use polars::prelude::{DataType, col};
 
 use super::batches::{self, Order};
-use super::measures::{STUDY_FROM, study_side};
+use super::measures::study_side;
 use super::samples::{SampleFacts, Samples};
 use super::scan::scan;
 use super::select::{PairTables, Table};
@@ -61,9 +61,8 @@ fn rows(table: &Table, samples: &Samples, status: fn(&SampleFacts) -> Status) ->
 
 /// The counted terms of each sample, in the order of its tokens.
 fn terms(table: &Table, samples: &Samples) -> Result<HashMap<u32, Vec<f64>>> {
-    let from = samples.study_from.column(STUDY_FROM)?.u32()?;
     let ids = samples.rows.iter().map(|s| s.id);
-    let from: HashMap<u32, u32> = ids.zip(from.iter().map(Option::unwrap_or_default)).collect();
+    let from: HashMap<u32, u32> = ids.zip(samples.first_counted.iter().copied()).collect();
     let term = study_side(col(token::LOGPROB).cast(DataType::Float64)).alias(TERM);
     let columns = [col(token::SAMPLE_ID), col(token::POSITION), col(token::IS_END), term];
     let tokens = scan(&table.tokens)?.select(columns);

@@ -13,7 +13,7 @@ use super::scan::{self, Footers};
 use super::select::PairTables;
 use super::stats::{Estimate, FEW_CLUSTERS, clustered_mean, shares};
 use super::study::{StudyFigure, absolute_mean};
-use super::sums::{self, Sums};
+use super::sums::{self, Sums, What};
 use super::{Options, alone, check, exact, measures, query, read_first, slices, study_pairing, together, values};
 use crate::error::Result;
 use crate::sample::Status;
@@ -34,8 +34,13 @@ impl Prepared {
         Ok(Self { samples, p, q, different_contexts })
     }
 
+    /// What [`pair`] adds up, as a lazy query.
     pub fn query(&self, pair: &PairTables) -> Result<LazyFrame> {
         query::sums_by_sample(pair, self.samples.study_from.clone(), self.lacks_ids())
+    }
+
+    fn footers(&self) -> [&Footers; 2] {
+        [&self.p, &self.q]
     }
 
     fn lacks_ids(&self) -> bool {
@@ -47,10 +52,9 @@ impl Prepared {
 pub(super) fn study_alone(tables: &PairTables, options: &Options) -> Result<Option<StudyFigure>> {
     let prepared = Prepared::new(tables, options)?;
     let samples = &prepared.samples;
-    let query = query::study_by_sample(tables, samples.study_from.clone(), prepared.lacks_ids())?;
-    let sums = sums::collect(tables, query, samples)?;
+    let sums = sums::collect(tables, prepared.footers(), samples, What::study(prepared.lacks_ids()))?;
     check::tokens(tables, &sums)?;
-    check::rows(tables, samples, &sums, prepared.p, prepared.q)?;
+    check::rows(tables, samples, &sums, &prepared.p, &prepared.q)?;
     study(tables, samples, &sums)
 }
 
@@ -58,9 +62,11 @@ pub(super) fn study_alone(tables: &PairTables, options: &Options) -> Result<Opti
 pub(super) fn pair(tables: &PairTables, options: &Options) -> Result<(Pair, Sums)> {
     let prepared = Prepared::new(tables, options)?;
     let samples = &prepared.samples;
-    let sums = sums::collect(tables, prepared.query(tables)?, samples)?;
+    let binned = values::binned(prepared.p.rows.min(prepared.q.rows), options.quantiles);
+    let what = What::all(prepared.lacks_ids(), binned);
+    let sums = sums::collect(tables, prepared.footers(), samples, what)?;
     check::tokens(tables, &sums)?;
-    let unequal = check::rows(tables, samples, &sums, prepared.p, prepared.q)?;
+    let unequal = check::rows(tables, samples, &sums, &prepared.p, &prepared.q)?;
     let clusters = sums.facts.iter().map(|s| s.cluster).collect::<HashSet<_>>().len() as u64;
     let mut measures = measures::ALL.iter().map(|m| measure(m, &sums)).collect::<Result<Vec<_>>>()?;
     measures.retain(|m| m.token_mean.is_some() || !measures::is_of_pairs(m.name));
@@ -88,7 +94,7 @@ pub(super) fn pair(tables: &PairTables, options: &Options) -> Result<(Pair, Sums
         slices: if options.slices { slices::of_pair(tables, &sums)? } else { Vec::new() },
         read_first: read_first::of_pair(tables, &sums)?,
         study: study(tables, samples, &sums)?,
-        notes: foreign.into_iter().chain(notes(tables, &prepared, &sums, clusters, unequal)?).collect(),
+        notes: foreign.into_iter().chain(notes(tables, &prepared, &sums, clusters, unequal)).collect(),
     };
     Ok((pair, sums))
 }
@@ -140,7 +146,7 @@ fn study(tables: &PairTables, samples: &Samples, sums: &Sums) -> Result<Option<S
     }))
 }
 
-fn notes(tables: &PairTables, prepared: &Prepared, sums: &Sums, clusters: u64, unequal: u64) -> Result<Vec<String>> {
+fn notes(tables: &PairTables, prepared: &Prepared, sums: &Sums, clusters: u64, unequal: u64) -> Vec<String> {
     let mut notes = tables.notes.clone();
     if clusters < FEW_CLUSTERS {
         notes.push(format!("only {clusters} clusters: errors and intervals are rough below {FEW_CLUSTERS}"));
@@ -155,7 +161,7 @@ fn notes(tables: &PairTables, prepared: &Prepared, sums: &Sums, clusters: u64, u
     if prepared.different_contexts > 0 {
         notes.push(format!("samples scored in different contexts: {}", prepared.different_contexts));
     }
-    let not_finite = sums.not_finite()?;
+    let not_finite = sums.not_finite();
     if not_finite > 0 {
         notes
             .push(format!("tokens without a finite difference of log-probability, which the means show: {not_finite}"));
@@ -166,5 +172,5 @@ fn notes(tables: &PairTables, prepared: &Prepared, sums: &Sums, clusters: u64, u
             tables.generation_model
         ));
     }
-    Ok(notes)
+    notes
 }

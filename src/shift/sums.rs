@@ -1,21 +1,33 @@
-//! The query's answer as plain vectors: one entry a sample.
+//! One pass over a pair's tokens as plain vectors: sums and counts, an entry a sample.
 //!
-//! Owns the step from a data frame to numbers. Refuses to interpret them.
+//! Owns what is added up of each sample. Refuses to interpret it.
 
-use polars::prelude::{DataFrame, Engine, LazyFrame};
+use polars::prelude::{Engine, LazyFrame};
 
-use super::query::{COUNT, DIFFERS_AT, FARTHEST, NOT_FINITE, ROWS, STUDY};
+use super::measures::{self, STUDY, Term};
+use super::pass::{self, Reads, Run};
+use super::quantiles::Histogram;
+use super::query::ROWS;
 use super::samples::{SampleFacts, Samples};
+use super::scan::Footers;
 use super::select::PairTables;
+use super::token::Token;
 use crate::error::Result;
 use crate::schema::token;
 
 /// Sums over the joined tokens of each sample that has any, in `sample_id` order.
 pub(super) struct Sums {
-    frame: DataFrame,
+    terms: Vec<Term>,
+    samples: Vec<Sample>,
+    /// Sum and number of tokens, term by term, sample by sample.
+    totals: Vec<(f64, u32)>,
     pub facts: Vec<SampleFacts>,
     pub rows: Vec<u64>,
     pub clusters: usize,
+    /// Of P and Q, for further passes.
+    pub footers: [Footers; 2],
+    /// All values of the measures that [`What::binned`] named, in its order.
+    pub histograms: Vec<Histogram>,
 }
 
 /// The token of a sample at which |ln q − ln p| is largest.
@@ -27,31 +39,151 @@ pub(super) struct Farthest {
     pub size: f64,
 }
 
-/// Runs the query of a pair and looks its samples up.
+/// What is known of a sample beside its sums.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sample {
+    id: u32,
+    rows: u64,
+    not_finite: u64,
+    /// The first position at which the tokens differ.
+    differs_at: Option<u32>,
+    farthest: Option<u64>,
+}
+
+/// A thread's samples.
+struct Found {
+    samples: Vec<Sample>,
+    sums: Vec<(f64, u32)>,
+    study_from: u32,
+    /// By term.
+    histograms: Vec<Option<Histogram>>,
+}
+
+/// Which pass is made.
+pub(super) struct What {
+    /// What is added up.
+    pub terms: Vec<Term>,
+    pub reads: Reads,
+    /// Measures, in the order of the terms, whose values are counted by size.
+    pub binned: Vec<&'static str>,
+}
+
+impl What {
+    /// Every measure, and what other figures need.
+    pub fn all(lacks_ids: bool, binned: Vec<&'static str>) -> Self {
+        let measures = measures::ALL.iter().map(|measure| Term { name: measure.name, of: measure.of });
+        let reads = Reads { columns: &measures::COLUMNS, lists: true, texts: lacks_ids, exact: true };
+        Self { terms: measures.chain(measures::TERMS).collect(), reads, binned }
+    }
+
+    /// What the study's figure is made of.
+    pub fn study(lacks_ids: bool) -> Self {
+        let terms = measures::TERMS.into_iter().filter(|term| term.name == STUDY).collect();
+        let columns = &[token::TOKEN_ID, token::IS_END, token::LOGPROB];
+        Self { terms, reads: Reads { columns, lists: false, texts: lacks_ids, exact: false }, binned: Vec::new() }
+    }
+}
+
+/// Makes the pass and looks the samples up.
 ///
 /// # Errors
-/// [`crate::Error::Incomparable`] if a sample comes twice (its rows were not together), or is in no samples table.
-pub(super) fn collect(pair: &PairTables, query: LazyFrame, samples: &Samples) -> Result<Sums> {
-    let frame = query.collect_with_engine(Engine::Streaming)?.unwrap_single();
-    let mut facts = Vec::with_capacity(frame.height());
+/// [`crate::Error::Incomparable`] if a sample is in no samples table; those of [`pass::fold`].
+pub(super) fn collect(pair: &PairTables, footers: [&Footers; 2], samples: &Samples, what: What) -> Result<Sums> {
+    let step = |found: &mut Found, run: &Run| add(found, run, pair, samples, &what);
+    let mut found = pass::fold(pair, footers, what.reads, || Found::new(&what), step)?;
+    let histograms = found.iter_mut().map(|found| found.histograms.drain(..).flatten().collect()).collect();
+    let histograms = merged(histograms, |all: &mut Histogram, more| all.merge(&more));
+    let width = what.terms.len();
+    let mut order: Vec<(usize, usize)> = found
+        .iter()
+        .enumerate()
+        .flat_map(|(thread, found)| (0..found.samples.len()).map(move |i| (thread, i)))
+        .collect();
+    order.sort_by_key(|&(thread, i)| found[thread].samples[i].id);
+    let totals =
+        order.iter().flat_map(|&(thread, i)| &found[thread].sums[i * width..(i + 1) * width]).copied().collect();
+    let of_samples: Vec<Sample> = order.iter().map(|&(thread, i)| found[thread].samples[i]).collect();
     let mut known = samples.rows.iter();
-    for id in frame.column(token::SAMPLE_ID)?.u32()?.iter().flatten() {
-        let Some(found) = known.find(|s| s.id == id) else {
-            let what = format!("the rows of sample {id} are not together, or it is not in the samples tables");
-            return Err(pair.incomparable(what));
-        };
-        facts.push(*found);
+    let facts = of_samples.iter().filter_map(|sample| known.find(|facts| facts.id == sample.id).copied()).collect();
+    let rows = of_samples.iter().map(|sample| sample.rows).collect();
+    let (clusters, footers) = (samples.clusters, footers.map(Clone::clone));
+    Ok(Sums { terms: what.terms, samples: of_samples, totals, facts, rows, clusters, footers, histograms })
+}
+
+fn add(found: &mut Found, run: &Run, pair: &PairTables, samples: &Samples, what: &What) -> Result<()> {
+    let width = what.terms.len();
+    for row in 0..run.len() {
+        let id = run.sample_id(row);
+        if found.samples.last().is_none_or(|last| last.id != id) {
+            let place = samples.rows.binary_search_by_key(&id, |facts| facts.id);
+            let unknown = |_| pair.incomparable(format!("sample {id} is not in the samples tables"));
+            found.study_from = samples.first_counted[place.map_err(unknown)?];
+            found.samples.push(Sample { id, ..Sample::default() });
+            found.sums.resize(found.sums.len() + width, (0.0, 0));
+        }
+        let token = run.token(row, found.study_from);
+        let first = found.sums.len() - width;
+        let slots = found.sums[first..].iter_mut().zip(&mut found.histograms);
+        for ((slot, histogram), term) in slots.zip(&what.terms) {
+            let Some(value) = (term.of)(&token) else { continue };
+            *slot = (slot.0 + value, slot.1 + 1);
+            if let Some(histogram) = histogram {
+                histogram.push(value);
+            }
+        }
+        if let Some(sample) = found.samples.last_mut() {
+            sample.add(&token, || run.texts(row), what.reads.texts);
+        }
     }
-    let rows = counts(&frame, ROWS)?;
-    Ok(Sums { frame, facts, rows, clusters: samples.clusters })
+    Ok(())
+}
+
+impl Found {
+    fn new(what: &What) -> Self {
+        let histogram = |term: &Term| what.binned.contains(&term.name).then(Histogram::default);
+        let histograms = what.terms.iter().map(histogram).collect();
+        Self { samples: Vec::new(), sums: Vec::new(), study_from: 0, histograms }
+    }
+}
+
+/// The states of several threads as one, measure by measure.
+pub(super) fn merged<T>(states: Vec<Vec<T>>, merge: impl Fn(&mut T, T)) -> Vec<T> {
+    let add = |mut all: Vec<T>, more: Vec<T>| {
+        all.iter_mut().zip(more).for_each(|(all, more)| merge(all, more));
+        all
+    };
+    states.into_iter().reduce(add).unwrap_or_default()
+}
+
+impl Sample {
+    fn add<'a>(&mut self, token: &Token, texts: impl Fn() -> [Option<&'a str>; 2], lacks_ids: bool) {
+        self.rows += 1;
+        // Without ids on a side, texts decide.
+        let differs = match (token.p.token_id, token.q.token_id) {
+            (Some(p), Some(q)) => p != q,
+            _ => lacks_ids && texts()[0] != texts()[1],
+        };
+        if differs && self.differs_at.is_none() {
+            self.differs_at = Some(token.position);
+        }
+        let Some(d) = token.d() else { return };
+        self.not_finite += u64::from(!d.is_finite());
+        if !d.is_nan() {
+            // One number that is largest at the largest |d|, and of equal ones at the first.
+            let key = u64::from((d.abs() as f32).to_bits()) << 32 | u64::from(!token.position);
+            self.farthest = self.farthest.max(Some(key));
+        }
+    }
 }
 
 impl Sums {
-    /// Sum and number of tokens of `measure`, by sample.
-    pub fn of(&self, measure: &str) -> Result<Vec<(f64, u64)>> {
-        let sums = self.frame.column(measure)?.f64()?;
-        let counts = counts(&self.frame, &format!("{measure}{COUNT}"))?;
-        Ok(sums.iter().map(Option::unwrap_or_default).zip(counts).collect())
+    /// Sum and number of tokens of a measure or term, by sample.
+    pub fn of(&self, name: &str) -> Result<Vec<(f64, u64)>> {
+        let width = self.terms.len();
+        let Some(place) = self.terms.iter().position(|term| term.name == name) else {
+            return Err(crate::Error::Usage(format!("`{name}` was not added up (this is a bug in tokshift)")));
+        };
+        Ok(self.totals.iter().skip(place).step_by(width).map(|(sum, n)| (*sum, u64::from(*n))).collect())
     }
 
     /// The study's sums and numbers of tokens, by sample.
@@ -60,25 +192,23 @@ impl Sums {
     }
 
     /// Tokens whose difference of log-probabilities is infinite or not a number.
-    pub fn not_finite(&self) -> Result<u64> {
-        Ok(counts(&self.frame, NOT_FINITE)?.iter().sum())
+    pub fn not_finite(&self) -> u64 {
+        self.samples.iter().map(|sample| sample.not_finite).sum()
     }
 
     /// The token of each sample whose log-probability differs most; samples without any number are left away.
-    pub fn farthest(&self) -> Result<Vec<Farthest>> {
-        let keys = self.frame.column(FARTHEST)?.u64()?;
-        let found = self.facts.iter().zip(keys.iter()).filter_map(|(s, key)| {
-            let size = f64::from(f32::from_bits((key? >> 32) as u32));
-            Some(Farthest { sample_id: s.id, position: !(key? as u32), size })
+    pub fn farthest(&self) -> Vec<Farthest> {
+        let found = self.samples.iter().filter_map(|sample| {
+            let key = sample.farthest?;
+            let size = f64::from(f32::from_bits((key >> 32) as u32));
+            Some(Farthest { sample_id: sample.id, position: !(key as u32), size })
         });
-        Ok(found.collect())
+        found.collect()
     }
 
     /// Sample and position of the first token that differs between the sides.
-    pub fn first_difference(&self) -> Result<Option<(u32, u32)>> {
-        let positions = self.frame.column(DIFFERS_AT)?.u32()?;
-        let found = self.facts.iter().zip(positions.iter()).find_map(|(s, at)| Some((s.id, at?)));
-        Ok(found)
+    pub fn first_difference(&self) -> Option<(u32, u32)> {
+        self.samples.iter().find_map(|sample| Some((sample.id, sample.differs_at?)))
     }
 }
 
@@ -86,9 +216,6 @@ impl Sums {
 pub(super) fn row_counts(query: LazyFrame) -> Result<Vec<(u32, u64)>> {
     let frame = query.collect_with_engine(Engine::Streaming)?.unwrap_single();
     let ids = frame.column(token::SAMPLE_ID)?.u32()?.iter().flatten();
-    Ok(ids.zip(counts(&frame, ROWS)?).collect())
-}
-
-fn counts(frame: &DataFrame, name: &str) -> Result<Vec<u64>> {
-    Ok(frame.column(name)?.u64()?.iter().map(Option::unwrap_or_default).collect())
+    let rows = frame.column(ROWS)?.u64()?.iter().map(Option::unwrap_or_default);
+    Ok(ids.zip(rows).collect())
 }

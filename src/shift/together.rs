@@ -2,7 +2,7 @@
 //!
 //! Owns the figures that are no plain means, and their errors by the derivative of what is done to a mean.
 
-use super::query::{LOGPROBS, SQUARES};
+use super::measures::{LOGPROBS, SQUARES};
 use super::stats::{Estimate, clustered_mean, shares};
 use super::sums::Sums;
 use crate::error::Result;

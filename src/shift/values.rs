@@ -4,14 +4,11 @@
 //! a histogram of each.
 //! Refuses to keep a data frame.
 
-use polars::prelude::{DataFrame, PolarsResult};
-
-use super::batches::{self, Order};
 use super::measures::{self, Measure};
-use super::quantiles::{Below, Histogram, Quantiles, Values};
-use super::query;
+use super::pass::{self, Reads, Run};
+use super::quantiles::{Below, Quantiles, Values};
 use super::select::PairTables;
-use super::sums::Sums;
+use super::sums::{Sums, merged};
 use crate::error::Result;
 use crate::schema::token;
 
@@ -19,38 +16,43 @@ use crate::schema::token;
 const MEASURES: [&str; 9] =
     ["kl", "kl_reverse", "js", "tv", "kl_k1", "kl_k3", "delta_logprob", "delta_p", "rank_shift"];
 
-/// Quantiles over the tokens that `sums` were taken of; a measure that no token has is left out. Exact ones
-/// of up to `exact_to` values; none if that is not given.
+/// What they are computed of.
+const READS: [&str; 2] = [token::LOGPROB, token::RANK];
+
+/// Quantiles over the tokens that `sums` were taken of; a measure that no token has is left out. Exact ones unless
+/// `sums` counted the values by size ([`binned`]); none if `exact_to` is not given.
 pub(super) fn quantiles(tables: &PairTables, sums: &Sums, exact_to: Option<u64>) -> Result<Vec<Quantiles>> {
-    let Some(exact_to) = exact_to else { return Ok(Vec::new()) };
-    let (mut few, mut many) = (Vec::new(), Vec::new());
-    for measure in measures::ALL.iter().filter(|m| MEASURES.contains(&m.name)) {
-        match sums.of(measure.name)?.iter().map(|(_, n)| n).sum() {
-            0 => {}
-            n if n <= exact_to => few.push((measure, n)),
-            _ => many.push(measure),
-        }
+    if exact_to.is_none() {
+        return Ok(Vec::new());
     }
     let pass = Pass { tables, sums };
-    let mut all = few.into_iter().map(|(measure, n)| pass.exact(measure, n)).collect::<Result<Vec<_>>>()?;
-    if !many.is_empty() {
-        all.extend(pass.binned(&many)?);
+    let measures = measures::ALL.iter().filter(|m| MEASURES.contains(&m.name));
+    let mut all = Vec::new();
+    if sums.histograms.is_empty() {
+        for measure in measures {
+            all.push(pass.exact(measure, sums.of(measure.name)?.iter().map(|(_, n)| n).sum())?);
+        }
+    } else {
+        all = pass.binned(&measures.collect::<Vec<_>>())?;
     }
     all.retain(|quantiles| !quantiles.quantiles.is_empty());
-    all.sort_by_key(|found| measures::ALL.iter().position(|m| m.name == found.measure));
     Ok(all)
+}
+
+/// The measures whose values the sums' pass counts by size: all, if there are too many to keep.
+pub(super) fn binned(rows: u64, exact_to: Option<u64>) -> Vec<&'static str> {
+    if exact_to.is_some_and(|exact_to| rows > exact_to) { MEASURES.to_vec() } else { Vec::new() }
 }
 
 /// The share of the tokens that have the measure at which it is below `limit`; 0 if none has.
 pub(super) fn share_below(tables: &PairTables, sums: &Sums, name: &str, limit: f64) -> Result<f64> {
     let Some(measure) = measures::ALL.iter().find(|m| m.name == name) else { return Ok(0.0) };
-    let pass = Pass { tables, sums };
-    let [below, all] = pass
-        .feed(&[measure], ([0_u64; 2], limit), |(counts, limit), _, _, value| {
-            counts[0] += u64::from(value < *limit);
-            counts[1] += 1;
-        })?
-        .0;
+    let count = |counts: &mut [u64; 2], _, _, value| {
+        counts[0] += u64::from(value < limit);
+        counts[1] += 1;
+    };
+    let counts = Pass { tables, sums }.feed(&[measure], Default::default, count)?;
+    let [below, all] = counts.into_iter().fold([0; 2], |[a, b], [c, d]| [a + c, b + d]);
     Ok(if all == 0 { 0.0 } else { below as f64 / all as f64 })
 }
 
@@ -63,18 +65,23 @@ struct Pass<'a> {
 impl Pass<'_> {
     /// One pass: 12 bytes a value are in memory, so of one measure at a time.
     fn exact(&self, measure: &Measure, n: u64) -> Result<Quantiles> {
-        let values = Values::with_capacity(n);
-        let values = self.feed(&[measure], values, |values, _, cluster, value| values.push(cluster, value))?;
-        let quantiles = values.quantiles(self.sums.clusters);
+        let each = n / rayon::current_num_threads() as u64;
+        let push = |values: &mut Values, _, cluster, value| values.push(cluster, value);
+        let values = self.feed(&[measure], || Values::with_capacity(each), push)?;
+        let values = values.into_iter().reduce(|mut all, more| {
+            all.merge(more);
+            all
+        });
+        let quantiles = values.map_or_else(Vec::new, |values| values.quantiles(self.sums.clusters));
         Ok(Quantiles { measure: measure.name, unit: measure.unit, exact: true, quantiles })
     }
 
-    /// Two passes for all: the quantiles, then which values of which cluster lie below them.
+    /// The quantiles are known from the sums' pass; one more tells which values of which cluster lie below them.
     fn binned(&self, measures: &[&Measure]) -> Result<Vec<Quantiles>> {
-        let histograms: Vec<Histogram> = measures.iter().map(|_| Histogram::default()).collect();
-        let histograms = self.feed(measures, histograms, |all, place, _, value| all[place].push(value))?;
-        let below: Vec<Below> = histograms.iter().map(|histogram| histogram.below(self.sums.clusters)).collect();
-        let below = self.feed(measures, below, |all, place, cluster, value| all[place].push(cluster, value))?;
+        let histograms = &self.sums.histograms;
+        let empty = || histograms.iter().map(|histogram| histogram.below(self.sums.clusters)).collect::<Vec<_>>();
+        let found = self.feed(measures, empty, |all, place, cluster, value| all[place].push(cluster, value))?;
+        let below = merged(found, |all: &mut Below, more| all.merge(&more));
         let quantiles = measures.iter().zip(histograms.iter().zip(&below)).map(|(measure, (histogram, below))| {
             let quantiles = histogram.quantiles(below);
             Quantiles { measure: measure.name, unit: measure.unit, exact: false, quantiles }
@@ -82,35 +89,34 @@ impl Pass<'_> {
         Ok(quantiles.collect())
     }
 
-    /// Runs the query and hands every value with its measure's place and its cluster to `push`, in any order.
-    fn feed<S: Send + 'static>(&self, measures: &[&Measure], state: S, push: fn(&mut S, usize, u32, f64)) -> Result<S> {
-        let clusters: Vec<_> = self.sums.facts.iter().map(|s| (s.id, s.cluster)).collect();
-        let names: Vec<&str> = measures.iter().map(|measure| measure.name).collect();
-        let query = query::values(self.tables, measures)?;
-        batches::fold(query, Order::Any, state, move |state, batch| {
-            let of_rows = clusters_of(batch, &clusters)?;
-            for (place, name) in names.iter().enumerate() {
-                let values = batch.column(name)?.f64()?;
-                for (cluster, value) in of_rows.iter().zip(values.iter()) {
-                    if let (Some(cluster), Some(value)) = (cluster, value) {
-                        push(state, place, *cluster, value);
+    /// Hands every value with its measure's place and its cluster to `push`, in any order; gives back each thread's state.
+    fn feed<S: Send>(
+        &self,
+        measures: &[&Measure],
+        make: impl Fn() -> S + Sync,
+        push: impl Fn(&mut S, usize, u32, f64) + Sync,
+    ) -> Result<Vec<S>> {
+        let facts = &self.sums.facts;
+        let reads = Reads { columns: &READS, lists: false, texts: false, exact: true };
+        let [p, q] = &self.sums.footers;
+        let step = |state: &mut S, run: &Run| {
+            let mut last = None;
+            for row in 0..run.len() {
+                let id = run.sample_id(row);
+                if last.is_none_or(|(last, _)| last != id) {
+                    let place = facts.binary_search_by_key(&id, |facts| facts.id);
+                    last = place.ok().map(|place| (id, facts[place].cluster));
+                }
+                let Some((_, cluster)) = last else { continue };
+                let token = run.token(row, 0);
+                for (place, measure) in measures.iter().enumerate() {
+                    if let Some(value) = (measure.of)(&token) {
+                        push(state, place, cluster, value);
                     }
                 }
             }
             Ok(())
-        })
+        };
+        pass::fold(self.tables, [p, q], reads, make, step)
     }
-}
-
-/// The cluster of each row's sample, if its sample is known; `clusters` are by `sample_id`, ascending.
-fn clusters_of(batch: &DataFrame, clusters: &[(u32, u32)]) -> PolarsResult<Vec<Option<u32>>> {
-    let mut last = None;
-    let of_row = |id: Option<u32>| {
-        let id = id?;
-        let found = last.filter(|(last, _)| *last == id);
-        let place = || clusters.binary_search_by_key(&id, |c| c.0).ok().map(|i| clusters[i]);
-        last = found.or_else(place);
-        last.map(|(_, cluster)| cluster)
-    };
-    Ok(batch.column(token::SAMPLE_ID)?.u32()?.iter().map(of_row).collect())
 }

@@ -1,0 +1,65 @@
+//! One token that both models scored, as plain values: what the measures' second form is computed of.
+//!
+//! Owns what is known of a token on both sides, `None` where a table has null. Refuses formulas and columns.
+
+/// What one model's table says of a token.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    pub token_id: Option<u32>,
+    pub is_end: bool,
+    /// ln of its probability, nats.
+    pub logprob: Option<f64>,
+    /// e^`logprob`.
+    pub probability: Option<f64>,
+    pub rank: Option<u32>,
+    /// Of the distribution at the token's place, nats.
+    pub entropy: Option<f64>,
+    /// The most likely token.
+    pub top_id: Option<u32>,
+}
+
+/// A token on both sides.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Token {
+    pub position: u32,
+    pub p: Seen,
+    pub q: Seen,
+    /// The numbers of `lists`, in the order of their places; NaN where a side lacks what they need.
+    pub lists: [f64; super::lists::PLACES],
+    /// Those of the pairs table, in the order of `measures::EXACT_COLUMNS`.
+    pub exact: [Option<f64>; super::measures::EXACT_COLUMNS.len()],
+    /// First position of the sample that the study counts.
+    pub study_from: u32,
+}
+
+impl Token {
+    /// a = ln p(t).
+    pub fn a(&self) -> Option<f64> {
+        self.p.logprob
+    }
+
+    /// b = ln q(t).
+    pub fn b(&self) -> Option<f64> {
+        self.q.logprob
+    }
+
+    /// d = b − a.
+    pub fn d(&self) -> Option<f64> {
+        Some(self.b()? - self.a()?)
+    }
+
+    /// q(t) − p(t).
+    pub fn delta_p(&self) -> Option<f64> {
+        Some(self.q.probability? - self.p.probability?)
+    }
+
+    /// A number of `lists`.
+    pub fn list(&self, place: i64) -> Option<f64> {
+        Some(self.lists[place as usize]).filter(|number| !number.is_nan())
+    }
+
+    /// Q's rank of the token, where it is P's first choice.
+    pub fn followed(&self) -> Option<f64> {
+        self.q.rank.filter(|_| self.p.rank == Some(1)).map(f64::from)
+    }
+}
