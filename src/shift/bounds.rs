@@ -22,6 +22,8 @@ pub(super) struct Side<'a> {
     pub logprobs: &'a [f32],
     /// Of the token t that stands there.
     pub logprob: f64,
+    /// e^`logprob`.
+    pub mass: f64,
     /// Logarithm of the mass outside the list and t.
     pub rest: f64,
 }
@@ -48,9 +50,9 @@ impl<'a> Side<'a> {
 /// The upper one is −H(P) − Σ p ln q over t and the ids of both lists − ln q's minimum · (P's mass elsewhere) + 1e-5: the
 /// cross-entropy with every unknown q put at Q's least likely token. What MEASURES writes as three sums, whose p ln p cancel.
 pub(super) fn kl(t: u32, p: &Side, q: &Side, entropy_p: f64, min_q: f64) -> (f64, f64) {
-    let (p_t, p_rest) = (p.logprob.exp(), p.rest.exp());
-    let mut sum = term(p_t, p.logprob, q.logprob);
-    let mut cross = cost(p_t, q.logprob) + cost(p_rest, min_q);
+    let p_rest = p.rest.exp();
+    let mut sum = term(p.mass, p.logprob, q.logprob);
+    let mut cross = cost(p.mass, q.logprob) + cost(p_rest, min_q);
     let mut p_more = 0.0;
     for (id, ln_p) in p.others(t) {
         let mass = ln_p.exp();

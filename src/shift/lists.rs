@@ -110,6 +110,6 @@ impl<'a> Model<'a> {
     fn side(&self, row: usize, logprob: f64, rest: f64) -> Side<'a> {
         let lists = self.0.as_ref().map(|(ids, logprobs)| (ids.at(row), logprobs.at(row)));
         let (ids, logprobs) = lists.unwrap_or_default();
-        Side { ids, logprobs, logprob, rest }
+        Side { ids, logprobs, logprob, mass: logprob.exp(), rest }
     }
 }

@@ -80,7 +80,7 @@ pub(super) const ALL: [Measure; 24] = [
         of: |t| t.d().map(f64::exp),
         per_response: false,
     },
-    Measure { name: "delta_logprob", unit: "nats/token", value: d, of: Token::d, per_response: false },
+    Measure { name: "delta_logprob", unit: "nats/token", value: d, of: |t| t.d(), per_response: false },
     Measure {
         name: "delta_entropy",
         unit: "nats/token",
@@ -88,7 +88,7 @@ pub(super) const ALL: [Measure; 24] = [
         of: |t| Some(t.q.entropy? - t.p.entropy?),
         per_response: false,
     },
-    Measure { name: "delta_p", unit: "probability", value: delta_p, of: Token::delta_p, per_response: false },
+    Measure { name: "delta_p", unit: "probability", value: delta_p, of: |t| t.delta_p(), per_response: false },
     Measure {
         name: "rank_shift",
         unit: "ranks",
@@ -186,8 +186,8 @@ pub(super) struct Term {
 /// add up.
 pub(super) const TERMS: [Term; 7] = [
     Term { name: STUDY, of: study_of },
-    Term { name: LOGPROBS[0], of: Token::a },
-    Term { name: LOGPROBS[1], of: Token::b },
+    Term { name: LOGPROBS[0], of: |t| t.a() },
+    Term { name: LOGPROBS[1], of: |t| t.b() },
     Term { name: SQUARES[0], of: |t| t.a().map(|a| a * a) },
     Term { name: SQUARES[1], of: |t| t.b().map(|b| b * b) },
     Term { name: SQUARES[2], of: |t| Some(t.a()? * t.b()?) },

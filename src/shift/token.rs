@@ -2,6 +2,9 @@
 //!
 //! Owns what is known of a token on both sides, `None` where a table has null. Refuses formulas and columns.
 
+use super::lists::PLACES;
+use super::measures::EXACT_COLUMNS;
+
 /// What one model's table says of a token.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Seen {
@@ -18,21 +21,26 @@ pub(super) struct Seen {
     pub top_id: Option<u32>,
 }
 
+/// What the pairs table says of a token, in the order of [`EXACT_COLUMNS`].
+pub(super) type Exact = [Option<f64>; EXACT_COLUMNS.len()];
+
+/// There is no pairs table.
+pub(super) const NOTHING_EXACT: Exact = [None; EXACT_COLUMNS.len()];
+
 /// A token on both sides.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Token {
+pub(super) struct Token<'a> {
     pub position: u32,
     pub p: Seen,
     pub q: Seen,
     /// The numbers of `lists`, in the order of their places; NaN where a side lacks what they need.
-    pub lists: [f64; super::lists::PLACES],
-    /// Those of the pairs table, in the order of `measures::EXACT_COLUMNS`.
-    pub exact: [Option<f64>; super::measures::EXACT_COLUMNS.len()],
+    pub lists: [f64; PLACES],
+    pub exact: &'a Exact,
     /// First position of the sample that the study counts.
     pub study_from: u32,
 }
 
-impl Token {
+impl Token<'_> {
     /// a = ln p(t).
     pub fn a(&self) -> Option<f64> {
         self.p.logprob

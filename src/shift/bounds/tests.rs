@@ -14,7 +14,7 @@ fn kl_upper(t: u32, p: &Side, q: &Side, entropy_p: f64, min_q: f64) -> f64 {
 
 fn binary(logprob: f64) -> Side<'static> {
     let rest = (-logprob.exp_m1()).ln();
-    Side { ids: &[], logprobs: &[], logprob, rest }
+    Side { ids: &[], logprobs: &[], logprob, mass: logprob.exp(), rest }
 }
 
 #[test]
@@ -69,7 +69,8 @@ impl Whole {
         let outside = (0..self.ln.len() as u32).filter(|id| *id != t && !self.ids.contains(id));
         let rest = outside.map(|id| self.ln[id as usize].exp()).sum::<f64>().ln();
         let f32 = |x: f64| f64::from(x as f32);
-        Side { ids: &self.ids, logprobs: &self.logprobs, logprob: f32(self.ln[t as usize]), rest: f32(rest) }
+        let logprob = f32(self.ln[t as usize]);
+        Side { ids: &self.ids, logprobs: &self.logprobs, logprob, mass: logprob.exp(), rest: f32(rest) }
     }
 
     fn entropy(&self) -> f64 {

@@ -14,7 +14,7 @@ use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float32Type, Float64
 use crate::error::{Error, Result};
 use crate::schema::{LIST_ITEM, pair, token};
 use crate::shift::measures::EXACT_COLUMNS;
-use crate::shift::token::Seen;
+use crate::shift::token::{Exact, Seen};
 
 /// Columns that were read; those that were not are `None`, and what they hold is unknown.
 #[derive(Debug)]
@@ -76,6 +76,7 @@ impl Columns {
         (self.sample_id.value(row), self.position.value(row))
     }
 
+    #[inline]
     pub fn seen(&self, row: usize) -> Seen {
         let logprob = at(self.logprob.as_ref(), row).map(f64::from);
         Seen {
@@ -112,7 +113,7 @@ impl Columns {
     }
 
     /// The columns of a pairs table.
-    pub fn exact(&self, row: usize) -> [Option<f64>; EXACT_COLUMNS.len()] {
+    pub fn exact(&self, row: usize) -> Exact {
         std::array::from_fn(|column| at(self.exact[column].as_ref(), row))
     }
 }

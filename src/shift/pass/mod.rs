@@ -18,7 +18,7 @@ use super::bounds::Side;
 use super::lists;
 use super::scan::Footers;
 use super::select::PairTables;
-use super::token::{Seen, Token};
+use super::token::{Exact, NOTHING_EXACT, Seen, Token};
 use crate::error::{Error, Result, panic_message};
 use crate::schema::token;
 
@@ -41,7 +41,7 @@ pub(super) struct Run<'a> {
     rows: usize,
     lists: bool,
     /// Of each row, if there is a pairs table.
-    exact: &'a [[Option<f64>; super::measures::EXACT_COLUMNS.len()]],
+    exact: &'a [Exact],
 }
 
 impl Run<'_> {
@@ -58,27 +58,32 @@ impl Run<'_> {
         [self.p, self.q].map(|(side, first)| side.text(first + row))
     }
 
-    pub fn token(&self, row: usize, study_from: u32) -> Token {
-        let [p, q] = [self.p, self.q].map(|(side, first)| side.seen(first + row));
+    pub fn token(&self, row: usize, study_from: u32) -> Token<'_> {
+        let (p, q) = (self.p.0.seen(self.p.1 + row), self.q.0.seen(self.q.1 + row));
         Token {
             position: self.p.0.position.value(self.p.1 + row),
+            lists: if self.lists { self.lists(row, &p, &q) } else { [f64::NAN; lists::PLACES] },
             p,
             q,
-            lists: if self.lists { self.lists(row, &p, &q) } else { [f64::NAN; lists::PLACES] },
-            exact: self.exact.get(row).copied().unwrap_or_default(),
+            exact: self.exact.get(row).unwrap_or(&NOTHING_EXACT),
             study_from,
         }
     }
 
     fn lists(&self, row: usize, p: &Seen, q: &Seen) -> [f64; lists::PLACES] {
-        let (entropy, min) = (p.entropy.unwrap_or(f64::NAN), self.q.0.min(self.q.1 + row));
-        let [p_side, q_side] = [(self.p, p), (self.q, q)].map(|((columns, first), seen)| Side {
-            ids: columns.top_ids(first + row),
-            logprobs: columns.top_logprobs(first + row),
-            logprob: seen.logprob.unwrap_or(f64::NAN),
-            rest: columns.rest(first + row),
-        });
-        lists::values(p.token_id, p_side, q_side, entropy, min)
+        let ((p_columns, p_row), (q_columns, q_row)) = ((self.p.0, self.p.1 + row), (self.q.0, self.q.1 + row));
+        let (p_side, q_side) = (side(p_columns, p_row, p), side(q_columns, q_row, q));
+        lists::values(p.token_id, p_side, q_side, p.entropy.unwrap_or(f64::NAN), q_columns.min(q_row))
+    }
+}
+
+fn side<'a>(columns: &'a Columns, row: usize, seen: &Seen) -> Side<'a> {
+    Side {
+        ids: columns.top_ids(row),
+        logprobs: columns.top_logprobs(row),
+        logprob: seen.logprob.unwrap_or(f64::NAN),
+        mass: seen.probability.unwrap_or(f64::NAN),
+        rest: columns.rest(row),
     }
 }
 
@@ -185,7 +190,7 @@ fn same_keys((p, of_p): (&Columns, usize), (q, of_q): (&Columns, usize)) -> usiz
 }
 
 /// What the pairs table has at a key.
-fn exact_of(cursor: &mut Cursor, key: (u32, u32)) -> Result<[Option<f64>; super::measures::EXACT_COLUMNS.len()]> {
+fn exact_of(cursor: &mut Cursor, key: (u32, u32)) -> Result<Exact> {
     while let Some((columns, row)) = cursor.peek()? {
         let found = columns.key(row);
         if found > key {
@@ -197,7 +202,7 @@ fn exact_of(cursor: &mut Cursor, key: (u32, u32)) -> Result<[Option<f64>; super:
             return Ok(exact);
         }
     }
-    Ok(Default::default())
+    Ok(NOTHING_EXACT)
 }
 
 fn names(pair: &PairTables, reads: Reads) -> Vec<&'static str> {
