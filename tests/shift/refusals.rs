@@ -214,6 +214,8 @@ fn incomplete_tables_compare_what_both_have_and_say_so() {
     assert_eq!(token_mean(&pair, "kl_k1").value, 0.5);
     let text = shift::table(&output.compare().unwrap());
     assert!(text.contains("INCOMPLETE: 1 of 3 parts compared; P lacks 1; Q lacks 2"), "{text}");
+    let short = shift::overview(&output.compare().unwrap());
+    assert!(short.contains("(1 of 3 parts)") && short.contains("INCOMPLETE where parts are missing"), "{short}");
 }
 
 #[test]
