@@ -340,3 +340,20 @@ fn a_split_file_and_an_unknown_tokenizer_are_told() {
         assert!(error.contains(what) && error.contains("give --tokenizer"), "{error}");
     }
 }
+
+/// The library panics over it; found by fuzzing.
+#[test]
+fn a_merge_that_makes_no_token_is_told() {
+    let scene = Scene::new();
+    let text = |text: &str| gguf_file::Value::String(text.to_owned());
+    let path = scene.path("t.gguf");
+    let keys = [
+        ("tokenizer.ggml.model", text("gpt2")),
+        ("tokenizer.ggml.pre", text("default")),
+        ("tokenizer.ggml.tokens", texts(["abc".to_owned(), "d".to_owned()])),
+        ("tokenizer.ggml.merges", texts(["abc d".to_owned()])),
+    ];
+    vocabulary_file(&path, &keys);
+    let error = TextTokenizer::from_file(&path).unwrap_err().to_string();
+    assert!(error.contains("makes `abcd` of `abc` and `d`, which is no token"), "{error}");
+}

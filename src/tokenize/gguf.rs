@@ -144,17 +144,25 @@ fn byte_level(header: &Header, vocabulary: &Vocabulary, pre: &str) -> Result<Val
     let merges = header.array("tokenizer.ggml.merges")?.and_then(Array::texts);
     let Some(merges) = merges else { return Err(header.error("no `tokenizer.ggml.merges`: give --tokenizer")) };
     // A token may begin with a space only in vocabularies that are not byte-level.
-    let merges = merges.iter().map(|merge| merge.split_once(' ').map(|(a, b)| json!([a, b])));
-    let Some(merges) = merges.collect::<Option<Vec<_>>>() else {
+    let pairs = merges.iter().map(|merge| merge.split_once(' ')).collect::<Option<Vec<_>>>();
+    let Some(pairs) = pairs else {
         return Err(header.error("`tokenizer.ggml.merges` holds something else than two tokens"));
     };
+    let by_text = vocabulary.by_text();
+    // The library would cut their texts out of too short a buffer.
+    if let Some((a, b)) = pairs.iter().find(|(a, b)| by_text.get(format!("{a}{b}")).is_none()) {
+        return Err(
+            header.error(format!("`tokenizer.ggml.merges` makes `{a}{b}` of `{a}` and `{b}`, which is no token"))
+        );
+    }
+    let merges: Vec<Value> = pairs.into_iter().map(|(a, b)| json!([a, b])).collect();
     let is_qwen = ["qwen2", "deepseek-r1-qwen"].contains(&pre);
     Ok(json!({
         "normalizer": is_qwen.then(|| json!({"type": "NFC"})),
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": steps},
         "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
         "model": {
-            "type": "BPE", "vocab": vocabulary.by_text(), "merges": merges, "ignore_merges": is_llama3(pre),
+            "type": "BPE", "vocab": by_text, "merges": merges, "ignore_merges": is_llama3(pre),
         },
     }))
 }
