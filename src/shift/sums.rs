@@ -18,9 +18,9 @@ use crate::schema::token;
 /// Sums over the joined tokens of each sample that has any, in `sample_id` order.
 pub(super) struct Sums {
     terms: Vec<Term>,
-    samples: Vec<Sample>,
-    /// Sum and number of tokens, term by term, sample by sample.
-    totals: Vec<(f64, u32)>,
+    /// What each thread found, and the samples of all of them in order: the thread's place and the sample's in it.
+    found: Vec<Found>,
+    order: Vec<(u32, u32)>,
     pub facts: Vec<SampleFacts>,
     pub rows: Vec<u64>,
     pub clusters: usize,
@@ -53,7 +53,9 @@ struct Sample {
 /// A thread's samples.
 struct Found {
     samples: Vec<Sample>,
-    sums: Vec<(f64, u32)>,
+    /// Sum and number of tokens, term by term, sample by sample.
+    sums: Vec<f64>,
+    counts: Vec<u32>,
     study_from: u32,
     /// By term.
     histograms: Vec<Option<Histogram>>,
@@ -69,9 +71,11 @@ pub(super) struct What {
 }
 
 impl What {
-    /// Every measure, and what other figures need.
-    pub fn all(lacks_ids: bool, binned: Vec<&'static str>) -> Self {
-        let measures = measures::ALL.iter().map(|measure| Term { name: measure.name, of: measure.of });
+    /// Every measure that tables without or with exact measures have, and what other figures need.
+    pub fn all(lacks_ids: bool, has_exact: bool, mut binned: Vec<&'static str>) -> Self {
+        binned.retain(|name| has_exact || !measures::is_of_pairs(name));
+        let measures = measures::ALL.iter().filter(|measure| has_exact || !measures::is_of_pairs(measure.name));
+        let measures = measures.map(|measure| Term { name: measure.name, of: measure.of });
         let reads = Reads { columns: &measures::COLUMNS, lists: true, texts: lacks_ids, exact: true };
         Self { terms: measures.chain(measures::TERMS).collect(), reads, binned }
     }
@@ -93,21 +97,15 @@ pub(super) fn collect(pair: &PairTables, footers: [&Footers; 2], samples: &Sampl
     let mut found = pass::fold(pair, footers, what.reads, || Found::new(&what), step)?;
     let histograms = found.iter_mut().map(|found| found.histograms.drain(..).flatten().collect()).collect();
     let histograms = merged(histograms, |all: &mut Histogram, more| all.merge(&more));
-    let width = what.terms.len();
-    let mut order: Vec<(usize, usize)> = found
-        .iter()
-        .enumerate()
-        .flat_map(|(thread, found)| (0..found.samples.len()).map(move |i| (thread, i)))
-        .collect();
-    order.sort_by_key(|&(thread, i)| found[thread].samples[i].id);
-    let totals =
-        order.iter().flat_map(|&(thread, i)| &found[thread].sums[i * width..(i + 1) * width]).copied().collect();
-    let of_samples: Vec<Sample> = order.iter().map(|&(thread, i)| found[thread].samples[i]).collect();
+    let of_thread = |(thread, found): (u32, &Found)| (0..found.samples.len() as u32).map(move |i| (thread, i));
+    let mut order: Vec<(u32, u32)> = (0..).zip(&found).flat_map(of_thread).collect();
+    let sample = |&(thread, i): &(u32, u32)| found[thread as usize].samples[i as usize];
+    order.sort_by_key(|place| sample(place).id);
     let mut known = samples.rows.iter();
-    let facts = of_samples.iter().filter_map(|sample| known.find(|facts| facts.id == sample.id).copied()).collect();
-    let rows = of_samples.iter().map(|sample| sample.rows).collect();
+    let facts = order.iter().filter_map(|place| known.find(|facts| facts.id == sample(place).id).copied()).collect();
+    let rows = order.iter().map(|place| sample(place).rows).collect();
     let (clusters, footers) = (samples.clusters, footers.map(Clone::clone));
-    Ok(Sums { terms: what.terms, samples: of_samples, totals, facts, rows, clusters, footers, histograms })
+    Ok(Sums { terms: what.terms, found, order, facts, rows, clusters, footers, histograms })
 }
 
 fn add(found: &mut Found, run: &Run, pair: &PairTables, samples: &Samples, what: &What) -> Result<()> {
@@ -119,14 +117,16 @@ fn add(found: &mut Found, run: &Run, pair: &PairTables, samples: &Samples, what:
             let unknown = |_| pair.incomparable(format!("sample {id} is not in the samples tables"));
             found.study_from = samples.first_counted[place.map_err(unknown)?];
             found.samples.push(Sample { id, ..Sample::default() });
-            found.sums.resize(found.sums.len() + width, (0.0, 0));
+            found.sums.resize(found.sums.len() + width, 0.0);
+            found.counts.resize(found.counts.len() + width, 0);
         }
         let token = run.token(row, found.study_from);
         let first = found.sums.len() - width;
-        let slots = found.sums[first..].iter_mut().zip(&mut found.histograms);
-        for ((slot, histogram), term) in slots.zip(&what.terms) {
+        let slots = found.sums[first..].iter_mut().zip(&mut found.counts[first..]).zip(&mut found.histograms);
+        for (((sum, count), histogram), term) in slots.zip(&what.terms) {
             let Some(value) = (term.of)(&token) else { continue };
-            *slot = (slot.0 + value, slot.1 + 1);
+            *sum += value;
+            *count += 1;
             if let Some(histogram) = histogram {
                 histogram.push(value);
             }
@@ -142,7 +142,7 @@ impl Found {
     fn new(what: &What) -> Self {
         let histogram = |term: &Term| what.binned.contains(&term.name).then(Histogram::default);
         let histograms = what.terms.iter().map(histogram).collect();
-        Self { samples: Vec::new(), sums: Vec::new(), study_from: 0, histograms }
+        Self { samples: Vec::new(), sums: Vec::new(), counts: Vec::new(), study_from: 0, histograms }
     }
 }
 
@@ -181,9 +181,20 @@ impl Sums {
     pub fn of(&self, name: &str) -> Result<Vec<(f64, u64)>> {
         let width = self.terms.len();
         let Some(place) = self.terms.iter().position(|term| term.name == name) else {
+            if measures::is_of_pairs(name) {
+                return Ok(vec![(0.0, 0); self.order.len()]);
+            }
             return Err(crate::Error::Usage(format!("`{name}` was not added up (this is a bug in tokshift)")));
         };
-        Ok(self.totals.iter().skip(place).step_by(width).map(|(sum, n)| (*sum, u64::from(*n))).collect())
+        let of_sample = |&(thread, i): &(u32, u32)| {
+            let (found, at) = (&self.found[thread as usize], i as usize * width + place);
+            (found.sums[at], u64::from(found.counts[at]))
+        };
+        Ok(self.order.iter().map(of_sample).collect())
+    }
+
+    fn samples(&self) -> impl Iterator<Item = &Sample> {
+        self.order.iter().map(|&(thread, i)| &self.found[thread as usize].samples[i as usize])
     }
 
     /// The study's sums and numbers of tokens, by sample.
@@ -193,12 +204,12 @@ impl Sums {
 
     /// Tokens whose difference of log-probabilities is infinite or not a number.
     pub fn not_finite(&self) -> u64 {
-        self.samples.iter().map(|sample| sample.not_finite).sum()
+        self.samples().map(|sample| sample.not_finite).sum()
     }
 
     /// The token of each sample whose log-probability differs most; samples without any number are left away.
     pub fn farthest(&self) -> Vec<Farthest> {
-        let found = self.samples.iter().filter_map(|sample| {
+        let found = self.samples().filter_map(|sample| {
             let key = sample.farthest?;
             let size = f64::from(f32::from_bits((key >> 32) as u32));
             Some(Farthest { sample_id: sample.id, position: !(key as u32), size })
@@ -208,7 +219,7 @@ impl Sums {
 
     /// Sample and position of the first token that differs between the sides.
     pub fn first_difference(&self) -> Option<(u32, u32)> {
-        self.samples.iter().find_map(|sample| Some((sample.id, sample.differs_at?)))
+        self.samples().find_map(|sample| Some((sample.id, sample.differs_at?)))
     }
 }
 

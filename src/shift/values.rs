@@ -26,7 +26,9 @@ pub(super) fn quantiles(tables: &PairTables, sums: &Sums, exact_to: Option<u64>)
         return Ok(Vec::new());
     }
     let pass = Pass { tables, sums };
-    let measures = measures::ALL.iter().filter(|m| MEASURES.contains(&m.name));
+    let has_exact = tables.exact.is_some();
+    let is_there = |m: &&Measure| MEASURES.contains(&m.name) && (has_exact || !measures::is_of_pairs(m.name));
+    let measures = measures::ALL.iter().filter(is_there);
     let mut all = Vec::new();
     if sums.histograms.is_empty() {
         for measure in measures {

@@ -172,7 +172,7 @@ proptest! {
         let facts = facts(samples.len());
         let query = query::sums_by_sample(&pair, facts.study_from.clone(), true).unwrap();
         let plain = query.collect_with_engine(Engine::Streaming).unwrap().unwrap_single();
-        let found = sums::collect(&pair, footers.each_ref(), &facts, What::all(true, Vec::new())).unwrap();
+        let found = sums::collect(&pair, footers.each_ref(), &facts, What::all(true, false, Vec::new())).unwrap();
         let ids: Vec<u32> = plain.column(token::SAMPLE_ID).unwrap().u32().unwrap().iter().flatten().collect();
         prop_assert_eq!(&ids, &found.facts.iter().map(|facts| facts.id).collect::<Vec<_>>());
         let counts = |name: &str| -> Vec<u64> {
