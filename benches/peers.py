@@ -163,17 +163,19 @@ class LlamaCpp:
     def call(self, more):
         command = [self.args.llama_perplexity, "-m", self.args.gguf, "-f", self.text, "-c", 512, "-b", 2048]
         command += ["-t", self.args.threads, "--chunks", self.windows, "--kl-divergence-base", self.base, *more]
+        start = time.monotonic()
         process = subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         memory = Memory(process.pid)
         out, _ = process.communicate()
+        end = time.monotonic() - start
         memory.done = True
         if process.returncode:
             sys.exit(f"llama.cpp: {out[-2000:]}")
         self.memory = max(self.memory, (memory.peak, memory.anonymous))
-        # Lines begin with minutes.seconds.milliseconds.microseconds; the model is loaded before `system_info`.
-        times = [(stamp(line), line) for line in out.splitlines() if stamp(line) is not None]
-        begin = next(time for time, line in times if "system_info" in line)
-        return (times[-1][0] - begin) / (512 * self.windows)
+        # Lines begin with the time since the start; the model is loaded before `system_info`. The last such line is no
+        # end: newer programs print none after the first pass.
+        begin = next(stamp(line) for line in out.splitlines() if "system_info" in line and stamp(line) is not None)
+        return (end - begin) / (512 * self.windows)
 
     def run(self):
         return self.call(["--kl-divergence"]) * self.tokens
