@@ -146,3 +146,23 @@ fn turns_whose_words_are_not_the_templates_are_counted() {
     let samples = scene.table("out", "samples", "m", "chat", "m");
     assert_eq!(samples.texts("response")[0].as_deref(), Some("<think>hm</think>yes"));
 }
+
+/// Turns of the prompt are context, and later ones are told apart.
+#[test]
+fn only_what_a_prompt_of_messages_was_gone_on_with_is_scored() {
+    let scene = scene(CHATML);
+    let whole = chat();
+    let messages = whole["messages"].as_array().unwrap();
+    let gone_on = json!({"prompt": messages[..3], "completion": messages[3..]});
+    let rollouts = json!({"prompt": messages[..3], "responses": ["Là-bas 🙂", ""]});
+    scene.dataset("m_chat.jsonl", &[whole.clone(), gone_on, rollouts]);
+    scene.run(SCORE).expect(4, "4 ok, 1 empty");
+    let samples = scene.table("out", "samples", "m", "chat", "m");
+    let same = |column: &str| {
+        let texts = samples.texts(column);
+        assert_eq!([&texts[2], &texts[3]], [&texts[1]; 2], "{column}");
+    };
+    ["prompt", "response", "context_hash"].into_iter().for_each(same);
+    let clusters = samples.texts("cluster_id");
+    assert_eq!(clusters[3], clusters[4]);
+}

@@ -191,9 +191,54 @@ fn every_shape_is_known_by_its_fields() {
     let messages = json!([{"role": "user", "content": "a"}, {"role": "assistant", "content": [{"type": "text"}]},
         {"role": "tool"}, {"role": "assistant", "content": null, "tool_calls": []}]);
     let chat = json!({"messages": messages, "tools": [{"name": "f"}], "finish_reason": "length"});
-    let expected =
-        Content::Chat { messages: messages.to_string(), tools: Some(r#"[{"name":"f"}]"#.into()), turns: 2, cut: true };
+    let expected = Content::Chat {
+        messages: messages.to_string(),
+        tools: Some(r#"[{"name":"f"}]"#.into()),
+        before: 0,
+        turns: 2,
+        cut: true,
+    };
     assert_eq!(contents(&chat), Ok(vec![expected]));
+}
+
+/// As TRL and verl write them: the turns of the prompt are context.
+#[test]
+fn a_prompt_of_messages_goes_on() {
+    let user = json!({"role": "user", "content": "q"});
+    let assistant = |text: &str| json!({"content": text, "role": "assistant"});
+    let prompt = json!([user, assistant("first"), user]);
+    let chat = |rest: &[Value], turns: u32, cut: bool| Content::Chat {
+        messages: json!(prompt.as_array().unwrap().iter().chain(rest).collect::<Vec<_>>()).to_string(),
+        tools: None,
+        before: 1,
+        turns,
+        cut,
+    };
+    let same = |got: Result<Vec<Content>, String>, wanted: Vec<Content>| {
+        // Field order of the messages that are written here does not matter.
+        let parsed = |contents: Vec<Content>| -> Vec<(Value, Content)> {
+            let mut contents = contents;
+            let take = |content: &mut Content| match content {
+                Content::Chat { messages, .. } => serde_json::from_str(&std::mem::take(messages)).unwrap(),
+                other => panic!("{other:?}"),
+            };
+            contents.iter_mut().map(|content| (take(content), content.clone())).collect()
+        };
+        assert_eq!(parsed(got.unwrap()), parsed(wanted));
+    };
+    let messages = [assistant("a"), user.clone(), assistant("b")];
+    same(contents(&json!({"prompt": prompt, "completion": messages})), vec![chat(&messages, 2, false)]);
+    let one = [assistant("a")];
+    same(contents(&json!({"prompt": prompt, "completion": "a"})), vec![chat(&one, 1, false)]);
+    same(contents(&json!({"prompt": prompt, "response": one, "finish_reason": "length"})), vec![chat(&one, 1, true)]);
+    same(contents_as(&json!({"p": prompt, "r": "a"}), &["input=p", "output=r"]), vec![chat(&one, 1, false)]);
+    let rollouts = json!({"prompt": prompt, "responses": ["a", "b"], "finish_reason": ["stop", "length"]});
+    same(contents(&rollouts), vec![chat(&one, 1, false), chat(&[assistant("b")], 1, true)]);
+
+    let bad = |row: Value, reason: &str| assert_eq!(contents(&row), Err(reason.to_owned()), "{row}");
+    bad(json!({"prompt": prompt, "completion": [user]}), "`completion` has no turn of the assistant");
+    let open = "`prompt` ends with a turn of the assistant, which no template leaves open";
+    bad(json!({"prompt": [assistant("a")], "completion": "b"}), open);
 }
 
 #[test]
@@ -275,6 +320,9 @@ fn rows_without_a_response_are_bad_rows() {
         (json!({"prompt": "a", "responses": "b"}), "`responses` is a string, expected a list of responses"),
         (json!({"prompt": "a", "responses": ["b", null]}), "`responses` holds no responses as strings: "),
         (json!({"prompt": ["a"], "response": "b"}), "`prompt` is a list, expected a string"),
+        (json!({"prompt": [], "response": "b"}), "`prompt` is a list, expected a string"),
+        (json!({"prompt": [{"a": 1}], "response": "b"}), "`prompt` holds no messages with a `role` each: "),
+        (json!({"prompt": [{"role": "user"}], "response": 1}), "`response` is a number, expected a string"),
         (json!({"messages": [{"role": "user"}]}), "`messages` has no turn of the assistant"),
         (json!({"messages": [{"content": "a"}]}), "`messages` holds no messages with a `role` each: "),
         (json!({"messages": {}}), "`messages` is an object, expected a list of messages"),

@@ -357,3 +357,46 @@ fn a_merge_that_makes_no_token_is_told() {
     let error = TextTokenizer::from_file(&path).unwrap_err().to_string();
     assert!(error.contains("makes `abcd` of `abc` and `d`, which is no token"), "{error}");
 }
+
+/// What the converter writes of a tokenizer's directory says the same of its chats.
+#[test]
+fn chats_are_rendered_by_the_template_in_the_file() {
+    const TEMPLATE: &str = "{{ bos_token }}{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}{{ eos_token }}\n\
+        {% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+    let scene = Scene::new();
+    let text = |text: &str| gguf_file::Value::String(text.to_owned());
+    let json: Value = serde_json::from_slice(&std::fs::read(tokenizer("nfc")).unwrap()).unwrap();
+    let id = |content: &str| {
+        let added = json["added_tokens"].as_array().unwrap();
+        let found = added.iter().find(|token| token["content"] == content).unwrap();
+        gguf_file::Value::U32(found["id"].as_u64().unwrap() as u32)
+    };
+    let keys = [
+        ("tokenizer.chat_template", text(TEMPLATE)),
+        ("tokenizer.chat_template.tool_use", text("{% for t in tools %}{{ t.name }} {% endfor %}")),
+        ("tokenizer.ggml.bos_token_id", id("<|endoftext|>")),
+        ("tokenizer.ggml.eos_token_id", id("<|im_end|>")),
+    ];
+    let file = as_gguf(&scene, "nfc", "qwen2", &keys);
+    let config = json!({
+        "bos_token": "<|endoftext|>", "eos_token": "<|im_end|>",
+        "chat_template": [
+            {"name": "default", "template": TEMPLATE},
+            {"name": "tool_use", "template": "{% for t in tools %}{{ t.name }} {% endfor %}"},
+        ],
+    });
+    scene.write("model/tokenizer_config.json", config.to_string());
+    scene.write("model/tokenizer.json", std::fs::read(tokenizer("nfc")).unwrap());
+    let messages = json!([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]);
+    let tools = json!({"messages": messages, "tools": [{"name": "f"}]});
+    scene.write("chats.jsonl", format!("{messages}\n{tools}\n"));
+    let rendered = |model: &str| scene.run(&format!("render {model} --messages chats.jsonl --json"));
+    let (ours, theirs) = (rendered(&file.display().to_string()), rendered("model"));
+    assert_eq!(ours.stdout, theirs.stdout);
+    let first: Value = serde_json::from_str(ours.stdout.lines().next().unwrap()).unwrap();
+    assert_eq!(first["text"], "<|endoftext|><|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n");
+    assert_eq!(first["turns"][0]["end"], "<|im_end|>");
+
+    let without = as_gguf(&scene, "sentencepiece", "", &[]);
+    scene.run(&format!("render {} --messages chats.jsonl", without.display())).expect(1, "has no chat template");
+}

@@ -283,3 +283,18 @@ fn json_lines_say_what_parquet_says() {
     assert_eq!(lines("samples").len(), 30);
     assert_eq!(lines("samples")[3]["response"], rows()[3]["output"]);
 }
+
+/// The size of hidden rows is known from a first look at all rows, which notices nothing twice.
+#[test]
+fn rows_are_noticed_once_though_hidden_rows_are_measured_before() {
+    let scene = Scene::new();
+    let rows = [("th", "e river"), ("ri", "ver"), ("the tr", "ain")];
+    let rows: Vec<Value> = rows.iter().map(|(input, output)| json!({"input": input, "output": output})).collect();
+    scene.dataset("rl_demo.jsonl", &rows);
+    let noticed = |output: &str, more: &str| {
+        let said =
+            scene.score("rl_demo.jsonl", &[TIED], output, more).expect(0, "a token spans the end").stderr.clone();
+        said.lines().filter(|line| line.contains("a token spans")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(noticed("plain", ""), noticed("kept", "--keep-hidden"));
+}

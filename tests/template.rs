@@ -39,7 +39,7 @@ fn assistant(text: &str) -> Value {
 }
 
 fn turns(template: &str, messages: &[Value]) -> Vec<Turn> {
-    model(&Scene::new(), template).turns(&json!(messages), None).unwrap()
+    model(&Scene::new(), template).turns(&json!(messages), None, 0).unwrap()
 }
 
 /// (prompt, response, end, rendering) of the one turn.
@@ -124,7 +124,7 @@ fn tokens_come_from_whichever_file_has_them() {
     let template = ChatTemplate::of_model(path.parent().unwrap()).unwrap().unwrap();
     let messages = json!([assistant("x")]);
     assert_eq!(template.render(&messages, None, false).unwrap(), "<s><e>Falsex<end>");
-    assert_eq!(template.turns(&messages, None).unwrap()[0].end.as_deref(), Some("<end>"));
+    assert_eq!(template.turns(&messages, None, 0).unwrap()[0].end.as_deref(), Some("<end>"));
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn calls_and_reasoning_are_what_the_template_writes() {
     let reasons = json!({"role": "assistant", "content": "yes", "reasoning_content": "hm"});
     let want = expect("user:q<end>assistant:", "yes", "<end>", Rendering::Partial);
     assert_eq!(one(template, &[user("q"), reasons]), want);
-    let lost = model(&Scene::new(), SIMPLE).turns(&json!([user("q"), calls]), None).unwrap_err();
+    let lost = model(&Scene::new(), SIMPLE).turns(&json!([user("q"), calls]), None, 0).unwrap_err();
     assert!(lost.contains("does not write the tool calls of turn 0"), "{lost}");
 }
 
@@ -219,7 +219,7 @@ fn messages_that_are_none_are_refused() {
     let template = model(&Scene::new(), SIMPLE);
     for messages in [json!(null), json!([]), json!("x"), json!([1]), json!([{"content": "x"}]), json!([{"role": 1}])] {
         assert!(template.render(&messages, None, false).unwrap_err().contains("list of objects"), "{messages}");
-        assert!(template.turns(&messages, None).is_err(), "{messages}");
+        assert!(template.turns(&messages, None, 0).is_err(), "{messages}");
     }
 }
 

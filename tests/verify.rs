@@ -604,3 +604,15 @@ fn a_folder_that_holds_no_runs_is_an_error() {
     fs::create_dir(scene.path("empty")).unwrap();
     scene.run("verify empty").expect(1, "holds no runs");
 }
+
+/// A file may be called what no text can hold; the report is JSON all the same.
+#[test]
+fn names_that_are_no_text_are_told() {
+    use std::os::unix::ffi::OsStrExt;
+    let report = damaged(|scene| {
+        let folder = scene.path(&file("tokens", "tied", 9)).parent().unwrap().to_owned();
+        fs::write(folder.join(std::ffi::OsStr::from_bytes(b"a\xff.parquet")), "").unwrap();
+    });
+    let found = report["problems"][0]["first"][0]["file"].as_str().unwrap();
+    assert!(found.ends_with("a\u{fffd}.parquet"), "{report}");
+}

@@ -228,7 +228,7 @@ pub fn chat_template(bytes: &[u8]) {
     let (messages, tools) = (&row["messages"], row.get("tools"));
     let text = template.render(messages, tools, true);
     assert_eq!(text, template.render(messages, tools, true));
-    let Ok(turns) = template.turns(messages, tools) else { return };
+    let Ok(turns) = template.turns(messages, tools, 0) else { return };
     let of_assistant = messages.as_array().into_iter().flatten().filter(|message| message["role"] == "assistant");
     assert_eq!(turns.len(), of_assistant.count());
 }

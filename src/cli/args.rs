@@ -201,6 +201,17 @@ pub struct KlArgs {
     #[arg(long, alias = "allow_different_context", action = ArgAction::SetTrue)]
     pub allow_different_context: bool,
 
+    /// Compare models whose tokenizers differ, each scored into a directory of its own: over the smallest stretches of
+    /// text that both cut alike, bits a byte and differences of log-probability alone
+    #[arg(long, value_name = "BY", requires = "other_dir", conflicts_with_all = [
+        "output_file", "only_study", "statistics", "quantiles", "slices", "exact", "noise_floor", "fail_above", "explain",
+    ])]
+    pub align: Option<AlignArg>,
+
+    /// What --align compares with the models under --data-dir: an output directory of `score` by another tokenizer
+    #[arg(long, alias = "other_dir", value_name = "DIR", requires = "align")]
+    pub other_dir: Option<PathBuf>,
+
     /// Exit with code 3 if the upper 95% end of MEASURE's mean over tokens is above X in any pair; repeatable
     #[arg(long, alias = "fail_above", value_name = "MEASURE=X", value_parser = limit)]
     pub fail_above: Vec<Limit>,
@@ -225,6 +236,7 @@ Examples:
   tokshift kl --data-dir out --statistics statistics.parquet
   tokshift kl --data-dir out --exact --models rl=./rl,base=./base     # after score --keep-hidden
   tokshift kl --data-dir out --output-file kl_divergence_results.json
+  tokshift kl --data-dir qwen --other-dir llama --align text
   tokshift kl --data-dir out --fail-above kl_upper=0.05 --fail-above shift_class.shifted=0.01
 
 Exit codes: 0 done; 1 error; 2 wrong usage; 3 --fail-above: a mean may lie above its limit, or has no value.";
@@ -362,6 +374,13 @@ Exit codes: 0 done; 1 error, or a conversation cannot be rendered; 2 wrong usage
 pub enum EngineArg {
     Local,
     Mock,
+}
+
+/// What `kl --align` aligns models by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AlignArg {
+    /// Bytes of the response
+    Text,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 
 use super::args::{DemoArgs, KlArgs, ScoreArgs};
-use super::{Exit, exact, kl, score};
+use super::{Exit, exact, kl, progress, score};
 use crate::shift;
 
 /// Files that the binary carries, by their paths in the demo's directory.
@@ -43,7 +43,7 @@ rewarded for right answers alone. Each wrote answers of its own; now each reads 
 pub fn run(args: &DemoArgs) -> Result<Exit> {
     let started = Instant::now();
     unpack(&args.output_dir)?;
-    eprintln!("{STORY}\n");
+    tell(STORY);
     let path = |relative: &str| args.output_dir.join(relative).display().to_string();
     let data = FILES.iter().filter(|(file, _)| file.starts_with("data/")).map(|(file, _)| path(file));
     let models = ["rl", "sft", "base"].map(|name| format!("{name}={}", path(&format!("models/{name}"))));
@@ -64,14 +64,20 @@ pub fn run(args: &DemoArgs) -> Result<Exit> {
         &out,
     ])?;
     let options = ["--data-dir", &out, "--exact", "--models", &models.join(",")];
-    eprintln!("$ tokshift kl {}\n", options.join(" "));
+    tell(&format!("$ tokshift kl {}", options.join(" ")));
     exact::run(&KlArgs::try_parse_from(["kl"].iter().chain(&options))?, &shift::Options::default())?;
-    eprintln!();
     let comparison = shift::compare(Path::new(&out), &shift::Options::default())?;
     kl::print(&shift::overview(&comparison))?;
-    eprintln!("\nDone in {:.0} s. Every measure, with errors, quantiles and slices:", started.elapsed().as_secs_f64());
-    eprintln!("$ tokshift kl --quantiles --slices --data-dir {out}");
+    let seconds = started.elapsed().as_secs_f64();
+    tell(&format!(
+        "Done in {seconds:.0} s. Every measure, with errors, quantiles and slices:\n$ tokshift kl --quantiles --slices --data-dir {out}"
+    ));
     Ok(Exit::Done)
+}
+
+/// Says a paragraph.
+fn tell(text: &str) {
+    ["", text, ""].iter().flat_map(|text| text.split('\n')).for_each(progress::say);
 }
 
 /// Files that are there with this content stay, so that a second demo continues the first.
@@ -90,8 +96,7 @@ fn unpack(directory: &Path) -> Result<()> {
 
 /// Shows `tokshift score` as it would be typed, and runs it.
 fn score_as_typed(options: &[&str]) -> Result<()> {
-    eprintln!("$ tokshift score {}\n", options.join(" "));
+    tell(&format!("$ tokshift score {}", options.join(" ")));
     score::run(&ScoreArgs::try_parse_from(std::iter::once("score").chain(options.iter().copied()))?)?;
-    eprintln!();
     Ok(())
 }

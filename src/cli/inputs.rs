@@ -91,28 +91,29 @@ pub fn tokenizer_of(model: &Path) -> PathBuf {
     if model.is_file() { model.to_owned() } else { model.join("tokenizer.json") }
 }
 
-/// A chat template from its file, with the special tokens of `tokens`, or from a model directory or hub id.
+/// A chat template from its file, with the special tokens of the model at `tokens`; or from a model directory, GGUF file
+/// or hub id.
 ///
 /// # Errors
 /// There is none, or it cannot be read.
 pub fn chat_template(source: &str, tokens: &Path) -> Result<ChatTemplate> {
     let path = Path::new(source);
-    if path.is_file() {
+    if path.is_file() && !is_gguf(path) {
         return Ok(ChatTemplate::from_file(path, SpecialTokens::of_model(tokens)?)?);
     }
     match ChatTemplate::of_model(&hub::resolve(source, hub::Kind::Model)?)? {
         Some(template) => Ok(template),
-        None => bail!("`{source}` has no chat template: neither chat_template.jinja nor one in tokenizer_config.json"),
+        None => bail!("`{source}` has no chat template: neither in its own file nor beside the tokenizer's settings"),
     }
 }
 
-/// The chat template that was asked for, else that of the tokenizer's directory if it has one.
+/// The chat template that was asked for, else that of the tokenizer's directory or GGUF file if it has one.
 pub fn chat_template_of(options: &Options, tokenizer: &Path) -> Result<Option<ChatTemplate>> {
-    let directory = tokenizer.parent().unwrap_or(Path::new("."));
+    let model = if is_gguf(tokenizer) { tokenizer } else { tokenizer.parent().unwrap_or(Path::new(".")) };
     let template = match &options.chat_template {
-        Some(source) => Some(chat_template(source, directory)?),
+        Some(source) => Some(chat_template(source, model)?),
         // Rows of text need none: what is wrong with it is told where it is missed.
-        None => ChatTemplate::of_model(directory).unwrap_or_else(|error| {
+        None => ChatTemplate::of_model(model).unwrap_or_else(|error| {
             progress::say(&format!("warning: {error}"));
             None
         }),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::args::KlArgs;
+use super::args::{AlignArg, KlArgs};
 use super::{Exit, exact, progress};
 use crate::shift;
 
@@ -28,6 +28,9 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
             Some(path) => write(path, &json).map(|()| Exit::Done),
             None => print(&json),
         };
+    }
+    if let (Some(AlignArg::Text), Some(other)) = (args.align, &args.other_dir) {
+        return align(args, other, &options);
     }
     if args.exact {
         exact::run(args, &options)?;
@@ -53,6 +56,14 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
         progress::say(&format!("above the limit: {message}"));
     }
     Ok(if exceeded.is_empty() { Exit::Done } else { Exit::Above })
+}
+
+fn align(args: &KlArgs, other: &Path, options: &shift::Options) -> Result<Exit> {
+    let pairs = shift::compare_aligned([&args.data_dir, other], options)?;
+    if args.json {
+        return print(&(serde_json::to_string_pretty(&pairs)? + "\n"));
+    }
+    print(&shift::aligned_table(&pairs))
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

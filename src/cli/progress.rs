@@ -36,7 +36,10 @@ pub fn say_as_json() {
 /// Tells a person, above the bars.
 pub fn say(line: &str) {
     if AS_JSON.load(Ordering::Relaxed) {
-        tracing::info!(target: TOLD, "{line}");
+        // An empty line is for the eye.
+        if !line.is_empty() {
+            tracing::info!(target: TOLD, "{line}");
+        }
     } else {
         BARS.suspend(|| eprintln!("{}", visible(line)));
     }

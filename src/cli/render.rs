@@ -54,7 +54,7 @@ impl Rendered {
         let tools = row.get("tools").filter(|tools| !tools.is_null());
         let text = template.render(messages, tools, false);
         let prompt = template.render(messages, tools, true);
-        let turns = template.turns(messages, tools);
+        let turns = template.turns(messages, tools, 0);
         let error = [text.as_ref().err(), prompt.as_ref().err(), turns.as_ref().err()].into_iter().flatten().next();
         Self { error: error.cloned(), text: text.ok(), prompt: prompt.ok(), turns: turns.unwrap_or_default() }
     }

@@ -3,6 +3,7 @@
 //!
 //! Owns reading other people's rows. Refuses tokens: a row is text or ids here, `tokenize` makes samples of it.
 
+mod chats;
 mod cuts;
 mod harness;
 mod json;

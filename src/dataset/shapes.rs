@@ -6,6 +6,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::dataset::chats;
 use crate::dataset::harness;
 use crate::dataset::json::Fields;
 use crate::dataset::names::FieldNames;
@@ -24,7 +25,7 @@ pub static SHAPES: [Shape; 7] = [
     Shape { needs: &["prompt", "response"], read: |row| text(row, "prompt", "response") },
     Shape { needs: &["prompt", "completion"], read: |row| text(row, "prompt", "completion") },
     Shape { needs: &["prompt", "responses"], read: rollouts },
-    Shape { needs: &["messages"], read: chat },
+    Shape { needs: &["messages"], read: chats::whole },
     Shape { needs: &["arguments", "resps"], read: harness::contents },
 ];
 
@@ -65,15 +66,15 @@ pub struct Named<'a> {
 
 impl<'a> Named<'a> {
     /// The value as it is written; `None` if it is missing or null.
-    fn get(&self, name: &str) -> Option<&'a str> {
+    pub fn get(&self, name: &str) -> Option<&'a str> {
         self.fields.get(self.names.of(name))
     }
 
-    fn need(&self, name: &str) -> Result<&'a str, String> {
+    pub fn need(&self, name: &str) -> Result<&'a str, String> {
         self.get(name).ok_or_else(|| self.fields.missing(self.names.of(name)))
     }
 
-    fn text(&self, name: &str) -> Result<String, String> {
+    pub fn text(&self, name: &str) -> Result<String, String> {
         self.fields.text(self.names.of(name))
     }
 
@@ -84,7 +85,7 @@ impl<'a> Named<'a> {
     }
 
     /// A list whose items are called `what`.
-    fn list<T: Deserialize<'a>>(&self, name: &str, what: &str) -> Result<Vec<T>, String> {
+    pub fn list<T: Deserialize<'a>>(&self, name: &str, what: &str) -> Result<Vec<T>, String> {
         self.fields.list(self.names.of(name), what)
     }
 
@@ -98,7 +99,7 @@ impl<'a> Named<'a> {
     }
 
     /// Which responses of the row were cut by length, as its `finish_reason` says of all or of each.
-    fn cut(&self) -> impl Fn(usize) -> bool {
+    pub fn cut(&self) -> impl Fn(usize) -> bool {
         let raw = self.get("finish_reason").unwrap_or_default();
         let each: Vec<Option<String>> = serde_json::from_str(raw).unwrap_or_default();
         let all = raw == "\"length\"";
@@ -106,11 +107,19 @@ impl<'a> Named<'a> {
     }
 
     fn told(&self, shape: &Shape) -> String {
-        shape.needs.iter().map(|name| format!("`{}`", self.names.of(name))).collect::<Vec<_>>().join(" + ")
+        shape.needs.iter().map(|name| format!("`{}`", self.called(name))).collect::<Vec<_>>().join(" + ")
+    }
+
+    /// What a field is called in the row.
+    pub fn called<'n>(&'n self, name: &'n str) -> &'n str {
+        self.names.of(name)
     }
 }
 
 fn text(row: &Named, input: &str, output: &str) -> Result<Vec<Content>, String> {
+    if chats::is_conversation(row, input) {
+        return chats::completed(row, input, output);
+    }
     Ok(vec![Content::Text { input: row.text(input)?, output: row.text(output)?, cut: row.cut()(0) }])
 }
 
@@ -129,6 +138,9 @@ pub fn may_repeat(bytes: usize, times: usize) -> Result<(), String> {
 
 /// One prompt, several responses.
 fn rollouts(row: &Named) -> Result<Vec<Content>, String> {
+    if chats::is_conversation(row, "prompt") {
+        return chats::rollouts(row);
+    }
     let prompt = row.text("prompt")?;
     let responses: Vec<String> = row.list("responses", "responses as strings")?;
     may_repeat(prompt.len(), responses.len())?;
@@ -161,20 +173,4 @@ fn ids(row: &Named) -> Result<Vec<Content>, String> {
         output: texts.get(index).cloned(),
     };
     Ok(responses.into_iter().enumerate().map(rollout).collect())
-}
-
-/// A chat: each turn of the assistant is a sample.
-fn chat(row: &Named) -> Result<Vec<Content>, String> {
-    #[derive(Deserialize)]
-    struct Message {
-        role: String,
-    }
-    let messages: Vec<Message> = row.list("messages", "messages with a `role` each")?;
-    let turns = messages.iter().filter(|message| message.role == "assistant").count() as u32;
-    if turns == 0 {
-        return Err(format!("`{}` has no turn of the assistant", row.names.of("messages")));
-    }
-    let json = row.need("messages")?.to_owned();
-    let tools = row.get("tools").map(str::to_owned);
-    Ok(vec![Content::Chat { messages: json, tools, turns, cut: row.cut()(0) }])
 }

@@ -64,7 +64,7 @@ impl Run<'_> {
         let (stop, reader, assembly) = (Stop::new(self.stop), self.reader(), Assembly::default());
         let stages = flow::Stages {
             read: |slice| self.read(&reader, slice),
-            tokenize: |pieces| self.tokenize(pieces),
+            tokenize: |pieces| Ok(self.note(self.tokenize(pieces)?)),
             score: |pieces| self.score_slice(pieces, &stop),
             write: |pieces| self.write(&assembly, pieces),
         };
@@ -107,15 +107,23 @@ impl Run<'_> {
         pieces.into_iter().map(rows).collect()
     }
 
-    fn tokenize(&self, pieces: Pieces<Vec<ReadRow>>) -> Result<Pieces<Vec<Sample>>> {
+    /// The samples of each piece, and what was noticed of its rows.
+    fn tokenize(&self, pieces: Pieces<Vec<ReadRow>>) -> Result<Pieces<(Vec<Sample>, Audit)>> {
         let samples = |(piece, rows): (Piece, Vec<ReadRow>)| {
             let mut audit = Audit::default();
             let samples = rows.into_iter().map(|row| self.samples(piece.dataset, row, &mut audit));
             let samples = samples.collect::<Result<Vec<_>>>()?.concat();
-            self.inputs[piece.dataset].add(audit);
-            Ok((piece, samples))
+            Ok((piece, (samples, audit)))
         };
         pieces.into_iter().map(samples).collect()
+    }
+
+    fn note(&self, pieces: Pieces<(Vec<Sample>, Audit)>) -> Pieces<Vec<Sample>> {
+        let note = |(piece, (samples, audit)): (Piece, (Vec<Sample>, Audit))| {
+            self.inputs[piece.dataset].add(audit);
+            (piece, samples)
+        };
+        pieces.into_iter().map(note).collect()
     }
 
     /// The samples of a row, if none of them ends the run.
@@ -188,7 +196,7 @@ impl Run<'_> {
         let of_slice = |slice| -> Result<u64> {
             stop.check()?;
             let mut rows = 0;
-            for (_, samples) in self.tokenize(self.read(&reader, slice)?)? {
+            for (_, (samples, _)) in self.tokenize(self.read(&reader, slice)?)? {
                 rows += samples.iter().filter(|s| s.status.is_scored()).map(hidden::rows_of).sum::<usize>();
             }
             Ok((rows * shape.bytes()) as u64)

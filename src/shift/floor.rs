@@ -11,6 +11,9 @@ use super::values;
 use crate::error::Result;
 use crate::schema::pair::KL;
 
+/// Said where twins were named and have no exact measures.
+const WITHOUT: &str = "no noise floor: `kl --exact` has to compare both models with their twins in f32 first";
+
 /// A model, and the name under which the same weights were scored in f32.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Twin {
@@ -51,7 +54,12 @@ pub(super) fn note(tables: &[PairTables], found: &mut [(Pair, Sums)], twins: &[T
     });
     let floors: Vec<Option<(Own, Own, Option<Estimate>)>> = floors.collect();
     for ((tables, (pair, sums)), floor) in tables.iter().zip(found).zip(floors) {
-        let Some((p, q, in_f32)) = floor else { continue };
+        let Some((p, q, in_f32)) = floor else {
+            if twin(&pair.p).is_some() && twin(&pair.q).is_some() {
+                pair.notes.push(WITHOUT.to_owned());
+            }
+            continue;
+        };
         let kl = pair.measures.iter().find(|m| m.name == KL).and_then(|m| m.token_mean);
         let high = kl.and_then(|kl| kl.high);
         pair.noise_floor = Some(NoiseFloor {

@@ -3,6 +3,7 @@
 //! Owns everything between the tables on disk and a [`Comparison`]. Refuses engines and terminals: it touches only
 //! Parquet and manifests, and `cli` decides what is shown where.
 
+mod align;
 mod alone;
 mod batches;
 mod bounds;
@@ -43,6 +44,7 @@ mod values;
 
 use std::path::Path;
 
+pub use align::{AlignedMeasure, AlignedPair, aligned_table, compare_aligned};
 pub use comparison::{Comparison, LeftOut, Means, Measure, Pair, Partial, Sides};
 pub use differences::Difference;
 pub use display::{aligned, table};
@@ -77,7 +79,8 @@ pub struct Options {
     pub noise_floor: Vec<Twin>,
     /// Compare samples whose contexts differ (each model was given its own rendering).
     pub allow_different_context: bool,
-    /// Take quantiles too, exact ones of up to this many values ([`EXACT`]): a pass over the tables for each measure.
+    /// Take quantiles too, exact ones of up to this many tokens ([`EXACT`]), a pass over the tables for each
+    /// measure; beyond, one pass more for all.
     pub quantiles: Option<u64>,
     /// Take means by region, kind, position and kept field too: one more pass over the tables.
     pub slices: bool,
@@ -93,8 +96,8 @@ pub fn chosen(root: &Path, options: &Options) -> Result<Vec<[FoundCell; 2]>> {
 
 /// Compares every model under `root` with P on every text that both scored.
 ///
-/// Memory: one row group of each side and one row a sample and model of a text, whatever the tables' size; quantiles
-/// add 12 bytes a value, up to [`EXACT`] of them, and slices some 300 bytes a slice and cluster.
+/// Memory: some thousand rows of each side a thread and some 400 bytes a sample, whatever the tables' size; quantiles add
+/// 12 bytes a value, up to [`EXACT`] of them, else 8 MB a measure and thread; slices some 300 bytes a slice and cluster.
 ///
 /// # Errors
 /// [`crate::Error::Usage`] if P is unclear or nothing fits; [`crate::Error::Incomparable`] if rows, token ids or
@@ -132,7 +135,8 @@ pub fn only_study(root: &Path, options: &Options) -> Result<serde_json::Value> {
     guarded(|| select::pairs(root, options)?.iter().map(figure).collect())
 }
 
-/// The optimised plan of every pair's query, without running it.
+/// The optimised plan of the query that says what is added up of every pair, without running it: [`compare`] adds up
+/// the same by a pass of its own.
 ///
 /// # Errors
 /// Those of [`compare`] that the samples tables and footers can show.

@@ -1,7 +1,8 @@
 //! The one lazy query of a pair: join, measures, sums by sample.
 //!
 //! Owns the plan's shape: both scans are ordered, so the join is a merge, the groups are runs, and nothing larger
-//! than a row group and the answer is in memory. Refuses to run it or to judge what comes out.
+//! than a row group and the answer is in memory. Refuses to run it or to judge what comes out. The sums by sample are the
+//! plain form of what `pass` and `sums` do; `--explain` shows it.
 
 use polars::prelude::{
     DataFrame, DataType, Expr, IntoLazy, JoinArgs, JoinType, LazyFrame, MaintainOrderJoin, col, len, lit, when,

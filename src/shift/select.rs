@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::comparison::title;
-use super::{Options, Partial, floor};
+use super::{Options, Partial, Twin, floor};
 use crate::error::{Error, Result};
 use crate::store::{self, FoundCell, FoundPair, Manifest, PairCell};
 use crate::study;
@@ -77,6 +77,35 @@ pub(super) fn pairs(root: &Path, options: &Options) -> Result<Vec<PairTables>> {
     chosen(store::cells(root)?, options)?.iter().map(|[p, q]| pair(p, q, &exact)).collect()
 }
 
+/// P of every text under the first root, with each model under the second.
+///
+/// # Errors
+/// Those of [`pairs`].
+pub(super) fn pairs_across([of_p, of_q]: [&Path; 2], options: &Options) -> Result<Vec<PairTables>> {
+    let (ps, qs) = (store::cells(of_p)?, store::cells(of_q)?);
+    let texts = ps.chunk_by(|a, b| text(a) == text(b));
+    let mut pairs = Vec::new();
+    for models in texts.filter(|models| wanted(&models[0], options)) {
+        let qs: Vec<&FoundCell> = qs.iter().filter(|q| text(q) == text(&models[0])).collect();
+        if qs.is_empty() {
+            continue;
+        }
+        let p = reference(models, options)?;
+        for q in qs {
+            pairs.push(pair(p, q, &[])?);
+        }
+    }
+    if pairs.is_empty() {
+        return Err(Error::Usage("nothing to compare: no text was scored under both directories".to_owned()));
+    }
+    Ok(pairs)
+}
+
+/// What a text is called.
+fn text(found: &FoundCell) -> (&str, &str) {
+    (&found.cell.generation_model, &found.cell.task)
+}
+
 /// P and Q of every pair.
 pub(super) fn chosen(cells: Vec<FoundCell>, options: &Options) -> Result<Vec<[FoundCell; 2]>> {
     let mut texts: BTreeMap<(String, String), Vec<FoundCell>> = BTreeMap::new();
@@ -108,6 +137,10 @@ pub(super) fn chosen(cells: Vec<FoundCell>, options: &Options) -> Result<Vec<[Fo
     }
     if pairs.is_empty() {
         return Err(Error::Usage("nothing to compare: no text was scored by two models".to_owned()));
+    }
+    let mut of_floors = options.noise_floor.iter().flat_map(|Twin { model, in_f32 }| [model, in_f32]);
+    if let Some(absent) = of_floors.find(|name| !texts.values().flatten().any(|found| found.cell.model == **name)) {
+        return Err(Error::Usage(format!("--noise-floor: no text was scored by `{absent}`")));
     }
     Ok(pairs)
 }

@@ -1,8 +1,7 @@
 //! The values of a pair's tokens on their way into quantiles.
 //!
-//! Owns the extra passes over the tables and what they hold at once: a batch, and 12 bytes a value of one measure or
-//! a histogram of each.
-//! Refuses to keep a data frame.
+//! Owns the extra passes over the tables and what they hold at once: 12 bytes a value of one measure, or counts of
+//! each. Refuses to read: `pass` does.
 
 use super::measures::{self, Measure};
 use super::pass::{self, Reads, Run};
@@ -32,7 +31,10 @@ pub(super) fn quantiles(tables: &PairTables, sums: &Sums, exact_to: Option<u64>)
     let mut all = Vec::new();
     if sums.histograms.is_empty() {
         for measure in measures {
-            all.push(pass.exact(measure, sums.of(measure.name)?.iter().map(|(_, n)| n).sum())?);
+            let n = sums.of(measure.name)?.iter().map(|(_, n)| n).sum();
+            if n > 0 {
+                all.push(pass.exact(measure, n)?);
+            }
         }
     } else {
         all = pass.binned(&measures.collect::<Vec<_>>())?;

@@ -11,7 +11,9 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
+use super::gguf;
 use crate::error::{Error, Result};
+use crate::gguf::{Header, is_gguf};
 
 /// The template that is used where no other fits.
 pub const DEFAULT: &str = "default";
@@ -33,8 +35,12 @@ pub struct Templates {
 
 impl Templates {
     /// `chat_template.jinja` (with `additional_chat_templates/tool_use.jinja` beside it), else `chat_template` of
-    /// `tokenizer_config.json`: a text, or several with names.
-    pub fn of_model(directory: &Path) -> Result<Option<Self>> {
+    /// `tokenizer_config.json`: a text, or several with names. A GGUF file has its own.
+    pub fn of_model(model: &Path) -> Result<Option<Self>> {
+        if is_gguf(model) {
+            return gguf::templates(&Header::read(model)?);
+        }
+        let directory = model;
         let path = directory.join("chat_template.jinja");
         if path.is_file() {
             let tools = directory.join("additional_chat_templates").join("tool_use.jinja");
@@ -87,11 +93,15 @@ pub struct SpecialTokens {
 
 impl SpecialTokens {
     /// Reads `tokenizer_config.json`, and for what that lacks `special_tokens_map.json` and the added tokens of
-    /// `tokenizer.json`. A file that does not exist says nothing.
+    /// `tokenizer.json`; or a GGUF file. A file that does not exist says nothing.
     ///
     /// # Errors
     /// A file that cannot be read or is no JSON.
-    pub fn of_model(directory: &Path) -> Result<Self> {
+    pub fn of_model(model: &Path) -> Result<Self> {
+        if is_gguf(model) {
+            return gguf::special_tokens(&Header::read(model)?);
+        }
+        let directory = model;
         let config = object(&directory.join("tokenizer_config.json"))?;
         let map = object(&directory.join("special_tokens_map.json"))?;
         let named: BTreeMap<_, _> = NAMED
@@ -99,13 +109,18 @@ impl SpecialTokens {
             .filter_map(|name| Some((name, token(config.get(name)).or_else(|| token(map.get(name)))?)))
             .collect();
         let listed = config.get("added_tokens_decoder").and_then(Json::as_object);
-        let mut all: Vec<String> = match listed.filter(|tokens| !tokens.is_empty()) {
+        let all = match listed.filter(|tokens| !tokens.is_empty()) {
             Some(tokens) => tokens.values().filter(|added| is_special(added)).filter_map(|t| token(Some(t))).collect(),
             None => added_tokens(&directory.join("tokenizer.json"))?,
         };
+        Ok(Self::new(named, all))
+    }
+
+    /// `named`, and others that have no name.
+    pub fn new(named: BTreeMap<&'static str, String>, mut all: Vec<String>) -> Self {
         all.extend(named.values().cloned());
         all.retain(|token| !token.is_empty());
-        Ok(Self { named, all })
+        Self { named, all }
     }
 
     /// The tokens that a template may name, by name.

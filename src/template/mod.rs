@@ -5,6 +5,7 @@
 
 mod environment;
 mod files;
+mod gguf;
 mod json;
 mod turns;
 
@@ -43,14 +44,14 @@ pub struct ChatTemplate {
 }
 
 impl ChatTemplate {
-    /// The template of a model's or tokenizer's directory: `chat_template.jinja`, else what `tokenizer_config.json`
-    /// has; `None` if there is neither.
+    /// The template of a model's or tokenizer's directory (`chat_template.jinja`, else what `tokenizer_config.json`
+    /// has) or of a GGUF file; `None` if there is none.
     ///
     /// # Errors
     /// A file that cannot be read, or a template that is none.
-    pub fn of_model(directory: &Path) -> Result<Option<Self>> {
-        let Some(templates) = Templates::of_model(directory)? else { return Ok(None) };
-        Self::new(directory, templates, SpecialTokens::of_model(directory)?).map(Some)
+    pub fn of_model(model: &Path) -> Result<Option<Self>> {
+        let Some(templates) = Templates::of_model(model)? else { return Ok(None) };
+        Self::new(model, templates, SpecialTokens::of_model(model)?).map(Some)
     }
 
     /// The template that a file holds, with the special tokens of the model it is for.

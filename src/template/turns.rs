@@ -53,11 +53,12 @@ pub struct Turn {
 }
 
 impl ChatTemplate {
-    /// Every turn of the assistant in `messages`, in order: as many as there are messages with that role.
+    /// The turns of the assistant in `messages` from number `first` on, in order: as many as there are messages with that
+    /// role.
     ///
     /// # Errors
     /// As [`ChatTemplate::render`]; one turn that cannot be rendered is an error of the whole conversation.
-    pub fn turns(&self, messages: &Json, tools: Option<&Json>) -> Result<Vec<Turn>, String> {
+    pub fn turns(&self, messages: &Json, tools: Option<&Json>, first: u32) -> Result<Vec<Turn>, String> {
         let messages = list(messages)?;
         let mut conversation = Conversation {
             template: self,
@@ -67,7 +68,8 @@ impl ChatTemplate {
             bytes: 0,
         };
         let of_assistant = messages.iter().enumerate().filter(|(_, message)| is_assistant(message));
-        let turns = of_assistant.zip(0..).map(|((index, message), turn)| conversation.turn(turn, index, message));
+        let from_first = of_assistant.zip(0..).skip(first as usize);
+        let turns = from_first.map(|((index, message), turn)| conversation.turn(turn, index, message));
         turns.collect()
     }
 }

@@ -43,11 +43,11 @@ impl TextTokenizer {
     }
 
     fn turns(&self, chat: &Content) -> Result<Vec<Turn>, String> {
-        let Content::Chat { messages, tools, .. } = chat else { return Err("the row is no chat".to_owned()) };
+        let Content::Chat { messages, tools, before, .. } = chat else { return Err("the row is no chat".to_owned()) };
         let template = self.template.as_ref().ok_or("a row of messages needs a chat template")?;
         let json = |text: &str| serde_json::from_str::<Value>(text).map_err(|e| format!("messages or tools: {e}"));
         let tools = tools.as_deref().map(json).transpose()?;
-        template.turns(&json(messages)?, tools.as_ref())
+        template.turns(&json(messages)?, tools.as_ref(), *before)
     }
 
     /// A rendered text has its BOS, if the template writes one: none is put before it.

@@ -13,6 +13,7 @@ use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float32Type, Float64
 
 use crate::error::{Error, Result};
 use crate::schema::{LIST_ITEM, pair, token};
+use crate::shift::align::spans::Piece;
 use crate::shift::measures::EXACT_COLUMNS;
 use crate::shift::token::{Exact, Seen};
 
@@ -22,6 +23,9 @@ pub struct Columns {
     pub sample_id: UInt32Array,
     pub position: UInt32Array,
     token_id: Option<UInt32Array>,
+    start: Option<UInt32Array>,
+    end: Option<UInt32Array>,
+    straddles: Option<BooleanArray>,
     text: Option<StringArray>,
     is_end: Option<BooleanArray>,
     logprob: Option<PrimitiveArray<Float32Type>>,
@@ -54,8 +58,11 @@ impl Columns {
             sample_id: key(token::SAMPLE_ID)?,
             position: key(token::POSITION)?,
             token_id: primitive(path, batch, token::TOKEN_ID)?,
+            start: primitive(path, batch, token::START)?,
+            end: primitive(path, batch, token::END)?,
+            straddles: flags(batch, token::STRADDLES),
             text: text?.map(|text| text.as_string::<i32>().clone()),
-            is_end: batch.column_by_name(token::IS_END).and_then(|column| column.as_boolean_opt()).cloned(),
+            is_end: flags(batch, token::IS_END),
             logprob: floats(token::LOGPROB)?,
             rank: primitive(path, batch, token::RANK)?,
             entropy: floats(token::ENTROPY)?,
@@ -81,13 +88,23 @@ impl Columns {
         let logprob = at(self.logprob.as_ref(), row).map(f64::from);
         Seen {
             token_id: at(self.token_id.as_ref(), row),
-            is_end: self.is_end.as_ref().is_some_and(|ends| ends.is_valid(row) && ends.value(row)),
+            is_end: is_set(self.is_end.as_ref(), row),
             logprob,
             probability: logprob.map(f64::exp),
             rank: at(self.rank.as_ref(), row),
             entropy: at(self.entropy.as_ref(), row).map(f64::from),
             top_id: self.top_ids(row).first().copied(),
         }
+    }
+
+    /// What the token is of its text; `None` if its place is unknown.
+    pub fn piece(&self, row: usize) -> Option<Piece> {
+        Some(Piece {
+            start: at(self.start.as_ref(), row)?,
+            end: at(self.end.as_ref(), row)?,
+            logprob: at(self.logprob.as_ref(), row).map(f64::from),
+            straddles: is_set(self.straddles.as_ref(), row),
+        })
     }
 
     pub fn text(&self, row: usize) -> Option<&str> {
@@ -116,6 +133,14 @@ impl Columns {
     pub fn exact(&self, row: usize) -> Exact {
         std::array::from_fn(|column| at(self.exact[column].as_ref(), row))
     }
+}
+
+fn flags(batch: &RecordBatch, name: &str) -> Option<BooleanArray> {
+    batch.column_by_name(name).and_then(|column| column.as_boolean_opt()).cloned()
+}
+
+fn is_set(flags: Option<&BooleanArray>, row: usize) -> bool {
+    flags.is_some_and(|flags| flags.is_valid(row) && flags.value(row))
 }
 
 fn at<T: ArrowPrimitiveType>(column: Option<&PrimitiveArray<T>>, row: usize) -> Option<T::Native> {

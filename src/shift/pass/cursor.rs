@@ -11,7 +11,7 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 use super::columns::Columns;
 use crate::error::{Error, Result};
 
-/// Rows that are decoded at once: columns of it stay in second-level cache.
+/// Rows that are decoded at once.
 const BATCH_ROWS: usize = 8192;
 
 /// A place in some files.
@@ -54,7 +54,7 @@ impl<'a> Cursor<'a> {
             if let Some((path, reader)) = &mut self.open {
                 if let Some(batch) = reader.next() {
                     let batch = Columns::new(path, &batch.map_err(|e| Error::file(*path, e.to_string()))?)?;
-                    self.last = Some(ascending(path, &batch, self.last)?).or(self.last);
+                    self.last = ascending(path, &batch, self.last)?;
                     (self.batch, self.at) = (Some(batch), 0);
                     return Ok(true);
                 }
@@ -70,14 +70,18 @@ fn open(path: &Path, names: &[&str]) -> Result<ParquetRecordBatchReader> {
     let failed = |e: parquet::errors::ParquetError| Error::file(path, e.to_string());
     let file = File::open(path).map_err(Error::io("read", path))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(failed)?;
-    let fields = builder.schema().fields().iter().enumerate();
-    let roots = fields.filter(|(_, field)| names.contains(&field.name().as_str())).map(|(place, _)| place);
+    // A column that is missing would read as one whose every value is unknown.
+    let place = |name: &&str| {
+        let missing = |_| Error::file(path, format!("not a table of tokshift: column `{name}` is missing"));
+        builder.schema().index_of(name).map_err(missing)
+    };
+    let roots = names.iter().map(place).collect::<Result<Vec<_>>>()?;
     let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
     builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(failed)
 }
 
-/// The last key, if every key is above the one before it.
-fn ascending(path: &Path, batch: &Columns, mut last: Option<(u32, u32)>) -> Result<(u32, u32)> {
+/// The last key, after `last`, if every key is above the one before it.
+fn ascending(path: &Path, batch: &Columns, mut last: Option<(u32, u32)>) -> Result<Option<(u32, u32)>> {
     for row in 0..batch.len() {
         let key = batch.key(row);
         if last.is_some_and(|last| key <= last) {
@@ -86,5 +90,5 @@ fn ascending(path: &Path, batch: &Columns, mut last: Option<(u32, u32)>) -> Resu
         }
         last = Some(key);
     }
-    Ok(last.unwrap_or_default())
+    Ok(last)
 }

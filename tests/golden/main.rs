@@ -3,6 +3,8 @@
 //! References were made by `scripts/make_fixtures.py`, `scripts/make_families.py` and `scripts/make_adapters.py`: logits in
 //! f32, everything else from their softmax in f64.
 
+mod bits;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -243,86 +245,38 @@ fn check_top(row: &Row, got: &TokenScores) {
 }
 
 #[test]
-fn rows_are_bit_equal_alone_packed_and_in_any_batch() {
-    for (fixture, dtype) in FIXTURES.iter().flat_map(|f| [(f, DType::F32), (f, DType::BF16)]) {
-        let rows = reference(fixture);
-        let mut ids: Vec<Vec<u32>> = rows.iter().map(|r| r.ids.clone()).collect();
-        // Rollouts: other endings of the longest rows, and proper prefixes of them.
-        for row in rows.iter().filter(|r| r.ids.len() > 60) {
-            ids.push([&row.ids[..50], &row.ids[3..40]].concat());
-            ids.push(row.ids[..33].to_vec());
-        }
-        let ids: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
-        let alone = engine(fixture, dtype, 1);
-        let alone: Vec<TokenScores> = ids.iter().flat_map(|ids| score(&alone, &[ids])).collect();
-        for batch_tokens in [1, 130, 4096] {
-            let packed = score(&engine(fixture, dtype, batch_tokens), &ids);
-            for (row, (packed, alone)) in packed.iter().zip(&alone).enumerate() {
-                assert!(packed == alone, "{fixture} {dtype:?} in batches of {batch_tokens}: row {row} differs");
-            }
-        }
-    }
-}
-
-/// A fixture whose tied embedding is repeated, a little changed, up to `vocab` ids.
-fn with_vocabulary(vocab: usize) -> tempfile::TempDir {
-    let from = directory("qwen3-tied");
-    let to = tempfile::tempdir().unwrap();
-    let config = std::fs::read_to_string(from.join("config.json")).unwrap();
-    let config = config.replace("\"vocab_size\": 307", &format!("\"vocab_size\": {vocab}"));
-    std::fs::write(to.path().join("config.json"), config).unwrap();
-    let mut tensors = candle_core::safetensors::load(from.join("model.safetensors"), &Device::Cpu).unwrap();
-    let name = "model.embed_tokens.weight";
-    let rows = tensors[name].to_vec2::<f32>().unwrap();
-    let row = |id: usize| rows[id % 307].iter().map(move |x| x * (1.0 + (id / 307) as f32 / 64.0));
-    let weights: Vec<f32> = (0..vocab).flat_map(row).collect();
-    tensors.insert(name.to_owned(), Tensor::from_vec(weights, (vocab, rows[0].len()), &Device::Cpu).unwrap());
-    candle_core::safetensors::save(&tensors, to.path().join("model.safetensors")).unwrap();
-    to
-}
-
-#[test]
-fn a_vocabulary_just_above_a_block_keeps_its_bits() {
-    for vocab in [4097, 4110, 4160] {
-        let directory = with_vocabulary(vocab);
-        let ids: Vec<Vec<u32>> =
-            (1..8).map(|row| (0..row * 17).map(|i| (i * i * 37 + row * 4093) % vocab as u32).collect()).collect();
-        let ids: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
-        let alone = score(&load(directory.path(), DType::F32, 1, vocab), &ids);
-        let packed = score(&load(directory.path(), DType::F32, 4096, vocab), &ids);
-        assert_eq!(alone, packed, "a vocabulary of {vocab}");
-        for (ids, scores) in ids.iter().zip(&packed) {
-            for (i, &target) in ids[1..].iter().enumerate() {
-                let list = i * vocab..(i + 1) * vocab;
-                let place = scores.top_ids[list.clone()].iter().position(|&id| id == target).unwrap();
-                assert_eq!(
-                    scores.top_logprobs[list][place], scores.logprob[i],
-                    "a target and its entry are one number"
-                );
-            }
-        }
-    }
-}
-
-#[test]
 fn bf16_is_no_further_from_f32_than_transformers_bf16() {
-    println!("mean |Δ logprob| of bf16 against f32");
+    println!("Δ logprob of bf16 against f32: mean |Δ|, and the mean of Δ in its standard errors");
     let has_bf16 = |row: &Row| row.tensors.contains_key("logprob_bf16body");
     let fixtures = FIXTURES.iter().map(|&fixture| (fixture, reference(fixture)));
+    let mut leaning = Vec::new();
     for (fixture, rows) in fixtures.filter(|(_, rows)| rows.iter().all(has_bf16)) {
         let ids: Vec<&[u32]> = rows.iter().map(|r| r.ids.as_slice()).collect();
         let scores = score(&engine(fixture, DType::BF16, 4096), &ids);
-        let (mut ours, mut theirs, mut count) = (0.0, 0.0, 0.0);
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for (row, got) in rows.iter().zip(&scores) {
             for ((got, want), bf16) in got.logprob.iter().zip(row.f64("logprob")).zip(row.f64("logprob_bf16body")) {
-                ours += (f64::from(*got) - want).abs();
-                theirs += (bf16 - want).abs();
-                count += 1.0;
+                ours.push(f64::from(*got) - want);
+                theirs.push(bf16 - want);
             }
         }
-        println!("{fixture:14} ours {:.5}, transformers {:.5}, {count} tokens", ours / count, theirs / count);
-        assert!(count > 200.0 && ours <= 1.1 * theirs, "{fixture}");
+        let [(size, lean), (size_theirs, lean_theirs)] = [&ours, &theirs].map(|deltas| size_and_lean(deltas));
+        let count = ours.len();
+        println!(
+            "{fixture:14} ours {size:.5} {lean:+5.1}, transformers {size_theirs:.5} {lean_theirs:+5.1}, {count} tokens"
+        );
+        assert!(count > 200 && size <= 1.1 * size_theirs, "{fixture}");
+        leaning.extend((lean.abs() > 3.0).then_some(fixture));
     }
+    assert!(leaning.is_empty(), "rounding leans to one side: {leaning:?}");
+}
+
+/// Mean |Δ|, and the mean of Δ over its standard error.
+fn size_and_lean(deltas: &[f64]) -> (f64, f64) {
+    let n = deltas.len() as f64;
+    let mean = deltas.iter().sum::<f64>() / n;
+    let variance = deltas.iter().map(|delta| (delta - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    (deltas.iter().map(|delta| delta.abs()).sum::<f64>() / n, mean / (variance / n).sqrt())
 }
 
 #[test]
