@@ -52,11 +52,15 @@ fn numbers(columns: &Columns, name: &str) -> Vec<f64> {
 
 /// f64 logits of every kept row of a model: the plain product, then its config's scale and cap.
 fn plain_logits(scene: &Scene, model: &str) -> Vec<Vec<f64>> {
+    logits_of(scene, model, &fixture(model))
+}
+
+fn logits_of(scene: &Scene, model: &str, directory: &Path) -> Vec<Vec<f64>> {
     let hidden = format!("out/hidden/generation_model=g/task=ids/model={model}/part-00000000.safetensors");
     let hidden = candle_core::safetensors::load(scene.path(&hidden), &Device::Cpu).unwrap().remove("hidden").unwrap();
-    let weights = candle_core::safetensors::load(fixture(model).join("model.safetensors"), &Device::Cpu).unwrap();
+    let weights = candle_core::safetensors::load(directory.join("model.safetensors"), &Device::Cpu).unwrap();
     let head = weights.get("lm_head.weight").unwrap_or_else(|| &weights["model.embed_tokens.weight"]);
-    let config: Value = serde_json::from_slice(&fs::read(fixture(model).join("config.json")).unwrap()).unwrap();
+    let config: Value = serde_json::from_slice(&fs::read(directory.join("config.json")).unwrap()).unwrap();
     let rows: Vec<Vec<f64>> = hidden.to_dtype(DType::F64).unwrap().to_vec2().unwrap();
     let head: Vec<Vec<f64>> = head.to_dtype(DType::F64).unwrap().to_vec2().unwrap();
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
@@ -119,6 +123,61 @@ fn every_number_is_that_of_a_float64_softmax_of_the_kept_rows() {
             let (a, b) = (a[token as usize], b[token as usize]);
             assert!((ln_p[row].unwrap() - a).abs() < 1e-5 && (delta[row].unwrap() - (b - a)).abs() < 1e-5);
         }
+    }
+}
+
+/// Ids that one model alone has are left out of both, and what they held is in the table.
+#[test]
+fn heads_of_different_sizes_are_compared_over_what_both_have() {
+    // Little of the probability is of those ids, or much.
+    heads_of_different_sizes(0.5, false);
+    heads_of_different_sizes(1.5, true);
+}
+
+fn heads_of_different_sizes(scale: f64, is_much: bool) {
+    let scene = Scene::new();
+    ids_dataset(&scene);
+    let wide = scene.model("wide", "qwen3-tied");
+    let config = fs::read_to_string(wide.join("config.json")).unwrap();
+    fs::write(wide.join("config.json"), config.replace("\"vocab_size\": 307", "\"vocab_size\": 312")).unwrap();
+    let path = wide.join("model.safetensors");
+    let mut tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
+    let embedding = tensors.get_mut("model.embed_tokens.weight").unwrap();
+    let more = embedding.narrow(0, 100, 5).unwrap().affine(scale, 0.0).unwrap();
+    *embedding = Tensor::cat(&[&*embedding, &more], 0).unwrap();
+    candle_core::safetensors::save(&tensors, &path).unwrap();
+
+    let both = format!("wide={},small={}", wide.display(), fixture("qwen3-shifted").display());
+    let tokenizer = fixture("qwen3-tied").join("tokenizer.json");
+    let options = format!("--models {both} --tokenizer {} --output-dir out --keep-hidden", tokenizer.display());
+    scene.run(&format!("score --dataset g_ids.jsonl {options}")).expect(0, "");
+    for (p, q) in [("wide", "small"), ("small", "wide")] {
+        let kl = format!("kl --data-dir out --reference {p} --exact --models {both}");
+        if is_much {
+            scene.run(&kl).expect(1, "above 1e-3: --allow-removed compares what is left");
+            scene.run(&format!("{kl} --allow-removed")).expect(0, "exact: ");
+        } else {
+            scene.run(&kl).expect(0, "exact: ");
+        }
+        let found = Columns::read(&scene.path(&pairs_folder(p, q)));
+        let logits = |model| match model {
+            "wide" => logits_of(&scene, "wide", &wide),
+            model => logits_of(&scene, model, &fixture("qwen3-shifted")),
+        };
+        let (x, y) = (logits(p), logits(q));
+        let removed = ["removed_p", "removed_q"].map(|name| numbers(&found, name));
+        for row in 0..x.len() {
+            let (a, b) = (log_softmax(&x[row][..307], 1.0), log_softmax(&y[row][..307], 1.0));
+            for (name, expected) in FOUR.into_iter().zip(plain_measures(&a, &b)) {
+                let value = numbers(&found, name)[row];
+                assert!((value - expected).abs() <= 1e-9 + 1e-5 * expected, "{p} {row} {name}: {value} for {expected}");
+            }
+            for (removed, logits) in removed.iter().zip([&x[row], &y[row]]) {
+                let mass: f64 = log_softmax(logits, 1.0).iter().skip(307).map(|ln| ln.exp()).sum();
+                assert!((removed[row] - mass).abs() <= 1e-9 + 1e-5 * mass, "{p} {row}: {} for {mass}", removed[row]);
+            }
+        }
+        fs::remove_dir_all(scene.path("out/pairs")).unwrap();
     }
 }
 
@@ -364,4 +423,62 @@ fn all_pairs_are_compared_on_request() {
     let folders: Vec<PathBuf> =
         pairs.iter().map(|(p, q)| Path::new(&pairs_folder(p.unwrap(), q.unwrap())).to_owned()).collect();
     assert!(folders.iter().all(|folder| scene.path(folder.to_str().unwrap()).is_dir()));
+}
+
+/// In one go: the same pairs tables, and no hidden rows left.
+#[test]
+fn score_can_compare_exactly_and_leave_nothing_behind() {
+    let scene = Scene::new();
+    ids_dataset(&scene);
+    exact(&scene, "qwen3-tied", "qwen3-shifted", "");
+    let both = models(&[("qwen3-tied", "qwen3-tied"), ("qwen3-shifted", "qwen3-shifted")]);
+    let tokenizer = fixture("qwen3-tied").join("tokenizer.json");
+    let score = |more: &str| {
+        let options = format!("--models {both} --tokenizer {} --output-dir at-once", tokenizer.display());
+        scene.run(&format!("score --dataset g_ids.jsonl {options} {more}"))
+    };
+    let without_hidden = |folder: &str| {
+        let mut files = scene.files(folder);
+        files.retain(|name, _| !name.starts_with("hidden/"));
+        files
+    };
+    score("--exact").expect(0, "exact: qwen3-tied beside qwen3-shifted");
+    assert_eq!(scene.files("at-once"), without_hidden("out"));
+    scene.run("verify at-once").expect(0, "").expect_out("all is well");
+    score("--exact").expect(0, "already scored");
+    assert_eq!(scene.files("at-once"), without_hidden("out"));
+
+    // What else is to be known has to be scored again, and is.
+    let pair =
+        scene.path("at-once/pairs/generation_model=g/task=ids/p=qwen3-tied/q=qwen3-shifted/part-00000000.parquet");
+    fs::remove_file(&pair).unwrap();
+    let kl = format!("kl --data-dir at-once --reference qwen3-tied --exact --models {both}");
+    scene.run(&kl).expect(1, "the hidden rows of `qwen3-tied` on `ids` are gone");
+    for model in ["qwen3-tied", "qwen3-shifted"] {
+        fs::remove_dir_all(scene.path(&format!("at-once/tokens/generation_model=g/task=ids/model={model}"))).unwrap();
+    }
+    score("--exact --keep-hidden").expect(0, "exact: qwen3-tied beside qwen3-shifted");
+    assert_eq!(scene.files("at-once"), scene.files("out"));
+    // What was kept on request stays.
+    score("--exact").expect(0, "qwen3-tied: the hidden rows of an earlier run stay");
+    assert_eq!(scene.files("at-once"), scene.files("out"));
+    score("--exact --out jsonl").expect(1, "--exact needs tables of Parquet");
+}
+
+/// A cell of several parts whose hidden rows were let go is scored whole where some of it is lost: those of one part
+/// alone would look like a loss.
+#[test]
+fn hidden_rows_come_back_whole() {
+    let scene = Scene::new();
+    scene.dataset("g_t.jsonl", &common::many_rows(300));
+    let both = models(&[("p", "qwen3-tied"), ("q", "qwen3-shifted")]);
+    let score = format!("score --dataset g_t.jsonl --models {both} --output-dir out --exact");
+    scene.run(&score).expect(0, "exact: p beside q");
+    let whole = scene.files("out");
+    fs::remove_file(scene.path("out/tokens/generation_model=g/task=t/model=q/part-00000001.parquet")).unwrap();
+    scene.run(&score).expect(1, "the hidden rows of `p` on `t` are gone").expect(1, "q: 300 ok");
+    fs::remove_dir_all(scene.path("out/tokens/generation_model=g/task=t/model=p")).unwrap();
+    scene.run(&score).expect(0, "p: 300 ok");
+    fs::remove_dir_all(scene.path("out/hidden")).unwrap();
+    assert_eq!(scene.files("out"), whole);
 }

@@ -105,6 +105,11 @@ pub struct ScoreArgs {
     #[command(flatten)]
     pub options: Options,
 
+    /// Then compare every two of the models exactly, from the full distributions, as `kl --exact` does; hidden rows take
+    /// up room until that is done, and stay with --keep-hidden alone
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub exact: bool,
+
     /// Score parts again that hold a failed sample, and replace them: for samples that the model failed on, as when
     /// memory ran out; rows that cannot be read fail again
     #[arg(long, alias = "retry_failed", action = ArgAction::SetTrue)]
@@ -124,7 +129,7 @@ Examples:
   tokshift score --dataset UniReason-RL_coqa.jsonl --models UniReason-RL=./rl,base=./base --output-dir out
   tokshift score --dataset rl_math.jsonl,sft_math.jsonl --models Qwen/Qwen3-0.6B,tuned=./tuned --output-dir out \\
       --end auto --top-k 50 --keep-fields reward
-  tokshift score --text wiki.test.raw --models bf16=./bf16,q4=./q4 --output-dir out
+  tokshift score --text wiki.test.raw --models bf16=./bf16,q4=./q4 --output-dir out --exact
 
 Exit codes: 0 done; 1 error; 2 wrong usage; 4 done, but some rows that this run came to were not scored
 (why: `status` and `reason` in the samples table); 130, 143 ended by SIGINT or SIGTERM: what is finished is kept, the

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 
 use super::args::{DemoArgs, KlArgs, ScoreArgs};
-use super::{Exit, exact, kl, progress, score};
+use super::{Exit, kl, progress, score};
 use crate::shift;
 
 /// Files that the binary carries, by their paths in the demo's directory.
@@ -65,7 +65,7 @@ pub fn run(args: &DemoArgs) -> Result<Exit> {
     ])?;
     let options = ["--data-dir", &out, "--exact", "--models", &models.join(",")];
     tell(&format!("$ tokshift kl {}", options.join(" ")));
-    exact::run(&KlArgs::try_parse_from(["kl"].iter().chain(&options))?, &shift::Options::default())?;
+    kl::exact(&KlArgs::try_parse_from(["kl"].iter().chain(&options))?, &shift::Options::default())?;
     let comparison = shift::compare(Path::new(&out), &shift::Options::default())?;
     kl::print(&shift::overview(&comparison))?;
     let seconds = started.elapsed().as_secs_f64();

@@ -1,4 +1,4 @@
-//! `kl --exact`: the pairs tables that are missing, from hidden rows and heads.
+//! `kl --exact` and `score --exact`: the pairs tables that are missing, from hidden rows and heads.
 //!
 //! Owns which heads are in memory: the two of the pair at hand. Refuses heads that are not those that scored.
 
@@ -10,29 +10,42 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device};
 
-use super::args::KlArgs;
 use super::models::{self, ADAPTER_FOLDER, NamedModel};
 use super::{inputs, progress, signals};
 use crate::decoder::{Adapter, Checkpoint, Form, Head};
 use crate::digest::{self, Fingerprint};
 use crate::exact::{self, Pair};
-use crate::shift;
 use crate::stop::Stop;
 use crate::store::FoundCell;
 
-/// Writes what is missing of every pair that `options` choose.
-pub fn run(args: &KlArgs, options: &shift::Options) -> Result<()> {
-    let mut heads = Heads { models: models::resolve(&args.models)?, hashes: HashMap::new(), loaded: BTreeMap::new() };
-    for [p, q] in shift::chosen(&args.data_dir, options)? {
-        let stop_ids = heads.stop_ids(&p)?;
-        let how = exact::Options { temperature: args.temperature, stop: stop_ids, allow_removed: args.allow_removed };
-        let pair = Pair::open(&args.data_dir, &p, &q, &how)?;
+/// What is to be compared, and how.
+pub struct Exact<'a> {
+    pub root: &'a Path,
+    /// The models whose heads are needed, as they were typed.
+    pub models: &'a [String],
+    /// What logits are divided by.
+    pub temperature: f64,
+    pub allow_removed: bool,
+}
+
+impl Exact<'_> {
+    /// Writes what is missing of every pair.
+    pub fn run(&self, pairs: &[[FoundCell; 2]]) -> Result<()> {
+        let mut heads =
+            Heads { models: models::resolve(self.models)?, hashes: HashMap::new(), loaded: BTreeMap::new() };
+        pairs.iter().try_for_each(|[p, q]| self.compare(p, q, &mut heads))
+    }
+
+    fn compare(&self, p: &FoundCell, q: &FoundCell, heads: &mut Heads) -> Result<()> {
+        let stop = heads.stop_ids(p)?;
+        let how = exact::Options { temperature: self.temperature, stop, allow_removed: self.allow_removed };
+        let pair = Pair::open(self.root, p, q, &how)?;
         if pair.missing.is_empty() {
-            continue;
+            return Ok(());
         }
-        heads.load([&p, &q])?;
+        heads.load([p, q])?;
         let started = Instant::now();
-        let both = [heads.get(&p)?, heads.get(&q)?];
+        let both = [heads.get(p)?, heads.get(q)?];
         let positions = signals::heed(|asked| pair.run(both, &Stop::new(asked)))
             .with_context(|| format!("comparing `{}` with `{}` on `{}`", p.cell.model, q.cell.model, p.cell.task))?;
         let seconds = started.elapsed().as_secs_f64();
@@ -40,8 +53,8 @@ pub fn run(args: &KlArgs, options: &shift::Options) -> Result<()> {
             "exact: {} beside {} on {} by {}: {positions} positions in {seconds:.1} s",
             p.cell.model, q.cell.model, p.cell.task, p.cell.generation_model
         ));
+        Ok(())
     }
-    Ok(())
 }
 
 /// What decides a head: the model, and the type of its weights.

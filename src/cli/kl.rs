@@ -6,7 +6,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::args::{AlignArg, KlArgs};
-use super::{Exit, exact, progress};
+use super::exact::Exact;
+use super::{Exit, progress};
 use crate::shift;
 
 /// Compares every model with P.
@@ -33,7 +34,7 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
         return align(args, other, &options);
     }
     if args.exact {
-        exact::run(args, &options)?;
+        exact(args, &options)?;
     }
     if args.explain {
         return print(&shift::explain(&args.data_dir, &options)?);
@@ -56,6 +57,13 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
         progress::say(&format!("above the limit: {message}"));
     }
     Ok(if exceeded.is_empty() { Exit::Done } else { Exit::Above })
+}
+
+/// Writes what is missing of the pairs tables.
+pub fn exact(args: &KlArgs, options: &shift::Options) -> Result<()> {
+    let KlArgs { data_dir: root, models, temperature, allow_removed, .. } = args;
+    let exact = Exact { root, models, temperature: *temperature, allow_removed: *allow_removed };
+    exact.run(&shift::chosen(root, options)?)
 }
 
 fn align(args: &KlArgs, other: &Path, options: &shift::Options) -> Result<Exit> {

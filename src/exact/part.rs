@@ -44,7 +44,10 @@ impl<'a> Input<'a> {
         let place = self.cell.parts.iter().position(|&other| other == part);
         let files = place.and_then(|at| Some((self.cell.tokens.get(at)?, self.cell.hidden.get(at)?)));
         let Some((tokens, hidden)) = files else {
-            return Err(Error::Usage(format!("`{}` lacks part {part}", self.cell.cell.model)));
+            let (name, task) = (&self.cell.cell.model, &self.cell.cell.task);
+            return Err(Error::Usage(format!(
+                "the hidden rows of `{name}` on `{task}` are gone: delete its tables and score it again with --keep-hidden"
+            )));
         };
         let reader = Reader::open(hidden)?;
         if Some(reader.shape()) != self.cell.manifest.engine.keep_hidden {

@@ -22,7 +22,8 @@ pub struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// Parts of `plan` that `cell` lacks; with `retry_failed` those too that hold a failed sample.
+    /// Parts of `plan` that `cell` lacks; with `retry_failed` those too that hold a failed sample. All of them, if hidden
+    /// rows are to be kept and those of the parts that are done were let go.
     ///
     /// # Errors
     /// A samples table that cannot be read.
@@ -33,6 +34,10 @@ impl<'a> Input<'a> {
             if table::holds(&path, format, Status::Failed)? {
                 again.insert(part);
             }
+        }
+        let is_left = !again.is_empty() || cell.done().len() < plan.parts.len();
+        if is_left && cell.has_let_go() {
+            again = cell.done();
         }
         Ok(Self { plan, cell, again, audit: Mutex::default() })
     }

@@ -126,6 +126,18 @@ impl Store {
         PairStore::open(&self.root, manifest)
     }
 
+    /// Removes a cell's hidden rows, all of them at once. Tables and pairs tables stay; what else is to be known of the full
+    /// distributions has to be scored again.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if another process writes the cell.
+    pub fn let_go_hidden(&self, found: &FoundCell) -> Result<()> {
+        let folder = found.cell.folder()?;
+        let hidden = self.root.join(folder::HIDDEN).join(&folder);
+        let _lock = Lock::take(&self.root, &folder, &found.cell.model)?;
+        if hidden.is_dir() { temporary::withdraw_folder(&self.root, &hidden, folder::HIDDEN) } else { Ok(()) }
+    }
+
     /// Publishes a file made of finished cells under `folder` of the output directory, replacing an older one. `name`
     /// may hold anything that models and tasks are called; the path that came of it is returned.
     ///
@@ -278,6 +290,11 @@ impl CellStore {
     /// Whether parts keep hidden rows.
     pub fn keeps_hidden(&self) -> bool {
         self.manifest.engine.keep_hidden.is_some()
+    }
+
+    /// Whether parts had hidden rows that were let go: those of one part alone would not be told from a loss.
+    pub fn has_let_go(&self) -> bool {
+        self.keeps_hidden() && !self.root.join(folder::HIDDEN).join(&self.folder).is_dir()
     }
 
     /// The file for the part's hidden rows, before any is known: its size is taken up at once.

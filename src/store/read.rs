@@ -19,7 +19,7 @@ pub struct FoundCell {
     pub parts: Vec<u32>,
     pub tokens: Vec<PathBuf>,
     pub samples: Vec<PathBuf>,
-    /// Empty if no hidden rows are kept.
+    /// Empty if no hidden rows are kept, or they were let go.
     pub hidden: Vec<PathBuf>,
     /// Parts of the manifest that are not done.
     pub missing: Vec<u32>,
@@ -119,7 +119,8 @@ impl FoundCell {
         let (parts, missing): (Vec<u32>, Vec<u32>) = all.partition(|&part| file(folder::TOKENS, part).exists());
         let tokens = parts.iter().map(|&part| file(folder::TOKENS, part)).collect();
         let samples: Vec<PathBuf> = parts.iter().map(|&part| file(folder::SAMPLES, part)).collect();
-        let keeps = manifest.engine.keep_hidden.is_some();
+        // All are let go at once; what is missing of others was lost.
+        let keeps = manifest.engine.keep_hidden.is_some() && root.join(folder::HIDDEN).join(&folder).is_dir();
         let hidden = parts.iter().filter(|_| keeps).map(|&part| named(folder::HIDDEN, file_name(part, HIDDEN)));
         let hidden: Vec<PathBuf> = hidden.collect();
         match samples.iter().chain(&hidden).find(|path| !path.exists()) {

@@ -56,7 +56,7 @@ pub struct SurveyedPair {
 pub struct PartFiles {
     pub tokens: PathBuf,
     pub samples: PathBuf,
-    /// Only if the manifest says that hidden rows are kept.
+    /// Only if the manifest says that hidden rows are kept, and they were not let go.
     pub hidden: Option<PathBuf>,
 }
 
@@ -116,7 +116,7 @@ impl SurveyedCell {
                 let file =
                     |table: &str, part, extension| root.join(table).join(&folder).join(file_name(part, extension));
                 let extension = format.extension();
-                let keeps = manifest.engine.keep_hidden.is_some();
+                let keeps = manifest.engine.keep_hidden.is_some() && root.join(folder::HIDDEN).join(&folder).is_dir();
                 let files = |part| PartFiles {
                     tokens: file(folder::TOKENS, part, extension),
                     samples: file(folder::SAMPLES, part, extension),

@@ -138,6 +138,16 @@ pub(super) fn withdraw(path: &Path) -> Result<()> {
     }
 }
 
+/// Removes a published folder: at once for whoever reads, for good when this is done or a later run begins.
+pub(super) fn withdraw_folder(root: &Path, folder: &Path, name: &str) -> Result<()> {
+    let place = Temporary::create(root, name)?;
+    let aside = place.path().to_owned();
+    drop(place);
+    fs::rename(folder, &aside).map_err(Error::io("remove", folder))?;
+    sync_directory(folder.parent().unwrap_or(Path::new(".")))?;
+    fs::remove_dir_all(&aside).map_err(Error::io("remove", &aside))
+}
+
 /// Creates `directory`, each new level synced into its parent.
 pub(super) fn create_directories(directory: &Path) -> Result<()> {
     let missing: Vec<_> = directory.ancestors().take_while(|level| !level.exists()).collect();
@@ -155,7 +165,8 @@ fn sync_directory(directory: &Path) -> Result<()> {
 /// somebody's: both are kept.
 pub(super) fn remove_leftovers(temporary: &Path) {
     for path in leftovers(temporary) {
-        let _ = fs::remove_file(path);
+        // Hidden rows that were being let go are a folder.
+        let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
     }
 }
 
