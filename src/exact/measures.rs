@@ -1,13 +1,15 @@
 //! What two rows of logits say of each other.
 //!
 //! Owns the formulas (docs/measures.md: exact) and their digits: every sum is of terms that are not negative, so that
-//! nothing cancels and two equal rows give exactly 0. Refuses to know where logits come from.
+//! nothing cancels and two equal rows give exactly 0. Ids that carry the probability are taken in f64 here, all others in
+//! f32 by `rest`. Refuses to know where logits come from.
 
 #![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 
 use pulp::NullaryFnOnce;
 
 use super::kernel::{CHUNK, LANES, add, exp, ln_1p, total, vectorised};
+use super::rest::{self, MASKED};
 
 /// How rows are compared.
 #[derive(Clone, Copy, Debug)]
@@ -39,34 +41,44 @@ pub struct Row {
     pub removed: [f64; 2],
 }
 
-/// Room for one number an id of each row, kept from row to row.
-pub type Scratch = [Vec<f64>; 2];
+/// Two rows of logits.
+#[derive(Debug)]
+pub struct Logits<'a> {
+    /// Of every id from 0, as f32 products give them. Those of likely ids are masked on the way.
+    pub all: [&'a mut [f32]; 2],
+    /// Ids that carry most of the probability, ascending, the target and the end tokens among them; in both rows.
+    pub likely: &'a [u32],
+    /// Theirs, from sums in f64.
+    pub exact: [&'a [f64]; 2],
+}
 
 /// Below this |d| the terms are taken from their series, which keep the digits that differences lose.
 const SMALL: f64 = 0.05;
 
-/// Compares `p` and `q`, logits of ids from 0; ids that only the longer has are left out. `None` if one of them is not
-/// finite, or the target is not in both.
-pub fn measure(
-    [p, q]: [&[f64]; 2],
-    target: Option<u32>,
-    options: Options,
-    [exps_p, exps_q]: &mut Scratch,
-) -> Option<Row> {
+/// Compares P's and Q's logits; ids that only the longer row has are left out. `None` if one of them is not finite, or the
+/// target is not in both.
+pub fn measure(logits: Logits, target: Option<u32>, options: Options) -> Option<Row> {
+    let Logits { all: [p, q], likely, exact: [x, y] } = logits;
     let n = p.len().min(q.len());
     let scale = 1.0 / options.temperature;
-    let (x, y) = (&p[..n], &q[..n]);
-    exps_p.resize(n, 0.0);
-    exps_q.resize(n, 0.0);
-    let (of_p, of_q) = (Side::new(x, scale, exps_p), Side::new(y, scale, exps_q));
-    if !of_p.is_finite() || !of_q.is_finite() || target.is_some_and(|id| id as usize >= n) {
+    let ((p, only_p), (q, only_q)) = (p.split_at_mut(n), q.split_at_mut(n));
+    for &id in likely {
+        (p[id as usize], q[id as usize]) = (MASKED, MASKED);
+    }
+    let (of_p, of_q) = (Side::new(x, p, scale), Side::new(y, q, scale));
+    let at =
+        |id: u32| likely.binary_search(&id).ok().map(|at| [of_p.logprob(x[at], scale), of_q.logprob(y[at], scale)]);
+    let logprob = target.map(at);
+    if !of_p.is_finite() || !of_q.is_finite() || logprob == Some(None) {
         return None;
     }
-    let sums = vectorised(Terms { logits: [x, y], exps: [exps_p, exps_q], sides: [of_p, of_q], scale });
+    let exps = [&of_p, &of_q].map(|side| side.exps.as_slice());
+    let sums = vectorised(Terms { logits: [x, y], exps, sides: [&of_p, &of_q], scale });
+    let rest = rest::terms([p, q], [of_p.max, of_q.max], [of_p.log_sum, of_q.log_sum], scale);
+    let sums: [f64; 4] = std::array::from_fn(|i| sums[i] + rest[i]);
     let bound = y[of_p.top];
-    let rank_of_top_p = 1 + y.iter().map(|&other| u32::from(other > bound)).sum::<u32>();
-    let at = |id: u32| [of_p.logprob(x[id as usize], scale), of_q.logprob(y[id as usize], scale)];
-    let stops = options.stop.iter().filter(|&&id| (id as usize) < n).map(|&id| at(id).map(f64::exp));
+    let rank_of_top_p = 1 + y.iter().map(|&other| u32::from(other > bound)).sum::<u32>() + rest::above(q, bound);
+    let stops = options.stop.iter().filter_map(|&id| at(id)).map(|ln| ln.map(f64::exp));
     let stop = stops.reduce(|a, b| [a[0] + b[0], a[1] + b[1]]).map(|sum| sum.map(f64::ln));
     Some(Row {
         kl: sums[0],
@@ -74,34 +86,40 @@ pub fn measure(
         js: sums[2],
         tv: sums[3] / 2.0,
         entropy: [of_p.entropy, of_q.entropy],
-        top: [of_p.top as u32, of_q.top as u32],
+        top: [likely[of_p.top], likely[of_q.top]],
         rank_of_top_p,
-        logprob: target.map(at),
+        logprob: logprob.flatten(),
         stop,
-        removed: [of_p.removed(&p[n..], scale), of_q.removed(&q[n..], scale)],
+        removed: [of_p.removed(only_p, scale), of_q.removed(only_q, scale)],
     })
 }
 
 /// One row by itself.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Side {
     max: f64,
+    /// Place of the largest among the likely ids, the first of equal ones.
     top: usize,
     /// Σ e^((x − max) · scale), and its logarithm.
     sum: f64,
     log_sum: f64,
     entropy: f64,
+    /// The terms of the sum that are of likely ids.
+    exps: Vec<f64>,
 }
 
 impl Side {
-    /// Leaves each e^((x − max) · scale) in `exps`.
-    fn new(logits: &[f64], scale: f64, exps: &mut [f64]) -> Self {
-        let max = vectorised(Max(logits));
-        let top = logits.iter().position(|&x| x == max).unwrap_or_default();
-        let [sum, weighted] = vectorised(Exps { logits, max, scale, kept: exps });
+    /// Of the logits of likely ids, and of all others.
+    fn new(likely: &[f64], others: &[f32], scale: f64) -> Self {
+        let max = likely.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let top = likely.iter().position(|&x| x == max).unwrap_or_default();
+        let mut exps = vec![0.0; likely.len()];
+        let of_likely = vectorised(Exps { logits: likely, max, scale, kept: &mut exps });
+        let of_others = rest::exps(others, max, scale);
+        let [sum, weighted] = [0, 1].map(|i| of_likely[i] + of_others[i]);
         let log_sum = sum.ln();
         let entropy = log_sum - weighted / sum;
-        Self { max, top, sum, log_sum, entropy: if entropy < 0.0 { 0.0 } else { entropy } }
+        Self { max, top, sum, log_sum, entropy: if entropy < 0.0 { 0.0 } else { entropy }, exps }
     }
 
     fn is_finite(&self) -> bool {
@@ -114,28 +132,9 @@ impl Side {
     }
 
     /// The share of `rest` in the probability of all ids.
-    fn removed(&self, rest: &[f64], scale: f64) -> f64 {
-        let rest: f64 = rest.iter().map(|&x| ((x - self.max) * scale).exp()).sum();
+    fn removed(&self, rest: &[f32], scale: f64) -> f64 {
+        let rest: f64 = rest.iter().map(|&x| ((f64::from(x) - self.max) * scale).exp()).sum();
         if rest == 0.0 { 0.0 } else { rest / (self.sum + rest) }
-    }
-}
-
-/// The largest of some logits; NaN is not.
-struct Max<'a>(&'a [f64]);
-
-impl NullaryFnOnce for Max<'_> {
-    type Output = f64;
-
-    #[inline(always)]
-    fn call(self) -> f64 {
-        let mut lanes = [f64::NEG_INFINITY; LANES];
-        let (chunks, rest) = self.0.as_chunks::<LANES>();
-        for chunk in chunks {
-            for (lane, x) in lanes.iter_mut().zip(chunk) {
-                *lane = if *x > *lane { *x } else { *lane };
-            }
-        }
-        lanes.iter().chain(rest).copied().fold(f64::NEG_INFINITY, f64::max)
     }
 }
 
@@ -180,11 +179,11 @@ fn padded<T: Copy>(chunk: &[T], rest: T) -> [T; CHUNK] {
     whole
 }
 
-/// The four sums over the vocabulary, total variation twice over.
+/// The four sums over the likely ids, total variation twice over.
 struct Terms<'a> {
     logits: [&'a [f64]; 2],
     exps: [&'a [f64]; 2],
-    sides: [Side; 2],
+    sides: [&'a Side; 2],
     scale: f64,
 }
 

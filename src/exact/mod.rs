@@ -7,13 +7,14 @@ mod batch;
 mod kernel;
 mod measures;
 mod part;
+mod rest;
 mod tile;
 mod tokens;
 
 use std::path::Path;
 
 pub use measures::{Options as MeasureOptions, Row};
-pub use tile::{compare, rows};
+pub use tile::Tiles;
 
 use crate::decoder::Head;
 use crate::error::{Error, Result};
@@ -64,9 +65,9 @@ impl<'a> Pair<'a> {
     /// Files that do not belong together, logits that are not finite; [`Error::Stopped`] between blocks of the vocabulary.
     pub fn run(&self, heads: [&Head; 2], stop: &Stop) -> Result<usize> {
         self.store.lock()?;
-        let mut positions = 0;
+        let (mut tiles, mut positions) = (Tiles::new(heads), 0);
         for &part in &self.missing {
-            let rows = part::rows(&self.inputs, heads, part, self.options, stop)?;
+            let rows = part::rows(&self.inputs, &mut tiles, part, self.options, stop)?;
             self.store.publish(part, &batch::of_rows(&rows)?)?;
             positions += rows.len();
         }

@@ -5,11 +5,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::Options;
 use super::measures::{self, Row};
+use super::tile::Tiles;
 use super::tokens::{self, Token};
-use super::{MAX_REMOVED, tile};
-use crate::decoder::Head;
+use super::{MAX_REMOVED, Options};
+
 use crate::error::{Error, Result};
 use crate::hidden::Reader;
 use crate::stop::Stop;
@@ -89,7 +89,7 @@ struct Place {
 /// Files that are damaged or do not belong together.
 pub fn rows(
     inputs: &[Input; 2],
-    heads: [&Head; 2],
+    tiles: &mut Tiles,
     part: u32,
     options: &Options,
     stop: &Stop,
@@ -98,10 +98,10 @@ pub fn rows(
     let places = places(&p, &q)?;
     let measure = measures::Options { temperature: options.temperature, stop: &options.stop };
     let mut compared = Vec::with_capacity(places.len());
-    for places in places.chunks(tile::rows(heads)) {
+    for places in places.chunks(tiles.rows()) {
         let hidden = [gather(&p, places, 0)?, gather(&q, places, 1)?];
         let targets: Vec<Option<u32>> = places.iter().map(|place| place.token).collect();
-        let rows = tile::compare(heads, &hidden, &targets, measure, stop).map_err(|e| match e {
+        let rows = tiles.compare(&hidden, &targets, measure, stop).map_err(|e| match e {
             Error::Usage(what) => Error::file(p.hidden_path, what),
             other => other,
         })?;

@@ -5,7 +5,8 @@
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
-use super::measures::{self, Options, Row, measure};
+use super::kernel::CHUNK;
+use super::measures::{Logits, Options, Row, measure};
 use crate::decoder::Head;
 use crate::error::{Error, Result};
 use crate::stop::Stop;
@@ -16,58 +17,61 @@ const LOGIT_BYTES: usize = 512 << 20;
 /// Rows beyond which more would not be faster.
 const MAX_ROWS: usize = 1024;
 
-/// Ids of each model whose logits are computed again in f64.
-const LIKELY: usize = 64;
+/// Ids of each model whose logits are computed again in f64: what the others lose is small and of either sign.
+pub(super) const LIKELY: usize = 16;
 
-/// Rows of a tile for heads of these sizes.
-pub fn rows(heads: [&Head; 2]) -> usize {
-    let row = heads.iter().map(|head| head.vocab() * size_of::<f32>()).sum::<usize>();
-    (LOGIT_BYTES / row.max(1)).clamp(1, MAX_ROWS)
+/// Two heads, and room for their logits that is taken up once: fresh memory would cost as much as what is computed in it.
+pub struct Tiles<'a> {
+    heads: [&'a Head; 2],
+    logits: [Vec<f32>; 2],
 }
 
-/// Compares a tile: `hidden` are `[rows, width]` of each model, `targets` the rows' tokens, if they have one.
-///
-/// # Errors
-/// Logits that are not finite, or a token that a head does not have: the row is named. [`Error::Stopped`].
-pub fn compare(
-    heads: [&Head; 2],
-    hidden: &[Vec<f32>; 2],
-    targets: &[Option<u32>],
-    options: Options,
-    stop: &Stop,
-) -> Result<Vec<Row>> {
-    let logits = |side: usize| logits(heads[side], &hidden[side], targets.len(), stop);
-    let (p, q) = (logits(0)?, logits(1)?);
-    let rows = p.par_chunks_exact(heads[0].vocab()).zip(q.par_chunks_exact(heads[1].vocab())).zip(targets);
-    let rows = rows.enumerate().map_init(Scratch::default, |scratch, (row, ((p, q), target))| {
-        let Scratch { logits, likely, exps } = scratch;
-        widen(p, &mut logits[0]);
-        widen(q, &mut logits[1]);
-        collect_likely([p, q], *target, options.stop, likely);
-        for side in 0..2 {
-            let width = hidden[side].len() / targets.len();
-            let exact = heads[side].exact_logits(&hidden[side][row * width..(row + 1) * width], likely)?;
-            likely.iter().zip(exact).for_each(|(id, logit)| logits[side][*id as usize] = logit);
+impl<'a> Tiles<'a> {
+    pub fn new(heads: [&'a Head; 2]) -> Self {
+        Self { heads, logits: Default::default() }
+    }
+
+    /// Rows of a tile.
+    pub fn rows(&self) -> usize {
+        let row = self.heads.iter().map(|head| head.vocab() * size_of::<f32>()).sum::<usize>();
+        (LOGIT_BYTES / row.max(1)).clamp(1, MAX_ROWS)
+    }
+
+    /// Compares up to a tile: `hidden` are `[rows, width]` of each model, `targets` the rows' tokens, if they have one.
+    ///
+    /// # Errors
+    /// Logits that are not finite, or a token that a head does not have: the row is named. [`Error::Stopped`].
+    pub fn compare(
+        &mut self,
+        hidden: &[Vec<f32>; 2],
+        targets: &[Option<u32>],
+        options: Options,
+        stop: &Stop,
+    ) -> Result<Vec<Row>> {
+        let heads = self.heads;
+        for (side, room) in self.logits.iter_mut().enumerate() {
+            logits(heads[side], &hidden[side], targets.len(), stop, room)?;
         }
-        let what = || {
-            format!("the logits at row {row} of a tile are not finite, or its token {target:?} is not in both heads")
-        };
-        measure([&logits[0], &logits[1]], *target, options, exps).ok_or_else(|| Error::Usage(what()))
-    });
-    rows.collect()
-}
-
-/// Of one thread, kept from row to row.
-#[derive(Default)]
-struct Scratch {
-    logits: [Vec<f64>; 2],
-    likely: Vec<u32>,
-    exps: measures::Scratch,
-}
-
-fn widen(logits: &[f32], to: &mut Vec<f64>) {
-    to.clear();
-    to.extend(logits.iter().map(|&x| f64::from(x)));
+        let [of_p, of_q] = &mut self.logits;
+        let (of_p, of_q) = (of_p.par_chunks_exact_mut(heads[0].vocab()), of_q.par_chunks_exact_mut(heads[1].vocab()));
+        let rows = of_p.zip(of_q).zip(targets).enumerate();
+        let rows = rows.map_init(Vec::new, |likely, (row, ((p, q), target))| {
+            collect_likely([p, q], *target, options.stop, likely);
+            let exact = |side: usize| {
+                let width = hidden[side].len() / targets.len();
+                heads[side].exact_logits(&hidden[side][row * width..(row + 1) * width], likely)
+            };
+            let exact = [exact(0)?, exact(1)?];
+            let logits = Logits { all: [p, q], likely, exact: [&exact[0], &exact[1]] };
+            let what = || {
+                format!(
+                    "the logits at row {row} of a tile are not finite, or its token {target:?} is not in both heads"
+                )
+            };
+            measure(logits, *target, options).ok_or_else(|| Error::Usage(what()))
+        });
+        rows.collect()
+    }
 }
 
 /// Ids whose logits are computed again in f64: the [`LIKELY`] most likely of each model, the target and the end tokens.
@@ -95,12 +99,18 @@ fn most_likely(logits: &[f32]) -> Vec<u32> {
         lowest
     };
     let mut lowest = f32::NEG_INFINITY;
-    for (id, &x) in (0..).zip(logits) {
-        if x > lowest {
-            best.push((x, id));
-            // Rarely: the more are known, the fewer are above them.
-            if best.len() == 4 * LIKELY {
-                lowest = keep_best(&mut best);
+    for (first, chunk) in (0..).step_by(CHUNK).zip(logits.chunks(CHUNK)) {
+        // Few chunks hold any: whether one does is a vector's work.
+        if chunk.iter().map(|x| u32::from(*x > lowest)).sum::<u32>() == 0 {
+            continue;
+        }
+        for (id, &x) in (first..).zip(chunk) {
+            if x > lowest {
+                best.push((x, id));
+                // Rarely: the more are known, the fewer are above them.
+                if best.len() == 4 * LIKELY {
+                    lowest = keep_best(&mut best);
+                }
             }
         }
     }
@@ -108,18 +118,17 @@ fn most_likely(logits: &[f32]) -> Vec<u32> {
     best.into_iter().map(|(_, id)| id).collect()
 }
 
-/// `[rows, vocabulary]`.
-fn logits(head: &Head, hidden: &[f32], rows: usize, stop: &Stop) -> Result<Vec<f32>> {
+/// `[rows, vocabulary]`, into `room`.
+fn logits(head: &Head, hidden: &[f32], rows: usize, stop: &Stop, room: &mut Vec<f32>) -> Result<()> {
     let (width, vocab) = (hidden.len() / rows, head.vocab());
     let count = head.rows_at_once(rows, rayon::current_num_threads());
-    let mut logits = vec![0.0; rows * vocab];
-    logits.par_chunks_mut(count * vocab).zip(hidden.par_chunks(count * width)).try_for_each(|(logits, hidden)| {
+    room.resize(rows * vocab, 0.0);
+    room.par_chunks_mut(count * vocab).zip(hidden.par_chunks(count * width)).try_for_each(|(logits, hidden)| {
         let hidden = Tensor::from_slice(hidden, (hidden.len() / width, width), &Device::Cpu)?;
         head.for_each_block(&hidden, stop, |block| {
             for (row, logits) in logits.chunks_exact_mut(vocab).enumerate() {
                 logits[block.first as usize..][..block.width].copy_from_slice(block.row(row));
             }
         })
-    })?;
-    Ok(logits)
+    })
 }

@@ -56,8 +56,8 @@ impl<T: Element> Packed<T> {
     pub fn row(&self, output: usize, row: &mut [T]) {
         let panel = self.panel(output / PANEL);
         let at = output % PANEL * T::PAIR;
-        for (k, x) in row.iter_mut().enumerate() {
-            *x = panel[k / T::PAIR * PANEL * T::PAIR + at + k % T::PAIR];
+        for (of_pair, x) in panel.chunks_exact(PANEL * T::PAIR).zip(row.chunks_mut(T::PAIR)) {
+            x.copy_from_slice(&of_pair[at..at + x.len()]);
         }
     }
 

@@ -1,12 +1,38 @@
 use proptest::prelude::*;
 
-use super::{Options, Row, Scratch};
+use super::{Logits, Options, Row};
+use crate::exact::tile::LIKELY;
 
 const ONE: Options = Options { temperature: 1.0, stop: &[] };
 
+/// With every id a likely one, and so all in f64.
 fn measure(p: &[f32], q: &[f32], target: Option<u32>, options: Options) -> Option<Row> {
-    let wide = |logits: &[f32]| logits.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
-    super::measure([&wide(p), &wide(q)], target, options, &mut Scratch::default())
+    measure_with(&|_| true, p, q, target, options)
+}
+
+fn measure_with(
+    is_likely: &dyn Fn(u32) -> bool,
+    p: &[f32],
+    q: &[f32],
+    target: Option<u32>,
+    options: Options,
+) -> Option<Row> {
+    let likely: Vec<u32> = (0..p.len().min(q.len()) as u32).filter(|id| is_likely(*id)).collect();
+    let exact = |logits: &[f32]| likely.iter().map(|id| f64::from(logits[*id as usize])).collect::<Vec<f64>>();
+    let (x, y) = (exact(p), exact(q));
+    let (mut p, mut q) = (p.to_vec(), q.to_vec());
+    super::measure(Logits { all: [&mut p, &mut q], likely: &likely, exact: [&x, &y] }, target, options)
+}
+
+/// The most likely of both, as many of each as a tile takes.
+fn best(p: &[f32], q: &[f32]) -> Vec<u32> {
+    let of = |x: &[f32]| {
+        let mut ids: Vec<u32> = (0..x.len() as u32).collect();
+        ids.sort_by(|a, b| x[*b as usize].total_cmp(&x[*a as usize]).then(a.cmp(b)));
+        ids.truncate(LIKELY);
+        ids
+    };
+    [of(p), of(q)].concat()
 }
 
 /// Log-probabilities by the book.
@@ -118,4 +144,47 @@ fn logits_that_are_not_finite_are_told() {
         }
     }
     assert_eq!(measure(&[], &[], None, ONE), None);
+}
+
+proptest! {
+    /// The rest in f32 beside all of it in f64, at every size of shift, in flat rows and sharp ones.
+    #[test]
+    fn what_is_not_likely_keeps_its_digits_in_f32(
+        both in prop::collection::vec((-10.0..10.0_f32, -10.0..10.0_f32), 100..600),
+        (sharpness, size) in (0.1..3.0_f32, -4..1_i32),
+        temperature in 0.5..2.0_f64,
+    ) {
+        let p: Vec<f32> = both.iter().map(|(x, _)| x * sharpness).collect();
+        let q: Vec<f32> = p.iter().zip(&both).map(|(x, (_, d))| x + d * 10_f32.powi(size)).collect();
+        let likely = best(&p, &q);
+        let options = Options { temperature, stop: &[] };
+        let whole = measure(&p, &q, None, options).unwrap();
+        let row = measure_with(&|id| likely.contains(&id), &p, &q, None, options).unwrap();
+        for (found, expected) in four(&row).into_iter().zip(four(&whole)) {
+            prop_assert!(found >= 0.0 && (found - expected).abs() <= 1e-9 + 1e-5 * expected, "{found} for {expected}");
+        }
+        for (found, expected) in row.entropy.iter().zip(whole.entropy) {
+            prop_assert!((found - expected).abs() <= 1e-6 * (1.0 + expected), "{found} for {expected}");
+        }
+        prop_assert_eq!((row.top, row.rank_of_top_p), (whole.top, whole.rank_of_top_p));
+    }
+
+    #[test]
+    fn equal_rows_are_nothing_apart_in_f32((p, _) in two(1.0), temperature in 0.3..3.0_f64) {
+        let likely = best(&p, &p);
+        let options = Options { temperature, stop: &[] };
+        let row = measure_with(&|id| likely.contains(&id), &p, &p, Some(likely[0]), options).unwrap();
+        prop_assert_eq!((four(&row), row.rank_of_top_p), ([0.0; 4], 1));
+    }
+}
+
+#[test]
+fn what_is_not_finite_is_told_wherever_it_stands() {
+    for bad in [f32::NAN, f32::NEG_INFINITY] {
+        let mut p = vec![0.5; 70];
+        p[69] = bad;
+        let is_first = |id| id == 0;
+        assert_eq!(measure_with(&is_first, &p, &[0.5; 70], None, ONE), None, "{bad}");
+        assert_eq!(measure_with(&is_first, &[0.5; 70], &p, None, ONE), None, "{bad}");
+    }
 }

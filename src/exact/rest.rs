@@ -1,0 +1,208 @@
+//! The ids that are not likely, in f32: nearly all of a vocabulary, and little of its probability.
+//!
+//! Owns the same sums as `measures` over them, to some 1e-6 of each term, with the same promise: terms are not negative, and
+//! of equal rows they are 0. Differences of logits are taken before anything is rounded to f32. Refuses the ids that carry
+//! the probability: they are masked here, and `measures` takes them in f64.
+
+#![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
+
+use pulp::NullaryFnOnce;
+
+use super::kernel::{CHUNK, LANES, add_f32, exp_f32, ln_1p_f32, total, vectorised};
+
+/// The logit of an id that is counted elsewhere: its probability is 0 here, and so is every term.
+pub const MASKED: f32 = -1e30;
+
+/// Below this |d| the terms are taken from their series: f32 loses the digits of differences early.
+const SMALL: f32 = 0.5;
+
+/// A number as the sum of two.
+#[derive(Clone, Copy, Debug)]
+struct Two {
+    high: f32,
+    low: f32,
+}
+
+impl Two {
+    #[expect(clippy::cast_possible_truncation, reason = "what is cut off is the second number")]
+    fn new(x: f64) -> Self {
+        let high = x as f32;
+        Self { high, low: (x - f64::from(high)) as f32 }
+    }
+}
+
+/// Σ eᵘ and Σ u eᵘ with u = (x − max) · scale.
+pub fn exps(logits: &[f32], max: f64, scale: f64) -> [f64; 2] {
+    vectorised(Exps { logits, max: Two::new(max), scale: Two::new(scale) })
+}
+
+/// The four sums, total variation twice over: of logits `x` and `y`, their maxima and the logarithms of Σ eᵘ.
+pub fn terms([x, y]: [&[f32]; 2], max: [f64; 2], log_sum: [f64; 2], scale: f64) -> [f64; 4] {
+    let apart = (max[1] * scale + log_sum[1]) - (max[0] * scale + log_sum[0]);
+    vectorised(Terms {
+        logits: [x, y],
+        max: max.map(Two::new),
+        share: log_sum.map(|log_sum| Two::new((-log_sum).exp()).high),
+        apart: Two::new(apart),
+        scale: Two::new(scale),
+    })
+}
+
+/// How many logits are above `bound`.
+pub fn above(logits: &[f32], bound: f64) -> u32 {
+    let near = Two::new(bound).high;
+    // The next number below, unless it is `bound` itself: whatever is above that is above `bound`.
+    let bound = if f64::from(near) > bound { near.next_down() } else { near };
+    logits.iter().map(|&x| u32::from(x > bound)).sum()
+}
+
+struct Exps<'a> {
+    logits: &'a [f32],
+    max: Two,
+    scale: Two,
+}
+
+impl NullaryFnOnce for Exps<'_> {
+    type Output = [f64; 2];
+
+    #[inline(always)]
+    fn call(self) -> [f64; 2] {
+        let Self { logits, max, scale } = self;
+        let mut sums = [[0.0; LANES]; 2];
+        for x in logits.chunks(CHUNK) {
+            let x = padded(x);
+            let (mut e, mut ue) = ([0.0; CHUNK], [0.0; CHUNK]);
+            for i in 0..CHUNK {
+                let above = x[i] - max.high;
+                let u = above * scale.high;
+                // What rounding took off both (Knuth's sum of two, and the product's remainder): the sums' logarithms
+                // stand beside small differences.
+                let back = above - x[i];
+                let lost = (x[i] - (above - back)) - (max.high + back) - max.low;
+                let lost = lost.mul_add(scale.high, above.mul_add(scale.low, above.mul_add(scale.high, -u)));
+                let of_u = exp_f32(u);
+                e[i] = of_u.mul_add(lost, of_u);
+                ue[i] = u * e[i];
+            }
+            add_f32(&mut sums[0], &e);
+            add_f32(&mut sums[1], &ue);
+        }
+        sums.map(|lanes| total(&lanes))
+    }
+}
+
+struct Terms<'a> {
+    logits: [&'a [f32]; 2],
+    max: [Two; 2],
+    /// 1 / Σ eᵘ.
+    share: [f32; 2],
+    /// What is taken off (y − x) · scale to give d.
+    apart: Two,
+    scale: Two,
+}
+
+impl NullaryFnOnce for Terms<'_> {
+    type Output = [f64; 4];
+
+    #[inline(always)]
+    fn call(self) -> [f64; 4] {
+        let Self { logits: [x, y], max, share, apart, scale } = self;
+        let mut sums = [[0.0; LANES]; 4];
+        for (x, y) in x.chunks(CHUNK).zip(y.chunks(CHUNK)) {
+            let (x, y) = (padded(x), padded(y));
+            let (mut p, mut q, mut d) = ([0.0; CHUNK], [0.0; CHUNK], [0.0; CHUNK]);
+            for i in 0..CHUNK {
+                p[i] = exp_f32(((x[i] - max[0].high) - max[0].low) * scale.high) * share[0];
+                q[i] = exp_f32(((y[i] - max[1].high) - max[1].low) * scale.high) * share[1];
+                let by = y[i] - x[i];
+                let scaled = by * scale.high;
+                // What rounding took off the product.
+                let lost = by.mul_add(scale.low, by.mul_add(scale.high, -scaled));
+                d[i] = (scaled - apart.high) - (apart.low - lost);
+            }
+            add_f32(&mut sums[0], &divergences(&p, &q, &d));
+            add_f32(&mut sums[1], &divergences(&q, &p, &d.map(|d| -d)));
+            add_f32(&mut sums[2], &mean_divergences(&p, &q, &d));
+            add_f32(&mut sums[3], &variations(&p, &q, &d));
+        }
+        sums.map(|lanes| total(&lanes))
+    }
+}
+
+/// Numbers of a chunk.
+type Chunk = [f32; CHUNK];
+
+/// A chunk with masked ids behind it.
+#[inline(always)]
+fn padded(rest: &[f32]) -> Chunk {
+    let mut whole = [MASKED; CHUNK];
+    whole[..rest.len()].copy_from_slice(rest);
+    whole
+}
+
+/// φ(d) = eᵈ − 1 − d by its series d²/2! + … + d¹⁰/10!, for |d| below [`SMALL`].
+#[inline(always)]
+fn phi_near(d: f32) -> f32 {
+    /// Of one term to the next.
+    const FACTORS: [f32; 8] = [1.0 / 10.0, 1.0 / 9.0, 1.0 / 8.0, 1.0 / 7.0, 1.0 / 6.0, 1.0 / 5.0, 1.0 / 4.0, 1.0 / 3.0];
+    let mut tail = 1.0;
+    for factor in FACTORS {
+        tail = (tail * factor).mul_add(d, 1.0_f32);
+    }
+    d * d * 0.5 * tail
+}
+
+/// p φ(d) = q − p − p d of each id.
+#[inline(always)]
+fn divergences(p: &Chunk, q: &Chunk, d: &Chunk) -> Chunk {
+    let mut terms = [0.0; CHUNK];
+    for i in 0..CHUNK {
+        let near = p[i] * phi_near(d[i]);
+        let far = p[i].mul_add(-d[i], q[i] - p[i]);
+        let term = if d[i].abs() < SMALL { near } else { far };
+        terms[i] = if term > 0.0 { term } else { 0.0 };
+    }
+    terms
+}
+
+/// |q − p| = p |eᵈ − 1| of each id.
+#[inline(always)]
+fn variations(p: &Chunk, q: &Chunk, d: &Chunk) -> Chunk {
+    let mut terms = [0.0; CHUNK];
+    for i in 0..CHUNK {
+        let near = p[i] * (d[i] + phi_near(d[i]));
+        let term = if d[i].abs() < SMALL { near } else { q[i] - p[i] };
+        terms[i] = term.abs();
+    }
+    terms
+}
+
+/// ½ p ln(p/m) + ½ q ln(q/m) of each id, m = (p + q) / 2. Far apart, with r the smaller over the larger and
+/// g = ln 2 − ln(1 + r): half of larger · g + smaller · (g − |d|). Close together from the series in t² of t = tanh(d / 2),
+/// times m.
+#[inline(always)]
+fn mean_divergences(p: &Chunk, q: &Chunk, d: &Chunk) -> Chunk {
+    let mut terms = [0.0; CHUNK];
+    for i in 0..CHUNK {
+        let (p, q, d) = (p[i], q[i], d[i]);
+        let (high, low) = (if p > q { p } else { q }, if p > q { q } else { p });
+        let floor = if high > f32::MIN_POSITIVE { high } else { f32::MIN_POSITIVE };
+        let g = std::f32::consts::LN_2 - ln_1p_f32(low / floor);
+        let far = high.mul_add(g, low * (g - d.abs())) * 0.5;
+        let dd = d * d;
+        let mut t: f32 = 31.0 / 362_880.0;
+        for c in [-17.0 / 20_160.0, 1.0 / 120.0, -1.0 / 12.0, 1.0] {
+            t = dd.mul_add(t, c);
+        }
+        let t = t * d * 0.5;
+        let tt = t * t;
+        let mut series: f32 = 1.0 / 90.0;
+        for c in [1.0 / 56.0, 1.0 / 30.0, 1.0 / 12.0, 0.5] {
+            series = tt.mul_add(series, c);
+        }
+        let near = (p + q) * 0.5 * (tt * series);
+        let term = if d.abs() < SMALL { near } else { far };
+        terms[i] = if term > 0.0 { term } else { 0.0 };
+    }
+    terms
+}
