@@ -138,13 +138,16 @@ fn load(config: &[u8], weights: &[u8]) {
     load_and_run(bed.path());
 }
 
-/// A GGUF file: model and tokenizer.
+/// A GGUF file: model, tokenizer and chat template.
 pub fn gguf(bytes: &[u8]) {
     let bed = folder();
     let path = bed.path().join("model.gguf");
     write(&path, bytes);
     if let Ok(tokenizer) = TextTokenizer::from_file(&path) {
         assert!(tokenizer.prefix().len() <= 1);
+    }
+    if let Ok(Some(template)) = ChatTemplate::of_model(&path) {
+        let _ = template.render(&serde_json::json!([{"role": "user", "content": "a"}]), None, true);
     }
     load_and_run(&path);
 }
