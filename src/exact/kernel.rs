@@ -22,18 +22,38 @@ pub const CHUNK: usize = 64;
 /// Running sums of a chunk's numbers, so that adding up is vectors' work too, in one fixed order.
 pub const LANES: usize = 8;
 
-/// Lowest argument of [`exp`] that is told from −∞: e⁻⁷⁰⁸ is the smallest ordinary f64.
-const LOWEST: f64 = -708.0;
+/// eˣ for x ≤ 0 as a function without a branch: x = n ln 2 + r, and the Taylor series of eʳ.
+macro_rules! exponential {
+    ($(#[$doc:meta])* $name:ident: $float:ident, ln 2 = $high:literal + $low:literal, rounding by $round:literal,
+     0 below $lowest:literal, exponent $bias:literal << $place:literal, series $series:expr) => {
+        $(#[$doc])*
+        #[inline(always)]
+        pub fn $name(x: $float) -> $float {
+            /// Adding it leaves the nearest integer in the low bits of a number.
+            const ROUND: $float = $round;
+            let clamped = x.max($lowest);
+            let shifted = clamped.mul_add(std::$float::consts::LOG2_E, ROUND);
+            let n = shifted - ROUND;
+            let r = n.mul_add(-$low, n.mul_add(-$high, clamped));
+            let series = $series;
+            let mut tail: $float = series[0];
+            for c in &series[1..] {
+                tail = tail.mul_add(r, *c);
+            }
+            let mantissa = (tail * r).mul_add(r, r) + 1.0;
+            // The integer n stands in the low bits; an exponent has a bias.
+            let n = shifted.to_bits().wrapping_sub(ROUND.to_bits());
+            let power = $float::from_bits(n.wrapping_add($bias) << $place);
+            if x < $lowest { 0.0 } else { mantissa * power }
+        }
+    };
+}
 
-/// eˣ for x ≤ 0, to 2 units in the last place; 0 below e⁻⁷⁰⁸. x = n ln 2 + r, and the Taylor series of eʳ to r¹³.
-#[inline(always)]
-pub fn exp(x: f64) -> f64 {
-    const LN2_HIGH: f64 = 6.931_471_803_691_238e-1;
-    const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
-    /// Adding it leaves the nearest integer in the low bits of a number.
-    const ROUND: f64 = 6_755_399_441_055_744.0;
-    /// 1/13!, 1/12!, …, 1/2!.
-    const SERIES: [f64; 12] = [
+exponential! {
+    /// eˣ for x ≤ 0, to 2 units in the last place; 0 below e⁻⁷⁰⁸, the smallest ordinary f64.
+    exp: f64, ln 2 = 6.931_471_803_691_238e-1 + 1.908_214_929_270_587_7e-10, rounding by 6_755_399_441_055_744.0,
+    0 below -708.0, exponent 1023 << 52, series [
+        // 1/13!, 1/12!, …, 1/2!.
         1.605_904_383_682_161_3e-10,
         2.087_675_698_786_81e-9,
         2.505_210_838_544_172e-8,
@@ -46,77 +66,53 @@ pub fn exp(x: f64) -> f64 {
         4.166_666_666_666_666_4e-2,
         1.666_666_666_666_666_6e-1,
         0.5,
-    ];
-    let clamped = x.max(LOWEST);
-    let shifted = clamped.mul_add(std::f64::consts::LOG2_E, ROUND);
-    let n = shifted - ROUND;
-    let r = n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, clamped));
-    let mut tail = SERIES[0];
-    for c in &SERIES[1..] {
-        tail = tail.mul_add(r, *c);
-    }
-    let mantissa = (tail * r).mul_add(r, r) + 1.0;
-    // The integer n stands in the low bits; 1023 is the bias of an exponent.
-    let power = f64::from_bits((shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(1023)) << 52);
-    if x < LOWEST { 0.0 } else { mantissa * power }
+    ]
 }
 
-/// ln(1 + w) for 0 ≤ w ≤ 1, to 4 units in the last place: 2 artanh z at z = w / (2 + w) ≤ ⅓, by its series.
-#[inline(always)]
-pub fn ln_1p(w: f64) -> f64 {
-    /// 1/33, 1/31, …, 1/3: what is left out is below 3⁻³⁴.
-    const SERIES: [f64; 16] = {
-        let mut series = [0.0; 16];
-        let mut i = 0;
-        while i < 16 {
-            series[i] = 1.0 / (33 - 2 * i) as f64;
-            i += 1;
+exponential! {
+    /// [`exp`] in f32: to 4 units in the last place; 0 below e⁻⁸⁷.
+    exp_f32: f32, ln 2 = 0.693_359_4 + -2.121_944_4e-4, rounding by 12_582_912.0,
+    0 below -87.0, exponent 127 << 23, series [
+        // 1/7!, 1/6!, …, 1/2!.
+        1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5,
+    ]
+}
+
+/// ln(1 + w) for 0 ≤ w ≤ 1 as 2 artanh z at z = w / (2 + w) ≤ ⅓, by its series to the power 2 · `$terms` + 1.
+macro_rules! logarithm {
+    ($(#[$doc:meta])* $name:ident: $float:ident, $terms:literal terms) => {
+        $(#[$doc])*
+        #[inline(always)]
+        pub fn $name(w: $float) -> $float {
+            /// 1/(2 · `$terms` + 1), …, 1/5, 1/3.
+            const SERIES: [$float; $terms] = {
+                let mut series = [0.0; $terms];
+                let mut i = 0;
+                while i < $terms {
+                    series[i] = 1.0 / (2 * ($terms - i) + 1) as $float;
+                    i += 1;
+                }
+                series
+            };
+            let z = w / (2.0 + w);
+            let zz = z * z;
+            let mut tail = SERIES[0];
+            for c in &SERIES[1..] {
+                tail = tail.mul_add(zz, *c);
+            }
+            2.0 * z.mul_add(zz * tail, z)
         }
-        series
     };
-    let z = w / (2.0 + w);
-    let zz = z * z;
-    let mut tail = SERIES[0];
-    for c in &SERIES[1..] {
-        tail = tail.mul_add(zz, *c);
-    }
-    2.0 * z.mul_add(zz * tail, z)
 }
 
-/// [`exp`] in f32: to 2 units in the last place; 0 below e⁻⁸⁷.
-#[inline(always)]
-pub fn exp_f32(x: f32) -> f32 {
-    const LN2_HIGH: f32 = 0.693_359_4;
-    const LN2_LOW: f32 = -2.121_944_4e-4;
-    const ROUND: f32 = 12_582_912.0;
-    const LOWEST: f32 = -87.0;
-    /// 1/7!, 1/6!, …, 1/2!.
-    const SERIES: [f32; 6] = [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5];
-    let clamped = x.max(LOWEST);
-    let shifted = clamped.mul_add(std::f32::consts::LOG2_E, ROUND);
-    let n = shifted - ROUND;
-    let r = n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, clamped));
-    let mut tail = SERIES[0];
-    for c in &SERIES[1..] {
-        tail = tail.mul_add(r, *c);
-    }
-    let mantissa = (tail * r).mul_add(r, r) + 1.0;
-    let power = f32::from_bits((shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127)) << 23);
-    if x < LOWEST { 0.0 } else { mantissa * power }
+logarithm! {
+    /// ln(1 + w) for 0 ≤ w ≤ 1, to 4 units in the last place: what is left out is below 3⁻³⁴.
+    ln_1p: f64, 16 terms
 }
 
-/// [`ln_1p`] in f32: to 4 units in the last place.
-#[inline(always)]
-pub fn ln_1p_f32(w: f32) -> f32 {
-    /// 1/15, 1/13, …, 1/3.
-    const SERIES: [f32; 7] = [1.0 / 15.0, 1.0 / 13.0, 1.0 / 11.0, 1.0 / 9.0, 1.0 / 7.0, 1.0 / 5.0, 1.0 / 3.0];
-    let z = w / (2.0 + w);
-    let zz = z * z;
-    let mut tail = SERIES[0];
-    for c in &SERIES[1..] {
-        tail = tail.mul_add(zz, *c);
-    }
-    2.0 * z.mul_add(zz * tail, z)
+logarithm! {
+    /// [`ln_1p`] in f32: what is left out is below 3⁻¹⁶.
+    ln_1p_f32: f32, 7 terms
 }
 
 /// Adds a chunk to the lanes.
