@@ -206,3 +206,43 @@ fn mean_divergences(p: &Chunk, q: &Chunk, d: &Chunk) -> Chunk {
     }
     terms
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{MASKED, above, terms};
+
+    /// The four sums' terms of one id by the book, at log-probabilities a and b.
+    fn plain(a: f64, b: f64) -> [f64; 4] {
+        let (p, q, d) = (a.exp(), b.exp(), b - a);
+        let phi = |d: f64| d.exp_m1() - d;
+        // ln(m/p) = ln(1 + (eᵈ − 1) / 2). Of p ln(p/m) + q ln(q/m) the parts m − p and m − q are nothing together: φ is left.
+        let to_mean = |d: f64| (d.exp_m1() / 2.0).ln_1p();
+        let js = 0.5 * (p * phi(to_mean(d)) + q * phi(to_mean(-d)));
+        [p * phi(d), q * phi(-d), js, (q - p).abs()]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        /// Each term by itself, from hardly apart to far: nothing averages out here.
+        #[test]
+        fn each_term_is_that_of_the_book(x in -12.0..0.0_f32, size in -3.0..0.9_f32, up in any::<bool>()) {
+            let d = if up { 10_f32.powf(size) } else { -(10_f32.powf(size)) };
+            let y = x + d;
+            let found = terms([&[x], &[y]], [0.0, 0.0], [1.0, 1.0], 1.0);
+            let expected = plain(f64::from(x) - 1.0, f64::from(y) - 1.0);
+            for (found, expected) in found.into_iter().zip(expected) {
+                prop_assert!((found - expected).abs() <= 3e-6 * expected, "{x} {y}: {found} for {expected}");
+            }
+        }
+
+        #[test]
+        fn what_is_above_is_counted_exactly(x in -5.0..5.0_f32, bound in -5.0..5.0_f64) {
+            let near = [x, bound as f32, (bound as f32).next_up(), (bound as f32).next_down(), MASKED];
+            let expected = near.iter().filter(|x| f64::from(**x) > bound).count() as u32;
+            prop_assert_eq!(above(&near, bound), expected);
+        }
+    }
+}

@@ -80,7 +80,7 @@ pub struct Options {
     /// Compare samples whose contexts differ (each model was given its own rendering).
     pub allow_different_context: bool,
     /// Take quantiles too, exact ones of up to this many tokens ([`EXACT`]), a pass over the tables for each
-    /// measure; beyond, one pass more for all.
+    /// measure; beyond, in the same pass, from counts.
     pub quantiles: Option<u64>,
     /// Take means by region, kind, position and kept field too: one more pass over the tables.
     pub slices: bool,

@@ -163,16 +163,29 @@ impl Histogram {
         self.high = self.high.max(other.high);
     }
 
-    /// The counts by cluster that the intervals need, to be filled by a second pass over the same values.
-    pub fn below(&self, clusters: usize) -> Below {
-        let bins = QUANTILES.map(|(_, f)| self.quantile(f).map_or(0, bin));
-        Below { bins, by_cluster: vec![[0; QUANTILES.len() + 1]; clusters] }
+    /// Where the quantiles lie.
+    pub fn cuts(&self) -> Cuts {
+        QUANTILES.map(|(_, f)| self.quantile(f).map_or(0, bin))
     }
 
-    /// Every quantile with its interval; none if there is no value.
+    /// Every quantile with its interval; none if there is no value. Where the cuts lie beside the quantiles, the error of
+    /// F at the cut is taken to that at the quantile by the ratio of √(F (1 − F)), what independent values would have.
     pub fn quantiles(&self, below: &Below) -> Vec<Quantile> {
         let mut each = 0..QUANTILES.len();
-        estimates(self, |_| clustered_mean(&below.shares(each.next()?)))
+        estimates(self, |value| {
+            let place = each.next()?;
+            let at_cut = clustered_mean(&below.shares(place))?;
+            let [there, here] = [below.cuts[place], bin(value)].map(|bin| self.at_most(bin));
+            let spread = |share: f64| share * (1.0 - share);
+            let ratio = if there == here { 1.0 } else { (spread(here) / spread(there)).sqrt() };
+            let stderr = at_cut.stderr.map(|se| se * ratio).filter(|se| se.is_finite());
+            Some(Estimate { stderr, ..at_cut })
+        })
+    }
+
+    /// Share of the values in bins up to this one.
+    fn at_most(&self, bin: usize) -> f64 {
+        self.counts[..=bin].iter().sum::<u64>() as f64 / self.n as f64
     }
 }
 
@@ -194,14 +207,21 @@ impl Ascending for Histogram {
     }
 }
 
-/// How many values of each cluster lie at or below each quantile's bin.
+/// A bin for every quantile: that of the quantile itself, or of one that was taken of some of the values.
+pub type Cuts = [usize; QUANTILES.len()];
+
+/// How many values of each cluster lie at or below each cut.
 pub struct Below {
-    bins: [usize; QUANTILES.len()],
-    /// Values by the first quantile they are not above; those above all come last.
-    by_cluster: Vec<[u64; QUANTILES.len() + 1]>,
+    cuts: Cuts,
+    /// Values by the first cut they are not above; those above all come last.
+    by_cluster: Vec<[u32; QUANTILES.len() + 1]>,
 }
 
 impl Below {
+    pub fn new(cuts: Cuts, clusters: usize) -> Self {
+        Self { cuts, by_cluster: vec![[0; QUANTILES.len() + 1]; clusters] }
+    }
+
     /// Adds those of another, of the same histogram.
     pub fn merge(&mut self, other: &Self) {
         let counts = self.by_cluster.iter_mut().zip(&other.by_cluster);
@@ -211,14 +231,14 @@ impl Below {
     pub fn push(&mut self, cluster: u32, value: f64) {
         if !value.is_nan() {
             let value = bin(value);
-            self.by_cluster[cluster as usize][self.bins.partition_point(|b| *b < value)] += 1;
+            self.by_cluster[cluster as usize][self.cuts.partition_point(|cut| *cut < value)] += 1;
         }
     }
 
     fn shares(&self, quantile: usize) -> Vec<Share> {
-        let share = |counts: &[u64; QUANTILES.len() + 1]| Share {
-            sum: counts[..=quantile].iter().sum::<u64>() as f64,
-            n: counts.iter().sum(),
+        let share = |counts: &[u32; QUANTILES.len() + 1]| Share {
+            sum: counts[..=quantile].iter().map(|&n| u64::from(n)).sum::<u64>() as f64,
+            n: counts.iter().map(|&n| u64::from(n)).sum(),
         };
         self.by_cluster.iter().map(share).collect()
     }

@@ -62,7 +62,7 @@ pub(super) fn study_alone(tables: &PairTables, options: &Options) -> Result<Opti
 pub(super) fn pair(tables: &PairTables, options: &Options) -> Result<(Pair, Sums)> {
     let prepared = Prepared::new(tables, options)?;
     let samples = &prepared.samples;
-    let binned = values::binned(prepared.p.rows.min(prepared.q.rows), options.quantiles);
+    let binned = values::cuts(tables, prepared.footers(), options.quantiles)?;
     let what = What::all(prepared.lacks_ids(), tables.exact.is_some(), binned);
     let sums = sums::collect(tables, prepared.footers(), samples, what)?;
     check::tokens(tables, &sums)?;

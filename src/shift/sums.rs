@@ -6,7 +6,7 @@ use polars::prelude::{Engine, LazyFrame};
 
 use super::measures::{self, STUDY, Term};
 use super::pass::{self, Reads, Run};
-use super::quantiles::Histogram;
+use super::quantiles::{Below, Cuts, Histogram, Quantile};
 use super::query::ROWS;
 use super::samples::{SampleFacts, Samples};
 use super::scan::Footers;
@@ -27,7 +27,29 @@ pub(super) struct Sums {
     /// Of P and Q, for further passes.
     pub footers: [Footers; 2],
     /// All values of the measures that [`What::binned`] named, in its order.
-    pub histograms: Vec<Histogram>,
+    pub binned: Vec<Binned>,
+}
+
+/// The values of a measure by size, and by cluster as far as intervals of quantiles need it.
+pub(super) struct Binned {
+    histogram: Histogram,
+    below: Below,
+}
+
+impl Binned {
+    fn push(&mut self, cluster: u32, value: f64) {
+        self.histogram.push(value);
+        self.below.push(cluster, value);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.histogram.merge(&other.histogram);
+        self.below.merge(&other.below);
+    }
+
+    pub fn quantiles(&self) -> Vec<Quantile> {
+        self.histogram.quantiles(&self.below)
+    }
 }
 
 /// The token of a sample at which |ln q − ln p| is largest.
@@ -56,9 +78,11 @@ struct Found {
     /// Sum and number of tokens, term by term, sample by sample.
     sums: Vec<f64>,
     counts: Vec<u32>,
+    /// Of the last sample.
     study_from: u32,
+    cluster: u32,
     /// By term.
-    histograms: Vec<Option<Histogram>>,
+    binned: Vec<Option<Binned>>,
 }
 
 /// Which pass is made.
@@ -66,17 +90,16 @@ pub(super) struct What {
     /// What is added up.
     pub terms: Vec<Term>,
     pub reads: Reads,
-    /// Measures, in the order of the terms, whose values are counted by size.
-    pub binned: Vec<&'static str>,
+    /// Measures, in the order of the terms, whose values are counted by size, and by cluster at cuts.
+    pub binned: Vec<(&'static str, Cuts)>,
 }
 
 impl What {
     /// Every measure that tables without or with exact measures have, and what other figures need.
-    pub fn all(lacks_ids: bool, has_exact: bool, mut binned: Vec<&'static str>) -> Self {
-        binned.retain(|name| has_exact || !measures::is_of_pairs(name));
+    pub fn all(lacks_ids: bool, has_exact: bool, binned: Vec<(&'static str, Cuts)>) -> Self {
         let measures = measures::ALL.iter().filter(|measure| has_exact || !measures::is_of_pairs(measure.name));
         let measures = measures.map(|measure| Term { name: measure.name, of: measure.of });
-        let reads = Reads { columns: &measures::COLUMNS, lists: true, texts: lacks_ids, exact: true };
+        let reads = Reads { columns: &measures::COLUMNS, lists: true, texts: lacks_ids, exact: true, every: 1 };
         Self { terms: measures.chain(measures::TERMS).collect(), reads, binned }
     }
 
@@ -84,7 +107,8 @@ impl What {
     pub fn study(lacks_ids: bool) -> Self {
         let terms = measures::TERMS.into_iter().filter(|term| term.name == STUDY).collect();
         let columns = &[token::TOKEN_ID, token::IS_END, token::LOGPROB];
-        Self { terms, reads: Reads { columns, lists: false, texts: lacks_ids, exact: false }, binned: Vec::new() }
+        let reads = Reads { columns, lists: false, texts: lacks_ids, exact: false, every: 1 };
+        Self { terms, reads, binned: Vec::new() }
     }
 }
 
@@ -94,9 +118,9 @@ impl What {
 /// [`crate::Error::Incomparable`] if a sample is in no samples table; those of [`pass::fold`].
 pub(super) fn collect(pair: &PairTables, footers: [&Footers; 2], samples: &Samples, what: What) -> Result<Sums> {
     let step = |found: &mut Found, run: &Run| add(found, run, pair, samples, &what);
-    let mut found = pass::fold(pair, footers, what.reads, || Found::new(&what), step)?;
-    let histograms = found.iter_mut().map(|found| found.histograms.drain(..).flatten().collect()).collect();
-    let histograms = merged(histograms, |all: &mut Histogram, more| all.merge(&more));
+    let mut found = pass::fold(pair, footers, what.reads, || Found::new(&what, samples.clusters), step)?;
+    let binned = found.iter_mut().map(|found| found.binned.drain(..).flatten().collect()).collect();
+    let binned = merged(binned, |all: &mut Binned, more| all.merge(&more));
     let of_thread = |(thread, found): (u32, &Found)| (0..found.samples.len() as u32).map(move |i| (thread, i));
     let mut order: Vec<(u32, u32)> = (0..).zip(&found).flat_map(of_thread).collect();
     let sample = |&(thread, i): &(u32, u32)| found[thread as usize].samples[i as usize];
@@ -105,7 +129,7 @@ pub(super) fn collect(pair: &PairTables, footers: [&Footers; 2], samples: &Sampl
     let facts = order.iter().filter_map(|place| known.find(|facts| facts.id == sample(place).id).copied()).collect();
     let rows = order.iter().map(|place| sample(place).rows).collect();
     let (clusters, footers) = (samples.clusters, footers.map(Clone::clone));
-    Ok(Sums { terms: what.terms, found, order, facts, rows, clusters, footers, histograms })
+    Ok(Sums { terms: what.terms, found, order, facts, rows, clusters, footers, binned })
 }
 
 fn add(found: &mut Found, run: &Run, pair: &PairTables, samples: &Samples, what: &What) -> Result<()> {
@@ -115,20 +139,21 @@ fn add(found: &mut Found, run: &Run, pair: &PairTables, samples: &Samples, what:
         if found.samples.last().is_none_or(|last| last.id != id) {
             let place = samples.rows.binary_search_by_key(&id, |facts| facts.id);
             let unknown = |_| pair.incomparable(format!("sample {id} is not in the samples tables"));
-            found.study_from = samples.first_counted[place.map_err(unknown)?];
+            let place = place.map_err(unknown)?;
+            (found.study_from, found.cluster) = (samples.first_counted[place], samples.rows[place].cluster);
             found.samples.push(Sample { id, ..Sample::default() });
             found.sums.resize(found.sums.len() + width, 0.0);
             found.counts.resize(found.counts.len() + width, 0);
         }
         let token = run.token(row, found.study_from);
         let first = found.sums.len() - width;
-        let slots = found.sums[first..].iter_mut().zip(&mut found.counts[first..]).zip(&mut found.histograms);
-        for (((sum, count), histogram), term) in slots.zip(&what.terms) {
+        let slots = found.sums[first..].iter_mut().zip(&mut found.counts[first..]).zip(&mut found.binned);
+        for (((sum, count), binned), term) in slots.zip(&what.terms) {
             let Some(value) = (term.of)(&token) else { continue };
             *sum += value;
             *count += 1;
-            if let Some(histogram) = histogram {
-                histogram.push(value);
+            if let Some(binned) = binned {
+                binned.push(found.cluster, value);
             }
         }
         if let Some(sample) = found.samples.last_mut() {
@@ -139,10 +164,13 @@ fn add(found: &mut Found, run: &Run, pair: &PairTables, samples: &Samples, what:
 }
 
 impl Found {
-    fn new(what: &What) -> Self {
-        let histogram = |term: &Term| what.binned.contains(&term.name).then(Histogram::default);
-        let histograms = what.terms.iter().map(histogram).collect();
-        Self { samples: Vec::new(), sums: Vec::new(), counts: Vec::new(), study_from: 0, histograms }
+    fn new(what: &What, clusters: usize) -> Self {
+        let binned = |term: &Term| {
+            let (_, cuts) = what.binned.iter().find(|(name, _)| *name == term.name)?;
+            Some(Binned { histogram: Histogram::default(), below: Below::new(*cuts, clusters) })
+        };
+        let binned = what.terms.iter().map(binned).collect();
+        Self { samples: Vec::new(), sums: Vec::new(), counts: Vec::new(), study_from: 0, cluster: 0, binned }
     }
 }
 

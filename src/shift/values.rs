@@ -1,13 +1,14 @@
 //! The values of a pair's tokens on their way into quantiles.
 //!
-//! Owns the extra passes over the tables and what they hold at once: 12 bytes a value of one measure, or counts of
-//! each. Refuses to read: `pass` does.
+//! Owns the extra passes over the tables and what they hold at once: 12 bytes a value of one measure; or where values are
+//! too many, over some of the parts, to know beforehand about where the quantiles lie. Refuses to read: `pass` does.
 
 use super::measures::{self, Measure};
 use super::pass::{self, Reads, Run};
-use super::quantiles::{Below, Quantiles, Values};
+use super::quantiles::{Cuts, Histogram, Quantiles, Values};
+use super::scan::Footers;
 use super::select::PairTables;
-use super::sums::{Sums, merged};
+use super::sums::{Binned, Sums, merged};
 use crate::error::Result;
 use crate::schema::token;
 
@@ -18,18 +19,19 @@ const MEASURES: [&str; 9] =
 /// What they are computed of.
 const READS: [&str; 2] = [token::LOGPROB, token::RANK];
 
+/// Tokens of which the cuts are taken.
+const CUT_BY: u64 = 2_000_000;
+
 /// Quantiles over the tokens that `sums` were taken of; a measure that no token has is left out. Exact ones unless
-/// `sums` counted the values by size ([`binned`]); none if `exact_to` is not given.
+/// `sums` counted the values by size ([`cuts`]); none if `exact_to` is not given.
 pub(super) fn quantiles(tables: &PairTables, sums: &Sums, exact_to: Option<u64>) -> Result<Vec<Quantiles>> {
     if exact_to.is_none() {
         return Ok(Vec::new());
     }
     let pass = Pass { tables, sums };
-    let has_exact = tables.exact.is_some();
-    let is_there = |m: &&Measure| MEASURES.contains(&m.name) && (has_exact || !measures::is_of_pairs(m.name));
-    let measures = measures::ALL.iter().filter(is_there);
+    let measures = listed(tables);
     let mut all = Vec::new();
-    if sums.histograms.is_empty() {
+    if sums.binned.is_empty() {
         for measure in measures {
             let n = sums.of(measure.name)?.iter().map(|(_, n)| n).sum();
             if n > 0 {
@@ -37,15 +39,54 @@ pub(super) fn quantiles(tables: &PairTables, sums: &Sums, exact_to: Option<u64>)
             }
         }
     } else {
-        all = pass.binned(&measures.collect::<Vec<_>>())?;
+        let of = |(measure, binned): (&Measure, &Binned)| Quantiles {
+            measure: measure.name,
+            unit: measure.unit,
+            exact: false,
+            quantiles: binned.quantiles(),
+        };
+        all = measures.zip(&sums.binned).map(of).collect();
     }
     all.retain(|quantiles| !quantiles.quantiles.is_empty());
     Ok(all)
 }
 
-/// The measures whose values the sums' pass counts by size: all, if there are too many to keep.
-pub(super) fn binned(rows: u64, exact_to: Option<u64>) -> Vec<&'static str> {
-    if exact_to.is_some_and(|exact_to| rows > exact_to) { MEASURES.to_vec() } else { Vec::new() }
+/// The measures whose values the sums' pass counts by size, which are all if there are too many values to keep, and about
+/// where their quantiles lie: those of some parts, spread over all.
+pub(super) fn cuts(
+    tables: &PairTables,
+    footers: [&Footers; 2],
+    exact_to: Option<u64>,
+) -> Result<Vec<(&'static str, Cuts)>> {
+    let rows = footers[0].rows.min(footers[1].rows);
+    if exact_to.is_none_or(|exact_to| rows <= exact_to) {
+        return Ok(Vec::new());
+    }
+    let measures: Vec<&Measure> = listed(tables).collect();
+    let every = (rows / CUT_BY).max(1) as usize;
+    let reads = Reads { columns: &READS, lists: false, texts: false, exact: true, every };
+    let make = || measures.iter().map(|_| Histogram::default()).collect::<Vec<_>>();
+    let step = |histograms: &mut Vec<Histogram>, run: &Run| {
+        for row in 0..run.len() {
+            let token = run.token(row, 0);
+            for (histogram, measure) in histograms.iter_mut().zip(&measures) {
+                if let Some(value) = (measure.of)(&token) {
+                    histogram.push(value);
+                }
+            }
+        }
+        Ok(())
+    };
+    let found = pass::fold(tables, footers, reads, make, step)?;
+    let found = merged(found, |all: &mut Histogram, more| all.merge(&more));
+    Ok(measures.iter().zip(&found).map(|(measure, histogram)| (measure.name, histogram.cuts())).collect())
+}
+
+/// The measures whose quantiles are taken, as far as there are tables for them.
+fn listed(tables: &PairTables) -> impl Iterator<Item = &'static Measure> {
+    let has_exact = tables.exact.is_some();
+    let is_there = move |m: &&Measure| MEASURES.contains(&m.name) && (has_exact || !measures::is_of_pairs(m.name));
+    measures::ALL.iter().filter(is_there)
 }
 
 /// The share of the tokens that have the measure at which it is below `limit`; 0 if none has.
@@ -80,19 +121,6 @@ impl Pass<'_> {
         Ok(Quantiles { measure: measure.name, unit: measure.unit, exact: true, quantiles })
     }
 
-    /// The quantiles are known from the sums' pass; one more tells which values of which cluster lie below them.
-    fn binned(&self, measures: &[&Measure]) -> Result<Vec<Quantiles>> {
-        let histograms = &self.sums.histograms;
-        let empty = || histograms.iter().map(|histogram| histogram.below(self.sums.clusters)).collect::<Vec<_>>();
-        let found = self.feed(measures, empty, |all, place, cluster, value| all[place].push(cluster, value))?;
-        let below = merged(found, |all: &mut Below, more| all.merge(&more));
-        let quantiles = measures.iter().zip(histograms.iter().zip(&below)).map(|(measure, (histogram, below))| {
-            let quantiles = histogram.quantiles(below);
-            Quantiles { measure: measure.name, unit: measure.unit, exact: false, quantiles }
-        });
-        Ok(quantiles.collect())
-    }
-
     /// Hands every value with its measure's place and its cluster to `push`, in any order; gives back each thread's state.
     fn feed<S: Send>(
         &self,
@@ -101,7 +129,7 @@ impl Pass<'_> {
         push: impl Fn(&mut S, usize, u32, f64) + Sync,
     ) -> Result<Vec<S>> {
         let facts = &self.sums.facts;
-        let reads = Reads { columns: &READS, lists: false, texts: false, exact: true };
+        let reads = Reads { columns: &READS, lists: false, texts: false, exact: true, every: 1 };
         let [p, q] = &self.sums.footers;
         let step = |state: &mut S, run: &Run| {
             let mut last = None;

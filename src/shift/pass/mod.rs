@@ -32,6 +32,8 @@ pub(super) struct Reads {
     pub texts: bool,
     /// The pairs table, if there is one.
     pub exact: bool,
+    /// Of this many parts one is read.
+    pub every: usize,
 }
 
 /// Some rows that follow one another in both tables, of the same keys.
@@ -106,7 +108,7 @@ pub(super) fn fold<S: Send>(
     make: impl Fn() -> S + Sync,
     step: impl Fn(&mut S, &Run) -> Result<()> + Sync,
 ) -> Result<Vec<S>> {
-    let chunks = chunks(pair, footers);
+    let chunks: Vec<Chunk> = chunks(pair, footers).into_iter().step_by(reads.every).collect();
     let (next, failed, failure) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::new(None));
     let work = || {
         let mut state = make();

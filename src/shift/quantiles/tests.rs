@@ -15,7 +15,11 @@ fn binned(rows: &[(u32, f64)], clusters: usize) -> Vec<Quantile> {
     for (_, value) in rows {
         histogram.push(*value);
     }
-    let mut below = histogram.below(clusters);
+    with_cuts(&histogram, histogram.cuts(), rows, clusters)
+}
+
+fn with_cuts(histogram: &Histogram, cuts: Cuts, rows: &[(u32, f64)], clusters: usize) -> Vec<Quantile> {
+    let mut below = Below::new(cuts, clusters);
     for (cluster, value) in rows {
         below.push(*cluster, *value);
     }
@@ -68,6 +72,34 @@ fn rows_of_a_cluster_that_are_the_same_add_nothing() {
     let often: Vec<_> = once.iter().flat_map(|row| [*row; 8]).collect();
     let (once, often) = (named(&exact(&once, 50), "median"), named(&exact(&often, 50), "median"));
     assert!((often.stderr.unwrap() / once.stderr.unwrap() - 1.0).abs() < 0.1, "{once:?} {often:?}");
+}
+
+/// Cuts of a tenth of the clusters give the quantiles themselves, and errors within a few percent of them.
+#[test]
+fn cuts_may_be_those_of_some_of_the_values() {
+    // Values of a cluster are alike: each is a wave of its own and of its cluster's.
+    let value = |cluster: u32, i: u32| (f64::from(cluster) * 1.7).sin() + (f64::from(i * 37 + cluster) * 0.61).sin();
+    let rows: Vec<_> = (0..2000).flat_map(|cluster| (0..20).map(move |i| (cluster, value(cluster, i)))).collect();
+    let of = |rows: &[(u32, f64)]| {
+        let mut histogram = Histogram::default();
+        for (_, value) in rows {
+            histogram.push(*value);
+        }
+        histogram
+    };
+    let whole = of(&rows);
+    let some: Vec<_> = rows.iter().copied().filter(|(cluster, _)| cluster % 10 == 3).collect();
+    let cuts = of(&some).cuts();
+    assert_ne!(cuts, whole.cuts());
+    let own = with_cuts(&whole, whole.cuts(), &rows, 2000);
+    for (found, own) in with_cuts(&whole, cuts, &rows, 2000).iter().zip(&own) {
+        let (found, own) = (found.estimate, own.estimate);
+        assert_eq!((found.value, found.n, found.clusters), (own.value, own.n, own.clusters));
+        if let Some((found, own)) = found.stderr.zip(own.stderr) {
+            assert!((found / own - 1.0).abs() < 0.06, "{found} for {own}");
+        }
+    }
+    assert!(own.iter().filter(|quantile| quantile.estimate.stderr.is_some()).count() >= 9);
 }
 
 #[test]
