@@ -6,7 +6,7 @@
 //! jobs that the pipeline gave it and with a sink that drops. The last line is the pipeline's promise: the whole run beside
 //! the engine alone on the same forests, in turns.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
@@ -119,7 +119,7 @@ impl Bench {
     fn run(&self, engine: &dyn Engine) -> f64 {
         let folder = tempfile::tempdir().unwrap();
         let cell = self.cell(folder.path(), engine.caps());
-        let inputs = [Input::new(&self.plan, &cell, false).unwrap()];
+        let inputs = [Input::new(&self.plan, &cell, BTreeSet::new(), false).unwrap()];
         let run = Run {
             inputs: &inputs,
             tokenizer: &self.tokenizer,

@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -92,7 +92,7 @@ fn run(
     let cell = store.cell(&cell, &manifest(&cell, plan), Format::Parquet)?;
     let progress = Progress::default();
     Run {
-        inputs: &[Input::new(plan, &cell, retry_failed)?],
+        inputs: &[Input::new(plan, &cell, BTreeSet::new(), retry_failed)?],
         tokenizer: &TextTokenizer::from_file(&fixture("qwen3-tied").join("tokenizer.json"))?,
         sample_options: &SampleOptions {
             boundary: Boundary::Joint,

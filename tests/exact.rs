@@ -134,19 +134,23 @@ fn heads_of_different_sizes_are_compared_over_what_both_have() {
     heads_of_different_sizes(1.5, true);
 }
 
-fn heads_of_different_sizes(scale: f64, is_much: bool) {
-    let scene = Scene::new();
-    ids_dataset(&scene);
-    let wide = scene.model("wide", "qwen3-tied");
-    let config = fs::read_to_string(wide.join("config.json")).unwrap();
-    fs::write(wide.join("config.json"), config.replace("\"vocab_size\": 307", "\"vocab_size\": 312")).unwrap();
-    let path = wide.join("model.safetensors");
+/// Gives a copy of the tied fixture five ids more, some of its own times `scale`.
+fn widen(model: &Path, scale: f64) {
+    let config = fs::read_to_string(model.join("config.json")).unwrap();
+    fs::write(model.join("config.json"), config.replace("\"vocab_size\": 307", "\"vocab_size\": 312")).unwrap();
+    let path = model.join("model.safetensors");
     let mut tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
     let embedding = tensors.get_mut("model.embed_tokens.weight").unwrap();
     let more = embedding.narrow(0, 100, 5).unwrap().affine(scale, 0.0).unwrap();
     *embedding = Tensor::cat(&[&*embedding, &more], 0).unwrap();
     candle_core::safetensors::save(&tensors, &path).unwrap();
+}
 
+fn heads_of_different_sizes(scale: f64, is_much: bool) {
+    let scene = Scene::new();
+    ids_dataset(&scene);
+    let wide = scene.model("wide", "qwen3-tied");
+    widen(&wide, scale);
     let both = format!("wide={},small={}", wide.display(), fixture("qwen3-shifted").display());
     let tokenizer = fixture("qwen3-tied").join("tokenizer.json");
     let options = format!("--models {both} --tokenizer {} --output-dir out --keep-hidden", tokenizer.display());
@@ -425,60 +429,113 @@ fn all_pairs_are_compared_on_request() {
     assert!(folders.iter().all(|folder| scene.path(folder.to_str().unwrap()).is_dir()));
 }
 
-/// In one go: the same pairs tables, and no hidden rows left.
+/// `score` of the ids' dataset or another by fixtures, into a directory.
+fn score(scene: &Scene, dataset: &str, named: &[(&str, &str)], output: &str, more: &str) -> common::Said {
+    let tokenizer = fixture("qwen3-tied").join("tokenizer.json");
+    let options = format!("--models {} --tokenizer {} --output-dir {output}", models(named), tokenizer.display());
+    scene.run(&format!("score --dataset {dataset} {options} {more}"))
+}
+
+/// Without the pairs and their manifests.
+fn tables(scene: &Scene, output: &str) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let mut files = scene.files(output);
+    files.retain(|name, _| !name.starts_with("pairs/") && !name.contains("/p="));
+    files
+}
+
+/// In one go: the tables of `score`, the pairs tables of `kl --exact`, and no hidden rows left.
 #[test]
 fn score_can_compare_exactly_and_leave_nothing_behind() {
     let scene = Scene::new();
     ids_dataset(&scene);
-    exact(&scene, "qwen3-tied", "qwen3-shifted", "");
-    let both = models(&[("qwen3-tied", "qwen3-tied"), ("qwen3-shifted", "qwen3-shifted")]);
-    let tokenizer = fixture("qwen3-tied").join("tokenizer.json");
-    let score = |more: &str| {
-        let options = format!("--models {both} --tokenizer {} --output-dir at-once", tokenizer.display());
-        scene.run(&format!("score --dataset g_ids.jsonl {options} {more}"))
+    let (p, q) = (("qwen3-tied", "qwen3-tied"), ("qwen3-shifted", "qwen3-shifted"));
+    exact(&scene, p.0, q.0, "");
+    let run = |output: &str, more: &str| score(&scene, "g_ids.jsonl", &[p, q], output, more);
+    run("plain", "").expect(0, "");
+    run("at-once", "--exact").expect(0, "exact: qwen3-tied beside qwen3-shifted");
+    let pairs = |output: &str| {
+        let folder = pairs_folder(p.0, q.0).replace("out/", &format!("{output}/"));
+        fs::read(scene.path(&folder).join("part-00000000.parquet")).unwrap()
     };
-    let without_hidden = |folder: &str| {
-        let mut files = scene.files(folder);
-        files.retain(|name, _| !name.starts_with("hidden/"));
-        files
-    };
-    score("--exact").expect(0, "exact: qwen3-tied beside qwen3-shifted");
-    assert_eq!(scene.files("at-once"), without_hidden("out"));
-    scene.run("verify at-once").expect(0, "").expect_out("all is well");
-    score("--exact").expect(0, "already scored");
-    assert_eq!(scene.files("at-once"), without_hidden("out"));
+    assert_eq!(tables(&scene, "at-once"), scene.files("plain"));
+    assert_eq!(pairs("at-once"), pairs("out"));
+    let whole = scene.files("at-once");
+    scene.run("verify at-once").expect_out("all is well");
+    run("at-once", "--exact").expect(0, "qwen3-tied: already scored");
+    run("at-once", "").expect(0, "qwen3-tied: already scored");
+    assert_eq!(scene.files("at-once"), whole);
 
-    // What else is to be known has to be scored again, and is.
-    let pair =
-        scene.path("at-once/pairs/generation_model=g/task=ids/p=qwen3-tied/q=qwen3-shifted/part-00000000.parquet");
-    fs::remove_file(&pair).unwrap();
-    let kl = format!("kl --data-dir at-once --reference qwen3-tied --exact --models {both}");
-    scene.run(&kl).expect(1, "the hidden rows of `qwen3-tied` on `ids` are gone");
-    for model in ["qwen3-tied", "qwen3-shifted"] {
-        fs::remove_dir_all(scene.path(&format!("at-once/tokens/generation_model=g/task=ids/model={model}"))).unwrap();
-    }
-    score("--exact --keep-hidden").expect(0, "exact: qwen3-tied beside qwen3-shifted");
-    assert_eq!(scene.files("at-once"), scene.files("out"));
-    // What was kept on request stays.
-    score("--exact").expect(0, "qwen3-tied: the hidden rows of an earlier run stay");
-    assert_eq!(scene.files("at-once"), scene.files("out"));
-    score("--exact --out jsonl").expect(1, "--exact needs tables of Parquet");
+    // Where tables are there and hidden rows are not, they are made again and the tables stay.
+    run("plain", "--exact").expect(0, "exact: qwen3-tied beside qwen3-shifted");
+    assert_eq!(scene.files("plain"), whole);
+    // What is kept on request stays, also beside what is new.
+    let kept = scene.files("out");
+    run("out", "--exact").expect(0, "already scored");
+    assert_eq!(scene.files("out"), kept);
+    score(&scene, "g_ids.jsonl", &[p, q, ("twin", "qwen3-tied")], "out", "--exact")
+        .expect(0, "exact: qwen3-tied beside twin");
+    assert!(scene.files("out").iter().filter(|(name, _)| name.starts_with("hidden/")).count() == 3);
+
+    run("at-once", "--exact --out jsonl").expect(1, "--exact needs tables of Parquet");
+    score(&scene, "g_ids.jsonl", &[p], "one", "--exact").expect(1, "--exact compares models with one another");
 }
 
-/// A cell of several parts whose hidden rows were let go is scored whole where some of it is lost: those of one part
-/// alone would look like a loss.
+/// Whatever is lost of it, and whoever joins, the same command makes it whole, and nothing else is touched.
 #[test]
-fn hidden_rows_come_back_whole() {
+fn what_is_missing_of_an_exact_comparison_is_made_again() {
     let scene = Scene::new();
     scene.dataset("g_t.jsonl", &common::many_rows(300));
-    let both = models(&[("p", "qwen3-tied"), ("q", "qwen3-shifted")]);
-    let score = format!("score --dataset g_t.jsonl --models {both} --output-dir out --exact");
-    scene.run(&score).expect(0, "exact: p beside q");
+    let (p, q, r) = (("p", "qwen3-tied"), ("q", "qwen3-shifted"), ("r", "granite"));
+    let run = |models: &[(&str, &str)]| score(&scene, "g_t.jsonl", models, "out", "--exact");
+    run(&[p, q]).expect(0, "exact: p beside q");
     let whole = scene.files("out");
-    fs::remove_file(scene.path("out/tokens/generation_model=g/task=t/model=q/part-00000001.parquet")).unwrap();
-    scene.run(&score).expect(1, "the hidden rows of `p` on `t` are gone").expect(1, "q: 300 ok");
-    fs::remove_dir_all(scene.path("out/tokens/generation_model=g/task=t/model=p")).unwrap();
-    scene.run(&score).expect(0, "p: 300 ok");
-    fs::remove_dir_all(scene.path("out/hidden")).unwrap();
-    assert_eq!(scene.files("out"), whole);
+    let lose = |file: &str| fs::remove_file(scene.path(&format!("out/{file}/part-00000001.parquet"))).unwrap();
+    let (tokens, pairs) = ("tokens/generation_model=g/task=t/model=q", "pairs/generation_model=g/task=t/p=p/q=q");
+    for lost in [vec![tokens], vec![pairs], vec![tokens, pairs]] {
+        for file in &lost {
+            lose(file);
+        }
+        run(&[p, q]).expect(0, "p: 44 ok").expect(0, "q: 44 ok");
+        assert_eq!(scene.files("out"), whole, "{lost:?}");
+    }
+    // A third model needs the rows of the others again; what they had stays as it is.
+    run(&[p, q, r]).expect(0, "exact: q beside r");
+    let after = scene.files("out");
+    assert!(whole.iter().all(|(name, bytes)| after.get(name) == Some(bytes)));
+    assert!(!after.keys().any(|name| name.starts_with("hidden/")), "{:?}", after.keys());
+    let pairs = after.keys().filter(|name| name.starts_with("pairs/")).count();
+    assert_eq!(pairs, 6, "two parts of three pairs");
+    scene.run("verify out").expect_out("all is well");
+}
+
+/// Loans of a run that ended before it compared are used by the next one, and are no damage.
+#[test]
+fn loans_outlive_a_run_that_is_stopped() {
+    let scene = Scene::new();
+    scene.dataset("g_t.jsonl", &common::many_rows(300));
+    let (p, wide) = (("p", "qwen3-tied"), scene.model("wide", "qwen3-tied"));
+    // Its head gives what the other lacks too much: it is scored, and not compared.
+    widen(&wide, 1.5);
+    let both = format!("{},wide={}", models(&[p]), wide.display());
+    let score =
+        |more: &str| scene.run(&format!("score --dataset g_t.jsonl --models {both} --output-dir out --exact {more}"));
+    score("").expect(1, "--allow-removed compares what is left");
+    let loans = || scene.files("out").keys().filter(|name| name.ends_with(".loan.safetensors")).count();
+    assert_eq!(loans(), 4);
+    scene.run("verify out").expect_out("all is well");
+    scene.run(&format!("score --dataset g_t.jsonl --models {both} --output-dir out")).expect(0, "p: already scored");
+    score("--allow-removed").expect(0, "p: already scored").expect(0, "exact: p beside wide");
+    assert_eq!(loans(), 0);
+}
+
+#[test]
+fn an_adapter_on_the_head_is_refused_before_anything_is_scored() {
+    let scene = Scene::new();
+    scene.dataset("g_t.jsonl", &common::rows()[..2]);
+    let (base, tuned) = (fixture("llama3"), fixture("lora-llama3"));
+    let models = format!("base={0},tuned={0}+{1}", base.display(), tuned.display());
+    scene
+        .run(&format!("score --dataset g_t.jsonl --models {models} --output-dir out --exact"))
+        .expect(1, "the adapter of `tuned` is on the head");
+    assert!(!scene.path("out").exists());
 }

@@ -361,7 +361,7 @@ fn a_merge_that_makes_no_token_is_told() {
 /// What the converter writes of a tokenizer's directory says the same of its chats.
 #[test]
 fn chats_are_rendered_by_the_template_in_the_file() {
-    const TEMPLATE: &str = "{{ bos_token }}{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}{{ eos_token }}\n\
+    const TEMPLATE: &str = "{{ bos_token }}{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>{{ eos_token }}\n\
         {% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
     let scene = Scene::new();
     let text = |text: &str| gguf_file::Value::String(text.to_owned());
@@ -375,11 +375,11 @@ fn chats_are_rendered_by_the_template_in_the_file() {
         ("tokenizer.chat_template", text(TEMPLATE)),
         ("tokenizer.chat_template.tool_use", text("{% for t in tools %}{{ t.name }} {% endfor %}")),
         ("tokenizer.ggml.bos_token_id", id("<|endoftext|>")),
-        ("tokenizer.ggml.eos_token_id", id("<|im_end|>")),
+        ("tokenizer.ggml.eos_token_id", id("<|endoftext|>")),
     ];
     let file = as_gguf(&scene, "nfc", "qwen2", &keys);
     let config = json!({
-        "bos_token": "<|endoftext|>", "eos_token": "<|im_end|>",
+        "bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>",
         "chat_template": [
             {"name": "default", "template": TEMPLATE},
             {"name": "tool_use", "template": "{% for t in tools %}{{ t.name }} {% endfor %}"},
@@ -394,7 +394,11 @@ fn chats_are_rendered_by_the_template_in_the_file() {
     let (ours, theirs) = (rendered(&file.display().to_string()), rendered("model"));
     assert_eq!(ours.stdout, theirs.stdout);
     let first: Value = serde_json::from_str(ours.stdout.lines().next().unwrap()).unwrap();
-    assert_eq!(first["text"], "<|endoftext|><|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n");
+    assert_eq!(
+        first["text"],
+        "<|endoftext|><|im_start|>user\na<|im_end|><|endoftext|>\n<|im_start|>assistant\nb<|im_end|><|endoftext|>\n"
+    );
+    // A token that no key names ends the turn: it is one of those that are no text.
     assert_eq!(first["turns"][0]["end"], "<|im_end|>");
 
     let without = as_gguf(&scene, "sentencepiece", "", &[]);

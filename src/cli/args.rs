@@ -105,10 +105,14 @@ pub struct ScoreArgs {
     #[command(flatten)]
     pub options: Options,
 
-    /// Then compare every two of the models exactly, from the full distributions, as `kl --exact` does; hidden rows take
-    /// up room until that is done, and stay with --keep-hidden alone
+    /// Then compare every two of the models exactly, from the full distributions, as `kl --exact` does. Hidden rows take up
+    /// room until that is done; with --keep-hidden they stay
     #[arg(long, action = ArgAction::SetTrue)]
     pub exact: bool,
+
+    /// Compare models with --exact though one gives ids that the other lacks more than 0.001 of its probability
+    #[arg(long, alias = "allow_removed", action = ArgAction::SetTrue, requires = "exact")]
+    pub allow_removed: bool,
 
     /// Score parts again that hold a failed sample, and replace them: for samples that the model failed on, as when
     /// memory ran out; rows that cannot be read fail again

@@ -6,6 +6,7 @@ mod args;
 mod demo;
 mod exact;
 mod import;
+mod in_one_go;
 mod inputs;
 mod inspect;
 mod kl;

@@ -73,6 +73,8 @@ pub struct Model {
     top_k: usize,
     batch_tokens: usize,
     keep_hidden: bool,
+    /// Hidden rows are made for a comparison that follows at once, and no manifest speaks of them.
+    lends: bool,
     facts: OnceCell<EngineFacts>,
 }
 
@@ -105,7 +107,36 @@ impl Model {
         let paths = checkpoint.iter().flat_map(Checkpoint::files).chain(adapter.iter().flat_map(Adapter::files));
         let files = paths.map(|path| Fingerprint::of(&path).map(|was| (path, was))).collect::<Result<_, _>>()?;
         let facts = OnceCell::new();
-        Ok(Self { named, checkpoint, adapter, files, device, dtype, top_k, batch_tokens, keep_hidden, facts })
+        Ok(Self {
+            named,
+            checkpoint,
+            adapter,
+            files,
+            device,
+            dtype,
+            top_k,
+            batch_tokens,
+            keep_hidden,
+            lends: false,
+            facts,
+        })
+    }
+
+    /// The same model, which hands out hidden rows too.
+    ///
+    /// # Errors
+    /// One that has none, or whose adapter is on the head, of which they know nothing.
+    pub fn lending(self) -> Result<Self> {
+        let name = &self.named.name;
+        let Some(checkpoint) = &self.checkpoint else { bail!("--exact: the stand-in engine has no hidden rows") };
+        if self.adapter.as_ref().map_or(Ok(false), |adapter| adapter.is_on_head(checkpoint.spec()))? {
+            bail!("the adapter of `{name}` is on the head: --exact cannot compute what it adds there");
+        }
+        Ok(Self { lends: true, ..self })
+    }
+
+    pub fn lends(&self) -> bool {
+        self.lends
     }
 
     pub fn max_tokens(&self) -> usize {
@@ -129,7 +160,7 @@ impl Model {
             device: self.device.clone(),
             batch_tokens: self.batch_tokens,
             top_k: self.top_k,
-            keep_hidden: self.keep_hidden,
+            keep_hidden: self.keep_hidden || self.lends,
         };
         let key = (self.named.path.clone(), self.dtype, self.device.location());
         let base = resident.base(key, || Local::load(checkpoint, options.clone()))?;

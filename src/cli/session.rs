@@ -3,6 +3,7 @@
 //! Owns how rows become ids for a set of models, the manifests that follow, and one run of the pipeline with its log.
 //! Refuses to choose what is scored with what, and to give up: the caller decides what a failure ends.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -102,7 +103,12 @@ pub struct Text<'a> {
     pub dataset: &'a Dataset,
     /// What the model is called beside this dataset.
     pub model: &'a str,
+    /// Parts that are scored though they are done.
+    pub again: &'a BTreeSet<u32>,
 }
+
+/// No part is scored again.
+pub static NONE: BTreeSet<u32> = BTreeSet::new();
 
 impl Text<'_> {
     pub fn cell(&self) -> Cell {
@@ -112,7 +118,8 @@ impl Text<'_> {
 
     fn open(&self, model: &Model) -> Result<CellStore> {
         let cell = self.cell();
-        Ok(self.output.store.cell(&cell, &self.manifest(&cell, model)?, self.session.format())?)
+        let store = self.output.store.cell(&cell, &self.manifest(&cell, model)?, self.session.format())?;
+        Ok(if model.lends() { store.lending() } else { store })
     }
 
     fn manifest(&self, cell: &Cell, model: &Model) -> Result<Manifest> {
@@ -190,7 +197,8 @@ impl<'a> Scorer<'a> {
     pub fn score(&mut self, name: &str, texts: &[Text]) -> Result<Option<Outcome>> {
         let cells = texts.iter().map(|text| text.open(self.model)).collect::<Result<Vec<_>>>()?;
         let inputs = texts.iter().zip(&cells);
-        let inputs = inputs.map(|(text, cell)| Input::new(&text.dataset.plan, cell, self.retry_failed));
+        let inputs =
+            inputs.map(|(text, cell)| Input::new(&text.dataset.plan, cell, text.again.clone(), self.retry_failed));
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
         let all_done = || inputs.iter().all(Input::is_done);
         if !all_done() {
@@ -211,7 +219,7 @@ impl<'a> Scorer<'a> {
             progress: &progress,
             stop,
         };
-        if session.options.keeps_hidden() {
+        if cells.iter().any(CellStore::takes_hidden) {
             let bytes = signals::heed(|stop| run(stop).hidden_bytes())?;
             progress::say(&format!("{name}: keeps {} of hidden rows", progress::size(bytes)));
         }

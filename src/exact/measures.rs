@@ -133,8 +133,10 @@ impl Side {
 
     /// The share of `rest` in the probability of all ids.
     fn removed(&self, rest: &[f32], scale: f64) -> f64 {
-        let rest: f64 = rest.iter().map(|&x| ((f64::from(x) - self.max) * scale).exp()).sum();
-        if rest == 0.0 { 0.0 } else { rest / (self.sum + rest) }
+        let max = rest.iter().map(|&x| f64::from(x)).fold(self.max, f64::max);
+        let rest: f64 = rest.iter().map(|&x| ((f64::from(x) - max) * scale).exp()).sum();
+        let own = self.sum * ((self.max - max) * scale).exp();
+        if rest == 0.0 { 0.0 } else { rest / (own + rest) }
     }
 }
 

@@ -50,12 +50,13 @@ impl<'a> Pair<'a> {
     /// Looks at what is done under `root`, and whether the rest can be.
     ///
     /// # Errors
-    /// A cell without hidden rows; an earlier run with other options.
+    /// A part without hidden rows; an earlier run with other options.
     pub fn open(root: &Path, p: &'a FoundCell, q: &'a FoundCell, options: &'a Options) -> Result<Self> {
         let store = Store::open(root)?.pair(&manifest(p, q, options)?)?;
         let inputs = [part::Input::new(p)?, part::Input::new(q)?];
         let both = p.parts.iter().copied().filter(|part| q.parts.contains(part));
-        let missing = both.filter(|&part| !store.is_done(part)).collect();
+        let missing: Vec<u32> = both.filter(|&part| !store.is_done(part)).collect();
+        inputs.iter().try_for_each(|input| input.must_have(&missing))?;
         Ok(Self { store, inputs, options, missing })
     }
 

@@ -24,33 +24,38 @@ pub struct Input<'a> {
 
 impl<'a> Input<'a> {
     /// # Errors
-    /// A cell that kept no hidden rows, or whose tables are not Parquet.
+    /// A cell whose tables are not Parquet.
     pub fn new(cell: &'a FoundCell) -> Result<Self> {
         let (name, task) = (&cell.cell.model, &cell.cell.task);
-        if cell.manifest.engine.keep_hidden.is_none() {
-            let what = format!(
-                "`{name}` kept no hidden rows of `{task}`: score it with --keep-hidden into another --output-dir, or \
-                 delete its tables here first"
-            );
-            return Err(Error::Usage(what));
-        }
         if Format::of_extension(&cell.manifest.out) != Some(Format::Parquet) {
             return Err(Error::Usage(format!("the tables of `{name}` on `{task}` are not Parquet")));
         }
         Ok(Self { cell })
     }
 
-    fn open(&self, part: u32) -> Result<OfPart<'a>> {
+    /// # Errors
+    /// One of the parts has no hidden rows.
+    pub fn must_have(&self, parts: &[u32]) -> Result<()> {
+        parts.iter().try_for_each(|&part| self.files(part).map(drop))
+    }
+
+    /// Tokens and hidden rows of a part.
+    fn files(&self, part: u32) -> Result<(&'a Path, &'a Path)> {
         let place = self.cell.parts.iter().position(|&other| other == part);
-        let files = place.and_then(|at| Some((self.cell.tokens.get(at)?, self.cell.hidden.get(at)?)));
-        let Some((tokens, hidden)) = files else {
+        let files = place.and_then(|at| Some((self.cell.tokens.get(at)?, self.cell.hidden.get(at)?.as_ref()?)));
+        files.map(|(tokens, hidden)| (tokens.as_path(), hidden.as_path())).ok_or_else(|| {
             let (name, task) = (&self.cell.cell.model, &self.cell.cell.task);
-            return Err(Error::Usage(format!(
-                "the hidden rows of `{name}` on `{task}` are gone: delete its tables and score it again with --keep-hidden"
-            )));
-        };
+            Error::Usage(format!(
+                "`{name}` kept no hidden rows of `{task}`: score it with --keep-hidden into another --output-dir, or both \
+                 models with `score --exact`"
+            ))
+        })
+    }
+
+    fn open(&self, part: u32) -> Result<OfPart<'a>> {
+        let (tokens, hidden) = self.files(part)?;
         let reader = Reader::open(hidden)?;
-        if Some(reader.shape()) != self.cell.manifest.engine.keep_hidden {
+        if self.cell.manifest.engine.keep_hidden.is_some_and(|shape| reader.shape() != shape) {
             return Err(Error::file(hidden, "its rows are not of the shape that the manifest says"));
         }
         Ok(OfPart { tokens: tokens::read(tokens)?, tokens_path: tokens, hidden_path: hidden, reader })
@@ -176,7 +181,8 @@ fn refuse_removed(compared: &[Compared], p: &OfPart, allowed: bool) -> Result<()
     for (side, name) in ["P", "Q"].into_iter().enumerate() {
         let sum: f64 = compared.iter().map(|c| c.row.removed[side]).sum();
         let mean = sum / compared.len().max(1) as f64;
-        if mean > MAX_REMOVED && !allowed {
+        // A mean that is no number is not small either.
+        if !(mean <= MAX_REMOVED || allowed) {
             let what = format!(
                 "{name} gives ids that the other model does not have a probability of {mean:.2e} on average, above \
                  {MAX_REMOVED:e}: --allow-removed compares what is left"

@@ -116,8 +116,10 @@ impl NullaryFnOnce for Terms<'_> {
                 q[i] = exp_f32(((y[i] - max[1].high) - max[1].low) * scale.high) * share[1];
                 let by = y[i] - x[i];
                 let scaled = by * scale.high;
-                // What rounding took off the product.
-                let lost = by.mul_add(scale.low, by.mul_add(scale.high, -scaled));
+                // What rounding took off the difference and the product.
+                let back = by - y[i];
+                let lost = (y[i] - (by - back)) - (x[i] + back);
+                let lost = lost.mul_add(scale.high, by.mul_add(scale.low, by.mul_add(scale.high, -scaled)));
                 d[i] = (scaled - apart.high) - (apart.low - lost);
             }
             add_f32(&mut sums[0], &divergences(&p, &q, &d));

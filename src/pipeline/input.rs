@@ -22,22 +22,16 @@ pub struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// Parts of `plan` that `cell` lacks; with `retry_failed` those too that hold a failed sample. All of them, if hidden
-    /// rows are to be kept and those of the parts that are done were let go.
+    /// Parts of `plan` that `cell` lacks, and those of `again`; with `retry_failed` those too that hold a failed sample.
     ///
     /// # Errors
     /// A samples table that cannot be read.
-    pub fn new(plan: &'a Plan, cell: &'a CellStore, retry_failed: bool) -> Result<Self> {
-        let mut again = BTreeSet::new();
+    pub fn new(plan: &'a Plan, cell: &'a CellStore, mut again: BTreeSet<u32>, retry_failed: bool) -> Result<Self> {
         for part in cell.done().into_iter().filter(|_| retry_failed) {
             let (path, format) = cell.samples(part);
             if table::holds(&path, format, Status::Failed)? {
                 again.insert(part);
             }
-        }
-        let is_left = !again.is_empty() || cell.done().len() < plan.parts.len();
-        if is_left && cell.has_let_go() {
-            again = cell.done();
         }
         Ok(Self { plan, cell, again, audit: Mutex::default() })
     }

@@ -79,7 +79,7 @@ impl Run<'_> {
             input.missing().map(|part| (part, self.part(index, part))).collect::<Vec<_>>()
         };
         let left: Vec<_> = self.inputs.iter().enumerate().map(left).collect();
-        if self.inputs.iter().any(|input| input.cell.keeps_hidden()) {
+        if self.inputs.iter().any(|input| input.cell.takes_hidden()) {
             slices::by_parts(&left)
         } else {
             slices::by_rows(&left)
@@ -180,7 +180,7 @@ impl Run<'_> {
     /// The file for the hidden rows of a dataset's part, if its cell keeps them.
     fn begin_hidden(&self, piece: &Piece, samples: &[JobSample]) -> Result<Option<HiddenPart>> {
         let cell = self.inputs[piece.dataset].cell;
-        let shape = self.engine.caps().hidden.filter(|_| cell.keeps_hidden());
+        let shape = self.engine.caps().hidden.filter(|_| cell.takes_hidden());
         let layout = shape.map(|shape| Layout::new(shape, samples.iter().map(|s| &s.sample)));
         layout.map(|layout| cell.begin_hidden(piece.part, layout)).transpose()
     }

@@ -1,15 +1,61 @@
-//! The file of a part's hidden rows while the part is scored.
+//! The files of parts' hidden rows: where they are, and the one of a part while it is scored.
 //!
 //! Owns the way of rows to their places as samples finish, in any order: memory does not depend on the part. Refuses to
 //! publish; the part's writer does, before its tables.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::temporary::Temporary;
+use super::temporary::{Temporary, withdraw};
+use super::{Manifest, file_name};
 use crate::error::{Error, Result};
 use crate::hidden::{self, Layout};
+use crate::schema::folder;
+
+/// What names of files of hidden rows end with.
+const KEPT: &str = "safetensors";
+/// The same on loan: made for a comparison that follows at once, which removes them. No manifest speaks of them.
+const ON_LOAN: &str = "loan.safetensors";
+
+/// Where the hidden rows of a cell's parts are.
+#[derive(Clone, Debug)]
+pub struct HiddenFiles {
+    folder: PathBuf,
+    keeps: bool,
+}
+
+impl HiddenFiles {
+    /// Of the cell in `folder`.
+    pub fn new(root: &Path, folder: &Path, manifest: &Manifest) -> Self {
+        Self { folder: root.join(folder::HIDDEN).join(folder), keeps: manifest.engine.keep_hidden.is_some() }
+    }
+
+    /// The file of a part that is scored.
+    pub fn path(&self, part: u32) -> PathBuf {
+        self.folder.join(file_name(part, if self.keeps { KEPT } else { ON_LOAN }))
+    }
+
+    /// The file that a part must have, or that it has on loan.
+    pub fn expected(&self, part: u32) -> Option<PathBuf> {
+        Some(self.path(part)).filter(|path| self.keeps || path.exists())
+    }
+
+    /// The file, if it is there.
+    pub fn existing(&self, part: u32) -> Option<PathBuf> {
+        Some(self.path(part)).filter(|path| path.exists())
+    }
+
+    /// Removes what was lent of a part that is no longer what it was.
+    pub fn withdraw_loan(&self, part: u32) -> Result<()> {
+        if self.keeps { Ok(()) } else { withdraw(&self.path(part)) }
+    }
+}
+
+/// Whether a file of hidden rows is on loan.
+pub fn is_loan(path: &Path) -> bool {
+    path.to_string_lossy().ends_with(ON_LOAN)
+}
 
 /// A file under `.tmp` with room for every row; dropping it removes it.
 #[derive(Debug)]

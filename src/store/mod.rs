@@ -22,6 +22,7 @@ use std::sync::{Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 
+use hidden::HiddenFiles;
 pub use hidden::HiddenPart;
 pub use manifest::{DatasetFacts, EngineFacts, Manifest, PairManifest, TokenFacts};
 pub use names::encode as folder_name;
@@ -62,9 +63,6 @@ impl Cell {
         Ok([generation_model, level(key::TASK, &self.task)?, level(key::MODEL, &self.model)?].iter().collect())
     }
 }
-
-/// Extension of the files of hidden rows.
-const HIDDEN: &str = "safetensors";
 
 /// The file of a part. Eight digits, so that names sort as parts do.
 fn file_name(part: u32, extension: &str) -> String {
@@ -112,6 +110,7 @@ impl Store {
             digest: manifest.digest()?,
             manifest: manifest.clone(),
             claimed: AtomicBool::new(false),
+            lends: false,
             lock: Mutex::new(None),
         };
         store.check()?;
@@ -126,16 +125,14 @@ impl Store {
         PairStore::open(&self.root, manifest)
     }
 
-    /// Removes a cell's hidden rows, all of them at once. Tables and pairs tables stay; what else is to be known of the full
-    /// distributions has to be scored again.
+    /// Removes what a cell's parts lent.
     ///
     /// # Errors
     /// [`Error::Busy`] if another process writes the cell.
-    pub fn let_go_hidden(&self, found: &FoundCell) -> Result<()> {
-        let folder = found.cell.folder()?;
-        let hidden = self.root.join(folder::HIDDEN).join(&folder);
-        let _lock = Lock::take(&self.root, &folder, &found.cell.model)?;
-        if hidden.is_dir() { temporary::withdraw_folder(&self.root, &hidden, folder::HIDDEN) } else { Ok(()) }
+    pub fn end_loans(&self, found: &FoundCell) -> Result<()> {
+        let _lock = Lock::take(&self.root, &found.cell.folder()?, &found.cell.model)?;
+        let loans = found.hidden.iter().flatten().filter(|path| hidden::is_loan(path));
+        loans.into_iter().try_for_each(|path| withdraw(path))
     }
 
     /// Publishes a file made of finished cells under `folder` of the output directory, replacing an older one. `name`
@@ -169,6 +166,8 @@ pub struct CellStore {
     digest: String,
     /// Whether the manifest is known to stand under its name.
     claimed: AtomicBool,
+    /// [`CellStore::lending`].
+    lends: bool,
     /// Held from [`CellStore::lock`] on.
     lock: Mutex<Option<Lock>>,
 }
@@ -287,14 +286,25 @@ impl CellStore {
         Ok(PartWriter { cell: self, part, samples, tokens, hidden: None })
     }
 
-    /// Whether parts keep hidden rows.
-    pub fn keeps_hidden(&self) -> bool {
-        self.manifest.engine.keep_hidden.is_some()
+    /// Parts that are scored from here on keep hidden rows, whether the manifest says so or not: if not, they are on
+    /// loan, for whoever asked to use up and remove.
+    #[must_use]
+    pub fn lending(self) -> Self {
+        Self { lends: true, ..self }
     }
 
-    /// Whether parts had hidden rows that were let go: those of one part alone would not be told from a loss.
-    pub fn has_let_go(&self) -> bool {
-        self.keeps_hidden() && !self.root.join(folder::HIDDEN).join(&self.folder).is_dir()
+    /// Whether parts that are scored have hidden rows too.
+    pub fn takes_hidden(&self) -> bool {
+        self.lends || self.manifest.engine.keep_hidden.is_some()
+    }
+
+    /// Whether a part's hidden rows are there, kept or on loan.
+    pub fn has_hidden(&self, part: u32) -> bool {
+        self.hidden_files().existing(part).is_some()
+    }
+
+    fn hidden_files(&self) -> HiddenFiles {
+        HiddenFiles::new(&self.root, &self.folder, &self.manifest)
     }
 
     /// The file for the part's hidden rows, before any is known: its size is taken up at once.
@@ -304,10 +314,6 @@ impl CellStore {
     pub fn begin_hidden(&self, part: u32, layout: Layout) -> Result<HiddenPart> {
         self.lock()?;
         HiddenPart::create(Temporary::create(&self.root, &format!("{}-{part:08}", folder::HIDDEN))?, layout)
-    }
-
-    fn hidden_path(&self, part: u32) -> PathBuf {
-        self.root.join(folder::HIDDEN).join(&self.folder).join(file_name(part, HIDDEN))
     }
 
     fn path(&self, table: &str, part: u32) -> PathBuf {
@@ -349,19 +355,28 @@ impl PartWriter<'_> {
     /// As [`Store::cell`] if another run came first, and a part that was not written; if the tokens are not published,
     /// the part is not done.
     pub fn commit(self) -> Result<()> {
-        if self.hidden.is_some() != self.cell.keeps_hidden() {
-            let what = "its hidden rows are not what the manifest says (this is a bug in tokshift)";
-            return Err(Error::file(self.cell.hidden_path(self.part), what));
+        let files = self.cell.hidden_files();
+        if self.hidden.is_some() != self.cell.takes_hidden() {
+            let what = "its hidden rows are not what was asked for (this is a bug in tokshift)";
+            return Err(Error::file(files.path(self.part), what));
         }
         self.cell.claim()?;
-        let tokens = self.cell.path(folder::TOKENS, self.part);
-        // A part that is done again is not done from here until both of its tables are new.
-        pairs::withdraw_part(&self.cell.root, &self.cell.manifest, self.part)?;
-        withdraw(&tokens)?;
-        if let Some(hidden) = self.hidden {
-            hidden.publish(&self.cell.hidden_path(self.part))?;
+        let [samples, tokens] = [folder::SAMPLES, folder::TOKENS].map(|table| self.cell.path(table, self.part));
+        // What comes out as it was leaves everything that was made of it.
+        let is_same = self.tokens.is_as(&tokens)? && self.samples.is_as(&samples)?;
+        if !is_same {
+            // A part that is done again is not done from here until both of its tables are new.
+            pairs::withdraw_part(&self.cell.root, &self.cell.manifest, self.part)?;
+            withdraw(&tokens)?;
+            files.withdraw_loan(self.part)?;
         }
-        self.samples.publish(&self.cell.path(folder::SAMPLES, self.part))?;
+        if let Some(hidden) = self.hidden {
+            hidden.publish(&files.path(self.part))?;
+        }
+        if is_same {
+            return Ok(());
+        }
+        self.samples.publish(&samples)?;
         self.tokens.publish(&tokens)
     }
 }

@@ -32,6 +32,14 @@ impl PairCell {
         Ok(text.join(level(key::P, &self.p)?).join(level(key::Q, &self.q)?))
     }
 
+    /// The file of a part, published or not.
+    ///
+    /// # Errors
+    /// A name that makes no folder.
+    pub fn part(&self, root: &Path, part: u32) -> Result<PathBuf> {
+        Ok(self.parts(root)?.join(file_name(part, Format::Parquet.extension())))
+    }
+
     /// The folder of the parts.
     pub(super) fn parts(&self, root: &Path) -> Result<PathBuf> {
         Ok(root.join(folder::PAIRS).join(self.folder()?))

@@ -5,7 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Cell, HIDDEN, MANIFEST, Manifest, file_name, names};
+use super::hidden::HiddenFiles;
+use super::{Cell, MANIFEST, Manifest, file_name, names};
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
 use crate::table::Format;
@@ -19,8 +20,8 @@ pub struct FoundCell {
     pub parts: Vec<u32>,
     pub tokens: Vec<PathBuf>,
     pub samples: Vec<PathBuf>,
-    /// Empty if no hidden rows are kept, or they were let go.
-    pub hidden: Vec<PathBuf>,
+    /// Of the parts whose hidden rows are kept, or on loan.
+    pub hidden: Vec<Option<PathBuf>>,
     /// Parts of the manifest that are not done.
     pub missing: Vec<u32>,
 }
@@ -113,17 +114,14 @@ impl FoundCell {
     fn read(root: &Path, cell: Cell, path: &Path) -> Result<Self> {
         let (manifest, format) = manifest(path)?;
         let folder = cell.folder()?;
-        let named = |table: &str, name: String| root.join(table).join(&folder).join(name);
-        let file = |table: &str, part: u32| named(table, file_name(part, format.extension()));
+        let file = |table: &str, part: u32| root.join(table).join(&folder).join(file_name(part, format.extension()));
         let all = 0..manifest.parts.len() as u32;
         let (parts, missing): (Vec<u32>, Vec<u32>) = all.partition(|&part| file(folder::TOKENS, part).exists());
         let tokens = parts.iter().map(|&part| file(folder::TOKENS, part)).collect();
         let samples: Vec<PathBuf> = parts.iter().map(|&part| file(folder::SAMPLES, part)).collect();
-        // All are let go at once; what is missing of others was lost.
-        let keeps = manifest.engine.keep_hidden.is_some() && root.join(folder::HIDDEN).join(&folder).is_dir();
-        let hidden = parts.iter().filter(|_| keeps).map(|&part| named(folder::HIDDEN, file_name(part, HIDDEN)));
-        let hidden: Vec<PathBuf> = hidden.collect();
-        match samples.iter().chain(&hidden).find(|path| !path.exists()) {
+        let files = HiddenFiles::new(root, &folder, &manifest);
+        let hidden: Vec<Option<PathBuf>> = parts.iter().map(|&part| files.expected(part)).collect();
+        match samples.iter().chain(hidden.iter().flatten()).find(|path| !path.exists()) {
             Some(path) => Err(Error::file(path, "is missing, though its tokens are there: was it deleted?")),
             None => Ok(Self { cell, manifest, parts, tokens, samples, hidden, missing }),
         }

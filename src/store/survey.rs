@@ -6,10 +6,11 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::hidden::HiddenFiles;
 use super::pairs::pair_manifests;
 use super::read::{self, Partition, partitions_and_others};
 use super::temporary::leftovers;
-use super::{Cell, HIDDEN, MANIFEST, Manifest, PairCell, PairManifest, file_name};
+use super::{Cell, MANIFEST, Manifest, PairCell, PairManifest, file_name};
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
 use crate::table::Format;
@@ -56,7 +57,7 @@ pub struct SurveyedPair {
 pub struct PartFiles {
     pub tokens: PathBuf,
     pub samples: PathBuf,
-    /// Only if the manifest says that hidden rows are kept, and they were not let go.
+    /// Only if the manifest says that hidden rows are kept, or they are on loan.
     pub hidden: Option<PathBuf>,
 }
 
@@ -116,11 +117,11 @@ impl SurveyedCell {
                 let file =
                     |table: &str, part, extension| root.join(table).join(&folder).join(file_name(part, extension));
                 let extension = format.extension();
-                let keeps = manifest.engine.keep_hidden.is_some() && root.join(folder::HIDDEN).join(&folder).is_dir();
+                let hidden = HiddenFiles::new(root, &folder, manifest);
                 let files = |part| PartFiles {
                     tokens: file(folder::TOKENS, part, extension),
                     samples: file(folder::SAMPLES, part, extension),
-                    hidden: keeps.then(|| file(folder::HIDDEN, part, HIDDEN)),
+                    hidden: hidden.expected(part),
                 };
                 (0..manifest.parts.len() as u32).map(files).collect()
             },

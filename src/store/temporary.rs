@@ -79,6 +79,15 @@ impl Temporary {
         &self.path
     }
 
+    /// Whether what was written is, byte by byte, what is published at `path`.
+    pub fn is_as(&self, path: &Path) -> Result<bool> {
+        if !path.exists() {
+            return Ok(false);
+        }
+        let read = |path: &Path| fs::read(path).map_err(Error::io("read", path));
+        Ok(read(&self.path)? == read(path)?)
+    }
+
     /// Renames to `path`, over what may stand there.
     pub fn publish(mut self, path: &Path) -> Result<()> {
         let parent = self.prepare(path)?;
@@ -138,16 +147,6 @@ pub(super) fn withdraw(path: &Path) -> Result<()> {
     }
 }
 
-/// Removes a published folder: at once for whoever reads, for good when this is done or a later run begins.
-pub(super) fn withdraw_folder(root: &Path, folder: &Path, name: &str) -> Result<()> {
-    let place = Temporary::create(root, name)?;
-    let aside = place.path().to_owned();
-    drop(place);
-    fs::rename(folder, &aside).map_err(Error::io("remove", folder))?;
-    sync_directory(folder.parent().unwrap_or(Path::new(".")))?;
-    fs::remove_dir_all(&aside).map_err(Error::io("remove", &aside))
-}
-
 /// Creates `directory`, each new level synced into its parent.
 pub(super) fn create_directories(directory: &Path) -> Result<()> {
     let missing: Vec<_> = directory.ancestors().take_while(|level| !level.exists()).collect();
@@ -165,8 +164,7 @@ fn sync_directory(directory: &Path) -> Result<()> {
 /// somebody's: both are kept.
 pub(super) fn remove_leftovers(temporary: &Path) {
     for path in leftovers(temporary) {
-        // Hidden rows that were being let go are a folder.
-        let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
+        let _ = fs::remove_file(path);
     }
 }
 

@@ -13,7 +13,7 @@ use crate::cli::args::RunArgs;
 use crate::cli::inputs;
 use crate::cli::models::{Model, Resident};
 use crate::cli::progress::{self, Display};
-use crate::cli::session::{Output, Scorer, Session, Text};
+use crate::cli::session::{self, Output, Scorer, Session, Text};
 use crate::cli::tell;
 use crate::error::Error;
 use crate::experiments::{Experiment, OutFormat};
@@ -206,6 +206,7 @@ impl Scoring<'_, '_> {
                 output: self.outputs.get(cells.experiment(cell).output.as_path())?,
                 dataset: cells.dataset(cell)?,
                 model: &cells.model(cell).name,
+                again: &session::NONE,
             })
         };
         let texts: Option<Vec<Text>> = group.iter().map(text).collect();

@@ -1,0 +1,102 @@
+//! `score --exact`: models that are scored and compared with one another in one go.
+//!
+//! Owns which pairs these are, which parts are scored again for hidden rows that are no longer there, and the end of their
+//! loans. Refuses to score and to compare.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::exact::Exact;
+use super::inputs::Dataset;
+use super::models::Model;
+use crate::schema::folder;
+use crate::store::{self, Cell, FoundCell, PairCell, Store};
+
+/// Models beside one another on the same texts.
+pub struct InOneGo<'a> {
+    root: &'a Path,
+    /// As they were given.
+    models: Vec<&'a str>,
+    texts: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> InOneGo<'a> {
+    pub fn new(root: &'a Path, models: &'a [Model], datasets: &'a [Dataset]) -> Self {
+        let models = models.iter().map(|model| model.named.name.as_str()).collect();
+        let texts = datasets.iter().map(|dataset| (&*dataset.generation_model, &*dataset.task)).collect();
+        Self { root, models, texts }
+    }
+
+    /// What is there of them.
+    pub fn cells(&self) -> Result<Vec<FoundCell>> {
+        if !self.root.join(folder::RUNS).is_dir() {
+            return Ok(Vec::new());
+        }
+        let is_asked = |found: &FoundCell| {
+            let Cell { generation_model, task, model } = &found.cell;
+            self.models.contains(&&**model) && self.texts.contains(&(generation_model, task))
+        };
+        Ok(store::cells(self.root)?.into_iter().filter(is_asked).collect())
+    }
+
+    /// The pairs of a text, P first: the model that wrote it, or else whoever comes first.
+    fn pairs(&self, (generation_model, task): (&str, &str)) -> Vec<PairCell> {
+        let mut models = self.models.clone();
+        models.sort_by_key(|model| *model != generation_model);
+        let pair = |p: &str, q: &str| {
+            let [generation_model, task, p, q] = [generation_model, task, p, q].map(str::to_owned);
+            PairCell { generation_model, task, p, q }
+        };
+        let of = |(index, p): (usize, &&str)| models[index + 1..].iter().map(|q| pair(p, q)).collect::<Vec<_>>();
+        models.iter().enumerate().flat_map(of).collect()
+    }
+
+    /// Parts of each cell that are done, lack hidden rows, and are to be compared yet: with a part that is scored anew its
+    /// pairs begin anew too.
+    pub fn again(&self) -> Result<BTreeMap<Cell, BTreeSet<u32>>> {
+        let cells = self.cells()?;
+        let is_done = |model: &String, part: u32, of: &Cell| {
+            let cell = Cell { model: model.clone(), ..of.clone() };
+            cells.iter().any(|found| found.cell == cell && found.parts.contains(&part))
+        };
+        let mut again = BTreeMap::new();
+        for found in &cells {
+            let pairs = self.pairs((&found.cell.generation_model, &found.cell.task));
+            let own = pairs.iter().filter(|pair| [&pair.p, &pair.q].contains(&&found.cell.model));
+            let parts = again.entry(found.cell.clone()).or_insert_with(BTreeSet::new);
+            for pair in own {
+                for (&part, _) in found.parts.iter().zip(&found.hidden).filter(|(_, hidden)| hidden.is_none()) {
+                    let is_whole = [&pair.p, &pair.q].into_iter().all(|model| is_done(model, part, &found.cell));
+                    if !is_whole || !pair.part(self.root, part)?.exists() {
+                        parts.insert(part);
+                    }
+                }
+            }
+        }
+        Ok(again)
+    }
+
+    /// Compares what is not compared yet, and ends the loans.
+    pub fn compare(&self, exact: &Exact, store: &Store) -> Result<()> {
+        let cells = self.cells()?;
+        let find = |pair: &PairCell, model: &String| {
+            let is_it = |found: &&FoundCell| {
+                let Cell { generation_model, task, model: found } = &found.cell;
+                (generation_model, task, found) == (&pair.generation_model, &pair.task, model)
+            };
+            cells.iter().find(is_it).cloned()
+        };
+        let pairs = self.texts.iter().flat_map(|&text| self.pairs(text));
+        let pairs = pairs.filter_map(|pair| Some([find(&pair, &pair.p)?, find(&pair, &pair.q)?]));
+        exact.run(&pairs.collect::<Vec<_>>())?;
+        cells.iter().try_for_each(|found| store.end_loans(found)).map_err(Into::into)
+    }
+}
+
+/// Whether an earlier run of the model keeps its hidden rows: so does whoever goes on with it.
+pub fn keeps_hidden(root: &Path, model: &str) -> bool {
+    let found = store::cells(root).unwrap_or_default();
+    found.iter().any(|found| found.cell.model == model && found.manifest.engine.keep_hidden.is_some())
+}
