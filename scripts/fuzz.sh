@@ -15,5 +15,5 @@ for target in "${targets[@]}"; do
     mkdir -p "$found/corpus" "fuzz/corpus/$target"
     echo "== $target"
     "target/release/$target" "$found/corpus" "fuzz/corpus/$target" -artifact_prefix="$found/" \
-        -max_total_time="$seconds" -max_len=16384 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1
+        -max_total_time="$seconds" -max_len=16384 -timeout=60 -rss_limit_mb=2048 -print_final_stats=1
 done

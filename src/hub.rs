@@ -9,7 +9,7 @@ use hf_hub::api::sync::{ApiBuilder, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
 
 use crate::error::{Error, Result};
-use crate::gguf::is_gguf;
+use crate::gguf::{self, is_gguf};
 
 /// What a directory holds.
 #[derive(Clone, Copy)]
@@ -66,7 +66,7 @@ pub fn parts(source: &str) -> (&str, Option<&str>) {
 
 /// Where the files of `source` are: a GGUF file, a local directory (its one GGUF file if it has no config), or a hub id
 /// `org/name` or `org/name@revision`, whose config, tokenizer and safetensors are fetched into the hub's cache unless
-/// they are there.
+/// they are there. Of `org/name/FILE.gguf` (`@revision`) that one file is.
 ///
 /// # Errors
 /// Neither a path nor a hub id; a repository that cannot be reached, or offline one that is not cached.
@@ -77,7 +77,7 @@ pub fn resolve(source: &str, kind: Kind) -> Result<PathBuf> {
             let place = cache.path().display();
             Err(Error::model(source, format!("HF_HUB_OFFLINE is set and it is not whole in the cache `{place}`")))
         }
-        Place::Hub(cache, repo) => fetch(cache, repo, kind).map_err(|what| Error::model(source, what)),
+        Place::Hub(cache, remote) => fetch(cache, remote, kind).map_err(|what| Error::model(source, what)),
     }
 }
 
@@ -96,7 +96,14 @@ pub fn find(source: &str, kind: Kind) -> Result<Option<PathBuf>> {
 enum Place {
     Here(PathBuf),
     /// Not whole in this cache.
-    Hub(Cache, Repo),
+    Hub(Cache, Remote),
+}
+
+/// What a hub has.
+struct Remote {
+    repo: Repo,
+    /// The one file that is meant, a GGUF.
+    file: Option<String>,
 }
 
 fn locate(source: &str, kind: Kind) -> Result<Place> {
@@ -107,16 +114,18 @@ fn locate(source: &str, kind: Kind) -> Result<Place> {
     if is_gguf(path) {
         return Ok(Place::Here(path.to_owned()));
     }
-    let Some(repo) = parse_id(source) else {
+    let Some(remote) = parse_id(source).filter(|remote| remote.file.is_none() || matches!(kind, Kind::Model)) else {
         let what = if path.exists() { "is not a directory" } else { "no such directory" };
         let hint = match kind {
-            Kind::Model => "expected a model directory, a .gguf file, or a hub id such as `Qwen/Qwen3-0.6B@main`",
+            Kind::Model => {
+                "expected a model directory, a .gguf file, or a hub id such as `Qwen/Qwen3-0.6B@main` or `org/name/file.gguf`"
+            }
             Kind::Adapter => "expected the directory of an adapter, or a hub id such as `org/name@main`",
         };
         return Err(Error::model(source, format!("{what}; {hint}")));
     };
     let cache = cache();
-    Ok(cached(&cache, &repo, kind).map_or_else(|| Place::Hub(cache, repo), Place::Here))
+    Ok(cached(&cache, &remote, kind).map_or_else(|| Place::Hub(cache, remote), Place::Here))
 }
 
 /// The GGUF file of a directory without a config.
@@ -132,18 +141,25 @@ fn only_gguf(directory: &Path) -> Result<Option<PathBuf>> {
     }
 }
 
-/// `org/name` or `org/name@revision`; the hub allows letters, digits, `-`, `_` and `.` in either half.
-fn parse_id(source: &str) -> Option<Repo> {
-    let (id, revision) = source.split_once('@').unwrap_or((source, "main"));
-    let (org, name) = id.split_once('/')?;
+/// `org/name` or `org/name/FILE.gguf`, either with `@revision`; the hub allows letters, digits, `-`, `_` and `.` in each part.
+fn parse_id(source: &str) -> Option<Remote> {
+    let (path, revision) = source.split_once('@').unwrap_or((source, "main"));
+    let (org, rest) = path.split_once('/')?;
+    let (name, file) = rest.split_once('/').map_or((rest, None), |(name, file)| (name, Some(file)));
     let allowed = |part: &str| {
         !part.is_empty()
             && !part.starts_with('.')
             && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
     };
     let plain = !revision.is_empty() && !revision.starts_with('/') && !revision.split('/').any(|part| part == "..");
-    (allowed(org) && allowed(name) && plain)
-        .then(|| Repo::with_revision(id.to_owned(), RepoType::Model, revision.to_owned()))
+    let is_gguf = |file: &str| {
+        let extension = Path::new(file).extension();
+        file.split('/').all(allowed) && extension.is_some_and(|e| e.eq_ignore_ascii_case(gguf::EXTENSION))
+    };
+    (allowed(org) && allowed(name) && plain && file.is_none_or(is_gguf)).then(|| Remote {
+        repo: Repo::with_revision(format!("{org}/{name}"), RepoType::Model, revision.to_owned()),
+        file: file.map(str::to_owned),
+    })
 }
 
 fn cache() -> Cache {
@@ -164,8 +180,12 @@ fn token(cache: &Cache) -> Option<String> {
     std::env::var("HF_TOKEN").ok().or_else(from_file).filter(|token| !token.is_empty())
 }
 
-/// The snapshot directory if all that is needed is in the cache.
-fn cached(cache: &Cache, repo: &Repo, kind: Kind) -> Option<PathBuf> {
+/// The file, or the snapshot directory if all that is needed is in it, in the cache.
+fn cached(cache: &Cache, Remote { repo, file }: &Remote, kind: Kind) -> Option<PathBuf> {
+    if let Some(file) = file {
+        let by_commit = cache.repo(repo.clone()).pointer_path(repo.revision()).join(file);
+        return if by_commit.is_file() { Some(by_commit) } else { cache.repo(repo.clone()).get(file) };
+    }
     let by_commit = cache.repo(repo.clone()).pointer_path(repo.revision());
     let directory =
         if by_commit.is_dir() { by_commit } else { cache.repo(repo.clone()).get(kind.config())?.parent()?.to_owned() };
@@ -179,14 +199,17 @@ fn shard_names(index: &[u8]) -> Option<Vec<String>> {
     names.collect()
 }
 
-/// Fetches what tokshift reads of `repo`; the snapshot directory.
-fn fetch(cache: Cache, repo: Repo, kind: Kind) -> Result<PathBuf, String> {
+/// Fetches the one file, or what tokshift reads of the repository; then it is the snapshot directory.
+fn fetch(cache: Cache, Remote { repo, file }: Remote, kind: Kind) -> Result<PathBuf, String> {
     let token = token(&cache);
     let mut builder = ApiBuilder::from_cache(cache).with_token(token).with_progress(false);
     if let Ok(endpoint) = std::env::var("HF_ENDPOINT") {
         builder = builder.with_endpoint(endpoint.trim_end_matches('/').to_owned());
     }
     let api = builder.build().map_err(|e| format!("cannot reach the hub: {e}"))?.repo(repo);
+    if let Some(file) = file {
+        return download(&api, &file);
+    }
     let files = api.info().map_err(|e| format!("the hub does not list it (private? misspelt? no network?): {e}"))?;
     let names: Vec<String> = files.siblings.into_iter().map(|s| s.rfilename).filter(|name| kind.reads(name)).collect();
     if !names.iter().any(|name| name == kind.config()) {

@@ -112,7 +112,7 @@ fn model_directories_that_are_none() {
     fs::remove_file(scene.model("mute", "qwen3-tied").join("tokenizer.json")).unwrap();
     refuses_model(&scene, "mute", "model `m` has no tokenizer.json: give --tokenizer\n");
 
-    let hint = "expected a model directory, a .gguf file, or a hub id such as `Qwen/Qwen3-0.6B@main`\n";
+    let hint = "expected a model directory, a .gguf file, or a hub id such as `Qwen/Qwen3-0.6B@main` or `org/name/file.gguf`\n";
     refuses_model(&scene, "gone", &format!("model `gone`: no such directory; {hint}"));
     refuses_model(&scene, "rl_demo.jsonl", &format!("model `rl_demo.jsonl`: is not a directory; {hint}"));
     refuses_model(&scene, "", "`m=` in --models is not NAME=SOURCE\n");

@@ -160,3 +160,33 @@ fn repositories_that_are_not_given_out() {
     score(&scene, "org/name", "out", &nobody).expect(1, "error: model `org/name`: the hub does not list it ");
     assert!(!scene.path("out").exists());
 }
+
+/// One file of a repository, of which nothing else is asked for, in a folder of it too.
+#[test]
+fn a_gguf_of_a_repository_is_a_model() {
+    let folder = Scene::new();
+    std::fs::create_dir(folder.path("q")).unwrap();
+    common::converted::write("qwen3-tied", &folder.path("q/tied.gguf"));
+    let root: &'static str = folder.path("").to_str().unwrap().to_owned().leak();
+    let hub = Hub::start(root);
+    let scene = Scene::new();
+    let tokenizer = fixture("qwen3-tied").join("tokenizer.json");
+    fs::copy(&tokenizer, scene.path("tokenizer.json")).unwrap();
+    let run = |model: &str, environment: &[(&str, &str)]| {
+        scene.dataset("rl_demo.jsonl", &rows()[..3]);
+        let options = format!("--models {model} --output-dir out --tokenizer tokenizer.json");
+        let mut command = scene.command(&format!("score --dataset rl_demo.jsonl {options}"));
+        said(command.env("HF_HOME", scene.path("home")).env("NO_PROXY", "127.0.0.1").envs(environment.iter().copied()))
+    };
+    let online = [("HF_ENDPOINT", hub.endpoint.as_str())];
+    run("org/name/q/tied.gguf", &online).expect(0, "tied: 3 ok");
+    let asked = hub.seen();
+    assert!(asked.iter().all(|request| request.path == "/org/name/resolve/main/q/tied.gguf"), "{asked:?}");
+    let offline = [("HF_HUB_OFFLINE", "1"), ("HF_ENDPOINT", "http://127.0.0.1:1")];
+    run("org/name/q/tied.gguf@main", &offline).expect(0, "tied: already scored");
+    run(&format!("other=org/name/q/tied.gguf@{COMMIT}"), &offline).expect(0, "other: 3 ok");
+    run("org/name/q/none.gguf", &online).expect(1, "cannot fetch `q/none.gguf`");
+    for no_file in ["org/name/q/tied.bin", "org/name/../tied.gguf", "org/name//tied.gguf"] {
+        run(no_file, &online).expect(1, "no such directory");
+    }
+}
