@@ -191,14 +191,17 @@ def stamp(line):
 
 
 def serve(args):
+    # Some libraries log to stdout: answers have one of their own.
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
     pairs, _ = read_rows(args.model, args.rows[0])
     run = {"hf-full": hf, "hf-response": hf, "vllm": vllm}[args.serve](args, pairs)
     run(pairs[:1])
-    print("ready", flush=True)
+    print("ready", file=answers)
     for _ in sys.stdin:
         begin = time.perf_counter()
         run(pairs)
-        print(time.perf_counter() - begin, flush=True)
+        print(time.perf_counter() - begin, file=answers)
 
 
 def hf(args, _):
