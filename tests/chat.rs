@@ -166,3 +166,23 @@ fn only_what_a_prompt_of_messages_was_gone_on_with_is_scored() {
     let clusters = samples.texts("cluster_id");
     assert_eq!(clusters[3], clusters[4]);
 }
+
+/// Values nested as deep as fuel lasts are shown and dropped level by level, on whatever thread renders; one that holds
+/// itself many times over is not written out.
+#[test]
+fn templates_that_mean_harm_end_no_run() {
+    let nest = "{% set ns = namespace(x=[]) %}{% for i in range(90000) %}{% set ns.x = [ns.x] %}{% endfor %}";
+    let double = "{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}";
+    for (template, reason) in [
+        (format!("{nest}ok"), None),
+        (format!("{nest}{{{{ ns.x }}}}"), None),
+        (format!("{double}{{{{ ns.x }}}}"), Some("it writes more than 32 MiB")),
+    ] {
+        let scene = scene(&template);
+        let said = scene.run(SCORE);
+        assert!(said.stderr.contains(reason.unwrap_or("samples")), "{template}: {}", said.stderr);
+        scene.write("chats.jsonl", chat()["messages"].to_string());
+        let said = scene.run("render m --messages chats.jsonl");
+        assert!((said.stdout + &said.stderr).contains(reason.unwrap_or_default()), "{template}");
+    }
+}

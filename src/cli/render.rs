@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
+use std::thread;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -12,10 +13,16 @@ use super::Exit;
 use super::args::RenderArgs;
 use super::inputs;
 use crate::escape;
-use crate::template::{ChatTemplate, DATE, Turn};
+use crate::template::{ChatTemplate, DATE, STACK, Turn};
 
 /// Renders every conversation of a file; one that fails is told of and does not end the rest.
 pub fn run(args: &RenderArgs) -> Result<Exit> {
+    let thread = thread::Builder::new().name("render".to_owned()).stack_size(STACK);
+    let joined = thread::scope(|scope| Ok::<_, io::Error>(thread.spawn_scoped(scope, || render(args))?.join()))?;
+    joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn render(args: &RenderArgs) -> Result<Exit> {
     let beside = Path::new(&args.template).parent().unwrap_or(Path::new("."));
     let template = inputs::chat_template(&args.template, beside)?.with_date(args.chat_date.unwrap_or(DATE));
     let text = fs::read_to_string(&args.messages).with_context(|| format!("`{}`", args.messages.display()))?;

@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::error::{Error, Result, panic_message};
 use crate::stop::Stop;
+use crate::template::STACK;
 
 /// Parts that wait to be tokenised. One is enough to keep the tokenizer busy: reading is a thousand times faster.
 const ROWS_WAITING: usize = 1;
@@ -109,7 +110,7 @@ fn spawn<'scope, 'env>(
         Ok(Err(error)) => first.record(error),
         Err(panic) => first.record(Error::Panic { stage, message: panic_message(panic.as_ref()) }),
     };
-    let spawned = thread::Builder::new().name(stage.to_owned()).spawn_scoped(scope, run);
+    let spawned = thread::Builder::new().name(stage.to_owned()).stack_size(STACK).spawn_scoped(scope, run);
     spawned.map(drop).map_err(|source| {
         first.stop.fail();
         Error::Io { action: "start a thread for", path: stage.into(), source }

@@ -10,6 +10,7 @@ mod json;
 mod turns;
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::path::Path;
 
 use minijinja::{Environment, Error as JinjaError, ErrorKind, Value};
@@ -23,9 +24,16 @@ use crate::digest;
 use crate::error::{Error, Result};
 use files::Templates;
 
-/// The work that one rendering may do: a unit an instruction, or 64 bytes of data. So a template ends, and writes less
-/// than 128 MiB; a conversation of a million tokens takes a tenth of it.
+/// The work that one rendering may do: a unit an instruction, or 64 bytes of data. So a template ends; a conversation of a
+/// million tokens takes a tenth of it.
 const RENDER_FUEL: u64 = 2_000_000;
+
+/// Longest text that a rendering writes.
+const RENDER_BYTES: usize = 32 << 20;
+
+/// Stack of a thread that renders: a template may nest values, which are shown and dropped level by level, as deep as its
+/// fuel lasts.
+pub const STACK: usize = 512 << 20;
 
 /// Longest reason that is kept of a failure: a template chooses the words of its own exceptions.
 const REASON_CHARS: usize = 500;
@@ -117,17 +125,36 @@ impl ChatTemplate {
         ];
         let tokens = self.tokens.named().map(|(name, token)| (name, Value::from(token)));
         let context: BTreeMap<&str, Value> = tokens.chain(own).collect();
-        let rendered =
-            self.environment.get_template(name).and_then(|template| template.render_captured(Value::from(context)));
+        let mut out = Bounded(Vec::new());
+        let template = self.environment.get_template(name);
+        let rendered = template.and_then(|template| template.render_captured_to(Value::from(context), &mut out));
         let rendered = rendered.map_err(|e| format!("the chat template failed: {}", reason(&e)))?;
         let fuel = rendered.state().fuel_levels().map_or(0, |(consumed, _)| consumed);
-        Ok((rendered.into_output(), fuel))
+        let text = String::from_utf8(out.0).map_err(|_| "the chat template writes what is no text")?;
+        Ok((text, fuel))
+    }
+}
+
+/// What is written, up to [`RENDER_BYTES`]: a value of few instructions may hold itself many times over.
+struct Bounded(Vec<u8>);
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > RENDER_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
 fn reason(error: &JinjaError) -> String {
     match error.kind() {
         ErrorKind::OutOfFuel => "it does not come to an end".to_owned(),
+        ErrorKind::WriteFailure => format!("it writes more than {} MiB", RENDER_BYTES >> 20),
         ErrorKind::TemplateNotFound => format!("the model has several, none of them called `{}`", files::DEFAULT),
         _ => error.to_string().chars().take(REASON_CHARS).collect(),
     }
