@@ -4,6 +4,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use half::bf16;
+use rayon::prelude::*;
 
 use crate::decoder::cpu::{HeadRows, MAX_CHUNK, PACKED_BLOCK};
 use crate::decoder::linear::{Linear, cap, scale};
@@ -175,11 +176,22 @@ impl Head {
     /// # Errors
     /// A tensor operation that fails.
     pub fn exact_logits(&self, hidden: &[f32], ids: &[u32]) -> Result<Vec<f64>> {
-        let finish = |x: f64| {
-            let x = x * self.scale;
-            self.cap.map_or(x, |cap| cap * (x / cap).tanh())
-        };
-        Ok(self.linear.exact(hidden, ids)?.into_iter().map(finish).collect())
+        Ok(self.linear.exact(hidden, ids)?.into_iter().map(|x| self.finish_exact(x)).collect())
+    }
+
+    /// The logits of every id at each of some rows `[hidden]`, `[rows, vocabulary]`: all sums in f64.
+    ///
+    /// # Errors
+    /// A tensor operation that fails; [`crate::Error::Stopped`] between some ids.
+    pub fn all_exact_logits(&self, hidden: &[&[f32]], stop: &Stop) -> Result<Vec<f64>> {
+        let mut logits = self.linear.all_exact(hidden, || stop.check())?;
+        logits.par_iter_mut().for_each(|x| *x = self.finish_exact(*x));
+        Ok(logits)
+    }
+
+    fn finish_exact(&self, x: f64) -> f64 {
+        let x = x * self.scale;
+        self.cap.map_or(x, |cap| cap * (x / cap).tanh())
     }
 
     /// The logits of the ids that `linear` is a part for.

@@ -5,9 +5,14 @@
 use std::sync::Arc;
 
 use candle_core::{DType, Result, Tensor};
+use rayon::prelude::*;
 
 use crate::decoder::MIN_COLUMNS;
 use crate::decoder::weight::Weight;
+use crate::kernel::math;
+
+/// Outputs that are summed side by side in f64.
+const GROUP: usize = 32;
 
 /// Weights `[out, in]` in the model's dtype, bias `[out]` in f32. Clones share them.
 #[derive(Clone)]
@@ -88,6 +93,39 @@ impl Linear {
         ids.iter().map(dot).collect()
     }
 
+    /// Every output of some rows `[in]`, `[rows, out]`: all sums in f64. `check` is asked between [`GROUP`]s of outputs
+    /// whether to go on.
+    pub fn all_exact(
+        &self,
+        x: &[&[f32]],
+        check: impl Fn() -> crate::error::Result<()> + Sync,
+    ) -> crate::error::Result<Vec<f64>> {
+        let (outputs, depth) = self.shape()?;
+        let bias = self.bias.as_ref().map(Tensor::to_vec1::<f32>).transpose()?;
+        let mut sums = vec![0.0; outputs.div_ceil(GROUP) * x.len() * GROUP];
+        let groups = sums.par_chunks_mut(x.len() * GROUP).zip((0..outputs).into_par_iter().step_by(GROUP));
+        let room = || (vec![0.0_f32; depth], vec![[0.0_f64; GROUP]; depth]);
+        groups.try_for_each_init(room, |(row, weights), (sums, first)| -> crate::error::Result<()> {
+            check()?;
+            for place in 0..GROUP.min(outputs - first) {
+                self.weight.row(first + place, row)?;
+                weights.iter_mut().zip(&*row).for_each(|(of_step, w)| of_step[place] = f64::from(*w));
+            }
+            multiply_exact(weights, x, sums.as_chunks_mut().0);
+            Ok(())
+        })?;
+        let mut all = vec![0.0; x.len() * outputs];
+        all.par_chunks_exact_mut(outputs).enumerate().for_each(|(row, all)| {
+            for (group, all) in all.chunks_mut(GROUP).enumerate() {
+                all.copy_from_slice(&sums[(group * x.len() + row) * GROUP..][..all.len()]);
+            }
+            if let Some(bias) = &bias {
+                all.iter_mut().zip(bias).for_each(|(sum, bias)| *sum += f64::from(*bias));
+            }
+        });
+        Ok(all)
+    }
+
     /// Rows `start..start + len` of the weight (and bias): those outputs alone.
     pub fn narrow(&self, start: usize, len: usize) -> Result<Self> {
         let origin = Origin { first: self.origin.first + start, ..self.origin.clone() };
@@ -137,6 +175,28 @@ impl LowRank {
     fn select(&self, ids: &Tensor) -> Result<Self> {
         Ok(Self { b: Weight::Plain(self.b.plain()?.index_select(ids, 0)?), ..self.clone() })
     }
+}
+
+/// Adds x Wᵀ of some rows `[in]` and weights `[in][GROUP]` to `sums`.
+fn multiply_exact(weights: &[[f64; GROUP]], x: &[&[f32]], sums: &mut [[f64; GROUP]]) {
+    /// Steps whose weights stay in first-level cache while all rows meet them.
+    const STEPS: usize = 64;
+    math::vectorised(
+        #[inline(always)]
+        || {
+            for (at, weights) in weights.chunks(STEPS).enumerate() {
+                for (x, sums) in x.iter().zip(&mut *sums) {
+                    let mut lanes = *sums;
+                    for (w, x) in weights.iter().zip(&x[at * STEPS..]) {
+                        for (lane, w) in lanes.iter_mut().zip(w) {
+                            *lane = w.mul_add(f64::from(*x), *lane);
+                        }
+                    }
+                    *sums = lanes;
+                }
+            }
+        },
+    );
 }
 
 /// x Wᵀ of f32 operands, never narrower than [`MIN_COLUMNS`].

@@ -2,12 +2,13 @@
 //!
 //! Owns the formulas (docs/measures.md: exact) and their digits: every sum is of terms that are not negative, so that
 //! nothing cancels and two equal rows give exactly 0. Ids that carry the probability are taken in f64 here, all others in
-//! f32 by `rest`. Refuses to know where logits come from.
+//! f32 by `rest`; `doubt` says whether that was enough. Refuses to know where logits come from.
 
 #![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 
 use pulp::NullaryFnOnce;
 
+use super::doubt;
 use super::kernel::{CHUNK, LANES, add, exp, ln_1p, total, vectorised};
 use super::rest::{self, MASKED};
 
@@ -56,12 +57,13 @@ pub struct Logits<'a> {
 const SMALL: f64 = 0.05;
 
 /// Compares P's and Q's logits; ids that only the longer row has are left out. `None` if one of them is not finite, or the
-/// target is not in both.
-pub fn measure(logits: Logits, target: Option<u32>, options: Options) -> Option<Row> {
+/// target is not in both. The second is whether the row holds the promised digits.
+pub fn measure(logits: Logits, target: Option<u32>, options: Options) -> Option<(Row, bool)> {
     let Logits { all: [p, q], likely, exact: [x, y] } = logits;
     let n = p.len().min(q.len());
     let scale = 1.0 / options.temperature;
     let ((p, only_p), (q, only_q)) = (p.split_at_mut(n), q.split_at_mut(n));
+    let noise = doubt::noise([p, q], likely, [x, y]) * scale;
     for &id in likely {
         (p[id as usize], q[id as usize]) = (MASKED, MASKED);
     }
@@ -75,12 +77,13 @@ pub fn measure(logits: Logits, target: Option<u32>, options: Options) -> Option<
     let exps = [&of_p, &of_q].map(|side| side.exps.as_slice());
     let sums = vectorised(Terms { logits: [x, y], exps, sides: [&of_p, &of_q], scale });
     let rest = rest::terms([p, q], [of_p.max, of_q.max], [of_p.log_sum, of_q.log_sum], scale);
-    let sums: [f64; 4] = std::array::from_fn(|i| sums[i] + rest[i]);
+    let sums: [f64; 4] = std::array::from_fn(|i| sums[i] + rest.terms[i]);
+    let is_sure = doubt::is_sure(sums, rest, of_p.others.max(of_q.others), noise);
     let bound = y[of_p.top];
     let rank_of_top_p = 1 + y.iter().map(|&other| u32::from(other > bound)).sum::<u32>() + rest::above(q, bound);
     let stops = options.stop.iter().filter_map(|&id| at(id)).map(|ln| ln.map(f64::exp));
     let stop = stops.reduce(|a, b| [a[0] + b[0], a[1] + b[1]]).map(|sum| sum.map(f64::ln));
-    Some(Row {
+    let row = Row {
         kl: sums[0],
         kl_reverse: sums[1],
         js: sums[2],
@@ -91,7 +94,8 @@ pub fn measure(logits: Logits, target: Option<u32>, options: Options) -> Option<
         logprob: logprob.flatten(),
         stop,
         removed: [of_p.removed(only_p, scale), of_q.removed(only_q, scale)],
-    })
+    };
+    Some((row, is_sure))
 }
 
 /// One row by itself.
@@ -104,6 +108,8 @@ struct Side {
     sum: f64,
     log_sum: f64,
     entropy: f64,
+    /// The share of the ids that are not likely.
+    others: f64,
     /// The terms of the sum that are of likely ids.
     exps: Vec<f64>,
 }
@@ -117,9 +123,10 @@ impl Side {
         let of_likely = vectorised(Exps { logits: likely, max, scale, kept: &mut exps });
         let of_others = rest::exps(others, max, scale);
         let [sum, weighted] = [0, 1].map(|i| of_likely[i] + of_others[i]);
+        let others = of_others[0] / sum;
         let log_sum = sum.ln();
         let entropy = log_sum - weighted / sum;
-        Self { max, top, sum, log_sum, entropy: if entropy < 0.0 { 0.0 } else { entropy }, exps }
+        Self { max, top, sum, log_sum, entropy: if entropy < 0.0 { 0.0 } else { entropy }, others, exps }
     }
 
     fn is_finite(&self) -> bool {

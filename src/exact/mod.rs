@@ -4,6 +4,7 @@
 //! numbers' worth of the vocabulary a token, not a forward pass. Refuses to score, and statistics: `shift` has them.
 
 mod batch;
+mod doubt;
 mod kernel;
 mod measures;
 mod part;

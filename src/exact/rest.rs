@@ -1,6 +1,6 @@
 //! The ids that are not likely, in f32: nearly all of a vocabulary, and little of its probability.
 //!
-//! Owns the same sums as `measures` over them, to some 1e-6 of each term, with the same promise: terms are not negative, and
+//! Owns the same sums as `measures` over them, to 5e-6 of each term, with the same promise: terms are not negative, and
 //! of equal rows they are 0. Differences of logits are taken before anything is rounded to f32. Refuses the ids that carry
 //! the probability: they are masked here, and `measures` takes them in f64.
 
@@ -36,8 +36,17 @@ pub fn exps(logits: &[f32], max: f64, scale: f64) -> [f64; 2] {
     vectorised(Exps { logits, max: Two::new(max), scale: Two::new(scale) })
 }
 
-/// The four sums, total variation twice over: of logits `x` and `y`, their maxima and the logarithms of Σ eᵘ.
-pub fn terms([x, y]: [&[f32]; 2], max: [f64; 2], log_sum: [f64; 2], scale: f64) -> [f64; 4] {
+/// Sums over ids.
+#[derive(Clone, Copy, Debug)]
+pub struct Sums {
+    /// The four measures', total variation twice over.
+    pub terms: [f64; 4],
+    /// Σ w² and Σ (w d)² with w the larger of p and q: how far errors of single logits reach into the four.
+    pub squares: [f64; 2],
+}
+
+/// Of logits `x` and `y`, their maxima and the logarithms of Σ eᵘ.
+pub fn terms([x, y]: [&[f32]; 2], max: [f64; 2], log_sum: [f64; 2], scale: f64) -> Sums {
     let apart = (max[1] * scale + log_sum[1]) - (max[0] * scale + log_sum[0]);
     vectorised(Terms {
         logits: [x, y],
@@ -102,12 +111,12 @@ struct Terms<'a> {
 }
 
 impl NullaryFnOnce for Terms<'_> {
-    type Output = [f64; 4];
+    type Output = Sums;
 
     #[inline(always)]
-    fn call(self) -> [f64; 4] {
+    fn call(self) -> Sums {
         let Self { logits: [x, y], max, share, apart, scale } = self;
-        let mut sums = [[0.0; LANES]; 4];
+        let mut sums = [[0.0; LANES]; 6];
         for (x, y) in x.chunks(CHUNK).zip(y.chunks(CHUNK)) {
             let (x, y) = (padded(x), padded(y));
             let (mut p, mut q, mut d) = ([0.0; CHUNK], [0.0; CHUNK], [0.0; CHUNK]);
@@ -126,8 +135,12 @@ impl NullaryFnOnce for Terms<'_> {
             add_f32(&mut sums[1], &divergences(&q, &p, &d.map(|d| -d)));
             add_f32(&mut sums[2], &mean_divergences(&p, &q, &d));
             add_f32(&mut sums[3], &variations(&p, &q, &d));
+            let [w, wd] = squares(&p, &q, &d);
+            add_f32(&mut sums[4], &w);
+            add_f32(&mut sums[5], &wd);
         }
-        sums.map(|lanes| total(&lanes))
+        let [kl, reverse, js, tv, w, wd] = sums.map(|lanes| total(&lanes));
+        Sums { terms: [kl, reverse, js, tv], squares: [w, wd] }
     }
 }
 
@@ -177,6 +190,19 @@ fn variations(p: &Chunk, q: &Chunk, d: &Chunk) -> Chunk {
         terms[i] = term.abs();
     }
     terms
+}
+
+/// w² and (w d)² of each id, w = max(p, q).
+#[inline(always)]
+fn squares(p: &Chunk, q: &Chunk, d: &Chunk) -> [Chunk; 2] {
+    let (mut of_w, mut of_wd) = ([0.0; CHUNK], [0.0; CHUNK]);
+    for i in 0..CHUNK {
+        let w = if p[i] > q[i] { p[i] } else { q[i] };
+        let wd = w * d[i];
+        of_w[i] = w * w;
+        of_wd[i] = wd * wd;
+    }
+    [of_w, of_wd]
 }
 
 /// ½ p ln(p/m) + ½ q ln(q/m) of each id, m = (p + q) / 2. Far apart, with r the smaller over the larger and
@@ -233,10 +259,10 @@ mod tests {
         fn each_term_is_that_of_the_book(x in -12.0..0.0_f32, size in -3.0..0.9_f32, up in any::<bool>()) {
             let d = if up { 10_f32.powf(size) } else { -(10_f32.powf(size)) };
             let y = x + d;
-            let found = terms([&[x], &[y]], [0.0, 0.0], [1.0, 1.0], 1.0);
+            let found = terms([&[x], &[y]], [0.0, 0.0], [1.0, 1.0], 1.0).terms;
             let expected = plain(f64::from(x) - 1.0, f64::from(y) - 1.0);
             for (found, expected) in found.into_iter().zip(expected) {
-                prop_assert!((found - expected).abs() <= 3e-6 * expected, "{x} {y}: {found} for {expected}");
+                prop_assert!((found - expected).abs() <= 5e-6 * expected, "{x} {y}: {found} for {expected}");
             }
         }
 

@@ -20,6 +20,9 @@ const MAX_ROWS: usize = 1024;
 /// Ids of each model whose logits are computed again in f64: what the others lose is small and of either sign.
 pub(super) const LIKELY: usize = 16;
 
+/// Rows whose whole vocabulary is in memory in f64 at once: they share the passage of the weights.
+const WHOLE_ROWS: usize = 64;
+
 /// Two heads, and room for their logits that is taken up once: fresh memory would cost as much as what is computed in it.
 pub struct Tiles<'a> {
     heads: [&'a Head; 2],
@@ -57,21 +60,58 @@ impl<'a> Tiles<'a> {
         let rows = of_p.zip(of_q).zip(targets).enumerate();
         let rows = rows.map_init(Vec::new, |likely, (row, ((p, q), target))| {
             collect_likely([p, q], *target, options.stop, likely);
-            let exact = |side: usize| {
-                let width = hidden[side].len() / targets.len();
-                heads[side].exact_logits(&hidden[side][row * width..(row + 1) * width], likely)
-            };
+            let exact = |side: usize| heads[side].exact_logits(hidden_row(hidden, targets, side, row), likely);
             let exact = [exact(0)?, exact(1)?];
             let logits = Logits { all: [p, q], likely, exact: [&exact[0], &exact[1]] };
-            let what = || {
-                format!(
-                    "the logits at row {row} of a tile are not finite, or its token {target:?} is not in both heads"
-                )
-            };
-            measure(logits, *target, options).ok_or_else(|| Error::Usage(what()))
+            measure(logits, *target, options).ok_or_else(|| not_finite(row, *target))
         });
-        rows.collect()
+        let mut rows: Vec<(Row, bool)> = rows.collect::<Result<_>>()?;
+        let unsure: Vec<usize> = (0..rows.len()).filter(|&row| !rows[row].1).collect();
+        for unsure in unsure.chunks(WHOLE_ROWS) {
+            let again = self.compare_whole(unsure, hidden, targets, options, stop)?;
+            unsure.iter().zip(again).for_each(|(&row, again)| rows[row] = (again, true));
+        }
+        Ok(rows.into_iter().map(|(row, _)| row).collect())
     }
+
+    /// Measures `rows` again, every id in f64. Of their f32 logits those are left that one head alone has.
+    fn compare_whole(
+        &mut self,
+        rows: &[usize],
+        hidden: &[Vec<f32>; 2],
+        targets: &[Option<u32>],
+        options: Options,
+        stop: &Stop,
+    ) -> Result<Vec<Row>> {
+        let of_side = |side: usize| {
+            let hidden: Vec<&[f32]> = rows.iter().map(|&row| hidden_row(hidden, targets, side, row)).collect();
+            self.heads[side].all_exact_logits(&hidden, stop)
+        };
+        let whole = [of_side(0)?, of_side(1)?];
+        let vocab = self.heads.map(Head::vocab);
+        let n = vocab[0].min(vocab[1]);
+        let ids: Vec<u32> = (0..n as u32).collect();
+        let [of_p, of_q] = &self.logits;
+        let measured = rows.par_iter().enumerate().map(|(at, &row)| {
+            let mut p = of_p[row * vocab[0]..(row + 1) * vocab[0]].to_vec();
+            let mut q = of_q[row * vocab[1]..(row + 1) * vocab[1]].to_vec();
+            let exact = [0, 1].map(|side: usize| &whole[side][at * vocab[side]..][..n]);
+            let logits = Logits { all: [&mut p, &mut q], likely: &ids, exact };
+            let measured = measure(logits, targets[row], options);
+            measured.map(|(row, _)| row).ok_or_else(|| not_finite(row, targets[row]))
+        });
+        measured.collect()
+    }
+}
+
+fn hidden_row<'a>(hidden: &'a [Vec<f32>; 2], targets: &[Option<u32>], side: usize, row: usize) -> &'a [f32] {
+    let width = hidden[side].len() / targets.len();
+    &hidden[side][row * width..][..width]
+}
+
+fn not_finite(row: usize, target: Option<u32>) -> Error {
+    let token = target.map_or_else(String::new, |id| format!(", or its token {id} is not in both heads"));
+    Error::Usage(format!("the logits at row {row} of a tile are not finite{token}"))
 }
 
 /// Ids whose logits are computed again in f64: the [`LIKELY`] most likely of each model, the target and the end tokens.

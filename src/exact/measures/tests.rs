@@ -22,6 +22,7 @@ fn measure_with(
     let (x, y) = (exact(p), exact(q));
     let (mut p, mut q) = (p.to_vec(), q.to_vec());
     super::measure(Logits { all: [&mut p, &mut q], likely: &likely, exact: [&x, &y] }, target, options)
+        .map(|(row, _)| row)
 }
 
 /// The most likely of both, as many of each as a tile takes.
