@@ -3,15 +3,18 @@
 //!
 //!     cargo test --release --test exact_cost -- --ignored --nocapture
 
+mod common;
+
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use candle_core::{DType, Device, Tensor};
-use serde_json::{Value, json};
-use tokshift::decoder::{Checkpoint, Form, Head};
+use tokshift::decoder::Head;
 use tokshift::exact::{MeasureOptions, Tiles};
 use tokshift::stop::Stop;
+
+use common::heads;
 
 const VOCAB: usize = 151_936;
 const HIDDEN: usize = 1024;
@@ -20,17 +23,8 @@ static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// A head of random weights, such that logits spread by some nats.
 fn head(folder: &Path, seed: f64) -> Head {
-    fs::create_dir_all(folder).unwrap();
-    let config = fs::read("tests/fixtures/models/qwen3-tied/config.json").unwrap();
-    let mut config: Value = serde_json::from_slice(&config).unwrap();
-    config["vocab_size"] = json!(VOCAB);
-    config["hidden_size"] = json!(HIDDEN);
-    fs::write(folder.join("config.json"), config.to_string()).unwrap();
     let weight = Tensor::rand(-0.1 - seed, 0.1 + seed, (VOCAB, HIDDEN), &Device::Cpu).unwrap();
-    let tensors = [("model.embed_tokens.weight".to_owned(), weight.to_dtype(DType::BF16).unwrap())];
-    candle_core::safetensors::save(&tensors.into(), folder.join("model.safetensors")).unwrap();
-    Head::load(&Checkpoint::open(folder).unwrap(), None, DType::BF16, &Device::Cpu, Form::of(&Device::Cpu).unwrap())
-        .unwrap()
+    heads::head(folder, weight.to_dtype(DType::BF16).unwrap())
 }
 
 /// Seconds of all processors that this process has used: what else the machine does is not in them.

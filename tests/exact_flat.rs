@@ -1,35 +1,21 @@
 //! Rows that spread their probability over the whole vocabulary, of models that are hardly apart: f32 products alone lose the
 //! promised digits there.
 
-use std::fs;
-use std::path::Path;
+mod common;
+
 use std::sync::atomic::AtomicBool;
 
-use candle_core::{DType, Device, Tensor};
-use serde_json::{Value, json};
-use tokshift::decoder::{Checkpoint, Form, Head};
+use candle_core::{Device, Tensor};
 use tokshift::exact::{MeasureOptions, Tiles};
 use tokshift::stop::Stop;
+
+use common::heads;
 
 const VOCAB: usize = 5_003;
 const HIDDEN: usize = 256;
 const ROWS: usize = 70;
 
 static NEVER: AtomicBool = AtomicBool::new(false);
-
-fn head(folder: &Path, weight: &[f32]) -> Head {
-    fs::create_dir_all(folder).unwrap();
-    let config = fs::read("tests/fixtures/models/qwen3-tied/config.json").unwrap();
-    let mut config: Value = serde_json::from_slice(&config).unwrap();
-    config["vocab_size"] = json!(VOCAB);
-    config["hidden_size"] = json!(HIDDEN);
-    fs::write(folder.join("config.json"), config.to_string()).unwrap();
-    let weight = Tensor::from_slice(weight, (VOCAB, HIDDEN), &Device::Cpu).unwrap();
-    let tensors = [("model.embed_tokens.weight".to_owned(), weight)];
-    candle_core::safetensors::save(&tensors.into(), folder.join("model.safetensors")).unwrap();
-    let form = Form::of(&Device::Cpu).unwrap();
-    Head::load(&Checkpoint::open(folder).unwrap(), None, DType::F32, &Device::Cpu, form).unwrap()
-}
 
 fn log_softmax(weight: &[f32], hidden: &[f32]) -> Vec<f64> {
     let dot = |w: &[f32]| w.iter().zip(hidden).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum::<f64>();
@@ -39,12 +25,13 @@ fn log_softmax(weight: &[f32], hidden: &[f32]) -> Vec<f64> {
     x.iter().map(|x| x - max - log_sum).collect()
 }
 
-/// KL, reversed KL and total variation: p φ(d) with φ(d) = eᵈ − 1 − d, whose sums do not cancel.
-fn by_the_book(a: &[f64], b: &[f64]) -> [f64; 3] {
+/// KL, reversed KL, JS and total variation: p φ(d) with φ(d) = eᵈ − 1 − d, whose sums do not cancel.
+fn by_the_book(a: &[f64], b: &[f64]) -> [f64; 4] {
     let phi = |d: f64| if d.abs() < 1e-3 { d * d * (0.5 + d * (1.0 / 6.0 + d / 24.0)) } else { d.exp_m1() - d };
     let kl = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a.exp() * phi(b - a)).sum::<f64>();
     let tv = a.iter().zip(b).map(|(a, b)| (a.exp() * (b - a).exp_m1()).abs()).sum::<f64>() / 2.0;
-    [kl(a, b), kl(b, a), tv]
+    let mean: Vec<f64> = a.iter().zip(b).map(|(a, b)| a + ((b - a).exp_m1() / 2.0).ln_1p()).collect();
+    [kl(a, b), kl(b, a), f64::midpoint(kl(a, &mean), kl(b, &mean)), tv]
 }
 
 #[test]
@@ -54,16 +41,19 @@ fn flat_rows_hardly_apart_keep_their_digits() {
         Tensor::rand(-size, size, shape, &Device::Cpu).unwrap().flatten_all().unwrap().to_vec1().unwrap()
     };
     let (p, hidden) = (uniform(0.3, (VOCAB, HIDDEN)), uniform(1.0, (ROWS, HIDDEN)));
+    let of = |name: &str, weight: &[f32]| {
+        heads::head(&folder.path().join(name), Tensor::from_slice(weight, (VOCAB, HIDDEN), &Device::Cpu).unwrap())
+    };
     for size in [3e-8, 1e-6, 1e-5, 1e-4, 1e-2] {
         let q: Vec<f32> = p.iter().zip(uniform(size, (VOCAB, HIDDEN))).map(|(w, d)| w + d).collect();
-        let heads = [head(&folder.path().join("p"), &p), head(&folder.path().join("q"), &q)];
+        let heads = [of("p", &p), of("q", &q)];
         let mut tiles = Tiles::new([&heads[0], &heads[1]]);
         let options = MeasureOptions { temperature: 1.0, stop: &[] };
         let both = [hidden.clone(), hidden.clone()];
         let rows = tiles.compare(&both, &[Some(7); ROWS], options, &Stop::new(&NEVER)).unwrap();
         for (row, hidden) in rows.iter().zip(hidden.chunks_exact(HIDDEN)) {
             let expected = by_the_book(&log_softmax(&p, hidden), &log_softmax(&q, hidden));
-            for (found, expected) in [row.kl, row.kl_reverse, row.tv].into_iter().zip(expected) {
+            for (found, expected) in [row.kl, row.kl_reverse, row.js, row.tv].into_iter().zip(expected) {
                 assert!((found - expected).abs() <= 1e-9 + 1e-5 * expected, "{size}: {found} for {expected}");
             }
         }

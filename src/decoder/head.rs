@@ -184,7 +184,7 @@ impl Head {
     /// # Errors
     /// A tensor operation that fails; [`crate::Error::Stopped`] between some ids.
     pub fn all_exact_logits(&self, hidden: &[&[f32]], stop: &Stop) -> Result<Vec<f64>> {
-        let mut logits = self.linear.all_exact(hidden, || stop.check())?;
+        let mut logits = self.linear.all_exact(hidden, stop)?;
         logits.par_iter_mut().for_each(|x| *x = self.finish_exact(*x));
         Ok(logits)
     }

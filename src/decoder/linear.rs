@@ -1,6 +1,7 @@
 //! A linear map: y = W x + b, and what an adapter adds to it.
 //!
-//! Owns how a product of the plain form is rounded, scaled and capped. Refuses the packed form's products: `cpu` has them.
+//! Owns how a product of the plain form is rounded, scaled and capped, and sums in f64 of either form. Refuses the packed
+//! form's other products: `cpu` has them.
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use rayon::prelude::*;
 use crate::decoder::MIN_COLUMNS;
 use crate::decoder::weight::Weight;
 use crate::kernel::math;
+use crate::stop::Stop;
 
 /// Outputs that are summed side by side in f64.
 const GROUP: usize = 32;
@@ -93,20 +95,18 @@ impl Linear {
         ids.iter().map(dot).collect()
     }
 
-    /// Every output of some rows `[in]`, `[rows, out]`: all sums in f64. `check` is asked between [`GROUP`]s of outputs
-    /// whether to go on.
-    pub fn all_exact(
-        &self,
-        x: &[&[f32]],
-        check: impl Fn() -> crate::error::Result<()> + Sync,
-    ) -> crate::error::Result<Vec<f64>> {
+    /// Every output of some rows `[in]`, `[rows, out]`: all sums in f64.
+    ///
+    /// # Errors
+    /// [`crate::Error::Stopped`] between [`GROUP`]s of outputs.
+    pub fn all_exact(&self, x: &[&[f32]], stop: &Stop) -> crate::error::Result<Vec<f64>> {
         let (outputs, depth) = self.shape()?;
         let bias = self.bias.as_ref().map(Tensor::to_vec1::<f32>).transpose()?;
         let mut sums = vec![0.0; outputs.div_ceil(GROUP) * x.len() * GROUP];
         let groups = sums.par_chunks_mut(x.len() * GROUP).zip((0..outputs).into_par_iter().step_by(GROUP));
         let room = || (vec![0.0_f32; depth], vec![[0.0_f64; GROUP]; depth]);
         groups.try_for_each_init(room, |(row, weights), (sums, first)| -> crate::error::Result<()> {
-            check()?;
+            stop.check()?;
             for place in 0..GROUP.min(outputs - first) {
                 self.weight.row(first + place, row)?;
                 weights.iter_mut().zip(&*row).for_each(|(of_step, w)| of_step[place] = f64::from(*w));

@@ -76,7 +76,7 @@ impl<'a> Tiles<'a> {
 
     /// Measures `rows` again, every id in f64. Of their f32 logits those are left that one head alone has.
     fn compare_whole(
-        &mut self,
+        &self,
         rows: &[usize],
         hidden: &[Vec<f32>; 2],
         targets: &[Option<u32>],

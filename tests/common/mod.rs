@@ -3,6 +3,7 @@
 #![allow(dead_code)] // Each test file uses a part of it.
 
 pub mod converted;
+pub mod heads;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
