@@ -70,6 +70,7 @@ def tokshift(args: argparse.Namespace, out: Path, text: Path) -> tuple[dict, dic
         "Mean PPL(Q)": pair["perplexity"]["q"]["value"],
         "Mean PPL(base)": pair["perplexity"]["p"]["value"],
         "Mean PPL(Q)/PPL(base)": pair["perplexity_ratio"]["value"],
+        "Mean PPL(Q)-PPL(base)": pair["perplexity_difference"]["value"],
         "Cor(ln(PPL(Q)), ln(PPL(base)))": 100 * pair["log_perplexity_correlation"],
         "Mean KLD": mean["kl"],
         "lower bound": mean["kl_lower"],

@@ -335,6 +335,20 @@ fn the_figures_are_those_of_the_table() {
     let a = of("logprob_p");
     let b: Vec<f64> = a.iter().zip(&delta).map(|(a, d)| a + d).collect();
     let center = |x: &[f64]| x.iter().sum::<f64>() / n;
+    let perplexity = |x: &[f64]| (-center(x)).exp();
+    near(&pair["perplexity_difference"]["value"], perplexity(&b) - perplexity(&a));
+    // A sample is a cluster here: the jackknife over them agrees with the derivative to first order.
+    let without = |sample: u32| {
+        let kept: Vec<usize> =
+            (0..tokens.len()).filter(|i| found.u32s("sample_id")[tokens[*i]] != Some(sample)).collect();
+        let of = |x: &[f64]| (-kept.iter().map(|i| x[*i]).sum::<f64>() / kept.len() as f64).exp();
+        of(&b) - of(&a)
+    };
+    let left: Vec<f64> = (0..samples).map(without).collect();
+    let (g, mean) = (left.len() as f64, left.iter().sum::<f64>() / left.len() as f64);
+    let jackknife = ((g - 1.0) / g * left.iter().map(|x| (x - mean).powi(2)).sum::<f64>()).sqrt();
+    let stderr = pair["perplexity_difference"]["stderr"].as_f64().unwrap();
+    assert!((stderr / jackknife - 1.0).abs() < 0.25, "{stderr} for {jackknife}");
     let cov = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x1, y1)| (x1 - center(x)) * (y1 - center(y))).sum::<f64>();
     near(&pair["log_perplexity_correlation"], cov(&a, &b) / (cov(&a, &a) * cov(&b, &b)).sqrt());
     near(&pair["rms_delta_p"]["value"], (of("delta_p").iter().map(|d| d * d).sum::<f64>() / n).sqrt());
@@ -349,6 +363,32 @@ fn the_figures_are_those_of_the_table() {
     assert_eq!(most["shifted"].as_u64(), shifted.values().map(|(n, _)| *n).max());
     close(&pair["exact"]["most_kl"][0]["kl"], shifted.values().map(|(_, kl)| *kl).fold(0.0, f64::max));
     assert!(pair["slices"].as_array().unwrap().iter().all(|slice| slice["measures"][0]["name"] == "kl"));
+}
+
+/// Before the token that ends it, if that is the last, else after the last.
+#[test]
+fn the_probability_to_end_is_read_where_the_response_ended() {
+    let scene = Scene::new();
+    let (p, q) = ("qwen3-tied", "qwen3-shifted");
+    let config: Value = serde_json::from_slice(&fs::read(fixture(p).join("config.json")).unwrap()).unwrap();
+    let end = config["eos_token_id"].as_u64().unwrap();
+    let responses = [vec![40, 41, end], vec![40, end, 42], vec![40, 41, 42, 43], vec![end, end]];
+    let row = |response: &Vec<u64>| json!({"prompt_token_ids": [50, 51], "response_token_ids": response});
+    scene.dataset("g_ids.jsonl", &responses.iter().map(row).collect::<Vec<_>>());
+    let found = exact(&scene, p, q, "");
+    let said = scene.run(&format!("kl --data-dir out --reference {p} --json"));
+    let comparison: Value = serde_json::from_str(&said.expect(0, "").stdout).unwrap();
+    let (samples, positions) = (found.u32s("sample_id"), found.u32s("position"));
+    let at = |column: &str, place: (u32, u32)| {
+        let row = (0..found.len()).find(|row| (samples[*row], positions[*row]) == (Some(place.0), Some(place.1)));
+        found.f64s(column)[row.unwrap()].unwrap().exp()
+    };
+    let places = [(0, 2), (1, 3), (2, 4), (3, 1)];
+    for (side, column) in [("p", "stop_p"), ("q", "stop_q")] {
+        let expected = places.iter().map(|place| at(column, *place)).sum::<f64>() / places.len() as f64;
+        let value = comparison["pairs"][0]["exact"]["stop"][side]["value"].as_f64().unwrap();
+        assert!((value - expected).abs() <= 1e-12 * expected, "{value} for {expected}");
+    }
 }
 
 /// Two parts; one that is lost is made again with the same bytes, and nothing else is touched.
@@ -427,6 +467,71 @@ fn all_pairs_are_compared_on_request() {
     let folders: Vec<PathBuf> =
         pairs.iter().map(|(p, q)| Path::new(&pairs_folder(p.unwrap(), q.unwrap())).to_owned()).collect();
     assert!(folders.iter().all(|folder| scene.path(folder.to_str().unwrap()).is_dir()));
+    // Only two of the three pairs share P.
+    let differences = comparison["differences"].as_array().unwrap();
+    let names: Vec<_> = differences.iter().map(|d| [&d["p"], &d["q"], &d["minus"]].map(Value::as_str)).collect();
+    assert_eq!(names, [[Some(all[0]), Some(all[2]), Some(all[1])]]);
+}
+
+/// Whatever order models are named in: `score` compares what `kl` then asks for.
+#[test]
+fn score_compares_the_pairs_that_kl_shows() {
+    let scene = Scene::new();
+    ids_dataset(&scene);
+    let of = |name: &'static str| (name, if name == "b" { "qwen3-shifted" } else { "qwen3-tied" });
+    for (output, order, reference) in [("one", ["r", "c", "b"], "r"), ("two", ["c", "g", "b"], "g")] {
+        score(&scene, "g_ids.jsonl", &order.map(of), output, "--exact").expect(0, "exact: ");
+        let kl = |more: &str| scene.run(&format!("kl --data-dir {output} --reference {reference} --json {more}"));
+        let comparison: Value = serde_json::from_str(&kl("--all-pairs").expect(0, "").stdout).unwrap();
+        let pairs = comparison["pairs"].as_array().unwrap();
+        assert!(pairs.len() == 3 && pairs.iter().all(|pair| !pair["exact"].is_null()), "{pairs:?}");
+    }
+    let said = scene.run("kl --data-dir one --reference b");
+    said.expect_out("exact measures are there of `r` as P beside `b` alone: --reference r shows them");
+}
+
+/// A model that keeps its hidden rows beside one that does not.
+#[test]
+fn kept_and_lent_rows_go_together() {
+    let scene = Scene::new();
+    ids_dataset(&scene);
+    let (p, q) = (("p", "qwen3-tied"), ("q", "qwen3-shifted"));
+    score(&scene, "g_ids.jsonl", &[p], "out", "--keep-hidden").expect(0, "");
+    score(&scene, "g_ids.jsonl", &[q], "out", "").expect(0, "");
+    let kl = format!("kl --data-dir out --reference p --exact --models {}", models(&[p, q]));
+    scene.run(&kl).expect(1, "both models with `score --exact`");
+    score(&scene, "g_ids.jsonl", &[p, q], "out", "--exact").expect(0, "exact: p beside q");
+    let hidden: Vec<String> = scene.files("out").into_keys().filter(|name| name.starts_with("hidden/")).collect();
+    assert_eq!(hidden, ["hidden/generation_model=g/task=ids/model=p/part-00000000.safetensors"]);
+    scene.run("verify out").expect_out("all is well");
+}
+
+/// Files that were put elsewhere would turn figures without a trace.
+#[test]
+fn files_of_other_models_and_pairs_are_refused() {
+    let scene = Scene::new();
+    ids_dataset(&scene);
+    let all = ["qwen3-tied", "qwen3-shifted", "llama3"];
+    let named = models(&all.map(|name| (name, name)));
+    scene.run(&format!("score --dataset g_ids.jsonl --models {named} --output-dir out --keep-hidden")).expect(0, "");
+    let kl = format!("kl --data-dir out --reference {} --exact --models {named}", all[0]);
+    let refused = |file: &str, by: &dyn Fn(&str)| {
+        let path = scene.path(file);
+        let own = fs::read(&path).unwrap();
+        by(file);
+        scene.run(&kl).expect(1, "files were moved");
+        let said = scene.run("verify out");
+        assert!(said.code == Some(1) && said.stdout.contains("files were moved"), "{}", said.stdout);
+        fs::write(&path, own).unwrap();
+    };
+    let copied = |from: String| move |to: &str| drop(fs::copy(scene.path(&from), scene.path(to)).unwrap());
+    let hidden =
+        |model: &str| format!("out/hidden/generation_model=g/task=ids/model={model}/part-00000000.safetensors");
+    refused(&hidden(all[1]), &copied(hidden(all[0])));
+    scene.run(&kl).expect(0, "exact: ");
+    let pairs = |q: &str| format!("{}/part-00000000.parquet", pairs_folder(all[0], q));
+    refused(&pairs(all[1]), &copied(pairs(all[2])));
+    scene.run(&kl).expect(0, "");
 }
 
 /// `score` of the ids' dataset or another by fixtures, into a directory.
@@ -453,9 +558,10 @@ fn score_can_compare_exactly_and_leave_nothing_behind() {
     let run = |output: &str, more: &str| score(&scene, "g_ids.jsonl", &[p, q], output, more);
     run("plain", "").expect(0, "");
     run("at-once", "--exact").expect(0, "exact: qwen3-tied beside qwen3-shifted");
+    // Their footers differ: one is of runs that keep hidden rows.
     let pairs = |output: &str| {
         let folder = pairs_folder(p.0, q.0).replace("out/", &format!("{output}/"));
-        fs::read(scene.path(&folder).join("part-00000000.parquet")).unwrap()
+        Columns::read(&scene.path(&folder)).0
     };
     assert_eq!(tables(&scene, "at-once"), scene.files("plain"));
     assert_eq!(pairs("at-once"), pairs("out"));
@@ -474,7 +580,8 @@ fn score_can_compare_exactly_and_leave_nothing_behind() {
     assert_eq!(scene.files("out"), kept);
     score(&scene, "g_ids.jsonl", &[p, q, ("twin", "qwen3-tied")], "out", "--exact")
         .expect(0, "exact: qwen3-tied beside twin");
-    assert!(scene.files("out").iter().filter(|(name, _)| name.starts_with("hidden/")).count() == 3);
+    let hidden = |scene: &Scene| scene.files("out").into_keys().filter(|name| name.starts_with("hidden/")).count();
+    assert_eq!(hidden(&scene), 2, "the twin's were on loan");
 
     run("at-once", "--exact --out jsonl").expect(1, "--exact needs tables of Parquet");
     score(&scene, "g_ids.jsonl", &[p], "one", "--exact").expect(1, "--exact compares models with one another");

@@ -34,6 +34,38 @@ fn by_the_book(a: &[f64], b: &[f64]) -> [f64; 4] {
     [kl(a, b), kl(b, a), f64::midpoint(kl(a, &mean), kl(b, &mean)), tv]
 }
 
+/// Some ids change places and all others hardly move, so that most d lie where rounding turns their signs: the sum of |d| has
+/// an edge there.
+#[test]
+fn ids_that_change_places_keep_the_digits_of_total_variation() {
+    const IDS: usize = 40_000;
+    const SWAPPED: usize = 80;
+    let folder = tempfile::tempdir().unwrap();
+    let weight = Tensor::rand(-0.05_f32, 0.05, (IDS, HIDDEN), &Device::Cpu).unwrap();
+    let p: Vec<f32> = weight.flatten_all().unwrap().to_vec1().unwrap();
+    let mut q = p.clone();
+    q[1000 * HIDDEN..(1000 + SWAPPED) * HIDDEN].rotate_left(HIDDEN);
+    let hidden = Tensor::rand(-1.0_f32, 1.0, (8, HIDDEN), &Device::Cpu).unwrap();
+    let of_p: Vec<f32> = hidden.flatten_all().unwrap().to_vec1().unwrap();
+    let of = |name: &str, weight: &[f32]| {
+        heads::head(&folder.path().join(name), Tensor::from_slice(weight, (IDS, HIDDEN), &Device::Cpu).unwrap())
+    };
+    let heads = [of("p", &p), of("q", &q)];
+    for apart in [1e-7_f32, 3e-7] {
+        let of_q: Vec<f32> = of_p.iter().enumerate().map(|(i, x)| x * (1.0 + apart * (i as f32 * 2.4).sin())).collect();
+        let options = MeasureOptions { temperature: 1.0, stop: &[] };
+        let both = [of_p.clone(), of_q.clone()];
+        let rows =
+            Tiles::new([&heads[0], &heads[1]]).compare(&both, &[Some(7); 8], options, &Stop::new(&NEVER)).unwrap();
+        for (row, (x, y)) in rows.iter().zip(of_p.chunks_exact(HIDDEN).zip(of_q.chunks_exact(HIDDEN))) {
+            let expected = by_the_book(&log_softmax(&p, x), &log_softmax(&q, y));
+            for (found, expected) in [row.kl, row.kl_reverse, row.js, row.tv].into_iter().zip(expected) {
+                assert!((found - expected).abs() <= 1e-9 + 1e-5 * expected, "{apart}: {found} for {expected}");
+            }
+        }
+    }
+}
+
 #[test]
 fn flat_rows_hardly_apart_keep_their_digits() {
     let folder = tempfile::tempdir().unwrap();

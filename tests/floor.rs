@@ -3,6 +3,7 @@
 mod common;
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use common::{Columns, Scene, rows};
@@ -14,11 +15,7 @@ fn scene(step: f64) -> Scene {
     // Thirty rows: fewer give no percentile worth the name.
     scene.dataset("p_t.jsonl", &rows());
     scene.model("p", "llama-bf16");
-    let path = scene.model("q", "llama-bf16").join("model.safetensors");
-    let tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
-    let moved: HashMap<String, Tensor> =
-        tensors.iter().map(|(name, tensor)| (name.clone(), moved(tensor, step))).collect();
-    candle_core::safetensors::save(&moved, &path).unwrap();
+    move_weights(&scene.model("q", "llama-bf16"), step);
     let score = |models: &str, dtype: &str| {
         let said = scene.run(&format!(
             "score --dataset p_t.jsonl --models {models} --dtype {dtype} --output-dir out --keep-hidden"
@@ -28,6 +25,15 @@ fn scene(step: f64) -> Scene {
     score("p=p,q=q", "bf16");
     score("p32=p,q32=q", "f32");
     scene
+}
+
+/// Every weight of a model by about `step` of itself.
+fn move_weights(model: &Path, step: f64) {
+    let path = model.join("model.safetensors");
+    let tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
+    let moved: HashMap<String, Tensor> =
+        tensors.iter().map(|(name, tensor)| (name.clone(), moved(tensor, step))).collect();
+    candle_core::safetensors::save(&moved, &path).unwrap();
 }
 
 fn moved(tensor: &Tensor, step: f64) -> Tensor {
@@ -107,6 +113,16 @@ fn a_floor_needs_the_twins() {
     // Without exact measures it is told.
     let said = kl("");
     assert_eq!(said.code, Some(0), "{}", said.stderr);
-    said.expect_out("no noise floor: `kl --exact` has to compare both models");
+    said.expect_out("no noise floor: `kl --exact` has to compare `p` with `p32` first");
+    // What is no twin makes no floor: other weights, other numbers than f32.
+    move_weights(&scene.model("r", "llama-bf16"), 1e-3);
+    let further = |models: &str, dtype: &str| {
+        let options = format!("--models {models} --dtype {dtype} --output-dir out --keep-hidden");
+        scene.run(&format!("score --dataset p_t.jsonl {options}")).expect(0, "2 ok");
+    };
+    further("other=r", "f32");
+    further("half=p", "bf16");
+    scene.run("kl --data-dir out --noise-floor p=other").expect(1, "`other` is not `p` in f32: its files are others");
+    scene.run("kl --data-dir out --noise-floor p=half").expect(1, "`half` is not `p` in f32: it was scored in bf16");
     scene.run("kl --data-dir out --noise-floor p").expect(2, "expected MODEL=F32-MODEL");
 }

@@ -41,10 +41,12 @@ impl<'a> InOneGo<'a> {
         Ok(store::cells(self.root)?.into_iter().filter(is_asked).collect())
     }
 
-    /// The pairs of a text, P first: the model that wrote it, or else whoever comes first.
+    /// The pairs of a text, P first, as `kl` asks for them: beside all others the model that wrote it, or else whoever was
+    /// named first (its `--reference`); of the others whose name comes first.
     fn pairs(&self, (generation_model, task): (&str, &str)) -> Vec<PairCell> {
         let mut models = self.models.clone();
-        models.sort_by_key(|model| *model != generation_model);
+        let reference = models.iter().find(|model| **model == generation_model).or(models.first()).copied();
+        models.sort_by_key(|model| (Some(*model) != reference, *model));
         let pair = |p: &str, q: &str| {
             let [generation_model, task, p, q] = [generation_model, task, p, q].map(str::to_owned);
             PairCell { generation_model, task, p, q }
@@ -93,10 +95,4 @@ impl<'a> InOneGo<'a> {
         exact.run(&pairs.collect::<Vec<_>>())?;
         cells.iter().try_for_each(|found| store.end_loans(found)).map_err(Into::into)
     }
-}
-
-/// Whether an earlier run of the model keeps its hidden rows: so does whoever goes on with it.
-pub fn keeps_hidden(root: &Path, model: &str) -> bool {
-    let found = store::cells(root).unwrap_or_default();
-    found.iter().any(|found| found.cell.model == model && found.manifest.engine.keep_hidden.is_some())
 }

@@ -19,7 +19,7 @@ use crate::engine::mock::Mock;
 use crate::engine::{Engine, RANK_STRICT};
 use crate::experiments::{DtypeChoice, Options};
 use crate::store::EngineFacts;
-use crate::{gguf, hub};
+use crate::{gguf, hidden, hub};
 
 /// What the names of an adapter's files begin with in a manifest.
 pub const ADAPTER_FOLDER: &str = "adapter/";
@@ -139,6 +139,11 @@ impl Model {
         self.lends
     }
 
+    /// Of the hidden rows that it can hand out.
+    pub fn hidden_shape(&self) -> Option<hidden::Shape> {
+        self.checkpoint.as_ref().map(|checkpoint| checkpoint.spec().hidden_shape(self.dtype))
+    }
+
     pub fn max_tokens(&self) -> usize {
         self.checkpoint.as_ref().map_or(MOCK_CONTEXT, |checkpoint| checkpoint.spec().max_tokens)
     }
@@ -212,7 +217,7 @@ impl Model {
             top_k: self.top_k.min(checkpoint.spec().vocab),
             vocab: Some(checkpoint.spec().vocab),
             rank_rule,
-            keep_hidden: self.keep_hidden.then(|| checkpoint.spec().hidden_shape(self.dtype)),
+            keep_hidden: self.hidden_shape().filter(|_| self.keep_hidden),
         })
     }
 }

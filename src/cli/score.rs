@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use super::Exit;
 use super::args::ScoreArgs;
 use super::exact::Exact;
-use super::in_one_go::{self, InOneGo};
+use super::in_one_go::InOneGo;
 use super::inputs::{self, Dataset};
 use super::models::{self, Model, Resident};
 use super::progress::{self, Display};
@@ -62,12 +62,8 @@ fn models(args: &ScoreArgs) -> Result<Vec<Model>> {
     if args.exact && args.options.out() == OutFormat::Jsonl {
         bail!("--exact needs tables of Parquet: leave --out jsonl away");
     }
-    let mut options = args.options.clone();
-    if args.exact && models.iter().any(|named| in_one_go::keeps_hidden(&args.output_dir, &named.name)) {
-        options.keep_hidden = Some(true);
-    }
     let models = models.into_iter().map(|named| {
-        let model = Model::open(named, &options, args.engine)?;
+        let model = Model::open(named, &args.options, args.engine)?;
         if args.exact { model.lending() } else { Ok(model) }
     });
     models.collect()

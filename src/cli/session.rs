@@ -19,7 +19,7 @@ use crate::experiments::{Options, OutFormat};
 use crate::journal::{Entry, Journal};
 use crate::pipeline::{Input, Progress, Run, Snapshot};
 use crate::sample::Status;
-use crate::store::{Cell, CellStore, DatasetFacts, FoundCell, Manifest, Store, TokenFacts};
+use crate::store::{Cell, CellStore, DatasetFacts, EngineFacts, FoundCell, Manifest, Store, TokenFacts};
 use crate::table::Format;
 use crate::template::ChatTemplate;
 use crate::tokenize::{Audit, SampleOptions, TextTokenizer};
@@ -122,6 +122,15 @@ impl Text<'_> {
         Ok(if model.lends() { store.lending() } else { store })
     }
 
+    /// What scores the cell. A model that lends hidden rows goes on keeping those of a cell that was begun so.
+    fn engine(&self, cell: &Cell, model: &Model) -> Result<EngineFacts> {
+        let facts = model.facts()?.clone();
+        if !model.lends() || facts.keep_hidden.is_some() || !self.output.store.keeps_hidden(cell)? {
+            return Ok(facts);
+        }
+        Ok(EngineFacts { keep_hidden: model.hidden_shape(), ..facts })
+    }
+
     fn manifest(&self, cell: &Cell, model: &Model) -> Result<Manifest> {
         let Plan { hash, rows, samples, options, parts, .. } = &self.dataset.plan;
         let SampleOptions { boundary, end, max_tokens, too_long } = self.session.sample_options;
@@ -153,7 +162,7 @@ impl Text<'_> {
                 too_long: word(too_long),
                 chat_template: template.filter(|_| self.dataset.plan.has_chats),
             },
-            engine: model.facts()?.clone(),
+            engine: self.engine(cell, model)?,
             parts: parts.clone(),
         })
     }

@@ -1,8 +1,10 @@
 //! Whether a row that was measured partly in f32 holds the promised digits: 1e-9 + 1e-5 of each value.
 //!
-//! Owns the bounds on what the rounding of unlikely ids' logits does to the four measures. Where they are flat and two
-//! models hardly apart it is more than that; such rows are measured again in f64 throughout. Refuses to measure.
+//! Owns the bounds on what the rounding of unlikely ids' logits does to the four measures, to ranks and to which id is
+//! likeliest. Where rows are flat and two models hardly apart it is more than that; such rows are measured again in f64
+//! throughout. Refuses to measure.
 
+use super::measures::LIKELY;
 use super::rest::Sums;
 
 /// What a value may be off: this, and this much of it.
@@ -23,23 +25,54 @@ pub fn noise(all: [&[f32]; 2], likely: &[u32], exact: [&[f64]; 2]) -> f64 {
     (of_model(0) + of_model(1)).sqrt()
 }
 
-/// Whether `sums` (KL, reversed KL, JS and twice the total variation) are within what is promised, at `rest` of them from
-/// ids that hold the share `others` and whose log-ratios d have errors of `noise`.
-///
-/// With errors e of d: Σ w |d + e| is off by Σ ± w e, of the variance e² Σ w², and by e² times the density of d at 0, about
-/// e² / mean |d| (never more than Σ w e); Σ w (d + e)² / 2 by Σ w d e and by Σ w e² / 2. JS moves a quarter as much as KL may:
-/// its slope in a log-probability is ½ p ln(p/m) but for a constant, at most ¼ w |d|. Measures of rows that are equal bit by
-/// bit are exactly 0, and right.
-pub fn is_sure(sums: [f64; 4], rest: Sums, others: f64, noise: f64) -> bool {
-    let [kl, reverse, js, apart] = sums;
-    if kl == 0.0 && reverse == 0.0 && apart == 0.0 {
-        return true;
+/// What is known of a row's errors.
+#[derive(Clone, Copy, Debug)]
+pub struct Doubt {
+    /// Standard deviation of the error of a logit, and of a log-ratio d: what logits are divided by is between them.
+    of_logits: f64,
+    of_ratios: f64,
+}
+
+impl Doubt {
+    /// Of logits whose [`noise`] is known and that are multiplied by `scale`.
+    pub fn new(noise: f64, scale: f64) -> Self {
+        Self { of_logits: noise, of_ratios: (noise * scale).hypot(EVALUATION) }
     }
-    let noise = noise.hypot(EVALUATION);
-    let [of_w, of_wd] = rest.squares.map(f64::sqrt);
-    let rectified = (others * noise).min((others * noise).powi(2) / rest.terms[3]);
-    let of_tv = 0.5 * (DEVIATIONS * noise * of_w + rectified);
-    let of_kl = DEVIATIONS * noise * of_wd + 0.5 * others * noise * noise;
-    let is_within = |off: f64, value: f64| off <= ABSOLUTE + RELATIVE * value;
-    is_within(of_tv, apart / 2.0) && is_within(of_kl, kl.min(reverse)) && is_within(of_kl / 4.0, js)
+
+    /// Below this |d| errors turn signs: two of their standard deviations.
+    #[expect(clippy::cast_possible_truncation, reason = "a bound")]
+    pub fn near(self) -> f32 {
+        (2.0 * self.of_ratios) as f32
+    }
+
+    /// How far apart two logits may be and yet change places.
+    pub fn slack(self) -> f64 {
+        DEVIATIONS * self.of_logits
+    }
+
+    /// Whether the largest of all logits is among the likely ones: it is if one of the [`LIKELY`] largest is well below.
+    pub fn is_top_known(self, likely: &[f64], max: f64) -> bool {
+        likely.iter().filter(|x| **x > max - 2.0 * self.slack()).count() < LIKELY
+    }
+
+    /// Whether `sums` (KL, reversed KL, JS and twice the total variation) are within what is promised, at `rest` of them
+    /// from ids that hold the share `others`.
+    ///
+    /// With errors e of d, of the standard deviation σ: Σ w |d + e| is off by Σ ± w e, of the variance σ² Σ w², and where d
+    /// is near 0 by w (|d + e| − |d|), whose expectation 2 w (σ φ(d/σ) − |d| Φ(−|d|/σ)) is below 0.8 σ w (1 − |d| / 2σ) or next to
+    /// nothing; Σ w (d + e)² / 2 by Σ w d e and by Σ w e² / 2. JS moves a quarter as much as KL may: its slope in a
+    /// log-probability is ½ p ln(p/m) but for a constant, at most ¼ w |d|. Measures of rows that are equal bit by bit are
+    /// exactly 0, and right.
+    pub fn allows(self, sums: [f64; 4], rest: Sums, others: f64) -> bool {
+        let [kl, reverse, js, apart] = sums;
+        if kl == 0.0 && reverse == 0.0 && apart == 0.0 {
+            return true;
+        }
+        let noise = self.of_ratios;
+        let [of_w, of_wd] = rest.squares.map(f64::sqrt);
+        let of_tv = 0.5 * noise * (DEVIATIONS * of_w + 0.8 * rest.near);
+        let of_kl = DEVIATIONS * noise * of_wd + 0.5 * others * noise * noise;
+        let is_within = |off: f64, value: f64| off <= ABSOLUTE + RELATIVE * value;
+        is_within(of_tv, apart / 2.0) && is_within(of_kl, kl.min(reverse)) && is_within(of_kl / 4.0, js)
+    }
 }

@@ -5,18 +5,6 @@
 
 #![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 
-use pulp::{Arch, NullaryFnOnce};
-
-/// Runs `work` compiled for the widest vectors that the processor has and this program knows. (With the features that gemm
-/// turns on, pulp's own choice knows AVX-512, but not AVX2.)
-pub fn vectorised<T: NullaryFnOnce>(work: T) -> T::Output {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = pulp::x86::V3::try_new() {
-        return simd.vectorize(work);
-    }
-    Arch::new().dispatch(work)
-}
-
 /// Numbers that are computed together: small enough for the first-level cache, a multiple of every vector's length.
 pub const CHUNK: usize = 64;
 /// Running sums of a chunk's numbers, so that adding up is vectors' work too, in one fixed order.

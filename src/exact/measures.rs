@@ -6,11 +6,13 @@
 
 #![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 
-use pulp::NullaryFnOnce;
-
-use super::doubt;
-use super::kernel::{CHUNK, LANES, add, exp, ln_1p, total, vectorised};
+use super::doubt::{self, Doubt};
+use super::kernel::{CHUNK, LANES, add, exp, ln_1p, total};
 use super::rest::{self, MASKED};
+use crate::kernel::math::vectorised;
+
+/// Ids of each model whose logits are computed again in f64: what the others lose is small and of either sign.
+pub const LIKELY: usize = 16;
 
 /// How rows are compared.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +36,7 @@ pub struct Row {
     pub top: [u32; 2],
     /// 1 + the number of ids that Q holds likelier than `top[0]`.
     pub rank_of_top_p: u32,
-    /// Of the target, if there is one.
+    /// Of the target, if there is one and both rows have it.
     pub logprob: Option<[f64; 2]>,
     /// Logarithm of the probability of the ids that end a response; −∞ for less than e⁻⁷⁰⁸.
     pub stop: Option<[f64; 2]>,
@@ -56,31 +58,53 @@ pub struct Logits<'a> {
 /// Below this |d| the terms are taken from their series, which keep the digits that differences lose.
 const SMALL: f64 = 0.05;
 
-/// Compares P's and Q's logits; ids that only the longer row has are left out. `None` if one of them is not finite, or the
-/// target is not in both. The second is whether the row holds the promised digits.
-pub fn measure(logits: Logits, target: Option<u32>, options: Options) -> Option<(Row, bool)> {
+/// One of two models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    P,
+    Q,
+}
+
+/// Compares P's and Q's logits; ids that only the longer row has are left out. The second is whether the row holds the
+/// promised digits.
+///
+/// # Errors
+/// Whose logits are not finite.
+pub fn measure(logits: Logits, target: Option<u32>, options: Options) -> Result<(Row, bool), Side> {
     let Logits { all: [p, q], likely, exact: [x, y] } = logits;
     let n = p.len().min(q.len());
     let scale = 1.0 / options.temperature;
     let ((p, only_p), (q, only_q)) = (p.split_at_mut(n), q.split_at_mut(n));
-    let noise = doubt::noise([p, q], likely, [x, y]) * scale;
+    let noise = doubt::noise([p, q], likely, [x, y]);
     for &id in likely {
         (p[id as usize], q[id as usize]) = (MASKED, MASKED);
     }
-    let (of_p, of_q) = (Side::new(x, p, scale), Side::new(y, q, scale));
+    let (of_p, of_q) = (OfModel::new(x, p, scale), OfModel::new(y, q, scale));
     let at =
         |id: u32| likely.binary_search(&id).ok().map(|at| [of_p.logprob(x[at], scale), of_q.logprob(y[at], scale)]);
-    let logprob = target.map(at);
-    if !of_p.is_finite() || !of_q.is_finite() || logprob == Some(None) {
-        return None;
+    if !of_p.is_finite() {
+        return Err(Side::P);
+    }
+    if !of_q.is_finite() {
+        return Err(Side::Q);
     }
     let exps = [&of_p, &of_q].map(|side| side.exps.as_slice());
-    let sums = vectorised(Terms { logits: [x, y], exps, sides: [&of_p, &of_q], scale });
-    let rest = rest::terms([p, q], [of_p.max, of_q.max], [of_p.log_sum, of_q.log_sum], scale);
+    let of_likely = Terms { logits: [x, y], exps, sides: [&of_p, &of_q], scale };
+    let sums = vectorised(
+        #[inline(always)]
+        || of_likely.sums(),
+    );
+    let doubt = Doubt::new(noise, scale);
+    let rest = rest::terms([p, q], [of_p.max, of_q.max], [of_p.log_sum, of_q.log_sum], scale, doubt.near());
     let sums: [f64; 4] = std::array::from_fn(|i| sums[i] + rest.terms[i]);
-    let is_sure = doubt::is_sure(sums, rest, of_p.others.max(of_q.others), noise);
     let bound = y[of_p.top];
-    let rank_of_top_p = 1 + y.iter().map(|&other| u32::from(other > bound)).sum::<u32>() + rest::above(q, bound);
+    let slack = doubt.slack();
+    let [above, at_least] = [slack, -slack].map(|slack| rest::above(q, bound + slack));
+    let rank_of_top_p = 1 + y.iter().map(|&other| u32::from(other > bound)).sum::<u32>() + above;
+    let is_sure = doubt.allows(sums, rest, of_p.others.max(of_q.others))
+        && above == at_least
+        && doubt.is_top_known(x, of_p.max)
+        && doubt.is_top_known(y, of_q.max);
     let stops = options.stop.iter().filter_map(|&id| at(id)).map(|ln| ln.map(f64::exp));
     let stop = stops.reduce(|a, b| [a[0] + b[0], a[1] + b[1]]).map(|sum| sum.map(f64::ln));
     let row = Row {
@@ -91,16 +115,16 @@ pub fn measure(logits: Logits, target: Option<u32>, options: Options) -> Option<
         entropy: [of_p.entropy, of_q.entropy],
         top: [likely[of_p.top], likely[of_q.top]],
         rank_of_top_p,
-        logprob: logprob.flatten(),
+        logprob: target.and_then(at),
         stop,
         removed: [of_p.removed(only_p, scale), of_q.removed(only_q, scale)],
     };
-    Some((row, is_sure))
+    Ok((row, is_sure))
 }
 
 /// One row by itself.
 #[derive(Clone, Debug)]
-struct Side {
+struct OfModel {
     max: f64,
     /// Place of the largest among the likely ids, the first of equal ones.
     top: usize,
@@ -114,13 +138,16 @@ struct Side {
     exps: Vec<f64>,
 }
 
-impl Side {
+impl OfModel {
     /// Of the logits of likely ids, and of all others.
     fn new(likely: &[f64], others: &[f32], scale: f64) -> Self {
         let max = likely.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let top = likely.iter().position(|&x| x == max).unwrap_or_default();
         let mut exps = vec![0.0; likely.len()];
-        let of_likely = vectorised(Exps { logits: likely, max, scale, kept: &mut exps });
+        let of_likely = vectorised(
+            #[inline(always)]
+            || exps_in_lanes(likely, max, scale, &mut exps),
+        );
         let of_others = rest::exps(others, max, scale);
         let [sum, weighted] = [0, 1].map(|i| of_likely[i] + of_others[i]);
         let others = of_others[0] / sum;
@@ -148,36 +175,24 @@ impl Side {
 }
 
 /// Σ eᵘ and Σ u eᵘ, u = (x − max) · scale; each eᵘ is kept.
-struct Exps<'a> {
-    logits: &'a [f64],
-    max: f64,
-    scale: f64,
-    kept: &'a mut [f64],
-}
-
-impl NullaryFnOnce for Exps<'_> {
-    type Output = [f64; 2];
-
-    #[inline(always)]
-    fn call(self) -> [f64; 2] {
-        let Self { logits, max, scale, kept: exps } = self;
-        let mut sums = [[0.0; LANES]; 2];
-        for (x, exps) in logits.chunks(CHUNK).zip(exps.chunks_mut(CHUNK)) {
-            let x = padded(x, f64::NEG_INFINITY);
-            let (mut e, mut ue) = ([0.0; CHUNK], [0.0; CHUNK]);
-            for i in 0..CHUNK {
-                let u = (x[i] - max) * scale;
-                e[i] = exp(u);
-                ue[i] = u * e[i];
-            }
-            // What stands behind the last logit is −∞ · 0.
-            ue[exps.len()..].fill(0.0);
-            exps.copy_from_slice(&e[..exps.len()]);
-            add(&mut sums[0], &e);
-            add(&mut sums[1], &ue);
+#[inline(always)]
+fn exps_in_lanes(logits: &[f64], max: f64, scale: f64, exps: &mut [f64]) -> [f64; 2] {
+    let mut sums = [[0.0; LANES]; 2];
+    for (x, exps) in logits.chunks(CHUNK).zip(exps.chunks_mut(CHUNK)) {
+        let x = padded(x, f64::NEG_INFINITY);
+        let (mut e, mut ue) = ([0.0; CHUNK], [0.0; CHUNK]);
+        for i in 0..CHUNK {
+            let u = (x[i] - max) * scale;
+            e[i] = exp(u);
+            ue[i] = u * e[i];
         }
-        sums.map(|lanes| total(&lanes))
+        // What stands behind the last logit is −∞ · 0.
+        ue[exps.len()..].fill(0.0);
+        exps.copy_from_slice(&e[..exps.len()]);
+        add(&mut sums[0], &e);
+        add(&mut sums[1], &ue);
     }
+    sums.map(|lanes| total(&lanes))
 }
 
 /// A chunk with `rest` behind it.
@@ -192,16 +207,14 @@ fn padded<T: Copy>(chunk: &[T], rest: T) -> [T; CHUNK] {
 struct Terms<'a> {
     logits: [&'a [f64]; 2],
     exps: [&'a [f64]; 2],
-    sides: [&'a Side; 2],
+    sides: [&'a OfModel; 2],
     scale: f64,
 }
 
-impl NullaryFnOnce for Terms<'_> {
-    type Output = [f64; 4];
-
+impl Terms<'_> {
     #[inline(always)]
-    fn call(self) -> [f64; 4] {
-        let Self { logits: [x, y], exps: [exps_p, exps_q], sides: [of_p, of_q], scale } = self;
+    fn sums(&self) -> [f64; 4] {
+        let Self { logits: [x, y], exps: [exps_p, exps_q], sides: [of_p, of_q], scale } = *self;
         let (share_p, share_q) = (1.0 / of_p.sum, 1.0 / of_q.sum);
         let logits = x.chunks(CHUNK).zip(y.chunks(CHUNK));
         let exps = exps_p.chunks(CHUNK).zip(exps_q.chunks(CHUNK));

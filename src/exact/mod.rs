@@ -15,7 +15,7 @@ mod tokens;
 use std::path::Path;
 
 pub use measures::{Options as MeasureOptions, Row};
-pub use tile::Tiles;
+pub use tile::{Failure, Tiles};
 
 use crate::decoder::Head;
 use crate::error::{Error, Result};

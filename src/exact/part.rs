@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::measures::{self, Row};
-use super::tile::Tiles;
+use super::tile::{Failure, Tiles};
 use super::tokens::{self, Token};
 use super::{MAX_REMOVED, Options};
 
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::hidden::Reader;
 use crate::stop::Stop;
 use crate::store::FoundCell;
-use crate::table::Format;
+use crate::table::{Format, Origin};
 
 /// A model's files of a text.
 #[derive(Debug)]
@@ -55,10 +55,19 @@ impl<'a> Input<'a> {
     fn open(&self, part: u32) -> Result<OfPart<'a>> {
         let (tokens, hidden) = self.files(part)?;
         let reader = Reader::open(hidden)?;
+        let origin = self.cell.cell.origin(&self.cell.manifest.digest()?, part);
+        let of = |found: Option<Origin>, path: &Path| match found.map(|found| origin.contradicted_by(&found)) {
+            Some(None) => Ok(()),
+            Some(Some(what)) => Err(Error::file(path, format!("{what}; `tokshift verify` tells what to do"))),
+            None => Err(Error::file(path, "does not say which part it is")),
+        };
+        of(Origin::of_json(reader.origin()), hidden)?;
         if self.cell.manifest.engine.keep_hidden.is_some_and(|shape| reader.shape() != shape) {
             return Err(Error::file(hidden, "its rows are not of the shape that the manifest says"));
         }
-        Ok(OfPart { tokens: tokens::read(tokens)?, tokens_path: tokens, hidden_path: hidden, reader })
+        let (found, rows) = tokens::read(tokens)?;
+        of(found, tokens)?;
+        Ok(OfPart { tokens: rows, tokens_path: tokens, hidden_path: hidden, reader })
     }
 }
 
@@ -107,8 +116,12 @@ pub fn rows(
         let hidden = [gather(&p, places, 0)?, gather(&q, places, 1)?];
         let targets: Vec<Option<u32>> = places.iter().map(|place| place.token).collect();
         let rows = tiles.compare(&hidden, &targets, measure, stop).map_err(|e| match e {
-            Error::Usage(what) => Error::file(p.hidden_path, what),
-            other => other,
+            Failure::NotFinite { row, side } => {
+                let (path, (sample, position)) = ([&p, &q][side].hidden_path, places[row].key);
+                let what = format!("the logits of sample {sample} at position {position} are not finite");
+                Error::file(path, format!("{what}: is the model's head damaged?"))
+            }
+            Failure::Other(other) => other,
         })?;
         compared.extend(places.iter().zip(rows).map(|(place, row)| {
             let &Place { key, token, overlap, .. } = place;
@@ -143,8 +156,8 @@ fn places(p: &OfPart, q: &OfPart) -> Result<Vec<Place>> {
                     format!("its token of sample {sample} at position {position} is not that of the other model");
                 return Err(Error::file(q.tokens_path, what));
             }
-            // A token with nothing before it has no distribution.
-            if of_p.top.is_empty() && !rows_p.contains_key(&of_p.key) && !rows_q.contains_key(&of_p.key) {
+            // A token with nothing before it has no distribution; it is the first.
+            if of_p.key.1 == 0 && !rows_p.contains_key(&of_p.key) && !rows_q.contains_key(&of_p.key) {
                 continue;
             }
             let (key, token) = (of_p.key, of_p.id);

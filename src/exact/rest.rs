@@ -6,9 +6,8 @@
 
 #![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 
-use pulp::NullaryFnOnce;
-
-use super::kernel::{CHUNK, LANES, add_f32, exp_f32, ln_1p_f32, total, vectorised};
+use super::kernel::{CHUNK, LANES, add_f32, exp_f32, ln_1p_f32, total};
+use crate::kernel::math::vectorised;
 
 /// The logit of an id that is counted elsewhere: its probability is 0 here, and so is every term.
 pub const MASKED: f32 = -1e30;
@@ -35,7 +34,11 @@ impl Two {
 
 /// Σ eᵘ and Σ u eᵘ with u = (x − max) · scale.
 pub fn exps(logits: &[f32], max: f64, scale: f64) -> [f64; 2] {
-    vectorised(Exps { logits, max: Two::new(max), scale: Two::new(scale) })
+    let (max, scale) = (Two::new(max), Two::new(scale));
+    vectorised(
+        #[inline(always)]
+        || exps_in_lanes(logits, max, scale),
+    )
 }
 
 /// Sums over ids.
@@ -45,18 +48,25 @@ pub struct Sums {
     pub terms: [f64; 4],
     /// Σ w² and Σ (w d)² with w the larger of p and q: how far errors of single logits reach into the four.
     pub squares: [f64; 2],
+    /// Σ w (1 − |d| / near) over |d| below `near`: what lies so close to 0 that errors turn its sign.
+    pub near: f64,
 }
 
-/// Of logits `x` and `y`, their maxima and the logarithms of Σ eᵘ.
-pub fn terms([x, y]: [&[f32]; 2], max: [f64; 2], log_sum: [f64; 2], scale: f64) -> Sums {
+/// Of logits `x` and `y`, their maxima and the logarithms of Σ eᵘ; `near` is above 0.
+pub fn terms([x, y]: [&[f32]; 2], max: [f64; 2], log_sum: [f64; 2], scale: f64, near: f32) -> Sums {
     let apart = (max[1] * scale + log_sum[1]) - (max[0] * scale + log_sum[0]);
-    vectorised(Terms {
+    let of = Terms {
         logits: [x, y],
         max: max.map(Two::new),
         share: log_sum.map(|log_sum| Two::new((-log_sum).exp()).high),
         apart: Two::new(apart),
         scale: Two::new(scale),
-    })
+        by_near: near.recip(),
+    };
+    vectorised(
+        #[inline(always)]
+        || of.sums(),
+    )
 }
 
 /// How many logits are above `bound`.
@@ -67,39 +77,28 @@ pub fn above(logits: &[f32], bound: f64) -> u32 {
     logits.iter().map(|&x| u32::from(x > bound)).sum()
 }
 
-struct Exps<'a> {
-    logits: &'a [f32],
-    max: Two,
-    scale: Two,
-}
-
-impl NullaryFnOnce for Exps<'_> {
-    type Output = [f64; 2];
-
-    #[inline(always)]
-    fn call(self) -> [f64; 2] {
-        let Self { logits, max, scale } = self;
-        let mut sums = [[0.0; LANES]; 2];
-        for x in logits.chunks(CHUNK) {
-            let x = padded(x);
-            let (mut e, mut ue) = ([0.0; CHUNK], [0.0; CHUNK]);
-            for i in 0..CHUNK {
-                let above = x[i] - max.high;
-                let u = above * scale.high;
-                // What rounding took off both (Knuth's sum of two, and the product's remainder): the sums' logarithms
-                // stand beside small differences.
-                let back = above - x[i];
-                let lost = (x[i] - (above - back)) - (max.high + back) - max.low;
-                let lost = lost.mul_add(scale.high, above.mul_add(scale.low, above.mul_add(scale.high, -u)));
-                let of_u = exp_f32(u);
-                e[i] = of_u.mul_add(lost, of_u);
-                ue[i] = u * e[i];
-            }
-            add_f32(&mut sums[0], &e);
-            add_f32(&mut sums[1], &ue);
+#[inline(always)]
+fn exps_in_lanes(logits: &[f32], max: Two, scale: Two) -> [f64; 2] {
+    let mut sums = [[0.0; LANES]; 2];
+    for x in logits.chunks(CHUNK) {
+        let x = padded(x);
+        let (mut e, mut ue) = ([0.0; CHUNK], [0.0; CHUNK]);
+        for i in 0..CHUNK {
+            let above = x[i] - max.high;
+            let u = above * scale.high;
+            // What rounding took off both (Knuth's sum of two, and the product's remainder): the sums' logarithms
+            // stand beside small differences.
+            let back = above - x[i];
+            let lost = (x[i] - (above - back)) - (max.high + back) - max.low;
+            let lost = lost.mul_add(scale.high, above.mul_add(scale.low, above.mul_add(scale.high, -u)));
+            let of_u = exp_f32(u);
+            e[i] = of_u.mul_add(lost, of_u);
+            ue[i] = u * e[i];
         }
-        sums.map(|lanes| total(&lanes))
+        add_f32(&mut sums[0], &e);
+        add_f32(&mut sums[1], &ue);
     }
+    sums.map(|lanes| total(&lanes))
 }
 
 struct Terms<'a> {
@@ -110,15 +109,15 @@ struct Terms<'a> {
     /// What is taken off (y − x) · scale to give d.
     apart: Two,
     scale: Two,
+    /// 1 / [`Sums::near`]'s `near`.
+    by_near: f32,
 }
 
-impl NullaryFnOnce for Terms<'_> {
-    type Output = Sums;
-
+impl Terms<'_> {
     #[inline(always)]
-    fn call(self) -> Sums {
-        let Self { logits: [x, y], max, share, apart, scale } = self;
-        let mut sums = [[0.0; LANES]; 6];
+    fn sums(&self) -> Sums {
+        let Self { logits: [x, y], max, share, apart, scale, by_near } = *self;
+        let mut sums = [[0.0; LANES]; 7];
         for (x, y) in x.chunks(CHUNK).zip(y.chunks(CHUNK)) {
             let (x, y) = (padded(x), padded(y));
             let (mut p, mut q, mut d) = ([0.0; CHUNK], [0.0; CHUNK], [0.0; CHUNK]);
@@ -137,12 +136,11 @@ impl NullaryFnOnce for Terms<'_> {
             add_f32(&mut sums[1], &divergences(&q, &p, &d.map(|d| -d)));
             add_f32(&mut sums[2], &mean_divergences(&p, &q, &d));
             add_f32(&mut sums[3], &variations(&p, &q, &d));
-            let [w, wd] = squares(&p, &q, &d);
-            add_f32(&mut sums[4], &w);
-            add_f32(&mut sums[5], &wd);
+            let reaches = reaches(&p, &q, &d, by_near);
+            (sums[4..].iter_mut().zip(&reaches)).for_each(|(sums, terms)| add_f32(sums, terms));
         }
-        let [kl, reverse, js, tv, w, wd] = sums.map(|lanes| total(&lanes));
-        Sums { terms: [kl, reverse, js, tv], squares: [w, wd] }
+        let [kl, reverse, js, tv, w, wd, near] = sums.map(|lanes| total(&lanes));
+        Sums { terms: [kl, reverse, js, tv], squares: [w, wd], near }
     }
 }
 
@@ -194,17 +192,19 @@ fn variations(p: &Chunk, q: &Chunk, d: &Chunk) -> Chunk {
     terms
 }
 
-/// w² and (w d)² of each id, w = max(p, q).
+/// w², (w d)² and w (1 − |d| / near) of each id, the last if it is above 0; w = max(p, q).
 #[inline(always)]
-fn squares(p: &Chunk, q: &Chunk, d: &Chunk) -> [Chunk; 2] {
-    let (mut of_w, mut of_wd) = ([0.0; CHUNK], [0.0; CHUNK]);
+fn reaches(p: &Chunk, q: &Chunk, d: &Chunk, by_near: f32) -> [Chunk; 3] {
+    let (mut of_w, mut of_wd, mut of_near) = ([0.0; CHUNK], [0.0; CHUNK], [0.0; CHUNK]);
     for i in 0..CHUNK {
         let w = if p[i] > q[i] { p[i] } else { q[i] };
         let wd = w * d[i];
         of_w[i] = w * w;
         of_wd[i] = wd * wd;
+        let near = d[i].abs().mul_add(-by_near, 1.0);
+        of_near[i] = if near > 0.0 { w * near } else { 0.0 };
     }
-    [of_w, of_wd]
+    [of_w, of_wd, of_near]
 }
 
 /// ½ p ln(p/m) + ½ q ln(q/m) of each id, m = (p + q) / 2. Far apart, with r the smaller over the larger and
@@ -261,7 +261,7 @@ mod tests {
         fn each_term_is_that_of_the_book(x in -12.0..0.0_f32, size in -3.0..0.9_f32, up in any::<bool>()) {
             let d = if up { 10_f32.powf(size) } else { -(10_f32.powf(size)) };
             let y = x + d;
-            let found = terms([&[x], &[y]], [0.0, 0.0], [1.0, 1.0], 1.0).terms;
+            let found = terms([&[x], &[y]], [0.0, 0.0], [1.0, 1.0], 1.0, 1.0).terms;
             let expected = plain(f64::from(x) - 1.0, f64::from(y) - 1.0);
             for (found, expected) in found.into_iter().zip(expected) {
                 prop_assert!((found - expected).abs() <= 3e-6 * expected, "{x} {y}: {found} for {expected}");

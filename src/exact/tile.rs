@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
 use super::kernel::CHUNK;
-use super::measures::{Logits, Options, Row, measure};
+use super::measures::{LIKELY, Logits, Options, Row, Side, measure};
 use crate::decoder::Head;
 use crate::error::{Error, Result};
 use crate::stop::Stop;
@@ -17,11 +17,18 @@ const LOGIT_BYTES: usize = 512 << 20;
 /// Rows beyond which more would not be faster.
 const MAX_ROWS: usize = 1024;
 
-/// Ids of each model whose logits are computed again in f64: what the others lose is small and of either sign.
-pub(super) const LIKELY: usize = 16;
-
 /// Rows whose whole vocabulary is in memory in f64 at once: they share the passage of the weights.
 const WHOLE_ROWS: usize = 64;
+
+/// Why a tile has no measures.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A row of the tile, and whose logits they are: 0 P's, 1 Q's.
+    #[error("the logits at row {row} of {} are not finite", ["P", "Q"][*side])]
+    NotFinite { row: usize, side: usize },
+    #[error(transparent)]
+    Other(#[from] Error),
+}
 
 /// Two heads, and room for their logits that is taken up once: fresh memory would cost as much as what is computed in it.
 pub struct Tiles<'a> {
@@ -43,14 +50,14 @@ impl<'a> Tiles<'a> {
     /// Compares up to a tile: `hidden` are `[rows, width]` of each model, `targets` the rows' tokens, if they have one.
     ///
     /// # Errors
-    /// Logits that are not finite, or a token that a head does not have: the row is named. [`Error::Stopped`].
+    /// Logits that are not finite; [`Error::Stopped`].
     pub fn compare(
         &mut self,
         hidden: &[Vec<f32>; 2],
         targets: &[Option<u32>],
         options: Options,
         stop: &Stop,
-    ) -> Result<Vec<Row>> {
+    ) -> Result<Vec<Row>, Failure> {
         let heads = self.heads;
         for (side, room) in self.logits.iter_mut().enumerate() {
             logits(heads[side], &hidden[side], targets.len(), stop, room)?;
@@ -63,9 +70,9 @@ impl<'a> Tiles<'a> {
             let exact = |side: usize| heads[side].exact_logits(hidden_row(hidden, targets, side, row), likely);
             let exact = [exact(0)?, exact(1)?];
             let logits = Logits { all: [p, q], likely, exact: [&exact[0], &exact[1]] };
-            measure(logits, *target, options).ok_or_else(|| not_finite(row, *target))
+            measure(logits, *target, options).map_err(|side| Failure::NotFinite { row, side: side as usize })
         });
-        let mut rows: Vec<(Row, bool)> = rows.collect::<Result<_>>()?;
+        let mut rows: Vec<(Row, bool)> = rows.collect::<Result<_, Failure>>()?;
         let unsure: Vec<usize> = (0..rows.len()).filter(|&row| !rows[row].1).collect();
         for unsure in unsure.chunks(WHOLE_ROWS) {
             let again = self.compare_whole(unsure, hidden, targets, options, stop)?;
@@ -82,7 +89,7 @@ impl<'a> Tiles<'a> {
         targets: &[Option<u32>],
         options: Options,
         stop: &Stop,
-    ) -> Result<Vec<Row>> {
+    ) -> Result<Vec<Row>, Failure> {
         let of_side = |side: usize| {
             let hidden: Vec<&[f32]> = rows.iter().map(|&row| hidden_row(hidden, targets, side, row)).collect();
             self.heads[side].all_exact_logits(&hidden, stop)
@@ -98,7 +105,7 @@ impl<'a> Tiles<'a> {
             let exact = [0, 1].map(|side: usize| &whole[side][at * vocab[side]..][..n]);
             let logits = Logits { all: [&mut p, &mut q], likely: &ids, exact };
             let measured = measure(logits, targets[row], options);
-            measured.map(|(row, _)| row).ok_or_else(|| not_finite(row, targets[row]))
+            measured.map(|(row, _)| row).map_err(|side| Failure::NotFinite { row, side: side as usize })
         });
         measured.collect()
     }
@@ -107,11 +114,6 @@ impl<'a> Tiles<'a> {
 fn hidden_row<'a>(hidden: &'a [Vec<f32>; 2], targets: &[Option<u32>], side: usize, row: usize) -> &'a [f32] {
     let width = hidden[side].len() / targets.len();
     &hidden[side][row * width..][..width]
-}
-
-fn not_finite(row: usize, target: Option<u32>) -> Error {
-    let token = target.map_or_else(String::new, |id| format!(", or its token {id} is not in both heads"));
-    Error::Usage(format!("the logits at row {row} of a tile are not finite{token}"))
 }
 
 /// Ids whose logits are computed again in f64: the [`LIKELY`] most likely of each model, the target and the end tokens.

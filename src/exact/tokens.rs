@@ -10,6 +10,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::error::{Error, Result};
 use crate::schema::token;
+use crate::table::Origin;
 
 const COLUMNS: [&str; 4] = [token::SAMPLE_ID, token::POSITION, token::TOKEN_ID, token::TOP_IDS];
 
@@ -23,14 +24,15 @@ pub struct Token {
     pub top: Vec<u32>,
 }
 
-/// Every token of a part, in order.
+/// What the file says it is of, and every token of a part, in order.
 ///
 /// # Errors
 /// A file that is no tokens table.
-pub fn read(path: &Path) -> Result<Vec<Token>> {
+pub fn read(path: &Path) -> Result<(Option<Origin>, Vec<Token>)> {
     let broken = |what: String| Error::file(path, format!("not a tokens table: {what}"));
     let file = File::open(path).map_err(Error::io("read", path))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| broken(e.to_string()))?;
+    let origin = Origin::read(builder.metadata().file_metadata().key_value_metadata());
     let columns = ProjectionMask::columns(builder.parquet_schema(), COLUMNS);
     let mut tokens = Vec::new();
     for batch in builder.with_projection(columns).build().map_err(|e| broken(e.to_string()))? {
@@ -40,7 +42,7 @@ pub fn read(path: &Path) -> Result<Vec<Token>> {
     if !tokens.is_sorted_by(|a, b| a.key < b.key) {
         return Err(broken("its rows are not in order".to_owned()));
     }
-    Ok(tokens)
+    Ok((origin, tokens))
 }
 
 fn add(batch: &RecordBatch, tokens: &mut Vec<Token>) -> Result<(), &'static str> {

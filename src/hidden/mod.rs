@@ -15,8 +15,10 @@ use crate::sample::Sample;
 pub const SAMPLE_ID: &str = "sample_id";
 pub const POSITION: &str = "position";
 pub const HIDDEN: &str = "hidden";
-/// The header's entry that holds the file's hash.
+/// The header's entry that holds the file's hash. Stands before all that others chose.
 const HASH: &str = "tokshift.blake3";
+/// The header's entry that says what the rows are of.
+const ORIGIN: &str = "tokshift.part";
 /// Hexadecimal digits of a hash.
 const DIGITS: usize = 64;
 /// Bytes of the header's length, which open the file.
@@ -81,6 +83,8 @@ pub struct Index {
 #[derive(Clone, Debug)]
 pub struct Layout {
     shape: Shape,
+    /// What the rows are of, in words that mean nothing here.
+    origin: String,
     index: Index,
     /// First row of each sample.
     starts: Vec<usize>,
@@ -88,7 +92,7 @@ pub struct Layout {
 
 impl Layout {
     /// Room for the rows of `samples`, in their order, which is that of their ids. Those of a sample that fails stay zero.
-    pub fn new<'a>(shape: Shape, samples: impl Iterator<Item = &'a Sample>) -> Self {
+    pub fn new<'a>(shape: Shape, origin: String, samples: impl Iterator<Item = &'a Sample>) -> Self {
         let (mut index, mut starts) = (Index::default(), Vec::new());
         for sample in samples {
             starts.push(index.position.len());
@@ -97,7 +101,7 @@ impl Layout {
             index.position.push(sample.tokens.len() as u32);
             index.sample_id.resize(index.position.len(), sample.sample_id);
         }
-        Self { shape, index, starts }
+        Self { shape, origin, index, starts }
     }
 
     fn rows(&self) -> usize {
@@ -106,7 +110,7 @@ impl Layout {
 
     /// Bytes of the header and the index, which open the file.
     pub fn head(&self) -> Vec<u8> {
-        let mut head = header(self.shape, self.rows());
+        let mut head = header(self.shape, &self.origin, self.rows());
         for ids in [&self.index.sample_id, &self.index.position] {
             head.extend(ids.iter().flat_map(|id| id.to_le_bytes()));
         }
@@ -126,12 +130,12 @@ impl Layout {
     }
 
     fn rows_begin(&self) -> u64 {
-        (header(self.shape, self.rows()).len() + 2 * size_of::<u32>() * self.rows()) as u64
+        (header(self.shape, &self.origin, self.rows()).len() + 2 * size_of::<u32>() * self.rows()) as u64
     }
 }
 
 /// The length and the JSON that open a file of so many rows, a multiple of eight bytes; its hash is zeros.
-fn header(shape: Shape, rows: usize) -> Vec<u8> {
+fn header(shape: Shape, origin: &str, rows: usize) -> Vec<u8> {
     let ids = rows * size_of::<u32>();
     let entry = |name: &str, dtype: &str, shape: &str, begin: usize, end: usize| {
         format!(r#""{name}":{{"dtype":"{dtype}","shape":[{shape}],"data_offsets":[{begin},{end}]}}"#)
@@ -142,7 +146,8 @@ fn header(shape: Shape, rows: usize) -> Vec<u8> {
         entry(HIDDEN, shape.dtype.tag(), &format!("{rows},{}", shape.width), 2 * ids, 2 * ids + rows * shape.bytes()),
     ];
     let zeros = "0".repeat(DIGITS);
-    let mut json = format!(r#"{{"__metadata__":{{"{HASH}":"{zeros}"}},{}}}"#, tensors.join(","));
+    let (origin, tensors) = (serde_json::Value::from(origin), tensors.join(","));
+    let mut json = format!(r#"{{"__metadata__":{{"{HASH}":"{zeros}","{ORIGIN}":{origin}}},{tensors}}}"#);
     while !json.len().is_multiple_of(LENGTH_BYTES) {
         json.push(' ');
     }

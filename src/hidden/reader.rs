@@ -12,7 +12,7 @@ use half::bf16;
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
-use super::{DIGITS, Float, HASH, HIDDEN, Index, LENGTH_BYTES, POSITION, SAMPLE_ID, Shape, header};
+use super::{DIGITS, Float, HASH, HIDDEN, Index, LENGTH_BYTES, ORIGIN, POSITION, SAMPLE_ID, Shape, header};
 use crate::error::{Error, Result};
 
 /// Longest header that is read, far above any of ours.
@@ -51,6 +51,7 @@ pub struct Reader {
     path: PathBuf,
     file: File,
     shape: Shape,
+    origin: String,
     index: Index,
     /// Where the rows begin.
     rows: u64,
@@ -81,10 +82,12 @@ impl Reader {
         file.read_exact_at(&mut json, LENGTH_BYTES as u64).map_err(Error::io("read", path))?;
         let metadata: Metadata = serde_json::from_slice(&json).map_err(|e| wrong(e.to_string()))?;
         let (shape, rows) = shape(&metadata).map_err(wrong)?;
+        let origin = metadata.metadata().as_ref().and_then(|entries| entries.get(ORIGIN)).cloned();
+        let origin = origin.ok_or_else(|| wrong("it does not say of which part".to_owned()))?;
         let begin = LENGTH_BYTES as u64 + length;
         let size = file.metadata().map_err(Error::io("read", path))?.len();
         let expected = rows.checked_mul(2 * size_of::<u32>() + shape.bytes()).map_or(0, |bytes| begin + bytes as u64);
-        if size != expected || begin != header(shape, rows).len() as u64 {
+        if size != expected || begin != header(shape, &origin, rows).len() as u64 {
             return Err(wrong(format!("{size} bytes where its header lists {expected}")));
         }
         let ids = |tensor: u64| -> Result<Vec<u32>> {
@@ -98,11 +101,16 @@ impl Reader {
             return Err(wrong("its rows are not in order".to_owned()));
         }
         let rows = begin + (rows * 2 * size_of::<u32>()) as u64;
-        Ok(Self { path: path.to_owned(), file, shape, index, rows })
+        Ok(Self { path: path.to_owned(), file, shape, origin, index, rows })
     }
 
     pub fn shape(&self) -> Shape {
         self.shape
+    }
+
+    /// What the rows are of, as it was given to [`super::Layout::new`].
+    pub fn origin(&self) -> &str {
+        &self.origin
     }
 
     pub fn index(&self) -> &Index {

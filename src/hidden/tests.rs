@@ -10,6 +10,8 @@ use super::*;
 use crate::sample::{ResponseToken, Status};
 
 const SHAPE: Shape = Shape { dtype: Float::Bf16, width: 3 };
+/// What a header has to escape, and the key of the hash.
+const ORIGIN_TOLD: &str = "{\"model\": \"a\\ü\n tokshift.blake3\"}";
 
 /// A sample of `tokens` response tokens, the first of them with nothing before it if `bare`.
 fn sample(sample_id: u32, tokens: u32, bare: bool) -> Sample {
@@ -35,7 +37,7 @@ fn sample(sample_id: u32, tokens: u32, bare: bool) -> Sample {
 /// A sealed file of two samples; row r holds r, r + 0.5 and −r.
 fn write(folder: &TempDir) -> PathBuf {
     let samples = [sample(4, 2, false), sample(9, 3, true)];
-    let layout = Layout::new(SHAPE, samples.iter());
+    let layout = Layout::new(SHAPE, ORIGIN_TOLD.to_owned(), samples.iter());
     let path = folder.path().join("part-00000000.safetensors");
     let mut file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
     file.write_all(&layout.head()).unwrap();
@@ -65,6 +67,7 @@ fn what_was_written_comes_back() {
     let folder = TempDir::new().unwrap();
     let reader = Reader::open(&write(&folder)).unwrap();
     assert_eq!(reader.shape(), SHAPE);
+    assert_eq!(reader.origin(), ORIGIN_TOLD);
     assert_eq!(reader.index().sample_id, [4, 4, 4, 9, 9, 9]);
     assert_eq!(reader.index().position, [0, 1, 2, 1, 2, 3], "the token with nothing before it has no row");
     assert_eq!(reader.read(1..3).unwrap(), [1.0, 1.5, -1.0, 2.0, 2.5, -2.0]);
@@ -116,7 +119,14 @@ fn a_sealed_file_that_says_nonsense_is_refused() {
         changed[at..at + to.len()].copy_from_slice(to.as_bytes());
         changed
     };
-    for (from, to) in [("[6,3]", "[9,2]"), ("\"BF16\"", "\"F64\" "), ("position", "Position"), ("\"U32\"", "\"I32\"")] {
+    let changes = [
+        ("[6,3]", "[9,2]"),
+        ("\"BF16\"", "\"F64\" "),
+        ("position", "Position"),
+        ("\"U32\"", "\"I32\""),
+        ("tokshift.part", "tokshift.Part"),
+    ];
+    for (from, to) in changes {
         reseal(&replace(from, to));
         assert!(error(&path).contains("not hidden rows of tokshift"), "{from}: {}", error(&path));
     }

@@ -181,7 +181,8 @@ impl Run<'_> {
     fn begin_hidden(&self, piece: &Piece, samples: &[JobSample]) -> Result<Option<HiddenPart>> {
         let cell = self.inputs[piece.dataset].cell;
         let shape = self.engine.caps().hidden.filter(|_| cell.takes_hidden());
-        let layout = shape.map(|shape| Layout::new(shape, samples.iter().map(|s| &s.sample)));
+        let origin = || cell.origin(piece.part).to_json();
+        let layout = shape.map(|shape| Layout::new(shape, origin(), samples.iter().map(|s| &s.sample)));
         layout.map(|layout| cell.begin_hidden(piece.part, layout)).transpose()
     }
 

@@ -11,6 +11,7 @@ use super::select::{PairTables, Table};
 use super::sums::{Sums, row_counts};
 use crate::error::Result;
 use crate::sample::Status;
+use crate::schema::pair::KL;
 
 /// Samples that both scored in different contexts.
 ///
@@ -37,6 +38,27 @@ pub(super) fn contexts(pair: &PairTables, samples: &Samples, allowed: bool) -> R
 pub(super) fn tokens(pair: &PairTables, sums: &Sums) -> Result<()> {
     let Some((sample, position)) = sums.first_difference() else { return Ok(()) };
     Err(pair.incomparable(format!("the tokens at sample_id {sample}, position {position} differ")))
+}
+
+/// Whatever both models gave a log-probability, a pairs table has measures of.
+///
+/// # Errors
+/// [`crate::Error::Incomparable`] with the first sample of which it lacks tokens.
+pub(super) fn exact(pair: &PairTables, sums: &Sums) -> Result<()> {
+    if pair.exact.is_none() {
+        return Ok(());
+    }
+    let (exact, both) = (sums.of(KL)?, sums.of("delta_logprob")?);
+    let counts = exact.iter().zip(&both).map(|((_, exact), (_, both))| (exact, both));
+    let Some((sample, (found, expected))) =
+        sums.facts.iter().zip(counts).find(|(_, (found, expected))| found < expected)
+    else {
+        return Ok(());
+    };
+    Err(pair.incomparable(format!(
+        "the pairs table has {found} of the {expected} tokens of sample_id {}: `tokshift verify` tells what to do",
+        sample.id
+    )))
 }
 
 /// Rows of P, of Q and joined ones must be equally many, but for samples whose status says why not, and imports,

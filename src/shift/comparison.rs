@@ -50,6 +50,8 @@ pub struct Pair {
     pub perplexity: Sides,
     /// Perplexity of Q over that of P, with the error of the two together: what moves both moves it less.
     pub perplexity_ratio: Option<Estimate>,
+    /// Perplexity of Q less that of P; as the ratio.
+    pub perplexity_difference: Option<Estimate>,
     /// Pearson's correlation of ln p(t) and ln q(t) over tokens.
     pub log_perplexity_correlation: Option<f64>,
     /// Root of the mean of (q(t) − p(t))² over tokens.

@@ -65,7 +65,8 @@ pub(super) fn read_first(read_first: &ReadFirst) -> Vec<String> {
 pub(super) fn exact(exact: &ExactFigures) -> Vec<String> {
     let mut lines = Vec::new();
     if exact.temperature != 1.0 {
-        lines.push(format!("kl, kl_reverse, js, tv: at temperature {}, all else at 1", exact.temperature));
+        let of = "kl, kl_reverse, js, tv, ranks of P's favourite and the probability to end";
+        lines.push(format!("{of}: at temperature {}, all else at 1", exact.temperature));
     }
     if let Some(stop) = &exact.stop {
         let [p, q, difference] = [stop.p, stop.q, stop.difference].map(|mean| cells(Some(mean)).join(" "));

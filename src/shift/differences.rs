@@ -22,15 +22,17 @@ pub struct Difference {
     /// The Q whose means are taken from, and the one whose means are taken away.
     pub q: String,
     pub minus: String,
+    /// What logits were divided by for exact measures, which are left out where that differs.
+    pub temperature: f64,
     /// Samples of which both have the same number of tokens.
     pub samples: u64,
     pub measures: Vec<Means>,
 }
 
-/// Every two Qs of one text, in the order of the pairs.
+/// Every two Qs that share P on one text, in the order of the pairs.
 pub(super) fn of_text(pairs: &[(Pair, Sums)]) -> Result<Vec<Difference>> {
     let twos = pairs.iter().enumerate().flat_map(|(i, one)| pairs[i + 1..].iter().map(move |other| (one, other)));
-    twos.map(|(one, other)| difference(one, other)).collect()
+    twos.filter(|((one, _), (other, _))| one.p == other.p).map(|(one, other)| difference(one, other)).collect()
 }
 
 fn difference((one, of_one): &(Pair, Sums), (other, of_other): &(Pair, Sums)) -> Result<Difference> {
@@ -38,6 +40,8 @@ fn difference((one, of_one): &(Pair, Sums), (other, of_other): &(Pair, Sums)) ->
     let both = of_one.facts.iter().enumerate().filter_map(|(i, s)| Some((i, *place.get(&s.id)?)));
     let both: Vec<_> = both.filter(|(i, j)| of_one.rows[*i] == of_other.rows[*j]).collect();
     let wanted = measures::ALL.iter().filter(|m| MEASURES.contains(&m.name));
+    let [temperature, of_other] = [one, other].map(|pair| pair.exact.as_ref().map_or(1.0, |exact| exact.temperature));
+    let wanted = wanted.filter(|m| temperature == of_other || !is_of_pairs(m.name));
     let known = |m: &Result<Means>| !m.as_ref().is_ok_and(|m| m.token_mean.is_none() && is_of_pairs(m.name));
     Ok(Difference {
         generation_model: one.generation_model.clone(),
@@ -45,6 +49,7 @@ fn difference((one, of_one): &(Pair, Sums), (other, of_other): &(Pair, Sums)) ->
         p: one.p.clone(),
         q: one.q.clone(),
         minus: other.q.clone(),
+        temperature,
         samples: both.len() as u64,
         measures: wanted.map(|m| means(m, of_one, of_other, &both)).filter(known).collect::<Result<_>>()?,
     })

@@ -86,7 +86,7 @@ fn of_sides(what: &str, sides: Sides) -> String {
     format!("{what}: P {}, Q {}", told(sides.p), told(sides.q))
 }
 
-/// Ratio of perplexities, correlation, root mean square of Δp.
+/// Ratio and difference of perplexities, correlation, root mean square of Δp.
 fn together(pair: &Pair) -> Vec<String> {
     let estimate = |what: &str, estimate: Option<Estimate>| {
         let [mean, interval] = cells(Some(estimate?));
@@ -95,8 +95,9 @@ fn together(pair: &Pair) -> Vec<String> {
     let correlation =
         pair.log_perplexity_correlation.map(|r| format!("correlation of log-probabilities: {}", number(r)));
     let ratio = estimate("perplexity of Q / of P", pair.perplexity_ratio);
+    let less = estimate("perplexity of Q - of P", pair.perplexity_difference);
     let rms = estimate("root mean square of q - p", pair.rms_delta_p);
-    [ratio, correlation, rms].into_iter().flatten().collect()
+    [ratio, less, correlation, rms].into_iter().flatten().collect()
 }
 
 /// Beside a measure that is no KL estimate on this text.

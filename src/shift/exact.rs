@@ -96,22 +96,28 @@ fn by_token(tables: &PairTables) -> Result<Vec<ShiftedToken>> {
     Ok(found.into_values().collect())
 }
 
-/// Over the samples that were not cut.
+/// Over the samples that were not cut. Windows of a text end where they are full.
 fn stop(tables: &PairTables, exact: &Exact, sums: &Sums) -> Result<Option<Stop>> {
-    type Ends = HashMap<u32, [f64; 2]>;
+    if tables.of_windows {
+        return Ok(None);
+    }
+    type Ends = HashMap<u32, (u32, [f64; 2])>;
     let ends = batches::fold(query::ends(&tables.p, exact)?, Order::Rows, Ends::new(), |ends, batch: &DataFrame| {
-        let ids = batch.column(token::SAMPLE_ID)?.u32()?;
+        let [ids, positions] = [batch.column(token::SAMPLE_ID)?.u32()?, batch.column(token::POSITION)?.u32()?];
         let [p, q] = [batch.column(STOPS[0])?.f64()?, batch.column(STOPS[1])?.f64()?];
         for row in 0..batch.height() {
-            if let (Some(id), Some(p), Some(q)) = (ids.get(row), p.get(row), q.get(row)) {
-                // The first of two is before the end token.
-                ends.entry(id).or_insert([p.exp(), q.exp()]);
+            let (Some(id), Some(position)) = (ids.get(row), positions.get(row)) else { continue };
+            let (Some(p), Some(q)) = (p.get(row), q.get(row)) else { continue };
+            // Before the token that ends the response, which is its last, or else after the response.
+            let is_before_end = ends.get(&id).is_some_and(|(before, _)| before + 1 == position);
+            if !is_before_end {
+                ends.insert(id, (position, [p.exp(), q.exp()]));
             }
         }
         Ok(())
     })?;
     let whole = sums.facts.iter().filter(|facts| facts.p == Status::Ok && facts.q == Status::Ok);
-    let found: Vec<_> = whole.filter_map(|facts| Some((facts.cluster, *ends.get(&facts.id)?))).collect();
+    let found: Vec<_> = whole.filter_map(|facts| Some((facts.cluster, ends.get(&facts.id)?.1))).collect();
     let mean = |value: fn([f64; 2]) -> f64| {
         clustered_mean(&shares(sums.clusters, found.iter().map(|(cluster, ends)| (*cluster, value(*ends), 1))))
     };

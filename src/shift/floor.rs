@@ -8,11 +8,12 @@ use super::select::PairTables;
 use super::stats::Estimate;
 use super::sums::Sums;
 use super::values;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::schema::pair::KL;
+use crate::store::FoundCell;
 
-/// Said where twins were named and have no exact measures.
-const WITHOUT: &str = "no noise floor: `kl --exact` has to compare both models with their twins in f32 first";
+/// Samples that make a floor.
+const LEAST: u64 = 32;
 
 /// A model, and the name under which the same weights were scored in f32.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,31 +36,62 @@ pub struct NoiseFloor {
     pub tokens_below: f64,
 }
 
-/// The further pairs that floors need: each model with its twin, and every two twins.
-pub(super) fn pairs(twins: &[Twin]) -> Vec<[&str; 2]> {
-    let own = twins.iter().map(|twin| [twin.model.as_str(), twin.in_f32.as_str()]);
-    let others = |i: usize| twins.iter().enumerate().filter(move |(j, _)| *j != i);
-    let both = twins.iter().enumerate();
-    let both = both.flat_map(|(i, p)| others(i).map(|(_, q)| [p.in_f32.as_str(), q.in_f32.as_str()]));
+/// The further pairs that the floors of `chosen` ones need: each model with its twin, and the twins of both.
+pub(super) fn pairs(twins: &[Twin], chosen: &[[String; 2]]) -> Vec<[String; 2]> {
+    let own = twins.iter().map(|twin| [twin.model.clone(), twin.in_f32.clone()]);
+    let both = chosen.iter().filter_map(|[p, q]| Some([of(twins, p)?.to_owned(), of(twins, q)?.to_owned()]));
     own.chain(both).collect()
+}
+
+/// The twin of a model.
+fn of<'a>(twins: &'a [Twin], model: &str) -> Option<&'a str> {
+    twins.iter().find(|twin| twin.model == model).map(|twin| twin.in_f32.as_str())
+}
+
+/// Twins are the same weights, and in f32.
+///
+/// # Errors
+/// [`Error::Usage`] naming the first that are not, of the models of a text.
+pub(super) fn must_be_twins(models: &[FoundCell], twins: &[Twin]) -> Result<()> {
+    let find = |name: &str| models.iter().find(|found| found.cell.model == name).map(|found| &found.manifest.engine);
+    for Twin { model, in_f32 } in twins {
+        let Some((own, twin)) = find(model).zip(find(in_f32)) else { continue };
+        let what = if own.files != twin.files {
+            "its files are others".to_owned()
+        } else if twin.dtype != "f32" {
+            format!("it was scored in {}", twin.dtype)
+        } else {
+            continue;
+        };
+        return Err(Error::Usage(format!("--noise-floor: `{in_f32}` is not `{model}` in f32: {what}")));
+    }
+    Ok(())
 }
 
 /// Notes the floor in every pair of a text whose two models have twins that were compared with them.
 pub(super) fn note(tables: &[PairTables], found: &mut [(Pair, Sums)], twins: &[Twin]) -> Result<()> {
-    let twin = |name: &str| twins.iter().find(|twin| twin.model == name).map(|twin| twin.in_f32.as_str());
     let floors = found.iter().map(|(pair, _)| {
-        let (p_twin, q_twin) = (twin(&pair.p)?, twin(&pair.q)?);
-        let (of_p, of_q) = (own(found, &pair.p, p_twin)?, own(found, &pair.q, q_twin)?);
-        Some((of_p, of_q, mean(found, p_twin, q_twin)))
-    });
-    let floors: Vec<Option<(Own, Own, Option<Estimate>)>> = floors.collect();
-    for ((tables, (pair, sums)), floor) in tables.iter().zip(found).zip(floors) {
-        let Some((p, q, in_f32)) = floor else {
-            if twin(&pair.p).is_some() && twin(&pair.q).is_some() {
-                pair.notes.push(WITHOUT.to_owned());
-            }
-            continue;
+        let (p_twin, q_twin) = (of(twins, &pair.p)?, of(twins, &pair.q)?);
+        let both = [(pair.p.as_str(), p_twin), (pair.q.as_str(), q_twin)];
+        let lacks = |[model, twin]: [&str; 2]| {
+            format!("no noise floor: `kl --exact` has to compare `{model}` with `{twin}` first")
         };
+        let of_one = |(model, twin)| own(found, model, twin).ok_or_else(|| lacks([model, twin]));
+        Some(of_one(both[0]).and_then(|p| Ok((p, of_one(both[1])?, mean(found, p_twin, q_twin)))))
+    });
+    let floors: Vec<Option<Result<(Own, Own, Option<Estimate>), String>>> = floors.collect();
+    for ((tables, (pair, sums)), floor) in tables.iter().zip(found).zip(floors) {
+        let (p, q, in_f32) = match floor {
+            None => continue,
+            Some(Err(lacks)) => {
+                pair.notes.push(lacks);
+                continue;
+            }
+            Some(Ok(floor)) => floor,
+        };
+        if pair.samples < LEAST {
+            pair.notes.push(format!("a noise floor of {} samples: it takes {LEAST} to make one", pair.samples));
+        }
         let kl = pair.measures.iter().find(|m| m.name == KL).and_then(|m| m.token_mean);
         let high = kl.and_then(|kl| kl.high);
         pair.noise_floor = Some(NoiseFloor {

@@ -19,6 +19,8 @@ pub struct Overall {
     pub generation_model: String,
     pub p: String,
     pub q: String,
+    /// What logits were divided by for exact measures.
+    pub temperature: f64,
     pub tasks: Vec<String>,
     pub measures: Vec<OverallMeasure>,
 }
@@ -73,6 +75,14 @@ impl Moments {
 /// Over tokens, and over samples.
 type TaskMoments = [Option<Moments>; 2];
 
+/// Hashes of config and weights, and the type of products.
+type Weights = (BTreeMap<String, String>, String);
+
+/// Of the exact measures.
+fn temperature(pair: &Pair) -> f64 {
+    pair.exact.as_ref().map_or(1.0, |exact| exact.temperature)
+}
+
 /// The pairs so far, put together by generation model, P and Q.
 #[derive(Default)]
 pub(super) struct Tasks {
@@ -82,7 +92,7 @@ pub(super) struct Tasks {
 struct Found {
     overall: Overall,
     /// What computed P's and Q's numbers.
-    weights: [(BTreeMap<String, String>, String); 2],
+    weights: [Weights; 2],
     /// Another task's were computed by others of the same name.
     is_mixed: bool,
     /// By measure, then by task.
@@ -98,7 +108,7 @@ impl Tasks {
             self.found.len() - 1
         });
         let found = &mut self.found[index];
-        found.is_mixed |= found.weights != weights;
+        found.is_mixed |= found.weights != weights || found.overall.temperature != temperature(pair);
         found.overall.tasks.push(pair.task.clone());
         for (measure, tasks) in measures::ALL.iter().zip(&mut found.moments) {
             tasks.push(of_task(sums, measure.name)?);
@@ -111,7 +121,11 @@ impl Tasks {
     pub fn finish(self) -> Vec<Overall> {
         let (mixed, whole): (Vec<_>, Vec<_>) = self.found.into_iter().partition(|f| f.is_mixed);
         for Found { overall: Overall { p, q, .. }, .. } in mixed {
-            tracing::warn!(p, q, "tasks are not pooled: the files or the dtype of a model differ between them");
+            tracing::warn!(
+                p,
+                q,
+                "tasks are not pooled: the files or the dtype of a model differ between them, or the temperature"
+            );
         }
         let several = whole.into_iter().filter(|f| f.overall.tasks.len() > 1);
         several.map(Found::finish).collect()
@@ -119,11 +133,12 @@ impl Tasks {
 }
 
 impl Found {
-    fn new(pair: &Pair, weights: [(BTreeMap<String, String>, String); 2]) -> Self {
+    fn new(pair: &Pair, weights: [Weights; 2]) -> Self {
         let overall = Overall {
             generation_model: pair.generation_model.clone(),
             p: pair.p.clone(),
             q: pair.q.clone(),
+            temperature: temperature(pair),
             tasks: Vec::new(),
             measures: Vec::new(),
         };

@@ -15,7 +15,7 @@ use polars::io::HiveOptions;
 use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet};
 use polars_plan::plans::{HintIR, Sorted};
 
-use super::select::Table;
+use super::select::{Exact, Table};
 use crate::error::{Error, Result};
 use crate::schema::{self, token};
 use crate::table::Origin;
@@ -36,11 +36,23 @@ pub(super) struct Footers {
 /// # Errors
 /// [`Error::File`] naming the file that breaks the order, has no statistics to prove it by, or is of another part or cell.
 pub(super) fn footers(table: &Table) -> Result<Footers> {
+    ordered(&table.tokens, &table.origins, &schema::tokens())
+}
+
+/// The same of a pairs table, whose rows polars is told to be in order too.
+///
+/// # Errors
+/// Those of [`footers`].
+pub(super) fn must_be_pairs(exact: &Exact) -> Result<()> {
+    ordered(&exact.files, &exact.origins, &schema::pairs()).map(drop)
+}
+
+fn ordered(files: &[PathBuf], origins: &[Origin], columns: &Schema) -> Result<Footers> {
     let mut found = Footers::default();
     let mut last = None;
-    for (path, origin) in table.tokens.iter().zip(&table.origins) {
+    for (path, origin) in files.iter().zip(origins) {
         let metadata = metadata(path)?;
-        must_have(path, &metadata, &schema::tokens())?;
+        must_have(path, &metadata, columns)?;
         must_be(path, &metadata, origin)?;
         let before = last;
         let mut of_file: Option<(u32, u32)> = None;

@@ -41,6 +41,8 @@ pub(super) struct PairTables {
     pub p: Table,
     pub q: Table,
     pub partial: Option<Partial>,
+    /// Samples are windows of a text, not responses.
+    pub of_windows: bool,
     /// The exact measures of all the parts that are compared.
     pub exact: Option<Exact>,
     /// What a reader of the figures has to know of the two runs.
@@ -51,8 +53,12 @@ pub(super) struct PairTables {
 #[derive(Clone, Debug)]
 pub(super) struct Exact {
     pub files: Vec<PathBuf>,
+    /// What they must say of themselves.
+    pub origins: Vec<Origin>,
     /// What logits were divided by.
     pub temperature: f64,
+    /// Ids that end a response.
+    pub stop: Vec<u32>,
 }
 
 impl PairTables {
@@ -123,14 +129,14 @@ pub(super) fn chosen(cells: Vec<FoundCell>, options: &Options) -> Result<Vec<[Fo
             let is_new = |q: &&FoundCell| ps[..=i].iter().all(|before| before.cell.model != q.cell.model);
             pairs.extend(models.iter().filter(is_new).map(|q| [(*p).clone(), q.clone()]));
         }
-        for [p, q] in floor::pairs(&options.noise_floor) {
-            let find = |name: &str| models.iter().find(|model| model.cell.model == name);
-            let text = (&models[0].cell.generation_model, &models[0].cell.task);
-            let is_there = |[of_p, of_q]: &[FoundCell; 2]| {
-                let same_text = (&of_p.cell.generation_model, &of_p.cell.task) == text;
-                same_text && of_p.cell.model == p && of_q.cell.model == q
-            };
-            if let (Some(p), Some(q), false) = (find(p), find(q), pairs.iter().any(is_there)) {
+        floor::must_be_twins(models, &options.noise_floor)?;
+        let of_text = |pairs: &[[FoundCell; 2]]| -> Vec<[String; 2]> {
+            let same = pairs.iter().filter(|[p, _]| text(p) == text(&models[0]));
+            same.map(|pair| pair.each_ref().map(|found| found.cell.model.clone())).collect()
+        };
+        for names in floor::pairs(&options.noise_floor, &of_text(&pairs)) {
+            let [p, q] = names.each_ref().map(|name| models.iter().find(|model| model.cell.model == *name));
+            if let (Some(p), Some(q), false) = (p, q, of_text(&pairs).contains(&names)) {
                 pairs.push([p.clone(), q.clone()]);
             }
         }
@@ -183,6 +189,7 @@ fn pair(p: &FoundCell, q: &FoundCell, exact: &[FoundPair]) -> Result<PairTables>
         p: table(p, &q.missing)?,
         q: table(q, &p.missing)?,
         partial,
+        of_windows: p.manifest.dataset.window.is_some(),
         exact,
         notes: rank_note(p, q).into_iter().chain(exact_note).collect(),
     };
@@ -197,24 +204,33 @@ fn pair(p: &FoundCell, q: &FoundCell, exact: &[FoundPair]) -> Result<PairTables>
 
 /// The pairs table, if it has every part that both sides have and is of these two runs; else what to say of it.
 fn exact_of(p: &FoundCell, q: &FoundCell, found: &[FoundPair]) -> Result<(Option<Exact>, Option<String>)> {
-    let is_it = |pair: &&FoundPair| {
-        let PairCell { generation_model, task, p: of_p, q: of_q } = &pair.cell;
-        let text = (generation_model, task) == (&p.cell.generation_model, &p.cell.task);
-        text && (of_p, of_q) == (&p.cell.model, &q.cell.model)
+    let of = |p: &FoundCell, q: &FoundCell| {
+        found.iter().find(|pair| {
+            let PairCell { generation_model, task, p: of_p, q: of_q } = &pair.cell;
+            let text = (generation_model, task) == (&p.cell.generation_model, &p.cell.task);
+            text && (of_p, of_q) == (&p.cell.model, &q.cell.model)
+        })
     };
-    let Some(pair) = found.iter().find(is_it) else { return Ok((None, None)) };
+    let Some(pair) = of(p, q) else {
+        let (p, q, of_both) = (&p.cell.model, &q.cell.model, of(q, p));
+        let note = format!("exact measures are there of `{q}` as P beside `{p}` alone: --reference {q} shows them");
+        return Ok((None, of_both.map(|_| note)));
+    };
+    let digest = pair.manifest.digest()?;
     if (&pair.manifest.of_p, &pair.manifest.of_q) != (&p.manifest.digest()?, &q.manifest.digest()?) {
         let path = pair.path.display();
         return Ok((None, Some(format!("the exact measures are of other runs, and left out: delete `{path}`"))));
     }
-    let both = p.parts.iter().filter(|part| q.parts.contains(part));
-    let (files, missing): (Vec<_>, Vec<_>) = both.map(|&part| pair.part(part)).partition(|file| file.exists());
+    let both: Vec<u32> = p.parts.iter().copied().filter(|part| q.parts.contains(part)).collect();
+    let origins = both.iter().map(|&part| pair.cell.origin(&digest, part)).collect();
+    let (files, missing): (Vec<_>, Vec<_>) = both.iter().map(|&part| pair.part(part)).partition(|file| file.exists());
     if !missing.is_empty() {
         let (missing, all) = (missing.len(), missing.len() + files.len());
         let what = format!("the exact measures lack {missing} of {all} parts, and are left out: kl --exact continues");
         return Ok((None, Some(what)));
     }
-    Ok((Some(Exact { files, temperature: pair.manifest.temperature }), None))
+    let PairManifest { temperature, stop, .. } = pair.manifest.clone();
+    Ok((Some(Exact { files, origins, temperature, stop }), None))
 }
 
 /// First sample and number of samples of every part. Files may lie otherwise: an import has its own.

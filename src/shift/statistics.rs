@@ -14,6 +14,7 @@ use parquet::arrow::ArrowWriter;
 
 use super::comparison::{Comparison, Means, Pair};
 use super::differences::Difference;
+use super::measures::is_of_pairs;
 use super::overall::Overall;
 use super::stats::Estimate;
 use crate::error::{Error, Result};
@@ -33,6 +34,8 @@ struct Subject<'a> {
     task: Option<&'a str>,
     /// [`ALL`], or `region=answer` and the like.
     slice: Cow<'a, str>,
+    /// What logits were divided by for measures of the pairs table; all others are at 1.
+    temperature: f64,
 }
 
 /// A figure of Q against P.
@@ -41,6 +44,17 @@ struct Row<'a> {
     measure: &'a str,
     statistic: &'a str,
     estimate: Estimate,
+}
+
+/// The end of responses, from the pairs table like its measures.
+const STOPS: [&str; 3] = ["stop_p", "stop_q", "delta_stop"];
+
+impl Row<'_> {
+    /// What logits were divided by for it.
+    fn temperature(&self) -> f64 {
+        let is_exact = is_of_pairs(self.measure) || STOPS.contains(&self.measure);
+        if is_exact { self.subject.temperature } else { 1.0 }
+    }
 }
 
 /// Writes every mean and quantile to a Parquet file, which replaces one of that name only when it is whole.
@@ -69,7 +83,7 @@ type Figure<'a> = (&'a str, &'a str, Option<Estimate>);
 
 impl<'a> Subject<'a> {
     fn new(p: &'a str, q: &'a str, generation_model: &'a str, task: Option<&'a str>) -> Self {
-        Self { p, q, minus: None, generation_model, task, slice: Cow::Borrowed(ALL) }
+        Self { p, q, minus: None, generation_model, task, slice: Cow::Borrowed(ALL), temperature: 1.0 }
     }
 
     fn rows(self, figures: impl IntoIterator<Item = Figure<'a>>) -> Vec<Row<'a>> {
@@ -81,7 +95,9 @@ impl<'a> Subject<'a> {
 }
 
 fn of_pair(pair: &Pair) -> Vec<Row<'_>> {
+    let temperature = pair.exact.as_ref().map_or(1.0, |exact| exact.temperature);
     let subject = Subject::new(&pair.p, &pair.q, &pair.generation_model, Some(&pair.task));
+    let subject = Subject { temperature, ..subject };
     let means = pair.measures.iter().flat_map(|m| {
         let means = [("token_mean", m.token_mean), ("sample_mean", m.sample_mean), ("response_mean", m.response_mean)];
         means.map(|(statistic, mean)| (m.name, statistic, mean))
@@ -104,11 +120,12 @@ fn of_pair(pair: &Pair) -> Vec<Row<'_>> {
     });
     let together = [
         ("perplexity_ratio", "over_tokens", pair.perplexity_ratio),
+        ("perplexity_difference", "over_tokens", pair.perplexity_difference),
         ("log_perplexity_correlation", "over_tokens", correlation),
         ("delta_p", "root_mean_square", pair.rms_delta_p),
-        ("stop_p", "sample_mean", stop.map(|stop| stop.p)),
-        ("stop_q", "sample_mean", stop.map(|stop| stop.q)),
-        ("delta_stop", "sample_mean", stop.map(|stop| stop.difference)),
+        (STOPS[0], "sample_mean", stop.map(|stop| stop.p)),
+        (STOPS[1], "sample_mean", stop.map(|stop| stop.q)),
+        (STOPS[2], "sample_mean", stop.map(|stop| stop.difference)),
     ];
     let mut rows = subject.clone().rows(means.chain(quantiles).chain(perplexities).chain(together));
     for slice in &pair.slices {
@@ -119,8 +136,9 @@ fn of_pair(pair: &Pair) -> Vec<Row<'_>> {
 }
 
 fn of_difference(difference: &Difference) -> Vec<Row<'_>> {
-    let Difference { p, q, minus, generation_model, task, .. } = difference;
-    let subject = Subject { minus: Some(minus), ..Subject::new(p, q, generation_model, Some(task)) };
+    let Difference { p, q, minus, generation_model, task, temperature, .. } = difference;
+    let subject =
+        Subject { minus: Some(minus), temperature: *temperature, ..Subject::new(p, q, generation_model, Some(task)) };
     subject.rows(difference.measures.iter().flat_map(both_means))
 }
 
@@ -130,6 +148,7 @@ fn both_means(means: &Means) -> [Figure<'_>; 2] {
 
 fn of_overall(overall: &Overall) -> Vec<Row<'_>> {
     let subject = Subject::new(&overall.p, &overall.q, &overall.generation_model, None);
+    let subject = Subject { temperature: overall.temperature, ..subject };
     subject.rows(overall.measures.iter().flat_map(|m| {
         let means = [
             ("token_mean", m.token_mean),
@@ -145,7 +164,8 @@ fn schema() -> SchemaRef {
     let field = |name: &str, data_type: &DataType, nullable| Field::new(name, data_type.clone(), nullable);
     let texts = ["p", "q", "minus", "generation_model", "task", "slice", "measure", "statistic"];
     let texts = texts.map(|name| field(name, &DataType::Utf8, ["minus", "task"].contains(&name)));
-    let numbers = ["value", "stderr", "low", "high"].map(|name| field(name, &DataType::Float64, name != "value"));
+    let numbers = ["temperature", "value", "stderr", "low", "high"];
+    let numbers = numbers.map(|name| field(name, &DataType::Float64, !["temperature", "value"].contains(&name)));
     let counts = ["clusters", "n"].map(|name| field(name, &DataType::UInt64, false));
     Arc::new(Schema::new(texts.into_iter().chain(numbers).chain(counts).collect::<Vec<_>>()))
 }
@@ -164,6 +184,7 @@ fn batch(rows: &[Row<'_>]) -> Result<RecordBatch> {
         texts(|r| Some(r.subject.slice.clone().into_owned())),
         texts(|r| Some(r.measure.to_owned())),
         texts(|r| Some(r.statistic.to_owned())),
+        Arc::new(Float64Array::from_iter_values(rows.iter().map(Row::temperature))),
         numbers(|e| Some(e.value)),
         numbers(|e| e.stderr),
         numbers(|e| e.low),

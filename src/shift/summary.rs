@@ -31,6 +31,7 @@ impl Prepared {
         let samples = samples::read(pair)?;
         let different_contexts = check::contexts(pair, &samples, options.allow_different_context)?;
         let (p, q) = (scan::footers(&pair.p)?, scan::footers(&pair.q)?);
+        pair.exact.as_ref().map_or(Ok(()), scan::must_be_pairs)?;
         Ok(Self { samples, p, q, different_contexts })
     }
 
@@ -66,11 +67,13 @@ pub(super) fn pair(tables: &PairTables, options: &Options) -> Result<(Pair, Sums
     let what = What::all(prepared.lacks_ids(), tables.exact.is_some(), binned);
     let sums = sums::collect(tables, prepared.footers(), samples, what)?;
     check::tokens(tables, &sums)?;
+    check::exact(tables, &sums)?;
     let unequal = check::rows(tables, samples, &sums, &prepared.p, &prepared.q)?;
     let clusters = sums.facts.iter().map(|s| s.cluster).collect::<HashSet<_>>().len() as u64;
     let mut measures = measures::ALL.iter().map(|m| measure(m, &sums)).collect::<Result<Vec<_>>>()?;
     measures.retain(|m| m.token_mean.is_some() || !measures::is_of_pairs(m.name));
     let foreign = alone::foreign_text(&measures);
+    let perplexity = alone::perplexity(&sums)?;
     let pair = Pair {
         generation_model: tables.generation_model.clone(),
         task: tables.task.clone(),
@@ -83,8 +86,9 @@ pub(super) fn pair(tables: &PairTables, options: &Options) -> Result<(Pair, Sums
         partial: tables.partial.clone(),
         not_kl_estimate: foreign.is_some(),
         measures,
-        perplexity: alone::perplexity(&sums)?,
+        perplexity,
         perplexity_ratio: together::perplexity_ratio(&sums)?,
+        perplexity_difference: together::perplexity_difference(&sums, &perplexity)?,
         log_perplexity_correlation: together::correlation(&sums)?,
         rms_delta_p: together::rms_delta_p(&sums)?,
         exact: exact::of_pair(tables, &sums)?,

@@ -2,8 +2,10 @@
 //!
 //! Owns the figures that are no plain means, and their errors by the derivative of what is done to a mean.
 
+use super::comparison::Sides;
 use super::measures::{LOGPROBS, SQUARES};
 use super::stats::{Estimate, clustered_mean, shares};
+use super::student::t95;
 use super::sums::Sums;
 use crate::error::Result;
 
@@ -14,6 +16,16 @@ pub(super) fn perplexity_ratio(sums: &Sums) -> Result<Option<Estimate>> {
         let (low, high) = (m.low.map(f64::exp), m.high.map(f64::exp));
         Estimate { value, stderr: m.stderr.map(|e| e * value), low, high, ..m }
     }))
+}
+
+/// Perplexity of Q less that of P, from `both`: around their means, e⁻ᵇ − e⁻ᵃ moves by PPL(P) a − PPL(Q) b.
+pub(super) fn perplexity_difference(sums: &Sums, both: &Sides) -> Result<Option<Estimate>> {
+    let Some((p, q)) = both.p.zip(both.q) else { return Ok(None) };
+    let (a, b) = (sums.of(LOGPROBS[0])?, sums.of(LOGPROBS[1])?);
+    let moved = a.iter().zip(&b).map(|((a, n), (b, _))| (p.value * a - q.value * b, *n));
+    let rows = sums.facts.iter().zip(moved).map(|(facts, (sum, n))| (facts.cluster, sum, n));
+    let mean = clustered_mean(&shares(sums.clusters, rows)).filter(|_| p.n == q.n);
+    Ok(mean.map(|m| Estimate::around(q.value - p.value, m.stderr, t95(m.clusters.saturating_sub(1)), m.clusters, m.n)))
 }
 
 /// √m of the mean m of (q − p)².

@@ -109,8 +109,7 @@ impl Manifest {
 
     /// BLAKE3 of what it says, whichever version of tokshift wrote it.
     pub fn digest(&self) -> Result<String> {
-        let json = serde_json::to_vec(self).map_err(|e| Error::Usage(format!("manifest: {e}")))?;
-        Ok(blake3::hash(&json).to_hex().to_string())
+        digest(self)
     }
 
     /// The file's content: the same manifest gives the same bytes.
@@ -168,6 +167,11 @@ impl PairManifest {
         read(path)
     }
 
+    /// As [`Manifest::digest`].
+    pub fn digest(&self) -> Result<String> {
+        digest(self)
+    }
+
     /// As [`Manifest::to_json`].
     pub fn to_json(&self) -> Result<String> {
         to_json(self)
@@ -191,6 +195,11 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
         _ => content.remove(RENDERED_BY),
     };
     serde_json::from_value(Value::Object(content)).map_err(broken)
+}
+
+fn digest(manifest: &impl Serialize) -> Result<String> {
+    let json = serde_json::to_vec(manifest).map_err(|e| Error::Usage(format!("manifest: {e}")))?;
+    Ok(blake3::hash(&json).to_hex().to_string())
 }
 
 fn to_json(manifest: &impl Serialize) -> Result<String> {

@@ -53,7 +53,7 @@ impl Cell {
     /// What the files of `part` say of themselves; `manifest` is the digest of the cell's.
     pub fn origin(&self, manifest: &str, part: u32) -> Origin {
         let Self { generation_model, task, model } = self.clone();
-        Origin { generation_model, task, model, part, manifest: manifest.to_owned() }
+        Origin { generation_model, task, model, beside: None, part, manifest: manifest.to_owned() }
     }
 
     /// `generation_model=G/task=T/model=M`.
@@ -67,6 +67,11 @@ impl Cell {
 /// The file of a part. Eight digits, so that names sort as parts do.
 fn file_name(part: u32, extension: &str) -> String {
     format!("part-{part:08}.{extension}")
+}
+
+/// The number of a part by its file's name.
+pub fn part_of(path: &Path) -> Option<u32> {
+    path.file_stem()?.to_str()?.strip_prefix("part-")?.parse().ok()
 }
 
 /// Nothing there, or a file where a folder would be: file managers leave some.
@@ -115,6 +120,15 @@ impl Store {
         };
         store.check()?;
         Ok(store)
+    }
+
+    /// Whether an earlier run began the cell with hidden rows that stay.
+    ///
+    /// # Errors
+    /// As [`Manifest::read`].
+    pub fn keeps_hidden(&self, cell: &Cell) -> Result<bool> {
+        let path = self.root.join(folder::RUNS).join(cell.folder()?).join(MANIFEST);
+        Ok(path.exists() && Manifest::read(&path)?.engine.keep_hidden.is_some())
     }
 
     /// Where the exact measures of two finished cells go. Nothing is created before the first part.
@@ -303,6 +317,11 @@ impl CellStore {
         self.hidden_files().existing(part).is_some()
     }
 
+    /// What the files of a part say of themselves.
+    pub fn origin(&self, part: u32) -> Origin {
+        self.cell.origin(&self.digest, part)
+    }
+
     fn hidden_files(&self) -> HiddenFiles {
         HiddenFiles::new(&self.root, &self.folder, &self.manifest)
     }
@@ -338,7 +357,7 @@ impl PartWriter<'_> {
     /// A full disk, say.
     pub fn write(&mut self, samples: &RecordBatch, tokens: &RecordBatch) -> Result<()> {
         let format = self.cell.format;
-        let origin = Some(&self.cell.cell.origin(&self.cell.digest, self.part));
+        let origin = Some(&self.cell.origin(self.part));
         self.samples.write(|file| table::write(file, format, Table::Samples, samples, origin))?;
         self.tokens.write(|file| table::write(file, format, Table::Tokens, tokens, origin))
     }

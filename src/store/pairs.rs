@@ -10,7 +10,7 @@ use arrow::array::RecordBatch;
 
 use super::lock::Lock;
 use super::temporary::{Temporary, withdraw};
-use super::{Cell, MANIFEST, Manifest, PairManifest, file_name, names, read};
+use super::{Cell, MANIFEST, Manifest, Origin, PairManifest, file_name, names, read};
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
 use crate::table::{self, Format, Table};
@@ -40,6 +40,12 @@ impl PairCell {
         Ok(self.parts(root)?.join(file_name(part, Format::Parquet.extension())))
     }
 
+    /// What the file of `part` says of itself; `manifest` is the digest of the pair's.
+    pub fn origin(&self, manifest: &str, part: u32) -> Origin {
+        let Self { generation_model, task, p, q } = self.clone();
+        Origin { generation_model, task, model: p, beside: Some(q), part, manifest: manifest.to_owned() }
+    }
+
     /// The folder of the parts.
     pub(super) fn parts(&self, root: &Path) -> Result<PathBuf> {
         Ok(root.join(folder::PAIRS).join(self.folder()?))
@@ -58,6 +64,7 @@ fn text_folder(generation_model: &str, task: &str) -> Result<PathBuf> {
 #[derive(Debug)]
 pub struct PairStore {
     root: PathBuf,
+    cell: PairCell,
     folder: PathBuf,
     manifest: PairManifest,
     lock: Mutex<Option<Lock>>,
@@ -66,8 +73,9 @@ pub struct PairStore {
 impl PairStore {
     pub(super) fn open(root: &Path, manifest: &PairManifest) -> Result<Self> {
         let PairManifest { generation_model, task, p, q, .. } = manifest.clone();
-        let folder = PairCell { generation_model, task, p, q }.folder()?;
-        let store = Self { root: root.to_owned(), folder, manifest: manifest.clone(), lock: Mutex::new(None) };
+        let cell = PairCell { generation_model, task, p, q };
+        let (root, folder) = (root.to_owned(), cell.folder()?);
+        let store = Self { root, cell, folder, manifest: manifest.clone(), lock: Mutex::new(None) };
         let path = store.manifest_path();
         if path.exists() {
             manifest.must_equal(&PairManifest::read(&path)?, &path)?;
@@ -117,7 +125,8 @@ impl PairStore {
         }
         self.manifest.must_equal(&PairManifest::read(&path)?, &path)?;
         let mut file = Temporary::create(&self.root, &format!("{}-{part:08}", folder::PAIRS))?;
-        file.write(|out| table::write(out, Format::Parquet, Table::Pairs, batch, None))?;
+        let origin = self.cell.origin(&self.manifest.digest()?, part);
+        file.write(|out| table::write(out, Format::Parquet, Table::Pairs, batch, Some(&origin)))?;
         file.publish(&self.path(part))
     }
 }

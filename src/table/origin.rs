@@ -8,36 +8,52 @@ use serde::{Deserialize, Serialize};
 
 const KEY: &str = "tokshift.part";
 
-/// A part of a cell, by names and by what decided its numbers.
+/// A part of a cell or of a pair of models, by names and by what decided its numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     pub generation_model: String,
     pub task: String,
+    /// P, of a pair.
     pub model: String,
+    /// Q of a pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<String>,
     pub part: u32,
-    /// Digest of the cell's manifest.
+    /// Digest of the manifest.
     pub manifest: String,
 }
 
 impl Origin {
+    /// As it stands in files.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// What [`Origin::to_json`] wrote.
+    pub fn of_json(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
     /// The entry of a footer.
     pub(super) fn entry(&self) -> KeyValue {
-        KeyValue::new(KEY.to_owned(), serde_json::to_string(self).unwrap_or_default())
+        KeyValue::new(KEY.to_owned(), self.to_json())
     }
 
     /// What a footer with these `entries` says.
     pub fn read(entries: Option<&Vec<KeyValue>>) -> Option<Self> {
         let entry = entries.into_iter().flatten().find(|entry| entry.key == KEY)?;
-        serde_json::from_str(entry.value.as_ref()?).ok()
+        Self::of_json(entry.value.as_ref()?)
     }
 
     /// How a file that says it is `found` is not this part; `None` if it is.
     pub fn contradicted_by(&self, found: &Self) -> Option<String> {
-        let names = |of: &Self| (of.generation_model.clone(), of.task.clone(), of.model.clone(), of.part);
-        if names(found) != names(self) {
-            let Self { generation_model, task, model, part, .. } = found;
+        let unsigned = |of: &Self| Self { manifest: String::new(), ..of.clone() };
+        if unsigned(found) != unsigned(self) {
+            let Self { generation_model, task, model, beside, part, .. } = found;
+            let beside = beside.as_ref().map_or_else(String::new, |q| format!(" beside `{q}`"));
             return Some(format!(
-                "was written as part {part} of model `{model}`, task `{task}`, text by `{generation_model}`: files were moved"
+                "was written as part {part} of model `{model}`{beside}, task `{task}`, text by `{generation_model}`: files \
+                 were moved"
             ));
         }
         (found.manifest != self.manifest)

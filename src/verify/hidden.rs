@@ -1,4 +1,4 @@
-//! The hidden rows of a part: that they are those that were written, and of its samples.
+//! The hidden rows of a part: that they are those that were written for it, and of its samples.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -7,16 +7,21 @@ use super::report::Kind;
 use super::samples::Sample;
 use super::source::Broken;
 use crate::hidden::Reader;
+use crate::table::Origin;
 
 /// Every scored sample has a row before each of its tokens that has one, and a row after the last.
 ///
 /// # Errors
-/// A file that is missing, damaged, or lacks rows.
-pub(super) fn check(path: &Path, samples: &[Sample]) -> Result<(), Broken> {
+/// A file that is missing, damaged, of another part, or lacks rows.
+pub(super) fn check(path: &Path, samples: &[Sample], origin: &Origin) -> Result<(), Broken> {
     if !path.exists() {
         return Err((Kind::Missing, "is missing, though its tokens are there: was it deleted?".to_owned()));
     }
     let reader = Reader::open(path).map_err(|e| (Kind::Checksum, e.to_string()))?;
+    match Origin::of_json(reader.origin()) {
+        None => return Err((Kind::Moved, "does not say which part it is".to_owned())),
+        Some(found) => origin.contradicted_by(&found).map_or(Ok(()), |what| Err((Kind::Moved, what)))?,
+    }
     let mut rows: HashMap<u32, u32> = HashMap::new();
     for id in &reader.index().sample_id {
         *rows.entry(*id).or_default() += 1;

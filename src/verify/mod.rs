@@ -163,7 +163,7 @@ impl OnePart<'_> {
             Ok(walk.ids)
         });
         if let Some(path) = &self.paths.hidden {
-            guarded(path, findings, |_| hidden::check(path, of_samples.as_deref().unwrap_or_default()));
+            guarded(path, findings, |_| hidden::check(path, of_samples.as_deref().unwrap_or_default(), &self.origin));
         }
         ids.unwrap_or_default()
     }

@@ -8,8 +8,8 @@ use arrow::datatypes::{Float64Type, UInt32Type};
 use super::report::{Findings, Kind};
 use super::source::{self, Broken};
 use crate::schema::pair;
-use crate::store::{Manifest, SurveyedCell, SurveyedPair};
-use crate::table::{Format, Table};
+use crate::store::{self, Manifest, SurveyedCell, SurveyedPair};
+use crate::table::{Format, Origin, Table};
 
 /// Never negative, whatever the two models are.
 const DIVERGENCES: [&str; 4] = [pair::KL, pair::KL_REVERSE, pair::JS, pair::TV];
@@ -20,7 +20,10 @@ pub(super) fn check(found: &SurveyedPair, cells: &[SurveyedCell], findings: &mut
         findings.of_file(Kind::Manifest, &found.path, what);
         return found.parts.iter().chain([&found.path]).cloned().collect();
     }
-    let is_broken = |path: &&PathBuf| match rows(path) {
+    let digest = found.manifest.as_ref().ok().and_then(|manifest| manifest.digest().ok()).unwrap_or_default();
+    // Parts are named by their numbers; a file that is named otherwise is of none.
+    let number = |path: &Path| store::part_of(path).unwrap_or(u32::MAX);
+    let is_broken = |path: &&PathBuf| match rows(path, &found.cell.origin(&digest, number(path))) {
         Ok(()) => false,
         Err((kind, what)) => {
             findings.of_file(kind, path, what);
@@ -53,8 +56,8 @@ fn manifest(found: &SurveyedPair, cells: &[SurveyedCell]) -> Result<(), String> 
 }
 
 /// Every page decodes, rows ascend, divergences are not negative.
-fn rows(path: &Path) -> Result<(), Broken> {
-    let source = source::open(path, Format::Parquet, Table::Pairs, &[], None)?;
+fn rows(path: &Path, origin: &Origin) -> Result<(), Broken> {
+    let source = source::open(path, Format::Parquet, Table::Pairs, &[], Some(origin))?;
     let mut last = None;
     for batch in source.batches {
         let batch = batch.map_err(|e| (Kind::Unreadable, e))?;

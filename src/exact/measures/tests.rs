@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::{Logits, Options, Row};
-use crate::exact::tile::LIKELY;
+use crate::exact::measures::LIKELY;
 
 const ONE: Options = Options { temperature: 1.0, stop: &[] };
 
@@ -21,8 +21,8 @@ fn measure_with(
     let exact = |logits: &[f32]| likely.iter().map(|id| f64::from(logits[*id as usize])).collect::<Vec<f64>>();
     let (x, y) = (exact(p), exact(q));
     let (mut p, mut q) = (p.to_vec(), q.to_vec());
-    super::measure(Logits { all: [&mut p, &mut q], likely: &likely, exact: [&x, &y] }, target, options)
-        .map(|(row, _)| row)
+    let logits = Logits { all: [&mut p, &mut q], likely: &likely, exact: [&x, &y] };
+    super::measure(logits, target, options).map(|(row, _)| row).ok()
 }
 
 /// The most likely of both, as many of each as a tile takes.
