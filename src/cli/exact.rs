@@ -46,11 +46,12 @@ impl Exact<'_> {
         heads.load([p, q])?;
         let started = Instant::now();
         let both = [heads.get(p)?, heads.get(q)?];
-        let positions = signals::heed(|asked| pair.run(both, &Stop::new(asked)))
+        let (positions, again) = signals::heed(|asked| pair.run(both, &Stop::new(asked)))
             .with_context(|| format!("comparing `{}` with `{}` on `{}`", p.cell.model, q.cell.model, p.cell.task))?;
         let seconds = started.elapsed().as_secs_f64();
+        let again = if again == 0 { String::new() } else { format!(", {again} of them in f64 throughout") };
         progress::say(&format!(
-            "exact: {} beside {} on {} by {}: {positions} positions in {seconds:.1} s",
+            "exact: {} beside {} on {} by {}: {positions} positions in {seconds:.1} s{again}",
             p.cell.model, q.cell.model, p.cell.task, p.cell.generation_model
         ));
         Ok(())

@@ -61,11 +61,11 @@ impl<'a> Pair<'a> {
         Ok(Self { store, inputs, options, missing })
     }
 
-    /// Compares what is missing; the positions compared.
+    /// Compares what is missing; the positions compared, and how many of them took every id in f64.
     ///
     /// # Errors
     /// Files that do not belong together, logits that are not finite; [`Error::Stopped`] between blocks of the vocabulary.
-    pub fn run(&self, heads: [&Head; 2], stop: &Stop) -> Result<usize> {
+    pub fn run(&self, heads: [&Head; 2], stop: &Stop) -> Result<(usize, usize)> {
         self.store.lock()?;
         let (mut tiles, mut positions) = (Tiles::new(heads), 0);
         for &part in &self.missing {
@@ -73,7 +73,7 @@ impl<'a> Pair<'a> {
             self.store.publish(part, &batch::of_rows(&rows)?)?;
             positions += rows.len();
         }
-        Ok(positions)
+        Ok((positions, tiles.again))
     }
 }
 

@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
 use super::kernel::CHUNK;
-use super::measures::{LIKELY, Logits, Options, Row, Side, measure};
+use super::measures::{LIKELY, Logits, Options, Row, measure};
 use crate::decoder::Head;
 use crate::error::{Error, Result};
 use crate::stop::Stop;
@@ -34,11 +34,13 @@ pub enum Failure {
 pub struct Tiles<'a> {
     heads: [&'a Head; 2],
     logits: [Vec<f32>; 2],
+    /// Rows so far that were measured a second time, every id in f64.
+    pub again: usize,
 }
 
 impl<'a> Tiles<'a> {
     pub fn new(heads: [&'a Head; 2]) -> Self {
-        Self { heads, logits: Default::default() }
+        Self { heads, logits: Default::default(), again: 0 }
     }
 
     /// Rows of a tile.
@@ -74,6 +76,7 @@ impl<'a> Tiles<'a> {
         });
         let mut rows: Vec<(Row, bool)> = rows.collect::<Result<_, Failure>>()?;
         let unsure: Vec<usize> = (0..rows.len()).filter(|&row| !rows[row].1).collect();
+        self.again += unsure.len();
         for unsure in unsure.chunks(WHOLE_ROWS) {
             let again = self.compare_whole(unsure, hidden, targets, options, stop)?;
             unsure.iter().zip(again).for_each(|(&row, again)| rows[row] = (again, true));

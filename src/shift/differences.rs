@@ -40,8 +40,8 @@ fn difference((one, of_one): &(Pair, Sums), (other, of_other): &(Pair, Sums)) ->
     let both = of_one.facts.iter().enumerate().filter_map(|(i, s)| Some((i, *place.get(&s.id)?)));
     let both: Vec<_> = both.filter(|(i, j)| of_one.rows[*i] == of_other.rows[*j]).collect();
     let wanted = measures::ALL.iter().filter(|m| MEASURES.contains(&m.name));
-    let [temperature, of_other] = [one, other].map(|pair| pair.exact.as_ref().map_or(1.0, |exact| exact.temperature));
-    let wanted = wanted.filter(|m| temperature == of_other || !is_of_pairs(m.name));
+    let [temperature, its] = [one, other].map(|pair| pair.exact.as_ref().map_or(1.0, |exact| exact.temperature));
+    let wanted = wanted.filter(|m| temperature == its || !is_of_pairs(m.name));
     let known = |m: &Result<Means>| !m.as_ref().is_ok_and(|m| m.token_mean.is_none() && is_of_pairs(m.name));
     Ok(Difference {
         generation_model: one.generation_model.clone(),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::comparison::title;
 use super::{Options, Partial, Twin, floor};
 use crate::error::{Error, Result};
-use crate::store::{self, FoundCell, FoundPair, Manifest, PairCell};
+use crate::store::{self, FoundCell, FoundPair, Manifest, PairCell, PairManifest};
 use crate::study;
 use crate::table::Origin;
 

@@ -145,7 +145,8 @@ fn tables(folder: &TempDir, samples: &[Sample]) -> (PairTables, [Footers; 2]) {
     };
     let ((p, of_p), (q, of_q)) = (side("p", |sample| &sample.0), side("q", |sample| &sample.1));
     let (generation_model, task) = ("p".to_owned(), "t".to_owned());
-    (PairTables { generation_model, task, p, q, partial: None, exact: None, notes: Vec::new() }, [of_p, of_q])
+    let (partial, of_windows, exact, notes) = (None, false, None, Vec::new());
+    (PairTables { generation_model, task, p, q, partial, of_windows, exact, notes }, [of_p, of_q])
 }
 
 fn facts(n: usize) -> Samples {
