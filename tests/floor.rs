@@ -101,27 +101,22 @@ fn a_floor_needs_the_twins() {
     let scene = Scene::new();
     scene.dataset("p_t.jsonl", &rows()[..2]);
     scene.model("p", "llama-bf16");
-    let score = |models: &str| {
-        scene
-            .run(&format!("score --dataset p_t.jsonl --models {models} --output-dir out --keep-hidden"))
-            .expect(0, "2 ok");
+    let score = |models: &str, dtype: &str| {
+        let options = format!("--models {models} --dtype {dtype} --output-dir out --keep-hidden");
+        scene.run(&format!("score --dataset p_t.jsonl {options}")).expect(0, "2 ok");
     };
-    score("p=p,q=p");
+    score("p=p,q=p", "bf16");
     let kl = |more: &str| scene.run(&format!("kl --data-dir out --noise-floor p=p32,q=q32 {more}"));
     kl("--exact --models p=p,q=p").expect(1, "--noise-floor: no text was scored by `p32`");
-    score("p32=p,q32=p");
+    score("p32=p,q32=p", "f32");
     // Without exact measures it is told.
     let said = kl("");
     assert_eq!(said.code, Some(0), "{}", said.stderr);
     said.expect_out("no noise floor: `kl --exact` has to compare `p` with `p32` first");
     // What is no twin makes no floor: other weights, other numbers than f32.
     move_weights(&scene.model("r", "llama-bf16"), 1e-3);
-    let further = |models: &str, dtype: &str| {
-        let options = format!("--models {models} --dtype {dtype} --output-dir out --keep-hidden");
-        scene.run(&format!("score --dataset p_t.jsonl {options}")).expect(0, "2 ok");
-    };
-    further("other=r", "f32");
-    further("half=p", "bf16");
+    score("other=r", "f32");
+    score("half=p", "bf16");
     scene.run("kl --data-dir out --noise-floor p=other").expect(1, "`other` is not `p` in f32: its files are others");
     scene.run("kl --data-dir out --noise-floor p=half").expect(1, "`half` is not `p` in f32: it was scored in bf16");
     scene.run("kl --data-dir out --noise-floor p").expect(2, "expected MODEL=F32-MODEL");

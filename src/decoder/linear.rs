@@ -3,6 +3,8 @@
 //! Owns how a product of the plain form is rounded, scaled and capped, and sums in f64 of either form. Refuses the packed
 //! form's other products: `cpu` has them.
 
+#![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
+
 use std::sync::Arc;
 
 use candle_core::{DType, Result, Tensor};
@@ -85,12 +87,11 @@ impl Linear {
         let mut weights = vec![0.0; x.len()];
         let dot = |id: &u32| {
             self.weight.row(*id as usize, &mut weights)?;
-            // Eight sums side by side: a fixed order that a vector unit can follow.
-            let mut lanes = [0.0_f64; 8];
-            for (place, (w, x)) in weights.iter().zip(x).enumerate() {
-                lanes[place % 8] += f64::from(*w) * f64::from(*x);
-            }
-            Ok(lanes.iter().sum::<f64>() + bias.as_ref().map_or(0.0, |bias| f64::from(bias[*id as usize])))
+            let sum = math::vectorised(
+                #[inline(always)]
+                || dot_exact(&weights, x),
+            );
+            Ok(sum + bias.as_ref().map_or(0.0, |bias| f64::from(bias[*id as usize])))
         };
         ids.iter().map(dot).collect()
     }
@@ -175,6 +176,21 @@ impl LowRank {
     fn select(&self, ids: &Tensor) -> Result<Self> {
         Ok(Self { b: Weight::Plain(self.b.plain()?.index_select(ids, 0)?), ..self.clone() })
     }
+}
+
+/// Σ w x in sixteen sums side by side: a fixed order that vectors can follow.
+#[inline(always)]
+fn dot_exact(weights: &[f32], x: &[f32]) -> f64 {
+    const LANES: usize = 16;
+    let mut lanes = [0.0_f64; LANES];
+    let ((weights, last), (x, rest)) = (weights.as_chunks::<LANES>(), x.as_chunks::<LANES>());
+    for (weights, x) in weights.iter().zip(x) {
+        for ((lane, w), x) in lanes.iter_mut().zip(weights).zip(x) {
+            *lane = f64::from(*w).mul_add(f64::from(*x), *lane);
+        }
+    }
+    let ends = last.iter().zip(rest).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum::<f64>();
+    lanes.iter().sum::<f64>() + ends
 }
 
 /// Adds x Wᵀ of some rows `[in]` and weights `[in][GROUP]` to `sums`.

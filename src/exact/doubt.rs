@@ -4,7 +4,6 @@
 //! likeliest. Where rows are flat and two models hardly apart it is more than that; such rows are measured again in f64
 //! throughout. Refuses to measure.
 
-use super::measures::LIKELY;
 use super::rest::Sums;
 
 /// What a value may be off: this, and this much of it.
@@ -50,9 +49,9 @@ impl Doubt {
         DEVIATIONS * self.of_logits
     }
 
-    /// Whether the largest of all logits is among the likely ones: it is if one of the [`LIKELY`] largest is well below.
-    pub fn is_top_known(self, likely: &[f64], max: f64) -> bool {
-        likely.iter().filter(|x| **x > max - 2.0 * self.slack()).count() < LIKELY
+    /// Whether the largest of all logits is among the likely ones: it is if one of the `largest` of them is well below.
+    pub fn is_top_known(self, likely: &[f64], max: f64, largest: usize) -> bool {
+        likely.iter().filter(|x| **x > max - 2.0 * self.slack()).count() < largest
     }
 
     /// Whether `sums` (KL, reversed KL, JS and twice the total variation) are within what is promised, at `rest` of them

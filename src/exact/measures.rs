@@ -11,9 +11,6 @@ use super::kernel::{CHUNK, LANES, add, exp, ln_1p, total};
 use super::rest::{self, MASKED};
 use crate::kernel::math::vectorised;
 
-/// Ids of each model whose logits are computed again in f64: what the others lose is small and of either sign.
-pub const LIKELY: usize = 16;
-
 /// How rows are compared.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
@@ -53,6 +50,8 @@ pub struct Logits<'a> {
     pub likely: &'a [u32],
     /// Theirs, from sums in f64.
     pub exact: [&'a [f64]; 2],
+    /// How many of them are each model's most likely ones.
+    pub of_each: usize,
 }
 
 /// Below this |d| the terms are taken from their series, which keep the digits that differences lose.
@@ -71,7 +70,7 @@ pub enum Side {
 /// # Errors
 /// Whose logits are not finite.
 pub fn measure(logits: Logits, target: Option<u32>, options: Options) -> Result<(Row, bool), Side> {
-    let Logits { all: [p, q], likely, exact: [x, y] } = logits;
+    let Logits { all: [p, q], likely, exact: [x, y], of_each } = logits;
     let n = p.len().min(q.len());
     let scale = 1.0 / options.temperature;
     let ((p, only_p), (q, only_q)) = (p.split_at_mut(n), q.split_at_mut(n));
@@ -103,8 +102,7 @@ pub fn measure(logits: Logits, target: Option<u32>, options: Options) -> Result<
     let rank_of_top_p = 1 + y.iter().map(|&other| u32::from(other > bound)).sum::<u32>() + above;
     let is_sure = doubt.allows(sums, rest, of_p.others.max(of_q.others))
         && above == at_least
-        && doubt.is_top_known(x, of_p.max)
-        && doubt.is_top_known(y, of_q.max);
+        && [(x, of_p.max), (y, of_q.max)].into_iter().all(|(x, max)| doubt.is_top_known(x, max, of_each));
     let stops = options.stop.iter().filter_map(|&id| at(id)).map(|ln| ln.map(f64::exp));
     let stop = stops.reduce(|a, b| [a[0] + b[0], a[1] + b[1]]).map(|sum| sum.map(f64::ln));
     let row = Row {

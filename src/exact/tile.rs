@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
 use super::kernel::CHUNK;
-use super::measures::{LIKELY, Logits, Options, Row, measure};
+use super::measures::{Logits, Options, Row, Side, measure};
 use crate::decoder::Head;
 use crate::error::{Error, Result};
 use crate::stop::Stop;
@@ -16,6 +16,10 @@ use crate::stop::Stop;
 const LOGIT_BYTES: usize = 512 << 20;
 /// Rows beyond which more would not be faster.
 const MAX_ROWS: usize = 1024;
+
+/// Ids of each model whose logits are computed again in f64: what the others lose is small and of either sign. Where it is
+/// not small enough the next number of them is taken, and in the end all.
+pub(super) const LIKELY: [usize; 3] = [16, 256, 1024];
 
 /// Rows whose whole vocabulary is in memory in f64 at once: they share the passage of the weights.
 const WHOLE_ROWS: usize = 64;
@@ -28,6 +32,13 @@ pub enum Failure {
     NotFinite { row: usize, side: usize },
     #[error(transparent)]
     Other(#[from] Error),
+}
+
+impl Failure {
+    /// Of a row.
+    fn of(row: usize) -> impl Fn(Side) -> Self {
+        move |side| Self::NotFinite { row, side: side as usize }
+    }
 }
 
 /// Two heads, and room for their logits that is taken up once: fresh memory would cost as much as what is computed in it.
@@ -68,11 +79,26 @@ impl<'a> Tiles<'a> {
         let (of_p, of_q) = (of_p.par_chunks_exact_mut(heads[0].vocab()), of_q.par_chunks_exact_mut(heads[1].vocab()));
         let rows = of_p.zip(of_q).zip(targets).enumerate();
         let rows = rows.map_init(Vec::new, |likely, (row, ((p, q), target))| {
-            collect_likely([p, q], *target, options.stop, likely);
-            let exact = |side: usize| heads[side].exact_logits(hidden_row(hidden, targets, side, row), likely);
-            let exact = [exact(0)?, exact(1)?];
-            let logits = Logits { all: [p, q], likely, exact: [&exact[0], &exact[1]] };
-            measure(logits, *target, options).map_err(|side| Failure::NotFinite { row, side: side as usize })
+            let hidden = [0, 1].map(|side| hidden_row(hidden, targets, side, row));
+            let mut measure = |of_each| {
+                collect_likely([p, q], of_each, *target, options.stop, likely);
+                let exact = [heads[0].exact_logits(hidden[0], likely)?, heads[1].exact_logits(hidden[1], likely)?];
+                let masked: Vec<[f32; 2]> = likely.iter().map(|&id| [p[id as usize], q[id as usize]]).collect();
+                let logits = Logits { all: [p, q], likely, exact: [&exact[0], &exact[1]], of_each };
+                let measured = measure(logits, *target, options).map_err(Failure::of(row));
+                for (&id, was) in likely.iter().zip(masked) {
+                    [p[id as usize], q[id as usize]] = was;
+                }
+                measured
+            };
+            let [few, more @ ..] = LIKELY;
+            let mut measured = measure(few)?;
+            for of_each in more {
+                if !measured.1 {
+                    measured = measure(of_each)?;
+                }
+            }
+            Ok(measured)
         });
         let mut rows: Vec<(Row, bool)> = rows.collect::<Result<_, Failure>>()?;
         let unsure: Vec<usize> = (0..rows.len()).filter(|&row| !rows[row].1).collect();
@@ -106,9 +132,9 @@ impl<'a> Tiles<'a> {
             let mut p = of_p[row * vocab[0]..(row + 1) * vocab[0]].to_vec();
             let mut q = of_q[row * vocab[1]..(row + 1) * vocab[1]].to_vec();
             let exact = [0, 1].map(|side: usize| &whole[side][at * vocab[side]..][..n]);
-            let logits = Logits { all: [&mut p, &mut q], likely: &ids, exact };
+            let logits = Logits { all: [&mut p, &mut q], likely: &ids, exact, of_each: n };
             let measured = measure(logits, targets[row], options);
-            measured.map(|(row, _)| row).map_err(|side| Failure::NotFinite { row, side: side as usize })
+            measured.map(|(row, _)| row).map_err(Failure::of(row))
         });
         measured.collect()
     }
@@ -119,28 +145,28 @@ fn hidden_row<'a>(hidden: &'a [Vec<f32>; 2], targets: &[Option<u32>], side: usiz
     &hidden[side][row * width..][..width]
 }
 
-/// Ids whose logits are computed again in f64: the [`LIKELY`] most likely of each model, the target and the end tokens.
-/// They carry most of the probability, and with it most of what f32 products lose.
-fn collect_likely([p, q]: [&[f32]; 2], target: Option<u32>, stop: &[u32], likely: &mut Vec<u32>) {
+/// Ids whose logits are computed again in f64: the `of_each` most likely of each model, the target and the end tokens. They
+/// carry most of the probability, and with it most of what f32 products lose.
+fn collect_likely([p, q]: [&[f32]; 2], of_each: usize, target: Option<u32>, stop: &[u32], likely: &mut Vec<u32>) {
     let n = p.len().min(q.len());
     likely.clear();
     likely.extend(target.iter().chain(stop));
-    likely.extend(most_likely(&p[..n]).into_iter().chain(most_likely(&q[..n])));
+    likely.extend([p, q].into_iter().flat_map(|logits| most_likely(&logits[..n], of_each)));
     likely.retain(|id| (*id as usize) < n);
     likely.sort_unstable();
     likely.dedup();
 }
 
-/// The [`LIKELY`] largest, in any order.
-fn most_likely(logits: &[f32]) -> Vec<u32> {
-    let mut best: Vec<(f32, u32)> = Vec::with_capacity(4 * LIKELY);
+/// The `count` largest, in any order.
+fn most_likely(logits: &[f32], count: usize) -> Vec<u32> {
+    let mut best: Vec<(f32, u32)> = Vec::with_capacity(4 * count);
     let keep_best = |best: &mut Vec<(f32, u32)>| {
-        if best.len() <= LIKELY {
+        if best.len() <= count {
             return f32::NEG_INFINITY;
         }
-        let (_, last, _) = best.select_nth_unstable_by(LIKELY - 1, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let (_, last, _) = best.select_nth_unstable_by(count - 1, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let lowest = last.0;
-        best.truncate(LIKELY);
+        best.truncate(count);
         lowest
     };
     let mut lowest = f32::NEG_INFINITY;
@@ -153,7 +179,7 @@ fn most_likely(logits: &[f32]) -> Vec<u32> {
             if x > lowest {
                 best.push((x, id));
                 // Rarely: the more are known, the fewer are above them.
-                if best.len() == 4 * LIKELY {
+                if best.len() == 4 * count {
                     lowest = keep_best(&mut best);
                 }
             }

@@ -104,13 +104,14 @@ fn stop(tables: &PairTables, exact: &Exact, sums: &Sums) -> Result<Option<Stop>>
     type Ends = HashMap<u32, (u32, [f64; 2])>;
     let ends = batches::fold(query::ends(&tables.p, exact)?, Order::Rows, Ends::new(), |ends, batch: &DataFrame| {
         let [ids, positions] = [batch.column(token::SAMPLE_ID)?.u32()?, batch.column(token::POSITION)?.u32()?];
+        let tokens = batch.column(pair::TOKEN_ID)?.u32()?;
         let [p, q] = [batch.column(STOPS[0])?.f64()?, batch.column(STOPS[1])?.f64()?];
         for row in 0..batch.height() {
             let (Some(id), Some(position)) = (ids.get(row), positions.get(row)) else { continue };
             let (Some(p), Some(q)) = (p.get(row), q.get(row)) else { continue };
-            // Before the token that ends the response, which is its last, or else after the response.
-            let is_before_end = ends.get(&id).is_some_and(|(before, _)| before + 1 == position);
-            if !is_before_end {
+            // After the response, unless its last token is an end token: then before that.
+            let has_ended = tokens.get(row).is_none() && ends.get(&id).is_some_and(|(last, _)| last + 1 == position);
+            if !has_ended {
                 ends.insert(id, (position, [p.exp(), q.exp()]));
             }
         }

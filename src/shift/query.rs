@@ -113,8 +113,8 @@ fn both(pair: &PairTables, more: [&[&'static str]; 2]) -> Result<LazyFrame> {
     Ok(hint_sorted(tokens, &KEYS)?.join(exact, keys.clone(), keys, ordered(JoinType::Left)))
 }
 
-/// Where responses may end, in order: keys and both models' ln of the probability to end ([`STOPS`]), before each end token
-/// and after each response.
+/// Where responses may end, in order: keys, the token if there is one, and both models' ln of the probability to end
+/// ([`STOPS`]), before each end token and after each response.
 pub(super) fn ends(p: &Table, exact: &Exact) -> Result<LazyFrame> {
     let keys = KEYS.map(col);
     let tokens =
@@ -126,7 +126,8 @@ pub(super) fn ends(p: &Table, exact: &Exact) -> Result<LazyFrame> {
     let is_end = col(pair::TOKEN_ID).is_null().or(col(token::IS_END).fill_null(lit(false)));
     let is_end =
         exact.stop.iter().fold(is_end, |is_end, id| is_end.or(col(pair::TOKEN_ID).eq(lit(*id)).fill_null(lit(false))));
-    Ok(rows.filter(is_end).select([KEYS.map(col).to_vec(), STOPS.map(col).to_vec()].concat()))
+    let columns = [KEYS.map(col).to_vec(), vec![col(pair::TOKEN_ID)], STOPS.map(col).to_vec()];
+    Ok(rows.filter(is_end).select(columns.concat()))
 }
 
 /// Every joined token in order, with what makes one a shifted one: P's id and text, the exact KL, Q's rank of P's choice.

@@ -180,6 +180,7 @@ fn few_clusters_are_noted_and_the_table_reads_well() {
     perplexity over tokens: P 4.8712 ± 4.6005 [2.9920e-5, 7.9305e5], Q 3.2113 ± 1.7840 [0.0027605, 3735.6]
     mean of sample perplexities: P 11.242 ± 8.8433 [-101.12, 123.61], Q 4.7530 ± 2.6360 [-28.741, 38.247]
     perplexity of Q / of P: 0.65924 ± 0.25637 [0.0047105, 92.262]
+    perplexity of Q - of P: -1.6599 ± 2.8165 [-37.447, 34.127]
     correlation of log-probabilities: 0.99054
     root mean square of q - p: 0.13898 ± 0.028775 [0, 0.34777]
     read first: row 1: ln p - ln q = -1.0000 nats over 1 tokens

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::{Logits, Options, Row};
-use crate::exact::measures::LIKELY;
+use crate::exact::tile::LIKELY;
 
 const ONE: Options = Options { temperature: 1.0, stop: &[] };
 
@@ -21,7 +21,7 @@ fn measure_with(
     let exact = |logits: &[f32]| likely.iter().map(|id| f64::from(logits[*id as usize])).collect::<Vec<f64>>();
     let (x, y) = (exact(p), exact(q));
     let (mut p, mut q) = (p.to_vec(), q.to_vec());
-    let logits = Logits { all: [&mut p, &mut q], likely: &likely, exact: [&x, &y] };
+    let logits = Logits { all: [&mut p, &mut q], likely: &likely, exact: [&x, &y], of_each: likely.len() };
     super::measure(logits, target, options).map(|(row, _)| row).ok()
 }
 
@@ -30,7 +30,7 @@ fn best(p: &[f32], q: &[f32]) -> Vec<u32> {
     let of = |x: &[f32]| {
         let mut ids: Vec<u32> = (0..x.len() as u32).collect();
         ids.sort_by(|a, b| x[*b as usize].total_cmp(&x[*a as usize]).then(a.cmp(b)));
-        ids.truncate(LIKELY);
+        ids.truncate(LIKELY[0]);
         ids
     };
     [of(p), of(q)].concat()
