@@ -477,6 +477,29 @@ fn all_pairs_are_compared_on_request() {
     assert_eq!(names, [[Some(all[0]), Some(all[2]), Some(all[1])]]);
 }
 
+/// A task without exact measures takes them away from the figures over all tasks, and nothing else.
+#[test]
+fn tasks_are_pooled_whether_all_have_exact_measures_or_not() {
+    let scene = Scene::new();
+    ids_dataset(&scene);
+    let (p, q) = ("qwen3-tied", "qwen3-shifted");
+    exact(&scene, p, q, "--temperature 0.7");
+    fs::copy(scene.path("g_ids.jsonl"), scene.path("g_more.jsonl")).unwrap();
+    score(&scene, "g_more.jsonl", &[(p, p), (q, q)], "out", "--keep-hidden").expect(0, "");
+    let pooled = || {
+        let said = scene.run(&format!("kl --data-dir out --reference {p} --json"));
+        let comparison: Value = serde_json::from_str(&said.expect(0, "").stdout).unwrap();
+        let measures = comparison["overall"][0]["measures"].as_array().unwrap();
+        measures.iter().map(|m| m["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let names = pooled();
+    assert!(names.contains(&"kl_k1".to_owned()) && !names.contains(&"kl".to_owned()), "{names:?}");
+    let both = models(&[(p, p), (q, q)]);
+    let kl = format!("kl --data-dir out --reference {p} --exact --models {both} --temperature 0.7");
+    scene.run(&kl).expect(0, "exact: ");
+    assert!(pooled().contains(&"kl".to_owned()));
+}
+
 /// Whatever order models are named in: `score` compares what `kl` then asks for.
 #[test]
 fn score_compares_the_pairs_that_kl_shows() {

@@ -3,9 +3,11 @@
 
 mod common;
 
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use candle_core::{Device, Tensor};
+use tokshift::decoder::Head;
 use tokshift::exact::{MeasureOptions, Tiles};
 use tokshift::stop::Stop;
 
@@ -34,60 +36,68 @@ fn by_the_book(a: &[f64], b: &[f64]) -> [f64; 4] {
     [kl(a, b), kl(b, a), f64::midpoint(kl(a, &mean), kl(b, &mean)), tv]
 }
 
+/// A head of `[ids, HIDDEN]`.
+fn head(folder: &Path, weight: &[f32]) -> Head {
+    heads::head(folder, Tensor::from_slice(weight, (weight.len() / HIDDEN, HIDDEN), &Device::Cpu).unwrap())
+}
+
+fn uniform(size: f32, rows: usize) -> Vec<f32> {
+    Tensor::rand(-size, size, (rows, HIDDEN), &Device::Cpu).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// All four measures of every row, to 1e-9 + 1e-5 of themselves.
+#[track_caller]
+fn must_keep_their_digits([p, q]: [&[f32]; 2], [x, y]: [&[f32]; 2], what: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let heads = [head(&folder.path().join("p"), p), head(&folder.path().join("q"), q)];
+    let options = MeasureOptions { temperature: 1.0, stop: &[] };
+    let targets = vec![Some(7); x.len() / HIDDEN];
+    let mut tiles = Tiles::new([&heads[0], &heads[1]]);
+    let rows = tiles.compare(&[x.to_vec(), y.to_vec()], &targets, options, &Stop::new(&NEVER)).unwrap();
+    for (row, (x, y)) in rows.iter().zip(x.chunks_exact(HIDDEN).zip(y.chunks_exact(HIDDEN))) {
+        let expected = by_the_book(&log_softmax(p, x), &log_softmax(q, y));
+        for (found, expected) in [row.kl, row.kl_reverse, row.js, row.tv].into_iter().zip(expected) {
+            assert!((found - expected).abs() <= 1e-9 + 1e-5 * expected, "{what}: {found} for {expected}");
+        }
+    }
+}
+
 /// Some ids change places and all others hardly move, so that most d lie where rounding turns their signs: the sum of |d| has
 /// an edge there.
 #[test]
 fn ids_that_change_places_keep_the_digits_of_total_variation() {
-    const IDS: usize = 40_000;
-    const SWAPPED: usize = 80;
-    let folder = tempfile::tempdir().unwrap();
-    let weight = Tensor::rand(-0.05_f32, 0.05, (IDS, HIDDEN), &Device::Cpu).unwrap();
-    let p: Vec<f32> = weight.flatten_all().unwrap().to_vec1().unwrap();
+    let p = uniform(0.05, 40_000);
     let mut q = p.clone();
-    q[1000 * HIDDEN..(1000 + SWAPPED) * HIDDEN].rotate_left(HIDDEN);
-    let hidden = Tensor::rand(-1.0_f32, 1.0, (8, HIDDEN), &Device::Cpu).unwrap();
-    let of_p: Vec<f32> = hidden.flatten_all().unwrap().to_vec1().unwrap();
-    let of = |name: &str, weight: &[f32]| {
-        heads::head(&folder.path().join(name), Tensor::from_slice(weight, (IDS, HIDDEN), &Device::Cpu).unwrap())
-    };
-    let heads = [of("p", &p), of("q", &q)];
+    q[1000 * HIDDEN..1080 * HIDDEN].rotate_left(HIDDEN);
+    let x = uniform(1.0, 8);
     for apart in [1e-7_f32, 3e-7] {
-        let of_q: Vec<f32> = of_p.iter().enumerate().map(|(i, x)| x * (1.0 + apart * (i as f32 * 2.4).sin())).collect();
-        let options = MeasureOptions { temperature: 1.0, stop: &[] };
-        let both = [of_p.clone(), of_q.clone()];
-        let rows =
-            Tiles::new([&heads[0], &heads[1]]).compare(&both, &[Some(7); 8], options, &Stop::new(&NEVER)).unwrap();
-        for (row, (x, y)) in rows.iter().zip(of_p.chunks_exact(HIDDEN).zip(of_q.chunks_exact(HIDDEN))) {
-            let expected = by_the_book(&log_softmax(&p, x), &log_softmax(&q, y));
-            for (found, expected) in [row.kl, row.kl_reverse, row.js, row.tv].into_iter().zip(expected) {
-                assert!((found - expected).abs() <= 1e-9 + 1e-5 * expected, "{apart}: {found} for {expected}");
-            }
+        let y: Vec<f32> = x.iter().enumerate().map(|(i, x)| x * (1.0 + apart * (i as f32 * 2.4).sin())).collect();
+        must_keep_their_digits([&p, &q], [&x, &y], &format!("{apart}"));
+    }
+}
+
+/// One id holds most of the probability, and more of it in Q: d has one sign there and the other everywhere else, so that
+/// what the others' sum is off moves total variation twice.
+#[test]
+fn a_sharpened_favourite_keeps_the_digits_of_total_variation() {
+    let mut p = uniform(0.3, VOCAB);
+    let mut x = uniform(1.0, ROWS);
+    x.chunks_exact_mut(HIDDEN).for_each(|row| row[0] = 4.0);
+    for logit in [9.0_f32, 12.0, 14.0] {
+        p[11 * HIDDEN] = logit / 4.0;
+        for sharper in [1e-4, 1e-3, 0.05] {
+            let mut q = p.clone();
+            q[11 * HIDDEN] += sharper / 4.0;
+            must_keep_their_digits([&p, &q], [&x, &x], &format!("{logit}, {sharper}"));
         }
     }
 }
 
 #[test]
 fn flat_rows_hardly_apart_keep_their_digits() {
-    let folder = tempfile::tempdir().unwrap();
-    let uniform = |size: f32, shape: (usize, usize)| -> Vec<f32> {
-        Tensor::rand(-size, size, shape, &Device::Cpu).unwrap().flatten_all().unwrap().to_vec1().unwrap()
-    };
-    let (p, hidden) = (uniform(0.3, (VOCAB, HIDDEN)), uniform(1.0, (ROWS, HIDDEN)));
-    let of = |name: &str, weight: &[f32]| {
-        heads::head(&folder.path().join(name), Tensor::from_slice(weight, (VOCAB, HIDDEN), &Device::Cpu).unwrap())
-    };
+    let (p, hidden) = (uniform(0.3, VOCAB), uniform(1.0, ROWS));
     for size in [3e-8, 1e-6, 1e-5, 1e-4, 1e-2] {
-        let q: Vec<f32> = p.iter().zip(uniform(size, (VOCAB, HIDDEN))).map(|(w, d)| w + d).collect();
-        let heads = [of("p", &p), of("q", &q)];
-        let mut tiles = Tiles::new([&heads[0], &heads[1]]);
-        let options = MeasureOptions { temperature: 1.0, stop: &[] };
-        let both = [hidden.clone(), hidden.clone()];
-        let rows = tiles.compare(&both, &[Some(7); ROWS], options, &Stop::new(&NEVER)).unwrap();
-        for (row, hidden) in rows.iter().zip(hidden.chunks_exact(HIDDEN)) {
-            let expected = by_the_book(&log_softmax(&p, hidden), &log_softmax(&q, hidden));
-            for (found, expected) in [row.kl, row.kl_reverse, row.js, row.tv].into_iter().zip(expected) {
-                assert!((found - expected).abs() <= 1e-9 + 1e-5 * expected, "{size}: {found} for {expected}");
-            }
-        }
+        let q: Vec<f32> = p.iter().zip(uniform(size, VOCAB)).map(|(w, d)| w + d).collect();
+        must_keep_their_digits([&p, &q], [&hidden, &hidden], &format!("{size}"));
     }
 }

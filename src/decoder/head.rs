@@ -189,6 +189,11 @@ impl Head {
         Ok(logits)
     }
 
+    /// The soft cap that logits go through, if there is one.
+    pub fn cap(&self) -> Option<f64> {
+        self.cap
+    }
+
     fn finish_exact(&self, x: f64) -> f64 {
         let x = x * self.scale;
         self.cap.map_or(x, |cap| cap * (x / cap).tanh())

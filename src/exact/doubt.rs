@@ -15,10 +15,11 @@ const DEVIATIONS: f64 = 4.0;
 const EVALUATION: f64 = 2.4e-7;
 
 /// Root mean square of how far the f32 product of a logit is off, of both models together: what it is at the ids that are
-/// known in f64 too.
-pub fn noise(all: [&[f32]; 2], likely: &[u32], exact: [&[f64]; 2]) -> f64 {
+/// known in f64 too. A soft cap c tanh(x / c) makes it smaller there than at unlikely ids, which is taken back.
+pub fn noise(all: [&[f32]; 2], likely: &[u32], exact: [&[f64]; 2], caps: [Option<f64>; 2]) -> f64 {
     let of_model = |side: usize| -> f64 {
-        let off = |(&id, &x): (&u32, &f64)| (f64::from(all[side][id as usize]) - x).powi(2);
+        let slope = |x: f64| caps[side].map_or(1.0, |cap| 1.0 - (x / cap).powi(2));
+        let off = |(&id, &x): (&u32, &f64)| ((f64::from(all[side][id as usize]) - x) / slope(x)).powi(2);
         likely.iter().zip(exact[side]).map(off).sum::<f64>() / likely.len().max(1) as f64
     };
     (of_model(0) + of_model(1)).sqrt()
@@ -38,10 +39,10 @@ impl Doubt {
         Self { of_logits: noise, of_ratios: (noise * scale).hypot(EVALUATION) }
     }
 
-    /// Below this |d| errors turn signs: two of their standard deviations.
+    /// Below this |d| errors turn signs: three of their standard deviations.
     #[expect(clippy::cast_possible_truncation, reason = "a bound")]
     pub fn near(self) -> f32 {
-        (2.0 * self.of_ratios) as f32
+        (3.0 * self.of_ratios) as f32
     }
 
     /// How far apart two logits may be and yet change places.
@@ -57,9 +58,10 @@ impl Doubt {
     /// Whether `sums` (KL, reversed KL, JS and twice the total variation) are within what is promised, at `rest` of them
     /// from ids that hold the share `others`.
     ///
-    /// With errors e of d, of the standard deviation σ: Σ w |d + e| is off by Σ ± w e, of the variance σ² Σ w², and where d
-    /// is near 0 by w (|d + e| − |d|), whose expectation 2 w (σ φ(d/σ) − |d| Φ(−|d|/σ)) is below 0.8 σ w (1 − |d| / 2σ) or next to
-    /// nothing; Σ w (d + e)² / 2 by Σ w d e and by Σ w e² / 2. JS moves a quarter as much as KL may: its slope in a
+    /// With errors e of d, of the standard deviation σ: ½ Σ w |d + e| is off by ½ Σ w e (s − s̄), s = ± 1 the sign of d and s̄
+    /// its mean, since the sum of all exponentials is off too: at most of the variance σ² Σ w². Where d is near 0 it is off by
+    /// ½ w (|d + e| − |d|), whose expectation w (σ φ(d/σ) − |d| Φ(−|d|/σ)) is below 0.4 σ w (1 − |d| / 3σ) or, beyond 3 σ, 4e-4 σ w.
+    /// Σ w (d + e)² / 2 by Σ w d e and by Σ w e² / 2. JS moves a quarter as much as KL may: its slope in a
     /// log-probability is ½ p ln(p/m) but for a constant, at most ¼ w |d|. Measures of rows that are equal bit by bit are
     /// exactly 0, and right.
     pub fn allows(self, sums: [f64; 4], rest: Sums, others: f64) -> bool {
@@ -69,7 +71,7 @@ impl Doubt {
         }
         let noise = self.of_ratios;
         let [of_w, of_wd] = rest.squares.map(f64::sqrt);
-        let of_tv = 0.5 * noise * (DEVIATIONS * of_w + 0.8 * rest.near);
+        let of_tv = noise * (DEVIATIONS * of_w + 0.4 * rest.near);
         let of_kl = DEVIATIONS * noise * of_wd + 0.5 * others * noise * noise;
         let is_within = |off: f64, value: f64| off <= ABSOLUTE + RELATIVE * value;
         is_within(of_tv, apart / 2.0) && is_within(of_kl, kl.min(reverse)) && is_within(of_kl / 4.0, js)

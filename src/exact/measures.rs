@@ -52,6 +52,8 @@ pub struct Logits<'a> {
     pub exact: [&'a [f64]; 2],
     /// How many of them are each model's most likely ones.
     pub of_each: usize,
+    /// Soft caps that the logits went through.
+    pub caps: [Option<f64>; 2],
 }
 
 /// Below this |d| the terms are taken from their series, which keep the digits that differences lose.
@@ -70,11 +72,11 @@ pub enum Side {
 /// # Errors
 /// Whose logits are not finite.
 pub fn measure(logits: Logits, target: Option<u32>, options: Options) -> Result<(Row, bool), Side> {
-    let Logits { all: [p, q], likely, exact: [x, y], of_each } = logits;
+    let Logits { all: [p, q], likely, exact: [x, y], of_each, caps } = logits;
     let n = p.len().min(q.len());
     let scale = 1.0 / options.temperature;
     let ((p, only_p), (q, only_q)) = (p.split_at_mut(n), q.split_at_mut(n));
-    let noise = doubt::noise([p, q], likely, [x, y]);
+    let noise = doubt::noise([p, q], likely, [x, y], caps);
     for &id in likely {
         (p[id as usize], q[id as usize]) = (MASKED, MASKED);
     }

@@ -56,17 +56,19 @@ impl<'a> Input<'a> {
         let (tokens, hidden) = self.files(part)?;
         let reader = Reader::open(hidden)?;
         let origin = self.cell.cell.origin(&self.cell.manifest.digest()?, part);
-        let of = |found: Option<Origin>, path: &Path| match found.map(|found| origin.contradicted_by(&found)) {
-            Some(None) => Ok(()),
-            Some(Some(what)) => Err(Error::file(path, format!("{what}; `tokshift verify` tells what to do"))),
-            None => Err(Error::file(path, "does not say which part it is")),
-        };
-        of(Origin::of_json(reader.origin()), hidden)?;
+        let refuse =
+            |path: &Path, what: String| Error::file(path, format!("{what}; `tokshift verify` tells what to do"));
+        if let Some(what) = origin.denied_by(Origin::of_json(reader.origin()).as_ref()) {
+            return Err(refuse(hidden, what));
+        }
         if self.cell.manifest.engine.keep_hidden.is_some_and(|shape| reader.shape() != shape) {
             return Err(Error::file(hidden, "its rows are not of the shape that the manifest says"));
         }
         let (found, rows) = tokens::read(tokens)?;
-        of(found, tokens)?;
+        // Programs that write a table again leave it out.
+        if let Some(what) = found.and_then(|found| origin.contradicted_by(&found)) {
+            return Err(refuse(tokens, what));
+        }
         Ok(OfPart { tokens: rows, tokens_path: tokens, hidden_path: hidden, reader })
     }
 }

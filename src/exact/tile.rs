@@ -45,7 +45,7 @@ impl Failure {
 pub struct Tiles<'a> {
     heads: [&'a Head; 2],
     logits: [Vec<f32>; 2],
-    /// Rows so far that were measured a second time, every id in f64.
+    /// Rows so far that were measured with every id in f64 in the end.
     pub again: usize,
 }
 
@@ -72,6 +72,7 @@ impl<'a> Tiles<'a> {
         stop: &Stop,
     ) -> Result<Vec<Row>, Failure> {
         let heads = self.heads;
+        let caps = heads.map(Head::cap);
         for (side, room) in self.logits.iter_mut().enumerate() {
             logits(heads[side], &hidden[side], targets.len(), stop, room)?;
         }
@@ -84,7 +85,7 @@ impl<'a> Tiles<'a> {
                 collect_likely([p, q], of_each, *target, options.stop, likely);
                 let exact = [heads[0].exact_logits(hidden[0], likely)?, heads[1].exact_logits(hidden[1], likely)?];
                 let masked: Vec<[f32; 2]> = likely.iter().map(|&id| [p[id as usize], q[id as usize]]).collect();
-                let logits = Logits { all: [p, q], likely, exact: [&exact[0], &exact[1]], of_each };
+                let logits = Logits { all: [p, q], likely, exact: [&exact[0], &exact[1]], of_each, caps };
                 let measured = measure(logits, *target, options).map_err(Failure::of(row));
                 for (&id, was) in likely.iter().zip(masked) {
                     [p[id as usize], q[id as usize]] = was;
@@ -132,7 +133,8 @@ impl<'a> Tiles<'a> {
             let mut p = of_p[row * vocab[0]..(row + 1) * vocab[0]].to_vec();
             let mut q = of_q[row * vocab[1]..(row + 1) * vocab[1]].to_vec();
             let exact = [0, 1].map(|side: usize| &whole[side][at * vocab[side]..][..n]);
-            let logits = Logits { all: [&mut p, &mut q], likely: &ids, exact, of_each: n };
+            let caps = self.heads.map(Head::cap);
+            let logits = Logits { all: [&mut p, &mut q], likely: &ids, exact, of_each: n, caps };
             let measured = measure(logits, targets[row], options);
             measured.map(|(row, _)| row).map_err(Failure::of(row))
         });

@@ -45,9 +45,7 @@ pub(super) fn tokens(pair: &PairTables, sums: &Sums) -> Result<()> {
 /// # Errors
 /// [`crate::Error::Incomparable`] with the first sample of which it lacks tokens.
 pub(super) fn exact(pair: &PairTables, sums: &Sums) -> Result<()> {
-    if pair.exact.is_none() {
-        return Ok(());
-    }
+    let Some(first) = pair.exact.as_ref().and_then(|exact| exact.files.first()) else { return Ok(()) };
     let (exact, both) = (sums.of(KL)?, sums.of("delta_logprob")?);
     let counts = exact.iter().zip(&both).map(|((_, exact), (_, both))| (exact, both));
     let Some((sample, (found, expected))) =
@@ -56,8 +54,10 @@ pub(super) fn exact(pair: &PairTables, sums: &Sums) -> Result<()> {
         return Ok(());
     };
     Err(pair.incomparable(format!(
-        "the pairs table has {found} of the {expected} tokens of sample_id {}: `tokshift verify` tells what to do",
-        sample.id
+        "the pairs table has {found} of the {expected} tokens of sample_id {}: delete the parts in `{}` and let `kl --exact` \
+         make them again",
+        sample.id,
+        first.parent().unwrap_or(first).display()
     )))
 }
 

@@ -65,7 +65,7 @@ pub(super) fn read_first(read_first: &ReadFirst) -> Vec<String> {
 pub(super) fn exact(exact: &ExactFigures) -> Vec<String> {
     let mut lines = Vec::new();
     if exact.temperature != 1.0 {
-        let of = "kl, kl_reverse, js, tv, ranks of P's favourite and the probability to end";
+        let of = "kl, kl_reverse, js, tv and the probability to end";
         lines.push(format!("{of}: at temperature {}, all else at 1", exact.temperature));
     }
     if let Some(stop) = &exact.stop {

@@ -22,8 +22,8 @@ pub struct Difference {
     /// The Q whose means are taken from, and the one whose means are taken away.
     pub q: String,
     pub minus: String,
-    /// What logits were divided by for exact measures, which are left out where that differs.
-    pub temperature: f64,
+    /// What logits were divided by for exact measures, which are left out where both have none or not the same.
+    pub temperature: Option<f64>,
     /// Samples of which both have the same number of tokens.
     pub samples: u64,
     pub measures: Vec<Means>,
@@ -40,8 +40,9 @@ fn difference((one, of_one): &(Pair, Sums), (other, of_other): &(Pair, Sums)) ->
     let both = of_one.facts.iter().enumerate().filter_map(|(i, s)| Some((i, *place.get(&s.id)?)));
     let both: Vec<_> = both.filter(|(i, j)| of_one.rows[*i] == of_other.rows[*j]).collect();
     let wanted = measures::ALL.iter().filter(|m| MEASURES.contains(&m.name));
-    let [temperature, its] = [one, other].map(|pair| pair.exact.as_ref().map_or(1.0, |exact| exact.temperature));
-    let wanted = wanted.filter(|m| temperature == its || !is_of_pairs(m.name));
+    let [first, second] = [one, other].map(|pair| pair.exact.as_ref().map(|exact| exact.temperature));
+    let temperature = first.filter(|_| first == second);
+    let wanted = wanted.filter(|m| temperature.is_some() || !is_of_pairs(m.name));
     let known = |m: &Result<Means>| !m.as_ref().is_ok_and(|m| m.token_mean.is_none() && is_of_pairs(m.name));
     Ok(Difference {
         generation_model: one.generation_model.clone(),

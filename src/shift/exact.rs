@@ -96,12 +96,14 @@ fn by_token(tables: &PairTables) -> Result<Vec<ShiftedToken>> {
     Ok(found.into_values().collect())
 }
 
+/// By sample, the position before which it may have ended, and both probabilities of that.
+type Ends = HashMap<u32, (u32, [f64; 2])>;
+
 /// Over the samples that were not cut. Windows of a text end where they are full.
 fn stop(tables: &PairTables, exact: &Exact, sums: &Sums) -> Result<Option<Stop>> {
     if tables.of_windows {
         return Ok(None);
     }
-    type Ends = HashMap<u32, (u32, [f64; 2])>;
     let ends = batches::fold(query::ends(&tables.p, exact)?, Order::Rows, Ends::new(), |ends, batch: &DataFrame| {
         let [ids, positions] = [batch.column(token::SAMPLE_ID)?.u32()?, batch.column(token::POSITION)?.u32()?];
         let tokens = batch.column(pair::TOKEN_ID)?.u32()?;

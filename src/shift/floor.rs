@@ -79,7 +79,7 @@ pub(super) fn note(tables: &[PairTables], found: &mut [(Pair, Sums)], twins: &[T
         let of_one = |(model, twin)| own(found, model, twin).ok_or_else(|| lacks([model, twin]));
         Some(of_one(both[0]).and_then(|p| Ok((p, of_one(both[1])?, mean(found, p_twin, q_twin)))))
     });
-    let floors: Vec<Option<Result<(Own, Own, Option<Estimate>), String>>> = floors.collect();
+    let floors: Vec<Option<Result<Floor, String>>> = floors.collect();
     for ((tables, (pair, sums)), floor) in tables.iter().zip(found).zip(floors) {
         let (p, q, in_f32) = match floor {
             None => continue,
@@ -104,6 +104,9 @@ pub(super) fn note(tables: &[PairTables], found: &mut [(Pair, Sums)], twins: &[T
     }
     Ok(())
 }
+
+/// P's, Q's, and the mean of both in f32.
+type Floor = (Own, Own, Option<Estimate>);
 
 /// Of one model beside its twin: mean, 99th percentile.
 #[derive(Clone, Copy)]

@@ -19,8 +19,8 @@ pub struct Overall {
     pub generation_model: String,
     pub p: String,
     pub q: String,
-    /// What logits were divided by for exact measures.
-    pub temperature: f64,
+    /// What logits were divided by for exact measures, which are left out unless all tasks have them at the same.
+    pub temperature: Option<f64>,
     pub tasks: Vec<String>,
     pub measures: Vec<OverallMeasure>,
 }
@@ -79,8 +79,8 @@ type TaskMoments = [Option<Moments>; 2];
 type Weights = (BTreeMap<String, String>, String);
 
 /// Of the exact measures.
-fn temperature(pair: &Pair) -> f64 {
-    pair.exact.as_ref().map_or(1.0, |exact| exact.temperature)
+fn temperature(pair: &Pair) -> Option<f64> {
+    pair.exact.as_ref().map(|exact| exact.temperature)
 }
 
 /// The pairs so far, put together by generation model, P and Q.
@@ -108,7 +108,9 @@ impl Tasks {
             self.found.len() - 1
         });
         let found = &mut self.found[index];
-        found.is_mixed |= found.weights != weights || found.overall.temperature != temperature(pair);
+        found.is_mixed |= found.weights != weights;
+        found.overall.temperature =
+            found.overall.temperature.filter(|_| found.overall.temperature == temperature(pair));
         found.overall.tasks.push(pair.task.clone());
         for (measure, tasks) in measures::ALL.iter().zip(&mut found.moments) {
             tasks.push(of_task(sums, measure.name)?);
@@ -121,11 +123,7 @@ impl Tasks {
     pub fn finish(self) -> Vec<Overall> {
         let (mixed, whole): (Vec<_>, Vec<_>) = self.found.into_iter().partition(|f| f.is_mixed);
         for Found { overall: Overall { p, q, .. }, .. } in mixed {
-            tracing::warn!(
-                p,
-                q,
-                "tasks are not pooled: the files or the dtype of a model differ between them, or the temperature"
-            );
+            tracing::warn!(p, q, "tasks are not pooled: the files or the dtype of a model differ between them");
         }
         let several = whole.into_iter().filter(|f| f.overall.tasks.len() > 1);
         several.map(Found::finish).collect()
@@ -158,7 +156,8 @@ impl Found {
             }
         };
         let all = measures::ALL.iter().zip(&self.moments).map(measure);
-        self.overall.measures = all.filter(|m| m.token_mean.is_some() || !is_of_pairs(m.name)).collect();
+        let has_exact = self.overall.temperature.is_some();
+        self.overall.measures = all.filter(|m| has_exact || !is_of_pairs(m.name)).collect();
         self.overall
     }
 }

@@ -44,6 +44,13 @@ pub(super) fn footers(table: &Table) -> Result<Footers> {
 /// # Errors
 /// Those of [`footers`].
 pub(super) fn must_be_pairs(exact: &Exact) -> Result<()> {
+    for (path, origin) in exact.files.iter().zip(&exact.origins) {
+        if let Some(what) =
+            origin.denied_by(Origin::read(metadata(path)?.file_metadata().key_value_metadata()).as_ref())
+        {
+            return Err(Error::file(path, format!("{what}; delete it, and `kl --exact` makes it again")));
+        }
+    }
     ordered(&exact.files, &exact.origins, &schema::pairs()).map(drop)
 }
 

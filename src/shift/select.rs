@@ -204,18 +204,23 @@ fn pair(p: &FoundCell, q: &FoundCell, exact: &[FoundPair]) -> Result<PairTables>
 
 /// The pairs table, if it has every part that both sides have and is of these two runs; else what to say of it.
 fn exact_of(p: &FoundCell, q: &FoundCell, found: &[FoundPair]) -> Result<(Option<Exact>, Option<String>)> {
-    let of = |p: &FoundCell, q: &FoundCell| {
-        found.iter().find(|pair| {
-            let PairCell { generation_model, task, p: of_p, q: of_q } = &pair.cell;
-            let text = (generation_model, task) == (&p.cell.generation_model, &p.cell.task);
-            text && (of_p, of_q) == (&p.cell.model, &q.cell.model)
-        })
-    };
-    let Some(pair) = of(p, q) else {
-        let (p, q, of_both) = (&p.cell.model, &q.cell.model, of(q, p));
-        let note = format!("exact measures are there of `{q}` as P beside `{p}` alone: --reference {q} shows them");
-        return Ok((None, of_both.map(|_| note)));
-    };
+    if let Some(pair) = found_pair(p, q, found) {
+        return exact_of_pair(p, q, pair);
+    }
+    let turned = found_pair(q, p, found).map(|pair| exact_of_pair(q, p, pair)).transpose()?;
+    let (p, q) = (&p.cell.model, &q.cell.model);
+    let note = format!("exact measures are there of `{q}` as P beside `{p}` alone: --reference {q} shows them");
+    Ok((None, turned.and_then(|(exact, _)| exact).map(|_| note)))
+}
+
+fn found_pair<'a>(p: &FoundCell, q: &FoundCell, found: &'a [FoundPair]) -> Option<&'a FoundPair> {
+    found.iter().find(|pair| {
+        let PairCell { generation_model, task, p: of_p, q: of_q } = &pair.cell;
+        (generation_model.as_str(), task.as_str()) == text(p) && (of_p, of_q) == (&p.cell.model, &q.cell.model)
+    })
+}
+
+fn exact_of_pair(p: &FoundCell, q: &FoundCell, pair: &FoundPair) -> Result<(Option<Exact>, Option<String>)> {
     let digest = pair.manifest.digest()?;
     if (&pair.manifest.of_p, &pair.manifest.of_q) != (&p.manifest.digest()?, &q.manifest.digest()?) {
         let path = pair.path.display();

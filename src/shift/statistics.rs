@@ -137,8 +137,11 @@ fn of_pair(pair: &Pair) -> Vec<Row<'_>> {
 
 fn of_difference(difference: &Difference) -> Vec<Row<'_>> {
     let Difference { p, q, minus, generation_model, task, temperature, .. } = difference;
-    let subject =
-        Subject { minus: Some(minus), temperature: *temperature, ..Subject::new(p, q, generation_model, Some(task)) };
+    let subject = Subject {
+        minus: Some(minus),
+        temperature: temperature.unwrap_or(1.0),
+        ..Subject::new(p, q, generation_model, Some(task))
+    };
     subject.rows(difference.measures.iter().flat_map(both_means))
 }
 
@@ -148,7 +151,7 @@ fn both_means(means: &Means) -> [Figure<'_>; 2] {
 
 fn of_overall(overall: &Overall) -> Vec<Row<'_>> {
     let subject = Subject::new(&overall.p, &overall.q, &overall.generation_model, None);
-    let subject = Subject { temperature: overall.temperature, ..subject };
+    let subject = Subject { temperature: overall.temperature.unwrap_or(1.0), ..subject };
     subject.rows(overall.measures.iter().flat_map(|m| {
         let means = [
             ("token_mean", m.token_mean),

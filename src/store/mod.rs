@@ -27,7 +27,7 @@ pub use hidden::HiddenPart;
 pub use manifest::{DatasetFacts, EngineFacts, Manifest, PairManifest, TokenFacts};
 pub use names::encode as folder_name;
 pub use pairs::{FoundPair, PairCell, PairStore, found_pairs};
-pub use read::{FoundCell, cells};
+pub use read::{FoundCell, cells, part_of};
 pub use survey::{PartFiles, Survey, SurveyedCell, SurveyedPair, survey};
 
 use crate::error::{Error, Result};
@@ -67,11 +67,6 @@ impl Cell {
 /// The file of a part. Eight digits, so that names sort as parts do.
 fn file_name(part: u32, extension: &str) -> String {
     format!("part-{part:08}.{extension}")
-}
-
-/// The number of a part by its file's name.
-pub fn part_of(path: &Path) -> Option<u32> {
-    path.file_stem()?.to_str()?.strip_prefix("part-")?.parse().ok()
 }
 
 /// Nothing there, or a file where a folder would be: file managers leave some.
@@ -120,15 +115,6 @@ impl Store {
         };
         store.check()?;
         Ok(store)
-    }
-
-    /// Whether an earlier run began the cell with hidden rows that stay.
-    ///
-    /// # Errors
-    /// As [`Manifest::read`].
-    pub fn keeps_hidden(&self, cell: &Cell) -> Result<bool> {
-        let path = self.root.join(folder::RUNS).join(cell.folder()?).join(MANIFEST);
-        Ok(path.exists() && Manifest::read(&path)?.engine.keep_hidden.is_some())
     }
 
     /// Where the exact measures of two finished cells go. Nothing is created before the first part.

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::hidden::HiddenFiles;
-use super::{Cell, MANIFEST, Manifest, file_name, names};
+use super::{Cell, MANIFEST, Manifest, Store, file_name, names};
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
 use crate::table::Format;
@@ -48,6 +48,22 @@ pub fn cells(root: &Path) -> Result<Vec<FoundCell>> {
     }
     found.sort_by(|a, b| a.cell.cmp(&b.cell));
     Ok(found)
+}
+
+/// The number of a part by its file's name.
+pub fn part_of(path: &Path) -> Option<u32> {
+    path.file_stem()?.to_str()?.strip_prefix("part-")?.parse().ok()
+}
+
+impl Store {
+    /// Whether an earlier run began the cell with hidden rows that stay.
+    ///
+    /// # Errors
+    /// As [`Manifest::read`].
+    pub fn keeps_hidden(&self, cell: &Cell) -> Result<bool> {
+        let path = self.root.join(folder::RUNS).join(cell.folder()?).join(MANIFEST);
+        Ok(path.exists() && Manifest::read(&path)?.engine.keep_hidden.is_some())
+    }
 }
 
 /// The folder of the manifests.

@@ -45,6 +45,14 @@ impl Origin {
         Self::of_json(entry.value.as_ref()?)
     }
 
+    /// How a file that must say what it is, and says `found`, is not this part; `None` if it is.
+    pub fn denied_by(&self, found: Option<&Self>) -> Option<String> {
+        match found {
+            None => Some("does not say which part it is: another version of tokshift wrote it".to_owned()),
+            Some(found) => self.contradicted_by(found),
+        }
+    }
+
     /// How a file that says it is `found` is not this part; `None` if it is.
     pub fn contradicted_by(&self, found: &Self) -> Option<String> {
         let unsigned = |of: &Self| Self { manifest: String::new(), ..of.clone() };

@@ -18,9 +18,8 @@ pub(super) fn check(path: &Path, samples: &[Sample], origin: &Origin) -> Result<
         return Err((Kind::Missing, "is missing, though its tokens are there: was it deleted?".to_owned()));
     }
     let reader = Reader::open(path).map_err(|e| (Kind::Checksum, e.to_string()))?;
-    match Origin::of_json(reader.origin()) {
-        None => return Err((Kind::Moved, "does not say which part it is".to_owned())),
-        Some(found) => origin.contradicted_by(&found).map_or(Ok(()), |what| Err((Kind::Moved, what)))?,
+    if let Some(what) = origin.denied_by(Origin::of_json(reader.origin()).as_ref()) {
+        return Err((Kind::Moved, what));
     }
     let mut rows: HashMap<u32, u32> = HashMap::new();
     for id in &reader.index().sample_id {

@@ -64,11 +64,8 @@ fn open_parquet(path: &Path, expected: &Schema, kept: &[String], origin: Option<
         ));
     }
     if let Some(origin) = origin {
-        let what = match Origin::read(builder.metadata().file_metadata().key_value_metadata()) {
-            None => Some("does not say which part it is: another version of tokshift wrote it".to_owned()),
-            Some(found) => origin.contradicted_by(&found),
-        };
-        if let Some(what) = what {
+        let found = Origin::read(builder.metadata().file_metadata().key_value_metadata());
+        if let Some(what) = origin.denied_by(found.as_ref()) {
             return Err((Kind::Moved, what));
         }
     }

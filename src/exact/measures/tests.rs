@@ -21,7 +21,8 @@ fn measure_with(
     let exact = |logits: &[f32]| likely.iter().map(|id| f64::from(logits[*id as usize])).collect::<Vec<f64>>();
     let (x, y) = (exact(p), exact(q));
     let (mut p, mut q) = (p.to_vec(), q.to_vec());
-    let logits = Logits { all: [&mut p, &mut q], likely: &likely, exact: [&x, &y], of_each: likely.len() };
+    let (exact, of_each, caps) = ([x.as_slice(), &y], likely.len(), [None; 2]);
+    let logits = Logits { all: [&mut p, &mut q], likely: &likely, exact, of_each, caps };
     super::measure(logits, target, options).map(|(row, _)| row).ok()
 }
 
