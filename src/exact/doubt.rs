@@ -25,6 +25,19 @@ pub fn noise(all: [&[f32]; 2], likely: &[u32], exact: [&[f64]; 2], caps: [Option
     (of_model(0) + of_model(1)).sqrt()
 }
 
+/// What follows from a row's errors.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Verdict {
+    /// It is as it should be.
+    Sure,
+    /// But for a rank: whether Q's logits within `slack` of `bound` lie above it.
+    Open {
+        bound: f64,
+        slack: f64,
+    },
+    Unsure,
+}
+
 /// What is known of a row's errors.
 #[derive(Clone, Copy, Debug)]
 pub struct Doubt {

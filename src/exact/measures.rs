@@ -6,7 +6,7 @@
 
 #![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 
-use super::doubt::{self, Doubt};
+use super::doubt::{self, Doubt, Verdict};
 use super::kernel::{CHUNK, LANES, add, exp, ln_1p, total};
 use super::rest::{self, MASKED};
 use crate::kernel::math::vectorised;
@@ -71,7 +71,7 @@ pub enum Side {
 ///
 /// # Errors
 /// Whose logits are not finite.
-pub fn measure(logits: Logits, target: Option<u32>, options: Options) -> Result<(Row, bool), Side> {
+pub fn measure(logits: Logits, target: Option<u32>, options: Options) -> Result<(Row, Verdict), Side> {
     let Logits { all: [p, q], likely, exact: [x, y], of_each, caps } = logits;
     let n = p.len().min(q.len());
     let scale = 1.0 / options.temperature;
@@ -103,8 +103,12 @@ pub fn measure(logits: Logits, target: Option<u32>, options: Options) -> Result<
     let [above, at_least] = [slack, -slack].map(|slack| rest::above(q, bound + slack));
     let rank_of_top_p = 1 + y.iter().map(|&other| u32::from(other > bound)).sum::<u32>() + above;
     let is_sure = doubt.allows(sums, rest, of_p.others.max(of_q.others))
-        && above == at_least
         && [(x, of_p.max), (y, of_q.max)].into_iter().all(|(x, max)| doubt.is_top_known(x, max, of_each));
+    let verdict = match is_sure {
+        true if above == at_least => Verdict::Sure,
+        true => Verdict::Open { bound, slack },
+        false => Verdict::Unsure,
+    };
     let stops = options.stop.iter().filter_map(|&id| at(id)).map(|ln| ln.map(f64::exp));
     let stop = stops.reduce(|a, b| [a[0] + b[0], a[1] + b[1]]).map(|sum| sum.map(f64::ln));
     let row = Row {
@@ -119,7 +123,7 @@ pub fn measure(logits: Logits, target: Option<u32>, options: Options) -> Result<
         stop,
         removed: [of_p.removed(only_p, scale), of_q.removed(only_q, scale)],
     };
-    Ok((row, is_sure))
+    Ok((row, verdict))
 }
 
 /// One row by itself.

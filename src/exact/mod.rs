@@ -8,6 +8,7 @@ mod doubt;
 mod kernel;
 mod measures;
 mod part;
+mod position;
 mod rest;
 mod tile;
 mod tokens;

@@ -5,8 +5,9 @@
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
-use super::kernel::CHUNK;
+use super::doubt::Verdict;
 use super::measures::{Logits, Options, Row, Side, measure};
+use super::position::Position;
 use crate::decoder::Head;
 use crate::error::{Error, Result};
 use crate::stop::Stop;
@@ -16,10 +17,6 @@ use crate::stop::Stop;
 const LOGIT_BYTES: usize = 512 << 20;
 /// Rows beyond which more would not be faster.
 const MAX_ROWS: usize = 1024;
-
-/// Ids of each model whose logits are computed again in f64: what the others lose is small and of either sign. Where it is
-/// not small enough the next number of them is taken, and in the end all.
-pub(super) const LIKELY: [usize; 3] = [16, 256, 1024];
 
 /// Rows whose whole vocabulary is in memory in f64 at once: they share the passage of the weights.
 const WHOLE_ROWS: usize = 64;
@@ -36,7 +33,7 @@ pub enum Failure {
 
 impl Failure {
     /// Of a row.
-    fn of(row: usize) -> impl Fn(Side) -> Self {
+    pub fn of(row: usize) -> impl Fn(Side) -> Self {
         move |side| Self::NotFinite { row, side: side as usize }
     }
 }
@@ -72,7 +69,6 @@ impl<'a> Tiles<'a> {
         stop: &Stop,
     ) -> Result<Vec<Row>, Failure> {
         let heads = self.heads;
-        let caps = heads.map(Head::cap);
         for (side, room) in self.logits.iter_mut().enumerate() {
             logits(heads[side], &hidden[side], targets.len(), stop, room)?;
         }
@@ -81,32 +77,15 @@ impl<'a> Tiles<'a> {
         let rows = of_p.zip(of_q).zip(targets).enumerate();
         let rows = rows.map_init(Vec::new, |likely, (row, ((p, q), target))| {
             let hidden = [0, 1].map(|side| hidden_row(hidden, targets, side, row));
-            let mut measure = |of_each| {
-                collect_likely([p, q], of_each, *target, options.stop, likely);
-                let exact = [heads[0].exact_logits(hidden[0], likely)?, heads[1].exact_logits(hidden[1], likely)?];
-                let masked: Vec<[f32; 2]> = likely.iter().map(|&id| [p[id as usize], q[id as usize]]).collect();
-                let logits = Logits { all: [p, q], likely, exact: [&exact[0], &exact[1]], of_each, caps };
-                let measured = measure(logits, *target, options).map_err(Failure::of(row));
-                for (&id, was) in likely.iter().zip(masked) {
-                    [p[id as usize], q[id as usize]] = was;
-                }
-                measured
-            };
-            let [few, more @ ..] = LIKELY;
-            let mut measured = measure(few)?;
-            for of_each in more {
-                if !measured.1 {
-                    measured = measure(of_each)?;
-                }
-            }
-            Ok(measured)
+            let mut position = Position { row, heads, hidden, logits: [p, q], target: *target, options };
+            position.measure(likely)
         });
-        let mut rows: Vec<(Row, bool)> = rows.collect::<Result<_, Failure>>()?;
-        let unsure: Vec<usize> = (0..rows.len()).filter(|&row| !rows[row].1).collect();
+        let mut rows: Vec<(Row, Verdict)> = rows.collect::<Result<_, Failure>>()?;
+        let unsure: Vec<usize> = (0..rows.len()).filter(|&row| rows[row].1 != Verdict::Sure).collect();
         self.again += unsure.len();
         for unsure in unsure.chunks(WHOLE_ROWS) {
             let again = self.compare_whole(unsure, hidden, targets, options, stop)?;
-            unsure.iter().zip(again).for_each(|(&row, again)| rows[row] = (again, true));
+            unsure.iter().zip(again).for_each(|(&row, again)| rows[row] = (again, Verdict::Sure));
         }
         Ok(rows.into_iter().map(|(row, _)| row).collect())
     }
@@ -145,50 +124,6 @@ impl<'a> Tiles<'a> {
 fn hidden_row<'a>(hidden: &'a [Vec<f32>; 2], targets: &[Option<u32>], side: usize, row: usize) -> &'a [f32] {
     let width = hidden[side].len() / targets.len();
     &hidden[side][row * width..][..width]
-}
-
-/// Ids whose logits are computed again in f64: the `of_each` most likely of each model, the target and the end tokens. They
-/// carry most of the probability, and with it most of what f32 products lose.
-fn collect_likely([p, q]: [&[f32]; 2], of_each: usize, target: Option<u32>, stop: &[u32], likely: &mut Vec<u32>) {
-    let n = p.len().min(q.len());
-    likely.clear();
-    likely.extend(target.iter().chain(stop));
-    likely.extend([p, q].into_iter().flat_map(|logits| most_likely(&logits[..n], of_each)));
-    likely.retain(|id| (*id as usize) < n);
-    likely.sort_unstable();
-    likely.dedup();
-}
-
-/// The `count` largest, in any order.
-fn most_likely(logits: &[f32], count: usize) -> Vec<u32> {
-    let mut best: Vec<(f32, u32)> = Vec::with_capacity(4 * count);
-    let keep_best = |best: &mut Vec<(f32, u32)>| {
-        if best.len() <= count {
-            return f32::NEG_INFINITY;
-        }
-        let (_, last, _) = best.select_nth_unstable_by(count - 1, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        let lowest = last.0;
-        best.truncate(count);
-        lowest
-    };
-    let mut lowest = f32::NEG_INFINITY;
-    for (first, chunk) in (0..).step_by(CHUNK).zip(logits.chunks(CHUNK)) {
-        // Few chunks hold any: whether one does is a vector's work.
-        if chunk.iter().map(|x| u32::from(*x > lowest)).sum::<u32>() == 0 {
-            continue;
-        }
-        for (id, &x) in (first..).zip(chunk) {
-            if x > lowest {
-                best.push((x, id));
-                // Rarely: the more are known, the fewer are above them.
-                if best.len() == 4 * count {
-                    lowest = keep_best(&mut best);
-                }
-            }
-        }
-    }
-    keep_best(&mut best);
-    best.into_iter().map(|(_, id)| id).collect()
 }
 
 /// `[rows, vocabulary]`, into `room`.

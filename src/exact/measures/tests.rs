@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::{Logits, Options, Row};
-use crate::exact::tile::LIKELY;
+use crate::exact::position::LIKELY;
 
 const ONE: Options = Options { temperature: 1.0, stop: &[] };
 
