@@ -56,9 +56,16 @@ impl<T: Element> Packed<T> {
     pub fn row(&self, output: usize, row: &mut [T]) {
         let panel = self.panel(output / PANEL);
         let at = output % PANEL * T::PAIR;
-        for (of_pair, x) in panel.chunks_exact(PANEL * T::PAIR).zip(row.chunks_mut(T::PAIR)) {
-            x.copy_from_slice(&of_pair[at..at + x.len()]);
+        let steps = panel.chunks_exact(PANEL * T::PAIR);
+        if T::PAIR == 1 {
+            steps.zip(row).for_each(|(step, x)| *x = step[at]);
+            return;
         }
+        let (pairs, last) = row.as_chunks_mut::<2>();
+        if let [last] = last {
+            *last = panel[pairs.len() * PANEL * T::PAIR + at];
+        }
+        steps.zip(pairs).for_each(|(step, pair)| *pair = [step[at], step[at + 1]]);
     }
 
     /// The sums of panel `index` for all rows: `c` is `[rows, up to whole tiles][32]` at `c_stride`.
