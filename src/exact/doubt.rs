@@ -1,8 +1,8 @@
 //! Whether a row that was measured partly in f32 holds the promised digits: 1e-9 + 1e-5 of each value.
 //!
 //! Owns the bounds on what the rounding of unlikely ids' logits does to the four measures, to ranks and to which id is
-//! likeliest. Where rows are flat and two models hardly apart it is more than that; such rows are measured again in f64
-//! throughout. Refuses to measure.
+//! likeliest. Where rows are flat and two models hardly apart it is more than that; `position` then takes more ids in f64.
+//! Refuses to measure.
 
 use super::rest::Sums;
 

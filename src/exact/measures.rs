@@ -50,7 +50,7 @@ pub struct Logits<'a> {
     pub likely: &'a [u32],
     /// Theirs, from sums in f64.
     pub exact: [&'a [f64]; 2],
-    /// How many of them are each model's most likely ones.
+    /// So many of each model's most likely ids are among them, by f32.
     pub of_each: usize,
     /// Soft caps that the logits went through.
     pub caps: [Option<f64>; 2],

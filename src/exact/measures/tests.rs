@@ -26,7 +26,7 @@ fn measure_with(
     super::measure(logits, target, options).map(|(row, _)| row).ok()
 }
 
-/// The most likely of both, as many of each as a tile takes.
+/// The most likely of both, as many of each as are taken first.
 fn best(p: &[f32], q: &[f32]) -> Vec<u32> {
     let of = |x: &[f32]| {
         let mut ids: Vec<u32> = (0..x.len() as u32).collect();
