@@ -44,6 +44,8 @@ pub struct Forest {
     pub samples: Vec<(usize, Range<usize>)>,
     /// The row of each of them that holds its last response token: what would come next is read there.
     pub ends: Vec<usize>,
+    /// The rows that something is read at, targets or ends, ascending: all that the last layer has to compute.
+    pub read: Vec<usize>,
     /// Tokens of the samples before sharing.
     pub given: usize,
     /// Its samples are longer than the limit they were packed apart by.
@@ -56,6 +58,11 @@ impl Forest {
         let mut path: Vec<_> = std::iter::successors(Some(segment), |&s| self.segments[s].parent).collect();
         path.reverse();
         path
+    }
+
+    /// The place of `row` among [`Forest::read`], which holds it.
+    pub fn place(&self, row: usize) -> usize {
+        self.read.partition_point(|&read| read < row)
     }
 }
 
@@ -128,7 +135,11 @@ impl<'a> Builder<'a> {
     fn build(samples: &'a [&'a Sample], sorted: &[usize], long: bool) -> Forest {
         let mut builder = Self { samples, forest: Forest { long, ..Forest::default() } };
         builder.grow(sorted, None, 0);
-        builder.forest
+        let mut forest = builder.forest;
+        forest.read = forest.targets.iter().map(|target| target.row).chain(forest.ends.iter().copied()).collect();
+        forest.read.sort_unstable();
+        forest.read.dedup();
+        forest
     }
 
     /// Adds `group`, whose ids agree up to `depth`, where `parent` ends.

@@ -30,7 +30,7 @@ fn log_probabilities(model: &str, dataset: &str) -> Vec<Vec<f64>> {
         prompt.extend(response);
         let sample = sample(prompt, from);
         let hidden = body.forward(&pack(&[&sample], 4096)[0], &stop).unwrap();
-        let hidden = hidden.narrow(0, from - 1, sample.tokens.len()).unwrap();
+        let hidden = hidden.narrow(0, 0, sample.tokens.len()).unwrap();
         let mut logits = vec![Vec::new(); sample.tokens.len()];
         let gather = |block: LogitBlock| {
             for (index, row) in logits.iter_mut().enumerate() {

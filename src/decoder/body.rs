@@ -79,7 +79,7 @@ impl Body {
         &self.embedding
     }
 
-    /// Hidden rows after the final norm, `[rows, hidden]` in f32, in the forest's order.
+    /// What the head reads: hidden rows after the final norm, those of [`Forest::read`], `[read, hidden]` in f32.
     ///
     /// # Errors
     /// A tensor operation that fails; [`crate::Error::Stopped`] between two layers.
@@ -107,7 +107,7 @@ impl Body {
             DType::BF16 => pass.run::<bf16>(embedded, layer, stop)?,
             _ => pass.run::<f32>(embedded, layer, stop)?,
         };
-        Ok(Tensor::from_vec(rows, (forest.tokens.len(), hidden), &self.device)?)
+        Ok(Tensor::from_vec(rows, (forest.read.len(), hidden), &self.device)?)
     }
 
     fn forward_plain(&self, forest: &Forest, stop: &Stop) -> Result<Tensor> {
@@ -128,6 +128,8 @@ impl Body {
             stop.check()?;
             x = self.weights.layer(index).forward(&x, window, &context)?;
         }
+        let read: Vec<u32> = forest.read.iter().map(|&row| row as u32).collect();
+        let x = x.index_select(&Tensor::new(read, &self.device)?, 0)?;
         Ok(block::norm(&x, &self.final_norm, &self.spec)?)
     }
 }

@@ -68,6 +68,13 @@ impl Table {
         Ok(Self { cos, sin, half: rotary.width / 2, interleaved: rotary.interleaved })
     }
 
+    /// That of `rows`, in their order.
+    pub fn gather(&self, rows: &[usize]) -> Self {
+        let of =
+            |numbers: &[f32]| rows.iter().flat_map(|row| &numbers[row * self.half..][..self.half]).copied().collect();
+        Self { cos: of(&self.cos), sin: of(&self.sin), ..*self }
+    }
+
     /// Rotates the leading dimensions of `head`, which belongs to `row`. As [`Rotary::apply`]. `scratch` is room for it.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]

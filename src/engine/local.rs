@@ -107,7 +107,9 @@ impl Local {
         let mut failure = None;
         for (chunk, targets) in forest.targets.chunks(TARGET_ROWS).enumerate() {
             let first = chunk * TARGET_ROWS;
-            let (reduced, bad) = self.reduce(&hidden, targets, stop)?;
+            let rows: Vec<u32> = targets.iter().map(|target| forest.place(target.row) as u32).collect();
+            let rows = hidden.index_select(&Tensor::new(rows, hidden.device())?, 0)?;
+            let (reduced, bad) = self.reduce(&rows, targets, stop)?;
             // Hand out every sample whose last target lies in this chunk; keep what reaches beyond it.
             while let Some((index, range)) = current {
                 let from = range.start.max(first) - first;
@@ -140,7 +142,7 @@ impl Local {
             return Ok(Vec::new());
         }
         let rows = forest.targets[targets.clone()].iter().map(|target| target.row).chain([forest.ends[place]]);
-        let rows: Vec<u32> = rows.map(|row| row as u32).collect();
+        let rows: Vec<u32> = rows.map(|row| forest.place(row) as u32).collect();
         let rows = hidden.index_select(&Tensor::new(rows, hidden.device())?, 0)?.flatten_all()?;
         Ok(match self.options.dtype {
             DType::BF16 => bytemuck::cast_slice(&rows.to_dtype(DType::BF16)?.to_vec1::<bf16>()?).to_vec(),
@@ -148,10 +150,9 @@ impl Local {
         })
     }
 
-    /// The scores of `targets`, and those of them whose logits are not finite (their scores mean nothing).
+    /// The scores of `targets` at the rows `[targets, hidden]`, and those of them whose logits are not finite (their
+    /// scores mean nothing).
     fn reduce(&self, hidden: &Tensor, targets: &[Target], stop: &Stop) -> Result<(TokenScores, Vec<usize>)> {
-        let rows: Vec<u32> = targets.iter().map(|t| t.row as u32).collect();
-        let hidden = hidden.index_select(&Tensor::new(rows, hidden.device())?, 0)?;
         let count = self.head.rows_at_once(targets.len(), rayon::current_num_threads());
         let parts: Result<Vec<_>> = (targets.par_chunks(count).enumerate())
             .map(|(part, targets)| self.reduce_part(&hidden.narrow(0, part * count, targets.len())?, targets, stop))
@@ -164,7 +165,7 @@ impl Local {
         Ok(all)
     }
 
-    /// As [`Local::reduce`], of the rows `[targets, hidden]` themselves.
+    /// As [`Local::reduce`], on the calling thread.
     fn reduce_part(&self, hidden: &Tensor, targets: &[Target], stop: &Stop) -> Result<(TokenScores, Vec<usize>)> {
         let ids: Vec<u32> = targets.iter().map(|t| t.token).collect();
         let target_logits = self.head.target_logits(hidden, &ids)?;

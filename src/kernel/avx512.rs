@@ -14,17 +14,17 @@ use half::bf16;
 
 use crate::kernel::{Block, PANEL};
 
-/// Rows in order, as many at once as there are.
+/// Rows in order, up to three more than there are: fewer than four at once would wait for one another's sums. (In steps of
+/// four, 32 are never passed.)
 pub fn multiply(block: &mut Block<bf16>) {
     let mut row = 0;
     while row < block.rows {
         // SAFETY: only where `Set::Avx512Bf16` is chosen, and the rows are within the 32 that `Block::run` has checked.
         unsafe {
             match block.rows - row {
-                12.. => row = tile::<12>(block, row),
-                8.. => row = tile::<8>(block, row),
-                4.. => row = tile::<4>(block, row),
-                _ => row = tile::<1>(block, row),
+                9..=12 | 17.. => row = tile::<12>(block, row),
+                5..=8 | 13..=16 => row = tile::<8>(block, row),
+                _ => row = tile::<4>(block, row),
             }
         }
     }

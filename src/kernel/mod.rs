@@ -56,7 +56,7 @@ pub struct Block<'a, T> {
     pub rows: usize,
     /// `[depth / PAIR][32][PAIR]`, or the part of one that these k are.
     pub panel: &'a [T],
-    /// `[32][32]` at `c_stride`.
+    /// `[32][32]` at `c_stride`; what rows beyond `rows` become is nobody's business.
     pub c: &'a mut [f32],
     pub c_stride: usize,
     /// Adds to what stands in `c`.

@@ -22,7 +22,7 @@ pub struct View<'a> {
     pub isa: Isa,
     pub spec: &'a DecoderSpec,
     pub layer: &'a Layer,
-    /// Cosines and sines of the forest's rows.
+    /// Cosines and sines of the rows.
     pub rope: Option<&'a Table>,
     norms: [Option<Vec<f32>>; 6],
 }
@@ -68,24 +68,26 @@ impl<'a> View<'a> {
         self.norms[place].as_deref()
     }
 
-    /// Norm, projections, norms of queries and keys, rope: `x` `[rows, hidden]` to `q` `[rows][heads · head_dim]` and `kv`
-    /// `[rows][keys of all heads, values of all heads]`. `first` is the chunk's first row in the forest.
-    pub fn before_attention<T: Held>(
-        &self,
-        x: &[f32],
-        first: usize,
-        q: &mut [T],
-        kv: &mut [T],
-        scratch: &mut Scratch<T>,
-    ) -> Result<()> {
-        let (layer, spec) = (self.layer, self.spec);
-        self.read(x, BEFORE_ATTENTION, &[&layer.q, &layer.k, &layer.v], scratch);
-        let (query, key) = (spec.query_width(), spec.key_width());
-        let turned = |norm| Heads { norm: self.norm(norm), rope: self.rope, first };
+    /// The norm of `x` `[rows, hidden]` before attention, for the projections below.
+    pub fn read_for_attention<T: Held>(&self, x: &[f32], scratch: &mut Scratch<T>) {
+        let Layer { q, k, v, .. } = self.layer;
+        self.read(x, BEFORE_ATTENTION, &[q, k, v], scratch);
+    }
+
+    /// Projection, norm and rope of what [`View::read_for_attention`] has read, into `q` `[rows][heads · head_dim]`. `first`
+    /// is the chunk's first row among those of the ropes.
+    pub fn queries<T: Held>(&self, first: usize, q: &mut [T], scratch: &mut Scratch<T>) -> Result<()> {
+        let heads = Heads { norm: self.norm(OF_QUERIES), rope: self.rope, first };
+        self.project(&self.layer.q, &heads, q, self.spec.query_width(), scratch)
+    }
+
+    /// As [`View::queries`], into `kv` `[rows][keys of all heads, values of all heads]`.
+    pub fn keys_and_values<T: Held>(&self, first: usize, kv: &mut [T], scratch: &mut Scratch<T>) -> Result<()> {
+        let key = self.spec.key_width();
+        let turned = Heads { norm: self.norm(OF_KEYS), rope: self.rope, first };
         let plain = Heads { norm: None, rope: None, first };
-        self.project(&layer.q, &turned(OF_QUERIES), q, query, scratch)?;
-        self.project(&layer.k, &turned(OF_KEYS), kv, 2 * key, scratch)?;
-        self.project(&layer.v, &plain, &mut kv[key..], 2 * key, scratch)
+        self.project(&self.layer.k, &turned, kv, 2 * key, scratch)?;
+        self.project(&self.layer.v, &plain, &mut kv[key..], 2 * key, scratch)
     }
 
     /// One projection's heads into `out`, a row every `stride` numbers.
@@ -207,7 +209,7 @@ fn whole_heads(head_dim: usize) -> usize {
 struct Heads<'a> {
     norm: Option<&'a [f32]>,
     rope: Option<&'a Table>,
-    /// The chunk's first row in the forest.
+    /// The chunk's first row among those of the rope.
     first: usize,
 }
 

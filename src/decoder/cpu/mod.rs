@@ -23,7 +23,7 @@ use self::attention::{Attention, Keys};
 use self::block::View;
 pub use self::head::{HeadRows, PACKED_BLOCK};
 pub use self::plan::MAX_CHUNK;
-use self::plan::{Plan, Run};
+use self::plan::{Chunk, Cut, Plan, Run};
 use self::product::normalise;
 use crate::decoder::DecoderSpec;
 use crate::decoder::block::Layer;
@@ -50,14 +50,24 @@ struct Scratch<T> {
     attention: attention::Scratch<T>,
 }
 
-/// A layer's two ends: attention and the rest of one, the beginning of the next.
+/// From one layer's attention to the next one's: the rest of the one, the beginning of the other.
 struct Step<'a, T> {
     done: Option<(View<'a>, Attention<'a, T>)>,
-    next: Option<View<'a>>,
+    next: View<'a>,
+    /// The next layer is the last one, whose queries are made of fewer rows.
+    is_last: bool,
+}
+
+/// The last layer from its queries on, and the final norm.
+struct Last<'a, T> {
+    view: View<'a>,
+    attention: Attention<'a, T>,
+    norm: Vec<f32>,
 }
 
 /// The rows of one chunk.
-struct Chunk<'a, T> {
+struct Part<'a, T> {
+    /// The first one's place among all that are cut.
     first: usize,
     runs: &'a [Run],
     x: &'a mut [f32],
@@ -66,7 +76,8 @@ struct Chunk<'a, T> {
 }
 
 impl Pass<'_> {
-    /// `embedded` `[rows, hidden]` to hidden rows after the final norm. `layer` gives a layer's weights.
+    /// `embedded` `[rows, hidden]` to hidden rows after the final norm, those of [`Forest::read`]. `layer` gives a layer's
+    /// weights. In the last layer only these rows have queries: nobody reads what becomes of the others.
     ///
     /// # Errors
     /// Weights that are not packed as `T`; [`crate::Error::Stopped`] between two layers.
@@ -76,71 +87,132 @@ impl Pass<'_> {
         layer: impl Fn(usize) -> &'l Layer,
         stop: &Stop,
     ) -> crate::error::Result<Vec<f32>> {
-        let (spec, rows) = (self.spec, self.forest.tokens.len());
-        let plan = Plan::new(self.forest, rayon::current_num_threads());
+        let (spec, forest, threads) = (self.spec, self.forest, rayon::current_num_threads());
+        let rows = forest.tokens.len();
+        let cut = Cut::new(forest, &(0..rows).collect::<Vec<_>>(), threads);
+        let plan = Plan::new(forest);
         let mut keys = Keys::<T>::new(&plan, spec);
         let (mut q, mut kv) = (Buffer::zeroed(rows * spec.query_width()), Buffer::zeroed(rows * 2 * spec.key_width()));
         let scratches = Mutex::default();
-        for index in 0..=spec.layers {
+        let rope = |index: usize| spec.rope_of_layer[index].map(|rope| &self.ropes[rope]);
+        for index in 0..spec.layers {
             stop.check()?;
-            let view = |index: usize| {
-                let rope = spec.rope_of_layer[index].map(|rope| &self.ropes[rope]);
-                View::new(self.isa, spec, layer(index), rope)
-            };
-            let done = index.checked_sub(1).map(|index| -> Result<_> {
-                let window = spec.windows[index];
-                Ok((view(index)?, Attention { isa: self.isa, spec, plan: &plan, keys: &keys, window }))
-            });
-            let next = (index < spec.layers).then(|| view(index)).transpose()?;
-            let step = Step { done: done.transpose()?, next };
-            chunks(&plan, spec, &mut embedded, &mut q, &mut kv)
-                .into_par_iter()
-                .with_max_len(1)
-                .try_for_each(|chunk| step.take(chunk, &scratches))?;
+            let view = |index| View::new(self.isa, spec, layer(index), rope(index));
+            let done =
+                index.checked_sub(1).map(|done| view(done).map(|view| (view, self.attention(done, &plan, &keys))));
+            let step = Step { done: done.transpose()?, next: view(index)?, is_last: index + 1 == spec.layers };
+            let parts = parts(&cut, spec, &mut embedded, &mut q, &mut kv).into_par_iter().with_max_len(1);
+            parts.try_for_each(|part| with_scratch(&scratches, |scratch| step.take(part, scratch)))?;
             keys.pack(&plan, &kv);
         }
-        let norm = self.final_norm.to_vec1::<f32>()?;
-        embedded.par_chunks_exact_mut(spec.hidden).for_each(|x| {
-            math::vectorised(
-                #[inline(always)]
-                || normalise(x, &norm, spec.norm_eps as f32),
-            );
-        });
+        stop.check()?;
+        let index = spec.layers - 1;
+        let rope = rope(index).map(|rope| rope.gather(&forest.read));
+        let last = Last {
+            view: View::new(self.isa, spec, layer(index), rope.as_ref())?,
+            attention: self.attention(index, &plan, &keys),
+            norm: self.final_norm.to_vec1()?,
+        };
+        let cut = Cut::new(forest, &forest.read, threads);
+        for (place, row) in forest.read.iter().enumerate() {
+            embedded.copy_within(row * spec.hidden..(row + 1) * spec.hidden, place * spec.hidden);
+        }
+        embedded.truncate(forest.read.len() * spec.hidden);
+        let parts = parts(&cut, spec, &mut embedded, &mut q, &mut kv).into_par_iter().with_max_len(1);
+        parts.try_for_each(|part| with_scratch(&scratches, |scratch| last.take(part, scratch)))?;
         Ok(embedded)
+    }
+
+    fn attention<'a, T>(&'a self, index: usize, plan: &'a Plan, keys: &'a Keys<T>) -> Attention<'a, T> {
+        Attention { isa: self.isa, spec: self.spec, plan, keys, window: self.spec.windows[index] }
     }
 }
 
-fn chunks<'a, T>(
-    plan: &'a Plan,
+/// Each chunk with what is its own of all rows' numbers.
+fn parts<'a, T>(
+    cut: &'a Cut,
     spec: &DecoderSpec,
-    x: &'a mut [f32],
-    q: &'a mut [T],
-    kv: &'a mut [T],
-) -> Vec<Chunk<'a, T>> {
-    let x = x.chunks_mut(plan.chunk * spec.hidden);
-    let q = q.chunks_mut(plan.chunk * spec.query_width());
-    let kv = kv.chunks_mut(plan.chunk * 2 * spec.key_width());
-    let parts = plan.runs.iter().zip(x).zip(q.zip(kv)).enumerate();
-    parts.map(|(index, ((runs, x), (q, kv)))| Chunk { first: index * plan.chunk, runs, x, q, kv }).collect()
+    mut x: &'a mut [f32],
+    mut q: &'a mut [T],
+    mut kv: &'a mut [T],
+) -> Vec<Part<'a, T>> {
+    let part = |chunk: &'a Chunk| {
+        let rows = chunk.rows.len();
+        Part {
+            first: chunk.rows.start,
+            runs: &chunk.runs,
+            x: split(&mut x, rows * spec.hidden),
+            q: split(&mut q, rows * spec.query_width()),
+            kv: split(&mut kv, rows * 2 * spec.key_width()),
+        }
+    };
+    cut.chunks.iter().map(part).collect()
+}
+
+/// Takes the first `count` numbers off `numbers`.
+fn split<'a, T>(numbers: &mut &'a mut [T], count: usize) -> &'a mut [T] {
+    let (first, rest) = std::mem::take(numbers).split_at_mut(count);
+    *numbers = rest;
+    first
+}
+
+/// Lends `work` what a chunk before it has left.
+fn with_scratch<T: Held + Default>(
+    scratches: &Mutex<Vec<Scratch<T>>>,
+    work: impl FnOnce(&mut Scratch<T>) -> Result<()>,
+) -> Result<()> {
+    let kept = scratches.lock().ok().and_then(|mut kept| kept.pop());
+    let mut scratch = kept.unwrap_or_default();
+    work(&mut scratch)?;
+    if let Ok(mut kept) = scratches.lock() {
+        kept.push(scratch);
+    }
+    Ok(())
 }
 
 impl<T: Held + Default> Step<'_, T> {
-    fn take(&self, chunk: Chunk<T>, scratches: &Mutex<Vec<Scratch<T>>>) -> Result<()> {
-        let kept = scratches.lock().ok().and_then(|mut kept| kept.pop());
-        let mut scratch = kept.unwrap_or_default();
-        let Chunk { first, runs, x, q, kv } = chunk;
+    fn take(&self, part: Part<T>, scratch: &mut Scratch<T>) -> Result<()> {
+        let Part { first, runs, x, q, kv } = part;
         if let Some((view, attention)) = &self.done {
-            let rows = q.len() / view.spec.query_width();
-            scratch.block.input.reset(rows, view.spec.query_width(), &[&view.layer.o]);
-            attention.attend(runs, first, q, &mut scratch.block.input, &mut scratch.attention);
-            view.after_attention(x, &mut scratch.block)?;
+            attend(view, attention, (first, runs), x, q, scratch)?;
         }
-        if let Some(view) = &self.next {
-            view.before_attention(x, first, q, kv, &mut scratch.block)?;
+        self.next.read_for_attention(x, &mut scratch.block);
+        if !self.is_last {
+            self.next.queries(first, q, &mut scratch.block)?;
         }
-        if let Ok(mut kept) = scratches.lock() {
-            kept.push(scratch);
-        }
+        self.next.keys_and_values(first, kv, &mut scratch.block)
+    }
+}
+
+impl<T: Held + Default> Last<'_, T> {
+    fn take(&self, part: Part<T>, scratch: &mut Scratch<T>) -> Result<()> {
+        let Part { first, runs, x, q, .. } = part;
+        let Self { view, attention, norm } = self;
+        view.read_for_attention(x, &mut scratch.block);
+        view.queries(first, q, &mut scratch.block)?;
+        attend(view, attention, (first, runs), x, q, scratch)?;
+        math::vectorised(
+            #[inline(always)]
+            || {
+                for x in x.chunks_exact_mut(view.spec.hidden) {
+                    normalise(x, norm, view.spec.norm_eps as f32);
+                }
+            },
+        );
         Ok(())
     }
+}
+
+/// Attention of the queries `q` and the rest of the layer, for the `runs` of a chunk whose first row is `first`.
+fn attend<T: Held>(
+    view: &View,
+    attention: &Attention<T>,
+    (first, runs): (usize, &[Run]),
+    x: &mut [f32],
+    q: &[T],
+    scratch: &mut Scratch<T>,
+) -> Result<()> {
+    scratch.block.input.reset(x.len() / view.spec.hidden, view.spec.query_width(), &[&view.layer.o]);
+    attention.attend(runs, first, q, &mut scratch.block.input, &mut scratch.attention);
+    view.after_attention(x, &mut scratch.block)
 }

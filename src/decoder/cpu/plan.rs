@@ -12,47 +12,74 @@ use crate::kernel::TILE;
 pub const KEY_BLOCK: usize = 128;
 /// Most rows of a chunk: its operands stay in second-level cache, and weights are read once for all of them.
 pub const MAX_CHUNK: usize = 256;
-/// Chunks a thread, so that threads end together.
-const CHUNKS_PER_THREAD: usize = 4;
-
-/// The cuts of one forest.
+/// The keys of one forest.
 pub struct Plan {
-    /// Rows of every chunk but the last.
-    pub chunk: usize,
-    /// Of each chunk.
-    pub runs: Vec<Vec<Run>>,
     /// `[segments]`: the key blocks along its path.
     pub paths: Vec<Vec<usize>>,
     /// Of each key block, the rows of its positions in order; the last of a path may be short.
     pub blocks: Vec<Vec<u32>>,
 }
 
-/// Neighbouring rows of one segment.
+/// Some rows of a forest, one after another, in pieces that go through a layer together.
+pub struct Cut {
+    pub chunks: Vec<Chunk>,
+}
+
+/// Whole tiles, but for the last of all chunks.
+pub struct Chunk {
+    /// Its rows' places among all that are cut.
+    pub rows: Range<usize>,
+    pub runs: Vec<Run>,
+}
+
+/// Neighbours in one segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
     pub segment: usize,
+    /// Their places among all rows that are cut.
     pub rows: Range<usize>,
-    /// Path position of its first row.
+    /// Path position of the first.
     pub first: usize,
 }
 
 impl Plan {
-    /// For `threads` threads.
-    pub fn new(forest: &Forest, threads: usize) -> Self {
-        let rows = forest.tokens.len();
-        let chunk = rows.div_ceil(threads * CHUNKS_PER_THREAD).next_multiple_of(TILE).clamp(TILE, MAX_CHUNK);
-        let mut runs = vec![Vec::new(); rows.div_ceil(chunk)];
-        for (segment, of) in forest.segments.iter().enumerate() {
-            let mut start = of.rows.start;
-            while start < of.rows.end {
-                let end = of.rows.end.min((start / chunk + 1) * chunk);
-                runs[start / chunk].push(Run { segment, rows: start..end, first: of.depth + start - of.rows.start });
-                start = end;
-            }
-        }
+    pub fn new(forest: &Forest) -> Self {
         let (paths, blocks) = key_blocks(forest);
-        Self { chunk, runs, paths, blocks }
+        Self { paths, blocks }
     }
+}
+
+impl Cut {
+    /// Of `rows` of `forest`, which ascend, for `threads` threads: as many chunks for each, of as many tiles, so that all
+    /// end together.
+    pub fn new(forest: &Forest, rows: &[usize], threads: usize) -> Self {
+        let tiles = rows.len().div_ceil(TILE);
+        let count = rows.len().div_ceil(MAX_CHUNK).next_multiple_of(threads).min(tiles);
+        let begin = |chunk: usize| (chunk * tiles / count * TILE).min(rows.len());
+        let chunk = |index: usize| {
+            let places = begin(index)..begin(index + 1);
+            Chunk { runs: runs(forest, rows, places.clone()), rows: places }
+        };
+        Self { chunks: (0..count).map(chunk).collect() }
+    }
+}
+
+/// What is neighbouring among the rows at `places`.
+fn runs(forest: &Forest, rows: &[usize], places: Range<usize>) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    let mut segment = forest.segments.partition_point(|segment| segment.rows.end <= rows[places.start]);
+    for place in places {
+        while rows[place] >= forest.segments[segment].rows.end {
+            segment += 1;
+        }
+        let of = &forest.segments[segment];
+        let first = of.depth + rows[place] - of.rows.start;
+        match runs.last_mut() {
+            Some(run) if run.segment == segment && run.first + run.rows.len() == first => run.rows.end += 1,
+            _ => runs.push(Run { segment, rows: place..place + 1, first }),
+        }
+    }
+    runs
 }
 
 /// A block that lies within a parent's path whole is the parent's; the one that a segment begins in is its own, with the
@@ -108,24 +135,44 @@ mod tests {
 
     #[test]
     fn runs_cover_every_row_once_in_order() {
-        for threads in [1, 2, 7, 64] {
-            let plan = Plan::new(&forest(), threads);
+        let (forest, all) = (forest(), (0..400).collect::<Vec<_>>());
+        let some: Vec<usize> = all.iter().copied().filter(|row| row % 7 != 0 && !(100..380).contains(row)).collect();
+        for (rows, threads) in [(&all, 1), (&all, 2), (&all, 7), (&all, 64), (&some, 1), (&some, 2), (&some, 64)] {
             let mut next = 0;
-            for (index, run) in plan.runs.iter().enumerate().flat_map(|(i, runs)| runs.iter().map(move |run| (i, run)))
-            {
-                assert_eq!(run.rows.start, next);
-                assert!(run.rows.end <= (index + 1) * plan.chunk && run.rows.start >= index * plan.chunk);
-                let of = &forest().segments[run.segment];
-                assert_eq!(run.first - of.depth, run.rows.start - of.rows.start);
-                next = run.rows.end;
+            for chunk in Cut::new(&forest, rows, threads).chunks {
+                assert_eq!(chunk.rows.start, next, "{threads} threads");
+                for run in chunk.runs {
+                    assert_eq!(run.rows.start, next);
+                    let of = &forest.segments[run.segment];
+                    for (place, position) in run.rows.clone().zip(run.first..) {
+                        assert_eq!(rows[place], of.rows.start + position - of.depth);
+                        assert!(of.rows.contains(&rows[place]));
+                    }
+                    next = run.rows.end;
+                }
+                assert_eq!(chunk.rows.end, next);
             }
-            assert_eq!(next, 400, "{threads} threads");
+            assert_eq!(next, rows.len(), "{threads} threads");
+        }
+    }
+
+    #[test]
+    fn threads_have_as_much_to_do() {
+        for (rows, threads) in [(5_812, 2), (10_414, 2), (4_097, 2), (8_000, 16), (300, 2), (33, 2), (1, 64), (32, 3)] {
+            let forest =
+                Forest { segments: vec![Segment { parent: None, rows: 0..rows, depth: 0 }], ..Forest::default() };
+            let chunks = Cut::new(&forest, &(0..rows).collect::<Vec<_>>(), threads).chunks;
+            assert!(chunks.iter().all(|chunk| (1..=MAX_CHUNK).contains(&chunk.rows.len())));
+            assert!(chunks.iter().all(|chunk| chunk.rows.start.is_multiple_of(TILE)));
+            let each = chunks.len().div_ceil(threads);
+            let most = chunks.chunks(each).map(|of| of.iter().map(|chunk| chunk.rows.len()).sum::<usize>()).max();
+            assert!(most.unwrap() <= rows.div_ceil(threads) + TILE, "{rows} rows, {threads} threads: {most:?}");
         }
     }
 
     #[test]
     fn blocks_hold_the_path_and_whole_ones_are_shared() {
-        let plan = Plan::new(&forest(), 2);
+        let plan = Plan::new(&forest());
         let rows = |segment: usize| -> Vec<u32> {
             plan.paths[segment].iter().flat_map(|&block| plan.blocks[block].iter().copied()).collect()
         };
