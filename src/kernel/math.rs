@@ -117,27 +117,6 @@ fn total(mut lanes: [f32; LANES]) -> f32 {
     lanes[0]
 }
 
-/// Rounds f(x) of every value into `out`; their sum before rounding, in lanes as in [`sum`].
-#[inline(always)]
-pub fn map_sum<T: Element>(values: &[f32], out: &mut [T], f: impl Fn(f32) -> f32) -> f32 {
-    let mut lanes = [0.0_f32; LANES];
-    let ((chunks, rest), (outs, last)) = (values.as_chunks::<LANES>(), out.as_chunks_mut::<LANES>());
-    for (chunk, out) in chunks.iter().zip(outs) {
-        for ((lane, x), out) in lanes.iter_mut().zip(chunk).zip(out) {
-            let y = f(*x);
-            *lane += y;
-            *out = T::from_f32(y);
-        }
-    }
-    let mut ends = lanes;
-    for ((lane, x), out) in ends.iter_mut().zip(rest).zip(last) {
-        let y = f(*x);
-        *lane += y;
-        *out = T::from_f32(y);
-    }
-    total(ends)
-}
-
 /// The largest of `values`; −∞ of none. A NaN is passed over.
 #[inline(always)]
 pub fn max(values: &[f32]) -> f32 {
@@ -160,11 +139,15 @@ pub fn max_of(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
         let x = f(*x);
         *lane = if x > *lane { x } else { *lane };
     }
-    let mut highest = f32::NEG_INFINITY;
-    for x in ends {
-        highest = if x > highest { x } else { highest };
+    let mut width = LANES / 2;
+    while width > 0 {
+        for lane in 0..width {
+            let (a, b) = (ends[lane], ends[lane + width]);
+            ends[lane] = if b > a { b } else { a };
+        }
+        width /= 2;
     }
-    highest
+    ends[0]
 }
 
 /// eˣ, relative error below 2⁻²³; 0 below −87, finite above 88. Cody-Waite reduction x = n ln 2 + r and the polynomial

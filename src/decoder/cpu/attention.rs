@@ -12,7 +12,7 @@ use crate::decoder::DecoderSpec;
 use crate::decoder::weight::Held;
 use crate::kernel::{Block, Buffer, DEPTH, Isa, PANEL, Rows, TILE, math, pack_row, panel_len};
 
-/// Score of a key that is not admitted; its weight is exactly 0 beside any that is.
+/// Score of a key that a query does not see; its weight is exactly 0 beside any that it sees.
 const MASKED: f32 = -1e30;
 
 /// Keys and values of one layer, packed for the two products of attention.
@@ -26,7 +26,7 @@ pub struct Keys<T> {
 }
 
 impl<T: Held> Keys<T> {
-    /// Room for the blocks of `plan`. What no key is packed into stays zero.
+    /// Room for the blocks of `plan`.
     pub fn new(plan: &Plan, spec: &DecoderSpec) -> Self {
         let (kv_heads, head_dim) = (spec.kv_heads, spec.head_dim);
         let lens = (KEY_BLOCK / PANEL * panel_len(head_dim), head_dim.div_ceil(PANEL) * panel_len(KEY_BLOCK));
@@ -39,12 +39,15 @@ impl<T: Held> Keys<T> {
         let width = kv_heads * head_dim;
         self.data.par_chunks_exact_mut(kv_heads * (lens.0 + lens.1)).zip(&plan.blocks).for_each(|(block, rows)| {
             for (head, packed) in block.chunks_exact_mut(lens.0 + lens.1).enumerate() {
+                let of = |row: u32, from: usize| &kv[row as usize * 2 * width + from + head * head_dim..][..head_dim];
+                // The zeros are for lanes without a key, and for speed: keys are scattered over lines that are then here.
+                packed.fill(T::from_f32(0.0));
                 let (keys, values) = packed.split_at_mut(lens.0);
-                for (lane, &row) in rows.iter().enumerate() {
-                    let row = &kv[row as usize * 2 * width..][..2 * width];
-                    let (k, v) = (&row[head * head_dim..][..head_dim], &row[width + head * head_dim..][..head_dim]);
-                    pack_row(&mut keys[lane / PANEL * panel_len(head_dim)..][..panel_len(head_dim)], lane % PANEL, k);
-                    pack_value(values, lane, v);
+                for (panel, rows) in keys.chunks_exact_mut(panel_len(head_dim)).zip(rows.chunks(PANEL)) {
+                    rows.iter().enumerate().for_each(|(lane, &row)| pack_row(panel, lane, of(row, 0)));
+                }
+                for (step, rows) in rows.chunks(T::PAIR).enumerate() {
+                    pack_values(values, step, of(rows[0], width), rows.get(1).map(|&row| of(row, width)));
                 }
             }
         });
@@ -56,12 +59,17 @@ impl<T: Held> Keys<T> {
     }
 }
 
-/// Writes the value of key `lane` into panels of outputs whose depth is the keys.
-fn pack_value<T: Held>(values: &mut [T], lane: usize, value: &[T]) {
-    let at = lane / T::PAIR * PANEL * T::PAIR + lane % T::PAIR;
-    for (panel, part) in values.chunks_exact_mut(panel_len(KEY_BLOCK)).zip(value.chunks(PANEL)) {
-        for (slot, x) in panel[at..].iter_mut().step_by(T::PAIR).zip(part) {
-            *slot = *x;
+/// Writes the values of one step of keys, one of them or a pair, into panels of outputs whose depth is the keys.
+fn pack_values<T: Held>(panels: &mut [T], step: usize, value: &[T], next: Option<&[T]>) {
+    for (index, panel) in panels.chunks_exact_mut(panel_len(KEY_BLOCK)).enumerate() {
+        let slots = &mut panel[step * PANEL * T::PAIR..][..PANEL * T::PAIR];
+        let value = &value[index * PANEL..];
+        match next {
+            Some(next) => {
+                let pairs = value.iter().zip(&next[index * PANEL..]);
+                slots.as_chunks_mut::<2>().0.iter_mut().zip(pairs).for_each(|(slot, (a, b))| *slot = [*a, *b]);
+            }
+            None => slots.iter_mut().step_by(T::PAIR).zip(value).for_each(|(slot, x)| *slot = *x),
         }
     }
 }
@@ -160,7 +168,8 @@ impl<T: Held> Attention<'_, T> {
         }
     }
 
-    /// Scores to weights eˢ⁻ᵐ; what was summed before fades to the new maximum.
+    /// Scores to weights eˢ⁻ᵐ; what was summed before fades to the new maximum. In two loops, since the compiler keeps sums in
+    /// registers only in small ones.
     fn weigh(
         &self,
         part: &Part,
@@ -170,18 +179,48 @@ impl<T: Held> Attention<'_, T> {
         weights: &mut Rows<T>,
         output: &mut Rows<f32>,
     ) {
-        let (scale, cap) = (self.spec.attention_scale as f32, self.spec.attention_cap.map(|cap| cap as f32));
+        let (mut scale, cap) = (self.spec.attention_scale as f32, self.spec.attention_cap.map(|cap| cap as f32));
+        let (mut highest, mut fades) = ([0.0; TILE], [0.0; TILE]);
+        if let Some(cap) = cap {
+            (0..state.len()).for_each(|row| cap_row(&mut scores.row_mut(row)[..width], scale, cap));
+            scale = 1.0;
+        }
+        // Exponents are of 2, in units of which this scale turns scores: e^(s x) = 2^(s log₂e x), the product rounded once
+        // with the maximum taken off.
+        let scale = scale * std::f32::consts::LOG2_E;
         math::vectorised(
             #[inline(always)]
             || {
-                for (row, state) in state.iter_mut().enumerate() {
-                    let admitted = part.admitted(row, self.window);
-                    let (s, w) = (&mut scores.row_mut(row)[..width], &mut weights.row_mut(row)[..width]);
-                    let fade = weigh_row(s, w, admitted, scale, cap, state);
-                    if fade != 1.0 && !part.is_first {
-                        for x in output.row_mut(part.tile + row) {
-                            *x *= fade;
-                        }
+                for (row, state) in state.iter().enumerate() {
+                    highest[row] =
+                        highest_of(&mut scores.row_mut(row)[..width], part.admitted(row, self.window), scale);
+                    highest[row] = highest[row].max(state.0);
+                }
+                for ((fade, highest), state) in fades.iter_mut().zip(&highest).zip(state.iter()) {
+                    *fade = math::exp2(state.0 - highest);
+                }
+            },
+        );
+        math::vectorised(
+            #[inline(always)]
+            || {
+                for (row, (max, sum)) in state.iter_mut().enumerate() {
+                    let (from, to) = part.admitted(row, self.window);
+                    let (scores, weights) = (&mut scores.row_mut(row)[..width], &mut weights.row_mut(row)[..width]);
+                    if from >= to {
+                        weights.fill(T::from_f32(0.0));
+                        continue;
+                    }
+                    let highest = highest[row];
+                    for x in scores.iter_mut() {
+                        *x = math::exp2(x.mul_add(scale, -highest));
+                    }
+                    for (weight, x) in weights.iter_mut().zip(scores.iter()) {
+                        *weight = T::from_f32(*x);
+                    }
+                    (*max, *sum) = (highest, *sum * fades[row] + math::sum(scores, |x| x));
+                    if fades[row] != 1.0 && !part.is_first {
+                        output.row_mut(part.tile + row).iter_mut().for_each(|x| *x *= fades[row]);
                     }
                 }
             },
@@ -233,36 +272,22 @@ impl Part {
     }
 }
 
-/// One query: scores to weights, and the state after them; what its outputs so far are to be multiplied by. Keys that it
-/// does not see get the weight 0. Exponents are of 2, in units of which `scale` turns scores: e^(s x) = 2^(s log₂e x), the
-/// product rounded once with the maximum taken off.
+/// Soft cap c tanh(s x / c) of scores that `scale` has not yet turned (Gemma 2).
+fn cap_row(scores: &mut [f32], scale: f32, cap: f32) {
+    math::vectorised(
+        #[inline(always)]
+        || {
+            for x in scores.iter_mut() {
+                *x = cap * math::tanh(*x * scale / cap);
+            }
+        },
+    );
+}
+
+/// The highest of a query's scores in units of `scale`. Those of keys that it does not see get out of the way.
 #[inline(always)]
-fn weigh_row<T: Held>(
-    scores: &mut [f32],
-    weights: &mut [T],
-    (from, to): (usize, usize),
-    scale: f32,
-    cap: Option<f32>,
-    (max, sum): &mut (f32, f32),
-) -> f32 {
-    if from >= to {
-        weights.fill(T::from_f32(0.0));
-        return 1.0;
-    }
-    let mut scale = scale;
-    if let Some(cap) = cap {
-        for x in scores.iter_mut() {
-            *x = cap * math::tanh(*x * scale / cap);
-        }
-        scale = 1.0;
-    }
-    scores[..from].fill(MASKED);
+fn highest_of(scores: &mut [f32], (from, to): (usize, usize), scale: f32) -> f32 {
+    scores[..from.min(to)].fill(MASKED);
     scores[to..].fill(MASKED);
-    let scale = scale * std::f32::consts::LOG2_E;
-    let highest = (math::max(scores) * scale).max(*max);
-    let fade = math::exp2(*max - highest);
-    let added = math::map_sum(scores, weights, |x| math::exp2(x.mul_add(scale, -highest)));
-    *sum = *sum * fade + added;
-    *max = highest;
-    fade
+    math::max(scores) * scale
 }

@@ -14,7 +14,7 @@ mod head;
 mod plan;
 mod product;
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
@@ -101,8 +101,8 @@ impl Pass<'_> {
             let done =
                 index.checked_sub(1).map(|done| view(done).map(|view| (view, self.attention(done, &plan, &keys))));
             let step = Step { done: done.transpose()?, next: view(index)?, is_last: index + 1 == spec.layers };
-            let parts = parts(&cut, spec, &mut embedded, &mut q, &mut kv).into_par_iter().with_max_len(1);
-            parts.try_for_each(|part| with_scratch(&scratches, |scratch| step.take(part, scratch)))?;
+            let parts = parts(&cut, spec, &mut embedded, &mut q, &mut kv);
+            on_all_threads(parts, &scratches, |part, scratch| step.take(part, scratch))?;
             keys.pack(&plan, &kv);
         }
         stop.check()?;
@@ -118,8 +118,8 @@ impl Pass<'_> {
             embedded.copy_within(row * spec.hidden..(row + 1) * spec.hidden, place * spec.hidden);
         }
         embedded.truncate(forest.read.len() * spec.hidden);
-        let parts = parts(&cut, spec, &mut embedded, &mut q, &mut kv).into_par_iter().with_max_len(1);
-        parts.try_for_each(|part| with_scratch(&scratches, |scratch| last.take(part, scratch)))?;
+        let parts = parts(&cut, spec, &mut embedded, &mut q, &mut kv);
+        on_all_threads(parts, &scratches, |part, scratch| last.take(part, scratch))?;
         Ok(embedded)
     }
 
@@ -156,18 +156,27 @@ fn split<'a, T>(numbers: &mut &'a mut [T], count: usize) -> &'a mut [T] {
     first
 }
 
-/// Lends `work` what a chunk before it has left.
-fn with_scratch<T: Held + Default>(
+/// Does `work` on `parts`, which threads take in their order; a scratch is what an earlier layer has left.
+fn on_all_threads<T: Held + Default>(
+    parts: Vec<Part<T>>,
     scratches: &Mutex<Vec<Scratch<T>>>,
-    work: impl FnOnce(&mut Scratch<T>) -> Result<()>,
+    work: impl Fn(Part<T>, &mut Scratch<T>) -> Result<()> + Sync,
 ) -> Result<()> {
-    let kept = scratches.lock().ok().and_then(|mut kept| kept.pop());
-    let mut scratch = kept.unwrap_or_default();
-    work(&mut scratch)?;
-    if let Ok(mut kept) = scratches.lock() {
-        kept.push(scratch);
-    }
-    Ok(())
+    let parts = Mutex::new(parts.into_iter());
+    (0..rayon::current_num_threads()).into_par_iter().with_max_len(1).try_for_each(|_| {
+        let mut scratch = lock(scratches).pop().unwrap_or_default();
+        loop {
+            let Some(part) = lock(&parts).next() else { break };
+            work(part, &mut scratch)?;
+        }
+        lock(scratches).push(scratch);
+        Ok(())
+    })
+}
+
+/// Nothing panics with one of these locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<T: Held + Default> Step<'_, T> {

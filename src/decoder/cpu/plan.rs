@@ -12,6 +12,8 @@ use crate::kernel::TILE;
 pub const KEY_BLOCK: usize = 128;
 /// Most rows of a chunk: its operands stay in second-level cache, and weights are read once for all of them.
 pub const MAX_CHUNK: usize = 256;
+/// Fewest rows of a chunk but the last: for fewer, weights are longer on their way than at work.
+const MIN_CHUNK: usize = 64;
 /// The keys of one forest.
 pub struct Plan {
     /// `[segments]`: the key blocks along its path.
@@ -50,17 +52,19 @@ impl Plan {
 }
 
 impl Cut {
-    /// Of `rows` of `forest`, which ascend, for `threads` threads: as many chunks for each, of as many tiles, so that all
-    /// end together.
+    /// Of `rows` of `forest`, which ascend, for `threads` threads that take one chunk after another. Chunks become smaller
+    /// towards the end, so that threads end together (guided self-scheduling, Polychronopoulos & Kuck 1987).
     pub fn new(forest: &Forest, rows: &[usize], threads: usize) -> Self {
-        let tiles = rows.len().div_ceil(TILE);
-        let count = rows.len().div_ceil(MAX_CHUNK).next_multiple_of(threads).min(tiles);
-        let begin = |chunk: usize| (chunk * tiles / count * TILE).min(rows.len());
-        let chunk = |index: usize| {
-            let places = begin(index)..begin(index + 1);
-            Chunk { runs: runs(forest, rows, places.clone()), rows: places }
-        };
-        Self { chunks: (0..count).map(chunk).collect() }
+        let mut chunks = Vec::new();
+        let mut start = 0;
+        while start < rows.len() {
+            let left = (rows.len() - start).div_ceil(TILE);
+            let tiles = left.div_ceil(2 * threads).clamp(MIN_CHUNK / TILE, MAX_CHUNK / TILE);
+            let places = start..rows.len().min(start + tiles * TILE);
+            start = places.end;
+            chunks.push(Chunk { runs: runs(forest, rows, places.clone()), rows: places });
+        }
+        Self { chunks }
     }
 }
 
@@ -157,16 +161,15 @@ mod tests {
     }
 
     #[test]
-    fn threads_have_as_much_to_do() {
+    fn chunks_are_whole_tiles_that_become_smaller() {
         for (rows, threads) in [(5_812, 2), (10_414, 2), (4_097, 2), (8_000, 16), (300, 2), (33, 2), (1, 64), (32, 3)] {
-            let forest =
-                Forest { segments: vec![Segment { parent: None, rows: 0..rows, depth: 0 }], ..Forest::default() };
+            let segments = vec![Segment { parent: None, rows: 0..rows, depth: 0 }];
+            let forest = Forest { segments, ..Forest::default() };
             let chunks = Cut::new(&forest, &(0..rows).collect::<Vec<_>>(), threads).chunks;
-            assert!(chunks.iter().all(|chunk| (1..=MAX_CHUNK).contains(&chunk.rows.len())));
             assert!(chunks.iter().all(|chunk| chunk.rows.start.is_multiple_of(TILE)));
-            let each = chunks.len().div_ceil(threads);
-            let most = chunks.chunks(each).map(|of| of.iter().map(|chunk| chunk.rows.len()).sum::<usize>()).max();
-            assert!(most.unwrap() <= rows.div_ceil(threads) + TILE, "{rows} rows, {threads} threads: {most:?}");
+            assert!(chunks.is_sorted_by_key(|chunk| std::cmp::Reverse(chunk.rows.len())));
+            assert!(chunks[0].rows.len() <= MAX_CHUNK && chunks[0].rows.len() >= rows.min(MIN_CHUNK));
+            assert!(chunks.last().is_some_and(|chunk| (1..=MIN_CHUNK).contains(&chunk.rows.len())));
         }
     }
 
