@@ -4,6 +4,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use half::bf16;
+use rayon::prelude::*;
 
 use crate::decoder::block::{self, Context, Layer};
 use crate::decoder::cpu::Pass;
@@ -95,12 +96,13 @@ impl Body {
         let table = |rope| Table::new(&Rotary::new(rope, forest, &self.device)?);
         let ropes = spec.ropes.iter().map(table).collect::<candle_core::Result<Vec<_>>>()?;
         let mut embedded = vec![0.0; forest.tokens.len() * hidden];
-        for (row, &token) in embedded.chunks_exact_mut(hidden).zip(&forest.tokens) {
+        embedded.par_chunks_exact_mut(hidden).zip(&forest.tokens).try_for_each(|(row, &token)| {
             self.embedding.row(token as usize, row)?;
             for x in row {
                 *x *= spec.embedding_scale as f32;
             }
-        }
+            candle_core::Result::Ok(())
+        })?;
         let pass = Pass { isa, spec, forest, ropes: &ropes, final_norm: &self.final_norm };
         let layer = |index| self.weights.layer(index);
         let rows = match self.dtype {

@@ -14,8 +14,8 @@ use half::bf16;
 
 use crate::kernel::{Block, PANEL};
 
-/// Rows in order, up to three more than there are: fewer than four at once would wait for one another's sums. (In steps of
-/// four, 32 are never passed.)
+/// Rows in order, in steps of four, so that up to three more than there are, never more than 32: fewer at once would wait
+/// for one another's sums.
 pub fn multiply(block: &mut Block<bf16>) {
     let mut row = 0;
     while row < block.rows {

@@ -12,7 +12,8 @@ use std::arch::x86_64::{
 
 use crate::kernel::{Block, PANEL};
 
-/// Rows in order, as many at once as there are.
+/// Rows in order, in steps of four, so that up to three more than there are, never more than 32: fewer at once would wait
+/// for one another's sums.
 ///
 /// # Safety
 /// The processor has AVX-512F.
@@ -22,16 +23,15 @@ pub unsafe fn multiply_by_64_bytes(block: &mut Block<f32>) {
         // SAFETY: the caller's; the rows are within the 32 that `Block::run` has checked.
         unsafe {
             match block.rows - row {
-                12.. => row = tile_64::<12>(block, row),
-                8.. => row = tile_64::<8>(block, row),
-                4.. => row = tile_64::<4>(block, row),
-                _ => row = tile_64::<1>(block, row),
+                9..=12 | 17.. => row = tile_64::<12>(block, row),
+                5..=8 | 13..=16 => row = tile_64::<8>(block, row),
+                _ => row = tile_64::<4>(block, row),
             }
         }
     }
 }
 
-/// As [`multiply_by_64_bytes`].
+/// Rows in order, as many at once as there are.
 ///
 /// # Safety
 /// The processor has AVX2 and FMA.

@@ -1,0 +1,105 @@
+//! What goes from layer to layer, and how threads share it.
+//!
+//! Owns the numbers of all rows and the queue that threads take chunks from. Refuses to know what is done to a chunk.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use candle_core::Result;
+use rayon::prelude::*;
+
+use super::plan::{Chunk, Cut, Run};
+use super::{attention, block};
+use crate::decoder::DecoderSpec;
+use crate::decoder::weight::Held;
+use crate::kernel::Buffer;
+
+/// The residual stream of a forest's rows, and what the next attention reads.
+pub struct Stream<'a, T> {
+    spec: &'a DecoderSpec,
+    /// `[rows, hidden]`.
+    pub x: Vec<f32>,
+    /// `[rows][heads · head_dim]`.
+    q: Buffer<T>,
+    /// `[rows][keys of all heads, values of all heads]`.
+    pub kv: Buffer<T>,
+    scratches: Mutex<Vec<Scratch<T>>>,
+}
+
+/// What a thread needs, kept from layer to layer.
+#[derive(Default)]
+pub struct Scratch<T> {
+    pub block: block::Scratch<T>,
+    pub attention: attention::Scratch<T>,
+}
+
+/// The rows of one chunk.
+pub struct Part<'a, T> {
+    /// The first one's place among all that are cut.
+    pub first: usize,
+    pub runs: &'a [Run],
+    pub x: &'a mut [f32],
+    pub q: &'a mut [T],
+    pub kv: &'a mut [T],
+}
+
+impl<'a, T: Held + Default> Stream<'a, T> {
+    /// Of rows `x` `[rows, hidden]`.
+    pub fn new(spec: &'a DecoderSpec, x: Vec<f32>) -> Self {
+        let rows = x.len() / spec.hidden;
+        let (q, kv) = (Buffer::zeroed(rows * spec.query_width()), Buffer::zeroed(rows * 2 * spec.key_width()));
+        Self { spec, x, q, kv, scratches: Mutex::default() }
+    }
+
+    /// Keeps the residual stream of `rows` alone, which ascend.
+    pub fn keep(&mut self, rows: &[usize]) {
+        let hidden = self.spec.hidden;
+        for (place, row) in rows.iter().enumerate() {
+            self.x.copy_within(row * hidden..(row + 1) * hidden, place * hidden);
+        }
+        self.x.truncate(rows.len() * hidden);
+    }
+
+    /// Does `work` on the chunks of `cut`, which all threads take one after another.
+    ///
+    /// # Errors
+    /// The first of `work`.
+    pub fn go(&mut self, cut: &Cut, work: impl Fn(Part<T>, &mut Scratch<T>) -> Result<()> + Sync) -> Result<()> {
+        let Self { spec, x, q, kv, scratches } = self;
+        let parts = Mutex::new(parts(cut, spec, x, q, kv).into_iter());
+        (0..rayon::current_num_threads()).into_par_iter().with_max_len(1).try_for_each(|_| {
+            let mut scratch = lock(scratches).pop().unwrap_or_default();
+            loop {
+                let Some(part) = lock(&parts).next() else { break };
+                work(part, &mut scratch)?;
+            }
+            lock(scratches).push(scratch);
+            Ok(())
+        })
+    }
+}
+
+/// Each chunk with what is its own of all rows' numbers.
+fn parts<'a, T>(
+    cut: &'a Cut,
+    spec: &DecoderSpec,
+    mut x: &'a mut [f32],
+    mut q: &'a mut [T],
+    mut kv: &'a mut [T],
+) -> Vec<Part<'a, T>> {
+    let part = |chunk: &'a Chunk| {
+        let rows = chunk.rows.len();
+        Part {
+            first: chunk.rows.start,
+            runs: &chunk.runs,
+            x: x.split_off_mut(..rows * spec.hidden).unwrap_or_default(),
+            q: q.split_off_mut(..rows * spec.query_width()).unwrap_or_default(),
+            kv: kv.split_off_mut(..rows * 2 * spec.key_width()).unwrap_or_default(),
+        }
+    };
+    cut.chunks.iter().map(part).collect()
+}
+
+/// Nothing panics with one of these locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
