@@ -42,8 +42,8 @@ pub struct Forest {
     pub targets: Vec<Target>,
     /// Which sample the targets `range` belong to, as its index in the slice that was packed.
     pub samples: Vec<(usize, Range<usize>)>,
-    /// The row of each of them that holds its last response token: what would come next is read there.
-    pub ends: Vec<usize>,
+    /// The row of each of them that holds its last response token, if it has one: what would come next is read there.
+    pub ends: Vec<Option<usize>>,
     /// The rows that something is read at, targets or ends, ascending: all that the last layer has to compute.
     pub read: Vec<usize>,
     /// Tokens of the samples before sharing.
@@ -60,9 +60,12 @@ impl Forest {
         path
     }
 
-    /// The place of `row` among [`Forest::read`], which holds it.
+    /// The place among [`Forest::read`] of `row`, a target's or an end.
+    ///
+    /// # Panics
+    /// For another row.
     pub fn place(&self, row: usize) -> usize {
-        self.read.partition_point(|&read| read < row)
+        self.read.binary_search(&row).expect("targets and ends are read")
     }
 }
 
@@ -136,7 +139,8 @@ impl<'a> Builder<'a> {
         let mut builder = Self { samples, forest: Forest { long, ..Forest::default() } };
         builder.grow(sorted, None, 0);
         let mut forest = builder.forest;
-        forest.read = forest.targets.iter().map(|target| target.row).chain(forest.ends.iter().copied()).collect();
+        forest.read =
+            forest.targets.iter().map(|target| target.row).chain(forest.ends.iter().copied().flatten()).collect();
         forest.read.sort_unstable();
         forest.read.dedup();
         forest
@@ -199,7 +203,7 @@ impl<'a> Builder<'a> {
         let end = sample.tokens.last().and_then(|token| row_at(token.index as usize));
         self.forest.targets.extend(targets);
         self.forest.samples.push((index, start..self.forest.targets.len()));
-        self.forest.ends.push(end.unwrap_or_default());
+        self.forest.ends.push(end);
     }
 }
 

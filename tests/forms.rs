@@ -3,6 +3,7 @@
 //! What is plain is tested against Hugging Face in `golden`; here are the fused steps, whose mistakes would look like
 //! rounding there.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -109,18 +110,77 @@ fn distance(found: &[f32], expected: &[f32]) -> f64 {
     (difference / expected.iter().map(|x| square(*x)).sum::<f64>()).sqrt()
 }
 
+/// Both forms, with every set of instructions.
+fn compare(name: &str, checkpoint: &Checkpoint) {
+    for (dtype, limit) in [(DType::F32, 3e-6), (DType::BF16, 1e-2)] {
+        let expected = compute(checkpoint, dtype, Form::Plain);
+        for isa in Isa::all() {
+            let found = compute(checkpoint, dtype, Form::Packed(isa));
+            let (hidden, logits) = (distance(&found.0, &expected.0), distance(&found.1, &expected.1));
+            println!("{name:14} {dtype:?} {isa:10} hidden {hidden:.1e} logits {logits:.1e}");
+            assert!(hidden <= limit && logits <= limit, "{name}, {dtype:?}, {isa}");
+        }
+    }
+}
+
 #[test]
 fn fused_steps_compute_what_plain_operations_do() {
     for fixture in FIXTURES {
-        let checkpoint = Checkpoint::open(&Path::new("tests/fixtures/models").join(fixture)).unwrap();
-        for (dtype, hidden_limit, logits_limit) in [(DType::F32, 3e-6, 3e-6), (DType::BF16, 1e-2, 1e-2)] {
-            let expected = compute(&checkpoint, dtype, Form::Plain);
-            for isa in Isa::all() {
-                let found = compute(&checkpoint, dtype, Form::Packed(isa));
-                let (hidden, logits) = (distance(&found.0, &expected.0), distance(&found.1, &expected.1));
-                println!("{fixture:14} {dtype:?} {isa:10} hidden {hidden:.1e} logits {logits:.1e}");
-                assert!(hidden <= hidden_limit && logits <= logits_limit, "{fixture}, {dtype:?}, {isa}");
-            }
+        compare(fixture, &Checkpoint::open(&Path::new("tests/fixtures/models").join(fixture)).unwrap());
+    }
+}
+
+/// Heads of two and a half panels, more columns than are finished at once, a window that ends in a block of keys: what the
+/// fixtures are too small for. Its weights are random, its truth is the plain form.
+#[test]
+fn wide_models_compute_what_plain_operations_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = serde_json::json!({
+        "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_act": "silu", "vocab_size": 307,
+        "hidden_size": 288, "intermediate_size": 352, "num_hidden_layers": 2, "num_attention_heads": 6,
+        "num_key_value_heads": 2, "head_dim": 80, "rms_norm_eps": 1e-6, "max_position_embeddings": 512,
+        "rope_theta": 20000.0, "tie_word_embeddings": true, "use_sliding_window": true, "sliding_window": 100,
+        "layer_types": ["full_attention", "sliding_attention"],
+    });
+    std::fs::write(directory.path().join("config.json"), config.to_string()).unwrap();
+    let tensors = tensors(&[288, 480, 160, 80, 352, 307]);
+    candle_core::safetensors::save(&tensors, directory.path().join("model.safetensors")).unwrap();
+    compare("wide", &Checkpoint::open(directory.path()).unwrap());
+}
+
+/// Of a Qwen3 of two layers, by its sizes: hidden, queries, keys, head, feed-forward, vocabulary.
+fn tensors(&[hidden, query, key, head, ffn, vocab]: &[usize; 6]) -> HashMap<String, Tensor> {
+    let mut state = 1_u64;
+    let mut random = |shape: &[usize], mean: f32, size: f32| {
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            mean + size * ((state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0)
+        };
+        let numbers: Vec<f32> = (0..shape.iter().product()).map(|_| next()).collect();
+        Tensor::from_vec(numbers, shape, &Device::Cpu).unwrap()
+    };
+    let mut tensors = HashMap::new();
+    tensors.insert("model.embed_tokens.weight".to_owned(), random(&[vocab, hidden], 0.0, 0.2));
+    tensors.insert("model.norm.weight".to_owned(), random(&[hidden], 1.0, 0.5));
+    for layer in 0..2 {
+        let mut add = |name: &str, tensor| tensors.insert(format!("model.layers.{layer}.{name}.weight"), tensor);
+        for norm in ["input_layernorm", "post_attention_layernorm"] {
+            add(norm, random(&[hidden], 1.0, 0.5));
+        }
+        for norm in ["self_attn.q_norm", "self_attn.k_norm"] {
+            add(norm, random(&[head], 1.5, 0.5));
+        }
+        for (name, outputs, inputs) in [
+            ("self_attn.q_proj", query, hidden),
+            ("self_attn.k_proj", key, hidden),
+            ("self_attn.v_proj", key, hidden),
+            ("self_attn.o_proj", hidden, query),
+            ("mlp.gate_proj", ffn, hidden),
+            ("mlp.up_proj", ffn, hidden),
+            ("mlp.down_proj", hidden, ffn),
+        ] {
+            add(name, random(&[outputs, inputs], 0.0, (3.0 / inputs as f32).sqrt()));
         }
     }
+    tensors
 }

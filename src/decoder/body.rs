@@ -1,4 +1,4 @@
-//! The body: a forest's tokens to their post-norm hidden rows.
+//! The body: a forest's tokens to the post-norm hidden rows that something is read at.
 //!
 //! Owns the layer loop. Refuses the head: a hidden row is all that leaves.
 

@@ -141,7 +141,7 @@ impl Local {
         if self.caps.hidden.is_none() {
             return Ok(Vec::new());
         }
-        let rows = forest.targets[targets.clone()].iter().map(|target| target.row).chain([forest.ends[place]]);
+        let rows = forest.targets[targets.clone()].iter().map(|target| target.row).chain(forest.ends[place]);
         let rows: Vec<u32> = rows.map(|row| forest.place(row) as u32).collect();
         let rows = hidden.index_select(&Tensor::new(rows, hidden.device())?, 0)?.flatten_all()?;
         Ok(match self.options.dtype {

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -70,6 +72,15 @@ proptest! {
                     prop_assert_eq!(path_tokens(forest, target.row), &sample.ids[..at]);
                     prop_assert_eq!(forest.positions[target.row] as usize, at - 1);
                 }
+            }
+            prop_assert!(forest.read.is_sorted_by(|a, b| a < b));
+            let wanted: BTreeSet<usize> =
+                forest.targets.iter().map(|t| t.row).chain(forest.ends.iter().copied().flatten()).collect();
+            prop_assert_eq!(forest.read.len(), wanted.len());
+            prop_assert!(wanted.iter().all(|&row| forest.read[forest.place(row)] == row));
+            for ((index, _), end) in forest.samples.iter().zip(&forest.ends) {
+                let last = samples[*index].tokens.last().map(|token| token.index as usize);
+                prop_assert_eq!(end.map(|row| path_tokens(forest, row).len()), last.map(|index| index + 1));
             }
             for (i, s) in forest.segments.iter().enumerate() {
                 prop_assert!(!s.rows.is_empty());

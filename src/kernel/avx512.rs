@@ -12,7 +12,7 @@ use std::arch::x86_64::{
 
 use half::bf16;
 
-use crate::kernel::{Block, PANEL};
+use crate::kernel::{Block, PANEL, TILE};
 
 /// Rows in order, in steps of four, so that up to three more than there are, never more than 32: fewer at once would wait
 /// for one another's sums.
@@ -33,9 +33,10 @@ pub fn multiply(block: &mut Block<bf16>) {
 /// Rows `first..first + M`; returns the next.
 ///
 /// # Safety
-/// The processor has AVX512-BF16; `Block::run` has checked the block; `first + M` ≤ 32.
+/// The processor has AVX512-BF16; `Block::run` has checked the block.
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn tile<const M: usize>(block: &mut Block<bf16>, first: usize) -> usize {
+    assert!(first + M <= TILE, "within the rows that were checked");
     let pairs = block.depth() / 2;
     // SAFETY: row r < M of A has `depth` numbers, the panel `pairs` lines of 32 pairs, C 32 numbers a row.
     unsafe {

@@ -10,7 +10,7 @@ use std::arch::x86_64::{
     _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
 };
 
-use crate::kernel::{Block, PANEL};
+use crate::kernel::{Block, PANEL, TILE};
 
 /// Rows in order, in steps of four, so that up to three more than there are, never more than 32: fewer at once would wait
 /// for one another's sums.
@@ -52,9 +52,10 @@ pub unsafe fn multiply_by_32_bytes(block: &mut Block<f32>) {
 /// Rows `first..first + M`; returns the next.
 ///
 /// # Safety
-/// The processor has AVX-512F; `Block::run` has checked the block; `first + M` ≤ 32.
+/// The processor has AVX-512F; `Block::run` has checked the block.
 #[target_feature(enable = "avx512f")]
 unsafe fn tile_64<const M: usize>(block: &mut Block<f32>, first: usize) -> usize {
+    assert!(first + M <= TILE, "within the rows that were checked");
     // SAFETY: row r < M of A has `depth` numbers, the panel `depth` lines of 32, C 32 numbers a row.
     unsafe {
         let a = block.a.as_ptr().add(first * block.a_stride);
@@ -88,9 +89,10 @@ unsafe fn tile_64<const M: usize>(block: &mut Block<f32>, first: usize) -> usize
 /// As [`tile_64`], 16 outputs at a time.
 ///
 /// # Safety
-/// The processor has AVX2 and FMA; `Block::run` has checked the block; `first + M` ≤ 32.
+/// The processor has AVX2 and FMA; `Block::run` has checked the block.
 #[target_feature(enable = "avx2,fma")]
 unsafe fn tile_32<const M: usize>(block: &mut Block<f32>, first: usize) -> usize {
+    assert!(first + M <= TILE, "within the rows that were checked");
     for half in [0, PANEL / 2] {
         // SAFETY: as there.
         unsafe {

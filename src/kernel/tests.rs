@@ -23,7 +23,10 @@ fn product<T: Element>(isa: Isa, rows: &[f32], weights: &[f32], depth: usize) ->
     let mut operands = Rows::<T>::default();
     operands.fill(rows, depth);
     let count = operands.rows();
-    let mut c = vec![f32::NAN; count.next_multiple_of(TILE) * PANEL];
+    let end = count.next_multiple_of(TILE) * PANEL;
+    // Numbers behind the last tile, which nobody may touch.
+    let mut c = vec![f32::NAN; end + TILE * PANEL];
+    c[end..].fill(7.0);
     let mut y = vec![0.0; count * outputs];
     for panel in 0..packed.panels() {
         packed.multiply(isa, &operands, panel, &mut c, PANEL);
@@ -32,6 +35,7 @@ fn product<T: Element>(isa: Isa, rows: &[f32], weights: &[f32], depth: usize) ->
             y[row * outputs + panel * PANEL..][..width].copy_from_slice(&c[row * PANEL..][..width]);
         }
     }
+    assert!(c[end..].iter().all(|x| *x == 7.0), "{isa}: rows behind the last tile");
     y
 }
 

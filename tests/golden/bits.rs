@@ -6,7 +6,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use rayon::ThreadPoolBuilder;
 
-use super::{FIXTURES, TokenScores, directory, engine, load, reference, score};
+use tokshift::engine::Engine;
+
+use super::{FIXTURES, TokenScores, directory, engine, load, reference, sample, score, score_samples};
 
 /// The fixture's rows, and rollouts: other endings of the longest rows, and proper prefixes of them.
 fn texts(fixture: &str) -> Vec<Vec<u32>> {
@@ -45,6 +47,40 @@ fn rows_are_bit_equal_alone_and_in_any_forest() {
                 run.unwrap_or_else(|e| {
                     panic!("{fixture} {dtype:?}, batches of {batch_tokens}, {threads} threads: {e}")
                 });
+            }
+        }
+    }
+}
+
+/// Texts of several blocks of keys (128), two of which part in the middle of one; all ends are in the middle of a tile.
+fn long_texts(vocab: u32, limit: usize) -> Vec<Vec<u32>> {
+    let ids = |seed: u32, length: u32| (0..length).map(move |i| (i * i * 31 + i * seed + seed) % vocab);
+    let texts = [ids(3, 200).chain(ids(5, 101)), ids(3, 200).chain(ids(7, 189)), ids(11, 77).chain(ids(13, 0))];
+    texts.map(|text| text.take(limit).collect()).to_vec()
+}
+
+/// What is not read does not change what is, in the last layer either.
+#[test]
+fn rows_are_bit_equal_across_blocks_of_keys_and_beside_rows_that_are_not_read() {
+    let pools = [1, 7].map(|threads| ThreadPoolBuilder::new().num_threads(threads).build().unwrap());
+    for (fixture, dtype) in FIXTURES.iter().flat_map(|f| [(f, DType::F32), (f, DType::BF16)]) {
+        let (apart, together) = (engine(fixture, dtype, 1), engine(fixture, dtype, 4096));
+        let texts = long_texts(apart.caps().vocab as u32, apart.caps().max_tokens);
+        let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+        let alone: Vec<TokenScores> = texts.iter().flat_map(|ids| score(&apart, &[ids])).collect();
+        for pool in &pools {
+            let threads = pool.current_num_threads();
+            assert!(pool.install(|| score(&together, &texts)) == alone, "{fixture} {dtype:?}, {threads} threads");
+            let is_read = |index: usize| !index.is_multiple_of(9) && !(20..215).contains(&index);
+            let mut samples: Vec<_> = texts.iter().enumerate().map(|(i, ids)| sample(i, ids)).collect();
+            for sample in &mut samples {
+                sample.tokens.retain(|token| is_read(token.index as usize));
+            }
+            let found = pool.install(|| score_samples(&together, samples));
+            for (found, alone) in found.iter().zip(&alone) {
+                let mut expected = TokenScores::default();
+                (0..alone.len()).filter(|i| is_read(i + 1)).for_each(|i| expected.extend(alone, i..i + 1));
+                assert!(*found == expected, "{fixture} {dtype:?}, {threads} threads, some rows read");
             }
         }
     }

@@ -135,8 +135,12 @@ fn load(directory: &Path, dtype: DType, batch_tokens: usize, top_k: usize) -> Lo
 
 /// Scores `rows` in one job, in their order.
 fn score(engine: &Local, rows: &[&[u32]]) -> Vec<TokenScores> {
-    let samples = rows.iter().enumerate().map(|(i, ids)| JobSample { dataset: 0, sample: sample(i, ids) }).collect();
-    let mut answers = vec![TokenScores::default(); rows.len()];
+    score_samples(engine, rows.iter().enumerate().map(|(i, ids)| sample(i, ids)).collect())
+}
+
+fn score_samples(engine: &Local, samples: Vec<Sample>) -> Vec<TokenScores> {
+    let mut answers = vec![TokenScores::default(); samples.len()];
+    let samples = samples.into_iter().map(|sample| JobSample { dataset: 0, sample }).collect();
     engine
         .score(&Job { part: 0, samples, stop: &Stop::new(&NEVER) }, &mut |scored| {
             answers[scored.index] = scored.scores.unwrap();

@@ -26,7 +26,7 @@ pub struct Keys<T> {
 }
 
 impl<T: Held> Keys<T> {
-    /// Room for the blocks of `plan`.
+    /// Room for the blocks of `plan`. What no key is packed into is zero.
     pub fn new(plan: &Plan, spec: &DecoderSpec) -> Self {
         let (kv_heads, head_dim) = (spec.kv_heads, spec.head_dim);
         let lens = (KEY_BLOCK / PANEL * panel_len(head_dim), head_dim.div_ceil(PANEL) * panel_len(KEY_BLOCK));
@@ -40,7 +40,7 @@ impl<T: Held> Keys<T> {
         self.data.par_chunks_exact_mut(kv_heads * (lens.0 + lens.1)).zip(&plan.blocks).for_each(|(block, rows)| {
             for (head, packed) in block.chunks_exact_mut(lens.0 + lens.1).enumerate() {
                 let of = |row: u32, from: usize| &kv[row as usize * 2 * width + from + head * head_dim..][..head_dim];
-                // The zeros are for lanes without a key, and for speed: keys are scattered over lines that are then here.
+                // For speed alone: keys are scattered over lines, which are in the cache then.
                 packed.fill(T::from_f32(0.0));
                 let (keys, values) = packed.split_at_mut(lens.0);
                 for (panel, rows) in keys.chunks_exact_mut(panel_len(head_dim)).zip(rows.chunks(PANEL)) {

@@ -12,8 +12,7 @@ use crate::kernel::TILE;
 pub const KEY_BLOCK: usize = 128;
 /// Most rows of a chunk: its operands stay in second-level cache, and weights are read once for all of them.
 pub const MAX_CHUNK: usize = 256;
-/// Fewest rows of a chunk but the last: for fewer, weights are longer on their way than at work.
-const MIN_CHUNK: usize = 64;
+
 /// The keys of one forest.
 pub struct Plan {
     /// `[segments]`: the key blocks along its path.
@@ -59,7 +58,7 @@ impl Cut {
         let mut start = 0;
         while start < rows.len() {
             let left = (rows.len() - start).div_ceil(TILE);
-            let tiles = left.div_ceil(2 * threads).clamp(MIN_CHUNK / TILE, MAX_CHUNK / TILE);
+            let tiles = left.div_ceil(2 * threads).min(MAX_CHUNK / TILE);
             let places = start..rows.len().min(start + tiles * TILE);
             start = places.end;
             chunks.push(Chunk { runs: runs(forest, rows, places.clone()), rows: places });
@@ -168,8 +167,8 @@ mod tests {
             let chunks = Cut::new(&forest, &(0..rows).collect::<Vec<_>>(), threads).chunks;
             assert!(chunks.iter().all(|chunk| chunk.rows.start.is_multiple_of(TILE)));
             assert!(chunks.is_sorted_by_key(|chunk| std::cmp::Reverse(chunk.rows.len())));
-            assert!(chunks[0].rows.len() <= MAX_CHUNK && chunks[0].rows.len() >= rows.min(MIN_CHUNK));
-            assert!(chunks.last().is_some_and(|chunk| (1..=MIN_CHUNK).contains(&chunk.rows.len())));
+            assert!(chunks[0].rows.len() <= MAX_CHUNK && chunks[0].rows.len() >= rows.min(TILE));
+            assert!(chunks.iter().rev().take(threads).all(|chunk| (1..=TILE).contains(&chunk.rows.len())));
         }
     }
 
