@@ -168,8 +168,8 @@ impl<T: Held> Attention<'_, T> {
         }
     }
 
-    /// Scores to weights eˢ⁻ᵐ; what was summed before fades to the new maximum. In two loops, since the compiler keeps sums in
-    /// registers only in small ones.
+    /// Scores to weights eˢ⁻ᵐ; what was summed before fades to the new maximum. Exponentials, rounding and sum are loops of
+    /// their own: in one, the compiler keeps the sum in memory, and each step waits for the one before.
     fn weigh(
         &self,
         part: &Part,
@@ -192,9 +192,8 @@ impl<T: Held> Attention<'_, T> {
             #[inline(always)]
             || {
                 for (row, state) in state.iter().enumerate() {
-                    highest[row] =
-                        highest_of(&mut scores.row_mut(row)[..width], part.admitted(row, self.window), scale);
-                    highest[row] = highest[row].max(state.0);
+                    let scores = &mut scores.row_mut(row)[..width];
+                    highest[row] = highest_of(scores, part.admitted(row, self.window), scale).max(state.0);
                 }
                 for ((fade, highest), state) in fades.iter_mut().zip(&highest).zip(state.iter()) {
                     *fade = math::exp2(state.0 - highest);
