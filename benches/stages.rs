@@ -165,6 +165,7 @@ impl Bench {
                 files: BTreeMap::new(),
                 dtype: name("bf16"),
                 device: name("cpu"),
+                arithmetic: None,
                 top_k: TOP_K,
                 vocab: None,
                 rank_rule: caps.rank_rule.to_owned(),

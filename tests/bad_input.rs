@@ -96,7 +96,7 @@ fn datasets_that_are_none() {
     }
     assert!(!scene.path("out").exists(), "nothing is created before the options are known to be good");
     let named = scene.score("plain.jsonl", &[TIED], "out", "--generation-model rl --task demo");
-    named.expect(4, "tied: 1 failed samples; ");
+    named.expect(1, "dataset `plain.jsonl`: holds no row that can be used; the first: no `input` field");
 }
 
 #[test]
@@ -178,6 +178,24 @@ fn weights_that_are_broken() {
     said.expect(0, "m: 3 ok samples; ");
 }
 
+/// Finite weights whose products are not: what would be a plausible number in any later step is none here.
+#[test]
+fn weights_that_overflow_in_attention() {
+    let scene = scene();
+    for (name, weights) in [("queries", "q_proj"), ("keys", "k_proj"), ("values", "v_proj")] {
+        edit_weights(&scene.model(name, "qwen3-tied"), |header, data| {
+            let tensor = &header[format!("model.layers.0.self_attn.{weights}.weight")]["data_offsets"];
+            let range = tensor[0].as_u64().unwrap() as usize..tensor[1].as_u64().unwrap() as usize;
+            data[range].as_chunks_mut::<4>().0.iter_mut().for_each(|x| *x = 3e38_f32.to_le_bytes());
+        });
+        let said = scene.run(&format!("score --dataset rl_demo.jsonl --models m={name} --output-dir {name}-out"));
+        said.expect(4, "m: 3 failed samples; ");
+        let samples = scene.table(&format!("{name}-out"), "samples", "rl", "demo", "m");
+        let reasons = samples.texts("reason");
+        assert!(reasons.iter().all(|reason| reason.as_deref().unwrap().contains("not finite")), "{reasons:?}");
+    }
+}
+
 #[test]
 fn bad_rows_are_recorded_with_their_reason() {
     let scene = Scene::new();
@@ -212,6 +230,21 @@ fn bad_rows_are_recorded_with_their_reason() {
     assert_eq!(failed.stderr, format!("error: scoring with `tied`: dataset `rl_bad.jsonl`, {message}"));
     assert_eq!(failed.code, Some(1));
     assert!(!scene.path("strict/tokens").exists() && !scene.path("strict/samples").exists());
+}
+
+/// A file of another kind, or fields of other names: nothing is decided by it.
+#[test]
+fn datasets_of_which_no_row_can_be_used() {
+    let scene = Scene::new();
+    scene.write("rl_table.csv", "input,output\nSay hello. ,Hello.\n");
+    let said = scene.score("rl_table.csv", &[TIED], "out", "");
+    said.expect(1, "dataset `rl_table.csv`: holds no row that can be used; the first: broken JSON: ");
+    said.expect(1, "(rows are JSON lines, a JSON array or Parquet, as they are or packed by gzip or zstd)");
+    let other = [json!({"question": "Say hello. ", "answer": "Hello."})];
+    scene.dataset("rl_named.jsonl", &other);
+    scene.score("rl_named.jsonl", &[TIED], "out", "").expect(1, "the first: no `input` field");
+    assert!(!scene.path("out/tokens").exists() && !scene.path("out/runs").exists());
+    scene.score("rl_named.jsonl", &[TIED], "out", "--fields input=question,output=answer").expect(0, "1 ok");
 }
 
 #[test]

@@ -160,7 +160,7 @@ fn a_missing_dataset_alone_is_no_failure_but_told() {
 fn a_row_that_may_not_be_skipped_fails_its_own_cell_alone() {
     let scene = Scene::new();
     datasets(&scene);
-    scene.write("data/sft_a.jsonl", "not a row\n");
+    scene.write("data/sft_a.jsonl", format!("not a row\n{}\n", rows()[0]));
     study(&scene, "out", "on_error = \"fail\"");
     let said = scene.run("run study.toml --engine mock");
     said.expect(1, "data/sft_a.jsonl");
@@ -351,7 +351,7 @@ fn a_dry_run_tells_the_plan_and_creates_nothing() {
     }
     scene.dataset("data/rl_b.jsonl", &rows()[..11]);
     let said = scene.run("run study.toml --dry-run");
-    assert!(said.stdout.contains("its parts were made with another dataset"), "{}", said.stdout);
+    assert!(said.stdout.contains("its parts were made with dataset.blake3 = "), "{}", said.stdout);
 }
 
 /// What `run` would refuse is not called done.

@@ -61,6 +61,7 @@ fn manifest(cell: &Cell, out: Format) -> Manifest {
             files: BTreeMap::new(),
             dtype: "f32".to_owned(),
             device: "cpu".to_owned(),
+            arithmetic: None,
             top_k: 2,
             vocab: None,
             rank_rule: "strict".to_owned(),

@@ -86,6 +86,6 @@ fn rows_of_other_fields_are_scored_and_remembered() {
     let clusters = samples.texts("cluster_id");
     assert!(clusters.chunks(2).all(|pair| pair[0] == pair[1]));
     scene.run("verify out").expect(0, "");
-    score("").expect(1, "dataset.samples");
+    score("").expect(1, "holds no row that can be used; the first: no `input` field");
     score("--fields question=prompt").expect(1, "--fields `question=prompt`: no kind of row has a field `question`");
 }

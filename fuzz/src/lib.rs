@@ -326,6 +326,7 @@ fn facts(cell: &Cell) -> Manifest {
             files: [].into(),
             dtype: "f32".to_owned(),
             device: "cpu".to_owned(),
+            arithmetic: None,
             top_k: 2,
             vocab: None,
             rank_rule: tokshift::engine::RANK_STRICT.to_owned(),

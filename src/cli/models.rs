@@ -12,7 +12,7 @@ use candle_core::{DType, Device, DeviceLocation};
 
 use super::args::EngineArg;
 use super::inputs;
-use crate::decoder::{Adapter, Checkpoint};
+use crate::decoder::{Adapter, Checkpoint, Form};
 use crate::digest::{self, Fingerprint};
 use crate::engine::local::{Local, LocalOptions};
 use crate::engine::mock::Mock;
@@ -198,8 +198,8 @@ impl Model {
         let rank_rule = RANK_STRICT.to_owned();
         let Some(checkpoint) = &self.checkpoint else {
             let (name, dtype, device) = ("mock".to_owned(), "f32".to_owned(), "cpu".to_owned());
-            let (files, top_k, keep_hidden) = (BTreeMap::new(), self.top_k, None);
-            return Ok(EngineFacts { name, files, dtype, device, top_k, vocab: None, rank_rule, keep_hidden });
+            let (files, arithmetic, top_k, vocab, keep_hidden) = (BTreeMap::new(), None, self.top_k, None, None);
+            return Ok(EngineFacts { name, files, dtype, device, arithmetic, top_k, vocab, rank_rule, keep_hidden });
         };
         let hashed = |folder: &str, path: PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -214,6 +214,7 @@ impl Model {
             files,
             dtype: self.dtype.as_str().to_owned(),
             device: if self.device.is_cpu() { "cpu" } else { "cuda" }.to_owned(),
+            arithmetic: Form::of(&self.device)?.arithmetic(self.dtype).map(str::to_owned),
             top_k: self.top_k.min(checkpoint.spec().vocab),
             vocab: Some(checkpoint.spec().vocab),
             rank_rule,

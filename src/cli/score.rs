@@ -14,6 +14,7 @@ use super::progress::{self, Display};
 use super::session::{self, Output, Scorer, Session, Text};
 use super::text;
 use crate::experiments::OutFormat;
+use crate::store;
 use crate::tokenize::Audit;
 
 /// Scores every dataset with every model.
@@ -91,5 +92,11 @@ fn session(args: &ScoreArgs, datasets: &[Dataset], models: &[Model]) -> Result<S
         Some(source) => inputs::tokenizer_path(source)?,
         None => default()?.named.tokenizer()?,
     };
-    Session::new(&args.options, &models.iter().collect::<Vec<_>>(), &tokenizer)
+    let of_text = text::names(args);
+    let texts = datasets.iter().map(|dataset| (&dataset.generation_model, &dataset.task));
+    let mut texts = texts.chain(of_text.as_ref().map(|(generation_model, task)| (generation_model, task)));
+    let settled = texts.find_map(|(generation_model, task)| {
+        store::settled_max_tokens(&args.output_dir, generation_model, task).transpose()
+    });
+    Session::new(&args.options, &models.iter().collect::<Vec<_>>(), &tokenizer, settled.transpose()?)
 }

@@ -13,7 +13,6 @@ use super::inputs::{self, Dataset};
 use super::models::{Model, Resident};
 use super::progress::{self, Display};
 use super::signals;
-use crate::dataset::Plan;
 use crate::engine::Engine;
 use crate::experiments::{Options, OutFormat};
 use crate::journal::{Entry, Journal};
@@ -52,13 +51,15 @@ pub struct Session {
 }
 
 impl Session {
-    /// Of `models`, with the tokenizer at a path.
-    pub fn new(options: &Options, models: &[&Model], tokenizer: &Path) -> Result<Self> {
+    /// Of `models`, with the tokenizer at a path. Samples may be as long as `settled` says, what earlier runs over the same
+    /// texts went by; else as long as every model takes.
+    pub fn new(options: &Options, models: &[&Model], tokenizer: &Path, settled: Option<usize>) -> Result<Self> {
         let path = tokenizer;
         let template = inputs::chat_template_of(options, path)?;
         let tokenizer = TextTokenizer::from_file(path)?.with_template(template);
         inputs::warn_of_other_bos(models, path, &tokenizer);
-        let Some(max_tokens) = models.iter().map(|model| model.max_tokens()).min() else { bail!("no model is given") };
+        let shortest = models.iter().map(|model| model.max_tokens()).min();
+        let max_tokens = settled.or(shortest).context("no model is given")?;
         let sample_options = SampleOptions {
             boundary: options.boundary(),
             end: inputs::end_token(options.end(), models, path)?,
@@ -73,7 +74,7 @@ impl Session {
         &self.tokenizer
     }
 
-    /// Longest sample that every model takes.
+    /// Longest sample that is not cut.
     pub fn max_tokens(&self) -> usize {
         self.sample_options.max_tokens
     }
@@ -86,12 +87,13 @@ impl Session {
             && self.sample_options == other.sample_options
             && self.options.fails_on_bad_row() == other.options.fails_on_bad_row()
     }
+}
 
-    fn format(&self) -> Format {
-        match self.options.out() {
-            OutFormat::Parquet | OutFormat::TokenLosses => Format::Parquet,
-            OutFormat::Jsonl => Format::Jsonl,
-        }
+/// What tables are written as.
+pub fn format(options: &Options) -> Format {
+    match options.out() {
+        OutFormat::Parquet | OutFormat::TokenLosses => Format::Parquet,
+        OutFormat::Jsonl => Format::Jsonl,
     }
 }
 
@@ -118,7 +120,7 @@ impl Text<'_> {
 
     fn open(&self, model: &Model) -> Result<CellStore> {
         let cell = self.cell();
-        let store = self.output.store.cell(&cell, &self.manifest(&cell, model)?, self.session.format())?;
+        let store = self.output.store.cell(&cell, &self.manifest(&cell, model)?, format(&self.session.options))?;
         Ok(if model.lends() { store.lending() } else { store })
     }
 
@@ -132,44 +134,35 @@ impl Text<'_> {
     }
 
     fn manifest(&self, cell: &Cell, model: &Model) -> Result<Manifest> {
-        let Plan { hash, rows, samples, options, parts, .. } = &self.dataset.plan;
         let SampleOptions { boundary, end, max_tokens, too_long } = self.session.sample_options;
         let template = self.session.tokenizer.template().map(ChatTemplate::identity);
-        if self.dataset.plan.has_chats && template.is_none() {
-            bail!("`{}` has rows of messages: give --chat-template", self.dataset.plan.path.display());
+        let plan = &self.dataset.plan;
+        if plan.has_chats && template.is_none() {
+            bail!("`{}` has rows of messages: give --chat-template", plan.path.display());
         }
         Ok(Manifest {
             format_version: schema::FORMAT_VERSION,
             generation_model: cell.generation_model.clone(),
             task: cell.task.clone(),
             model: cell.model.clone(),
-            out: self.session.format().extension().to_owned(),
-            dataset: DatasetFacts {
-                blake3: hash.clone(),
-                rows: *rows,
-                samples: *samples,
-                limit: options.limit,
-                window: self.dataset.plan.window(),
-                fields: options.rows.fields.to_words(),
-                cluster: options.rows.cluster.clone(),
-                keep_fields: options.rows.keep.clone(),
-            },
+            out: format(&self.session.options).extension().to_owned(),
+            dataset: DatasetFacts::of(plan),
             tokens: TokenFacts {
                 tokenizer: self.session.tokenizer.identity().to_owned(),
                 boundary: word(boundary),
                 end,
                 max_tokens,
                 too_long: word(too_long),
-                chat_template: template.filter(|_| self.dataset.plan.has_chats),
+                chat_template: template.filter(|_| plan.has_chats),
             },
             engine: self.engine(cell, model)?,
-            parts: parts.clone(),
+            parts: plan.parts.clone(),
         })
     }
 }
 
 /// A fieldless enum's variant in lower case.
-fn word(value: impl std::fmt::Debug) -> String {
+pub fn word(value: impl std::fmt::Debug) -> String {
     format!("{value:?}").to_lowercase()
 }
 

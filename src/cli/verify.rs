@@ -34,6 +34,10 @@ fn tell(report: &Report) -> Result<String> {
     if checked.files_without_hash > 0 {
         writeln!(text, "{} files have no hash: only impossible values show in them", checked.files_without_hash)?;
     }
+    if checked.parts_without_hidden > 0 {
+        let parts = checked.parts_without_hidden;
+        writeln!(text, "{parts} parts kept hidden rows that are no longer there: all but `kl --exact` works without")?;
+    }
     if report.is_well() {
         writeln!(text, "all is well")?;
     }

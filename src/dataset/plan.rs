@@ -40,7 +40,7 @@ pub struct Plan {
 /// Reads the whole file once, holding one row at a time.
 ///
 /// # Errors
-/// A file that cannot be read, changes or holds no row; a field to keep or to cluster by that no row has, or to keep
+/// A file that cannot be read, changes, or holds no row that can be read; a field to keep or to cluster by that no row has, or to keep
 /// under a name that is taken; more rows than 32 bits can number.
 pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
     seen::check_names(&options.rows)?;
@@ -48,6 +48,7 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
     let (packing, tally) = (Packing::of(path)?, Tally::default());
     let mut records = Records::begin(path, packing, &tally)?;
     let (mut cuts, mut seen, mut has_chats) = (Cuts::default(), Seen::new(&options.rows), false);
+    let mut first_bad = None;
     while let Some(record) = records.next_record()? {
         if record.text().is_empty() {
             continue;
@@ -61,9 +62,12 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
         if !cuts.add(&record, row.as_ref().map_or(1, Row::samples), text_bytes) {
             return Err(Error::dataset(path, None, "more rows or samples than 32 bits can number"));
         }
-        if let Ok(row) = &row {
-            seen.add(row);
-            has_chats |= row.has_chats();
+        match row {
+            Ok(row) => {
+                seen.add(&row);
+                has_chats |= row.has_chats();
+            }
+            Err(what) => first_bad = first_bad.or(Some(what)),
         }
     }
     let file = RowFile::new(packing, records.form(), before);
@@ -72,6 +76,11 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
     file.check(path)?;
     if cuts.rows() == 0 {
         return Err(Error::dataset(path, None, "holds no rows"));
+    }
+    if let (true, Some(what)) = (seen.is_empty(), first_bad) {
+        let forms = "rows are JSON lines, a JSON array or Parquet, as they are or packed by gzip or zstd";
+        let all = format!("holds no row that can be used; the first: {what} ({forms})");
+        return Err(Error::dataset(path, None, all));
     }
     let kept = seen.finish(path, &options.rows)?;
     Ok(Plan { has_chats, ..Plan::new(path, options, cuts, kept, hash, Source::File(file)) })

@@ -31,23 +31,29 @@ pub fn check_names(options: &RowOptions) -> Result<()> {
 
 /// Which of the fields that were asked for some row had.
 pub struct Seen {
-    rows: u64,
+    /// Whether there was a row at all that could be used.
+    any: bool,
     cluster: bool,
     kept: Vec<KeptSeen>,
 }
 
 impl Seen {
     pub fn new(options: &RowOptions) -> Self {
-        Self { rows: 0, cluster: false, kept: vec![KeptSeen::default(); options.keep.len()] }
+        Self { any: false, cluster: false, kept: vec![KeptSeen::default(); options.keep.len()] }
     }
 
     pub fn add(&mut self, row: &Row) {
-        self.rows += 1;
+        self.any = true;
         self.cluster |= row.cluster.is_some();
         self.kept.iter_mut().zip(&row.kept).for_each(|(seen, value)| seen.add(value));
     }
 
-    /// The kept fields with their types. Where no row is good, nothing can be said of its fields.
+    /// No row could be used: nothing can be said of their fields.
+    pub fn is_empty(&self) -> bool {
+        !self.any
+    }
+
+    /// The kept fields with their types.
     ///
     /// # Errors
     /// A field that no row has.
@@ -55,12 +61,11 @@ impl Seen {
         let absent = |name: &str, option: &str| {
             Error::dataset(path, None, format!("no row has a value in the field `{name}` of {option}"))
         };
-        if let Some(name) = options.cluster.as_ref().filter(|_| self.rows > 0 && !self.cluster) {
+        if let Some(name) = options.cluster.as_ref().filter(|_| !self.cluster) {
             return Err(absent(name, "--cluster"));
         }
         let field = |(name, seen): (&String, KeptSeen)| match seen.kind() {
             Some(kind) => Ok(KeptField { name: name.clone(), kind }),
-            None if self.rows == 0 => Ok(KeptField { name: name.clone(), kind: KeptType::Text }),
             None => Err(absent(name, "--keep-fields")),
         };
         options.keep.iter().zip(self.kept).map(field).collect()

@@ -5,13 +5,13 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 use crate::dataset::cuts::Part;
 use crate::dataset::records::{Form, Records};
 use crate::dataset::row::{ReadRow, Row, RowOptions};
 use crate::dataset::unpack::Packing;
 use crate::dataset::windows::Windows;
+use crate::digest::Fingerprint;
 use crate::error::{Error, Result};
 use crate::schema::KeptField;
 
@@ -27,13 +27,10 @@ pub struct RowFile {
     packing: Packing,
     form: Form,
     /// To notice when the file changes under a run.
-    fingerprint: Fingerprint,
+    was: Fingerprint,
     /// What is packed is not read from its beginning for every part: where the last one ended, reading goes on.
     ended_at: Mutex<Option<Records>>,
 }
-
-/// Size and time of change of a file.
-pub type Fingerprint = (u64, Option<SystemTime>);
 
 /// # Errors
 /// What is no file, or cannot be read.
@@ -43,7 +40,7 @@ pub fn fingerprint(path: &Path) -> Result<Fingerprint> {
         let what = if metadata.is_dir() { "is a directory" } else { "is no file that can be read twice" };
         return Err(Error::dataset(path, None, format!("{what}, expected a file of rows")));
     }
-    Ok((metadata.len(), metadata.modified().ok()))
+    Fingerprint::of(path)
 }
 
 fn changed(path: &Path) -> Error {
@@ -51,14 +48,14 @@ fn changed(path: &Path) -> Error {
 }
 
 impl RowFile {
-    pub fn new(packing: Packing, form: Form, fingerprint: Fingerprint) -> Self {
-        Self { packing, form, fingerprint, ended_at: Mutex::default() }
+    pub fn new(packing: Packing, form: Form, was: Fingerprint) -> Self {
+        Self { packing, form, was, ended_at: Mutex::default() }
     }
 
     /// # Errors
     /// The file is not what was scanned any more.
     pub fn check(&self, path: &Path) -> Result<()> {
-        if fingerprint(path)? == self.fingerprint { Ok(()) } else { Err(changed(path)) }
+        if fingerprint(path)? == self.was { Ok(()) } else { Err(changed(path)) }
     }
 
     /// Words for the place of a row by its number.

@@ -6,13 +6,13 @@ use candle_core::{DType, Device, Tensor};
 use half::bf16;
 use rayon::prelude::*;
 
-use crate::decoder::cpu::{HeadRows, MAX_CHUNK, PACKED_BLOCK};
+use crate::decoder::cpu::{HeadRows, MAX_CHUNK};
 use crate::decoder::linear::{Linear, cap, scale};
 use crate::decoder::names::HEAD;
-use crate::decoder::weight::{Form, Held, Weight};
+use crate::decoder::weight::{Form, Weight};
 use crate::decoder::{Checkpoint, MIN_ROWS};
 use crate::error::Result;
-use crate::kernel::{self, Isa, math};
+use crate::kernel::{self, math};
 use crate::stop::Stop;
 
 /// Ids whose logits exist at once. A multiple of the reducer's chunk; the last block is shorter.
@@ -107,9 +107,12 @@ impl Head {
     /// A tensor operation that fails; [`crate::Error::Stopped`] between two blocks.
     pub fn for_each_block(&self, hidden: &Tensor, stop: &Stop, mut take: impl FnMut(LogitBlock)) -> Result<()> {
         if let Form::Packed(isa) = self.form {
+            let finish = self.finish();
             return match self.linear.weight {
-                Weight::Bf16(_) => self.packed_blocks::<bf16>(isa, hidden, stop, &mut take),
-                _ => self.packed_blocks::<f32>(isa, hidden, stop, &mut take),
+                Weight::Bf16(_) => {
+                    HeadRows::<bf16>::new(isa, &self.linear, hidden)?.for_each_block(finish.as_ref(), stop, &mut take)
+                }
+                _ => HeadRows::<f32>::new(isa, &self.linear, hidden)?.for_each_block(finish.as_ref(), stop, &mut take),
             };
         }
         let rows = hidden.dim(0)?;
@@ -122,23 +125,6 @@ impl Head {
             let logits = self.logits(&self.linear.narrow(start, first + width - start)?, &hidden)?;
             let logits = logits.narrow(0, 0, rows)?.narrow(1, first - start, width)?.flatten_all()?.to_vec1::<f32>()?;
             take(LogitBlock::new(first as u32, width, &logits, width));
-        }
-        Ok(())
-    }
-
-    fn packed_blocks<T: Held + Default>(
-        &self,
-        isa: Isa,
-        hidden: &Tensor,
-        stop: &Stop,
-        take: &mut impl FnMut(LogitBlock),
-    ) -> Result<()> {
-        let finish = self.finish();
-        let mut rows = HeadRows::<T>::new(isa, &self.linear, hidden)?;
-        for first in (0..self.vocab).step_by(PACKED_BLOCK) {
-            stop.check()?;
-            let width = PACKED_BLOCK.min(self.vocab - first);
-            take(rows.logits(first, width, finish.as_ref())?);
         }
         Ok(())
     }

@@ -29,6 +29,16 @@ impl Form {
         }
         Isa::from_env().map(Self::Packed).map_err(crate::error::Error::Usage)
     }
+
+    /// How a CPU sums products of weights of `dtype`, as [`Isa::arithmetic`] says; `None` of the plain form, whose sums are
+    /// the library's.
+    pub fn arithmetic(self, dtype: DType) -> Option<&'static str> {
+        match (self, dtype) {
+            (Self::Plain, _) => None,
+            (Self::Packed(isa), DType::BF16) => Some(isa.arithmetic::<bf16>()),
+            (Self::Packed(isa), _) => Some(isa.arithmetic::<f32>()),
+        }
+    }
 }
 
 /// `[outputs, depth]`. Clones share it.

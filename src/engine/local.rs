@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use crate::decoder::{Adapter, Body, Checkpoint, DecoderSpec, Form, Head};
 use crate::engine::memory::{self, Hand};
-use crate::engine::{Caps, Engine, Job, RANK_STRICT, Scored, TokenScores};
+use crate::engine::{Caps, Engine, Job, Scored, TokenScores};
 use crate::error::{Error, Result};
 use crate::forest::{self, Forest, Target};
 use crate::reduce::Reducer;
@@ -83,13 +83,8 @@ impl Local {
 
     fn new(spec: DecoderSpec, body: Body, head: Head, options: LocalOptions) -> Self {
         let caps = Caps {
-            logit: true,
-            rank: true,
-            entropy: true,
-            rank_rule: RANK_STRICT,
             max_tokens: spec.max_tokens,
             vocab: spec.vocab,
-            max_top_k: spec.vocab,
             hidden: options.keep_hidden.then(|| spec.hidden_shape(options.dtype)),
             jobs_in_flight: 1,
         };

@@ -5,7 +5,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::engine::{Caps, Engine, Job, RANK_STRICT, Scored, TokenScores};
+use crate::engine::{Caps, Engine, Job, Scored, TokenScores};
 use crate::error::Result;
 use crate::reduce::{CHUNK, Reducer};
 use crate::sample::Sample;
@@ -20,26 +20,8 @@ pub struct Mock {
 impl Mock {
     /// Numbers differ by `name`, as models do.
     pub fn new(name: &str, top_k: usize) -> Self {
-        let caps = Caps {
-            logit: true,
-            rank: true,
-            entropy: true,
-            rank_rule: RANK_STRICT,
-            max_tokens: 1 << 20,
-            vocab: u32::MAX as usize,
-            max_top_k: CHUNK,
-            hidden: None,
-            jobs_in_flight: 8,
-        };
+        let caps = Caps { max_tokens: 1 << 20, vocab: u32::MAX as usize, hidden: None, jobs_in_flight: 8 };
         Self { caps, seed: hash(&name), top_k: top_k.min(CHUNK) }
-    }
-
-    /// An engine that, like a server, tells log-probabilities and ranks alone.
-    #[must_use]
-    pub fn without_logits(mut self) -> Self {
-        self.caps.logit = false;
-        self.caps.entropy = false;
-        self
     }
 
     fn score_sample(&self, sample: &Sample) -> TokenScores {
@@ -51,14 +33,6 @@ impl Mock {
                 scores.extend(&self.score_token(context, id), 0..1);
             }
             context = hash(&(context, id));
-        }
-        if !self.caps.logit {
-            scores.logit.clear();
-        }
-        if !self.caps.entropy {
-            scores.entropy.clear();
-            scores.rest_logprob.clear();
-            scores.min_logprob.clear();
         }
         scores
     }

@@ -16,20 +16,10 @@ use crate::stop::Stop;
 /// What an engine can do and wants; fixed for its lifetime.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caps {
-    /// Fills `logit`.
-    pub logit: bool,
-    /// Fills `rank` and `ties`.
-    pub rank: bool,
-    /// Fills `entropy`, `rest_logprob` and `min_logprob`.
-    pub entropy: bool,
-    /// How `rank` counts; goes into the manifest, and rank measures between different rules are marked.
-    pub rank_rule: &'static str,
-    /// Longest sample in tokens, special tokens included.
+    /// Longest sample in tokens, special tokens included; a longer one is not scored.
     pub max_tokens: usize,
     /// Number of ids that the model can score; a sample with an id at or above it fails.
     pub vocab: usize,
-    /// Largest `k` of the top-k lists.
-    pub max_top_k: usize,
     /// What it fills `hidden` with; `None` if it keeps no hidden rows.
     pub hidden: Option<hidden::Shape>,
     /// Jobs that the engine wants at once. A local model wants one: it uses every core for it.

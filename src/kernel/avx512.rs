@@ -6,13 +6,13 @@
 #![allow(unsafe_code, reason = "vectors read through pointers")]
 
 use std::arch::x86_64::{
-    __m512, __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_set1_epi32, _mm512_setzero_ps,
-    _mm512_storeu_ps,
+    __m512, __m512bh, __m512i, _MM_HINT_T1, _mm_prefetch, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_set1_epi32,
+    _mm512_setzero_ps, _mm512_storeu_ps,
 };
 
 use half::bf16;
 
-use crate::kernel::{Block, PANEL, TILE};
+use crate::kernel::{AHEAD, Block, PANEL, TILE};
 
 /// Rows in order, in steps of four, so that up to three more than there are, never more than 32: fewer at once would wait
 /// for one another's sums.
@@ -38,11 +38,14 @@ pub fn multiply(block: &mut Block<bf16>) {
 unsafe fn tile<const M: usize>(block: &mut Block<bf16>, first: usize) -> usize {
     assert!(first + M <= TILE, "within the rows that were checked");
     let pairs = block.depth() / 2;
-    // SAFETY: row r < M of A has `depth` numbers, the panel `pairs` lines of 32 pairs, C 32 numbers a row.
+    // SAFETY: row r < M of A has `depth` numbers, the panel `pairs` lines of 32 pairs, C 32 numbers a row. Fetching ahead
+    // may reach beyond `ahead`: it never faults.
     unsafe {
         let a = block.a.as_ptr().add(first * block.a_stride);
         let b = block.panel.as_ptr();
         let c = block.c.as_mut_ptr().add(first * block.c_stride);
+        // Where there is nothing to fetch ahead, what is there already.
+        let ahead = if block.ahead.is_empty() || first > 0 { b } else { block.ahead.as_ptr() };
         let mut sums = [[_mm512_setzero_ps(); 2]; M];
         if block.adds {
             for (r, sums) in sums.iter_mut().enumerate() {
@@ -51,6 +54,8 @@ unsafe fn tile<const M: usize>(block: &mut Block<bf16>, first: usize) -> usize {
             }
         }
         for pair in 0..pairs {
+            // A line for every fourth pair: asked for each time, which costs less than a branch.
+            _mm_prefetch::<_MM_HINT_T1>(ahead.wrapping_add(pair * (2 * PANEL / AHEAD)).cast());
             let b = b.add(pair * 2 * PANEL);
             let (low, high) = (load(b), load(b.add(PANEL)));
             for (r, sums) in sums.iter_mut().enumerate() {

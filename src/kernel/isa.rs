@@ -3,6 +3,8 @@
 //! Owns detection and the switch by which tests and benches ask for less. An [`Isa`] exists only where it can run, which
 //! is what makes the kernels sound.
 
+use crate::kernel::Element;
+
 /// A set of instructions that this processor has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Isa(Set);
@@ -73,6 +75,20 @@ impl Isa {
         NAMES.into_iter().filter(|(_, set)| set.is_available()).map(|(_, set)| Self(set))
     }
 
+    /// How products of `T` are summed: where this is equal, they are equal to the bit, whatever the processor.
+    pub fn arithmetic<T: Element>(self) -> &'static str {
+        match self.0 {
+            Set::Amx | Set::Avx512Bf16 if T::PAIR == 2 => self.name(),
+            // Products of two bf16 are exact in f32, so that fusing them with a sum changes nothing.
+            Set::Portable if T::PAIR == 1 && cfg!(target_arch = "x86_64") => self.name(),
+            _ => "fma",
+        }
+    }
+
+    fn name(self) -> &'static str {
+        NAMES.iter().find(|(_, set)| *set == self.0).map_or("?", |(name, _)| name)
+    }
+
     /// Which it is.
     pub(super) fn set(self) -> Set {
         self.0
@@ -99,7 +115,6 @@ impl Set {
 
 impl std::fmt::Display for Isa {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let name = NAMES.iter().find(|(_, set)| *set == self.0).map_or("?", |(name, _)| name);
-        f.write_str(name)
+        f.write_str(self.name())
     }
 }

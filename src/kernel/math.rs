@@ -175,13 +175,15 @@ pub fn exp(x: f32) -> f32 {
     if x < -87.0 { 0.0 } else { value }
 }
 
-/// 2ˣ for x ≤ 0, relative error below 2⁻²²; 0 below −126. The polynomial of the Cephes library's `exp2f`.
+/// 2ˣ for x ≤ 0, relative error below 2⁻²²; 0 below −126, NaN of NaN. The polynomial of the Cephes library's `exp2f`.
 #[inline(always)]
 pub fn exp2(x: f32) -> f32 {
     /// Adding and subtracting it rounds to the nearest integer.
     const ROUND: f32 = 12_582_912.0;
-    let shifted = x.max(-126.0) + ROUND;
-    let r = x.max(-126.0) - (shifted - ROUND);
+    // Not `f32::max`, by which a NaN would become a small weight.
+    let clamped = if x < -126.0 { -126.0 } else { x };
+    let shifted = clamped + ROUND;
+    let r = clamped - (shifted - ROUND);
     let mut p = 1.535_336_2e-4_f32;
     p = p.mul_add(r, 1.339_887_4e-3);
     p = p.mul_add(r, 9.618_437e-3);
@@ -189,9 +191,9 @@ pub fn exp2(x: f32) -> f32 {
     p = p.mul_add(r, 2.402_265e-1);
     p = p.mul_add(r, 6.931_472e-1);
     p = p.mul_add(r, 1.0);
-    // The integer stands in the low bits of the shifted number, and is added to the exponent.
-    let value = f32::from_bits(p.to_bits().wrapping_add(shifted.to_bits() << 23));
-    if x < -126.0 { 0.0 } else { value }
+    // The integer stands in the low bits of the shifted number; 127 is the bias of an exponent.
+    let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
+    if x < -126.0 { 0.0 } else { p * power }
 }
 
 /// 1 / (1 + e⁻ˣ).

@@ -35,6 +35,8 @@ pub const TILE: usize = 32;
 pub const PANEL: usize = 32;
 /// The depth of a product is padded to a multiple of it with zeros: what one AMX tile holds of k.
 pub const DEPTH: usize = 32;
+/// Tiles that share the work of fetching the next panel.
+const AHEAD: usize = 8;
 
 /// What operands are made of: bf16 or f32. Sums are f32 of both.
 pub trait Element: Pod + Send + Sync {
@@ -78,6 +80,7 @@ impl<T: Element> Block<'_, T> {
     pub fn run(mut self, isa: Isa) {
         let depth = self.depth();
         assert!(depth.is_multiple_of(DEPTH) && self.panel.len() == depth * PANEL, "whole steps of k");
+        assert!(depth > 0, "at least one of them: kernels count steps down");
         assert!(self.a.len() >= (TILE - 1) * self.a_stride + depth && self.a_stride >= depth, "32 rows of operands");
         assert!(self.c.len() >= (TILE - 1) * self.c_stride + PANEL && self.c_stride >= PANEL, "32 rows of sums");
         assert!(self.rows <= TILE, "at most 32 rows");

@@ -5,10 +5,7 @@
 
 use rayon::prelude::*;
 
-use crate::kernel::{Block, Buffer, DEPTH, Element, Isa, PANEL, Rows, TILE};
-
-/// Tiles that share the work of fetching the next panel.
-const AHEAD: usize = 8;
+use crate::kernel::{AHEAD, Block, Buffer, DEPTH, Element, Isa, PANEL, Rows, TILE};
 
 /// A matrix `[outputs, depth]`, padded with zeros to whole panels and steps.
 pub struct Packed<T> {

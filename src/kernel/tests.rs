@@ -94,6 +94,31 @@ proptest! {
     }
 }
 
+/// What a manifest says of a processor: equal words, equal bits.
+fn arithmetic_decides_the_bits_of<T: Element>() {
+    let depth = 300;
+    let (rows, weights) = (numbers(37 * depth, 5), numbers(40 * depth, 6));
+    let mut found = std::collections::BTreeMap::new();
+    for isa in Isa::all() {
+        let sums: Vec<u32> = product::<T>(isa, &rows, &weights, depth).into_iter().map(f32::to_bits).collect();
+        assert!(*found.entry(isa.arithmetic::<T>()).or_insert_with(|| sums.clone()) == sums, "{isa}");
+    }
+}
+
+#[test]
+fn arithmetic_decides_the_bits() {
+    arithmetic_decides_the_bits_of::<bf16>();
+    arithmetic_decides_the_bits_of::<f32>();
+}
+
+#[test]
+fn a_score_that_is_no_number_has_a_weight_that_is_none() {
+    for nan in [f32::NAN, -f32::NAN, f32::from_bits(0x7f80_0001), f32::from_bits(0xffff_ffff)] {
+        assert!(math::exp2(nan).is_nan() && math::exp(nan).is_nan());
+    }
+    assert_eq!([math::exp2(f32::NEG_INFINITY), math::exp2(-127.0), math::exp2(0.0)], [0.0, 0.0, 1.0]);
+}
+
 /// Depths beyond one block of k, which is summed in parts.
 #[test]
 fn deep_products_are_summed_in_order() {

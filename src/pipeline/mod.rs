@@ -154,7 +154,7 @@ impl Run<'_> {
             let first = job.samples.len();
             let mut unscored = Vec::new();
             for mut sample in samples {
-                self.refuse_unscorable(&mut sample);
+                self.refuse_unscorable(piece.dataset, &mut sample)?;
                 if sample.status.is_scored() {
                     places.push((outcomes.len(), job.samples.len() - first));
                     job.samples.push(JobSample { dataset: piece.dataset, sample });
@@ -205,17 +205,27 @@ impl Run<'_> {
         self.slices().into_iter().map(of_slice).sum()
     }
 
-    /// What the tokenizer could not know: whether this model has the sample's ids and anything to score.
-    fn refuse_unscorable(&self, sample: &mut Sample) {
+    /// What the tokenizer could not know: whether this model takes the sample's length and ids and has anything to score.
+    ///
+    /// # Errors
+    /// One that it does not take, where such a one ends the run.
+    fn refuse_unscorable(&self, dataset: usize, sample: &mut Sample) -> Result<()> {
         if !sample.status.is_scored() {
-            return;
+            return Ok(());
         }
-        let vocab = self.engine.caps().vocab;
-        if let Some(id) = sample.ids.iter().find(|&&id| id as usize >= vocab) {
+        let (vocab, context, length) = (self.engine.caps().vocab, self.engine.caps().max_tokens, sample.ids.len());
+        if length > context {
+            sample.fail(Status::TooLong, format!("{length} tokens, the model's context holds {context}"));
+        } else if let Some(id) = sample.ids.iter().find(|&&id| id as usize >= vocab) {
             sample.fail(Status::Failed, format!("token id {id} is outside the model's vocabulary of {vocab}"));
         } else if sample.scored_tokens().next().is_none() {
             sample.fail(Status::Empty, "no response token has a token before it");
         }
+        if !self.ends_run(sample.status) {
+            return Ok(());
+        }
+        let (path, row) = (&self.inputs[dataset].plan.path, format!("row {}", sample.row + 1));
+        Err(Error::dataset(path, Some(row), sample.reason.as_deref().unwrap_or_default()))
     }
 
     /// The engine's answers in the job's order; `keep` is given each sample's hidden rows.

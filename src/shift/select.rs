@@ -191,7 +191,7 @@ fn pair(p: &FoundCell, q: &FoundCell, exact: &[FoundPair]) -> Result<PairTables>
         partial,
         of_windows: p.manifest.dataset.window.is_some(),
         exact,
-        notes: rank_note(p, q).into_iter().chain(exact_note).collect(),
+        notes: rank_note(p, q).into_iter().chain(arithmetic_note(p, q)).chain(exact_note).collect(),
     };
     if !complete && cuts(p) != cuts(q) {
         return Err(pair.incomparable("a table is not complete, and the two were cut into different parts"));
@@ -266,6 +266,16 @@ fn table(found: &FoundCell, left_out: &[u32]) -> Result<Table> {
         kept: dataset.keep_fields.clone(),
         imported: engine.name == study::ENGINE,
     })
+}
+
+/// Two processors that sum in other ways differ without any shift.
+fn arithmetic_note(p: &FoundCell, q: &FoundCell) -> Option<String> {
+    let [of_p, of_q] = [p, q].map(|found| found.manifest.engine.arithmetic.as_deref());
+    let (of_p, of_q) = of_p.zip(of_q).filter(|(of_p, of_q)| of_p != of_q)?;
+    Some(format!(
+        "P was scored with the {of_p} arithmetic, Q with {of_q}: bf16 models differ by some 0.02 nats a token between them \
+         (TOKSHIFT_CPU=NAME makes one processor sum like another)"
+    ))
 }
 
 /// Ranks that were not counted alike differ without any shift.

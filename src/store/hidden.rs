@@ -36,11 +36,6 @@ impl HiddenFiles {
         self.folder.join(file_name(part, if self.keeps { KEPT } else { ON_LOAN }))
     }
 
-    /// The file that a part must have, or that it has on loan.
-    pub fn expected(&self, part: u32) -> Option<PathBuf> {
-        Some(self.path(part)).filter(|path| self.keeps || path.exists())
-    }
-
     /// The file, if it is there.
     pub fn existing(&self, part: u32) -> Option<PathBuf> {
         Some(self.path(part)).filter(|path| path.exists())

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::dataset::Part;
+use crate::dataset::{Part, Plan};
 use crate::error::{Error, Result};
 use crate::hidden;
 use crate::schema::FORMAT_VERSION;
@@ -60,6 +60,30 @@ pub struct DatasetFacts {
     pub keep_fields: Vec<String>,
 }
 
+impl DatasetFacts {
+    /// Of a dataset that was scanned.
+    pub fn of(plan: &Plan) -> Self {
+        let Plan { hash, rows, samples, options, .. } = plan;
+        Self {
+            blake3: hash.clone(),
+            rows: *rows,
+            samples: *samples,
+            limit: options.limit,
+            window: plan.window(),
+            fields: options.rows.fields.to_words(),
+            cluster: options.rows.cluster.clone(),
+            keep_fields: options.rows.keep.clone(),
+        }
+    }
+
+    /// The first field in which an earlier run's rows differ from these, with both values.
+    pub fn difference(&self, earlier: &Self) -> Option<String> {
+        let (Ok(before), Ok(now)) = (serde_json::to_value(earlier), serde_json::to_value(self)) else { return None };
+        let (field, before, now) = first_difference("dataset".to_owned(), &before, &now, &|_| true)?;
+        Some(format!("{field} = {before}, this run has {now}"))
+    }
+}
+
 /// How rows became ids.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -69,12 +93,20 @@ pub struct TokenFacts {
     pub boundary: String,
     /// The id of the appended end token.
     pub end: Option<u32>,
-    /// Longest sample in tokens.
+    /// Longest sample in tokens: the shortest context among the models that were scored first. A model of a shorter one that
+    /// comes later leaves out what it cannot take.
     pub max_tokens: usize,
     pub too_long: String,
     /// Identity of the chat template, where rows are chats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat_template: Option<String>,
+}
+
+impl TokenFacts {
+    /// What later runs over the same rows go by; what was imported settles nothing.
+    pub fn settled(&self) -> Option<usize> {
+        Some(self.max_tokens).filter(|&max_tokens| max_tokens > 0)
+    }
 }
 
 /// What scored them.
@@ -88,6 +120,10 @@ pub struct EngineFacts {
     pub dtype: String,
     /// `cpu` or `cuda`.
     pub device: String,
+    /// How its products were summed, where the processor decides that: bf16 models differ by some 0.02 nats a token
+    /// between any two ways.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arithmetic: Option<String>,
     pub top_k: usize,
     /// Ids that the model can score; absent where that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -27,7 +27,8 @@ pub use hidden::HiddenPart;
 pub use manifest::{DatasetFacts, EngineFacts, Manifest, PairManifest, TokenFacts};
 pub use names::encode as folder_name;
 pub use pairs::{FoundPair, PairCell, PairStore, found_pairs};
-pub use read::{FoundCell, cells, part_of};
+use read::manifests;
+pub use read::{FoundCell, cells, part_of, settled_max_tokens};
 pub use survey::{PartFiles, Survey, SurveyedCell, SurveyedPair, survey};
 
 use crate::error::{Error, Result};
@@ -58,10 +59,17 @@ impl Cell {
 
     /// `generation_model=G/task=T/model=M`.
     fn folder(&self) -> Result<PathBuf> {
-        let level = |key: &str, name: &str| -> Result<String> { Ok(format!("{key}={}", names::encode(name)?)) };
-        let generation_model = level(key::GENERATION_MODEL, &self.generation_model)?;
-        Ok([generation_model, level(key::TASK, &self.task)?, level(key::MODEL, &self.model)?].iter().collect())
+        Ok(text_folder(&self.generation_model, &self.task)?.join(level(key::MODEL, &self.model)?))
     }
+}
+
+/// `generation_model=G/task=T`.
+fn text_folder(generation_model: &str, task: &str) -> Result<PathBuf> {
+    Ok([level(key::GENERATION_MODEL, generation_model)?, level(key::TASK, task)?].iter().collect())
+}
+
+fn level(key: &str, name: &str) -> Result<String> {
+    Ok(format!("{key}={}", names::encode(name)?))
 }
 
 /// The file of a part. Eight digits, so that names sort as parts do.
@@ -177,7 +185,8 @@ impl CellStore {
     /// rows, ids and parts.
     fn check(&self) -> Result<()> {
         let path = self.manifest_path();
-        for (sibling, path) in self.siblings(&path)? {
+        // Models that scored this dataset, this one included.
+        for (sibling, path) in manifests(path.ancestors().nth(2).unwrap_or(&self.root))? {
             self.manifest.must_share_rows(&sibling, &path)?;
         }
         // Asked in this order: a manifest comes before its parts, so another process cannot slip in between.
@@ -189,25 +198,6 @@ impl CellStore {
             return Err(Error::file(path, "is missing, so what its parts were made with is unknown: delete them too"));
         }
         Ok(())
-    }
-
-    /// Manifests of the models that scored this dataset, this one's at `path` included.
-    fn siblings(&self, path: &Path) -> Result<Vec<(Manifest, PathBuf)>> {
-        let models = path.ancestors().nth(2).unwrap_or(&self.root);
-        let entries = match fs::read_dir(models) {
-            Ok(entries) => entries,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(Error::io("list", models)(e)),
-        };
-        let paths = entries.map(|entry| Ok(entry.map_err(Error::io("list", models))?.path().join(MANIFEST)));
-        let mut paths = paths.collect::<Result<Vec<_>>>()?;
-        paths.sort();
-        let manifests = paths.into_iter().filter_map(|path| match Manifest::read(&path) {
-            // A folder without one holds no run, or one that has just withdrawn.
-            Err(Error::Io { source, .. }) if is_absent(&source) => None,
-            read => Some(read.map(|manifest| (manifest, path))),
-        });
-        manifests.collect()
     }
 
     fn holds_parts(&self) -> bool {
@@ -298,11 +288,6 @@ impl CellStore {
         self.lends || self.manifest.engine.keep_hidden.is_some()
     }
 
-    /// Whether a part's hidden rows are there, kept or on loan.
-    pub fn has_hidden(&self, part: u32) -> bool {
-        self.hidden_files().existing(part).is_some()
-    }
-
     /// What the files of a part say of themselves.
     pub fn origin(&self, part: u32) -> Origin {
         self.cell.origin(&self.digest, part)
@@ -312,7 +297,8 @@ impl CellStore {
         HiddenFiles::new(&self.root, &self.folder, &self.manifest)
     }
 
-    /// The file for the part's hidden rows, before any is known: its size is taken up at once.
+    /// The file for the part's hidden rows, laid out before any is known. A disk that has no room for them tells when they
+    /// are put.
     ///
     /// # Errors
     /// As [`CellStore::begin`].

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::hidden::HiddenFiles;
-use super::{Cell, MANIFEST, Manifest, Store, file_name, names};
+use super::{Cell, MANIFEST, Manifest, Store, file_name, is_absent, names, text_folder};
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
 use crate::table::Format;
@@ -20,7 +20,8 @@ pub struct FoundCell {
     pub parts: Vec<u32>,
     pub tokens: Vec<PathBuf>,
     pub samples: Vec<PathBuf>,
-    /// Of the parts whose hidden rows are kept, or on loan.
+    /// Of the parts whose hidden rows are there, kept or on loan. Those that were kept may have been deleted to make room:
+    /// tables need none.
     pub hidden: Vec<Option<PathBuf>>,
     /// Parts of the manifest that are not done.
     pub missing: Vec<u32>,
@@ -55,6 +56,33 @@ pub fn part_of(path: &Path) -> Option<u32> {
     path.file_stem()?.to_str()?.strip_prefix("part-")?.parse().ok()
 }
 
+/// The longest sample, in tokens, that earlier runs of any model over a text settled; `None` if there were none.
+///
+/// # Errors
+/// As [`Manifest::read`].
+pub fn settled_max_tokens(root: &Path, generation_model: &str, task: &str) -> Result<Option<usize>> {
+    let text = root.join(folder::RUNS).join(text_folder(generation_model, task)?);
+    Ok(manifests(&text)?.iter().find_map(|(manifest, _)| manifest.tokens.settled()))
+}
+
+/// The manifests in a text's folder, and where they are.
+pub(super) fn manifests(text: &Path) -> Result<Vec<(Manifest, PathBuf)>> {
+    let entries = match fs::read_dir(text) {
+        Ok(entries) => entries,
+        Err(e) if is_absent(&e) => return Ok(Vec::new()),
+        Err(e) => return Err(Error::io("list", text)(e)),
+    };
+    let paths = entries.map(|entry| Ok(entry.map_err(Error::io("list", text))?.path().join(MANIFEST)));
+    let mut paths = paths.collect::<Result<Vec<_>>>()?;
+    paths.sort();
+    let manifests = paths.into_iter().filter_map(|path| match Manifest::read(&path) {
+        // A folder without one holds no run, or one that has just withdrawn.
+        Err(Error::Io { source, .. }) if is_absent(&source) => None,
+        read => Some(read.map(|manifest| (manifest, path))),
+    });
+    manifests.collect()
+}
+
 impl Store {
     /// Whether an earlier run began the cell with hidden rows that stay.
     ///
@@ -72,8 +100,12 @@ pub(super) fn runs(root: &Path) -> Result<PathBuf> {
     if runs.is_dir() {
         return Ok(runs);
     }
-    let what = "holds no runs; give the --output-dir of `tokshift score`";
-    Err(Error::file(root, if root.is_dir() { what } else { "no such directory" }))
+    let what = match root {
+        root if !root.is_dir() => "no such directory",
+        root if root.join(folder::TEMPORARY).is_dir() => "no part of any run is finished here yet",
+        _ => "holds no runs; give the --output-dir of `tokshift score`",
+    };
+    Err(Error::file(root, what))
 }
 
 /// The manifest at `path`, and its tables' format.
@@ -136,8 +168,8 @@ impl FoundCell {
         let tokens = parts.iter().map(|&part| file(folder::TOKENS, part)).collect();
         let samples: Vec<PathBuf> = parts.iter().map(|&part| file(folder::SAMPLES, part)).collect();
         let files = HiddenFiles::new(root, &folder, &manifest);
-        let hidden: Vec<Option<PathBuf>> = parts.iter().map(|&part| files.expected(part)).collect();
-        match samples.iter().chain(hidden.iter().flatten()).find(|path| !path.exists()) {
+        let hidden: Vec<Option<PathBuf>> = parts.iter().map(|&part| files.existing(part)).collect();
+        match samples.iter().find(|path| !path.exists()) {
             Some(path) => Err(Error::file(path, "is missing, though its tokens are there: was it deleted?")),
             None => Ok(Self { cell, manifest, parts, tokens, samples, hidden, missing }),
         }

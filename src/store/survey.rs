@@ -57,7 +57,7 @@ pub struct SurveyedPair {
 pub struct PartFiles {
     pub tokens: PathBuf,
     pub samples: PathBuf,
-    /// Only if the manifest says that hidden rows are kept, or they are on loan.
+    /// Only if it is there: what was kept may have been deleted to make room.
     pub hidden: Option<PathBuf>,
 }
 
@@ -121,7 +121,7 @@ impl SurveyedCell {
                 let files = |part| PartFiles {
                     tokens: file(folder::TOKENS, part, extension),
                     samples: file(folder::SAMPLES, part, extension),
-                    hidden: hidden.expected(part),
+                    hidden: hidden.existing(part),
                 };
                 (0..manifest.parts.len() as u32).map(files).collect()
             },

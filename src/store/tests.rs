@@ -44,6 +44,7 @@ fn manifest(model: &str) -> Manifest {
             files: BTreeMap::from([("config.json".to_owned(), "c".repeat(64))]),
             dtype: "f32".to_owned(),
             device: "cpu".to_owned(),
+            arithmetic: None,
             top_k: 20,
             vocab: None,
             rank_rule: "strict".to_owned(),

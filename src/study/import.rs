@@ -139,6 +139,7 @@ fn manifest(path: &Path, cell: &Cell, losses: &TokenLosses) -> Result<Manifest> 
             files: BTreeMap::from([("token_losses.json".to_owned(), digest::file(path)?)]),
             dtype: unknown(),
             device: unknown(),
+            arithmetic: None,
             top_k: 0,
             vocab: None,
             rank_rule: RANK_RULE.to_owned(),

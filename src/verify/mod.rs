@@ -162,6 +162,8 @@ impl OnePart<'_> {
             checked.tokens += walk.rows;
             Ok(walk.ids)
         });
+        checked.parts_without_hidden +=
+            u64::from(self.manifest.engine.keep_hidden.is_some() && self.paths.hidden.is_none());
         if let Some(path) = &self.paths.hidden {
             guarded(path, findings, |_| hidden::check(path, of_samples.as_deref().unwrap_or_default(), &self.origin));
         }

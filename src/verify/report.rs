@@ -122,6 +122,8 @@ pub struct Checked {
     pub tokens: u64,
     /// JSON lines, which have no place for a hash: a number changed into another possible one goes unnoticed in them.
     pub files_without_hash: u64,
+    /// Parts that kept hidden rows which are no longer there.
+    pub parts_without_hidden: u64,
 }
 
 impl Checked {
@@ -132,6 +134,7 @@ impl Checked {
         self.samples += other.samples;
         self.tokens += other.tokens;
         self.files_without_hash += other.files_without_hash;
+        self.parts_without_hidden += other.parts_without_hidden;
     }
 }
 

@@ -201,6 +201,7 @@ fn manifest(generation_model: &str, task: &str, model: &str, parts: &[&[Sample]]
             files: [].into(),
             dtype: "f32".to_owned(),
             device: "cpu".to_owned(),
+            arithmetic: None,
             top_k,
             vocab: None,
             rank_rule: "1 + count(>)".to_owned(),

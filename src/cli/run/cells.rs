@@ -9,9 +9,10 @@ use std::path::Path;
 use clap::ValueEnum;
 
 use crate::cli::inputs::{self, Dataset};
+use crate::cli::session;
 use crate::error::Error;
 use crate::experiments::{DtypeChoice, Experiment, Model, Text};
-use crate::store::{self, FoundCell};
+use crate::store::{self, DatasetFacts, FoundCell};
 
 /// Cells in the file's order, and their datasets.
 pub struct Cells<'a> {
@@ -87,6 +88,16 @@ impl<'a> Cells<'a> {
         self.found.get(experiment.output.as_path())?.as_ref().ok()?.iter().find(is_it)
     }
 
+    /// The longest sample, in tokens, that earlier runs over an experiment's texts settled.
+    pub fn settled_max_tokens(&self, experiment: &Experiment) -> Option<usize> {
+        let found = self.found.get(experiment.output.as_path())?.as_ref().ok()?;
+        let is_its = |found: &&FoundCell| {
+            found.cell.generation_model == experiment.generation_model()
+                && experiment.texts.iter().any(|text| text.task == found.cell.task)
+        };
+        found.iter().filter(is_its).find_map(|found| found.manifest.tokens.settled())
+    }
+
     /// Output directories whose earlier results cannot be read, and why: what is done there is not known.
     pub fn unreadable(&self) -> impl Iterator<Item = (&'a Path, &str)> {
         self.found.iter().filter_map(|(path, found)| Some((*path, found.as_ref().err()?.as_str())))
@@ -102,24 +113,27 @@ impl<'a> Cells<'a> {
     /// Why the store would refuse the cell, as far as its dataset and its options decide that.
     pub fn refused(&self, cell: &Cell) -> Option<String> {
         let (found, dataset) = (self.found(cell)?, self.dataset(cell)?);
-        let (before, now) = (&found.manifest, &dataset.plan);
+        let before = &found.manifest;
         let (options, engine) = (&self.model(cell).options, &before.engine);
         let name = |choice: DtypeChoice| choice.to_possible_value().map(|value| value.get_name().to_owned());
         let dtype = (options.dtype() != DtypeChoice::Auto).then(|| name(options.dtype())).flatten();
         let top_k = engine.vocab.map_or(options.top_k(), |vocab| options.top_k().min(vocab));
-        let too_long = format!("{:?}", options.too_long()).to_lowercase();
-        let boundary = format!("{:?}", options.boundary()).to_lowercase();
+        // `auto` is what the tokenizer's model says.
+        let end = match options.end() {
+            "none" => Some(None),
+            id => id.parse().ok().map(Some),
+        };
         let differs = [
-            (before.dataset.blake3 != now.hash, "another dataset"),
-            (before.dataset.limit != now.options.limit, "another limit"),
-            (before.dataset.keep_fields != options.keep_fields(), "other kept fields"),
+            (before.out != session::format(options).extension(), "another format"),
             (engine.top_k != top_k, "another top-k"),
             (dtype.is_some_and(|dtype| engine.dtype != dtype), "another dtype"),
             (engine.keep_hidden.is_some() != options.keeps_hidden(), "another --keep-hidden"),
-            (before.tokens.boundary != boundary, "another boundary"),
-            (before.tokens.too_long != too_long, "another --too-long"),
+            (before.tokens.boundary != session::word(options.boundary()), "another boundary"),
+            (before.tokens.too_long != session::word(options.too_long()), "another --too-long"),
+            (end.is_some_and(|end| before.tokens.end != end), "another end token"),
         ];
-        let (_, differs) = differs.into_iter().find(|(differs, _)| *differs)?;
+        let differs = differs.into_iter().find_map(|(differs, what)| differs.then(|| what.to_owned()));
+        let differs = DatasetFacts::of(&dataset.plan).difference(&before.dataset).or(differs)?;
         Some(format!("its parts were made with {differs}: delete them, or give another output"))
     }
 

@@ -9,9 +9,10 @@ use crate::decoder::head::LogitBlock;
 use crate::decoder::linear::Linear;
 use crate::decoder::weight::Held;
 use crate::kernel::{Isa, PANEL, Rows, math};
+use crate::stop::Stop;
 
 /// Ids of a block: a multiple of the reducer's chunk.
-pub const PACKED_BLOCK: usize = 512;
+const PACKED_BLOCK: usize = 512;
 
 /// Rows that are to be multiplied with the head.
 pub struct HeadRows<'a, T> {
@@ -34,16 +35,25 @@ impl<'a, T: Held + Default> HeadRows<'a, T> {
         Ok(Self { isa, linear, input, sums: Rows::default() })
     }
 
-    /// The logits of the ids `first..first + width`, each passed through `finish` if there is one.
-    pub fn logits(
+    /// Hands the logits of all ids to `take` block by block, each passed through `finish` if there is one.
+    ///
+    /// # Errors
+    /// Weights that are not packed as `T`; [`crate::Error::Stopped`] between two blocks.
+    pub fn for_each_block(
         &mut self,
-        first: usize,
-        width: usize,
         finish: Option<&impl Fn(f32) -> f32>,
-    ) -> Result<LogitBlock<'_>> {
-        Product::new(self.isa, self.linear, &self.input)?.columns(first, width, &mut self.sums);
-        self.finish(finish);
-        Ok(LogitBlock::new(first as u32, width, self.sums.from(0), self.sums.stride()))
+        stop: &Stop,
+        take: &mut impl FnMut(LogitBlock),
+    ) -> crate::error::Result<()> {
+        let mut product = Product::new(self.isa, self.linear, &self.input)?;
+        for first in (0..product.outputs()).step_by(PACKED_BLOCK) {
+            stop.check()?;
+            let width = PACKED_BLOCK.min(product.outputs() - first);
+            product.columns(first, width, &mut self.sums);
+            finish_rows(&mut self.sums, finish);
+            take(LogitBlock::new(first as u32, width, self.sums.from(0), self.sums.stride()));
+        }
+        Ok(())
     }
 
     /// The logit of `targets[i]` at row `i`: the same sums.
@@ -61,23 +71,23 @@ impl<'a, T: Held + Default> HeadRows<'a, T> {
             one.input.gather(&all.input, &[row]);
             let start = target as usize - within;
             Product::new(isa, linear, &one.input)?.columns(start, PANEL, &mut one.sums);
-            one.finish(finish);
+            finish_rows(&mut one.sums, finish);
             Ok(one.sums.row(0)[within])
         };
         targets.iter().enumerate().map(logit).collect()
     }
+}
 
-    fn finish(&mut self, finish: Option<&impl Fn(f32) -> f32>) {
-        let Some(finish) = finish else { return };
-        math::vectorised(
-            #[inline(always)]
-            || {
-                for row in 0..self.sums.rows() {
-                    for x in self.sums.row_mut(row) {
-                        *x = finish(*x);
-                    }
+fn finish_rows(sums: &mut Rows<f32>, finish: Option<&impl Fn(f32) -> f32>) {
+    let Some(finish) = finish else { return };
+    math::vectorised(
+        #[inline(always)]
+        || {
+            for row in 0..sums.rows() {
+                for x in sums.row_mut(row) {
+                    *x = finish(*x);
                 }
-            },
-        );
-    }
+            }
+        },
+    );
 }

@@ -19,7 +19,7 @@ use candle_core::{Result, Tensor};
 
 use self::attention::{Attention, Keys};
 use self::block::View;
-pub use self::head::{HeadRows, PACKED_BLOCK};
+pub use self::head::HeadRows;
 pub use self::plan::MAX_CHUNK;
 use self::plan::{Cut, Plan, Run};
 use self::product::normalise;
