@@ -16,7 +16,7 @@ use candle_core::{DType, Device};
 use tokshift::dataset::{self, Plan, PlanOptions};
 use tokshift::decoder::Checkpoint;
 use tokshift::engine::local::{Local, LocalOptions};
-use tokshift::engine::{Caps, Engine, Job, JobSample, Scored};
+use tokshift::engine::{Caps, Engine, Job, JobSample, RANK_STRICT, Scored};
 use tokshift::pipeline::{Input, Progress, Run};
 use tokshift::sample::Sample;
 use tokshift::scores::TokenScores;
@@ -118,7 +118,7 @@ impl Bench {
     /// Seconds of the pipeline with this engine, into a directory of its own.
     fn run(&self, engine: &dyn Engine) -> f64 {
         let folder = tempfile::tempdir().unwrap();
-        let cell = self.cell(folder.path(), engine.caps());
+        let cell = self.cell(folder.path());
         let inputs = [Input::new(&self.plan, &cell, BTreeSet::new(), false).unwrap()];
         let run = Run {
             inputs: &inputs,
@@ -132,26 +132,16 @@ impl Bench {
         seconds(|| run.score().unwrap())
     }
 
-    fn cell(&self, root: &Path, caps: &Caps) -> CellStore {
+    fn cell(&self, root: &Path) -> CellStore {
         let name = |name: &str| name.to_owned();
         let cell = Cell { generation_model: name("g"), task: name("t"), model: name("m") };
-        let Plan { hash, rows, samples, parts, .. } = &self.plan;
         let manifest = Manifest {
             format_version: schema::FORMAT_VERSION,
             generation_model: name("g"),
             task: name("t"),
             model: name("m"),
             out: Format::Parquet.extension().to_owned(),
-            dataset: DatasetFacts {
-                blake3: hash.clone(),
-                rows: *rows,
-                samples: *samples,
-                limit: None,
-                window: None,
-                fields: Vec::new(),
-                cluster: None,
-                keep_fields: Vec::new(),
-            },
+            dataset: DatasetFacts::of(&self.plan),
             tokens: TokenFacts {
                 tokenizer: self.tokenizer.identity().to_owned(),
                 boundary: name("joint"),
@@ -168,10 +158,10 @@ impl Bench {
                 arithmetic: None,
                 top_k: TOP_K,
                 vocab: None,
-                rank_rule: caps.rank_rule.to_owned(),
+                rank_rule: RANK_STRICT.to_owned(),
                 keep_hidden: None,
             },
-            parts: parts.clone(),
+            parts: self.plan.parts.clone(),
         };
         Store::open(root).unwrap().cell(&cell, &manifest, Format::Parquet).unwrap()
     }

@@ -47,16 +47,7 @@ fn manifest(cell: &Cell, plan: &Plan) -> Manifest {
         task: cell.task.clone(),
         model: cell.model.clone(),
         out: text("parquet"),
-        dataset: DatasetFacts {
-            blake3: plan.hash.clone(),
-            rows: plan.rows,
-            samples: plan.samples,
-            limit: None,
-            window: None,
-            fields: Vec::new(),
-            cluster: None,
-            keep_fields: Vec::new(),
-        },
+        dataset: DatasetFacts::of(plan),
         tokens: TokenFacts {
             tokenizer: text("t"),
             boundary: text("joint"),

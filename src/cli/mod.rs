@@ -15,6 +15,7 @@ mod progress;
 mod render;
 mod run;
 mod score;
+mod scorer;
 mod session;
 mod signals;
 mod status;

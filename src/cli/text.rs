@@ -43,7 +43,7 @@ pub fn dataset(args: &ScoreArgs, session: &Session) -> Result<Option<Dataset>> {
         bail!("--window {window}: the shortest context among the models holds {max_tokens} tokens");
     }
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the text `{}`", path.display()))?;
-    let tokenizer = session.tokenizer();
+    let tokenizer = &session.tokenizer;
     let ids =
         tokenizer.whole(&text).map_err(|e| anyhow!("text `{}`: the tokenizer refused it: {e}", path.display()))?;
     let (generation_model, task) = names(args).context("no text is given")?;

@@ -4,75 +4,15 @@
 //! positions, 32 queries at a time. Keys that no query of a tile sees are left out, which changes no sum: they would add
 //! zeros. Refuses projections and rope.
 
-use rayon::prelude::*;
-
+use super::keys::Keys;
 use super::plan::{KEY_BLOCK, Plan, Run};
 use super::product::Input;
 use crate::decoder::DecoderSpec;
 use crate::decoder::weight::Held;
-use crate::kernel::{Block, Buffer, DEPTH, Isa, PANEL, Rows, TILE, math, pack_row, panel_len};
+use crate::kernel::{Block, DEPTH, Isa, PANEL, Rows, TILE, math, panel_len};
 
 /// Score of a key that a query does not see; its weight is exactly 0 beside any that it sees.
 const MASKED: f32 = -1e30;
-
-/// Keys and values of one layer, packed for the two products of attention.
-pub struct Keys<T> {
-    /// `[blocks][kv_heads]` of: keys as weights `[128, head_dim]`, values as weights `[head_dim, 128]`.
-    data: Buffer<T>,
-    /// Numbers of one head's keys, and of its values.
-    lens: (usize, usize),
-    kv_heads: usize,
-    head_dim: usize,
-}
-
-impl<T: Held> Keys<T> {
-    /// Room for the blocks of `plan`. What no key is packed into is zero.
-    pub fn new(plan: &Plan, spec: &DecoderSpec) -> Self {
-        let (kv_heads, head_dim) = (spec.kv_heads, spec.head_dim);
-        let lens = (KEY_BLOCK / PANEL * panel_len(head_dim), head_dim.div_ceil(PANEL) * panel_len(KEY_BLOCK));
-        Self { data: Buffer::zeroed(plan.blocks.len() * kv_heads * (lens.0 + lens.1)), lens, kv_heads, head_dim }
-    }
-
-    /// Packs `kv`, `[rows][keys of all heads, values of all heads]`.
-    pub fn pack(&mut self, plan: &Plan, kv: &[T]) {
-        let Self { kv_heads, head_dim, lens, .. } = *self;
-        let width = kv_heads * head_dim;
-        self.data.par_chunks_exact_mut(kv_heads * (lens.0 + lens.1)).zip(&plan.blocks).for_each(|(block, rows)| {
-            for (head, packed) in block.chunks_exact_mut(lens.0 + lens.1).enumerate() {
-                let of = |row: u32, from: usize| &kv[row as usize * 2 * width + from + head * head_dim..][..head_dim];
-                // For speed alone: keys are scattered over lines, which are in the cache then.
-                packed.fill(T::from_f32(0.0));
-                let (keys, values) = packed.split_at_mut(lens.0);
-                for (panel, rows) in keys.chunks_exact_mut(panel_len(head_dim)).zip(rows.chunks(PANEL)) {
-                    rows.iter().enumerate().for_each(|(lane, &row)| pack_row(panel, lane, of(row, 0)));
-                }
-                for (step, rows) in rows.chunks(T::PAIR).enumerate() {
-                    pack_values(values, step, of(rows[0], width), rows.get(1).map(|&row| of(row, width)));
-                }
-            }
-        });
-    }
-
-    fn of(&self, block: usize, head: usize) -> (&[T], &[T]) {
-        let len = self.lens.0 + self.lens.1;
-        self.data[(block * self.kv_heads + head) * len..][..len].split_at(self.lens.0)
-    }
-}
-
-/// Writes the values of one step of keys, one of them or a pair, into panels of outputs whose depth is the keys.
-fn pack_values<T: Held>(panels: &mut [T], step: usize, value: &[T], next: Option<&[T]>) {
-    for (index, panel) in panels.chunks_exact_mut(panel_len(KEY_BLOCK)).enumerate() {
-        let slots = &mut panel[step * PANEL * T::PAIR..][..PANEL * T::PAIR];
-        let value = &value[index * PANEL..];
-        match next {
-            Some(next) => {
-                let pairs = value.iter().zip(&next[index * PANEL..]);
-                slots.as_chunks_mut::<2>().0.iter_mut().zip(pairs).for_each(|(slot, (a, b))| *slot = [*a, *b]);
-            }
-            None => slots.iter_mut().step_by(T::PAIR).zip(value).for_each(|(slot, x)| *slot = *x),
-        }
-    }
-}
 
 /// What a thread needs, kept from chunk to chunk.
 #[derive(Default)]
@@ -168,8 +108,7 @@ impl<T: Held> Attention<'_, T> {
         }
     }
 
-    /// Scores to weights eˢ⁻ᵐ; what was summed before fades to the new maximum. Exponentials, rounding and sum are loops of
-    /// their own: in one, the compiler keeps the sum in memory, and each step waits for the one before.
+    /// Scores to weights eˢ⁻ᵐ; what was summed before fades to the new maximum.
     fn weigh(
         &self,
         part: &Part,
@@ -180,7 +119,6 @@ impl<T: Held> Attention<'_, T> {
         output: &mut Rows<f32>,
     ) {
         let (mut scale, cap) = (self.spec.attention_scale as f32, self.spec.attention_cap.map(|cap| cap as f32));
-        let (mut highest, mut fades) = ([0.0; TILE], [0.0; TILE]);
         if let Some(cap) = cap {
             (0..state.len()).for_each(|row| cap_row(&mut scores.row_mut(row)[..width], scale, cap));
             scale = 1.0;
@@ -188,6 +126,37 @@ impl<T: Held> Attention<'_, T> {
         // Exponents are of 2, in units of which this scale turns scores: e^(s x) = 2^(s log₂e x), the product rounded once
         // with the maximum taken off.
         let scale = scale * std::f32::consts::LOG2_E;
+        let (highest, fades) = self.raise(part, width, scale, state, scores);
+        math::vectorised(
+            #[inline(always)]
+            || {
+                for (row, (max, sum)) in state.iter_mut().enumerate() {
+                    let (from, to) = part.admitted(row, self.window);
+                    let (scores, weights) = (&mut scores.row_mut(row)[..width], &mut weights.row_mut(row)[..width]);
+                    if from >= to {
+                        weights.fill(T::from_f32(0.0));
+                        continue;
+                    }
+                    (*max, *sum) =
+                        (highest[row], *sum * fades[row] + exponentials(scores, scale, highest[row], weights));
+                    if fades[row] != 1.0 && !part.is_first {
+                        output.row_mut(part.tile + row).iter_mut().for_each(|x| *x *= fades[row]);
+                    }
+                }
+            },
+        );
+    }
+
+    /// The new maximum of each query, and what its sums so far are multiplied by.
+    fn raise(
+        &self,
+        part: &Part,
+        width: usize,
+        scale: f32,
+        state: &[(f32, f32)],
+        scores: &mut Rows<f32>,
+    ) -> ([f32; TILE], [f32; TILE]) {
+        let (mut highest, mut fades) = ([0.0; TILE], [0.0; TILE]);
         math::vectorised(
             #[inline(always)]
             || {
@@ -200,30 +169,7 @@ impl<T: Held> Attention<'_, T> {
                 }
             },
         );
-        math::vectorised(
-            #[inline(always)]
-            || {
-                for (row, (max, sum)) in state.iter_mut().enumerate() {
-                    let (from, to) = part.admitted(row, self.window);
-                    let (scores, weights) = (&mut scores.row_mut(row)[..width], &mut weights.row_mut(row)[..width]);
-                    if from >= to {
-                        weights.fill(T::from_f32(0.0));
-                        continue;
-                    }
-                    let highest = highest[row];
-                    for x in scores.iter_mut() {
-                        *x = math::exp2(x.mul_add(scale, -highest));
-                    }
-                    for (weight, x) in weights.iter_mut().zip(scores.iter()) {
-                        *weight = T::from_f32(*x);
-                    }
-                    (*max, *sum) = (highest, *sum * fades[row] + math::sum(scores, |x| x));
-                    if fades[row] != 1.0 && !part.is_first {
-                        output.row_mut(part.tile + row).iter_mut().for_each(|x| *x *= fades[row]);
-                    }
-                }
-            },
-        );
+        (highest, fades)
     }
 
     /// Outputs over their sums.
@@ -281,6 +227,19 @@ fn cap_row(scores: &mut [f32], scale: f32, cap: f32) {
             }
         },
     );
+}
+
+/// 2^(scale x − highest) of a query's scores, rounded into `weights`; gives their sum before rounding. Three loops: in one, the
+/// compiler keeps the sum in memory, and each step waits for the one before.
+#[inline(always)]
+fn exponentials<T: Held>(scores: &mut [f32], scale: f32, highest: f32, weights: &mut [T]) -> f32 {
+    for x in scores.iter_mut() {
+        *x = math::exp2(x.mul_add(scale, -highest));
+    }
+    for (weight, x) in weights.iter_mut().zip(scores.iter()) {
+        *weight = T::from_f32(*x);
+    }
+    math::sum(scores, |x| x)
 }
 
 /// The highest of a query's scores in units of `scale`. Those of keys that it does not see get out of the way.

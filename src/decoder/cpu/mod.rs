@@ -11,15 +11,17 @@ mod attention;
 mod block;
 mod ffn;
 mod head;
+mod keys;
 mod plan;
 mod product;
 mod stream;
 
 use candle_core::{Result, Tensor};
 
-use self::attention::{Attention, Keys};
+use self::attention::Attention;
 use self::block::View;
 pub use self::head::HeadRows;
+use self::keys::Keys;
 pub use self::plan::MAX_CHUNK;
 use self::plan::{Cut, Plan, Run};
 use self::product::normalise;
