@@ -1,11 +1,12 @@
 //! How far a run is: bars on a terminal, a line now and then elsewhere.
 //!
-//! Owns stderr while bars are drawn: whoever writes a line there meanwhile goes through here. Refuses to count.
+//! Owns stderr: every line there goes through here, and one that cannot be written is no failure of what it tells of.
+//! Refuses to count.
 
 use std::io::{IsTerminal, Write};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,9 @@ const TEMPLATE: &str = "{prefix:30!} {bar:32} {percent:>3}%  {msg}";
 
 /// Every bar of the process; draws nothing unless stderr is a terminal.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Held while bars are drawn, or a line is written in their place.
+static STDERR: Mutex<()> = Mutex::new(());
 
 /// Whether stderr is lines of JSON, so that what a person is told is one too.
 static AS_JSON: AtomicBool = AtomicBool::new(false);
@@ -41,7 +45,7 @@ pub fn say(line: &str) {
             tracing::info!(target: TOLD, "{line}");
         }
     } else {
-        BARS.suspend(|| eprintln!("{}", visible(line)));
+        write(format!("{}\n", visible(line)).as_bytes());
     }
 }
 
@@ -50,20 +54,34 @@ pub fn say_error(line: &str) {
     if AS_JSON.load(Ordering::Relaxed) {
         tracing::error!(target: TOLD, "{line}");
     } else {
-        BARS.suspend(|| eprintln!("error: {}", visible(line)));
+        write(format!("error: {}\n", visible(line)).as_bytes());
     }
 }
 
-/// Stderr for log messages: bars make room for each.
+/// The one way to stderr: bars make room, and come back when they are drawn next. A reader that has seen enough
+/// (`2>&1 | head`), a full disk and a terminal that is gone end no work, and change no exit code.
+fn write(bytes: &[u8]) {
+    let _stderr = stderr();
+    // Not `suspend`, which panics where it cannot draw.
+    let _ = BARS.clear();
+    let _ = std::io::stderr().write_all(bytes);
+}
+
+fn stderr() -> MutexGuard<'static, ()> {
+    STDERR.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Stderr for log messages: all of each is taken, as [`say`] takes it.
 pub struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        BARS.suspend(|| std::io::stderr().write(bytes))
+        write(bytes);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        std::io::stderr().flush()
+        Ok(())
     }
 }
 
@@ -125,6 +143,7 @@ impl Display {
         while wait.recv_timeout(REDRAW) == Err(RecvTimeoutError::Timeout) {
             let now = progress.snapshot();
             let left = left(now.bytes_done, now.bytes_total, started.elapsed());
+            let _stderr = stderr();
             set(
                 &current,
                 now.bytes_done,
