@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use super::args::{AlignArg, KlArgs};
 use super::exact::Exact;
 use super::{Exit, progress};
-use crate::shift;
+use crate::shift::{self, StudyFigures};
 
 /// Compares every model with P.
 pub fn run(args: &KlArgs) -> Result<Exit> {
@@ -24,7 +24,7 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
         slices: args.slices || args.statistics.is_some(),
     };
     if args.only_study {
-        let json = serde_json::to_string_pretty(&shift::only_study(&args.data_dir, &options)?)? + "\n";
+        let json = study_json(&shift::only_study(&args.data_dir, &options)?)?;
         return match &args.output_file {
             Some(path) => write(path, &json).map(|()| Exit::Done),
             None => print(&json),
@@ -41,8 +41,7 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
     }
     let comparison = shift::compare(&args.data_dir, &options)?;
     if let Some(path) = &args.output_file {
-        let json = serde_json::to_string_pretty(&shift::study_json(&comparison)?)? + "\n";
-        write(path, &json)?;
+        write(path, &study_json(&shift::study_figures(&comparison))?)?;
     }
     if let Some(path) = &args.statistics {
         shift::write_statistics(path, &comparison)?;
@@ -72,6 +71,13 @@ fn align(args: &KlArgs, other: &Path, options: &shift::Options) -> Result<Exit> 
         return print(&(serde_json::to_string_pretty(&pairs)? + "\n"));
     }
     print(&shift::aligned_table(&pairs))
+}
+
+/// The study's file; pairs without a figure are told of, and in no one's way.
+fn study_json(figures: &StudyFigures) -> Result<String> {
+    let json = figures.to_json()?;
+    figures.left_out.iter().for_each(|pair| progress::say(pair));
+    Ok(json)
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

@@ -58,7 +58,7 @@ pub use read_first::{FarResponse, FarToken, Place, ReadFirst};
 pub use slices::Slice;
 pub use statistics::write_statistics;
 pub use stats::{Estimate, FEW_CLUSTERS, Share, clustered_mean, shares};
-pub use study::{NullsRemoved, StudyFigure, study_json};
+pub use study::{NullsRemoved, StudyFigure, StudyFigures, study_figures};
 
 use self::select::PairTables;
 use crate::error::{Error, Result, panic_message};
@@ -123,16 +123,20 @@ fn compare_all(root: &Path, options: &Options) -> Result<Comparison> {
     Ok(Comparison { pairs: found, differences, overall: tasks.finish() })
 }
 
-/// What [`study_json`] makes of [`compare`], without the other figures: the study's own file at a fraction of the cost.
+/// What [`study_figures`] makes of [`compare`], without the other figures: the study's own file at a fraction of the cost.
 ///
 /// # Errors
-/// Those of both.
-pub fn only_study(root: &Path, options: &Options) -> Result<serde_json::Value> {
-    let figure = |tables: &PairTables| {
-        let figure = summary::study_alone(tables, options)?;
-        study::figure_json(&tables.title(), figure.as_ref())
-    };
-    guarded(|| select::pairs(root, options)?.iter().map(figure).collect())
+/// Those of [`compare`].
+pub fn only_study(root: &Path, options: &Options) -> Result<StudyFigures> {
+    guarded(|| {
+        let mut figures = StudyFigures::default();
+        for tables in select::pairs(root, options)? {
+            let figure = summary::study_alone(&tables, options)?;
+            let lacks = || study::lacks(&tables.p.model, &tables.generation_model);
+            figures.add(&tables.title(), figure.as_ref().ok_or_else(lacks));
+        }
+        Ok(figures)
+    })
 }
 
 /// The optimised plan of the query that says what is added up of every pair, without running it: [`compare`] adds up

@@ -35,20 +35,52 @@ pub struct NullsRemoved {
     pub total_tokens: u64,
 }
 
-/// The list that the study's scripts read: one object a pair.
-///
-/// # Errors
-/// [`Error::Usage`] if P of some pair is not the generation model, or no token of it counts.
-pub fn study_json(comparison: &Comparison) -> Result<Value> {
-    comparison.pairs.iter().map(|pair| figure_json(&pair.title(), pair.study.as_ref())).collect()
+/// The study's figures of several pairs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StudyFigures {
+    /// One object a pair, with the study's keys.
+    figures: Vec<Value>,
+    /// Pairs that have no such figure, each with the reason.
+    pub left_out: Vec<String>,
 }
 
-pub(super) fn figure_json(title: &str, figure: Option<&StudyFigure>) -> Result<Value> {
-    match figure {
-        Some(figure) => Ok(serde_json::to_value(figure).unwrap_or_default()),
-        None => Err(Error::Usage(format!(
-            "{title}: the study's figure needs the generation model as P and a token that it counts"
-        ))),
+impl StudyFigures {
+    /// Takes the figure of the pair called `title` in, or why it has none.
+    pub(super) fn add(&mut self, title: &str, figure: Result<&StudyFigure, String>) {
+        match figure {
+            Ok(figure) => self.figures.push(serde_json::to_value(figure).unwrap_or_default()),
+            Err(why) => self.left_out.push(format!("{title}: {why}")),
+        }
+    }
+
+    /// The list that the study's scripts read: JSON, one object a pair.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with the reasons if no pair has such a figure.
+    pub fn to_json(&self) -> Result<String> {
+        if self.figures.is_empty() {
+            return Err(Error::Usage(self.left_out.join("; ")));
+        }
+        Ok(format!("{:#}\n", Value::from(self.figures.clone())))
+    }
+}
+
+/// The study's figures of every pair that has one.
+pub fn study_figures(comparison: &Comparison) -> StudyFigures {
+    let mut figures = StudyFigures::default();
+    for pair in &comparison.pairs {
+        let figure = pair.study.as_ref().ok_or_else(|| lacks(&pair.p, &pair.generation_model));
+        figures.add(&pair.title(), figure);
+    }
+    figures
+}
+
+/// Why a pair has no such figure.
+pub(super) fn lacks(p: &str, generation_model: &str) -> String {
+    if p == generation_model {
+        "no token counts for the study's figure: left out".to_owned()
+    } else {
+        format!("the study's figure takes the generation model `{generation_model}` as P: left out")
     }
 }
 

@@ -12,7 +12,7 @@ use super::samples::{self, Samples};
 use super::scan::{self, Footers};
 use super::select::PairTables;
 use super::stats::{Estimate, FEW_CLUSTERS, clustered_mean, shares};
-use super::study::{StudyFigure, absolute_mean};
+use super::study::{self, StudyFigure, absolute_mean};
 use super::sums::{self, Sums, What};
 use super::{Options, alone, check, exact, measures, query, read_first, slices, study_pairing, together, values};
 use crate::error::Result;
@@ -74,6 +74,8 @@ pub(super) fn pair(tables: &PairTables, options: &Options) -> Result<(Pair, Sums
     measures.retain(|m| m.token_mean.is_some() || !measures::is_of_pairs(m.name));
     let foreign = alone::foreign_text(&measures);
     let perplexity = alone::perplexity(&sums)?;
+    let study = study(tables, samples, &sums)?;
+    let lacks = study.is_none().then(|| study::lacks(&tables.p.model, &tables.generation_model));
     let pair = Pair {
         generation_model: tables.generation_model.clone(),
         task: tables.task.clone(),
@@ -97,8 +99,8 @@ pub(super) fn pair(tables: &PairTables, options: &Options) -> Result<(Pair, Sums
         quantiles: values::quantiles(tables, &sums, options.quantiles)?,
         slices: if options.slices { slices::of_pair(tables, &sums)? } else { Vec::new() },
         read_first: read_first::of_pair(tables, &sums)?,
-        study: study(tables, samples, &sums)?,
-        notes: foreign.into_iter().chain(notes(tables, &prepared, &sums, clusters, unequal)).collect(),
+        study,
+        notes: foreign.into_iter().chain(notes(tables, &prepared, &sums, clusters, unequal)).chain(lacks).collect(),
     };
     Ok((pair, sums))
 }
@@ -169,12 +171,6 @@ fn notes(tables: &PairTables, prepared: &Prepared, sums: &Sums, clusters: u64, u
     if not_finite > 0 {
         notes
             .push(format!("tokens without a finite difference of log-probability, which the means show: {not_finite}"));
-    }
-    if tables.p.model != tables.generation_model {
-        notes.push(format!(
-            "the study's figure takes the generation model `{}` as P: left out",
-            tables.generation_model
-        ));
     }
     notes
 }

@@ -1,5 +1,6 @@
 //! The study's figure.
 
+use serde_json::Value;
 use tokshift::shift::{self, Options};
 
 use crate::fixture::{Output, Sample, assert_close, sample, samples, token};
@@ -20,9 +21,9 @@ fn json_has_the_studys_keys_in_its_order() {
     let output = Output::new();
     output.model("base", &samples(&[&[-0.5]]));
     output.model("tuned", &samples(&[&[-0.5]]));
-    let json = shift::study_json(&output.compare().unwrap()).unwrap().to_string();
+    let json = shift::study_figures(&output.compare().unwrap()).to_json().unwrap();
     assert_eq!(
-        json,
+        serde_json::from_str::<Value>(&json).unwrap().to_string(),
         r#"[{"generation_model":"base","task":"task","tested_model":"tuned","kl_divergence":0.0,"num_data_points":1,"total_tokens":1,"avg_tokens_per_data_point":1.0}]"#
     );
 }
@@ -123,5 +124,24 @@ fn another_reference_has_no_figure() {
     let names: Vec<_> = comparison.pairs.iter().map(|p| (p.p.as_str(), p.q.as_str(), p.study.is_some())).collect();
     assert_eq!(names, [("one", "base", false), ("one", "two", false)]);
     assert!(comparison.pairs[0].notes.iter().any(|n| n.contains("takes the generation model `base` as P")));
-    assert!(shift::study_json(&comparison).unwrap_err().to_string().contains("needs the generation model as P"));
+    let error = shift::study_figures(&comparison).to_json().unwrap_err().to_string();
+    let why = "on `task` by `base`: the study's figure takes the generation model `base` as P: left out";
+    assert_eq!(error, format!("P = `one`, Q = `base` {why}; P = `one`, Q = `two` {why}"));
+}
+
+#[test]
+fn a_text_of_which_no_token_counts_is_left_out_of_the_list() {
+    let output = Output::new();
+    let [counts, not] = [counted(0, 5, 4, [-0.5, -1.0, -9.0]), counted(0, 1, 0, [-0.5, -1.0, -9.0])].map(|s| [s]);
+    for model in ["base", "tuned"] {
+        output.parts("base", "counts", model, &[&counts]);
+        output.parts("base", "empty", model, &[&not]);
+    }
+    let comparison = output.compare().unwrap();
+    let figures = shift::study_figures(&comparison);
+    let list: Value = serde_json::from_str(&figures.to_json().unwrap()).unwrap();
+    assert_eq!((list.as_array().unwrap().len(), &list[0]["task"]), (1, &Value::from("counts")));
+    let why = "no token counts for the study's figure: left out";
+    assert_eq!(figures.left_out, [format!("P = `base`, Q = `tuned` on `empty` by `base`: {why}")]);
+    assert!(comparison.pairs[1].notes.iter().any(|note| note == why));
 }

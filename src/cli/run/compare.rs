@@ -10,7 +10,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::cli::session::Output;
-use crate::cli::tell;
+use crate::cli::{progress, tell};
 use crate::error::Error;
 use crate::shift::{self, Comparison};
 use crate::store::{self, FoundCell};
@@ -56,8 +56,9 @@ fn of_output(output: &Output) -> Compared {
             }
         }
     }
-    let written = if comparison.pairs.is_empty() { remove(&output.root) } else { write(output, &comparison) };
-    if let Err(error) = written {
+    // What an earlier run compared goes first: files that stand beside one another are of one run.
+    let written = remove(&output.root);
+    if let Err(error) = written.and_then(|()| write(output, &comparison)) {
         failures.push(tell(&error));
     }
     let failed = (!failures.is_empty()).then(|| failures.join("; "));
@@ -119,7 +120,6 @@ fn of_generation_model(root: &Path, generation_model: String, tasks: Vec<String>
     shift::compare(root, &options)
 }
 
-/// What an earlier run compared is not what stands there now.
 fn remove(root: &Path) -> Result<()> {
     for name in FILES {
         let path = root.join(FOLDER).join(name);
@@ -133,18 +133,21 @@ fn remove(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// `kl.json` as `kl --json` prints it, the study's figures, and every figure as a row of a table.
+/// `kl.json` as `kl --json` prints it, the study's figures, and every figure as a row of a table. Nothing of no pairs.
 fn write(output: &Output, comparison: &Comparison) -> Result<()> {
-    let json = |name: &str, value: &serde_json::Value| -> Result<_> {
-        let text = serde_json::to_string_pretty(value)? + "\n";
-        Ok(output
-            .store
-            .publish(FOLDER, name, |out| out.write_all(text.as_bytes()).map_err(Error::io("write", name)))?)
+    if comparison.pairs.is_empty() {
+        return Ok(());
+    }
+    let publish = |name: &str, bytes: &[u8]| {
+        output.store.publish(FOLDER, name, |out| out.write_all(bytes).map_err(Error::io("write", name)))
     };
-    let path = json(FILES[0], &serde_json::to_value(comparison)?)?;
-    // A text of which no token counts has no such figure; the measures' own file says why.
-    if let Ok(study) = shift::study_json(comparison) {
-        json(FILES[1], &study)?;
+    let path = publish(FILES[0], (serde_json::to_string_pretty(comparison)? + "\n").as_bytes())?;
+    let study = shift::study_figures(comparison);
+    let root = output.root.display();
+    study.left_out.iter().for_each(|pair| progress::say(&format!("{root}: {pair}")));
+    // Without any figure there is no file: each pair's notes say why.
+    if let Ok(json) = study.to_json() {
+        publish(FILES[1], json.as_bytes())?;
     }
     Ok(shift::write_statistics(&path.with_file_name(FILES[2]), comparison)?)
 }

@@ -1,0 +1,71 @@
+//! Files of figures: what `kl` writes where it is told to, what `run` keeps beside the tables.
+
+mod common;
+
+use common::{Scene, fixture, rows};
+use serde_json::{Value, json};
+
+const MODELS: [(&str, &str); 2] = [("rl", "qwen3-tied"), ("base", "qwen3-shifted")];
+const STUDY: &str = "kl_divergence_results.json";
+
+/// `rl` on task `a`, and on `empty`, whose only response has no token; both scored under `out`.
+fn scored(scene: &Scene) {
+    scene.dataset("rl_a.jsonl", &rows());
+    scene.dataset("rl_empty.jsonl", &[json!({"input": "q", "output": ""})]);
+    scene.score("rl_a.jsonl,rl_empty.jsonl", &MODELS, "out", "--engine mock").expect(4, "1 empty");
+}
+
+/// The tasks of the study's figures in a file.
+fn tasks(text: &[u8]) -> Vec<String> {
+    let list: Value = serde_json::from_slice(text).unwrap();
+    list.as_array().unwrap().iter().map(|figure| figure["task"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_text_without_a_token_is_left_out_of_the_studys_file() {
+    let scene = Scene::new();
+    scored(&scene);
+    let told = "P = `rl`, Q = `base` on `empty` by `rl`: no token counts for the study's figure: left out";
+    let said = scene.run("kl --data-dir out --output-file study.json");
+    said.expect(0, told).expect_out("note: no token counts");
+    let written = std::fs::read(scene.path("study.json")).unwrap();
+    assert_eq!(tasks(&written), ["a"]);
+    let alone = scene.run("kl --data-dir out --only-study");
+    alone.expect(0, told);
+    assert_eq!(alone.stdout.as_bytes(), written);
+
+    scene.score("rl_empty.jsonl", &MODELS, "empty", "--engine mock").expect(4, "1 empty");
+    scene.run("kl --data-dir empty --output-file none.json").expect(1, &format!("error: {told}"));
+    scene.run("kl --data-dir empty --only-study").expect(1, &format!("error: {told}"));
+    assert!(!scene.path("none.json").exists());
+}
+
+/// A study of `tasks` by `rl`, in `out`.
+fn study(scene: &Scene, tasks: &[&str]) {
+    let mut text = format!(
+        "dataset = \"{{experiment}}_{{task}}.jsonl\"\noutput = \"out\"\n[[experiment]]\nname = \"rl\"\ntasks = {tasks:?}\n"
+    );
+    for (name, of) in MODELS {
+        text += &format!("[[experiment.model]]\nname = \"{name}\"\nsource = {:?}\n", fixture(of));
+    }
+    scene.write("study.toml", text);
+}
+
+#[test]
+fn no_file_of_another_run_stays_beside_new_ones() {
+    let scene = Scene::new();
+    scored(&scene);
+    study(&scene, &["a", "empty"]);
+    let said = scene.run("run study.toml --engine mock");
+    said.expect(0, "out: P = `rl`, Q = `base` on `empty` by `rl`: no token counts for the study's figure: left out");
+    assert_eq!(tasks(&scene.files("out/comparison")[STUDY]), ["a"]);
+
+    // Nothing of it has the study's figure any more.
+    for folder in ["tokens", "samples", "runs"] {
+        std::fs::remove_dir_all(scene.path(&format!("out/{folder}/generation_model=rl/task=a"))).unwrap();
+    }
+    study(&scene, &["empty"]);
+    scene.run("run study.toml --engine mock").expect(0, "no token counts for the study's figure");
+    let files: Vec<String> = scene.files("out/comparison").into_keys().collect();
+    assert_eq!(files, ["kl.json", "statistics.parquet"]);
+}
