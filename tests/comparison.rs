@@ -2,6 +2,10 @@
 
 mod common;
 
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+
+use assert_cmd::Command;
 use common::{Scene, fixture, rows};
 use serde_json::{Value, json};
 
@@ -28,7 +32,7 @@ fn a_text_without_a_token_is_left_out_of_the_studys_file() {
     let told = "P = `rl`, Q = `base` on `empty` by `rl`: no token counts for the study's figure: left out";
     let said = scene.run("kl --data-dir out --output-file study.json");
     said.expect(0, told).expect_out("note: no token counts");
-    let written = std::fs::read(scene.path("study.json")).unwrap();
+    let written = fs::read(scene.path("study.json")).unwrap();
     assert_eq!(tasks(&written), ["a"]);
     let alone = scene.run("kl --data-dir out --only-study");
     alone.expect(0, told);
@@ -62,10 +66,62 @@ fn no_file_of_another_run_stays_beside_new_ones() {
 
     // Nothing of it has the study's figure any more.
     for folder in ["tokens", "samples", "runs"] {
-        std::fs::remove_dir_all(scene.path(&format!("out/{folder}/generation_model=rl/task=a"))).unwrap();
+        fs::remove_dir_all(scene.path(&format!("out/{folder}/generation_model=rl/task=a"))).unwrap();
     }
     study(&scene, &["empty"]);
     scene.run("run study.toml --engine mock").expect(0, "no token counts for the study's figure");
     let files: Vec<String> = scene.files("out/comparison").into_keys().collect();
     assert_eq!(files, ["kl.json", "statistics.parquet"]);
+}
+
+/// The same command where no file can grow: it fails to write, or is killed at it.
+fn without_room(scene: &Scene, arguments: &str, is_killed: bool) -> std::process::Output {
+    let command = scene.command(arguments);
+    let trap = if is_killed { "" } else { "trap '' XFSZ; " };
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{trap}ulimit -f 0; exec \"$0\" \"$@\"")]).arg(command.get_program());
+    shell.args(command.get_args()).current_dir(scene.path("")).output().unwrap()
+}
+
+#[test]
+fn a_file_of_figures_is_the_old_one_until_the_new_one_is_whole() {
+    let scene = Scene::new();
+    scene.dataset("rl_a.jsonl", &rows());
+    scene.score("rl_a.jsonl", &MODELS, "out", "--engine mock").expect(0, "30 ok");
+    let names = || -> Vec<String> {
+        let entries = fs::read_dir(scene.path("figures")).unwrap().flatten();
+        entries.map(|entry| entry.file_name().into_string().unwrap()).collect()
+    };
+    for option in ["--output-file", "--statistics"] {
+        let command = format!("kl --data-dir out {option} figures/file");
+        scene.write("figures/file", "older");
+        let full = without_room(&scene, &command, false);
+        let told = String::from_utf8(full.stderr).unwrap();
+        assert_eq!(full.status.code(), Some(1), "{told}");
+        assert!(told.contains("cannot write `figures/file`: File too large"), "{told}");
+        assert_eq!(names(), ["file"], "nothing is left beside it");
+        let killed = without_room(&scene, &command, true);
+        assert!(killed.status.signal().is_some());
+        assert_eq!(fs::read(scene.path("figures/file")).unwrap(), b"older");
+        scene.run(&command).expect(0, "");
+        assert_eq!(names(), ["file"], "what the killed one left is gone");
+        assert_ne!(fs::read(scene.path("figures/file")).unwrap(), b"older");
+    }
+    scene.run("kl --data-dir out --statistics no/such/file").expect(1, "cannot write `no/such/file`");
+}
+
+/// Links and pipes stay what they are.
+#[test]
+fn what_is_no_file_is_written_to_as_it_is() {
+    let scene = Scene::new();
+    scene.dataset("rl_a.jsonl", &rows());
+    scene.score("rl_a.jsonl", &MODELS, "out", "--engine mock").expect(0, "30 ok");
+    scene.write("figures/file", "older");
+    std::os::unix::fs::symlink("figures/file", scene.path("link")).unwrap();
+    scene.run("kl --data-dir out --output-file link").expect(0, "");
+    assert!(scene.path("link").is_symlink());
+    assert_eq!(tasks(&fs::read(scene.path("figures/file")).unwrap()), ["a"]);
+    let said = scene.run("kl --data-dir out --only-study --output-file /dev/stdout");
+    said.expect(0, "");
+    assert_eq!(tasks(said.stdout.as_bytes()), ["a"]);
 }

@@ -9,6 +9,7 @@ use super::args::{AlignArg, KlArgs};
 use super::exact::Exact;
 use super::{Exit, progress};
 use crate::shift::{self, StudyFigures};
+use crate::store;
 
 /// Compares every model with P.
 pub fn run(args: &KlArgs) -> Result<Exit> {
@@ -26,7 +27,7 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
     if args.only_study {
         let json = study_json(&shift::only_study(&args.data_dir, &options)?)?;
         return match &args.output_file {
-            Some(path) => write(path, &json).map(|()| Exit::Done),
+            Some(path) => Ok(store::write_file(path, json.as_bytes()).map(|()| Exit::Done)?),
             None => print(&json),
         };
     }
@@ -41,10 +42,10 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
     }
     let comparison = shift::compare(&args.data_dir, &options)?;
     if let Some(path) = &args.output_file {
-        write(path, &study_json(&shift::study_figures(&comparison))?)?;
+        store::write_file(path, study_json(&shift::study_figures(&comparison))?.as_bytes())?;
     }
     if let Some(path) = &args.statistics {
-        shift::write_statistics(path, &comparison)?;
+        store::write_file(path, &shift::statistics_parquet(&comparison)?)?;
     }
     if args.json {
         print(&(serde_json::to_string_pretty(&comparison)? + "\n"))?;
@@ -78,10 +79,6 @@ fn study_json(figures: &StudyFigures) -> Result<String> {
     let json = figures.to_json()?;
     figures.left_out.iter().for_each(|pair| progress::say(pair));
     Ok(json)
-}
-
-fn write(path: &Path, text: &str) -> Result<()> {
-    std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))
 }
 
 /// Writes to stdout; a reader that has seen enough (`| head`) is no error.

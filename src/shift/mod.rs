@@ -56,7 +56,7 @@ pub use overview::overview;
 pub use quantiles::{EXACT, Quantile, Quantiles, Values};
 pub use read_first::{FarResponse, FarToken, Place, ReadFirst};
 pub use slices::Slice;
-pub use statistics::write_statistics;
+pub use statistics::statistics_parquet;
 pub use stats::{Estimate, FEW_CLUSTERS, Share, clustered_mean, shares};
 pub use study::{NullsRemoved, StudyFigure, StudyFigures, study_figures};
 

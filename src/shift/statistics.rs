@@ -1,11 +1,8 @@
 //! A comparison's figures as one long table: a row a figure.
 //!
-//! Owns that file's columns and that it is whole or not there. Refuses to compute.
+//! Owns that table's columns. Refuses to compute, and to know where it goes.
 
 use std::borrow::Cow;
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt64Array};
@@ -17,7 +14,7 @@ use super::differences::Difference;
 use super::measures::is_of_pairs;
 use super::overall::Overall;
 use super::stats::Estimate;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// All tokens of a pair.
 const ALL: &str = "all";
@@ -57,11 +54,11 @@ impl Row<'_> {
     }
 }
 
-/// Writes every mean and quantile to a Parquet file, which replaces one of that name only when it is whole.
+/// Every mean and quantile, a row a figure, as the bytes of a Parquet file.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::Parquet`]: the file could not be written; nothing is left of it.
-pub fn write_statistics(path: &Path, comparison: &Comparison) -> Result<()> {
+/// [`crate::Error::Arrow`], [`crate::Error::Parquet`]: the table cannot be encoded.
+pub fn statistics_parquet(comparison: &Comparison) -> Result<Vec<u8>> {
     let mut rows: Vec<_> = comparison.pairs.iter().flat_map(of_pair).collect();
     rows.extend(comparison.differences.iter().flat_map(of_difference));
     rows.extend(comparison.overall.iter().flat_map(of_overall));
@@ -69,13 +66,7 @@ pub fn write_statistics(path: &Path, comparison: &Comparison) -> Result<()> {
     let mut writer = ArrowWriter::try_new(&mut bytes, schema(), None)?;
     writer.write(&batch(&rows)?)?;
     writer.close()?;
-    let temporary = temporary(path);
-    let published = publish(&bytes, &temporary, path);
-    if published.is_err() {
-        // What cannot be removed either is a dot file with a process id: nothing reads it.
-        fs::remove_file(&temporary).unwrap_or_default();
-    }
-    published
+    Ok(bytes)
 }
 
 /// A figure that may be absent.
@@ -196,16 +187,4 @@ fn batch(rows: &[Row<'_>]) -> Result<RecordBatch> {
         counts(|e| e.n),
     ];
     Ok(RecordBatch::try_new(schema(), columns)?)
-}
-
-/// A name in the same folder, so that renaming is one step.
-fn temporary(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.tmp", std::process::id()))
-}
-
-fn publish(bytes: &[u8], temporary: &Path, path: &Path) -> Result<()> {
-    let mut file = File::create(temporary).map_err(Error::io("create", temporary))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", temporary))?;
-    fs::rename(temporary, path).map_err(Error::io("write", path))
 }

@@ -3,6 +3,7 @@
 //! Owns layout, names, manifests, and the promise that what has a final name is whole. A part is written under `.tmp`,
 //! synced, and published by rename: hidden rows if they are kept, then samples, then tokens, which alone means done. One process at a time writes a cell. Refuses to know what stands in a table.
 
+mod chosen;
 mod hidden;
 mod lock;
 mod manifest;
@@ -22,6 +23,7 @@ use std::sync::{Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 
+pub use chosen::write_file;
 use hidden::HiddenFiles;
 pub use hidden::HiddenPart;
 pub use manifest::{DatasetFacts, EngineFacts, Manifest, PairManifest, TokenFacts};

@@ -141,7 +141,7 @@ fn write(output: &Output, comparison: &Comparison) -> Result<()> {
     let publish = |name: &str, bytes: &[u8]| {
         output.store.publish(FOLDER, name, |out| out.write_all(bytes).map_err(Error::io("write", name)))
     };
-    let path = publish(FILES[0], (serde_json::to_string_pretty(comparison)? + "\n").as_bytes())?;
+    publish(FILES[0], (serde_json::to_string_pretty(comparison)? + "\n").as_bytes())?;
     let study = shift::study_figures(comparison);
     let root = output.root.display();
     study.left_out.iter().for_each(|pair| progress::say(&format!("{root}: {pair}")));
@@ -149,5 +149,6 @@ fn write(output: &Output, comparison: &Comparison) -> Result<()> {
     if let Ok(json) = study.to_json() {
         publish(FILES[1], json.as_bytes())?;
     }
-    Ok(shift::write_statistics(&path.with_file_name(FILES[2]), comparison)?)
+    publish(FILES[2], &shift::statistics_parquet(comparison)?)?;
+    Ok(())
 }
