@@ -5,8 +5,9 @@ mod common;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 
+use arrow::array::AsArray;
 use assert_cmd::Command;
-use common::{Scene, fixture, rows};
+use common::{Columns, Scene, fixture, many_rows, rows};
 use serde_json::{Value, json};
 
 const MODELS: [(&str, &str); 2] = [("rl", "qwen3-tied"), ("base", "qwen3-shifted")];
@@ -124,4 +125,39 @@ fn what_is_no_file_is_written_to_as_it_is() {
     let said = scene.run("kl --data-dir out --only-study --output-file /dev/stdout");
     said.expect(0, "");
     assert_eq!(tasks(said.stdout.as_bytes()), ["a"]);
+}
+
+/// Whoever reads one output alone sees that it is of some parts only.
+#[test]
+fn figures_of_some_parts_are_marked_everywhere() {
+    let scene = Scene::new();
+    scene.dataset("rl_a.jsonl", &many_rows(300));
+    scene.dataset("rl_b.jsonl", &rows());
+    scene.score("rl_a.jsonl,rl_b.jsonl", &MODELS, "out", "--engine mock").expect(0, "330 ok");
+    let marks = || {
+        let table = Columns::read(&scene.path("figures"));
+        let marks = table.0["partial"].as_boolean().clone();
+        let of = |task: Option<&str>| -> Vec<bool> {
+            let tasks = table.texts("task");
+            (0..table.len()).filter(|&row| tasks[row].as_deref() == task).map(|row| marks.value(row)).collect()
+        };
+        [of(Some("a")), of(Some("b")), of(None)].map(|of| (of.iter().all(|mark| *mark), of.iter().any(|mark| *mark)))
+    };
+    fs::create_dir(scene.path("figures")).unwrap();
+    let statistics = "kl --data-dir out --statistics figures/statistics.parquet";
+    assert_eq!(scene.run(statistics).stderr, "");
+    assert_eq!(marks(), [(false, false); 3]);
+
+    fs::remove_file(scene.path("out/tokens/generation_model=rl/task=a/model=base/part-00000001.parquet")).unwrap();
+    let told = "P = `rl`, Q = `base` on `a` by `rl`: INCOMPLETE: 1 of 2 parts compared; Q lacks 1\n";
+    scene.run(statistics).expect(0, told);
+    assert_eq!(marks(), [(true, true), (false, false), (true, true)], "the mean of tasks is of some parts too");
+    scene.run("kl --data-dir out --json").expect(0, told);
+    scene.run("kl --data-dir out --output-file study.json").expect(0, told);
+    let written = fs::read_to_string(scene.path("study.json")).unwrap();
+    let only = scene.run("kl --data-dir out --only-study");
+    assert_eq!(only.expect(0, told).stdout, written);
+    let list: Value = serde_json::from_str(&written).unwrap();
+    let partial = json!({"compared": 1, "parts": 2, "missing_p": [], "missing_q": [1]});
+    assert_eq!((list[0].get("partial"), list[1].get("partial")), (Some(&partial), None));
 }

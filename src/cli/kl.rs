@@ -25,7 +25,9 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
         slices: args.slices || args.statistics.is_some(),
     };
     if args.only_study {
-        let json = study_json(&shift::only_study(&args.data_dir, &options)?)?;
+        let figures = shift::only_study(&args.data_dir, &options)?;
+        tell(&figures.warnings);
+        let json = study_json(&figures)?;
         return match &args.output_file {
             Some(path) => Ok(store::write_file(path, json.as_bytes()).map(|()| Exit::Done)?),
             None => print(&json),
@@ -41,6 +43,7 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
         return print(&shift::explain(&args.data_dir, &options)?);
     }
     let comparison = shift::compare(&args.data_dir, &options)?;
+    tell(&shift::warnings(&comparison));
     if let Some(path) = &args.output_file {
         store::write_file(path, study_json(&shift::study_figures(&comparison))?.as_bytes())?;
     }
@@ -68,6 +71,7 @@ pub fn exact(args: &KlArgs, options: &shift::Options) -> Result<()> {
 
 fn align(args: &KlArgs, other: &Path, options: &shift::Options) -> Result<Exit> {
     let pairs = shift::compare_aligned([&args.data_dir, other], options)?;
+    tell(&shift::aligned_warnings(&pairs));
     if args.json {
         return print(&(serde_json::to_string_pretty(&pairs)? + "\n"));
     }
@@ -77,8 +81,13 @@ fn align(args: &KlArgs, other: &Path, options: &shift::Options) -> Result<Exit> 
 /// The study's file; pairs without a figure are told of, and in no one's way.
 fn study_json(figures: &StudyFigures) -> Result<String> {
     let json = figures.to_json()?;
-    figures.left_out.iter().for_each(|pair| progress::say(pair));
+    tell(&figures.left_out);
     Ok(json)
+}
+
+/// Says lines on stderr.
+fn tell(lines: &[String]) {
+    lines.iter().for_each(|line| progress::say(line));
 }
 
 /// Writes to stdout; a reader that has seen enough (`| head`) is no error.

@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::iter;
 
-use super::comparison::{Comparison, LeftOut, Means, Measure, Pair, Partial, Sides};
+use super::comparison::{Comparison, LeftOut, Means, Measure, Pair, Sides};
 use super::detail::{exact, noise_floor, read_first, slices};
 use super::differences::Difference;
 use super::measures::NEED_OWN_TEXT;
@@ -14,6 +14,7 @@ use super::overview::overview;
 use super::quantiles::Quantiles;
 use super::stats::Estimate;
 use super::study::StudyFigure;
+use super::warnings::incomplete;
 use crate::escape::visible;
 
 /// Every pair, one below the other: who, how much, the means, the study's figure, the notes. Several end in an
@@ -48,16 +49,6 @@ fn pair(pair: &Pair) -> String {
     pair.study.iter().flat_map(study).for_each(&mut line);
     pair.left_out.iter().map(left_out).chain(pair.notes.iter().map(|n| format!("note: {n}"))).for_each(line);
     text
-}
-
-fn incomplete(partial: &Partial) -> String {
-    let lacks = |side: &str, missing: &[u32]| {
-        let parts = missing.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-        if missing.is_empty() { String::new() } else { format!("; {side} lacks {parts}") }
-    };
-    let (compared, parts) = (partial.compared, partial.parts);
-    let (p, q) = (lacks("P", &partial.missing_p), lacks("Q", &partial.missing_q));
-    format!("INCOMPLETE: {compared} of {parts} parts compared{p}{q}")
 }
 
 fn left_out(left_out: &LeftOut) -> String {

@@ -41,6 +41,7 @@ mod sums;
 mod together;
 mod token;
 mod values;
+mod warnings;
 
 use std::path::Path;
 
@@ -59,6 +60,7 @@ pub use slices::Slice;
 pub use statistics::statistics_parquet;
 pub use stats::{Estimate, FEW_CLUSTERS, Share, clustered_mean, shares};
 pub use study::{NullsRemoved, StudyFigure, StudyFigures, study_figures};
+pub use warnings::{aligned_warnings, warnings};
 
 use self::select::PairTables;
 use crate::error::{Error, Result, panic_message};
@@ -133,7 +135,7 @@ pub fn only_study(root: &Path, options: &Options) -> Result<StudyFigures> {
         for tables in select::pairs(root, options)? {
             let figure = summary::study_alone(&tables, options)?;
             let lacks = || study::lacks(&tables.p.model, &tables.generation_model);
-            figures.add(&tables.title(), figure.as_ref().ok_or_else(lacks));
+            figures.add(&tables.title(), figure.as_ref().ok_or_else(lacks), tables.partial.as_ref());
         }
         Ok(figures)
     })

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt64Array};
+use arrow::array::{ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 
@@ -33,6 +33,8 @@ struct Subject<'a> {
     slice: Cow<'a, str>,
     /// What logits were divided by for measures of the pairs table; all others are at 1.
     temperature: f64,
+    /// Parts of a table are missing.
+    partial: bool,
 }
 
 /// A figure of Q against P.
@@ -60,8 +62,8 @@ impl Row<'_> {
 /// [`crate::Error::Arrow`], [`crate::Error::Parquet`]: the table cannot be encoded.
 pub fn statistics_parquet(comparison: &Comparison) -> Result<Vec<u8>> {
     let mut rows: Vec<_> = comparison.pairs.iter().flat_map(of_pair).collect();
-    rows.extend(comparison.differences.iter().flat_map(of_difference));
-    rows.extend(comparison.overall.iter().flat_map(of_overall));
+    rows.extend(comparison.differences.iter().flat_map(|of| of_difference(of, &comparison.pairs)));
+    rows.extend(comparison.overall.iter().flat_map(|of| of_overall(of, &comparison.pairs)));
     let mut bytes = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut bytes, schema(), None)?;
     writer.write(&batch(&rows)?)?;
@@ -74,7 +76,18 @@ type Figure<'a> = (&'a str, &'a str, Option<Estimate>);
 
 impl<'a> Subject<'a> {
     fn new(p: &'a str, q: &'a str, generation_model: &'a str, task: Option<&'a str>) -> Self {
-        Self { p, q, minus: None, generation_model, task, slice: Cow::Borrowed(ALL), temperature: 1.0 }
+        Self { p, q, minus: None, generation_model, task, slice: Cow::Borrowed(ALL), temperature: 1.0, partial: false }
+    }
+
+    /// Marked if parts are missing of one of the `pairs` that its figures are of.
+    fn marked(self, pairs: &[Pair]) -> Self {
+        let is_of = |pair: &&Pair| {
+            (pair.p.as_str(), pair.generation_model.as_str()) == (self.p, self.generation_model)
+                && (pair.q == self.q || Some(pair.q.as_str()) == self.minus)
+                && self.task.is_none_or(|task| pair.task == task)
+        };
+        let partial = pairs.iter().filter(is_of).any(|pair| pair.partial.is_some());
+        Self { partial, ..self }
     }
 
     fn rows(self, figures: impl IntoIterator<Item = Figure<'a>>) -> Vec<Row<'a>> {
@@ -88,7 +101,7 @@ impl<'a> Subject<'a> {
 fn of_pair(pair: &Pair) -> Vec<Row<'_>> {
     let temperature = pair.exact.as_ref().map_or(1.0, |exact| exact.temperature);
     let subject = Subject::new(&pair.p, &pair.q, &pair.generation_model, Some(&pair.task));
-    let subject = Subject { temperature, ..subject };
+    let subject = Subject { temperature, partial: pair.partial.is_some(), ..subject };
     let means = pair.measures.iter().flat_map(|m| {
         let means = [("token_mean", m.token_mean), ("sample_mean", m.sample_mean), ("response_mean", m.response_mean)];
         means.map(|(statistic, mean)| (m.name, statistic, mean))
@@ -126,24 +139,24 @@ fn of_pair(pair: &Pair) -> Vec<Row<'_>> {
     rows
 }
 
-fn of_difference(difference: &Difference) -> Vec<Row<'_>> {
+fn of_difference<'a>(difference: &'a Difference, pairs: &[Pair]) -> Vec<Row<'a>> {
     let Difference { p, q, minus, generation_model, task, temperature, .. } = difference;
     let subject = Subject {
         minus: Some(minus),
         temperature: temperature.unwrap_or(1.0),
         ..Subject::new(p, q, generation_model, Some(task))
     };
-    subject.rows(difference.measures.iter().flat_map(both_means))
+    subject.marked(pairs).rows(difference.measures.iter().flat_map(both_means))
 }
 
 fn both_means(means: &Means) -> [Figure<'_>; 2] {
     [(means.name, "token_mean", means.token_mean), (means.name, "sample_mean", means.sample_mean)]
 }
 
-fn of_overall(overall: &Overall) -> Vec<Row<'_>> {
+fn of_overall<'a>(overall: &'a Overall, pairs: &[Pair]) -> Vec<Row<'a>> {
     let subject = Subject::new(&overall.p, &overall.q, &overall.generation_model, None);
     let subject = Subject { temperature: overall.temperature.unwrap_or(1.0), ..subject };
-    subject.rows(overall.measures.iter().flat_map(|m| {
+    subject.marked(pairs).rows(overall.measures.iter().flat_map(|m| {
         let means = [
             ("token_mean", m.token_mean),
             ("sample_mean", m.sample_mean),
@@ -161,7 +174,8 @@ fn schema() -> SchemaRef {
     let numbers = ["temperature", "value", "stderr", "low", "high"];
     let numbers = numbers.map(|name| field(name, &DataType::Float64, !["temperature", "value"].contains(&name)));
     let counts = ["clusters", "n"].map(|name| field(name, &DataType::UInt64, false));
-    Arc::new(Schema::new(texts.into_iter().chain(numbers).chain(counts).collect::<Vec<_>>()))
+    let partial = field("partial", &DataType::Boolean, false);
+    Arc::new(Schema::new(texts.into_iter().chain(numbers).chain(counts).chain([partial]).collect::<Vec<_>>()))
 }
 
 fn batch(rows: &[Row<'_>]) -> Result<RecordBatch> {
@@ -185,6 +199,7 @@ fn batch(rows: &[Row<'_>]) -> Result<RecordBatch> {
         numbers(|e| e.high),
         counts(|e| e.clusters),
         counts(|e| e.n),
+        Arc::new(rows.iter().map(|r| Some(r.subject.partial)).collect::<BooleanArray>()),
     ];
     Ok(RecordBatch::try_new(schema(), columns)?)
 }

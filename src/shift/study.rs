@@ -5,8 +5,12 @@
 
 use serde_json::Value;
 
-use super::comparison::Comparison;
+use super::comparison::{Comparison, Partial};
+use super::warnings;
 use crate::error::{Error, Result};
+
+/// Beside the study's keys where parts are missing: which.
+const PARTIAL: &str = "partial";
 
 /// The absolute mean difference of log-probability that the study calls a KL divergence; keys in its order.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -38,17 +42,26 @@ pub struct NullsRemoved {
 /// The study's figures of several pairs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StudyFigures {
-    /// One object a pair, with the study's keys.
+    /// One object a pair, with the study's keys, and [`PARTIAL`] if parts are missing.
     figures: Vec<Value>,
     /// Pairs that have no such figure, each with the reason.
     pub left_out: Vec<String>,
+    /// Those of [`super::warnings`].
+    pub warnings: Vec<String>,
 }
 
 impl StudyFigures {
     /// Takes the figure of the pair called `title` in, or why it has none.
-    pub(super) fn add(&mut self, title: &str, figure: Result<&StudyFigure, String>) {
+    pub(super) fn add(&mut self, title: &str, figure: Result<&StudyFigure, String>, partial: Option<&Partial>) {
+        self.warnings.extend(warnings::of_pair(title, partial));
         match figure {
-            Ok(figure) => self.figures.push(serde_json::to_value(figure).unwrap_or_default()),
+            Ok(figure) => {
+                let mut figure = serde_json::to_value(figure).unwrap_or_default();
+                if let Some(partial) = partial {
+                    figure[PARTIAL] = serde_json::to_value(partial).unwrap_or_default();
+                }
+                self.figures.push(figure);
+            }
             Err(why) => self.left_out.push(format!("{title}: {why}")),
         }
     }
@@ -70,7 +83,7 @@ pub fn study_figures(comparison: &Comparison) -> StudyFigures {
     let mut figures = StudyFigures::default();
     for pair in &comparison.pairs {
         let figure = pair.study.as_ref().ok_or_else(|| lacks(&pair.p, &pair.generation_model));
-        figures.add(&pair.title(), figure);
+        figures.add(&pair.title(), figure, pair.partial.as_ref());
     }
     figures
 }

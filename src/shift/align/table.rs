@@ -2,8 +2,9 @@
 
 use super::AlignedPair;
 use crate::escape::visible;
-use crate::shift::comparison::{Partial, title};
+use crate::shift::comparison::title;
 use crate::shift::display::{aligned, cells};
+use crate::shift::warnings::incomplete;
 
 /// What every reader has to know.
 const NOTE: &str =
@@ -20,7 +21,6 @@ fn paragraph(pair: &AlignedPair) -> String {
         "{} samples in {} clusters, {} spans of {} bytes; {} tokens of P, {} of Q, {} of both in no span",
         pair.samples, pair.clusters, pair.spans, pair.bytes, pair.tokens_p, pair.tokens_q, pair.left_out_tokens
     );
-    let incomplete = |of: &Partial| format!("INCOMPLETE: {} of {} parts were compared", of.compared, of.parts);
     let head = [title, counts].into_iter().chain(pair.partial.as_ref().map(incomplete));
     let mut rows = vec![["measure", "unit", "mean ± error", "95% interval"].map(str::to_owned).to_vec()];
     for measure in &pair.measures {
