@@ -161,3 +161,32 @@ fn figures_of_some_parts_are_marked_everywhere() {
     let partial = json!({"compared": 1, "parts": 2, "missing_p": [], "missing_q": [1]});
     assert_eq!((list[0].get("partial"), list[1].get("partial")), (Some(&partial), None));
 }
+
+#[test]
+fn a_pair_that_is_not_begun_is_in_no_finished_ones_way() {
+    let scene = Scene::new();
+    for name in ["rl_a", "rl_b"] {
+        scene.dataset(&format!("{name}.jsonl"), &rows());
+    }
+    scene.score("rl_a.jsonl,rl_b.jsonl", &MODELS, "out", "--engine mock").expect(0, "60 ok");
+    fs::remove_dir_all(scene.path("out/tokens/generation_model=rl/task=b/model=base")).unwrap();
+    let why = "P = `rl`, Q = `base` on `b` by `rl`: no part is done on both sides";
+    let told = format!("not compared: {why}\n");
+    let said = scene.run("kl --data-dir out --json");
+    let comparison: Value = serde_json::from_str(&said.expect(0, &told).stdout).unwrap();
+    let pairs = comparison["pairs"].as_array().unwrap();
+    assert_eq!((pairs.len(), &pairs[0]["task"]), (1, &json!("a")));
+    let left = json!([{"generation_model": "rl", "task": "b", "p": "rl", "q": "base", "why": "no part is done on both sides"}]);
+    assert_eq!(comparison["not_compared"], left);
+    for more in ["", "--explain", "--only-study", "--output-file study.json", "--statistics statistics.parquet"] {
+        scene.run(&format!("kl --data-dir out {more}")).expect(0, if more == "--explain" { "" } else { &told });
+    }
+    // What is not known is not known to be small.
+    let mut limited = std::process::Command::new(scene.command("").get_program());
+    let limited = limited.args(["kl", "--data-dir", "out", "--fail-above", "kl_k1=99"]).current_dir(scene.path(""));
+    assert_eq!(limited.output().unwrap().status.code(), Some(3));
+
+    assert_eq!(scene.run("kl --data-dir out --task a").expect(0, "").stderr, "");
+    scene.run("kl --data-dir out --task b").expect(1, &format!("nothing to compare yet: {why}"));
+    scene.run("kl --data-dir out --task a,c").expect(1, "no text of task `c` was scored: there is `a`, `b`");
+}

@@ -392,7 +392,7 @@ fn what_is_not_compared_is_told_and_leaves_no_older_figures() {
     scene.write("study.toml", text.replace(&source(SHIFTED), "nowhere"));
     let said = scene.run("run study.toml");
     assert_eq!(said.code, Some(1), "{}", said.stderr);
-    let told = "`a` by `rl` is not compared: `sft` has no part that is done in both";
+    let told = "P = `rl`, Q = `sft` on `a` by `rl`: no part is done on both sides";
     assert!(said.stdout.contains(told) || said.stderr.contains(told), "{}{}", said.stdout, said.stderr);
     assert!(!scene.path("out/rl/comparison/kl.json").exists());
 }

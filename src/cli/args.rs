@@ -155,6 +155,10 @@ pub struct KlArgs {
     #[arg(long, aliases = ["target_gen_model", "generation-model", "generation_model"], value_name = "NAME")]
     pub target_gen_model: Option<String>,
 
+    /// Only these tasks [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub task: Vec<String>,
+
     /// Write the study's figures as JSON to this file
     #[arg(long, alias = "output_file", value_name = "FILE")]
     pub output_file: Option<PathBuf>,

@@ -15,7 +15,7 @@ use crate::store;
 pub fn run(args: &KlArgs) -> Result<Exit> {
     let options = shift::Options {
         reference: args.reference.clone(),
-        tasks: Vec::new(),
+        tasks: args.task.clone(),
         generation_models: args.target_gen_model.iter().cloned().collect(),
         all_pairs: args.all_pairs,
         allow_different_context: args.allow_different_context,
@@ -70,12 +70,12 @@ pub fn exact(args: &KlArgs, options: &shift::Options) -> Result<()> {
 }
 
 fn align(args: &KlArgs, other: &Path, options: &shift::Options) -> Result<Exit> {
-    let pairs = shift::compare_aligned([&args.data_dir, other], options)?;
-    tell(&shift::aligned_warnings(&pairs));
+    let comparison = shift::compare_aligned([&args.data_dir, other], options)?;
+    tell(&shift::aligned_warnings(&comparison));
     if args.json {
-        return print(&(serde_json::to_string_pretty(&pairs)? + "\n"));
+        return print(&(serde_json::to_string_pretty(&comparison.pairs)? + "\n"));
     }
-    print(&shift::aligned_table(&pairs))
+    print(&shift::aligned_table(&comparison.pairs))
 }
 
 /// The study's file; pairs without a figure are told of, and in no one's way.

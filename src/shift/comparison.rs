@@ -15,15 +15,35 @@ use crate::escape::visible;
 use crate::sample::Status;
 
 /// All pairs that were asked for.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Comparison {
     pub pairs: Vec<Pair>,
+    /// Pairs that were asked for too, of which nothing can be compared before more is scored.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_compared: Vec<NotCompared>,
     /// Every two Qs that share P and text.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Difference>,
     /// Pairs that share all but the task, over their tasks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub overall: Vec<Overall>,
+}
+
+/// Two models that have nothing in common yet.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct NotCompared {
+    pub generation_model: String,
+    pub task: String,
+    pub p: String,
+    pub q: String,
+    pub why: &'static str,
+}
+
+impl NotCompared {
+    /// Who, on whose text, and why.
+    pub fn told(&self) -> String {
+        format!("{}: {}", title(&self.p, &self.q, &self.task, &self.generation_model), self.why)
+    }
 }
 
 /// Q compared with P on the text that one generation model wrote for one task. Every difference is Q − P.

@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, HashMap};
 use polars::prelude::DataFrame;
 
 use super::batches::{self, Order};
+use super::pairs_table::Exact;
 use super::query::{self, STOPS};
-use super::select::{Exact, PairTables};
+use super::select::PairTables;
 use super::stats::{Estimate, clustered_mean, shares};
 use super::sums::Sums;
 use crate::error::Result;

@@ -26,10 +26,12 @@ impl Limit {
 }
 
 /// One message for each pair and limit that it is not known to keep: above it, not a number, without any value or
-/// interval, or of tables with parts missing.
+/// interval, or of tables with parts missing; one for each pair that is not compared.
 pub fn exceeded(comparison: &Comparison, limits: &[Limit]) -> Vec<String> {
     let of_pair = |pair| limits.iter().filter_map(move |limit| told(pair, limit));
-    comparison.pairs.iter().flat_map(of_pair).collect()
+    let not_compared = comparison.not_compared.iter().filter(|_| !limits.is_empty());
+    let not_compared = not_compared.map(|pair| format!("{}, so it is not known to keep any limit", pair.told()));
+    comparison.pairs.iter().flat_map(of_pair).chain(not_compared).collect()
 }
 
 fn told(pair: &Pair, Limit { measure, value: limit }: &Limit) -> Option<String> {

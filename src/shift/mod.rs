@@ -22,6 +22,7 @@ mod math;
 mod measures;
 mod overall;
 mod overview;
+mod pairs_table;
 mod pass;
 mod quantiles;
 mod query;
@@ -45,8 +46,8 @@ mod warnings;
 
 use std::path::Path;
 
-pub use align::{AlignedMeasure, AlignedPair, aligned_table, compare_aligned};
-pub use comparison::{Comparison, LeftOut, Means, Measure, Pair, Partial, Sides};
+pub use align::{AlignedComparison, AlignedMeasure, AlignedPair, aligned_table, compare_aligned};
+pub use comparison::{Comparison, LeftOut, Means, Measure, NotCompared, Pair, Partial, Sides};
 pub use differences::Difference;
 pub use display::{aligned, table};
 pub use exact::{ExactFigures, ShiftedToken, Stop};
@@ -62,7 +63,7 @@ pub use stats::{Estimate, FEW_CLUSTERS, Share, clustered_mean, shares};
 pub use study::{NullsRemoved, StudyFigure, StudyFigures, study_figures};
 pub use warnings::{aligned_warnings, warnings};
 
-use self::select::PairTables;
+use self::select::{PairTables, Selection};
 use crate::error::{Error, Result, panic_message};
 use crate::store::{self, FoundCell};
 
@@ -88,12 +89,14 @@ pub struct Options {
     pub slices: bool,
 }
 
-/// P and Q of every pair that [`compare`] would look at.
+/// P and Q of every pair that [`compare`] would compare.
 ///
 /// # Errors
 /// [`crate::Error::Usage`] if P is unclear or nothing fits.
 pub fn chosen(root: &Path, options: &Options) -> Result<Vec<[FoundCell; 2]>> {
-    select::chosen(store::cells(root)?, options)
+    let mut pairs = select::chosen(store::cells(root)?, options)?;
+    pairs.retain(|[p, q]| select::unfinished(p, q).is_none());
+    Ok(pairs)
 }
 
 /// Compares every model under `root` with P on every text that both scored.
@@ -110,7 +113,7 @@ pub fn compare(root: &Path, options: &Options) -> Result<Comparison> {
 }
 
 fn compare_all(root: &Path, options: &Options) -> Result<Comparison> {
-    let pairs = select::pairs(root, options)?;
+    let Selection { pairs, not_compared } = select::pairs(root, options)?;
     let (mut found, mut differences, mut tasks) = (Vec::new(), Vec::new(), overall::Tasks::default());
     let same = |a: &PairTables, b: &PairTables| (&a.generation_model, &a.task) == (&b.generation_model, &b.task);
     for text in pairs.chunk_by(same) {
@@ -122,7 +125,7 @@ fn compare_all(root: &Path, options: &Options) -> Result<Comparison> {
             found.push(pair);
         }
     }
-    Ok(Comparison { pairs: found, differences, overall: tasks.finish() })
+    Ok(Comparison { pairs: found, not_compared, differences, overall: tasks.finish() })
 }
 
 /// What [`study_figures`] makes of [`compare`], without the other figures: the study's own file at a fraction of the cost.
@@ -132,7 +135,9 @@ fn compare_all(root: &Path, options: &Options) -> Result<Comparison> {
 pub fn only_study(root: &Path, options: &Options) -> Result<StudyFigures> {
     guarded(|| {
         let mut figures = StudyFigures::default();
-        for tables in select::pairs(root, options)? {
+        let Selection { pairs, not_compared } = select::pairs(root, options)?;
+        figures.warnings.extend(not_compared.iter().map(warnings::not_compared));
+        for tables in pairs {
             let figure = summary::study_alone(&tables, options)?;
             let lacks = || study::lacks(&tables.p.model, &tables.generation_model);
             figures.add(&tables.title(), figure.as_ref().ok_or_else(lacks), tables.partial.as_ref());
@@ -148,7 +153,7 @@ pub fn only_study(root: &Path, options: &Options) -> Result<StudyFigures> {
 /// Those of [`compare`] that the samples tables and footers can show.
 pub fn explain(root: &Path, options: &Options) -> Result<String> {
     guarded(|| {
-        let pairs = select::pairs(root, options)?;
+        let Selection { pairs, .. } = select::pairs(root, options)?;
         let plans = pairs.iter().map(|pair| {
             let plan = summary::Prepared::new(pair, options)?.query(pair)?.explain(true)?;
             Ok(format!("{}\n{plan}\n", pair.title()))

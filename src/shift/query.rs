@@ -10,8 +10,9 @@ use polars::prelude::{
 
 use super::lists;
 use super::measures::{self, COLUMNS, EXACT, LOGPROBS, Measure, P, Q, SQUARES, STUDY, STUDY_FROM, TOP_ID};
+use super::pairs_table::Exact;
 use super::scan::{hint_sorted, scan};
-use super::select::{Exact, PairTables, Table};
+use super::select::{PairTables, Table};
 use crate::error::Result;
 use crate::schema::{pair, token};
 

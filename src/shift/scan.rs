@@ -15,7 +15,8 @@ use polars::io::HiveOptions;
 use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet};
 use polars_plan::plans::{HintIR, Sorted};
 
-use super::select::{Exact, Table};
+use super::pairs_table::Exact;
+use super::select::Table;
 use crate::error::{Error, Result};
 use crate::schema::{self, token};
 use crate::table::Origin;

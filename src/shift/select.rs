@@ -2,13 +2,14 @@
 //!
 //! Owns the choice of P, the filters, and the parts that both sides have. Refuses to open a table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::comparison::title;
+use super::comparison::{NotCompared, title};
+use super::pairs_table::{Exact, exact_of};
 use super::{Options, Partial, Twin, floor};
 use crate::error::{Error, Result};
-use crate::store::{self, FoundCell, FoundPair, Manifest, PairCell, PairManifest};
+use crate::store::{self, FoundCell, FoundPair, Manifest};
 use crate::study;
 use crate::table::Origin;
 
@@ -49,18 +50,6 @@ pub(super) struct PairTables {
     pub notes: Vec<String>,
 }
 
-/// The pairs table of two models.
-#[derive(Clone, Debug)]
-pub(super) struct Exact {
-    pub files: Vec<PathBuf>,
-    /// What they must say of themselves.
-    pub origins: Vec<Origin>,
-    /// What logits were divided by.
-    pub temperature: f64,
-    /// Ids that end a response.
-    pub stop: Vec<u32>,
-}
-
 impl PairTables {
     /// Who is compared with whom, on whose text.
     pub fn title(&self) -> String {
@@ -74,23 +63,61 @@ impl PairTables {
     }
 }
 
+/// What is compared, and what cannot be yet.
+#[derive(Default)]
+pub(super) struct Selection {
+    pub pairs: Vec<PairTables>,
+    pub not_compared: Vec<NotCompared>,
+}
+
+impl Selection {
+    fn add(&mut self, p: &FoundCell, q: &FoundCell, exact: &[FoundPair]) -> Result<()> {
+        match unfinished(p, q) {
+            None => self.pairs.push(pair(p, q, exact)?),
+            Some(why) => self.not_compared.push(NotCompared {
+                generation_model: p.cell.generation_model.clone(),
+                task: p.cell.task.clone(),
+                p: p.cell.model.clone(),
+                q: q.cell.model.clone(),
+                why,
+            }),
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// [`Error::Usage`] if there are pairs, and none of them can be compared.
+    fn checked(self) -> Result<Self> {
+        if self.pairs.is_empty() && !self.not_compared.is_empty() {
+            let told: Vec<_> = self.not_compared.iter().map(NotCompared::told).collect();
+            return Err(Error::Usage(format!("nothing to compare yet: {}", told.join("; "))));
+        }
+        Ok(self)
+    }
+}
+
 /// Every pair that `options` ask for, by generation model, task, P and Q.
 ///
 /// # Errors
-/// [`Error::Usage`] if nothing fits, or P was not scored on some text; those of [`pair`].
-pub(super) fn pairs(root: &Path, options: &Options) -> Result<Vec<PairTables>> {
+/// [`Error::Usage`] if nothing fits, nothing is done on both sides, or P was not scored on some text; those of [`pair`].
+pub(super) fn pairs(root: &Path, options: &Options) -> Result<Selection> {
     let exact = store::found_pairs(root)?;
-    chosen(store::cells(root)?, options)?.iter().map(|[p, q]| pair(p, q, &exact)).collect()
+    let mut selection = Selection::default();
+    for [p, q] in chosen(store::cells(root)?, options)? {
+        selection.add(&p, &q, &exact)?;
+    }
+    selection.checked()
 }
 
 /// P of every text under the first root, with each model under the second.
 ///
 /// # Errors
 /// Those of [`pairs`].
-pub(super) fn pairs_across([of_p, of_q]: [&Path; 2], options: &Options) -> Result<Vec<PairTables>> {
+pub(super) fn pairs_across([of_p, of_q]: [&Path; 2], options: &Options) -> Result<Selection> {
     let (ps, qs) = (store::cells(of_p)?, store::cells(of_q)?);
+    must_have_tasks(&ps, options)?;
     let texts = ps.chunk_by(|a, b| text(a) == text(b));
-    let mut pairs = Vec::new();
+    let mut selection = Selection::default();
     for models in texts.filter(|models| wanted(&models[0], options)) {
         let qs: Vec<&FoundCell> = qs.iter().filter(|q| text(q) == text(&models[0])).collect();
         if qs.is_empty() {
@@ -98,22 +125,24 @@ pub(super) fn pairs_across([of_p, of_q]: [&Path; 2], options: &Options) -> Resul
         }
         let p = reference(models, options)?;
         for q in qs {
-            pairs.push(pair(p, q, &[])?);
+            selection.add(p, q, &[])?;
         }
     }
-    if pairs.is_empty() {
+    let selection = selection.checked()?;
+    if selection.pairs.is_empty() {
         return Err(Error::Usage("nothing to compare: no text was scored under both directories".to_owned()));
     }
-    Ok(pairs)
+    Ok(selection)
 }
 
 /// What a text is called.
-fn text(found: &FoundCell) -> (&str, &str) {
+pub(super) fn text(found: &FoundCell) -> (&str, &str) {
     (&found.cell.generation_model, &found.cell.task)
 }
 
 /// P and Q of every pair.
 pub(super) fn chosen(cells: Vec<FoundCell>, options: &Options) -> Result<Vec<[FoundCell; 2]>> {
+    must_have_tasks(&cells, options)?;
     let mut texts: BTreeMap<(String, String), Vec<FoundCell>> = BTreeMap::new();
     for found in cells.into_iter().filter(|found| wanted(found, options)) {
         let text = (found.cell.generation_model.clone(), found.cell.task.clone());
@@ -151,6 +180,18 @@ pub(super) fn chosen(cells: Vec<FoundCell>, options: &Options) -> Result<Vec<[Fo
     Ok(pairs)
 }
 
+/// A task that was asked for by a name that is none would be missed by nobody.
+fn must_have_tasks(cells: &[FoundCell], options: &Options) -> Result<()> {
+    let tasks: BTreeSet<&str> = cells.iter().map(|found| found.cell.task.as_str()).collect();
+    match options.tasks.iter().find(|task| !tasks.contains(task.as_str())) {
+        None => Ok(()),
+        Some(absent) => {
+            let there: Vec<_> = tasks.iter().map(|task| format!("`{task}`")).collect();
+            Err(Error::Usage(format!("no text of task `{absent}` was scored: there is {}", there.join(", "))))
+        }
+    }
+}
+
 fn wanted(found: &FoundCell, options: &Options) -> bool {
     let fits = |filter: &[String], name: &String| filter.is_empty() || filter.contains(name);
     fits(&options.tasks, &found.cell.task) && fits(&options.generation_models, &found.cell.generation_model)
@@ -169,21 +210,32 @@ fn reference<'a>(models: &'a [FoundCell], options: &Options) -> Result<&'a Found
     })
 }
 
+/// Why nothing of two tables can be compared before more of them is scored.
+pub(super) fn unfinished(p: &FoundCell, q: &FoundCell) -> Option<&'static str> {
+    if !is_complete(p, q) && cuts(p) != cuts(q) {
+        return Some("a table is not complete, and the two were cut into different parts");
+    }
+    let is_common = |part| q.parts.contains(part);
+    (!p.parts.iter().any(is_common)).then_some("no part is done on both sides")
+}
+
+fn is_complete(p: &FoundCell, q: &FoundCell) -> bool {
+    p.missing.is_empty() && q.missing.is_empty()
+}
+
 /// The files of the parts that both sides have.
 ///
 /// # Errors
-/// [`Error::Incomparable`] if one part of the two is not the same samples, or they share none; [`Error::Usage`] if a
-/// table is not Parquet.
+/// [`Error::Usage`] if a table is not Parquet.
 fn pair(p: &FoundCell, q: &FoundCell, exact: &[FoundPair]) -> Result<PairTables> {
-    let complete = p.missing.is_empty() && q.missing.is_empty();
-    let partial = (!complete).then(|| Partial {
+    let partial = (!is_complete(p, q)).then(|| Partial {
         compared: p.parts.iter().filter(|part| q.parts.contains(part)).count() as u64,
         parts: p.manifest.parts.len() as u64,
         missing_p: p.missing.clone(),
         missing_q: q.missing.clone(),
     });
     let (exact, exact_note) = exact_of(p, q, exact)?;
-    let pair = PairTables {
+    Ok(PairTables {
         generation_model: p.cell.generation_model.clone(),
         task: p.cell.task.clone(),
         p: table(p, &q.missing)?,
@@ -192,50 +244,7 @@ fn pair(p: &FoundCell, q: &FoundCell, exact: &[FoundPair]) -> Result<PairTables>
         of_windows: p.manifest.dataset.window.is_some(),
         exact,
         notes: rank_note(p, q).into_iter().chain(arithmetic_note(p, q)).chain(exact_note).collect(),
-    };
-    if !complete && cuts(p) != cuts(q) {
-        return Err(pair.incomparable("a table is not complete, and the two were cut into different parts"));
-    }
-    if pair.p.tokens.is_empty() {
-        return Err(pair.incomparable("no part is done on both sides"));
-    }
-    Ok(pair)
-}
-
-/// The pairs table, if it has every part that both sides have and is of these two runs; else what to say of it.
-fn exact_of(p: &FoundCell, q: &FoundCell, found: &[FoundPair]) -> Result<(Option<Exact>, Option<String>)> {
-    if let Some(pair) = found_pair(p, q, found) {
-        return exact_of_pair(p, q, pair);
-    }
-    let turned = found_pair(q, p, found).map(|pair| exact_of_pair(q, p, pair)).transpose()?;
-    let (p, q) = (&p.cell.model, &q.cell.model);
-    let note = format!("exact measures are there of `{q}` as P beside `{p}` alone: --reference {q} shows them");
-    Ok((None, turned.and_then(|(exact, _)| exact).map(|_| note)))
-}
-
-fn found_pair<'a>(p: &FoundCell, q: &FoundCell, found: &'a [FoundPair]) -> Option<&'a FoundPair> {
-    found.iter().find(|pair| {
-        let PairCell { generation_model, task, p: of_p, q: of_q } = &pair.cell;
-        (generation_model.as_str(), task.as_str()) == text(p) && (of_p, of_q) == (&p.cell.model, &q.cell.model)
     })
-}
-
-fn exact_of_pair(p: &FoundCell, q: &FoundCell, pair: &FoundPair) -> Result<(Option<Exact>, Option<String>)> {
-    let digest = pair.manifest.digest()?;
-    if (&pair.manifest.of_p, &pair.manifest.of_q) != (&p.manifest.digest()?, &q.manifest.digest()?) {
-        let path = pair.path.display();
-        return Ok((None, Some(format!("the exact measures are of other runs, and left out: delete `{path}`"))));
-    }
-    let both: Vec<u32> = p.parts.iter().copied().filter(|part| q.parts.contains(part)).collect();
-    let origins = both.iter().map(|&part| pair.cell.origin(&digest, part)).collect();
-    let (files, missing): (Vec<_>, Vec<_>) = both.iter().map(|&part| pair.part(part)).partition(|file| file.exists());
-    if !missing.is_empty() {
-        let (missing, all) = (missing.len(), missing.len() + files.len());
-        let what = format!("the exact measures lack {missing} of {all} parts, and are left out: kl --exact continues");
-        return Ok((None, Some(what)));
-    }
-    let PairManifest { temperature, stop, .. } = pair.manifest.clone();
-    Ok((Some(Exact { files, origins, temperature, stop }), None))
 }
 
 /// First sample and number of samples of every part. Files may lie otherwise: an import has its own.

@@ -81,6 +81,7 @@ impl StudyFigures {
 /// The study's figures of every pair that has one.
 pub fn study_figures(comparison: &Comparison) -> StudyFigures {
     let mut figures = StudyFigures::default();
+    figures.warnings.extend(comparison.not_compared.iter().map(warnings::not_compared));
     for pair in &comparison.pairs {
         let figure = pair.study.as_ref().ok_or_else(|| lacks(&pair.p, &pair.generation_model));
         figures.add(&pair.title(), figure, pair.partial.as_ref());

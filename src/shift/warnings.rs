@@ -2,21 +2,27 @@
 //!
 //! Owns these lines. Refuses what a reader has to know of one pair's figures alone: those are its notes.
 
-use super::align::AlignedPair;
-use super::comparison::{Comparison, Partial, title};
+use super::align::{AlignedComparison, AlignedPair};
+use super::comparison::{Comparison, NotCompared, Pair, Partial, title};
 
-/// A line for every pair of which parts are missing, whoever reads its figures where.
+/// A line for every pair of which all parts are missing, or some, whoever reads the figures where.
 pub fn warnings(comparison: &Comparison) -> Vec<String> {
-    comparison.pairs.iter().filter_map(|pair| of_pair(&pair.title(), pair.partial.as_ref())).collect()
+    let of = |pair: &Pair| of_pair(&pair.title(), pair.partial.as_ref());
+    comparison.not_compared.iter().map(not_compared).chain(comparison.pairs.iter().filter_map(of)).collect()
 }
 
 /// As [`warnings`].
-pub fn aligned_warnings(pairs: &[AlignedPair]) -> Vec<String> {
+pub fn aligned_warnings(comparison: &AlignedComparison) -> Vec<String> {
     let of = |pair: &AlignedPair| {
         let title = title(&pair.p, &pair.q, &pair.task, &pair.generation_model);
         of_pair(&title, pair.partial.as_ref())
     };
-    pairs.iter().filter_map(of).collect()
+    comparison.not_compared.iter().map(not_compared).chain(comparison.pairs.iter().filter_map(of)).collect()
+}
+
+/// Of a pair that is not among those compared.
+pub(super) fn not_compared(pair: &NotCompared) -> String {
+    format!("not compared: {}", pair.told())
 }
 
 /// Of one pair, called `title`.

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::cli::session::Output;
 use crate::cli::{progress, tell};
 use crate::error::Error;
-use crate::shift::{self, Comparison};
+use crate::shift::{self, Comparison, NotCompared};
 use crate::store::{self, FoundCell};
 
 /// The folder beside the tables; everything in it follows from them.
@@ -38,7 +38,7 @@ pub fn compare(outputs: &BTreeMap<&Path, Output>) -> Vec<Compared> {
 }
 
 fn of_output(output: &Output) -> Compared {
-    let mut comparison = Comparison { pairs: Vec::new(), differences: Vec::new(), overall: Vec::new() };
+    let mut comparison = Comparison::default();
     let mut failures = Vec::new();
     match comparable(&output.root) {
         Err(error) => failures.push(tell(&error)),
@@ -48,6 +48,8 @@ fn of_output(output: &Output) -> Compared {
                 match of_generation_model(&output.root, generation_model, tasks) {
                     Err(error) => failures.push(error.to_string()),
                     Ok(found) => {
+                        failures.extend(found.not_compared.iter().map(NotCompared::told));
+                        comparison.not_compared.extend(found.not_compared);
                         comparison.pairs.extend(found.pairs);
                         comparison.differences.extend(found.differences);
                         comparison.overall.extend(found.overall);
@@ -68,7 +70,7 @@ fn of_output(output: &Output) -> Compared {
 /// What can be compared.
 #[derive(Default)]
 struct Comparable {
-    /// By generation model, the tasks on which it and every other model have a part in common.
+    /// By generation model, the tasks that it and another model scored.
     texts: BTreeMap<String, Vec<String>>,
     /// Why other tasks of theirs are not.
     left_out: Vec<String>,
@@ -91,13 +93,10 @@ fn comparable(root: &Path) -> Result<Comparable> {
         if others.peek().is_none() {
             continue;
         }
-        let fits = |q: &&FoundCell| is_parquet(q) && q.parts.iter().any(|part| p.parts.contains(part));
         let (task, generation_model) = (p.cell.task.clone(), p.cell.generation_model.clone());
-        if let Some(q) = others.find(|q| !fits(q)) {
-            let why = if is_parquet(q) { "has no part that is done in both" } else { "has JSON lines" };
-            comparable
-                .left_out
-                .push(format!("`{task}` by `{generation_model}` is not compared: `{}` {why}", q.cell.model));
+        if let Some(q) = others.find(|q| !is_parquet(q)) {
+            let q = &q.cell.model;
+            comparable.left_out.push(format!("`{task}` by `{generation_model}` is not compared: `{q}` has JSON lines"));
         } else {
             comparable.texts.entry(generation_model).or_default().push(task);
         }

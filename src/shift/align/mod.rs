@@ -14,16 +14,24 @@ use polars::prelude::{Engine, JoinArgs, JoinType, col};
 
 use self::read::Texts;
 use self::spans::{Aligned, align};
-use super::comparison::Partial;
+use super::comparison::{NotCompared, Partial};
 use super::samples::{self, SampleFacts};
 use super::scan::scan;
-use super::select::PairTables;
+use super::select::{PairTables, Selection};
 use super::stats::{Estimate, Share, clustered_mean};
 use super::{Options, guarded, select};
 use crate::error::Result;
 use crate::schema::sample;
 
 pub use self::table::aligned_table;
+
+/// All pairs that were asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlignedComparison {
+    pub pairs: Vec<AlignedPair>,
+    /// Pairs of which nothing can be compared before more is scored.
+    pub not_compared: Vec<NotCompared>,
+}
 
 /// Q beside P on one text, each by its own tokens. Every difference is Q − P.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -64,8 +72,12 @@ pub struct AlignedMeasure {
 ///
 /// # Errors
 /// Those of [`super::compare`] but for token ids; texts that differ; tokens without a place in the text.
-pub fn compare_aligned(roots: [&Path; 2], options: &Options) -> Result<Vec<AlignedPair>> {
-    guarded(|| select::pairs_across(roots, options)?.iter().map(|pair| of_pair(pair, options)).collect())
+pub fn compare_aligned(roots: [&Path; 2], options: &Options) -> Result<AlignedComparison> {
+    guarded(|| {
+        let Selection { pairs, not_compared } = select::pairs_across(roots, options)?;
+        let pairs = pairs.iter().map(|pair| of_pair(pair, options)).collect::<Result<_>>()?;
+        Ok(AlignedComparison { pairs, not_compared })
+    })
 }
 
 fn of_pair(pair: &PairTables, options: &Options) -> Result<AlignedPair> {
