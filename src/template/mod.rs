@@ -7,6 +7,7 @@ mod environment;
 mod files;
 mod gguf;
 mod json;
+mod parts;
 mod turns;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ pub use turns::{Rendering, Turn};
 use crate::digest;
 use crate::error::{Error, Result};
 use files::Templates;
+use turns::Conversation;
 
 /// The work that one rendering may do: a unit an instruction, or 64 bytes of data. So a template ends; a conversation of a
 /// million tokens takes a tenth of it.
@@ -101,11 +103,10 @@ impl ChatTemplate {
     /// The text of a conversation: `messages` is a list of objects with a `role`, `tools` a list of JSON schemas.
     ///
     /// # Errors
-    /// Messages that are none, what the template raises, or too much work; for the `reason` of a sample.
+    /// Messages that are none, a content that the template does not take, what it raises, or too much work; for the
+    /// `reason` of a sample.
     pub fn render(&self, messages: &Json, tools: Option<&Json>, generation_prompt: bool) -> Result<String, String> {
-        let messages = turns::list(messages)?.iter().map(environment::value).collect();
-        let tools = tools.map(environment::value);
-        self.render_values(messages, tools.as_ref(), generation_prompt).map(|(text, _)| text)
+        Conversation::new(self, turns::list(messages)?, tools)?.whole(generation_prompt)
     }
 
     /// The text, and the fuel that it took.

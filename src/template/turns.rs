@@ -11,11 +11,13 @@
 //! template writes after a content, asked by a probe; a turn that ends otherwise (a call to a tool) has the special token
 //! that its own text ends with; a template that writes none leaves the tokenizer's EOS.
 
+use std::borrow::Cow;
+
 use minijinja::Value;
 use serde::Serialize;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
-use crate::template::{ChatTemplate, environment};
+use crate::template::{ChatTemplate, environment, parts};
 
 /// Fuel of all renderings of one row, and bytes of all its prompts: turns cost the square of their number.
 const ROW_FUEL: u64 = 50_000_000;
@@ -60,17 +62,11 @@ impl ChatTemplate {
     /// As [`ChatTemplate::render`]; one turn that cannot be rendered is an error of the whole conversation.
     pub fn turns(&self, messages: &Json, tools: Option<&Json>, first: u32) -> Result<Vec<Turn>, String> {
         let messages = list(messages)?;
-        let mut conversation = Conversation {
-            template: self,
-            values: messages.iter().map(environment::value).collect(),
-            tools: tools.map(environment::value),
-            fuel: 0,
-            bytes: 0,
-        };
-        let of_assistant = messages.iter().enumerate().filter(|(_, message)| is_assistant(message));
-        let from_first = of_assistant.zip(0..).skip(first as usize);
-        let turns = from_first.map(|((index, message), turn)| conversation.turn(turn, index, message));
-        turns.collect()
+        // What comes after the last turn is not asked about.
+        let end = messages.iter().rposition(is_assistant).map_or(0, |last| last + 1);
+        let mut conversation = Conversation::new(self, &messages[..end], tools)?;
+        let of_assistant = (0..end).filter(|&index| is_assistant(&messages[index]));
+        of_assistant.zip(0..).skip(first as usize).map(|(index, turn)| conversation.turn(turn, index)).collect()
     }
 }
 
@@ -89,25 +85,45 @@ pub fn list(messages: &Json) -> Result<&[Json], String> {
 }
 
 /// A conversation on its way through the template, and what that cost so far.
-struct Conversation<'a> {
+pub struct Conversation<'a> {
     template: &'a ChatTemplate,
+    /// As the template takes them.
+    messages: Cow<'a, [Json]>,
+    /// The same for the template.
     values: Vec<Value>,
     tools: Option<Value>,
     fuel: u64,
     bytes: usize,
 }
 
-impl Conversation<'_> {
-    fn turn(&mut self, turn: u32, index: usize, message: &Json) -> Result<Turn, String> {
+impl<'a> Conversation<'a> {
+    /// # Errors
+    /// As [`parts::settle`].
+    pub fn new(template: &'a ChatTemplate, messages: &'a [Json], tools: Option<&Json>) -> Result<Self, String> {
+        let (values, tools) = (Vec::new(), tools.map(environment::value));
+        let mut own = Self { template, messages: messages.into(), values, tools, fuel: 0, bytes: 0 };
+        own.messages = parts::settle(messages, |values| own.write(values, false))?;
+        own.values = own.messages.iter().map(environment::value).collect();
+        Ok(own)
+    }
+
+    /// All messages.
+    pub fn whole(&mut self, generation_prompt: bool) -> Result<String, String> {
+        self.write(self.values.clone(), generation_prompt)
+    }
+
+    fn turn(&mut self, turn: u32, index: usize) -> Result<Turn, String> {
         let prompt = self.render(index, None, true)?;
         let whole = self.render(index, Some(self.values[index].clone()), false)?;
-        let probe = environment::value(&serde_json::json!({"role": "assistant", "content": PROBE}));
+        let is_in_parts = self.messages[index].get("content").is_some_and(Json::is_array);
+        let content = if is_in_parts { json!([{"type": "text", "text": PROBE}]) } else { json!(PROBE) };
+        let probe = environment::value(&json!({"role": "assistant", "content": content}));
         // A template that refuses the probe tells nothing of how turns end.
         let probed = self.render(index, Some(probe), false).unwrap_or_default();
         let (before, tail) = probed.rsplit_once(PROBE).map_or(("", None), |(before, tail)| (before, Some(tail)));
         let opening = before.strip_prefix(&prompt).unwrap_or_default();
 
-        let message = Message::new(message);
+        let message = Message::new(&self.messages[index]);
         let written = whole.strip_prefix(&prompt).map(|rest| self.cut(rest, tail));
         let (prompt, response, end, rendering) = match written {
             Some((body, _)) if message.calls.iter().any(|name| !holds(body, name)) => {
@@ -136,10 +152,13 @@ impl Conversation<'_> {
 
     /// The messages before `index` and `next`.
     fn render(&mut self, index: usize, next: Option<Value>, generation_prompt: bool) -> Result<String, String> {
+        self.write(self.values[..index].iter().cloned().chain(next).collect(), generation_prompt)
+    }
+
+    fn write(&mut self, messages: Vec<Value>, generation_prompt: bool) -> Result<String, String> {
         if self.fuel > ROW_FUEL {
             return Err("the chat template works too long on the turns of the conversation".to_owned());
         }
-        let messages = self.values[..index].iter().cloned().chain(next).collect();
         let (text, fuel) = self.template.render_values(messages, self.tools.as_ref(), generation_prompt)?;
         self.fuel += fuel;
         Ok(text)
@@ -165,13 +184,13 @@ impl Conversation<'_> {
 
 /// What a message says.
 struct Message {
-    /// The content; of one in parts, the texts.
+    /// The content; of one in parts, which the template takes so, the texts.
     text: String,
     /// Reasoning that stands apart from the content.
     reasoning: Option<String>,
     /// Names of the functions it calls.
     calls: Vec<String>,
-    /// There is more than a content.
+    /// There is more than a text.
     is_structured: bool,
 }
 
@@ -179,7 +198,7 @@ impl Message {
     fn new(message: &Json) -> Self {
         let text = match message.get("content") {
             Some(Json::String(text)) => text.clone(),
-            Some(Json::Array(parts)) => parts.iter().filter_map(|part| part.get("text")?.as_str()).collect(),
+            Some(Json::Array(parts)) => parts.iter().filter_map(parts::text).collect(),
             _ => String::new(),
         };
         let is_there = |value: &&Json| match value {
@@ -196,7 +215,8 @@ impl Message {
             text,
             reasoning: reasoning.and_then(Json::as_str).map(str::to_owned),
             calls: calls.iter().filter_map(name).collect(),
-            is_structured: STRUCTURED.into_iter().any(|name| field(name).is_some()),
+            is_structured: STRUCTURED.into_iter().any(|name| field(name).is_some())
+                || parts::of(message).is_some_and(|parts| parts.iter().any(|part| parts::text(part).is_none())),
         }
     }
 

@@ -1,0 +1,135 @@
+//! Contents in parts, as OpenAI's API has them: which a template is given as parts, and which as one text.
+//!
+//! Owns the question what a template takes. vLLM reads it out of the source, once for all messages: a loop over contents
+//! takes parts (its `chat_template_content_format` of `auto`). Here the template itself is asked, with probes in the place of
+//! texts and for each message, because some take a user's parts and the system's text. Parts stay parts wherever they come
+//! out as texts, for so transformers renders them; where they would come out as Python or JSON shows a list, or not at all,
+//! the template is given their texts in one. Refuses to lose a part: one that is no text must leave a trace.
+
+use std::borrow::Cow;
+
+use minijinja::Value;
+use serde_json::{Value as Json, json};
+
+use crate::template::environment;
+
+/// Types of parts that are texts; one without a type is one.
+const TEXTS: [&str; 3] = ["text", "input_text", "output_text"];
+
+/// The parts of a message's content: objects that have a type or a text. Other lists are data, as results of tools may be.
+pub fn of(message: &Json) -> Option<&[Json]> {
+    let is_text = |part: &Json, name: &str| part.get(name).is_some_and(Json::is_string);
+    let parts = message.get("content")?.as_array()?;
+    parts.iter().all(|part| is_text(part, "type") || is_text(part, "text")).then_some(parts)
+}
+
+/// The text of a part; `None` of an image, say.
+pub fn text(part: &Json) -> Option<&str> {
+    let is_known = part.get("type").is_none_or(|name| name.as_str().is_some_and(|name| TEXTS.contains(&name)));
+    part.get("text").filter(|_| is_known)?.as_str()
+}
+
+/// The messages with every content as the template takes it. `render` writes messages without a generation prompt; it is
+/// asked once if any content is in parts, and once more for each part that is no text.
+///
+/// # Errors
+/// A part that is no text and that the template writes nothing for; what `render` says when one of these is left out.
+pub fn settle<'m>(
+    messages: &'m [Json],
+    mut render: impl FnMut(Vec<Value>) -> Result<String, String>,
+) -> Result<Cow<'m, [Json]>, String> {
+    if !messages.iter().any(|message| of(message).is_some()) {
+        return Ok(Cow::Borrowed(messages));
+    }
+    let probed = messages.iter().enumerate().map(|(index, message)| match of(message) {
+        Some(parts) => environment::value(&with_content(message, &probes(index, parts))),
+        None => environment::value(message),
+    });
+    let probed: Vec<Value> = probed.collect();
+    // A template that fails on parts takes texts; if it fails on those too, it is they that it is asked about later.
+    let written = render(probed.clone()).unwrap_or_default();
+    let mut settled = messages.to_vec();
+    for (index, message) in messages.iter().enumerate() {
+        let Some(parts) = of(message) else { continue };
+        let is_taken = takes(&written, index, parts);
+        for (place, part) in parts.iter().enumerate().filter(|(_, part)| text(part).is_none()) {
+            let mut without = probed.clone();
+            without[index] = environment::value(&with_content(message, &probes_without(index, parts, place)));
+            if !is_taken || render(without)? == written {
+                let kind = part.get("type").unwrap_or(&Json::Null);
+                return Err(format!(
+                    "message {index} has a part of type {kind}, which the chat template does not write"
+                ));
+            }
+        }
+        if !is_taken {
+            settled[index] = with_content(message, &joined(message, parts).into());
+        }
+    }
+    Ok(Cow::Owned(settled))
+}
+
+/// The texts in one: with a line break between, as vLLM joins what it sends to a model. What an assistant said is one text
+/// already.
+fn joined(message: &Json, parts: &[Json]) -> String {
+    let is_assistant = message.get("role").is_some_and(|role| role == "assistant");
+    parts.iter().filter_map(text).collect::<Vec<_>>().join(if is_assistant { "" } else { "\n" })
+}
+
+fn with_content(message: &Json, content: &Json) -> Json {
+    let mut message = message.clone();
+    message["content"] = content.clone();
+    message
+}
+
+/// What no conversation holds, another for every text.
+fn probe(index: usize, place: usize) -> String {
+    format!("tokshiftPROBE{index}x{place}q")
+}
+
+/// The parts with a probe for each text, and one at the end if there is none.
+fn probes(index: usize, parts: &[Json]) -> Json {
+    let probed = parts.iter().enumerate().map(|(place, part)| match text(part) {
+        Some(_) => with_text(part, probe(index, place)),
+        None => part.clone(),
+    });
+    let more = parts.iter().all(|part| text(part).is_none());
+    let more = more.then(|| json!({"type": "text", "text": probe(index, parts.len())}));
+    probed.chain(more).collect()
+}
+
+fn probes_without(index: usize, parts: &[Json], place: usize) -> Json {
+    let mut probes = probes(index, parts);
+    if let Some(parts) = probes.as_array_mut() {
+        parts.remove(place);
+    }
+    probes
+}
+
+fn with_text(part: &Json, text: String) -> Json {
+    let mut part = part.clone();
+    part["text"] = text.into();
+    part
+}
+
+/// Whether every text of the message stands in `written`, and none of them as a value of an object.
+fn takes(written: &str, index: usize, parts: &[Json]) -> bool {
+    let texts = parts.iter().enumerate().filter(|(_, part)| text(part).is_some()).map(|(place, _)| place);
+    let mut places: Vec<usize> = texts.collect();
+    if places.is_empty() {
+        places.push(parts.len());
+    }
+    places.into_iter().all(|place| {
+        let probe = probe(index, place);
+        let mut found = written.match_indices(&probe).peekable();
+        found.peek().is_some() && found.all(|(at, _)| !is_after_key(&written[..at]))
+    })
+}
+
+/// Whether a text ends as in `{'type': 'text', 'text': '`, of Python or of JSON.
+fn is_after_key(text: &str) -> bool {
+    const QUOTES: [char; 2] = ['\'', '"'];
+    let key = text.strip_suffix(QUOTES).and_then(|text| text.trim_end().strip_suffix(':'));
+    let key = key.and_then(|text| text.trim_end().strip_suffix(QUOTES));
+    key.is_some_and(|text| text.ends_with("text"))
+}
