@@ -66,6 +66,7 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
 pub fn exact(args: &KlArgs, options: &shift::Options) -> Result<()> {
     let KlArgs { data_dir: root, models, temperature, allow_removed, .. } = args;
     let exact = Exact { root, models, temperature: *temperature, allow_removed: *allow_removed };
+    exact.must_know_models()?;
     exact.run(&shift::chosen(root, options)?)
 }
 

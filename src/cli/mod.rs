@@ -5,6 +5,7 @@
 mod args;
 mod demo;
 mod exact;
+mod heads;
 mod import;
 mod in_one_go;
 mod inputs;

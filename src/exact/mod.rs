@@ -22,7 +22,7 @@ use crate::decoder::Head;
 use crate::error::{Error, Result};
 use crate::schema::FORMAT_VERSION;
 use crate::stop::Stop;
-use crate::store::{FoundCell, PairManifest, PairStore, Store};
+use crate::store::{Cell, FoundCell, PairCell, PairManifest, PairStore, Store};
 
 /// How two models are compared.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ pub const MAX_REMOVED: f64 = 1e-3;
 pub struct Pair<'a> {
     store: PairStore,
     inputs: [part::Input<'a>; 2],
-    options: &'a Options,
+    options: Options,
     /// Parts that both have and that are not done, ascending.
     pub missing: Vec<u32>,
 }
@@ -53,11 +53,10 @@ impl<'a> Pair<'a> {
     ///
     /// # Errors
     /// A part without hidden rows; an earlier run with other options.
-    pub fn open(root: &Path, p: &'a FoundCell, q: &'a FoundCell, options: &'a Options) -> Result<Self> {
-        let store = Store::open(root)?.pair(&manifest(p, q, options)?)?;
+    pub fn open(root: &Path, p: &'a FoundCell, q: &'a FoundCell, options: Options) -> Result<Self> {
+        let store = Store::open(root)?.pair(&manifest(p, q, &options)?)?;
         let inputs = [part::Input::new(p)?, part::Input::new(q)?];
-        let both = p.parts.iter().copied().filter(|part| q.parts.contains(part));
-        let missing: Vec<u32> = both.filter(|&part| !store.is_done(part)).collect();
+        let missing = missing(root, p, q)?;
         inputs.iter().try_for_each(|input| input.must_have(&missing))?;
         Ok(Self { store, inputs, options, missing })
     }
@@ -69,13 +68,38 @@ impl<'a> Pair<'a> {
     pub fn run(&self, heads: [&Head; 2], stop: &Stop) -> Result<(usize, usize)> {
         self.store.lock()?;
         let (mut tiles, mut positions) = (Tiles::new(heads), 0);
-        for &part in &self.missing {
-            let rows = part::rows(&self.inputs, &mut tiles, part, self.options, stop)?;
+        // Another process may have done some by now.
+        for part in self.missing.iter().copied().filter(|&part| !self.store.is_done(part)) {
+            let rows = part::rows(&self.inputs, &mut tiles, part, &self.options, stop)?;
             self.store.publish(part, &batch::of_rows(&rows)?)?;
             positions += rows.len();
         }
         Ok((positions, tiles.again))
     }
+}
+
+/// Parts that both have done and whose exact measures are not there, ascending.
+///
+/// # Errors
+/// A name that makes no folder.
+pub fn missing(root: &Path, p: &FoundCell, q: &FoundCell) -> Result<Vec<u32>> {
+    let cell = pair_cell(p, q);
+    let both = p.parts.iter().copied().filter(|part| q.parts.contains(part));
+    let paths = both.map(|part| Ok((part, cell.part(root, part)?))).collect::<Result<Vec<_>>>()?;
+    Ok(paths.into_iter().filter(|(_, path)| !path.exists()).map(|(part, _)| part).collect())
+}
+
+/// What an earlier run of the pair decided.
+///
+/// # Errors
+/// As [`PairManifest::read`].
+pub fn manifest_of(root: &Path, p: &FoundCell, q: &FoundCell) -> Result<Option<PairManifest>> {
+    pair_cell(p, q).manifest(root)
+}
+
+fn pair_cell(p: &FoundCell, q: &FoundCell) -> PairCell {
+    let Cell { generation_model, task, model } = p.cell.clone();
+    PairCell { generation_model, task, p: model, q: q.cell.model.clone() }
 }
 
 /// What decides the numbers of a pair.
@@ -84,13 +108,13 @@ fn manifest(p: &FoundCell, q: &FoundCell, options: &Options) -> Result<PairManif
     if text(p) != text(q) {
         return Err(Error::Usage("the two models scored different texts".to_owned()));
     }
-    let (generation_model, task) = text(p);
+    let PairCell { generation_model, task, p: of_p, q: of_q } = pair_cell(p, q);
     Ok(PairManifest {
         format_version: FORMAT_VERSION,
         generation_model,
         task,
-        p: p.cell.model.clone(),
-        q: q.cell.model.clone(),
+        p: of_p,
+        q: of_q,
         temperature: options.temperature,
         stop: options.stop.clone(),
         of_p: p.manifest.digest()?,

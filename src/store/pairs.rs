@@ -46,6 +46,19 @@ impl PairCell {
         Origin { generation_model, task, model: p, beside: Some(q), part, manifest: manifest.to_owned() }
     }
 
+    /// What an earlier run decided, if there was one.
+    ///
+    /// # Errors
+    /// As [`PairManifest::read`].
+    pub fn manifest(&self, root: &Path) -> Result<Option<PairManifest>> {
+        let path = self.manifest_path(root)?;
+        path.exists().then(|| PairManifest::read(&path)).transpose()
+    }
+
+    fn manifest_path(&self, root: &Path) -> Result<PathBuf> {
+        Ok(root.join(folder::RUNS).join(self.folder()?).join(MANIFEST))
+    }
+
     /// The folder of the parts.
     pub(super) fn parts(&self, root: &Path) -> Result<PathBuf> {
         Ok(root.join(folder::PAIRS).join(self.folder()?))

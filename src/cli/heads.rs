@@ -1,0 +1,139 @@
+//! Heads of models: the part of a checkpoint that `--exact` needs, by the names that runs gave their models.
+//!
+//! Owns which heads are in memory: the two of the pair at hand. Refuses heads that are not those that scored, and tells so
+//! before the first is loaded: what a pair costs is spent on heads that are known to be right.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use candle_core::{DType, Device};
+
+use super::models::{self, ADAPTER_FOLDER, NamedModel};
+use crate::decoder::{Adapter, Checkpoint, Form, Head};
+use crate::digest::{self, Fingerprint};
+use crate::store::FoundCell;
+
+/// What decides a head: the model, and the type of its weights.
+type Key = (String, String);
+
+fn key(cell: &FoundCell) -> Key {
+    (cell.cell.model.clone(), cell.manifest.engine.dtype.clone())
+}
+
+/// Models by name, and the heads that are loaded.
+pub struct Heads {
+    models: Vec<NamedModel>,
+    /// Heads' files as they were when they were hashed.
+    hashed: HashMap<PathBuf, (Fingerprint, String)>,
+    loaded: BTreeMap<Key, Head>,
+}
+
+impl Heads {
+    /// Of the models as they were typed.
+    ///
+    /// # Errors
+    /// As [`models::resolve`].
+    pub fn new(typed: &[String]) -> Result<Self> {
+        Ok(Self { models: models::resolve(typed)?, hashed: HashMap::new(), loaded: BTreeMap::new() })
+    }
+
+    /// Where the cell's model is, if it was given.
+    pub fn directory(&self, cell: &FoundCell) -> Option<&Path> {
+        self.named(cell).map(|named| named.path.as_path())
+    }
+
+    fn named(&self, cell: &FoundCell) -> Option<&NamedModel> {
+        self.models.iter().find(|named| named.name == cell.cell.model)
+    }
+
+    /// # Errors
+    /// Models of `cells` that were not given, all of them.
+    pub fn must_be_given<'c>(&self, cells: impl IntoIterator<Item = &'c FoundCell>) -> Result<()> {
+        let lacks = |cell: &&FoundCell| self.named(cell).is_none();
+        let lacking: BTreeSet<&str> = cells.into_iter().filter(lacks).map(|cell| cell.cell.model.as_str()).collect();
+        let list =
+            |form: fn(&str) -> String, between| lacking.iter().map(|name| form(name)).collect::<Vec<_>>().join(between);
+        let (names, options) = (list(|name| format!("`{name}`"), ", "), list(|name| format!("{name}=DIRECTORY"), ","));
+        match lacking.len() {
+            0 => Ok(()),
+            1 => bail!("--exact needs the head of {names}: give {options} in --models"),
+            _ => bail!("--exact needs the heads of {names}: give {options} in --models"),
+        }
+    }
+
+    /// If the cell's model was given, the files of its head must be, byte by byte, those of the run that kept the hidden
+    /// rows, and its adapter must leave the head alone. A file is read once.
+    ///
+    /// # Errors
+    /// Another model's files; those of [`Checkpoint::open`].
+    pub fn must_have_scored(&mut self, cell: &FoundCell) -> Result<()> {
+        let Some(named) = self.named(cell).cloned() else { return Ok(()) };
+        let checkpoint = Checkpoint::open(&named.path)?;
+        for path in checkpoint.head_files() {
+            let now = Fingerprint::of(&path)?;
+            let hash = match self.hashed.get(&path).filter(|(was, _)| *was == now) {
+                Some((_, hash)) => hash.clone(),
+                None => digest::file(&path)?,
+            };
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if cell.manifest.engine.files.get(&name) != Some(&hash) {
+                bail!(
+                    "`{}` is not what scored `{}` on `{}`: give the model's own directory in --models",
+                    path.display(),
+                    cell.cell.model,
+                    cell.cell.task
+                );
+            }
+            self.hashed.insert(path, (now, hash));
+        }
+        refuse_adapter_on_head(cell, &named, &checkpoint)
+    }
+
+    /// The heads of a pair, [`Heads::must_have_scored`]; others are let go first.
+    ///
+    /// # Errors
+    /// A file that changed since; what is no head.
+    pub fn load(&mut self, cells: [&FoundCell; 2]) -> Result<[&Head; 2]> {
+        self.loaded.retain(|loaded, _| cells.iter().any(|cell| key(cell) == *loaded));
+        for cell in cells {
+            let directory = self.directory(cell).context("the head was not given")?.to_owned();
+            if let Entry::Vacant(place) = self.loaded.entry(key(cell)) {
+                let checkpoint = Checkpoint::open(&directory)?;
+                let dtype = if cell.manifest.engine.dtype == "bf16" { DType::BF16 } else { DType::F32 };
+                let head = Head::load(&checkpoint, None, dtype, &Device::Cpu, Form::of(&Device::Cpu)?)?;
+                for path in checkpoint.head_files() {
+                    if self.hashed.get(&path).is_none_or(|(was, _)| Fingerprint::of(&path).ok().as_ref() != Some(was)) {
+                        bail!("`{}` changed since it was checked: run again", path.display());
+                    }
+                }
+                place.insert(head);
+            }
+        }
+        let head = |cell| self.loaded.get(&key(cell)).context("the head is gone");
+        Ok([head(cells[0])?, head(cells[1])?])
+    }
+}
+
+/// An adapter on the body has done its work in the hidden rows; of one on the head, they know nothing.
+fn refuse_adapter_on_head(cell: &FoundCell, named: &NamedModel, checkpoint: &Checkpoint) -> Result<()> {
+    let name = &named.name;
+    if !cell.manifest.engine.files.keys().any(|file| file.starts_with(ADAPTER_FOLDER)) {
+        return Ok(());
+    }
+    let Some(directory) = &named.adapter else {
+        bail!("`{name}` was scored with an adapter: give {name}=BASE+ADAPTER_DIRECTORY in --models");
+    };
+    let adapter = Adapter::open(directory)?;
+    for path in adapter.files() {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        if cell.manifest.engine.files.get(&format!("{ADAPTER_FOLDER}{file}")) != Some(&digest::file(&path)?) {
+            bail!("`{}` is not what scored `{name}`: give the adapter's own directory in --models", path.display());
+        }
+    }
+    if adapter.is_on_head(checkpoint.spec())? {
+        bail!("the adapter of `{name}` is on the head: --exact cannot compute what it adds there");
+    }
+    Ok(())
+}
