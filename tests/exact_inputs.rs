@@ -6,6 +6,8 @@ mod common;
 use std::fs;
 
 use common::{Said, Scene, fixture};
+use serde_json::Value;
+use tokshift::store::{PairManifest, Store};
 
 const P: (&str, &str) = ("p", "qwen3-tied");
 const Q: (&str, &str) = ("q", "qwen3-shifted");
@@ -85,4 +87,67 @@ fn heads_that_did_not_score_are_refused_also_where_nothing_is_missing() {
     let swapped = models(&[(P.0, Q.1), (Q.0, P.1)]);
     kl(&scene, &swapped, "").expect(1, "is not what scored `p` on `t`: give the model's own directory");
     kl(&scene, &of_r, "").expect(1, "is not what scored `r` on `t`");
+}
+
+/// The folder of a pair of Q's.
+fn folder(table: &str, q: &str) -> String {
+    format!("out/{table}/generation_model=g/task=t/p=p/q={q}")
+}
+
+fn temperature(scene: &Scene) -> Value {
+    let said = scene.run("kl --data-dir out --reference p --json");
+    let comparison: Value = serde_json::from_str(&said.expect(0, "").stdout).unwrap();
+    comparison["pairs"][0]["exact"]["temperature"].clone()
+}
+
+#[test]
+fn another_temperature_takes_the_place_of_tables_that_are_deleted() {
+    let scene = scene();
+    score(&scene, &[P, Q], "--keep-hidden").expect(0, "");
+    let both = models(&[P, Q]);
+    kl(&scene, &both, "").expect(0, "exact: ");
+    let refused = kl(&scene, &both, "--temperature 2");
+    let told = format!(
+        "error: `{}/manifest.json` was made with temperature = 1.0, this run has 2.0: give the same options, or delete `{}`\n",
+        folder("runs", "q"),
+        folder("pairs", "q")
+    );
+    assert_eq!((refused.code, refused.stderr.as_str()), (Some(1), told.as_str()));
+    fs::remove_dir_all(scene.path(&folder("pairs", "q"))).unwrap();
+    kl(&scene, &both, "--temperature 2").expect(0, "exact: ");
+    assert_eq!(temperature(&scene), 2.0);
+    scene.run("verify out").expect_out("all is well");
+    // Tables without a manifest are nobody's.
+    fs::remove_file(scene.path(&folder("runs", "q")).join("manifest.json")).unwrap();
+    kl(&scene, &both, "").expect(1, "is missing, so what its parts were made with is unknown: delete them too");
+}
+
+#[test]
+fn score_looks_at_what_is_there_of_the_pairs_before_it_scores() {
+    let scene = scene();
+    score(&scene, &[P, Q], "--keep-hidden").expect(0, "");
+    kl(&scene, &models(&[P, Q]), "--temperature 2").expect(0, "exact: ");
+    let before = scene.files("out");
+    let refused = score(&scene, &[P, Q, R], "--exact");
+    refused.expect(1, "temperature = 2.0, this run has 1.0").expect(1, &format!("delete `{}`", folder("pairs", "q")));
+    assert!(scene.files("out") == before);
+    fs::remove_dir_all(scene.path(&folder("pairs", "q"))).unwrap();
+    score(&scene, &[P, Q, R], "--exact").expect(0, "exact: p beside q").expect(0, "exact: q beside r");
+    assert_eq!(temperature(&scene), 1.0);
+}
+
+#[test]
+fn a_pair_that_another_process_compares_is_waited_for() {
+    let scene = scene();
+    score(&scene, &[P, Q], "--keep-hidden").expect(0, "");
+    let both = models(&[P, Q]);
+    kl(&scene, &both, "").expect(0, "exact: ");
+    fs::remove_dir_all(scene.path(&folder("pairs", "q"))).unwrap();
+    let manifest = PairManifest::read(&scene.path(&folder("runs", "q")).join("manifest.json")).unwrap();
+    let pair = Store::open(&scene.path("out")).unwrap().pair(&manifest).unwrap();
+    pair.lock().unwrap();
+    let told = format!("process {} compares `p` beside `q` on `t` by `g`: wait for its end\n", std::process::id());
+    kl(&scene, &both, "").expect(1, &told);
+    drop(pair);
+    kl(&scene, &both, "").expect(0, "exact: ");
 }

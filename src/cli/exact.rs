@@ -37,6 +37,12 @@ impl Exact<'_> {
         bail!("--models: no model `{name}` was scored into `{}`, but {known}: give NAME=DIRECTORY", self.root.display())
     }
 
+    /// What is there of the pairs must have been made as this would make it.
+    pub fn must_agree(&self, pairs: &[[FoundCell; 2]]) -> Result<()> {
+        let heads = Heads::new(self.models)?;
+        pairs.iter().try_for_each(|[p, q]| Ok(exact::must_agree(self.root, p, q, &self.options(p, q, &heads)?)?))
+    }
+
     /// Writes what is missing of every pair. A pair that is whole needs no heads; those that are given must be right all
     /// the same.
     pub fn run(&self, pairs: &[[FoundCell; 2]]) -> Result<()> {

@@ -80,9 +80,8 @@ impl<'a> InOneGo<'a> {
         Ok(again)
     }
 
-    /// Compares what is not compared yet, and ends the loans.
-    pub fn compare(&self, exact: &Exact, store: &Store) -> Result<()> {
-        let cells = self.cells()?;
+    /// P and Q of the pairs of which both are there.
+    fn found_pairs(&self, cells: &[FoundCell]) -> Vec<[FoundCell; 2]> {
         let find = |pair: &PairCell, model: &String| {
             let is_it = |found: &&FoundCell| {
                 let Cell { generation_model, task, model: found } = &found.cell;
@@ -91,8 +90,18 @@ impl<'a> InOneGo<'a> {
             cells.iter().find(is_it).cloned()
         };
         let pairs = self.texts.iter().flat_map(|&text| self.pairs(text));
-        let pairs = pairs.filter_map(|pair| Some([find(&pair, &pair.p)?, find(&pair, &pair.q)?]));
-        exact.run(&pairs.collect::<Vec<_>>())?;
+        pairs.filter_map(|pair| Some([find(&pair, &pair.p)?, find(&pair, &pair.q)?])).collect()
+    }
+
+    /// What is there of the pairs must have been made as `exact` would make it.
+    pub fn must_agree(&self, exact: &Exact) -> Result<()> {
+        exact.must_agree(&self.found_pairs(&self.cells()?))
+    }
+
+    /// Compares what is not compared yet, and ends the loans.
+    pub fn compare(&self, exact: &Exact, store: &Store) -> Result<()> {
+        let cells = self.cells()?;
+        exact.run(&self.found_pairs(&cells))?;
         cells.iter().try_for_each(|found| store.end_loans(found)).map_err(Into::into)
     }
 }

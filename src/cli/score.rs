@@ -26,6 +26,8 @@ pub fn run(args: &ScoreArgs) -> Result<Exit> {
     let datasets: Vec<Dataset> = datasets.into_iter().chain(text::dataset(args, &session)?).collect();
     let output = Output::open(&args.output_dir)?;
     let in_one_go = InOneGo::new(&output.root, &models, &datasets);
+    let exact = exact(args);
+    exact.iter().try_for_each(|exact| in_one_go.must_agree(exact))?;
     let again = if args.exact { in_one_go.again()? } else { BTreeMap::new() };
     let (resident, mut unscored, mut told) = (Resident::default(), 0, BTreeSet::new());
     for model in &models {
@@ -47,12 +49,16 @@ pub fn run(args: &ScoreArgs) -> Result<Exit> {
     if args.options.out() == OutFormat::TokenLosses {
         in_one_go.cells()?.iter().try_for_each(|found| output.export(found))?;
     }
-    if args.exact {
-        let ScoreArgs { output_dir: root, models, allow_removed, .. } = args;
-        let exact = Exact { root, models, temperature: 1.0, allow_removed: *allow_removed };
-        in_one_go.compare(&exact, &output.store)?;
+    if let Some(exact) = &exact {
+        in_one_go.compare(exact, &output.store)?;
     }
     Ok(if unscored == 0 { Exit::Done } else { Exit::Unscored })
+}
+
+/// How the models are compared, if they are.
+fn exact(args: &ScoreArgs) -> Option<Exact<'_>> {
+    let ScoreArgs { output_dir: root, models, allow_removed, .. } = args;
+    args.exact.then_some(Exact { root, models, temperature: 1.0, allow_removed: *allow_removed })
 }
 
 /// The models, opened.

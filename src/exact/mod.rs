@@ -78,6 +78,14 @@ impl<'a> Pair<'a> {
     }
 }
 
+/// Whether what is there of a pair was made as `options` say.
+///
+/// # Errors
+/// [`Error::Mismatch`], which names what to delete.
+pub fn must_agree(root: &Path, p: &FoundCell, q: &FoundCell, options: &Options) -> Result<()> {
+    Store::open(root)?.pair(&manifest(p, q, options)?).map(drop)
+}
+
 /// Parts that both have done and whose exact measures are not there, ascending.
 ///
 /// # Errors

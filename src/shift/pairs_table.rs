@@ -42,7 +42,7 @@ fn found_pair<'a>(p: &FoundCell, q: &FoundCell, found: &'a [FoundPair]) -> Optio
 fn exact_of_pair(p: &FoundCell, q: &FoundCell, pair: &FoundPair) -> Result<(Option<Exact>, Option<String>)> {
     let digest = pair.manifest.digest()?;
     if (&pair.manifest.of_p, &pair.manifest.of_q) != (&p.manifest.digest()?, &q.manifest.digest()?) {
-        let path = pair.path.display();
+        let path = pair.folder.display();
         return Ok((None, Some(format!("the exact measures are of other runs, and left out: delete `{path}`"))));
     }
     let both: Vec<u32> = p.parts.iter().copied().filter(|part| q.parts.contains(part)).collect();

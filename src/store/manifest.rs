@@ -19,6 +19,9 @@ use crate::schema::FORMAT_VERSION;
 /// on all else may continue each other's runs.
 const RENDERED_BY: &str = "rendered_by";
 
+/// What a run can do that decides otherwise than an earlier one of its cell.
+const ELSEWHERE: &str = "another --output-dir";
+
 /// Longest text that a message shows whole; hashes are longer.
 const SHOWN_CHARS: usize = 40;
 
@@ -158,7 +161,7 @@ impl Manifest {
     /// # Errors
     /// [`Error::Mismatch`] that names the first field in which they differ.
     pub fn must_equal(&self, earlier: &Self, path: &Path) -> Result<()> {
-        compare(path, &serde_json::to_value(earlier), &serde_json::to_value(self), &|_| true)
+        compare(path, &serde_json::to_value(earlier), &serde_json::to_value(self), &|_| true, ELSEWHERE)
     }
 
     /// Compares with the manifest of another model over the same dataset: rows, ids and parts must agree.
@@ -167,7 +170,7 @@ impl Manifest {
     /// [`Error::Mismatch`] that names the first field in which they differ.
     pub fn must_share_rows(&self, sibling: &Self, path: &Path) -> Result<()> {
         let shared = |field: &str| ["dataset.", "tokens.", "parts"].iter().any(|prefix| field.starts_with(prefix));
-        compare(path, &serde_json::to_value(sibling), &serde_json::to_value(self), &shared)
+        compare(path, &serde_json::to_value(sibling), &serde_json::to_value(self), &shared, ELSEWHERE)
     }
 }
 
@@ -213,9 +216,10 @@ impl PairManifest {
         to_json(self)
     }
 
-    /// As [`Manifest::must_equal`].
-    pub fn must_equal(&self, earlier: &Self, path: &Path) -> Result<()> {
-        compare(path, &serde_json::to_value(earlier), &serde_json::to_value(self), &|_| true)
+    /// As [`Manifest::must_equal`], of what made `tables`: without these it would decide nothing.
+    pub fn must_equal(&self, earlier: &Self, path: &Path, tables: &Path) -> Result<()> {
+        let instead = format!("delete `{}`", tables.display());
+        compare(path, &serde_json::to_value(earlier), &serde_json::to_value(self), &|_| true, &instead)
     }
 }
 
@@ -245,14 +249,16 @@ fn to_json(manifest: &impl Serialize) -> Result<String> {
 
 type Json = serde_json::Result<Value>;
 
-/// Names the first field, among those that `matters`, in which two manifests differ.
-fn compare(path: &Path, before: &Json, now: &Json, matters: &dyn Fn(&str) -> bool) -> Result<()> {
+/// Names the first field, among those that `matters`, in which two manifests differ, and what to do `instead` of agreeing.
+fn compare(path: &Path, before: &Json, now: &Json, matters: &dyn Fn(&str) -> bool, instead: &str) -> Result<()> {
     let (Ok(before), Ok(now)) = (before, now) else {
         return Err(Error::file(path, "cannot be compared"));
     };
     match first_difference(String::new(), before, now, matters) {
         None => Ok(()),
-        Some((field, before, now)) => Err(Error::Mismatch { manifest: path.to_owned(), field, before, now }),
+        Some((field, before, now)) => {
+            Err(Error::Mismatch { manifest: path.to_owned(), field, before, now, instead: instead.to_owned() })
+        }
     }
 }
 

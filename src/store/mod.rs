@@ -130,7 +130,7 @@ impl Store {
     /// Where the exact measures of two finished cells go. Nothing is created before the first part.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] if an earlier run of the pair decided otherwise.
+    /// [`Error::Mismatch`] if the run that made its parts decided otherwise.
     pub fn pair(&self, manifest: &PairManifest) -> Result<PairStore> {
         PairStore::open(&self.root, manifest)
     }

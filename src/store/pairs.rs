@@ -2,6 +2,7 @@
 //!
 //! Owns what [`super::CellStore`] is to cells. A part is one file, so that publishing it is all of it.
 
+use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +11,7 @@ use arrow::array::RecordBatch;
 
 use super::lock::Lock;
 use super::temporary::{Temporary, withdraw};
-use super::{Cell, MANIFEST, Manifest, Origin, PairManifest, file_name, names, read};
+use super::{Cell, MANIFEST, Manifest, Origin, PairManifest, file_name, is_absent, names, part_of, read};
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
 use crate::table::{self, Format, Table};
@@ -89,11 +90,34 @@ impl PairStore {
         let cell = PairCell { generation_model, task, p, q };
         let (root, folder) = (root.to_owned(), cell.folder()?);
         let store = Self { root, cell, folder, manifest: manifest.clone(), lock: Mutex::new(None) };
-        let path = store.manifest_path();
-        if path.exists() {
-            manifest.must_equal(&PairManifest::read(&path)?, &path)?;
+        if store.has_parts()? {
+            store.must_agree()?;
         }
         Ok(store)
+    }
+
+    /// Whether any part is published.
+    fn has_parts(&self) -> Result<bool> {
+        let parts = self.parts();
+        let entries = match fs::read_dir(&parts) {
+            Err(e) if is_absent(&e) => return Ok(false),
+            entries => entries.map_err(Error::io("list", &parts))?,
+        };
+        Ok(entries.flatten().any(|entry| part_of(&entry.path()).is_some()))
+    }
+
+    /// What made the parts that are published decided as this run does.
+    fn must_agree(&self) -> Result<()> {
+        let (path, parts) = (self.manifest_path(), self.parts());
+        if !path.exists() {
+            let what = "is missing, so what its parts were made with is unknown: delete them too";
+            return Err(Error::file(parts, format!("its manifest `{}` {what}", path.display())));
+        }
+        self.manifest.must_equal(&PairManifest::read(&path)?, &path, &parts)
+    }
+
+    fn parts(&self) -> PathBuf {
+        self.root.join(folder::PAIRS).join(&self.folder)
     }
 
     fn manifest_path(&self) -> PathBuf {
@@ -101,7 +125,7 @@ impl PairStore {
     }
 
     fn path(&self, part: u32) -> PathBuf {
-        self.root.join(folder::PAIRS).join(&self.folder).join(file_name(part, Format::Parquet.extension()))
+        self.parts().join(file_name(part, Format::Parquet.extension()))
     }
 
     /// Whether the part is published.
@@ -112,31 +136,37 @@ impl PairStore {
     /// Keeps other processes from writing the pair, until this is dropped.
     ///
     /// # Errors
-    /// [`Error::Busy`] if another process writes it.
+    /// Another process writes it.
     pub fn lock(&self) -> Result<()> {
         // Nothing panics while it is held.
         let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         if lock.is_none() {
             let PairManifest { generation_model, task, p, q, .. } = &self.manifest;
             let what = format!("`{p}` beside `{q}` on `{task}` by `{generation_model}`");
-            *lock = Some(Lock::take(&self.root, &self.folder, &what)?);
+            let busy = |error| match error {
+                // There is no other directory that it could be written into.
+                Error::Busy { holder, .. } => Error::Usage(format!("{holder} compares {what}: wait for its end")),
+                other => other,
+            };
+            *lock = Some(Lock::take(&self.root, &self.folder, &what).map_err(busy)?);
         }
         Ok(())
     }
 
-    /// Publishes a part, after the manifest if it is the first.
+    /// Publishes a part, after the manifest if it is the first. A manifest without parts decided nothing, and is replaced.
     ///
     /// # Errors
     /// A full disk; another run that decided otherwise.
     pub fn publish(&self, part: u32, batch: &RecordBatch) -> Result<()> {
         self.lock()?;
         let path = self.manifest_path();
-        if !path.exists() {
+        if !self.has_parts()? {
+            withdraw(&path)?;
             let mut file = Temporary::create(&self.root, MANIFEST)?;
             file.write(|out| out.write_all(self.manifest.to_json()?.as_bytes()).map_err(Error::io("write", &path)))?;
             file.publish_new(&path)?;
         }
-        self.manifest.must_equal(&PairManifest::read(&path)?, &path)?;
+        self.must_agree()?;
         let mut file = Temporary::create(&self.root, &format!("{}-{part:08}", folder::PAIRS))?;
         let origin = self.cell.origin(&self.manifest.digest()?, part);
         file.write(|out| table::write(out, Format::Parquet, Table::Pairs, batch, Some(&origin)))?;
@@ -149,9 +179,8 @@ impl PairStore {
 pub struct FoundPair {
     pub cell: PairCell,
     pub manifest: PairManifest,
-    /// Where the manifest is, and the folder of the parts.
-    pub path: PathBuf,
-    folder: PathBuf,
+    /// The folder of the parts.
+    pub folder: PathBuf,
 }
 
 impl FoundPair {
@@ -168,7 +197,7 @@ impl FoundPair {
 pub fn found_pairs(root: &Path) -> Result<Vec<FoundPair>> {
     let found = pair_manifests(root)?.into_iter().map(|(cell, path)| {
         let (manifest, folder) = (PairManifest::read(&path)?, cell.parts(root)?);
-        Ok(FoundPair { cell, manifest, path, folder })
+        Ok(FoundPair { cell, manifest, folder })
     });
     found.collect()
 }
