@@ -1,0 +1,15 @@
+//! Arguments of `tokshift inspect`.
+
+use clap::{ArgAction, Parser};
+
+/// Show what was understood of a model: arithmetic, parameters, tokenizer, memory
+#[derive(Debug, Parser)]
+pub struct InspectArgs {
+    /// A model directory, a .gguf file, or ORG/NAME[@REVISION]
+    #[arg(value_name = "MODEL")]
+    pub model: String,
+
+    /// Print everything as JSON
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub json: bool,
+}

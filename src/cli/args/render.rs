@@ -1,0 +1,35 @@
+//! Arguments of `tokshift render`.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser};
+
+use crate::template::NaiveDate;
+
+/// See what a chat template makes of conversations: the prompt, the response and the end of each turn
+#[derive(Debug, Parser)]
+#[command(after_help = RENDER_EXAMPLES)]
+pub struct RenderArgs {
+    /// A chat template's file (special tokens: those of the files beside it), a model directory or ORG/NAME[@REVISION]
+    #[arg(value_name = "TEMPLATE")]
+    pub template: String,
+
+    /// Conversations, one JSON value after another: `{messages, tools}`, or a list of messages
+    #[arg(long, value_name = "FILE")]
+    pub messages: PathBuf,
+
+    /// The day that a template's `strftime_now` tells [default: 2024-07-26]
+    #[arg(long, alias = "chat_date", value_name = "YYYY-MM-DD")]
+    pub chat_date: Option<NaiveDate>,
+
+    /// Print a JSON object a conversation
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub json: bool,
+}
+
+const RENDER_EXAMPLES: &str = "\
+Examples:
+  tokshift render Qwen/Qwen3-0.6B --messages chats.jsonl
+  tokshift render ./rl/chat_template.jinja --messages chats.jsonl --json | jq -r '.turns[].response'
+
+Exit codes: 0 done; 1 error, or a conversation cannot be rendered; 2 wrong usage.";

@@ -1,0 +1,17 @@
+//! Arguments of `tokshift status`.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser};
+
+/// Show what an output directory holds and what it cost
+#[derive(Debug, Parser)]
+pub struct StatusArgs {
+    /// The output directory of `score` or `run`
+    #[arg(value_name = "DIR")]
+    pub output_dir: PathBuf,
+
+    /// Print everything as JSON instead of a table
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub json: bool,
+}
