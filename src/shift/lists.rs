@@ -9,7 +9,7 @@ use polars::prelude::{
 };
 
 use super::bounds::{self, Side};
-use super::measures::{p, q};
+use super::expressions::{p, q};
 use crate::schema::token;
 
 /// The column that [`all`] makes: a list of numbers, each null where a side lacks what it needs. Its places follow.

@@ -13,6 +13,7 @@ mod detail;
 mod differences;
 mod display;
 mod exact;
+mod expressions;
 mod fields;
 mod floor;
 mod gate;

@@ -8,8 +8,9 @@ use polars::prelude::{
     DataFrame, DataType, Expr, IntoLazy, JoinArgs, JoinType, LazyFrame, MaintainOrderJoin, col, len, lit, when,
 };
 
+use super::expressions::{self, EXACT, P, Q, STUDY_FROM, TOP_ID};
 use super::lists;
-use super::measures::{self, COLUMNS, EXACT, LOGPROBS, Measure, P, Q, SQUARES, STUDY, STUDY_FROM, TOP_ID};
+use super::measures::{self, COLUMNS, LOGPROBS, Measure, SQUARES, STUDY};
 use super::pairs_table::Exact;
 use super::scan::{hint_sorted, scan};
 use super::select::{PairTables, Table};
@@ -24,7 +25,7 @@ pub(super) const ROWS: &str = "rows";
 pub(super) const NOT_FINITE: &str = "not_finite";
 /// The first position at which the tokens differ, null if none does.
 pub(super) const DIFFERS_AT: &str = "differs_at";
-/// The largest difference of log-probability and where it is ([`measures::farthest`]).
+/// The largest difference of log-probability and where it is ([`expressions::farthest`]).
 pub(super) const FARTHEST: &str = "farthest";
 pub(super) const COUNT: &str = ".n";
 
@@ -41,12 +42,12 @@ pub(super) fn sums_by_sample(pair: &PairTables, facts: DataFrame, lacks_ids: boo
     let tokens = joined(pair, facts, lacks_ids)?.with_column(lists::all(have_lists));
     let mut values = vec![col(token::SAMPLE_ID), col(token::POSITION)];
     values.extend(measures::ALL.iter().map(|m| (m.value)().alias(m.name)));
-    values.push(measures::study().alias(STUDY));
-    values.extend([measures::a(), measures::b()].into_iter().zip(LOGPROBS).map(|(side, name)| side.alias(name)));
-    values.extend(SQUARES.into_iter().zip(measures::squares()).map(|(name, square)| square.alias(name)));
-    values.push(measures::not_finite().alias(NOT_FINITE));
-    values.push(measures::farthest().alias(FARTHEST));
-    let differs = when(measures::differs(lacks_ids)).then(col(token::POSITION));
+    values.push(expressions::study().alias(STUDY));
+    values.extend([expressions::a(), expressions::b()].into_iter().zip(LOGPROBS).map(|(side, name)| side.alias(name)));
+    values.extend(SQUARES.into_iter().zip(expressions::squares()).map(|(name, square)| square.alias(name)));
+    values.push(expressions::not_finite().alias(NOT_FINITE));
+    values.push(expressions::farthest().alias(FARTHEST));
+    let differs = when(expressions::differs(lacks_ids)).then(col(token::POSITION));
     values.push(differs.otherwise(lit(polars::prelude::NULL)).alias(DIFFERS_AT));
 
     let mut sums = vec![len().cast(DataType::UInt64).alias(ROWS)];
@@ -63,8 +64,8 @@ pub(super) fn described(pair: &PairTables, measures: &[&Measure]) -> Result<Lazy
     let tokens = hint_sorted(both(pair, [&DESCRIPTION, &[]])?, &KEYS)?;
     let tokens = tokens.with_column(lists::all(pair.p.top_k.max(pair.q.top_k) > 0));
     let mut columns = KEYS.map(col).to_vec();
-    columns.extend(DESCRIPTION.map(|name| measures::p(name).alias(name)));
-    columns.push(measures::p(token::IS_END).alias(token::IS_END));
+    columns.extend(DESCRIPTION.map(|name| expressions::p(name).alias(name)));
+    columns.push(expressions::p(token::IS_END).alias(token::IS_END));
     columns.extend(measures.iter().map(|m| (m.value)().alias(m.name)));
     Ok(tokens.select(columns))
 }
@@ -72,8 +73,8 @@ pub(super) fn described(pair: &PairTables, measures: &[&Measure]) -> Result<Lazy
 /// The joined tokens that `chosen` picks by their keys: what each is, and both log-probabilities ([`LOGPROBS`]).
 pub(super) fn some(pair: &PairTables, chosen: &Expr) -> Result<LazyFrame> {
     let mut columns = KEYS.map(col).to_vec();
-    columns.extend(DESCRIPTION.map(|name| measures::p(name).alias(name)));
-    columns.extend([measures::a(), measures::b()].into_iter().zip(LOGPROBS).map(|(side, name)| side.alias(name)));
+    columns.extend(DESCRIPTION.map(|name| expressions::p(name).alias(name)));
+    columns.extend([expressions::a(), expressions::b()].into_iter().zip(LOGPROBS).map(|(side, name)| side.alias(name)));
     Ok(both(pair, [&DESCRIPTION, &[]])?.filter(chosen.clone()).select(columns))
 }
 
@@ -135,10 +136,10 @@ pub(super) fn ends(p: &Table, exact: &Exact) -> Result<LazyFrame> {
 pub(super) fn shifted(tables: &PairTables) -> Result<LazyFrame> {
     let tokens = hint_sorted(both(tables, [&[token::TOKEN], &[]])?, &KEYS)?;
     Ok(tokens.select([
-        measures::p(token::TOKEN_ID).alias(token::TOKEN_ID),
-        measures::p(token::TOKEN).alias(token::TOKEN),
-        measures::x(pair::KL).alias(pair::KL),
-        measures::x(pair::RANK_OF_TOP_P).alias(pair::RANK_OF_TOP_P),
+        expressions::p(token::TOKEN_ID).alias(token::TOKEN_ID),
+        expressions::p(token::TOKEN).alias(token::TOKEN),
+        expressions::x(pair::KL).alias(pair::KL),
+        expressions::x(pair::RANK_OF_TOP_P).alias(pair::RANK_OF_TOP_P),
     ]))
 }
 
@@ -152,6 +153,6 @@ fn side(table: &Table, prefix: &str, more: &[&'static str], with_lists: bool) ->
     let lists = lists::COLUMNS.into_iter().filter(|_| with_lists);
     let of_side = COLUMNS.into_iter().chain(lists::NUMBERS).chain(lists).chain(more.iter().copied());
     columns.extend(of_side.map(|name| col(name).alias(format!("{prefix}{name}"))));
-    columns.push(measures::top_id().alias(format!("{prefix}{TOP_ID}")));
+    columns.push(expressions::top_id().alias(format!("{prefix}{TOP_ID}")));
     Ok(hint_sorted(scan(&table.tokens)?, &KEYS)?.select(columns))
 }

@@ -10,7 +10,7 @@ use polars::prelude::{
     PolarsResult, SortMultipleOptions, StringChunked, UInt32Chunked, col,
 };
 
-use super::measures::{P, Q, STUDY_FROM};
+use super::expressions::{P, Q, STUDY_FROM};
 use super::scan::{self, scan};
 use super::select::PairTables;
 use crate::error::{Error, Result};

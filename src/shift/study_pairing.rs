@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use polars::prelude::{DataType, col};
 
 use super::batches::{self, Order};
-use super::measures::study_side;
+use super::expressions::study_side;
 use super::samples::{SampleFacts, Samples};
 use super::scan::scan;
 use super::select::{PairTables, Table};

@@ -14,7 +14,8 @@ use tempfile::TempDir;
 
 use crate::sample::Status;
 use crate::schema::{self, LIST_ITEM, token};
-use crate::shift::measures::{LOGPROBS, SQUARES, STUDY, STUDY_FROM};
+use crate::shift::expressions::STUDY_FROM;
+use crate::shift::measures::{LOGPROBS, SQUARES, STUDY};
 use crate::shift::query::{COUNT, DIFFERS_AT, FARTHEST, NOT_FINITE, ROWS};
 use crate::shift::samples::{SampleFacts, Samples};
 use crate::shift::scan::Footers;
