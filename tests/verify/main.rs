@@ -1,0 +1,12 @@
+//! `tokshift verify`: nothing is said of what is well, and of one damaged thing precisely that.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod damage;
+mod files;
+mod moved;
+mod rows;
+mod told;
+mod values;
+mod well;
