@@ -4,14 +4,11 @@
 //! Refuses to open tokens tables.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use arrow::array::AsArray;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use anyhow::Result;
 use serde::Serialize;
 
 use super::args::StatusArgs;
@@ -19,9 +16,9 @@ use super::{Exit, kl, progress};
 use crate::error::Error;
 use crate::escape::visible;
 use crate::journal::{self, Entry};
-use crate::schema::sample::STATUS;
 use crate::shift::aligned;
 use crate::store::{self, Manifest, PartFiles, SurveyedCell};
+use crate::table::{Format, statuses};
 
 /// What is known of a cell.
 #[derive(Debug, Serialize)]
@@ -84,7 +81,7 @@ impl CellStatus {
             match by_status(&part.samples) {
                 Ok(statuses) => statuses.into_iter().for_each(|status| *samples.entry(status).or_default() += 1),
                 // That a file is missing was told already.
-                Err(error) if part.samples.exists() => damaged.push(format!("{error:#}")),
+                Err(what) if part.samples.exists() => damaged.push(what),
                 Err(_) => {}
             }
         }
@@ -113,33 +110,11 @@ impl MadeWith {
     }
 }
 
-/// The status of each sample of a part: 256 rows at most, so the whole column is read.
-fn by_status(path: &Path) -> Result<Vec<String>> {
-    let parquet = path.extension().is_some_and(|extension| extension == "parquet");
-    let statuses = if parquet { of_parquet(path) } else { of_json_lines(path) };
-    statuses.with_context(|| format!("cannot read `{}`", path.display()))
-}
-
-fn of_parquet(path: &Path) -> Result<Vec<String>> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
-    let status = ProjectionMask::columns(reader.parquet_schema(), [STATUS]);
-    let mut statuses = Vec::new();
-    for batch in reader.with_projection(status).build()? {
-        let batch = batch?;
-        let column = batch.column_by_name(STATUS).and_then(|column| column.as_string_opt::<i32>());
-        let column = column.with_context(|| format!("it has no texts in a column `{STATUS}`"))?;
-        statuses.extend(column.iter().map(|status| status.unwrap_or_default().to_owned()));
-    }
-    Ok(statuses)
-}
-
-fn of_json_lines(path: &Path) -> Result<Vec<String>> {
-    #[derive(serde::Deserialize)]
-    struct Line {
-        status: String,
-    }
-    let lines = BufReader::new(File::open(path)?).lines();
-    lines.map(|line| Ok(serde_json::from_str::<Line>(&line?)?.status)).collect()
+/// The status of each sample of a part.
+fn by_status(path: &Path) -> Result<Vec<String>, String> {
+    let format = path.extension().and_then(OsStr::to_str).and_then(Format::of_extension).unwrap_or(Format::Jsonl);
+    let read = File::open(path).map_err(|e| e.to_string()).and_then(|file| statuses(file, format));
+    read.map_err(|what| format!("cannot read `{}`: {what}", path.display()))
 }
 
 fn table(cells: &[CellStatus]) -> String {

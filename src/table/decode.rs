@@ -22,12 +22,21 @@ use crate::schema::sample;
 /// A file that cannot be read, or is no samples table.
 pub fn holds(path: &Path, format: Format, status: Status) -> Result<bool> {
     let file = File::open(path).map_err(Error::io("read", path))?;
-    let statuses = match format {
-        Format::Parquet => parquet(file),
-        Format::Jsonl => jsonl(file),
-    };
+    let statuses = statuses(file, format);
     let statuses = statuses.map_err(|what| Error::file(path, format!("not a samples table: {what}")))?;
     Ok(statuses.iter().any(|found| found == status.as_str()))
+}
+
+/// The status of each sample of a samples table, in its order; empty where it is null. A part has 256 rows at most, so
+/// the whole column is read.
+///
+/// # Errors
+/// What is wrong with the file, without its name.
+pub fn statuses(file: File, format: Format) -> Result<Vec<String>, String> {
+    match format {
+        Format::Parquet => parquet(file),
+        Format::Jsonl => jsonl(file),
+    }
 }
 
 fn parquet(file: File) -> Result<Vec<String>, String> {
@@ -37,8 +46,8 @@ fn parquet(file: File) -> Result<Vec<String>, String> {
     for batch in builder.with_projection(column).build().map_err(|e| e.to_string())? {
         let batch = batch.map_err(|e| e.to_string())?;
         let column = batch.column_by_name(sample::STATUS).and_then(|column| column.as_string_opt::<i32>());
-        let column = column.ok_or_else(|| format!("no text column `{}`", sample::STATUS))?;
-        statuses.extend(column.iter().flatten().map(str::to_owned));
+        let column = column.ok_or_else(|| format!("it has no texts in a column `{}`", sample::STATUS))?;
+        statuses.extend(column.iter().map(|status| status.unwrap_or_default().to_owned()));
     }
     Ok(statuses)
 }

@@ -18,7 +18,7 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
 
-pub use decode::holds;
+pub use decode::{holds, statuses};
 pub use encode::{Format, Table, write};
 pub use origin::Origin;
 pub use seal::{is_sealed, seal};
