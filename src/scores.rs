@@ -1,6 +1,7 @@
 //! What a model thought of a sample's tokens.
 //!
-//! Owns the columns that `reduce` fills, engines hand over and `table` writes. Refuses arithmetic.
+//! Owns the columns that `reduce` fills, engines hand over and `table` writes, and how much of two models' lists is the
+//! same. Refuses probabilities: `reduce` has them.
 
 use std::ops::Range;
 
@@ -62,4 +63,12 @@ impl TokenScores {
         copy(&mut self.top_ids, &other.top_ids, lists.clone());
         copy(&mut self.top_logprobs, &other.top_logprobs, lists);
     }
+}
+
+/// Share of ids that two lists of most likely ids, best first, have in common, both cut to the shorter; `None` where one
+/// is empty.
+pub fn overlap(p: &[u32], q: &[u32]) -> Option<f64> {
+    let k = p.len().min(q.len());
+    let common = p[..k].iter().filter(|id| q[..k].contains(id)).count();
+    (k > 0).then(|| common as f64 / k as f64)
 }

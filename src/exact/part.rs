@@ -12,6 +12,7 @@ use super::{MAX_REMOVED, Options};
 
 use crate::error::{Error, Result};
 use crate::hidden::Reader;
+use crate::scores::overlap;
 use crate::stop::Stop;
 use crate::store::FoundCell;
 use crate::table::{Format, Origin};
@@ -182,13 +183,6 @@ fn gather(of: &OfPart, places: &[Place], side: usize) -> Result<Vec<f32>> {
         values.extend(of.reader.read(first..first + run.len())?);
     }
     Ok(values)
-}
-
-/// Share of ids that both lists have, both cut to the shorter; unknown without lists.
-fn overlap(p: &[u32], q: &[u32]) -> Option<f64> {
-    let k = p.len().min(q.len());
-    let common = p[..k].iter().filter(|id| q[..k].contains(id)).count();
-    (k > 0).then(|| common as f64 / k as f64)
 }
 
 /// Ids that one model alone has may hold next to nothing.

@@ -1,4 +1,4 @@
-//! What two lists of most likely tokens say of one position: bounds on KL(P‖Q), overlap, a place.
+//! What two lists of most likely tokens say of one position: bounds on KL(P‖Q), a place.
 //!
 //! Owns the formulas (MEASURES: two models) and what f32 columns cost them. Refuses columns: slices and numbers in,
 //! a number out, NaN where a side lacks what it needs.
@@ -88,13 +88,6 @@ fn term(p: f64, ln_p: f64, ln_q: f64) -> f64 {
 /// −p ln q; nothing where p is 0, whatever q.
 fn cost(p: f64, ln_q: f64) -> f64 {
     if p == 0.0 { 0.0 } else { -p * ln_q }
-}
-
-/// Share of ids that the lists have in common, both cut to the shorter; NaN without lists.
-pub(super) fn overlap(p: &[u32], q: &[u32]) -> f64 {
-    let k = p.len().min(q.len());
-    let common = p[..k].iter().filter(|id| q[..k].contains(id)).count();
-    common as f64 / k as f64
 }
 
 /// Place of P's most likely token in Q's list, from 1; infinite if it is not there. NaN below three places of Q.

@@ -11,6 +11,7 @@ use polars::prelude::{
 use super::bounds::{self, Side};
 use super::expressions::{p, q};
 use crate::schema::token;
+use crate::scores::overlap;
 
 /// The column that [`all`] makes: a list of numbers, each null where a side lacks what it needs. Its places follow.
 pub(super) const LISTS: &str = "lists";
@@ -61,7 +62,7 @@ pub(super) fn values(token: Option<u32>, p: Side, q: Side, entropy_p: f64, min_q
     // Without its id nobody knows whether a list holds the token; without lists it does not matter.
     let known = token.or((p.ids.is_empty() && q.ids.is_empty()).then_some(0));
     let (lower, upper) = known.map_or((f64::NAN, f64::NAN), |t| bounds::kl(t, &p, &q, entropy_p, min_q));
-    [lower, upper, bounds::overlap(p.ids, q.ids), bounds::place(p.ids, q.ids)]
+    [lower, upper, overlap(p.ids, q.ids).unwrap_or(f64::NAN), bounds::place(p.ids, q.ids)]
 }
 
 /// A column in f64, NaN for null.

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::scores::overlap;
 
 fn kl_lower(t: u32, p: &Side, q: &Side) -> f64 {
     kl(t, p, q, 0.0, 0.0).0
@@ -41,9 +42,9 @@ fn places_count_from_one() {
     assert_eq!(place(&[7], &[1, 7, 3]), 2.0);
     assert_eq!(place(&[9], &[1, 7, 3]), f64::INFINITY);
     assert!(place(&[7], &[7, 1]).is_nan() && place(&[], &[1, 2, 3]).is_nan());
-    assert_eq!(overlap(&[1, 2, 3], &[3, 9]), 0.0);
-    assert_eq!(overlap(&[1, 2], &[2, 1]), 1.0);
-    assert!(overlap(&[], &[1]).is_nan());
+    assert_eq!(overlap(&[1, 2, 3], &[3, 9]), Some(0.0));
+    assert_eq!(overlap(&[1, 2], &[2, 1]), Some(1.0));
+    assert_eq!(overlap(&[], &[1]), None);
 }
 
 /// A whole distribution and what a table keeps of it.
