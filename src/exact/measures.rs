@@ -2,13 +2,15 @@
 //!
 //! Owns the formulas (docs/measures.md: exact) and their digits: every sum is of terms that are not negative, so that
 //! nothing cancels and two equal rows give exactly 0. Ids that carry the probability are taken in f64 here, all others in
-//! f32 by `rest`; `doubt` says whether that was enough. Refuses to know where logits come from.
+//! f32 by `rest`; `doubt` says whether that was enough. Refuses what is of one row alone: `softmax` has it. Refuses to know
+//! where logits come from.
 
 #![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 
 use super::doubt::{self, Doubt, Verdict};
-use super::kernel::{CHUNK, LANES, add, exp, ln_1p, total};
+use super::kernel::{CHUNK, LANES, add, ln_1p, total};
 use super::rest::{self, MASKED};
+use super::softmax::{Softmax, padded};
 use crate::kernel::math::vectorised;
 
 /// How rows are compared.
@@ -80,37 +82,24 @@ pub fn measure(logits: Logits, target: Option<u32>, options: Options) -> Result<
     for &id in likely {
         (p[id as usize], q[id as usize]) = (MASKED, MASKED);
     }
-    let (of_p, of_q) = (OfModel::new(x, p, scale), OfModel::new(y, q, scale));
-    let at =
-        |id: u32| likely.binary_search(&id).ok().map(|at| [of_p.logprob(x[at], scale), of_q.logprob(y[at], scale)]);
+    let (of_p, of_q) = (Softmax::new(x, p, scale), Softmax::new(y, q, scale));
     if !of_p.is_finite() {
         return Err(Side::P);
     }
     if !of_q.is_finite() {
         return Err(Side::Q);
     }
-    let exps = [&of_p, &of_q].map(|side| side.exps.as_slice());
-    let of_likely = Terms { logits: [x, y], exps, sides: [&of_p, &of_q], scale };
-    let sums = vectorised(
-        #[inline(always)]
-        || of_likely.sums(),
-    );
+    let both = Likely { ids: likely, logits: [x, y], sides: [&of_p, &of_q], scale };
     let doubt = Doubt::new(noise, scale);
     let rest = rest::terms([p, q], [of_p.max, of_q.max], [of_p.log_sum, of_q.log_sum], scale, doubt.near());
-    let sums: [f64; 4] = std::array::from_fn(|i| sums[i] + rest.terms[i]);
-    let bound = y[of_p.top];
-    let slack = doubt.slack();
-    let [above, at_least] = [slack, -slack].map(|slack| rest::above(q, bound + slack));
-    let rank_of_top_p = 1 + y.iter().map(|&other| u32::from(other > bound)).sum::<u32>() + above;
+    let of_likely = vectorised(
+        #[inline(always)]
+        || both.sums(),
+    );
+    let sums: [f64; 4] = std::array::from_fn(|i| of_likely[i] + rest.terms[i]);
+    let (rank_of_top_p, rank) = both.rank_of_top_p(q, doubt.slack());
     let is_sure = doubt.allows(sums, rest, of_p.others.max(of_q.others))
         && [(x, of_p.max), (y, of_q.max)].into_iter().all(|(x, max)| doubt.is_top_known(x, max, of_each));
-    let verdict = match is_sure {
-        true if above == at_least => Verdict::Sure,
-        true => Verdict::Open { bound, slack },
-        false => Verdict::Unsure,
-    };
-    let stops = options.stop.iter().filter_map(|&id| at(id)).map(|ln| ln.map(f64::exp));
-    let stop = stops.reduce(|a, b| [a[0] + b[0], a[1] + b[1]]).map(|sum| sum.map(f64::ln));
     let row = Row {
         kl: sums[0],
         kl_reverse: sums[1],
@@ -119,106 +108,49 @@ pub fn measure(logits: Logits, target: Option<u32>, options: Options) -> Result<
         entropy: [of_p.entropy, of_q.entropy],
         top: [likely[of_p.top], likely[of_q.top]],
         rank_of_top_p,
-        logprob: target.and_then(at),
-        stop,
+        logprob: target.and_then(|id| both.logprobs(id)),
+        stop: both.logprobs_of_any(options.stop),
         removed: [of_p.removed(only_p, scale), of_q.removed(only_q, scale)],
     };
-    Ok((row, verdict))
+    Ok((row, if is_sure { rank } else { Verdict::Unsure }))
 }
 
-/// One row by itself.
-#[derive(Clone, Debug)]
-struct OfModel {
-    max: f64,
-    /// Place of the largest among the likely ids, the first of equal ones.
-    top: usize,
-    /// Σ e^((x − max) · scale), and its logarithm.
-    sum: f64,
-    log_sum: f64,
-    entropy: f64,
-    /// The share of the ids that are not likely.
-    others: f64,
-    /// The terms of the sum that are of likely ids.
-    exps: Vec<f64>,
-}
-
-impl OfModel {
-    /// Of the logits of likely ids, and of all others.
-    fn new(likely: &[f64], others: &[f32], scale: f64) -> Self {
-        let max = likely.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let top = likely.iter().position(|&x| x == max).unwrap_or_default();
-        let mut exps = vec![0.0; likely.len()];
-        let of_likely = vectorised(
-            #[inline(always)]
-            || exps_in_lanes(likely, max, scale, &mut exps),
-        );
-        let of_others = rest::exps(others, max, scale);
-        let [sum, weighted] = [0, 1].map(|i| of_likely[i] + of_others[i]);
-        let others = of_others[0] / sum;
-        let log_sum = sum.ln();
-        let entropy = log_sum - weighted / sum;
-        Self { max, top, sum, log_sum, entropy: if entropy < 0.0 { 0.0 } else { entropy }, others, exps }
-    }
-
-    fn is_finite(&self) -> bool {
-        self.max.is_finite() && self.sum.is_finite() && self.entropy.is_finite()
-    }
-
-    #[inline(always)]
-    fn logprob(&self, logit: f64, scale: f64) -> f64 {
-        (logit - self.max) * scale - self.log_sum
-    }
-
-    /// The share of `rest` in the probability of all ids.
-    fn removed(&self, rest: &[f32], scale: f64) -> f64 {
-        let max = rest.iter().map(|&x| f64::from(x)).fold(self.max, f64::max);
-        let rest: f64 = rest.iter().map(|&x| ((f64::from(x) - max) * scale).exp()).sum();
-        let own = self.sum * ((self.max - max) * scale).exp();
-        if rest == 0.0 { 0.0 } else { rest / (own + rest) }
-    }
-}
-
-/// Σ eᵘ and Σ u eᵘ, u = (x − max) · scale; each eᵘ is kept.
-#[inline(always)]
-fn exps_in_lanes(logits: &[f64], max: f64, scale: f64, exps: &mut [f64]) -> [f64; 2] {
-    let mut sums = [[0.0; LANES]; 2];
-    for (x, exps) in logits.chunks(CHUNK).zip(exps.chunks_mut(CHUNK)) {
-        let x = padded(x, f64::NEG_INFINITY);
-        let (mut e, mut ue) = ([0.0; CHUNK], [0.0; CHUNK]);
-        for i in 0..CHUNK {
-            let u = (x[i] - max) * scale;
-            e[i] = exp(u);
-            ue[i] = u * e[i];
-        }
-        // What stands behind the last logit is −∞ · 0.
-        ue[exps.len()..].fill(0.0);
-        exps.copy_from_slice(&e[..exps.len()]);
-        add(&mut sums[0], &e);
-        add(&mut sums[1], &ue);
-    }
-    sums.map(|lanes| total(&lanes))
-}
-
-/// A chunk with `rest` behind it.
-#[inline(always)]
-fn padded<T: Copy>(chunk: &[T], rest: T) -> [T; CHUNK] {
-    let mut whole = [rest; CHUNK];
-    whole[..chunk.len()].copy_from_slice(chunk);
-    whole
-}
-
-/// The four sums over the likely ids, total variation twice over.
-struct Terms<'a> {
+/// The likely ids, by both rows.
+struct Likely<'a> {
+    /// Ascending.
+    ids: &'a [u32],
     logits: [&'a [f64]; 2],
-    exps: [&'a [f64]; 2],
-    sides: [&'a OfModel; 2],
+    sides: [&'a Softmax; 2],
     scale: f64,
 }
 
-impl Terms<'_> {
+impl Likely<'_> {
+    /// Log-probabilities of `id`, if it is one of them.
+    fn logprobs(&self, id: u32) -> Option<[f64; 2]> {
+        let at = self.ids.binary_search(&id).ok()?;
+        Some([0, 1].map(|side| self.sides[side].logprob(self.logits[side][at], self.scale)))
+    }
+
+    /// Logarithm of the probability of those of `ids` that are among them, if any is.
+    fn logprobs_of_any(&self, ids: &[u32]) -> Option<[f64; 2]> {
+        let each = ids.iter().filter_map(|&id| self.logprobs(id)).map(|ln| ln.map(f64::exp));
+        each.reduce(|a, b| [a[0] + b[0], a[1] + b[1]]).map(|sum| sum.map(f64::ln))
+    }
+
+    /// Q's rank of P's most likely id, with Q's logits of all other ids, and whether errors below `slack` leave it open.
+    fn rank_of_top_p(&self, others: &[f32], slack: f64) -> (u32, Verdict) {
+        let y = self.logits[1];
+        let bound = y[self.sides[0].top];
+        let [above, at_least] = [slack, -slack].map(|slack| rest::above(others, bound + slack));
+        let rank = 1 + y.iter().map(|&other| u32::from(other > bound)).sum::<u32>() + above;
+        (rank, if above == at_least { Verdict::Sure } else { Verdict::Open { bound, slack } })
+    }
+
+    /// The four sums over them, total variation twice over.
     #[inline(always)]
     fn sums(&self) -> [f64; 4] {
-        let Self { logits: [x, y], exps: [exps_p, exps_q], sides: [of_p, of_q], scale } = *self;
+        let Self { logits: [x, y], sides: [of_p, of_q], scale, .. } = *self;
+        let (exps_p, exps_q) = (&of_p.exps, &of_q.exps);
         let (share_p, share_q) = (1.0 / of_p.sum, 1.0 / of_q.sum);
         let logits = x.chunks(CHUNK).zip(y.chunks(CHUNK));
         let exps = exps_p.chunks(CHUNK).zip(exps_q.chunks(CHUNK));

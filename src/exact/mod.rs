@@ -10,6 +10,7 @@ mod measures;
 mod part;
 mod position;
 mod rest;
+mod softmax;
 mod tile;
 mod tokens;
 
