@@ -13,25 +13,9 @@ use crate::store;
 
 /// Compares every model with P.
 pub fn run(args: &KlArgs) -> Result<Exit> {
-    let options = shift::Options {
-        reference: args.reference.clone(),
-        tasks: args.task.clone(),
-        generation_models: args.target_gen_model.iter().cloned().collect(),
-        all_pairs: args.all_pairs,
-        allow_different_context: args.allow_different_context,
-        noise_floor: args.noise_floor.clone(),
-        quantiles: (args.quantiles || args.statistics.is_some() || !args.noise_floor.is_empty())
-            .then_some(shift::EXACT),
-        slices: args.slices || args.statistics.is_some(),
-    };
+    let options = options(args);
     if args.only_study {
-        let figures = shift::only_study(&args.data_dir, &options)?;
-        tell(&figures.warnings);
-        let json = study_json(&figures)?;
-        return match &args.output_file {
-            Some(path) => Ok(store::write_file(path, json.as_bytes()).map(|()| Exit::Done)?),
-            None => print(&json),
-        };
+        return only_study(args, &options);
     }
     if let (Some(AlignArg::Text), Some(other)) = (args.align, &args.other_dir) {
         return align(args, other, &options);
@@ -60,6 +44,31 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
         progress::say(&format!("above the limit: {message}"));
     }
     Ok(if exceeded.is_empty() { Exit::Done } else { Exit::Above })
+}
+
+/// Quantiles and slices are found where something that was asked for needs them, too.
+fn options(args: &KlArgs) -> shift::Options {
+    let quantiles = args.quantiles || args.statistics.is_some() || !args.noise_floor.is_empty();
+    shift::Options {
+        reference: args.reference.clone(),
+        tasks: args.task.clone(),
+        generation_models: args.target_gen_model.iter().cloned().collect(),
+        all_pairs: args.all_pairs,
+        allow_different_context: args.allow_different_context,
+        noise_floor: args.noise_floor.clone(),
+        quantiles: quantiles.then_some(shift::EXACT),
+        slices: args.slices || args.statistics.is_some(),
+    }
+}
+
+fn only_study(args: &KlArgs, options: &shift::Options) -> Result<Exit> {
+    let figures = shift::only_study(&args.data_dir, options)?;
+    tell(&figures.warnings);
+    let json = study_json(&figures)?;
+    match &args.output_file {
+        Some(path) => Ok(store::write_file(path, json.as_bytes()).map(|()| Exit::Done)?),
+        None => print(&json),
+    }
 }
 
 /// Writes what is missing of the pairs tables.
