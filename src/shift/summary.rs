@@ -69,14 +69,20 @@ pub(super) fn pair(tables: &PairTables, options: &Options) -> Result<(Pair, Sums
     check::tokens(tables, &sums)?;
     check::exact(tables, &sums)?;
     let unequal = check::rows(tables, samples, &sums, &prepared.p, &prepared.q)?;
+    let pair = figures(tables, options, &prepared, &sums, unequal)?;
+    Ok((pair, sums))
+}
+
+/// The figures of a pair whose sums are fit; `unequal` of its samples were compared up to the shorter side.
+fn figures(tables: &PairTables, options: &Options, prepared: &Prepared, sums: &Sums, unequal: u64) -> Result<Pair> {
     let clusters = sums.facts.iter().map(|s| s.cluster).collect::<HashSet<_>>().len() as u64;
-    let mut measures = measures::ALL.iter().map(|m| measure(m, &sums)).collect::<Result<Vec<_>>>()?;
+    let mut measures = measures::ALL.iter().map(|m| measure(m, sums)).collect::<Result<Vec<_>>>()?;
     measures.retain(|m| m.token_mean.is_some() || !measures::is_of_pairs(m.name));
     let foreign = alone::foreign_text(&measures);
-    let perplexity = alone::perplexity(&sums)?;
-    let study = study(tables, samples, &sums)?;
+    let perplexity = alone::perplexity(sums)?;
+    let study = study(tables, &prepared.samples, sums)?;
     let lacks = study.is_none().then(|| study::lacks(&tables.p.model, &tables.generation_model));
-    let pair = Pair {
+    Ok(Pair {
         generation_model: tables.generation_model.clone(),
         task: tables.task.clone(),
         p: tables.p.model.clone(),
@@ -84,25 +90,24 @@ pub(super) fn pair(tables: &PairTables, options: &Options) -> Result<(Pair, Sums
         samples: sums.facts.len() as u64,
         tokens: sums.rows.iter().sum(),
         clusters,
-        left_out: left_out(samples),
+        left_out: left_out(&prepared.samples),
         partial: tables.partial.clone(),
         not_kl_estimate: foreign.is_some(),
         measures,
         perplexity,
-        perplexity_ratio: together::perplexity_ratio(&sums)?,
-        perplexity_difference: together::perplexity_difference(&sums, &perplexity)?,
-        log_perplexity_correlation: together::correlation(&sums)?,
-        rms_delta_p: together::rms_delta_p(&sums)?,
-        exact: exact::of_pair(tables, &sums)?,
+        perplexity_ratio: together::perplexity_ratio(sums)?,
+        perplexity_difference: together::perplexity_difference(sums, &perplexity)?,
+        log_perplexity_correlation: together::correlation(sums)?,
+        rms_delta_p: together::rms_delta_p(sums)?,
+        exact: exact::of_pair(tables, sums)?,
         noise_floor: None,
-        mean_sample_perplexity: alone::mean_sample_perplexity(&sums)?,
-        quantiles: values::quantiles(tables, &sums, options.quantiles)?,
-        slices: if options.slices { slices::of_pair(tables, &sums)? } else { Vec::new() },
-        read_first: read_first::of_pair(tables, &sums)?,
+        mean_sample_perplexity: alone::mean_sample_perplexity(sums)?,
+        quantiles: values::quantiles(tables, sums, options.quantiles)?,
+        slices: if options.slices { slices::of_pair(tables, sums)? } else { Vec::new() },
+        read_first: read_first::of_pair(tables, sums)?,
         study,
-        notes: foreign.into_iter().chain(notes(tables, &prepared, &sums, clusters, unequal)).chain(lacks).collect(),
-    };
-    Ok((pair, sums))
+        notes: foreign.into_iter().chain(notes(tables, prepared, sums, clusters, unequal)).chain(lacks).collect(),
+    })
 }
 
 fn measure(measure: &measures::Measure, sums: &Sums) -> Result<Measure> {
