@@ -105,27 +105,13 @@ fn names(path: &Path, losses: &TokenLosses) -> Result<Cell> {
 
 fn manifest(path: &Path, cell: &Cell, losses: &TokenLosses) -> Result<Manifest> {
     let rows = losses.results.len() as u32;
-    let part = |first: u32| {
-        let rows = PART_ROWS.min(rows - first);
-        Part { first_row: first, rows, first_sample: first, samples: rows, offset: 0, bytes: 0, first_line: 0 }
-    };
-    let unknown = || UNKNOWN.to_owned();
     Ok(Manifest {
         format_version: schema::FORMAT_VERSION,
         generation_model: cell.generation_model.clone(),
         task: cell.task.clone(),
         model: cell.model.clone(),
         out: Format::Parquet.extension().to_owned(),
-        dataset: DatasetFacts {
-            blake3: unknown(),
-            rows,
-            samples: rows,
-            limit: None,
-            window: None,
-            fields: Vec::new(),
-            cluster: None,
-            keep_fields: Vec::new(),
-        },
+        dataset: dataset_of(rows),
         tokens: TokenFacts {
             tokenizer: unknown(),
             boundary: unknown(),
@@ -145,8 +131,34 @@ fn manifest(path: &Path, cell: &Cell, losses: &TokenLosses) -> Result<Manifest> 
             rank_rule: RANK_RULE.to_owned(),
             keep_hidden: None,
         },
-        parts: (0..rows).step_by(PART_ROWS as usize).map(part).collect(),
+        parts: parts(rows),
     })
+}
+
+fn unknown() -> String {
+    UNKNOWN.to_owned()
+}
+
+/// A row is a sample.
+fn dataset_of(rows: u32) -> DatasetFacts {
+    DatasetFacts {
+        blake3: unknown(),
+        rows,
+        samples: rows,
+        limit: None,
+        window: None,
+        fields: Vec::new(),
+        cluster: None,
+        keep_fields: Vec::new(),
+    }
+}
+
+fn parts(rows: u32) -> Vec<Part> {
+    let part = |first: u32| {
+        let rows = PART_ROWS.min(rows - first);
+        Part { first_row: first, rows, first_sample: first, samples: rows, offset: 0, bytes: 0, first_line: 0 }
+    };
+    (0..rows).step_by(PART_ROWS as usize).map(part).collect()
 }
 
 /// A null row had nothing to score; one with an error, or without tokens, failed.
