@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Scene, rows};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokshift::dataset::{Content, Windows};
 
 const TIED: (&str, &str) = ("tied", "qwen3-tied");
@@ -88,4 +88,29 @@ fn rows_of_other_fields_are_scored_and_remembered() {
     scene.run("verify out").expect(0, "");
     score("").expect(1, "holds no row that can be used; the first: no `input` field");
     score("--fields question=prompt").expect(1, "--fields `question=prompt`: no kind of row has a field `question`");
+}
+
+/// The first model that was named is P where the models were compared exactly, as it is for `score --exact`; else the first
+/// by name.
+#[test]
+fn a_text_is_compared_without_a_reference() {
+    let scene = Scene::new();
+    scene.write("wiki.raw", text());
+    let models = [TIED, ("a-shifted", "qwen3-shifted"), ("b-shifted", "qwen3-shifted")];
+    let models = models.map(|(name, of)| format!("{name}={}", common::fixture(of).display())).join(",");
+    let score = format!("score --text wiki.raw --window 16 --models {models} --output-dir");
+    let pairs = |output: &str| {
+        let said = scene.run(&format!("kl --data-dir {output} --json"));
+        let found: Value = serde_json::from_str(&said.expect(0, "").stdout).unwrap();
+        let pair = |pair: &Value| {
+            let [p, q] = ["p", "q"].map(|side| pair[side].as_str().unwrap().to_owned());
+            (p, q, pair["exact"].is_object())
+        };
+        found["pairs"].as_array().unwrap().iter().map(pair).collect::<Vec<_>>()
+    };
+    let of = |p: &str, q: &str, exact: bool| (p.to_owned(), q.to_owned(), exact);
+    scene.run(&format!("{score} plain")).expect(0, "ok samples");
+    assert_eq!(pairs("plain"), [of("a-shifted", "b-shifted", false), of("a-shifted", "tied", false)]);
+    scene.run(&format!("{score} exact --exact")).expect(0, "ok samples");
+    assert_eq!(pairs("exact"), [of("tied", "a-shifted", true), of("tied", "b-shifted", true)]);
 }

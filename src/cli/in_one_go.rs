@@ -12,6 +12,7 @@ use super::exact::Exact;
 use super::inputs::Dataset;
 use super::models::Model;
 use crate::schema::folder;
+use crate::shift::default_reference;
 use crate::store::{self, Cell, FoundCell, PairCell, Store};
 
 /// Models beside one another on the same texts.
@@ -41,11 +42,11 @@ impl<'a> InOneGo<'a> {
         Ok(store::cells(self.root)?.into_iter().filter(is_asked).collect())
     }
 
-    /// The pairs of a text, P first, as `kl` asks for them: beside all others the model that wrote it, or else whoever was
-    /// named first (its `--reference`); of the others whose name comes first.
+    /// The pairs of a text, P first, as `kl` asks for them: beside all others the one that is P by default, of the models as
+    /// they were named; of the others whose name comes first.
     fn pairs(&self, (generation_model, task): (&str, &str)) -> Vec<PairCell> {
         let mut models = self.models.clone();
-        let reference = models.iter().find(|model| **model == generation_model).or(models.first()).copied();
+        let reference = default_reference(generation_model, &models);
         models.sort_by_key(|model| (Some(*model) != reference, *model));
         let pair = |p: &str, q: &str| {
             let [generation_model, task, p, q] = [generation_model, task, p, q].map(str::to_owned);

@@ -28,6 +28,7 @@ mod pass;
 mod quantiles;
 mod query;
 mod read_first;
+mod reference;
 mod regions;
 mod samples;
 mod scan;
@@ -58,6 +59,7 @@ pub use overall::{Overall, OverallMeasure};
 pub use overview::overview;
 pub use quantiles::{EXACT, Quantile, Quantiles, Values};
 pub use read_first::{FarResponse, FarToken, Place, ReadFirst};
+pub use reference::default_reference;
 pub use slices::Slice;
 pub use statistics::statistics_parquet;
 pub use stats::{Estimate, FEW_CLUSTERS, Share, clustered_mean, shares};
@@ -71,7 +73,7 @@ use crate::store::{self, FoundCell};
 /// What to compare.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// P. Default: the generation model of each text.
+    /// P. Default: the generation model of each text; of windows, which none wrote, what [`default_reference`] says.
     pub reference: Option<String>,
     /// Tasks and generation models to look at; all if empty.
     pub tasks: Vec<String>,
@@ -95,7 +97,7 @@ pub struct Options {
 /// # Errors
 /// [`crate::Error::Usage`] if P is unclear or nothing fits.
 pub fn chosen(root: &Path, options: &Options) -> Result<Vec<[FoundCell; 2]>> {
-    let mut pairs = select::chosen(store::cells(root)?, options)?;
+    let mut pairs = select::chosen(store::cells(root)?, &store::found_pairs(root)?, options)?;
     pairs.retain(|[p, q]| select::unfinished(p, q).is_none());
     Ok(pairs)
 }

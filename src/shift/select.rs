@@ -1,12 +1,13 @@
 //! Which tables are compared with which.
 //!
-//! Owns the choice of P, the filters, and the parts that both sides have. Refuses to open a table.
+//! Owns the filters, and the parts that both sides have. Refuses to open a table.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::comparison::{NotCompared, title};
 use super::pairs_table::{Exact, exact_of};
+use super::reference::reference;
 use super::{Options, Partial, Twin, floor};
 use crate::error::{Error, Result};
 use crate::store::{self, FoundCell, FoundPair, Manifest};
@@ -103,7 +104,7 @@ impl Selection {
 pub(super) fn pairs(root: &Path, options: &Options) -> Result<Selection> {
     let exact = store::found_pairs(root)?;
     let mut selection = Selection::default();
-    for [p, q] in chosen(store::cells(root)?, options)? {
+    for [p, q] in chosen(store::cells(root)?, &exact, options)? {
         selection.add(&p, &q, &exact)?;
     }
     selection.checked()
@@ -123,7 +124,7 @@ pub(super) fn pairs_across([of_p, of_q]: [&Path; 2], options: &Options) -> Resul
         if qs.is_empty() {
             continue;
         }
-        let p = reference(models, options)?;
+        let p = reference(models, &[], options)?;
         for q in qs {
             selection.add(p, q, &[])?;
         }
@@ -141,7 +142,7 @@ pub(super) fn text(found: &FoundCell) -> (&str, &str) {
 }
 
 /// P and Q of every pair.
-pub(super) fn chosen(cells: Vec<FoundCell>, options: &Options) -> Result<Vec<[FoundCell; 2]>> {
+pub(super) fn chosen(cells: Vec<FoundCell>, exact: &[FoundPair], options: &Options) -> Result<Vec<[FoundCell; 2]>> {
     must_have_tasks(&cells, options)?;
     let mut texts: BTreeMap<(String, String), Vec<FoundCell>> = BTreeMap::new();
     for found in cells.into_iter().filter(|found| wanted(found, options)) {
@@ -151,7 +152,7 @@ pub(super) fn chosen(cells: Vec<FoundCell>, options: &Options) -> Result<Vec<[Fo
     let mut pairs = Vec::new();
     for models in texts.values_mut() {
         models.sort_by(|a, b| a.cell.model.cmp(&b.cell.model));
-        let p = reference(models, options)?;
+        let p = reference(models, exact, options)?;
         let mut ps = vec![p];
         ps.extend(models.iter().filter(|other| options.all_pairs && other.cell.model != p.cell.model));
         for (i, p) in ps.iter().enumerate() {
@@ -195,19 +196,6 @@ fn must_have_tasks(cells: &[FoundCell], options: &Options) -> Result<()> {
 fn wanted(found: &FoundCell, options: &Options) -> bool {
     let fits = |filter: &[String], name: &String| filter.is_empty() || filter.contains(name);
     fits(&options.tasks, &found.cell.task) && fits(&options.generation_models, &found.cell.generation_model)
-}
-
-/// P among the models that scored one text.
-fn reference<'a>(models: &'a [FoundCell], options: &Options) -> Result<&'a FoundCell> {
-    let cell = &models[0].cell;
-    let wanted = options.reference.as_ref().unwrap_or(&cell.generation_model);
-    models.iter().find(|m| &m.cell.model == wanted).ok_or_else(|| {
-        let scored = models.iter().map(|m| format!("`{}`", m.cell.model)).collect::<Vec<_>>().join(", ");
-        Error::Usage(format!(
-            "`{wanted}` was not scored on `{}` by `{}`: give --reference, one of {scored}",
-            cell.task, cell.generation_model
-        ))
-    })
 }
 
 /// Why nothing of two tables can be compared before more of them is scored.

@@ -17,7 +17,8 @@ pub struct KlArgs {
     #[arg(long, alias = "data_dir", value_name = "DIR")]
     pub data_dir: PathBuf,
 
-    /// P, the model that others are compared with [default: the one that wrote the responses]
+    /// P, the model that others are compared with [default: the one that wrote the responses; of windows of a text the
+    /// one that `score --exact` was given first, else the first by name]
     #[arg(long, value_name = "NAME")]
     pub reference: Option<String>,
 
