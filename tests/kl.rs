@@ -171,3 +171,20 @@ fn limits_set_the_exit_code() {
     println!("{lower} <= {exact} <= {upper}");
     assert!(lower <= exact + 1e-4 && exact <= upper + 1e-4, "{lower} {exact} {upper}");
 }
+
+/// An end token has no text of its own: brackets around nothing would tell nobody which it is.
+#[test]
+fn tokens_without_text_are_shown_by_their_ids() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("out");
+    let row = json!({"input": "Why is the sky blue? ", "output": "It is."}).to_string() + "\n";
+    let dataset = directory.path().join(format!("{P}_why.jsonl"));
+    std::fs::write(&dataset, row.repeat(8)).unwrap();
+    let models = [P, Q].map(|name| format!("{name}={}", fixture(name))).join(",");
+    score(dataset.to_str().unwrap(), &models, &out, &["--end", "304", "--exact"]);
+    let data = out.to_str().unwrap();
+    let text = tokshift(&["kl", "--data-dir", data]);
+    let most = text.lines().find(|line| line.starts_with("most of KL(P‖Q)")).unwrap();
+    assert!(most.contains("[#304] 0 of 8"), "{text}");
+    assert!(!text.contains("[]"), "{text}");
+}

@@ -3,7 +3,7 @@
 //! Owns these two blocks of lines. Refuses to show text as it stands: data may hold what a terminal obeys.
 
 use super::comparison::Means;
-use super::display::{NOT_KL, aligned, cells, number};
+use super::display::{NOT_KL, aligned, cells, number, token};
 use super::exact::{ExactFigures, ShiftedToken};
 use super::floor::NoiseFloor;
 use super::read_first::{FarToken, Place, ReadFirst};
@@ -56,7 +56,7 @@ pub(super) fn read_first(read_first: &ReadFirst) -> Vec<String> {
         let place = place(&r.place);
         format!("read first: {place}: ln p - ln q = {} nats over {} tokens", number(r.nats), r.tokens)
     });
-    let tokens = read_first.tokens.iter().take(SHOWN).map(token);
+    let tokens = read_first.tokens.iter().take(SHOWN).map(far_token);
     let lines: Vec<_> = responses.chain(tokens).collect();
     if lines.is_empty() { lines } else { lines.into_iter().chain([String::new()]).collect() }
 }
@@ -72,13 +72,12 @@ pub(super) fn exact(exact: &ExactFigures) -> Vec<String> {
         let [p, q, difference] = [stop.p, stop.q, stop.difference].map(|mean| cells(Some(mean)).join(" "));
         lines.push(format!("probability to end where the response ended: P {p}, Q {q}, Q - P {difference}"));
     }
-    let token = |token: &ShiftedToken| {
-        let text = token.token.clone().unwrap_or_else(|| format!("id {}", token.token_id));
-        let ShiftedToken { tokens, shifted, kl, .. } = token;
-        visible(&format!("[{text}] {shifted} of {tokens}, {} nats", number(*kl)))
+    let told = |of: &ShiftedToken| {
+        let text = token(of.token.as_deref(), Some(of.token_id)).unwrap_or_default();
+        format!("{text} {} of {}, {} nats", of.shifted, of.tokens, number(of.kl))
     };
     for (what, tokens) in [("most often shifted", &exact.most_shifted), ("most of KL(P‖Q)", &exact.most_kl)] {
-        let told: Vec<_> = tokens.iter().take(SHOWN_TOKENS).map(token).collect();
+        let told: Vec<_> = tokens.iter().take(SHOWN_TOKENS).map(told).collect();
         if !told.is_empty() {
             lines.push(format!("{what}: {}", told.join("; ")));
         }
@@ -103,12 +102,12 @@ fn place(place: &Place) -> String {
     format!("row {}{id}", place.row)
 }
 
-fn token(token: &FarToken) -> String {
+fn far_token(far: &FarToken) -> String {
     let logprob = |side: Option<f64>| side.map_or_else(|| "-".to_owned(), number);
-    let (p, q) = (logprob(token.logprob_p), logprob(token.logprob_q));
-    let text = token.token.as_ref().map_or_else(String::new, |text| {
-        let before = token.before.as_ref().map_or_else(String::new, |before| format!("…{}", visible(before)));
-        format!(": {before}[{}]", visible(text))
+    let (p, q) = (logprob(far.logprob_p), logprob(far.logprob_q));
+    let text = token(far.token.as_deref(), far.token_id).map_or_else(String::new, |text| {
+        let before = far.before.as_ref().map_or_else(String::new, |before| format!("…{}", visible(before)));
+        format!(": {before}{text}")
     });
-    format!("read first: {}, token {}: ln p {p}, ln q {q}{text}", place(&token.place), token.position)
+    format!("read first: {}, token {}: ln p {p}, ln q {q}{text}", place(&far.place), far.position)
 }

@@ -180,6 +180,13 @@ pub(super) fn number(x: f64) -> String {
     }
 }
 
+/// A token in brackets: its text, or its id where that is empty or not known, as of tokens that end a turn. Nothing if
+/// neither is there.
+pub(super) fn token(text: Option<&str>, id: Option<u32>) -> Option<String> {
+    let text = text.filter(|text| !text.is_empty()).map(visible);
+    text.or_else(|| Some(format!("#{}", id?))).map(|name| format!("[{name}]"))
+}
+
 /// Columns padded to their widest cell: the first `names` of them to the left, the others to the right. Cells may hold
 /// anybody's text.
 pub fn aligned(rows: &[Row], names: usize) -> Vec<String> {

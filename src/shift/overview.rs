@@ -3,7 +3,7 @@
 //! Owns which few figures tell most. Refuses detail: `display` has it.
 
 use super::comparison::{Comparison, Pair};
-use super::display::{aligned, cells, number};
+use super::display::{self, aligned, cells, number};
 use super::exact::ShiftedToken;
 use super::stats::Estimate;
 use crate::escape::visible;
@@ -61,8 +61,8 @@ fn row(pair: &Pair, is_exact: bool) -> Vec<String> {
 fn shifted_tokens(pair: &Pair) -> Option<String> {
     let tokens = &pair.exact.as_ref()?.most_shifted;
     let told = |token: &ShiftedToken| {
-        let text = token.token.clone().unwrap_or_else(|| format!("id {}", token.token_id));
-        format!("[{text}] {} of {}", token.shifted, token.tokens)
+        let text = display::token(token.token.as_deref(), Some(token.token_id)).unwrap_or_default();
+        format!("{text} {} of {}", token.shifted, token.tokens)
     };
     let told: Vec<String> = tokens.iter().take(TOKENS).map(told).collect();
     let what = if told.is_empty() { "none".to_owned() } else { told.join(", ") };

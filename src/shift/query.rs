@@ -70,10 +70,10 @@ pub(super) fn described(pair: &PairTables, measures: &[&Measure]) -> Result<Lazy
     Ok(tokens.select(columns))
 }
 
-/// The joined tokens that `chosen` picks by their keys: what each is, and both log-probabilities ([`LOGPROBS`]).
+/// The joined tokens that `chosen` picks by their keys: what each is, P's id, and both log-probabilities ([`LOGPROBS`]).
 pub(super) fn some(pair: &PairTables, chosen: &Expr) -> Result<LazyFrame> {
     let mut columns = KEYS.map(col).to_vec();
-    columns.extend(DESCRIPTION.map(|name| expressions::p(name).alias(name)));
+    columns.extend(DESCRIPTION.into_iter().chain([token::TOKEN_ID]).map(|name| expressions::p(name).alias(name)));
     columns.extend([expressions::a(), expressions::b()].into_iter().zip(LOGPROBS).map(|(side, name)| side.alias(name)));
     Ok(both(pair, [&DESCRIPTION, &[]])?.filter(chosen.clone()).select(columns))
 }

@@ -47,7 +47,9 @@ pub struct FarToken {
     pub place: Place,
     /// Index in the response.
     pub position: u32,
-    /// Its text, if known, and up to 60 characters of the response before it.
+    /// Its id, if known.
+    pub token_id: Option<u32>,
+    /// Its text, if known (tokens that end a turn have an empty one), and up to 60 characters of the response before it.
     pub token: Option<String>,
     pub before: Option<String>,
     /// ln p, ln q.
@@ -138,6 +140,7 @@ fn far_token(frame: &DataFrame, row: usize, found: &Farthest, text: &Text) -> Re
     Ok(FarToken {
         place: text.place.clone(),
         position: found.position,
+        token_id: frame.column(token::TOKEN_ID)?.u32()?.get(row),
         token: frame.column(token::TOKEN)?.str()?.get(row).map(str::to_owned),
         before: before.map(tail),
         logprob_p: number(LOGPROBS[0])?,

@@ -1,6 +1,6 @@
 //! Figures against plain loops over the same numbers.
 
-use tokshift::shift::{self, Options};
+use tokshift::shift::{self, ExactFigures, Options, ShiftedToken};
 
 use crate::fixture::{Output, Sample, Token, assert_close, named, sample, samples, token, token_mean};
 
@@ -185,8 +185,8 @@ fn few_clusters_are_noted_and_the_table_reads_well() {
     root mean square of q - p: 0.13898 ± 0.028775 [0, 0.34777]
     read first: row 1: ln p - ln q = -1.0000 nats over 1 tokens
     read first: row 0: ln p - ln q = -0.25000 nats over 2 tokens
-    read first: row 1, token 0: ln p -3.0000, ln q -2.0000
-    read first: row 0, token 1: ln p -1.5000, ln q -1.0000
+    read first: row 1, token 0: ln p -3.0000, ln q -2.0000: [#7]
+    read first: row 0, token 1: ln p -1.5000, ln q -1.0000: [#6]
 
     study's kl_divergence: 0.56250 nats/token over 2 data points, 3 tokens
     note: only 2 clusters: errors and intervals are rough below 30
@@ -215,4 +215,36 @@ fn empty_lists_do_not_travel() {
     output.model("tuned", &models);
     let plan = shift::explain(output.root(), &Options::default()).unwrap();
     assert!(!plan.contains("p.top_ids") && !plan.contains("top_logprobs"), "{plan}");
+}
+
+#[test]
+fn tokens_are_shown_by_their_text_or_else_by_their_ids() {
+    let output = Output::new();
+    let texts = [Some("\u{1b}[2J"), Some(""), None, Some("é")];
+    let model = |logprob: f32| {
+        let tokens = |(id, text): (u32, &Option<&str>)| Token { text: text.map(str::to_owned), ..token(id, logprob) };
+        (0..).zip(&texts).map(|one| sample(one.0, vec![tokens(one)])).collect::<Vec<_>>()
+    };
+    output.model("base", &model(-1.0));
+    output.model("tuned", &model(-2.0));
+    let mut comparison = output.compare().unwrap();
+    let shown = shift::table(&comparison);
+    for (row, text) in [(0, "[\\u{1b}[2J]"), (1, "[#1]"), (2, "[#2]")] {
+        let line = format!("read first: row {row}, token 0: ln p -1.0000, ln q -2.0000: {text}\n");
+        assert!(shown.contains(&line), "{shown}");
+    }
+    let of = |(token_id, text): (u32, &Option<&str>)| ShiftedToken {
+        token_id,
+        token: text.map(str::to_owned),
+        tokens: 2,
+        shifted: 1,
+        kl: 0.5,
+    };
+    let tokens: Vec<ShiftedToken> = (0..).zip(&texts).map(of).collect();
+    let exact = ExactFigures { temperature: 1.0, most_shifted: tokens.clone(), most_kl: tokens, stop: None };
+    comparison.pairs[0].exact = Some(exact);
+    let overview = shift::overview(&comparison);
+    assert!(overview.contains(": [\\u{1b}[2J] 1 of 2, [#1] 1 of 2, [#2] 1 of 2, [é] 1 of 2\n"), "{overview}");
+    let shown = shift::table(&comparison);
+    assert!(shown.contains("most of KL(P‖Q): [\\u{1b}[2J] 1 of 2, 0.50000 nats; [#1] 1 of 2"), "{shown}");
 }
