@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use tokshift::dataset::{
-    Content, PART_BYTES, PART_ROWS, Plan, PlanOptions, ReadRow, Row, RowOptions, names_from_path, scan,
-};
+use tokshift::dataset::{Content, PART_BYTES, PART_ROWS, Plan, PlanOptions, ReadRow, Row, RowOptions, scan};
 use tokshift::sample::Kept;
 use tokshift::schema::KeptType;
 use tokshift::{Result, digest};
@@ -272,15 +270,6 @@ fn a_file_that_changes_under_the_run_is_noticed() {
     assert!(plan.read_part(2).unwrap_err().to_string().contains("has 2 parts, no part 2"));
     drop(folder);
     assert!(plan.read_part(0).unwrap_err().to_string().contains("cannot read the dataset"));
-}
-
-#[test]
-fn files_name_generation_model_and_task() {
-    let names = |name: &str| names_from_path(Path::new(name));
-    let both = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
-    assert_eq!(names("data/UniReason-RL_hendrycks_math_500.jsonl"), both("UniReason-RL", "hendrycks_math_500"));
-    assert_eq!(names("Qwen2.5-7B_coqa.v2.jsonl"), both("Qwen2.5-7B", "coqa.v2"));
-    assert_eq!((names("coqa.jsonl"), names("_coqa.jsonl"), names("G_.jsonl")), (None, None, None));
 }
 
 /// One line of a file, whatever it holds.

@@ -31,7 +31,7 @@ impl Exact<'_> {
     pub fn must_know_models(&self) -> Result<()> {
         let found = store::cells(self.root)?;
         let known: BTreeSet<&str> = found.iter().map(|found| found.cell.model.as_str()).collect();
-        let names = self.models.iter().map(|typed| models::name_of(typed));
+        let names = self.models.iter().map(|typed| models::split(typed).0);
         let Some(name) = names.into_iter().find(|name| !known.contains(name.as_str())) else { return Ok(()) };
         let known = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         bail!("--models: no model `{name}` was scored into `{}`, but {known}: give NAME=DIRECTORY", self.root.display())

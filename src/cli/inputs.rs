@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use candle_core::Device;
 
 use super::args::ScoreArgs;
-use super::models::Model;
+use super::models::{self, Model};
 use super::progress;
 use crate::dataset::{self, FieldNames, Plan, PlanOptions, RowOptions};
 use crate::error::Error;
@@ -67,7 +67,11 @@ pub fn scan(path: &Path, options: &Options) -> Result<Plan, Error> {
 }
 
 fn dataset_names(args: &ScoreArgs, path: &Path) -> Result<(String, String)> {
-    let found = dataset::names_from_path(path);
+    let models: Vec<String> = match &args.generation_model {
+        Some(name) => vec![name.clone()],
+        None => args.models.iter().map(|model| models::split(model).0).collect(),
+    };
+    let found = dataset::names_from_path(path, &models);
     let from_file = found.as_ref().map(|(generation_model, task)| (Some(generation_model), Some(task)));
     let (generation_model, task) = from_file.unwrap_or_default();
     match (args.generation_model.as_ref().or(generation_model), args.task.as_ref().or(task)) {

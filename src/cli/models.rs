@@ -263,12 +263,8 @@ pub fn resolve(arguments: &[String]) -> Result<Vec<NamedModel>> {
     Ok(models)
 }
 
-/// What `NAME=SOURCE` or `SOURCE` calls its model.
-pub fn name_of(argument: &str) -> String {
-    split(argument).0
-}
-
-fn split(argument: &str) -> (String, &str) {
+/// Name and source of a model as it was typed.
+pub fn split(argument: &str) -> (String, &str) {
     // A path may have a `=` in it, as in `runs/lr=1e-5`.
     if let Some((name, source)) = argument.split_once('=').filter(|_| !Path::new(argument).exists()) {
         return (name.to_owned(), source);

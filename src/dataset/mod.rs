@@ -29,15 +29,18 @@ pub use windows::{WINDOW, Windows};
 /// What files of rows end with.
 const ENDINGS: [&str; 8] = [".gz", ".zst", ".zstd", ".jsonl", ".json", ".ndjson", ".parquet", ".txt"];
 
-/// Generation model and task from a file called `GEN_task.jsonl`, or with another ending that files of rows have: the
-/// name is split at its first underscore, as in `UniReason-RL_hendrycks_math_500.jsonl.gz`.
-pub fn names_from_path(path: &Path) -> Option<(String, String)> {
+/// Generation model and task from a file called `GEN_task.jsonl`, or with another ending that files of rows have. GEN is
+/// the longest of `models` that stands before an underscore; or else what stands before the first one, as in
+/// `UniReason-RL_hendrycks_math_500.jsonl.gz`. `None` if a name is missing.
+pub fn names_from_path(path: &Path, models: &[String]) -> Option<(String, String)> {
     let file = path.file_name()?.to_str()?;
     let stem = match without_ending(file) {
         Some(once) => without_ending(once).unwrap_or(once),
         None => path.file_stem()?.to_str()?,
     };
-    let (generation_model, task) = stem.split_once('_')?;
+    let known = models.iter().filter_map(|model| Some((model.as_str(), stem.strip_prefix(model)?.strip_prefix('_')?)));
+    let known = known.filter(|(_, task)| !task.is_empty()).max_by_key(|(model, _)| model.len());
+    let (generation_model, task) = known.or_else(|| stem.split_once('_'))?;
     // `samples_hellaswag_2025-01-31T…` of lm-evaluation-harness does not say who wrote the samples.
     let is_named = !generation_model.is_empty() && !task.is_empty() && !is_log(stem);
     is_named.then(|| (generation_model.to_owned(), task.to_owned()))

@@ -94,7 +94,7 @@ pub fn import(path: &Path, store: &Store) -> Result<Cell> {
 /// Generation model and task from the dataset's name; the model from the file's, else from its path.
 fn names(path: &Path, losses: &TokenLosses) -> Result<Cell> {
     let dataset = Path::new(&losses.dataset);
-    let (generation_model, task) = dataset::names_from_path(dataset)
+    let (generation_model, task) = dataset::names_from_path(dataset, &[])
         .ok_or_else(|| Error::file(path, format!("its dataset `{}` is not called GEN_task.jsonl", losses.dataset)))?;
     let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let ending = format!("_{generation_model}_{task}{SUFFIX}");

@@ -14,9 +14,10 @@ use crate::experiments::Options;
 #[derive(Debug, Parser)]
 #[command(after_help = SCORE_EXAMPLES)]
 pub struct ScoreArgs {
-    /// Rows as JSONL, a JSON array (each also as .gz or .zst) or Parquet, named GENERATION-MODEL_TASK.jsonl; several
-    /// share prompts in one pass. A row is {input, output}, {prompt, response or completion}, {prompt, responses},
-    /// {messages}, {prompt_token_ids, response_token_ids} or one of lm-evaluation-harness's logs
+    /// Rows as JSONL, a JSON array (each also as .gz or .zst) or Parquet, named GENERATION-MODEL_TASK.jsonl (split after
+    /// the longest name in --models that it begins with, else at its first `_`); several share prompts in one pass. A row
+    /// is {input, output}, {prompt, response or completion}, {prompt, responses}, {messages}, {prompt_token_ids,
+    /// response_token_ids} or one of lm-evaluation-harness's logs
     #[arg(long, required_unless_present = "text", value_delimiter = ',', value_name = "FILE")]
     pub dataset: Vec<PathBuf>,
 
