@@ -32,10 +32,10 @@ pub enum Error {
 
     /// An earlier run under the same output directory decided otherwise.
     #[error(
-        "`{}` was made with {field} = {before}, this run has {now}: give the same options, or {instead}",
+        "`{}` was made with {field} = {values}: give the same options, or {instead}",
         manifest.display()
     )]
-    Mismatch { manifest: PathBuf, field: String, before: String, now: String, instead: String },
+    Mismatch { manifest: PathBuf, field: String, values: String, instead: String },
 
     /// Another process writes what this one would.
     #[error("{holder} writes {what} into `{}`: wait for its end, or give another --output-dir", root.display())]

@@ -98,7 +98,7 @@ fn numbers_of_two_processors_are_not_mixed_and_beside_one_another_they_are_marke
     };
     score(None, "", &models).expect(0, "3 ok");
     let other = score(Some("portable"), "", &models);
-    other.expect(1, "engine.arithmetic = `fma`, this run has `portable`");
+    other.expect(1, "engine.arithmetic = `fma`, this run has `portable`: give the same options, or ask for the same by TOKSHIFT_CPU=NAME");
     score(Some("portable"), "other-", &models).expect(0, "3 ok");
     let kl = scene.run("kl --data-dir out --reference long");
     kl.expect(0, "").expect_out("P was scored with the fma arithmetic, Q with portable");

@@ -97,7 +97,9 @@ fn study_json(figures: &StudyFigures) -> Result<String> {
 
 /// Says lines on stderr.
 fn tell(lines: &[String]) {
-    lines.iter().for_each(|line| progress::say(line));
+    for line in lines {
+        progress::say(line);
+    }
 }
 
 /// Writes to stdout; a reader that has seen enough (`| head`) is no error.

@@ -22,6 +22,9 @@ const RENDERED_BY: &str = "rendered_by";
 /// What a run can do that decides otherwise than an earlier one of its cell.
 const ELSEWHERE: &str = "another --output-dir";
 
+/// What another processor decides otherwise, unless it is asked not to.
+const ARITHMETIC: &str = "engine.arithmetic";
+
 /// Longest text that a message shows whole; hashes are longer.
 const SHOWN_CHARS: usize = 40;
 
@@ -82,8 +85,8 @@ impl DatasetFacts {
     /// The first field in which an earlier run's rows differ from these, with both values.
     pub fn difference(&self, earlier: &Self) -> Option<String> {
         let (Ok(before), Ok(now)) = (serde_json::to_value(earlier), serde_json::to_value(self)) else { return None };
-        let (field, before, now) = first_difference("dataset".to_owned(), &before, &now, &|_| true)?;
-        Some(format!("{field} = {before}, this run has {now}"))
+        let (field, values) = first_difference("dataset".to_owned(), &before, &now, &|_| true)?;
+        Some(format!("{field} = {values}"))
     }
 }
 
@@ -256,18 +259,24 @@ fn compare(path: &Path, before: &Json, now: &Json, matters: &dyn Fn(&str) -> boo
     };
     match first_difference(String::new(), before, now, matters) {
         None => Ok(()),
-        Some((field, before, now)) => {
-            Err(Error::Mismatch { manifest: path.to_owned(), field, before, now, instead: instead.to_owned() })
+        Some((field, values)) => {
+            let instead = if field == ARITHMETIC {
+                format!("ask for the same by TOKSHIFT_CPU=NAME, or {instead}")
+            } else {
+                instead.to_owned()
+            };
+            Err(Error::Mismatch { manifest: path.to_owned(), field, values, instead })
         }
     }
 }
 
+/// The first field that differs, and what it says in both.
 fn first_difference(
     field: String,
     before: &Value,
     now: &Value,
     matters: &dyn Fn(&str) -> bool,
-) -> Option<(String, String, String)> {
+) -> Option<(String, String)> {
     if let (Value::Object(a), Value::Object(b)) = (before, now) {
         let keys = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key)));
         let mut differences = keys.map(|key| {
@@ -283,7 +292,7 @@ fn first_difference(
         let mut items = a.iter().zip(b).enumerate();
         return items.find_map(|(i, (a, b))| first_difference(format!("{field}[{i}]"), a, b, matters));
     }
-    (before != now && matters(&field)).then(|| (field, shorten(before), shorten(now)))
+    (before != now && matters(&field)).then(|| (field, format!("{}, this run has {}", shorten(before), shorten(now))))
 }
 
 /// A value for a message: hashes and lists are cut.

@@ -34,10 +34,10 @@ pub fn text(part: &Json) -> Option<&str> {
 ///
 /// # Errors
 /// A part that is no text and that the template writes nothing for; what `render` says when one of these is left out.
-pub fn settle<'m>(
-    messages: &'m [Json],
+pub fn settle(
+    messages: &[Json],
     mut render: impl FnMut(Vec<Value>) -> Result<String, String>,
-) -> Result<Cow<'m, [Json]>, String> {
+) -> Result<Cow<'_, [Json]>, String> {
     if !messages.iter().any(|message| of(message).is_some()) {
         return Ok(Cow::Borrowed(messages));
     }
