@@ -13,7 +13,7 @@ use super::inputs::Dataset;
 use super::models::Model;
 use crate::schema::folder;
 use crate::shift::default_reference;
-use crate::store::{self, Cell, FoundCell, PairCell, Store};
+use crate::store::{self, Borrowed, Cell, FoundCell, PairCell, Store};
 
 /// Models beside one another on the same texts.
 pub struct InOneGo<'a> {
@@ -21,6 +21,14 @@ pub struct InOneGo<'a> {
     /// As they were given.
     models: Vec<&'a str>,
     texts: Vec<(&'a str, &'a str)>,
+}
+
+/// What was there at the beginning.
+#[derive(Default)]
+pub struct Begun {
+    /// Parts of each cell that are to be scored again, for their hidden rows.
+    pub again: BTreeMap<Cell, BTreeSet<u32>>,
+    borrowed: BTreeMap<Cell, Borrowed>,
 }
 
 impl<'a> InOneGo<'a> {
@@ -56,9 +64,27 @@ impl<'a> InOneGo<'a> {
         models.iter().enumerate().flat_map(of).collect()
     }
 
+    /// Looks at what is there, before anything is scored; what is on loan of it stays until the end.
+    ///
+    /// # Errors
+    /// Pairs that were made otherwise than `exact` would make them.
+    pub fn begin(&self, exact: &Exact, store: &Store) -> Result<Begun> {
+        exact.must_agree(&self.found_pairs(&self.cells()?))?;
+        let mut borrowed = BTreeMap::new();
+        for &(generation_model, task) in &self.texts {
+            for &model in &self.models {
+                let [generation_model, task, model] = [generation_model, task, model].map(str::to_owned);
+                let cell = Cell { generation_model, task, model };
+                borrowed.insert(cell.clone(), store.borrow(&cell)?);
+            }
+        }
+        // Asked after that: from here on it cannot become more.
+        Ok(Begun { again: self.again()?, borrowed })
+    }
+
     /// Parts of each cell that are done, lack hidden rows, and are to be compared yet: with a part that is scored anew its
     /// pairs begin anew too.
-    pub fn again(&self) -> Result<BTreeMap<Cell, BTreeSet<u32>>> {
+    fn again(&self) -> Result<BTreeMap<Cell, BTreeSet<u32>>> {
         let cells = self.cells()?;
         let is_done = |model: &String, part: u32, of: &Cell| {
             let cell = Cell { model: model.clone(), ..of.clone() };
@@ -94,15 +120,11 @@ impl<'a> InOneGo<'a> {
         pairs.filter_map(|pair| Some([find(&pair, &pair.p)?, find(&pair, &pair.q)?])).collect()
     }
 
-    /// What is there of the pairs must have been made as `exact` would make it.
-    pub fn must_agree(&self, exact: &Exact) -> Result<()> {
-        exact.must_agree(&self.found_pairs(&self.cells()?))
-    }
-
     /// Compares what is not compared yet, and ends the loans.
-    pub fn compare(&self, exact: &Exact, store: &Store) -> Result<()> {
-        let cells = self.cells()?;
+    pub fn compare(&self, exact: &Exact, store: &Store, begun: Begun) -> Result<()> {
+        let (cells, mut borrowed) = (self.cells()?, begun.borrowed);
         exact.run(&self.found_pairs(&cells))?;
-        cells.iter().try_for_each(|found| store.end_loans(found)).map_err(Into::into)
+        let mut of_cells = cells.iter().filter_map(|found| Some((found, borrowed.remove(&found.cell)?)));
+        of_cells.try_for_each(|(found, borrowed)| store.end_loans(found, borrowed)).map_err(Into::into)
     }
 }

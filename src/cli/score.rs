@@ -1,6 +1,6 @@
 //! `tokshift score`: every dataset with every model, one model after the other; the first failure ends it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, bail};
 
@@ -27,14 +27,13 @@ pub fn run(args: &ScoreArgs) -> Result<Exit> {
     let output = Output::open(&args.output_dir)?;
     let in_one_go = InOneGo::new(&output.root, &models, &datasets);
     let exact = exact(args);
-    exact.iter().try_for_each(|exact| in_one_go.must_agree(exact))?;
-    let again = if args.exact { in_one_go.again()? } else { BTreeMap::new() };
+    let begun = exact.as_ref().map(|exact| in_one_go.begin(exact, &output.store)).transpose()?.unwrap_or_default();
     let (resident, mut unscored, mut told) = (Resident::default(), 0, BTreeSet::new());
     for model in &models {
         let name = model.named.name.as_str();
         let text = |dataset| {
             let text = Text { session: &session, output: &output, dataset, model: name, again: &session::NONE };
-            Text { again: again.get(&text.cell()).unwrap_or(&session::NONE), ..text }
+            Text { again: begun.again.get(&text.cell()).unwrap_or(&session::NONE), ..text }
         };
         let texts: Vec<Text> = datasets.iter().map(text).collect();
         match Scorer::new(model, &Display::of_one(), &resident, args.retry_failed).score(name, &texts)? {
@@ -50,7 +49,7 @@ pub fn run(args: &ScoreArgs) -> Result<Exit> {
         in_one_go.cells()?.iter().try_for_each(|found| output.export(found))?;
     }
     if let Some(exact) = &exact {
-        in_one_go.compare(exact, &output.store)?;
+        in_one_go.compare(exact, &output.store, begun)?;
     }
     Ok(if unscored == 0 { Exit::Done } else { Exit::Unscored })
 }

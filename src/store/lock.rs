@@ -1,6 +1,6 @@
-//! One writer a cell.
+//! One writer a cell, and several that need what it lends.
 //!
-//! Owns the lock: the operating system's, on a file under `.tmp`. The kernel releases it when its holder ends, however it
+//! Owns the locks: the operating system's, on a file under `.tmp`. The kernel releases it when its holder ends, however it
 //! ends, so a lock is never stale and process ids that come back cannot confuse it; what the file says is only told to
 //! people. Refuses to wait for whoever writes.
 //!
@@ -38,35 +38,58 @@ impl Lock {
     /// # Errors
     /// [`Error::Busy`] if another holds it, who writes `what`; [`Error::Io`] if the file cannot be created.
     pub fn take(root: &Path, key: &Path, what: &str) -> Result<Self> {
-        let hash = blake3::hash(key.as_os_str().as_encoded_bytes()).to_hex();
-        let path = root.join(folder::TEMPORARY).join(format!("{PREFIX}{}", &hash[..16]));
-        let mut looks = 0;
-        loop {
-            let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-            let mut file = open.map_err(Error::io("create", &path))?;
-            match file.try_lock() {
-                Ok(()) if !leads_to(&path, &file) => continue,
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) if looks < LOOKS => {
-                    looks += 1;
-                    thread::sleep(BETWEEN_LOOKS);
-                    continue;
-                }
-                Err(TryLockError::WouldBlock) => {
-                    return Err(Error::Busy {
-                        what: what.to_owned(),
-                        root: root.to_owned(),
-                        holder: holder(&mut file),
-                    });
-                }
-                Err(TryLockError::Error(e)) => {
-                    tracing::warn!("cannot lock `{}` ({e}): let no other process score {what}", path.display());
-                }
+        let (path, mut file) = locked(root, key, what, File::try_lock)?;
+        // Best effort, as on a full disk: nothing but a message depends on it.
+        let _ = file.set_len(0).and_then(|()| write!(file, "{}", Owner::this_process()));
+        Ok(Self { path, _file: file })
+    }
+}
+
+/// A lock that several hold at once, each until it is dropped; a [`Lock`] on the same key only none. Its file is left to
+/// whoever takes that, or opens the directory next.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// Open as long as the lock is held.
+    _file: File,
+}
+
+impl Shared {
+    /// As [`Lock::take`].
+    pub fn take(root: &Path, key: &Path, what: &str) -> Result<Self> {
+        let (_, file) = locked(root, key, what, File::try_lock_shared)?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// The file of the lock on `key`, locked by `lock`, and where it is.
+fn locked(
+    root: &Path,
+    key: &Path,
+    what: &str,
+    lock: fn(&File) -> std::result::Result<(), TryLockError>,
+) -> Result<(PathBuf, File)> {
+    let hash = blake3::hash(key.as_os_str().as_encoded_bytes()).to_hex();
+    let path = root.join(folder::TEMPORARY).join(format!("{PREFIX}{}", &hash[..16]));
+    let mut looks = 0;
+    loop {
+        let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = open.map_err(Error::io("create", &path))?;
+        match lock(&file) {
+            Ok(()) if !leads_to(&path, &file) => continue,
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) if looks < LOOKS => {
+                looks += 1;
+                thread::sleep(BETWEEN_LOOKS);
+                continue;
             }
-            // Best effort, as on a full disk: nothing but a message depends on it.
-            let _ = file.set_len(0).and_then(|()| write!(file, "{}", Owner::this_process()));
-            return Ok(Self { path, _file: file });
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::Busy { what: what.to_owned(), root: root.to_owned(), holder: holder(&mut file) });
+            }
+            Err(TryLockError::Error(e)) => {
+                tracing::warn!("cannot lock `{}` ({e}): let no other process score {what}", path.display());
+            }
         }
+        return Ok((path, file));
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod chosen;
 mod hidden;
+mod loans;
 mod lock;
 mod manifest;
 pub mod names;
@@ -26,6 +27,7 @@ use arrow::array::RecordBatch;
 pub use chosen::write_file;
 use hidden::HiddenFiles;
 pub use hidden::HiddenPart;
+pub use loans::Borrowed;
 pub use manifest::{DatasetFacts, EngineFacts, Manifest, PairManifest, TokenFacts};
 pub use names::encode as folder_name;
 pub use pairs::{FoundPair, PairCell, PairStore, found_pairs};
@@ -133,16 +135,6 @@ impl Store {
     /// [`Error::Mismatch`] if the run that made its parts decided otherwise.
     pub fn pair(&self, manifest: &PairManifest) -> Result<PairStore> {
         PairStore::open(&self.root, manifest)
-    }
-
-    /// Removes what a cell's parts lent.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] if another process writes the cell.
-    pub fn end_loans(&self, found: &FoundCell) -> Result<()> {
-        let _lock = Lock::take(&self.root, &found.cell.folder()?, &found.cell.model)?;
-        let loans = found.hidden.iter().flatten().filter(|path| hidden::is_loan(path));
-        loans.into_iter().try_for_each(|path| withdraw(path))
     }
 
     /// Publishes a file made of finished cells under `folder` of the output directory, replacing an older one. `name`
