@@ -1,0 +1,192 @@
+//! One cell on its way: its lock, its manifest, its parts.
+//!
+//! Owns that what was decided for a cell stays decided, and that one process at a time writes it. Refuses to look for cells:
+//! `read` finds those that are there.
+
+mod part;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+pub use part::PartWriter;
+
+use super::hidden::{HiddenFiles, HiddenPart};
+use super::lock::Lock;
+use super::read::manifests;
+use super::temporary::Temporary;
+use super::{Cell, MANIFEST, Manifest, file_name};
+use crate::error::{Error, Result};
+use crate::hidden::Layout;
+use crate::schema::folder;
+use crate::table::{Format, Origin};
+
+/// Where one cell's parts go.
+#[derive(Debug)]
+pub struct CellStore {
+    root: PathBuf,
+    cell: Cell,
+    folder: PathBuf,
+    format: Format,
+    manifest: Manifest,
+    /// Of the manifest.
+    digest: String,
+    /// Whether the manifest is known to stand under its name.
+    claimed: AtomicBool,
+    /// [`CellStore::lending`].
+    lends: bool,
+    /// Held from [`CellStore::lock`] on.
+    lock: Mutex<Option<Lock>>,
+}
+
+impl CellStore {
+    /// As [`Store::cell`](super::Store::cell).
+    pub(super) fn open(root: &Path, cell: &Cell, manifest: &Manifest, format: Format) -> Result<Self> {
+        let store = Self {
+            root: root.to_owned(),
+            cell: cell.clone(),
+            folder: cell.folder()?,
+            format,
+            digest: manifest.digest()?,
+            manifest: manifest.clone(),
+            claimed: AtomicBool::new(false),
+            lends: false,
+            lock: Mutex::new(None),
+        };
+        store.check()?;
+        Ok(store)
+    }
+
+    /// An earlier run of the cell must have decided the same, and every model of its dataset must have scored the same
+    /// rows, ids and parts.
+    fn check(&self) -> Result<()> {
+        let path = self.manifest_path();
+        // Models that scored this dataset, this one included.
+        for (sibling, path) in manifests(path.ancestors().nth(2).unwrap_or(&self.root))? {
+            self.manifest.must_share_rows(&sibling, &path)?;
+        }
+        // Asked in this order: a manifest comes before its parts, so another process cannot slip in between.
+        let parts = self.holds_parts();
+        if path.exists() {
+            return self.manifest.must_equal(&Manifest::read(&path)?, &path);
+        }
+        if parts {
+            return Err(Error::file(path, "is missing, so what its parts were made with is unknown: delete them too"));
+        }
+        Ok(())
+    }
+
+    fn holds_parts(&self) -> bool {
+        let folders = [folder::SAMPLES, folder::TOKENS].map(|table| self.root.join(table).join(&self.folder));
+        folders.iter().any(|folder| fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()))
+    }
+
+    /// Keeps other processes from writing the cell, until this is dropped. [`CellStore::begin`] does it too; those who
+    /// have to work long for a part ask before.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if another process writes it.
+    pub fn lock(&self) -> Result<()> {
+        // Nothing panics while it is held.
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock.is_none() {
+            let Manifest { generation_model, task, model, .. } = &self.manifest;
+            let what = format!("`{model}` on `{task}` by `{generation_model}`");
+            *lock = Some(Lock::take(&self.root, &self.folder, &what)?);
+        }
+        Ok(())
+    }
+
+    /// Publishes the manifest unless it is there. Where file systems have no locks, one of several processes wins, and
+    /// the others must agree with it.
+    ///
+    /// Other models of the dataset may have begun since [`CellStore::open`], so what it checked is checked again: before,
+    /// lest a run that must fail leave a manifest, and after, since two may pass the first check at once.
+    pub(super) fn claim(&self) -> Result<()> {
+        if self.claimed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.check()?;
+        let path = self.manifest_path();
+        let mut file = Temporary::create(&self.root, MANIFEST)?;
+        file.write(|out| out.write_all(self.manifest.to_json()?.as_bytes()).map_err(Error::io("write", &path)))?;
+        let new = file.publish_new(&path)?;
+        if let Err(error) = self.check() {
+            if new {
+                // Best effort: it holds no part, and would stand in the way of the run that came first.
+                let _ = fs::remove_file(&path);
+            }
+            return Err(error);
+        }
+        self.claimed.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn manifest_path(&self) -> PathBuf {
+        self.root.join(folder::RUNS).join(&self.folder).join(MANIFEST)
+    }
+
+    /// Whether the part's tokens, and so everything of it, are published.
+    pub fn is_done(&self, part: u32) -> bool {
+        self.path(folder::TOKENS, part).exists()
+    }
+
+    /// The parts that are done.
+    pub fn done(&self) -> BTreeSet<u32> {
+        (0..self.manifest.parts.len() as u32).filter(|&part| self.is_done(part)).collect()
+    }
+
+    /// The done part's samples table, and what it is written as.
+    pub fn samples(&self, part: u32) -> (PathBuf, Format) {
+        (self.path(folder::SAMPLES, part), self.format)
+    }
+
+    /// Files for the part under `.tmp`; dropping the writer instead of committing removes them.
+    ///
+    /// # Errors
+    /// Another process writes the cell; files that cannot be created.
+    pub fn begin(&self, part: u32) -> Result<PartWriter<'_>> {
+        self.lock()?;
+        let create = |table: &str| Temporary::create(&self.root, &format!("{table}-{part:08}"));
+        let (samples, tokens) = (create(folder::SAMPLES)?, create(folder::TOKENS)?);
+        Ok(PartWriter::new(self, part, samples, tokens))
+    }
+
+    /// Parts that are scored from here on keep hidden rows, whether the manifest says so or not: if not, they are on
+    /// loan, for whoever asked to use up and remove.
+    #[must_use]
+    pub fn lending(self) -> Self {
+        Self { lends: true, ..self }
+    }
+
+    /// Whether parts that are scored have hidden rows too.
+    pub fn takes_hidden(&self) -> bool {
+        self.lends || self.manifest.engine.keep_hidden.is_some()
+    }
+
+    /// What the files of a part say of themselves.
+    pub fn origin(&self, part: u32) -> Origin {
+        self.cell.origin(&self.digest, part)
+    }
+
+    fn hidden_files(&self) -> HiddenFiles {
+        HiddenFiles::new(&self.root, &self.folder, &self.manifest)
+    }
+
+    /// The file for the part's hidden rows, laid out before any is known. A disk that has no room for them tells when they
+    /// are put.
+    ///
+    /// # Errors
+    /// As [`CellStore::begin`].
+    pub fn begin_hidden(&self, part: u32, layout: Layout) -> Result<HiddenPart> {
+        self.lock()?;
+        HiddenPart::create(Temporary::create(&self.root, &format!("{}-{part:08}", folder::HIDDEN))?, layout)
+    }
+
+    fn path(&self, table: &str, part: u32) -> PathBuf {
+        self.root.join(table).join(&self.folder).join(file_name(part, self.format.extension()))
+    }
+}

@@ -1,0 +1,77 @@
+//! One part on its way: written whole under `.tmp`, then published.
+//!
+//! Owns the order in which its files appear. Refuses what stands in them.
+
+use arrow::array::RecordBatch;
+
+use super::CellStore;
+use crate::error::{Error, Result};
+use crate::schema::folder;
+use crate::store::hidden::HiddenPart;
+use crate::store::pairs;
+use crate::store::temporary::{Temporary, withdraw};
+use crate::table::{self, Table};
+
+/// A part on its way.
+#[derive(Debug)]
+pub struct PartWriter<'a> {
+    cell: &'a CellStore,
+    part: u32,
+    samples: Temporary,
+    tokens: Temporary,
+    hidden: Option<HiddenPart>,
+}
+
+impl<'a> PartWriter<'a> {
+    pub(super) fn new(cell: &'a CellStore, part: u32, samples: Temporary, tokens: Temporary) -> Self {
+        Self { cell, part, samples, tokens, hidden: None }
+    }
+
+    /// Writes both tables of the part, whole. Nothing is published by it.
+    ///
+    /// # Errors
+    /// A full disk, say.
+    pub fn write(&mut self, samples: &RecordBatch, tokens: &RecordBatch) -> Result<()> {
+        let format = self.cell.format;
+        let origin = Some(&self.cell.origin(self.part));
+        self.samples.write(|file| table::write(file, format, Table::Samples, samples, origin))?;
+        self.tokens.write(|file| table::write(file, format, Table::Tokens, tokens, origin))
+    }
+
+    /// Publishes these hidden rows with the part.
+    pub fn keep(&mut self, hidden: HiddenPart) {
+        self.hidden = Some(hidden);
+    }
+
+    /// Publishes the part, after the manifest if it is the cell's first, and in place of what it was before if it is done
+    /// again: a crash leaves the old part, the new one, or one that is not done.
+    ///
+    /// # Errors
+    /// As [`Store::cell`](crate::store::Store::cell) if another run came first, and a part that was not written; if the tokens are not published,
+    /// the part is not done.
+    pub fn commit(self) -> Result<()> {
+        let files = self.cell.hidden_files();
+        if self.hidden.is_some() != self.cell.takes_hidden() {
+            let what = "its hidden rows are not what was asked for (this is a bug in tokshift)";
+            return Err(Error::file(files.path(self.part), what));
+        }
+        self.cell.claim()?;
+        let [samples, tokens] = [folder::SAMPLES, folder::TOKENS].map(|table| self.cell.path(table, self.part));
+        // What comes out as it was leaves everything that was made of it.
+        let is_same = self.tokens.is_as(&tokens)? && self.samples.is_as(&samples)?;
+        if !is_same {
+            // A part that is done again is not done from here until both of its tables are new.
+            pairs::withdraw_part(&self.cell.root, &self.cell.manifest, self.part)?;
+            withdraw(&tokens)?;
+            files.withdraw_loan(self.part)?;
+        }
+        if let Some(hidden) = self.hidden {
+            hidden.publish(&files.path(self.part))?;
+        }
+        if is_same {
+            return Ok(());
+        }
+        self.samples.publish(&samples)?;
+        self.tokens.publish(&tokens)
+    }
+}
