@@ -47,13 +47,17 @@ fn a_text_without_a_token_is_left_out_of_the_studys_file() {
 
 /// A study of `tasks` by `rl`, in `out`.
 fn study(scene: &Scene, tasks: &[&str]) {
-    let mut text = format!(
-        "dataset = \"{{experiment}}_{{task}}.jsonl\"\noutput = \"out\"\n[[experiment]]\nname = \"rl\"\ntasks = {tasks:?}\n"
+    let model = |(name, of): (&str, &str)| {
+        format!("[[experiment.model]]\nname = \"{name}\"\nsource = \"{}\"\n", fixture(of).display())
+    };
+    let models: String = MODELS.into_iter().map(model).collect();
+    scene.write(
+        "study.toml",
+        format!(
+            "dataset = \"{{experiment}}_{{task}}.jsonl\"\noutput = \"out\"\n[[experiment]]\nname = \"rl\"\n\
+             tasks = {tasks:?}\n{models}"
+        ),
     );
-    for (name, of) in MODELS {
-        text += &format!("[[experiment.model]]\nname = \"{name}\"\nsource = {:?}\n", fixture(of));
-    }
-    scene.write("study.toml", text);
 }
 
 #[test]

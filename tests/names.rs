@@ -11,23 +11,26 @@ fn names(file: &str, models: &[&str]) -> Option<(String, String)> {
     names_from_path(Path::new(file), &models.iter().map(|model| (*model).to_owned()).collect::<Vec<_>>())
 }
 
-fn both(generation_model: &str, task: &str) -> Option<(String, String)> {
-    Some((generation_model.to_owned(), task.to_owned()))
+fn both(generation_model: &str, task: &str) -> (String, String) {
+    (generation_model.to_owned(), task.to_owned())
 }
 
 #[test]
 fn files_name_generation_model_and_task() {
-    assert_eq!(names("data/UniReason-RL_hendrycks_math_500.jsonl", &[]), both("UniReason-RL", "hendrycks_math_500"));
-    assert_eq!(names("Qwen2.5-7B_coqa.v2.jsonl", &[]), both("Qwen2.5-7B", "coqa.v2"));
+    assert_eq!(
+        names("data/UniReason-RL_hendrycks_math_500.jsonl", &[]),
+        Some(both("UniReason-RL", "hendrycks_math_500"))
+    );
+    assert_eq!(names("Qwen2.5-7B_coqa.v2.jsonl", &[]), Some(both("Qwen2.5-7B", "coqa.v2")));
     assert_eq!([names("coqa.jsonl", &[]), names("_coqa.jsonl", &[]), names("G_.jsonl", &[])], [None, None, None]);
 }
 
 #[test]
 fn the_longest_model_that_a_name_begins_with_wrote_it() {
-    assert_eq!(names("my_model_math.jsonl.gz", &["base", "my_model"]), both("my_model", "math"));
-    assert_eq!(names("my_model_v2_math.jsonl", &["my_model", "my_model_v2", "my"]), both("my_model_v2", "math"));
+    assert_eq!(names("my_model_math.jsonl.gz", &["base", "my_model"]), Some(both("my_model", "math")));
+    assert_eq!(names("my_model_v2_math.jsonl", &["my_model", "my_model_v2", "my"]), Some(both("my_model_v2", "math")));
     for models in [&["base"][..], &["my_mod", "my_model_math", "model", ""], &[]] {
-        assert_eq!(names("my_model_math.jsonl", models), both("my", "model_math"), "{models:?}");
+        assert_eq!(names("my_model_math.jsonl", models), Some(both("my", "model_math")), "{models:?}");
     }
     assert_eq!(names("samples_x_2025-01-31T00-00-00.jsonl", &["samples"]), None, "a log of another program");
 }
