@@ -222,8 +222,8 @@ fn tokens_are_shown_by_their_text_or_else_by_their_ids() {
     let output = Output::new();
     let texts = [Some("\u{1b}[2J"), Some(""), None, Some("é")];
     let model = |logprob: f32| {
-        let tokens = |(id, text): (u32, &Option<&str>)| Token { text: text.map(str::to_owned), ..token(id, logprob) };
-        (0..).zip(&texts).map(|one| sample(one.0, vec![tokens(one)])).collect::<Vec<_>>()
+        let tokens = |(id, text): (u32, Option<&str>)| Token { text: text.map(str::to_owned), ..token(id, logprob) };
+        (0..).zip(texts).map(|one| sample(one.0, vec![tokens(one)])).collect::<Vec<_>>()
     };
     output.model("base", &model(-1.0));
     output.model("tuned", &model(-2.0));
@@ -233,14 +233,14 @@ fn tokens_are_shown_by_their_text_or_else_by_their_ids() {
         let line = format!("read first: row {row}, token 0: ln p -1.0000, ln q -2.0000: {text}\n");
         assert!(shown.contains(&line), "{shown}");
     }
-    let of = |(token_id, text): (u32, &Option<&str>)| ShiftedToken {
+    let of = |(token_id, text): (u32, Option<&str>)| ShiftedToken {
         token_id,
         token: text.map(str::to_owned),
         tokens: 2,
         shifted: 1,
         kl: 0.5,
     };
-    let tokens: Vec<ShiftedToken> = (0..).zip(&texts).map(of).collect();
+    let tokens: Vec<ShiftedToken> = (0..).zip(texts).map(of).collect();
     let exact = ExactFigures { temperature: 1.0, most_shifted: tokens.clone(), most_kl: tokens, stop: None };
     comparison.pairs[0].exact = Some(exact);
     let overview = shift::overview(&comparison);
