@@ -97,11 +97,46 @@ fn numbers_of_two_processors_are_not_mixed_and_beside_one_another_they_are_marke
         said(command)
     };
     score(None, "", &models).expect(0, "3 ok");
-    let other = score(Some("portable"), "", &models);
-    other.expect(1, "engine.arithmetic = `fma`, this run has `portable`: give the same options, or ask for the same by TOKSHIFT_CPU=NAME");
+    score(Some("portable"), "", &models).expect(0, "long: already scored");
+    // A cell that lacks a part is continued by one like the first alone.
+    fs::remove_dir_all(scene.path("out/tokens")).unwrap();
+    let told = "engine.arithmetic = `fma`, this run has `portable`: give the same options, or ask for the same by TOKSHIFT_CPU";
+    score(Some("portable"), "", &models).expect(1, told);
+    score(None, "", &models).expect(0, "3 ok");
     score(Some("portable"), "other-", &models).expect(0, "3 ok");
     let kl = scene.run("kl --data-dir out --reference long");
     kl.expect(0, "").expect_out("P was scored with the fma arithmetic, Q with portable");
+}
+
+/// Manifests of before said nothing of sums.
+#[test]
+fn cells_of_unknown_arithmetic_are_continued() {
+    let scene = Scene::new();
+    scene.dataset("rl_mixed.jsonl", &rows()[..3]);
+    scene.score("rl_mixed.jsonl", &[LONG], "out", "").expect(0, "3 ok");
+    let path = scene.path("out/runs/generation_model=rl/task=mixed/model=long/manifest.json");
+    let mut manifest: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert!(manifest["engine"].as_object_mut().unwrap().remove("arithmetic").is_some());
+    fs::remove_dir_all(scene.path("out")).unwrap();
+    scene.write("out/runs/generation_model=rl/task=mixed/model=long/manifest.json", manifest.to_string());
+    scene.score("rl_mixed.jsonl", &[LONG], "out", "").expect(0, "3 ok");
+    scene.run("verify out").expect(0, "");
+}
+
+/// What was settled for one text binds no other.
+#[test]
+fn texts_of_one_run_may_have_other_lengths() {
+    let scene = Scene::new();
+    scene.dataset("rl_mixed.jsonl", &texts());
+    scene.dataset("rl_fresh.jsonl", &texts());
+    scene.score("rl_mixed.jsonl", &[SHORT], "out", "").expect(4, "3 ok, 1 too_long");
+    let both = scene.score("rl_mixed.jsonl,rl_fresh.jsonl", &[LONG], "out", "");
+    both.expect(4, "7 ok, 1 too_long");
+    assert_eq!(statuses(&scene, "long"), ["ok", "ok", "ok", "too_long"]);
+    scene
+        .score("rl_mixed.jsonl,rl_fresh.jsonl", &[("third", "qwen3-shifted")], "out", "")
+        .expect(4, "7 ok, 1 too_long");
+    scene.run("verify out").expect(0, "");
 }
 
 #[test]

@@ -15,7 +15,6 @@ use super::scorer::Scorer;
 use super::session::{self, Output, Session, Text};
 use super::text;
 use crate::experiments::OutFormat;
-use crate::store;
 use crate::tokenize::Audit;
 
 /// Scores every dataset with every model.
@@ -98,11 +97,5 @@ fn session(args: &ScoreArgs, datasets: &[Dataset], models: &[Model]) -> Result<S
         Some(source) => inputs::tokenizer_path(source)?,
         None => default()?.named.tokenizer()?,
     };
-    let of_text = text::names(args);
-    let texts = datasets.iter().map(|dataset| (&dataset.generation_model, &dataset.task));
-    let mut texts = texts.chain(of_text.as_ref().map(|(generation_model, task)| (generation_model, task)));
-    let settled = texts.find_map(|(generation_model, task)| {
-        store::settled_max_tokens(&args.output_dir, generation_model, task).transpose()
-    });
-    Session::new(&args.options, &models.iter().collect::<Vec<_>>(), &tokenizer, settled.transpose()?)
+    Session::new(&args.options, &models.iter().collect::<Vec<_>>(), &tokenizer)
 }

@@ -13,7 +13,7 @@ use super::models::Model;
 use super::progress;
 use crate::experiments::{Options, OutFormat};
 use crate::journal::Journal;
-use crate::store::{Cell, CellStore, DatasetFacts, EngineFacts, FoundCell, Manifest, Store, TokenFacts};
+use crate::store::{self, Cell, CellStore, DatasetFacts, EngineFacts, FoundCell, Manifest, Store, TokenFacts};
 use crate::table::Format;
 use crate::template::ChatTemplate;
 use crate::tokenize::{SampleOptions, TextTokenizer};
@@ -46,15 +46,13 @@ pub struct Session {
 }
 
 impl Session {
-    /// Of `models`, with the tokenizer at a path. Samples may be as long as `settled` says, what earlier runs over the same
-    /// texts went by; else as long as every model takes.
-    pub fn new(options: &Options, models: &[&Model], tokenizer: &Path, settled: Option<usize>) -> Result<Self> {
+    /// Of `models`, with the tokenizer at a path.
+    pub fn new(options: &Options, models: &[&Model], tokenizer: &Path) -> Result<Self> {
         let path = tokenizer;
         let template = inputs::chat_template_of(options, path)?;
         let tokenizer = TextTokenizer::from_file(path)?.with_template(template);
         inputs::warn_of_other_bos(models, path, &tokenizer);
-        let shortest = models.iter().map(|model| model.max_tokens()).min();
-        let max_tokens = settled.or(shortest).context("no model is given")?;
+        let max_tokens = models.iter().map(|model| model.max_tokens()).min().context("no model is given")?;
         let sample_options = SampleOptions {
             boundary: options.boundary(),
             end: inputs::end_token(options.end(), models, path)?,
@@ -65,7 +63,7 @@ impl Session {
         Ok(Self { options: options.clone(), tokenizer, sample_options })
     }
 
-    /// Longest sample that is not cut.
+    /// Longest sample that every model takes.
     pub fn max_tokens(&self) -> usize {
         self.sample_options.max_tokens
     }
@@ -116,17 +114,29 @@ impl Text<'_> {
         Ok(if model.lends() { store.lending() } else { store })
     }
 
-    /// What scores the cell. A model that lends hidden rows goes on keeping those of a cell that was begun so.
+    /// What scores the cell. A model that lends hidden rows goes on keeping those of a cell that was begun so, and a cell of
+    /// which nobody said how products were summed is continued without a word of it.
     fn engine(&self, cell: &Cell, model: &Model) -> Result<EngineFacts> {
-        let facts = model.facts()?.clone();
-        if !model.lends() || facts.keep_hidden.is_some() || !self.output.store.keeps_hidden(cell)? {
-            return Ok(facts);
+        let mut facts = model.facts()?.clone();
+        let Some(earlier) = self.output.store.manifest_of(cell)? else { return Ok(facts) };
+        if model.lends() && earlier.engine.keep_hidden.is_some() {
+            facts.keep_hidden = model.hidden_shape();
         }
-        Ok(EngineFacts { keep_hidden: model.hidden_shape(), ..facts })
+        if earlier.engine.arithmetic.is_none() {
+            facts.arithmetic = None;
+        }
+        Ok(facts)
+    }
+
+    /// Longest sample: what earlier runs over this text went by, else what every model of this one takes.
+    fn max_tokens(&self) -> Result<usize> {
+        let Dataset { generation_model, task, .. } = self.dataset;
+        let settled = store::settled_max_tokens(&self.output.root, generation_model, task)?;
+        Ok(settled.unwrap_or(self.session.max_tokens()))
     }
 
     fn manifest(&self, cell: &Cell, model: &Model) -> Result<Manifest> {
-        let SampleOptions { boundary, end, max_tokens, too_long } = self.session.sample_options;
+        let SampleOptions { boundary, end, too_long, .. } = self.session.sample_options;
         let template = self.session.tokenizer.template().map(ChatTemplate::identity);
         let plan = &self.dataset.plan;
         if plan.has_chats && template.is_none() {
@@ -143,7 +153,7 @@ impl Text<'_> {
                 tokenizer: self.session.tokenizer.identity().to_owned(),
                 boundary: word(boundary),
                 end,
-                max_tokens,
+                max_tokens: self.max_tokens()?,
                 too_long: word(too_long),
                 chat_template: template.filter(|_| plan.has_chats),
             },

@@ -27,14 +27,6 @@ pub struct TextArgs {
     pub window: u32,
 }
 
-/// What the text of `--text` is called: generation model and task.
-pub fn names(args: &ScoreArgs) -> Option<(String, String)> {
-    let path = args.text.text.as_ref()?;
-    let stem = || path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    let task = args.task.clone().or_else(stem).unwrap_or_default();
-    Some((args.generation_model.clone().unwrap_or_else(|| "text".to_owned()), task))
-}
-
 /// The text of `--text`, if there is one, in windows by the session's tokenizer.
 pub fn dataset(args: &ScoreArgs, session: &Session) -> Result<Option<Dataset>> {
     let TextArgs { text: Some(path), window } = &args.text else { return Ok(None) };
@@ -46,7 +38,9 @@ pub fn dataset(args: &ScoreArgs, session: &Session) -> Result<Option<Dataset>> {
     let tokenizer = &session.tokenizer;
     let ids =
         tokenizer.whole(&text).map_err(|e| anyhow!("text `{}`: the tokenizer refused it: {e}", path.display()))?;
-    let (generation_model, task) = names(args).context("no text is given")?;
+    let stem = || path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let task = args.task.clone().or_else(stem).unwrap_or_default();
+    let generation_model = args.generation_model.clone().unwrap_or_else(|| "text".to_owned());
     let plan = Windows::new(ids, *window, tokenizer.prefix()).plan(path, args.options.limit)?;
     Ok(Some(Dataset { generation_model, task, plan }))
 }

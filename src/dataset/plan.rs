@@ -79,7 +79,8 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
     }
     if let (true, Some(what)) = (seen.is_empty(), first_bad) {
         let forms = "rows are JSON lines, a JSON array or Parquet, as they are or packed by gzip or zstd";
-        let all = format!("holds no row that can be used; the first: {what} ({forms})");
+        let among = options.limit.map(|limit| format!(" among its first {limit}")).unwrap_or_default();
+        let all = format!("holds no row that can be used{among}; the first: {what} ({forms})");
         return Err(Error::dataset(path, None, all));
     }
     let kept = seen.finish(path, &options.rows)?;

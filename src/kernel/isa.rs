@@ -75,12 +75,12 @@ impl Isa {
         NAMES.into_iter().filter(|(_, set)| set.is_available()).map(|(_, set)| Self(set))
     }
 
-    /// How products of `T` are summed: where this is equal, they are equal to the bit, whatever the processor.
+    /// How products are summed in a model of `T`: where this is equal, they are equal to the bit, whatever the processor.
     pub fn arithmetic<T: Element>(self) -> &'static str {
         match self.0 {
             Set::Amx | Set::Avx512Bf16 if T::PAIR == 2 => self.name(),
-            // Products of two bf16 are exact in f32, so that fusing them with a sum changes nothing.
-            Set::Portable if T::PAIR == 1 && cfg!(target_arch = "x86_64") => self.name(),
+            // Products of two bf16 are exact, so that fusing them with a sum changes nothing; but adapters are f32.
+            Set::Portable if cfg!(target_arch = "x86_64") => self.name(),
             _ => "fma",
         }
     }

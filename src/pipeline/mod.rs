@@ -36,6 +36,7 @@ const TOKENIZE_THREADS: usize = 2;
 pub struct Run<'a> {
     pub inputs: &'a [Input<'a>],
     pub tokenizer: &'a TextTokenizer,
+    /// How rows become ids; how many at most, each cell's manifest says.
     pub sample_options: &'a SampleOptions,
     /// A row that cannot be read ends the run (`--on-error fail`).
     pub fail_on_bad_row: bool,
@@ -130,7 +131,8 @@ impl Run<'_> {
     fn samples(&self, dataset: usize, row: ReadRow, audit: &mut Audit) -> Result<Vec<Sample>> {
         let plan = self.inputs[dataset].plan;
         let place = plan.place(row.line);
-        let samples = self.tokenizer.audited(row, self.sample_options, audit);
+        let options = SampleOptions { max_tokens: self.inputs[dataset].cell.max_tokens(), ..*self.sample_options };
+        let samples = self.tokenizer.audited(row, &options, audit);
         let Some(sample) = samples.iter().find(|sample| self.ends_run(sample.status)) else { return Ok(samples) };
         let reason = sample.reason.as_deref().unwrap_or_default();
         let what = reason.strip_prefix(&format!("{place}: ")).unwrap_or(reason);
@@ -198,7 +200,8 @@ impl Run<'_> {
             stop.check()?;
             let mut rows = 0;
             for (_, (samples, _)) in self.tokenize(self.read(&reader, slice)?)? {
-                rows += samples.iter().filter(|s| s.status.is_scored()).map(hidden::rows_of).sum::<usize>();
+                let fits = |s: &&Sample| s.status.is_scored() && s.ids.len() <= self.engine.caps().max_tokens;
+                rows += samples.iter().filter(fits).map(hidden::rows_of).sum::<usize>();
             }
             Ok((rows * shape.bytes()) as u64)
         };

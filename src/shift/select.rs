@@ -265,10 +265,19 @@ fn table(found: &FoundCell, left_out: &[u32]) -> Result<Table> {
     })
 }
 
-/// Two processors that sum in other ways differ without any shift.
+/// Two processors that sum in other ways differ without any shift. (Of two types that is what is measured.)
 fn arithmetic_note(p: &FoundCell, q: &FoundCell) -> Option<String> {
-    let [of_p, of_q] = [p, q].map(|found| found.manifest.engine.arithmetic.as_deref());
-    let (of_p, of_q) = of_p.zip(of_q).filter(|(of_p, of_q)| of_p != of_q)?;
+    let [of_p, of_q] = [p, q].map(|found| &found.manifest.engine);
+    if of_p.dtype != of_q.dtype || [of_p, of_q].iter().any(|engine| engine.name == study::ENGINE) {
+        return None;
+    }
+    if of_p.device != of_q.device {
+        let (of_p, of_q) = (&of_p.device, &of_q.device);
+        return Some(format!(
+            "P was scored on {of_p}, Q on {of_q}: bf16 models differ by some 0.02 nats a token between them"
+        ));
+    }
+    let (of_p, of_q) = of_p.arithmetic.as_ref().zip(of_q.arithmetic.as_ref()).filter(|(of_p, of_q)| of_p != of_q)?;
     Some(format!(
         "P was scored with the {of_p} arithmetic, Q with {of_q}: bf16 models differ by some 0.02 nats a token between them \
          (TOKSHIFT_CPU=NAME makes one processor sum like another)"

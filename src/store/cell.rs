@@ -56,13 +56,13 @@ impl CellStore {
             lends: false,
             lock: Mutex::new(None),
         };
-        store.check()?;
+        store.check(false)?;
         Ok(store)
     }
 
     /// An earlier run of the cell must have decided the same, and every model of its dataset must have scored the same
     /// rows, ids and parts.
-    fn check(&self) -> Result<()> {
+    fn check(&self, is_written: bool) -> Result<()> {
         let path = self.manifest_path();
         // Models that scored this dataset, this one included.
         for (sibling, path) in manifests(path.ancestors().nth(2).unwrap_or(&self.root))? {
@@ -71,7 +71,10 @@ impl CellStore {
         // Asked in this order: a manifest comes before its parts, so another process cannot slip in between.
         let parts = self.holds_parts();
         if path.exists() {
-            return self.manifest.must_equal(&Manifest::read(&path)?, &path);
+            let earlier = Manifest::read(&path)?;
+            let is_whole = !is_written && self.done().len() == self.manifest.parts.len();
+            let compare = if is_whole { Manifest::must_be_of } else { Manifest::must_equal };
+            return compare(&self.manifest, &earlier, &path);
         }
         if parts {
             return Err(Error::file(path, "is missing, so what its parts were made with is unknown: delete them too"));
@@ -96,6 +99,7 @@ impl CellStore {
             let Manifest { generation_model, task, model, .. } = &self.manifest;
             let what = format!("`{model}` on `{task}` by `{generation_model}`");
             *lock = Some(Lock::take(&self.root, &self.folder, &what)?);
+            self.check(true)?;
         }
         Ok(())
     }
@@ -109,12 +113,12 @@ impl CellStore {
         if self.claimed.load(Ordering::Relaxed) {
             return Ok(());
         }
-        self.check()?;
+        self.check(true)?;
         let path = self.manifest_path();
         let mut file = Temporary::create(&self.root, MANIFEST)?;
         file.write(|out| out.write_all(self.manifest.to_json()?.as_bytes()).map_err(Error::io("write", &path)))?;
         let new = file.publish_new(&path)?;
-        if let Err(error) = self.check() {
+        if let Err(error) = self.check(true) {
             if new {
                 // Best effort: it holds no part, and would stand in the way of the run that came first.
                 let _ = fs::remove_file(&path);
@@ -153,6 +157,11 @@ impl CellStore {
         let create = |table: &str| Temporary::create(&self.root, &format!("{table}-{part:08}"));
         let (samples, tokens) = (create(folder::SAMPLES)?, create(folder::TOKENS)?);
         Ok(PartWriter::new(self, part, samples, tokens))
+    }
+
+    /// Longest sample, in tokens.
+    pub fn max_tokens(&self) -> usize {
+        self.manifest.tokens.max_tokens
     }
 
     /// Parts that are scored from here on keep hidden rows, whether the manifest says so or not: if not, they are on

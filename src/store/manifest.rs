@@ -167,6 +167,12 @@ impl Manifest {
         compare(path, &serde_json::to_value(earlier), &serde_json::to_value(self), &|_| true, ELSEWHERE)
     }
 
+    /// As [`Manifest::must_equal`], of a cell that is done: another processor has nothing to add to it.
+    pub fn must_be_of(&self, earlier: &Self, path: &Path) -> Result<()> {
+        let matters = |field: &str| field != ARITHMETIC;
+        compare(path, &serde_json::to_value(earlier), &serde_json::to_value(self), &matters, ELSEWHERE)
+    }
+
     /// Compares with the manifest of another model over the same dataset: rows, ids and parts must agree.
     ///
     /// # Errors

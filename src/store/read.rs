@@ -84,13 +84,13 @@ pub(super) fn manifests(text: &Path) -> Result<Vec<(Manifest, PathBuf)>> {
 }
 
 impl Store {
-    /// Whether an earlier run began the cell with hidden rows that stay.
+    /// What an earlier run decided for the cell; `None` if there was none.
     ///
     /// # Errors
     /// As [`Manifest::read`].
-    pub fn keeps_hidden(&self, cell: &Cell) -> Result<bool> {
+    pub fn manifest_of(&self, cell: &Cell) -> Result<Option<Manifest>> {
         let path = self.root.join(folder::RUNS).join(cell.folder()?).join(MANIFEST);
-        Ok(path.exists() && Manifest::read(&path)?.engine.keep_hidden.is_some())
+        if path.exists() { Manifest::read(&path).map(Some) } else { Ok(None) }
     }
 }
 

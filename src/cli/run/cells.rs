@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use candle_core::{DType, Device};
 use clap::ValueEnum;
 
 use crate::cli::inputs::{self, Dataset};
 use crate::cli::session;
+use crate::decoder::Form;
 use crate::error::Error;
 use crate::experiments::{DtypeChoice, Experiment, Model, Text};
 use crate::store::{self, DatasetFacts, FoundCell};
@@ -88,16 +90,6 @@ impl<'a> Cells<'a> {
         self.found.get(experiment.output.as_path())?.as_ref().ok()?.iter().find(is_it)
     }
 
-    /// The longest sample, in tokens, that earlier runs over an experiment's texts settled.
-    pub fn settled_max_tokens(&self, experiment: &Experiment) -> Option<usize> {
-        let found = self.found.get(experiment.output.as_path())?.as_ref().ok()?;
-        let is_its = |found: &&FoundCell| {
-            found.cell.generation_model == experiment.generation_model()
-                && experiment.texts.iter().any(|text| text.task == found.cell.task)
-        };
-        found.iter().filter(is_its).find_map(|found| found.manifest.tokens.settled())
-    }
-
     /// Output directories whose earlier results cannot be read, and why: what is done there is not known.
     pub fn unreadable(&self) -> impl Iterator<Item = (&'a Path, &str)> {
         self.found.iter().filter_map(|(path, found)| Some((*path, found.as_ref().err()?.as_str())))
@@ -123,7 +115,14 @@ impl<'a> Cells<'a> {
             "none" => Some(None),
             id => id.parse().ok().map(Some),
         };
+        let dtype_before = if engine.dtype == "bf16" { DType::BF16 } else { DType::F32 };
+        let arithmetic = Form::of(&Device::Cpu).ok().and_then(|form| form.arithmetic(dtype_before));
+        let is_continued = self.bytes_missing(cell) > 0 && engine.arithmetic.is_some();
         let differs = [
+            (
+                is_continued && engine.arithmetic.as_deref() != arithmetic,
+                "another processor's arithmetic (TOKSHIFT_CPU)",
+            ),
             (before.out != session::format(options).extension(), "another format"),
             (engine.top_k != top_k, "another top-k"),
             (dtype.is_some_and(|dtype| engine.dtype != dtype), "another dtype"),

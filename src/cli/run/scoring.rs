@@ -101,8 +101,7 @@ fn open_sessions(cells: &mut Cells, models: &Models, places: &Places) -> Vec<Opt
                 None => bail!("it has no model"),
             },
         };
-        let settled = cells.settled_max_tokens(experiment);
-        match tokenizer().and_then(|path| Session::new(&experiment.options, &usable, &path, settled)) {
+        match tokenizer().and_then(|path| Session::new(&experiment.options, &usable, &path)) {
             Ok(session) => sessions.push(Some(session)),
             Err(error) => {
                 cells.settle(&State::Failed(tell(&error)), |cell| cell.experiment == index);
