@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 
 use arrow::array::AsArray;
@@ -126,6 +127,15 @@ fn what_is_no_file_is_written_to_as_it_is() {
     scene.run("kl --data-dir out --output-file link").expect(0, "");
     assert!(scene.path("link").is_symlink());
     assert_eq!(tasks(&fs::read(scene.path("figures/file")).unwrap()), ["a"]);
+    // What a link names need not be there; what only its owner reads stays so.
+    std::os::unix::fs::symlink("figures/new", scene.path("other")).unwrap();
+    fs::set_permissions(scene.path("figures/file"), fs::Permissions::from_mode(0o600)).unwrap();
+    for link in ["other", "link"] {
+        scene.run(&format!("kl --data-dir out --output-file {link}")).expect(0, "");
+        assert!(scene.path(link).is_symlink());
+    }
+    assert_eq!(tasks(&fs::read(scene.path("figures/new")).unwrap()), ["a"]);
+    assert_eq!(fs::metadata(scene.path("figures/file")).unwrap().permissions().mode() & 0o777, 0o600);
     let said = scene.run("kl --data-dir out --only-study --output-file /dev/stdout");
     said.expect(0, "");
     assert_eq!(tasks(said.stdout.as_bytes()), ["a"]);

@@ -78,6 +78,32 @@ fn parts_of_a_prompt_are_lines_as_vllm_sends_them() {
     assert_eq!(rendered(source, &[parts, message("system", json!([])), data]).unwrap(), "a\nb;;[{\"t\": 21}];");
 }
 
+/// What a tool answered may look like parts, and is none.
+#[test]
+fn lists_that_a_tool_answered_are_data() {
+    let source = "{% for m in messages %}{{ m.content if m.content is string else m.content | tojson }};{% endfor %}";
+    for data in [json!([{"text": "Paris", "id": 7}]), json!([{"type": "city", "name": "Paris"}]), json!([])] {
+        let python = data.to_string().replace(':', ": ").replace(',', ", ");
+        assert_eq!(rendered(source, &[message("tool", data)]).unwrap(), format!("{python};"));
+    }
+    assert_eq!(rendered(source, &[message("tool", vec![text("21 degrees")])]).unwrap(), "21 degrees;");
+}
+
+#[test]
+fn a_text_that_is_none_is_no_text() {
+    for none in [json!(null), json!(["a"])] {
+        let broken = message("user", vec![json!({"type": "text", "text": none})]);
+        let reason = rendered(CHATML, &[broken]).unwrap_err();
+        assert_eq!(reason, "message 0 has a part of text whose `text` is none");
+    }
+}
+
+#[test]
+fn many_parts_take_one_look() {
+    let many = message("user", vec![text("é"); 50_000]);
+    assert_eq!(rendered(CHATML, &[many]).unwrap().matches('é').count(), 50_000);
+}
+
 #[test]
 fn a_template_that_takes_parts_is_given_them() {
     let parts = |role: &str| message(role, vec![text("a"), text("b")]);

@@ -22,6 +22,8 @@ use crate::schema::folder;
 const PREFIX: &str = "lock-";
 /// A lock may be held for a moment by somebody who tidies up: held at each of so many looks, it is in use.
 const LOOKS: u32 = 5;
+/// Who holds for itself what others share only tidies up, if it takes some seconds: on a network, say.
+const LOOKS_OF_SHARED: u32 = 1000;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// A lock that is held until it is dropped.
@@ -38,7 +40,7 @@ impl Lock {
     /// # Errors
     /// [`Error::Busy`] if another holds it, who writes `what`; [`Error::Io`] if the file cannot be created.
     pub fn take(root: &Path, key: &Path, what: &str) -> Result<Self> {
-        let (path, mut file) = locked(root, key, what, File::try_lock)?;
+        let (path, mut file) = locked(root, key, what, LOOKS, File::try_lock)?;
         // Best effort, as on a full disk: nothing but a message depends on it.
         let _ = file.set_len(0).and_then(|()| write!(file, "{}", Owner::this_process()));
         Ok(Self { path, _file: file })
@@ -56,16 +58,17 @@ pub(super) struct Shared {
 impl Shared {
     /// As [`Lock::take`].
     pub fn take(root: &Path, key: &Path, what: &str) -> Result<Self> {
-        let (_, file) = locked(root, key, what, File::try_lock_shared)?;
+        let (_, file) = locked(root, key, what, LOOKS_OF_SHARED, File::try_lock_shared)?;
         Ok(Self { _file: file })
     }
 }
 
-/// The file of the lock on `key`, locked by `lock`, and where it is.
+/// The file of the lock on `key`, locked by `lock` at one of `most_looks`, and where it is.
 fn locked(
     root: &Path,
     key: &Path,
     what: &str,
+    most_looks: u32,
     lock: fn(&File) -> std::result::Result<(), TryLockError>,
 ) -> Result<(PathBuf, File)> {
     let hash = blake3::hash(key.as_os_str().as_encoded_bytes()).to_hex();
@@ -77,7 +80,7 @@ fn locked(
         match lock(&file) {
             Ok(()) if !leads_to(&path, &file) => continue,
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) if looks < LOOKS => {
+            Err(TryLockError::WouldBlock) if looks < most_looks => {
                 looks += 1;
                 thread::sleep(BETWEEN_LOOKS);
                 continue;

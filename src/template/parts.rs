@@ -7,6 +7,7 @@
 //! the template is given their texts in one. Refuses to lose a part: one that is no text must leave a trace.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use minijinja::Value;
 use serde_json::{Value as Json, json};
@@ -16,11 +17,30 @@ use crate::template::environment;
 /// Types of parts that are texts; one without a type is one.
 const TEXTS: [&str; 3] = ["text", "input_text", "output_text"];
 
-/// The parts of a message's content: objects that have a type or a text. Other lists are data, as results of tools may be.
+/// Other types that parts have, of those that people send.
+const OTHERS: [&str; 8] =
+    ["image", "image_url", "input_image", "audio", "audio_url", "input_audio", "video", "video_url"];
+
+/// Roles whose contents may be lists of anything: what a tool answered.
+const OF_TOOLS: [&str; 3] = ["tool", "function", "ipython"];
+
+/// The parts of a message's content: objects that have a type or a text. A list that a tool answered is data, unless each of
+/// its items has a type that parts have.
 pub fn of(message: &Json) -> Option<&[Json]> {
     let is_text = |part: &Json, name: &str| part.get(name).is_some_and(Json::is_string);
+    let is_known = |part: &Json| kind(part).is_some_and(|kind| TEXTS.contains(&kind) || OTHERS.contains(&kind));
     let parts = message.get("content")?.as_array()?;
-    parts.iter().all(|part| is_text(part, "type") || is_text(part, "text")).then_some(parts)
+    let is_answer = message.get("role").and_then(Json::as_str).is_some_and(|role| OF_TOOLS.contains(&role));
+    let are_parts = if is_answer {
+        !parts.is_empty() && parts.iter().all(is_known)
+    } else {
+        parts.iter().all(|part| is_text(part, "type") || is_text(part, "text"))
+    };
+    are_parts.then_some(parts)
+}
+
+fn kind(part: &Json) -> Option<&str> {
+    part.get("type")?.as_str()
 }
 
 /// The text of a part; `None` of an image, say.
@@ -48,10 +68,14 @@ pub fn settle(
     let probed: Vec<Value> = probed.collect();
     // A template that fails on parts takes texts; if it fails on those too, it is they that it is asked about later.
     let written = render(probed.clone()).unwrap_or_default();
+    let found = found(&written);
     let mut settled = messages.to_vec();
     for (index, message) in messages.iter().enumerate() {
         let Some(parts) = of(message) else { continue };
-        let is_taken = takes(&written, index, parts);
+        if parts.iter().any(|part| text(part).is_none() && kind(part).is_none_or(|kind| TEXTS.contains(&kind))) {
+            return Err(format!("message {index} has a part of text whose `text` is none"));
+        }
+        let is_taken = takes(&found, index, parts);
         for (place, part) in parts.iter().enumerate().filter(|(_, part)| text(part).is_none()) {
             let mut without = probed.clone();
             without[index] = environment::value(&with_content(message, &probes_without(index, parts, place)));
@@ -82,9 +106,12 @@ fn with_content(message: &Json, content: &Json) -> Json {
     message
 }
 
-/// What no conversation holds, another for every text.
+/// What no conversation holds.
+const PROBE: &str = "tokshiftPROBE";
+
+/// Another for every text.
 fn probe(index: usize, place: usize) -> String {
-    format!("tokshiftPROBE{index}x{place}q")
+    format!("{PROBE}{index}x{place}q")
 }
 
 /// The parts with a probe for each text, and one at the end if there is none.
@@ -112,18 +139,25 @@ fn with_text(part: &Json, text: String) -> Json {
     part
 }
 
-/// Whether every text of the message stands in `written`, and none of them as a value of an object.
-fn takes(written: &str, index: usize, parts: &[Json]) -> bool {
-    let texts = parts.iter().enumerate().filter(|(_, part)| text(part).is_some()).map(|(place, _)| place);
-    let mut places: Vec<usize> = texts.collect();
-    if places.is_empty() {
-        places.push(parts.len());
+/// The probes that stand in `written`, by message and place: whether each is a text there, never a value of an object.
+fn found(written: &str) -> HashMap<(usize, usize), bool> {
+    let mut found = HashMap::new();
+    for (at, _) in written.match_indices(PROBE) {
+        let number = |text: &str| text.parse().ok();
+        let key = written[at + PROBE.len()..].split_once('q').and_then(|(key, _)| key.split_once('x'));
+        let Some((index, place)) = key.and_then(|(index, place)| number(index).zip(number(place))) else { continue };
+        *found.entry((index, place)).or_insert(true) &= !is_after_key(&written[..at]);
     }
-    places.into_iter().all(|place| {
-        let probe = probe(index, place);
-        let mut found = written.match_indices(&probe).peekable();
-        found.peek().is_some() && found.all(|(at, _)| !is_after_key(&written[..at]))
-    })
+    found
+}
+
+/// Whether every text of the message was found as a text.
+fn takes(found: &HashMap<(usize, usize), bool>, index: usize, parts: &[Json]) -> bool {
+    let is_text = |place: usize| found.get(&(index, place)) == Some(&true);
+    let mut texts =
+        parts.iter().enumerate().filter(|(_, part)| text(part).is_some()).map(|(place, _)| place).peekable();
+    // Where there is none, one was added.
+    if texts.peek().is_none() { is_text(parts.len()) } else { texts.all(is_text) }
 }
 
 /// Whether a text ends as in `{'type': 'text', 'text': '`, of Python or of JSON.
