@@ -43,7 +43,7 @@ fn peak<T: Element>(isa: Isa, (rows, depth, outputs): (usize, usize, usize)) -> 
     }
     let round = |operands: &mut Vec<(Rows<T>, Vec<f32>)>| {
         operands.par_iter_mut().with_max_len(1).for_each(|(x, c)| {
-            (0..packed.panels()).for_each(|panel| packed.multiply(isa, x, panel, c, PANEL));
+            (0..packed.panels()).for_each(|panel| packed.multiply(isa, x, panel..panel + 1, c, PANEL));
         });
     };
     round(&mut operands);

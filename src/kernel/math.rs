@@ -7,8 +7,6 @@
 #![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 #![allow(unsafe_code, reason = "calls of functions that are compiled for a processor")]
 
-use crate::kernel::Element;
-
 /// Runs `work`, a closure marked `#[inline(always)]`, compiled for the widest vectors that the processor has. It is called
 /// once. (`FnMut` all the same: a closure called as `FnOnce` goes through a shim that the compiler does not inline, and
 /// loses the vectors with it.)
@@ -74,18 +72,6 @@ fn vectors() -> Vectors {
 /// Running sums of a row, added pairwise in the end. What does not fill all lanes is added in a copy of them: an array that
 /// is also indexed by a variable stays in memory.
 pub const LANES: usize = 16;
-
-/// Rounds `values` to elements.
-pub fn round<T: Element>(values: &[f32], out: &mut [T]) {
-    vectorised(
-        #[inline(always)]
-        || {
-            for (out, x) in out.iter_mut().zip(values) {
-                *out = T::from_f32(*x);
-            }
-        },
-    );
-}
 
 /// Σ f(x) over `values` in [`LANES`] lanes: lane l has the terms l, l + 16, …
 #[inline(always)]

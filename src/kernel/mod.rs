@@ -16,6 +16,7 @@ mod buffer;
 mod fma;
 mod isa;
 pub mod math;
+mod narrow;
 mod packed;
 mod rows;
 mod wide;
@@ -37,6 +38,8 @@ pub const PANEL: usize = 32;
 pub const DEPTH: usize = 32;
 /// Tiles that share the work of fetching the next panel.
 const AHEAD: usize = 8;
+/// A span of k that is all of it.
+const WHOLE: usize = usize::MAX / DEPTH * DEPTH;
 
 /// What operands are made of: bf16 or f32. Sums are f32 of both.
 pub trait Element: Pod + Send + Sync {
@@ -46,6 +49,10 @@ pub trait Element: Pod + Send + Sync {
     /// Rounded to nearest, ties to even.
     fn from_f32(x: f32) -> Self;
     fn to_f32(self) -> f32;
+    /// Each of `values` by [`Element::from_f32`]. Called within [`math::vectorised`].
+    fn round(values: &[f32], out: &mut [Self]);
+    /// How much of k is best summed at once, a multiple of [`DEPTH`].
+    fn span(isa: Isa) -> usize;
     /// The block's sums, by the instructions of `isa`.
     fn multiply(isa: Isa, block: &mut Block<Self>);
 }
@@ -101,6 +108,15 @@ impl Element for f32 {
         self
     }
 
+    #[inline(always)]
+    fn round(values: &[f32], out: &mut [Self]) {
+        out.iter_mut().zip(values).for_each(|(out, x)| *out = *x);
+    }
+
+    fn span(_: Isa) -> usize {
+        WHOLE
+    }
+
     fn multiply(isa: Isa, block: &mut Block<Self>) {
         wide::multiply(isa, block);
     }
@@ -120,6 +136,19 @@ impl Element for bf16 {
     #[inline(always)]
     fn to_f32(self) -> f32 {
         f32::from_bits(u32::from(self.to_bits()) << 16)
+    }
+
+    #[inline(always)]
+    fn round(values: &[f32], out: &mut [Self]) {
+        narrow::round(values, out);
+    }
+
+    fn span(isa: Isa) -> usize {
+        match isa.set() {
+            #[cfg(target_arch = "x86_64")]
+            Set::Amx => amx::SPAN,
+            _ => WHOLE,
+        }
     }
 
     fn multiply(isa: Isa, block: &mut Block<Self>) {

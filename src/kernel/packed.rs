@@ -3,6 +3,8 @@
 //! Owns the layout that all instruction sets share, `[outputs / 32][k / PAIR][32][PAIR]`: a tile of AMX, a vector of
 //! pairs and a vector of f32 are each consecutive in it. Holds a weight once, in the type it is multiplied in.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::kernel::{AHEAD, Block, Buffer, DEPTH, Element, Isa, PANEL, Rows, TILE};
@@ -65,25 +67,39 @@ impl<T: Element> Packed<T> {
         steps.zip(pairs).for_each(|(step, pair)| *pair = [step[at], step[at + 1]]);
     }
 
-    /// The sums of panel `index` for all rows: `c` is `[rows, up to whole tiles][32]` at `c_stride`.
-    pub fn multiply(&self, isa: Isa, rows: &Rows<T>, index: usize, c: &mut [f32], c_stride: usize) {
+    /// The sums of `panels` for all rows: `c` is `[rows, up to whole tiles][panels, 32]` at `c_stride`. A span of k goes
+    /// through all panels before the next one: what is read again and again stays in the caches nearest to a kernel.
+    pub fn multiply(&self, isa: Isa, rows: &Rows<T>, panels: Range<usize>, c: &mut [f32], c_stride: usize) {
         debug_assert_eq!(rows.depth(), self.depth);
-        // The next panel comes into the cache while this one is multiplied, a share with each tile.
-        let next = if index + 1 < self.panels() { self.panel(index + 1) } else { &[] };
-        let mut shares = next.chunks(panel_len(self.depth) / AHEAD);
-        for tile in (0..rows.rows()).step_by(TILE) {
-            let block = Block {
-                a: rows.from(tile),
-                a_stride: rows.stride(),
-                rows: (rows.rows() - tile).min(TILE),
-                panel: self.panel(index),
-                c: &mut c[tile * c_stride..],
-                c_stride,
-                adds: false,
-                ahead: shares.next().unwrap_or_default(),
-            };
-            block.run(isa);
+        let depth = self.depth.next_multiple_of(DEPTH);
+        let starts = (0..depth).step_by(T::span(isa));
+        let mut pieces = starts.flat_map(|k| panels.clone().map(move |panel| (panel, k))).peekable();
+        while let Some((panel, k)) = pieces.next() {
+            let weights = self.piece(isa, panel, k);
+            // The next piece comes into the cache while this one is multiplied, a share with each tile.
+            let next = pieces.peek().copied().or((panels.end < self.panels()).then_some((panels.end, 0)));
+            let next = next.map_or(&[] as &[T], |(panel, k)| self.piece(isa, panel, k));
+            let mut shares = next.chunks(weights.len() / AHEAD);
+            for tile in (0..rows.rows()).step_by(TILE) {
+                let block = Block {
+                    a: &rows.from(tile)[k..],
+                    a_stride: rows.stride(),
+                    rows: (rows.rows() - tile).min(TILE),
+                    panel: weights,
+                    c: &mut c[tile * c_stride + (panel - panels.start) * PANEL..],
+                    c_stride,
+                    adds: k > 0,
+                    ahead: shares.next().unwrap_or_default(),
+                };
+                block.run(isa);
+            }
         }
+    }
+
+    /// The span of k that begins at `k`, of one panel.
+    fn piece(&self, isa: Isa, panel: usize, k: usize) -> &[T] {
+        let panel = &self.panel(panel)[k * PANEL..];
+        &panel[..panel.len().min(T::span(isa).saturating_mul(PANEL))]
     }
 }
 

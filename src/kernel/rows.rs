@@ -2,7 +2,7 @@
 //!
 //! Owns the stride: an odd number of cache lines, so that the rows of a tile do not meet in one set of a cache.
 
-use crate::kernel::{Buffer, DEPTH, Element, TILE};
+use crate::kernel::{Buffer, DEPTH, Element, TILE, math};
 
 /// `[rows, depth]`, row-major, padded to whole tiles of rows and whole steps of depth. Padding along k is zero;
 /// padding rows hold anything. Grows, never shrinks: made once, used for every chunk.
@@ -68,8 +68,13 @@ impl<T: Element> Rows<T> {
     /// Rounds `values` `[rows, depth]` into it.
     pub fn fill(&mut self, values: &[f32], depth: usize) {
         self.reset(values.len() / depth, depth);
-        for (row, values) in values.chunks_exact(depth).enumerate() {
-            crate::kernel::math::round(values, self.row_mut(row));
-        }
+        math::vectorised(
+            #[inline(always)]
+            || {
+                for (row, values) in values.chunks_exact(depth).enumerate() {
+                    T::round(values, self.row_mut(row));
+                }
+            },
+        );
     }
 }

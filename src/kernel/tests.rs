@@ -15,6 +15,9 @@ fn numbers(len: usize, seed: u64) -> Vec<f32> {
     (0..len).map(|_| next()).collect()
 }
 
+/// Panels that are multiplied together: no divisor of the numbers below.
+const GROUP: usize = 3;
+
 /// All products of `rows` `[count, depth]` with a packed `[outputs, depth]`: `[count, outputs]`.
 fn product<T: Element>(isa: Isa, rows: &[f32], weights: &[f32], depth: usize) -> Vec<f32> {
     let outputs = weights.len() / depth;
@@ -23,16 +26,18 @@ fn product<T: Element>(isa: Isa, rows: &[f32], weights: &[f32], depth: usize) ->
     let mut operands = Rows::<T>::default();
     operands.fill(rows, depth);
     let count = operands.rows();
-    let end = count.next_multiple_of(TILE) * PANEL;
+    let stride = GROUP * PANEL;
+    let end = count.next_multiple_of(TILE) * stride;
     // Numbers behind the last tile, which nobody may touch.
     let mut c = vec![f32::NAN; end + TILE * PANEL];
     c[end..].fill(7.0);
     let mut y = vec![0.0; count * outputs];
-    for panel in 0..packed.panels() {
-        packed.multiply(isa, &operands, panel, &mut c, PANEL);
-        let width = PANEL.min(outputs - panel * PANEL);
+    for first in (0..packed.panels()).step_by(GROUP) {
+        let panels = first..packed.panels().min(first + GROUP);
+        let width = (outputs - first * PANEL).min(panels.len() * PANEL);
+        packed.multiply(isa, &operands, panels, &mut c, stride);
         for row in 0..count {
-            y[row * outputs + panel * PANEL..][..width].copy_from_slice(&c[row * PANEL..][..width]);
+            y[row * outputs + first * PANEL..][..width].copy_from_slice(&c[row * stride..][..width]);
         }
     }
     assert!(c[end..].iter().all(|x| *x == 7.0), "{isa}: rows behind the last tile");
@@ -78,6 +83,16 @@ proptest! {
         let x = f32::from_bits(bits);
         let (found, expected) = (<bf16 as Element>::from_f32(x), bf16::from_f32(x));
         prop_assert!(found == expected || found.is_nan() && expected.is_nan(), "{x:?}");
+    }
+
+    /// By whatever instruction, special numbers among others.
+    #[test]
+    fn rows_round_as_elements_do(bits in prop::collection::vec(prop_oneof![any::<u32>(), 0..0x0100_0000_u32], 0..150), longer: bool) {
+        let values: Vec<f32> = bits.into_iter().map(f32::from_bits).collect();
+        let mut out = vec![bf16::ONE; values.len() + usize::from(longer)];
+        math::vectorised(#[inline(always)] || Element::round(&values, &mut out));
+        let expected: Vec<bf16> = values.iter().map(|x| Element::from_f32(*x)).chain(longer.then_some(bf16::ONE)).collect();
+        prop_assert!(out.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits()), "{values:?}");
     }
 
     #[test]

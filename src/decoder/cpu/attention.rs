@@ -236,9 +236,7 @@ fn exponentials<T: Held>(scores: &mut [f32], scale: f32, highest: f32, weights: 
     for x in scores.iter_mut() {
         *x = math::exp2(x.mul_add(scale, -highest));
     }
-    for (weight, x) in weights.iter_mut().zip(scores.iter()) {
-        *weight = T::from_f32(*x);
-    }
+    T::round(scores, weights);
     math::sum(scores, |x| x)
 }
 

@@ -113,9 +113,7 @@ impl<'a> View<'a> {
                     for row in 0..sums.rows() {
                         let y = sums.row_mut(row);
                         heads.finish(y, row, if is_whole { count } else { head_dim }, head_dim, self.eps(), turned);
-                        for (out, y) in out[row * stride + start..].iter_mut().zip(y) {
-                            *out = T::from_f32(*y);
-                        }
+                        T::round(y, &mut out[row * stride + start..]);
                     }
                 },
             );

@@ -29,9 +29,7 @@ impl<T: Held> Input<T> {
     /// Sets numbers of `row` from `first` on. Called within [`math::vectorised`].
     #[inline(always)]
     pub fn set(&mut self, row: usize, first: usize, values: &[f32]) {
-        for (out, x) in self.rounded.row_mut(row)[first..].iter_mut().zip(values) {
-            *out = T::from_f32(*x);
-        }
+        T::round(values, &mut self.rounded.row_mut(row)[first..]);
         if self.keeps_exact {
             self.exact.row_mut(row)[first..first + values.len()].copy_from_slice(values);
         }
@@ -81,10 +79,8 @@ impl<'a, T: Held> Product<'a, T> {
                 let a = low_rank.a.packed::<f32>()?;
                 let mut inner = Rows::default();
                 inner.reset(input.exact.rows(), a.outputs());
-                for panel in 0..a.panels() {
-                    let stride = inner.stride();
-                    a.multiply(isa, &input.exact, panel, &mut inner.from_mut(0)[panel * PANEL..], stride);
-                }
+                let stride = inner.stride();
+                a.multiply(isa, &input.exact, 0..a.panels(), inner.from_mut(0), stride);
                 let mut sums = Rows::default();
                 sums.reset(inner.rows(), PANEL);
                 Some(Added { b: low_rank.b.packed()?, scale: low_rank.scale as f32, inner, sums })
@@ -103,11 +99,11 @@ impl<'a, T: Held> Product<'a, T> {
         debug_assert!(start.is_multiple_of(PANEL));
         y.reset(self.input.rows(), width);
         let stride = y.stride();
-        for first in (0..width).step_by(PANEL) {
-            let panel = (start + first) / PANEL;
-            self.weights.multiply(self.isa, self.input, panel, &mut y.from_mut(0)[first..], stride);
-            if let Some(added) = &mut self.added {
-                added.add(self.isa, panel, first, y);
+        let panels = start / PANEL..(start + width).div_ceil(PANEL);
+        self.weights.multiply(self.isa, self.input, panels.clone(), y.from_mut(0), stride);
+        if let Some(added) = &mut self.added {
+            for panel in panels {
+                added.add(self.isa, panel, panel * PANEL - start, y);
             }
         }
         if let Some(bias) = &self.bias {
@@ -124,7 +120,7 @@ impl Added<'_> {
     /// To the columns of `y` from `first` on, those of `panel`.
     fn add(&mut self, isa: Isa, panel: usize, first: usize, y: &mut Rows<f32>) {
         let stride = self.sums.stride();
-        self.b.multiply(isa, &self.inner, panel, self.sums.from_mut(0), stride);
+        self.b.multiply(isa, &self.inner, panel..panel + 1, self.sums.from_mut(0), stride);
         for row in 0..y.rows() {
             for (y, sum) in y.row_mut(row)[first..].iter_mut().zip(self.sums.row(row)) {
                 *y += self.scale * sum;
