@@ -14,6 +14,10 @@ use tokshift::kernel::{Element, Isa, PANEL, Packed, Rows};
 
 /// Rows of a chunk, inputs and outputs.
 const SHAPES: [(usize, usize, usize); 3] = [(256, 1024, 3072), (256, 2048, 1024), (128, 3072, 1024)];
+/// Panels of one product, as in a layer; no shape has a rest.
+const PANELS: usize = 8;
+/// Numbers of a cache line: rows of sums do not meet in one set of a cache.
+const LINE: usize = 16;
 /// Each shape is timed for this long.
 const SECONDS: f64 = 0.2;
 
@@ -39,11 +43,13 @@ fn peak<T: Element>(isa: Isa, (rows, depth, outputs): (usize, usize, usize)) -> 
     for _ in 0..threads {
         let mut x = Rows::default();
         x.fill(&values, depth);
-        operands.push((x, vec![0.0; rows * PANEL]));
+        operands.push((x, vec![0.0; rows * (PANELS * PANEL + LINE)]));
     }
     let round = |operands: &mut Vec<(Rows<T>, Vec<f32>)>| {
         operands.par_iter_mut().with_max_len(1).for_each(|(x, c)| {
-            (0..packed.panels()).for_each(|panel| packed.multiply(isa, x, panel..panel + 1, c, PANEL));
+            for first in (0..packed.panels()).step_by(PANELS) {
+                packed.multiply(isa, x, first..first + PANELS, c, PANELS * PANEL + LINE);
+            }
         });
     };
     round(&mut operands);

@@ -66,7 +66,8 @@ thread_local! {
 }
 
 /// How much of k is summed before other outputs' turn: 32 KiB of a panel, which stay in a first-level cache of 48 KiB while all
-/// rows pass by. Tiles wait for second-level cache otherwise, which gives them two thirds of what they multiply.
+/// rows pass by. Tiles wait for second-level cache otherwise, which gives them two thirds of what they multiply. (Rows are
+/// loaded with the hint that they need not stay: `tileloaddt1`. Without it they drive the panel out.)
 pub const SPAN: usize = 512;
 
 /// All 32 rows, whatever `rows` says: a tile costs the same.

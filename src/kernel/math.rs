@@ -1,7 +1,7 @@
 //! Functions of many numbers at once.
 //!
 //! Owns loops without branches, which compilers turn into whatever vectors the processor has, and the one place that asks
-//! for these. Every lane is computed alike and sums have [`LANES`] fixed lanes: the same numbers give the same bits on
+//! which to compile them for. Every lane is computed alike and sums have [`LANES`] fixed lanes: the same numbers give the same bits on
 //! every processor. Refuses formulas of a model.
 
 #![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]

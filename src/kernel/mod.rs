@@ -36,8 +36,10 @@ pub const TILE: usize = 32;
 pub const PANEL: usize = 32;
 /// The depth of a product is padded to a multiple of it with zeros: what one AMX tile holds of k.
 pub const DEPTH: usize = 32;
-/// Tiles that share the work of fetching the next panel.
+/// Tiles that share the work of fetching what comes after a panel, or after a span of one.
 const AHEAD: usize = 8;
+/// Panels that a span of k goes through before the next one: their sums stay in second-level cache.
+const GROUP: usize = 8;
 /// A span of k that is all of it.
 const WHOLE: usize = usize::MAX / DEPTH * DEPTH;
 
@@ -63,14 +65,14 @@ pub struct Block<'a, T> {
     pub a: &'a [T],
     pub a_stride: usize,
     pub rows: usize,
-    /// `[depth / PAIR][32][PAIR]`, or the part of one that these k are.
+    /// `[depth / PAIR][32][PAIR]`: a panel, or a span of one.
     pub panel: &'a [T],
     /// `[32][32]` at `c_stride`; what rows beyond `rows` become is nobody's business.
     pub c: &'a mut [f32],
     pub c_stride: usize,
     /// Adds to what stands in `c`.
     pub adds: bool,
-    /// What will be multiplied soon: fetched from memory meanwhile, about an eighth of a panel.
+    /// What will be multiplied soon: fetched from memory meanwhile, about an eighth of what comes next.
     pub ahead: &'a [T],
 }
 

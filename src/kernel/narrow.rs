@@ -14,12 +14,12 @@ use half::bf16;
 
 use crate::kernel::Element;
 
-/// Rounds each of `values` into its place of `out`; what one of them is longer stays. Called within
-/// [`vectorised`](super::math::vectorised).
+/// Rounds each of `values` into its place of `out`; the excess of the longer one is ignored. Called within
+/// [`vectorised`](super::math::vectorised), and by the processor's instruction as that is, whatever `TOKSHIFT_CPU` asks for.
 #[inline(always)]
 pub fn round(values: &[f32], out: &mut [bf16]) {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512dq") {
+    if has_instruction() {
         // SAFETY: the processor has what the function was compiled for.
         return unsafe { by_instruction(values, out) };
     }
@@ -33,9 +33,23 @@ fn by_formula(values: &[f32], out: &mut [bf16]) {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+fn has_instruction() -> bool {
+    static FOUND: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *FOUND.get_or_init(|| {
+        is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512bf16")
+            && is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c")
+    })
+}
+
 /// Two vectors at once.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512dq,avx512bf16")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512bf16")]
 fn by_instruction(values: &[f32], out: &mut [bf16]) {
     /// Quiet NaN, signalling NaN, denormal.
     const SPECIAL: i32 = 0x01 | 0x80 | 0x20;

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::kernel::{AHEAD, Block, Buffer, DEPTH, Element, Isa, PANEL, Rows, TILE};
+use crate::kernel::{AHEAD, Block, Buffer, DEPTH, Element, GROUP, Isa, PANEL, Rows, TILE, WHOLE};
 
 /// A matrix `[outputs, depth]`, padded with zeros to whole panels and steps.
 pub struct Packed<T> {
@@ -67,18 +67,35 @@ impl<T: Element> Packed<T> {
         steps.zip(pairs).for_each(|(step, pair)| *pair = [step[at], step[at + 1]]);
     }
 
-    /// The sums of `panels` for all rows: `c` is `[rows, up to whole tiles][panels, 32]` at `c_stride`. A span of k goes
-    /// through all panels before the next one: what is read again and again stays in the caches nearest to a kernel.
+    /// The sums of `panels` for all rows: `c` is `[rows, up to whole tiles][panels, 32]` at `c_stride`.
     pub fn multiply(&self, isa: Isa, rows: &Rows<T>, panels: Range<usize>, c: &mut [f32], c_stride: usize) {
+        // What is read once need not stay in a cache.
+        let span = if rows.rows() > TILE { T::span(isa) } else { WHOLE };
+        self.multiply_by_spans(isa, rows, panels, c, c_stride, span);
+    }
+
+    /// As [`Packed::multiply`], `span` of k at a time. A span goes through some panels before the next one does, so that
+    /// what is read again and again stays in the caches nearest to a kernel: the same sums in the same order.
+    pub(super) fn multiply_by_spans(
+        &self,
+        isa: Isa,
+        rows: &Rows<T>,
+        panels: Range<usize>,
+        c: &mut [f32],
+        c_stride: usize,
+        span: usize,
+    ) {
         debug_assert_eq!(rows.depth(), self.depth);
-        let depth = self.depth.next_multiple_of(DEPTH);
-        let starts = (0..depth).step_by(T::span(isa));
-        let mut pieces = starts.flat_map(|k| panels.clone().map(move |panel| (panel, k))).peekable();
+        let starts = (0..self.depth.next_multiple_of(DEPTH)).step_by(span);
+        let groups = panels.clone().step_by(GROUP).map(|first| first..panels.end.min(first + GROUP));
+        let pieces =
+            groups.flat_map(|group| starts.clone().flat_map(move |k| group.clone().map(move |panel| (panel, k))));
+        let mut pieces = pieces.peekable();
         while let Some((panel, k)) = pieces.next() {
-            let weights = self.piece(isa, panel, k);
+            let weights = self.piece(panel, k, span);
             // The next piece comes into the cache while this one is multiplied, a share with each tile.
             let next = pieces.peek().copied().or((panels.end < self.panels()).then_some((panels.end, 0)));
-            let next = next.map_or(&[] as &[T], |(panel, k)| self.piece(isa, panel, k));
+            let next = next.map_or(&[] as &[T], |(panel, k)| self.piece(panel, k, span));
             let mut shares = next.chunks(weights.len() / AHEAD);
             for tile in (0..rows.rows()).step_by(TILE) {
                 let block = Block {
@@ -97,9 +114,9 @@ impl<T: Element> Packed<T> {
     }
 
     /// The span of k that begins at `k`, of one panel.
-    fn piece(&self, isa: Isa, panel: usize, k: usize) -> &[T] {
+    fn piece(&self, panel: usize, k: usize, span: usize) -> &[T] {
         let panel = &self.panel(panel)[k * PANEL..];
-        &panel[..panel.len().min(T::span(isa).saturating_mul(PANEL))]
+        &panel[..panel.len().min(span.saturating_mul(PANEL))]
     }
 }
 

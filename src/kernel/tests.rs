@@ -15,8 +15,8 @@ fn numbers(len: usize, seed: u64) -> Vec<f32> {
     (0..len).map(|_| next()).collect()
 }
 
-/// Panels that are multiplied together: no divisor of the numbers below.
-const GROUP: usize = 3;
+/// Panels that are multiplied together, with a rest of them in most cases below.
+const TOGETHER: usize = 3;
 
 /// All products of `rows` `[count, depth]` with a packed `[outputs, depth]`: `[count, outputs]`.
 fn product<T: Element>(isa: Isa, rows: &[f32], weights: &[f32], depth: usize) -> Vec<f32> {
@@ -26,14 +26,14 @@ fn product<T: Element>(isa: Isa, rows: &[f32], weights: &[f32], depth: usize) ->
     let mut operands = Rows::<T>::default();
     operands.fill(rows, depth);
     let count = operands.rows();
-    let stride = GROUP * PANEL;
+    let stride = TOGETHER * PANEL;
     let end = count.next_multiple_of(TILE) * stride;
     // Numbers behind the last tile, which nobody may touch.
     let mut c = vec![f32::NAN; end + TILE * PANEL];
     c[end..].fill(7.0);
     let mut y = vec![0.0; count * outputs];
-    for first in (0..packed.panels()).step_by(GROUP) {
-        let panels = first..packed.panels().min(first + GROUP);
+    for first in (0..packed.panels()).step_by(TOGETHER) {
+        let panels = first..packed.panels().min(first + TOGETHER);
         let width = (outputs - first * PANEL).min(panels.len() * PANEL);
         packed.multiply(isa, &operands, panels, &mut c, stride);
         for row in 0..count {
@@ -85,14 +85,11 @@ proptest! {
         prop_assert!(found == expected || found.is_nan() && expected.is_nan(), "{x:?}");
     }
 
-    /// By whatever instruction, special numbers among others.
+    /// Whatever is summed at once, the bits are the same.
     #[test]
-    fn rows_round_as_elements_do(bits in prop::collection::vec(prop_oneof![any::<u32>(), 0..0x0100_0000_u32], 0..150), longer: bool) {
-        let values: Vec<f32> = bits.into_iter().map(f32::from_bits).collect();
-        let mut out = vec![bf16::ONE; values.len() + usize::from(longer)];
-        math::vectorised(#[inline(always)] || Element::round(&values, &mut out));
-        let expected: Vec<bf16> = values.iter().map(|x| Element::from_f32(*x)).chain(longer.then_some(bf16::ONE)).collect();
-        prop_assert!(out.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits()), "{values:?}");
+    fn spans_change_no_bit(count in 1..70_usize, panels in 1..20_usize, depth in 1..300_usize, span in 1..5_usize, seed in 0..1000_u64) {
+        spans_change_no_bit_of::<bf16>(count, panels, depth, span, seed);
+        spans_change_no_bit_of::<f32>(count, panels, depth, span, seed);
     }
 
     #[test]
@@ -106,6 +103,51 @@ proptest! {
             prop_assert!(close(math::silu(x), y / (1.0 + (-y).exp())), "silu {x}");
             prop_assert!(close(math::tanh(x), y.tanh()), "tanh {x}");
         }
+    }
+}
+
+/// Of all panels but the first, whose sums have a place in `c` all the same.
+fn spans_change_no_bit_of<T: Element>(count: usize, panels: usize, depth: usize, span: usize, seed: u64) {
+    let outputs = (panels + 1) * PANEL - seed as usize % PANEL;
+    let weights: Vec<T> = numbers(outputs * depth, seed).into_iter().map(T::from_f32).collect();
+    let packed = Packed::new(&weights, outputs, depth);
+    let mut rows = Rows::<T>::default();
+    rows.fill(&numbers(count * depth, seed + 1), depth);
+    let stride = panels * PANEL;
+    for isa in Isa::all() {
+        let sums = |span: usize| {
+            let mut c = vec![0.0_f32; count.next_multiple_of(TILE) * stride];
+            packed.multiply_by_spans(isa, &rows, 1..panels + 1, &mut c, stride, span);
+            c[..count * stride].iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+        };
+        assert_eq!(sums(span * DEPTH), sums(WHOLE), "{isa}: {count} x {panels} panels x {depth} by {span}");
+    }
+}
+
+/// Every instruction against the formula: what rounds up, down and to even in all binades and at their ends, and numbers that
+/// the instruction sees otherwise, alone among those that it does not.
+#[test]
+fn rows_round_as_elements_do() {
+    let highs = (0..=u16::MAX).map(u32::from);
+    let lows = [0, 1, 0x7fff, 0x8000, 0x8001, 0xffff];
+    let all = highs.flat_map(|high| lows.map(|low| f32::from_bits(high << 16 | low)));
+    let (special, plain): (Vec<f32>, Vec<f32>) = all.partition(|x| x.is_nan() || x.is_subnormal());
+    let rounds = |values: &[f32], len: usize| {
+        let mut out = vec![bf16::ONE; len];
+        math::vectorised(
+            #[inline(always)]
+            || Element::round(values, &mut out),
+        );
+        for (place, found) in out.iter().enumerate() {
+            let expected = values.get(place).map_or(bf16::ONE, |x| Element::from_f32(*x));
+            assert_eq!(found.to_bits(), expected.to_bits(), "{:?} at {place}", values.get(place));
+        }
+    };
+    plain.chunks(70).for_each(|values| rounds(values, values.len() + 1));
+    for (index, special) in special.into_iter().enumerate() {
+        let mut values = numbers(33, index as u64);
+        values[index % 33] = special;
+        rounds(&values, 33);
     }
 }
 
