@@ -66,9 +66,27 @@ thread_local! {
 }
 
 /// How much of k is summed before other outputs' turn: 32 KiB of a panel, which stay in a first-level cache of 48 KiB while all
-/// rows pass by. Tiles wait for second-level cache otherwise, which gives them two thirds of what they multiply. (Rows are
-/// loaded with the hint that they need not stay: `tileloaddt1`. Without it they drive the panel out.)
+/// rows pass by. Tiles wait for second-level cache otherwise, which gives them two thirds of what they multiply.
 pub const SPAN: usize = 512;
+
+/// Rows of more steps of k than these are loaded with the hint that they need not stay in first-level cache: they would drive
+/// the panel out. Those of attention's products have fewer, and are read again at once.
+const MANY: usize = SPAN / DEPTH / 2;
+
+/// The sums of `$steps` steps of k, by `$load` of rows.
+macro_rules! steps_of_k {
+    ($load:literal, $a:ident, $a_stride:ident, $b:ident, $ahead:ident, $steps:ident) => {
+        asm!("2:",
+            concat!($load, " tmm4, [{a} + {l}]"), "tileloadd tmm6, [{b} + {s}]", "tileloadd tmm7, [{b} + {s} + 64]",
+            "tdpbf16ps tmm0, tmm4, tmm6", concat!($load, " tmm5, [{a2} + {l}]"), "tdpbf16ps tmm1, tmm4, tmm7",
+            "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
+            "prefetcht1 [{p}]", "prefetcht1 [{p} + 64]", "prefetcht1 [{p} + 128]", "prefetcht1 [{p} + 192]",
+            "add {a}, 64", "add {a2}, 64", "add {b}, 2048", "add {p}, 256", "dec {n}", "jnz 2b",
+            a = inout(reg) $a => _, a2 = inout(reg) $a.byte_add(16 * $a_stride) => _, b = inout(reg) $b => _,
+            p = inout(reg) $ahead => _, n = inout(reg) $steps => _, l = in(reg) $a_stride, s = in(reg) 128_usize,
+            options(nostack, readonly))
+    };
+}
 
 /// All 32 rows, whatever `rows` says: a tile costs the same.
 pub fn multiply(block: &mut Block<bf16>) {
@@ -93,14 +111,11 @@ pub fn multiply(block: &mut Block<bf16>) {
         } else {
             asm!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3", options(nostack, nomem));
         }
-        asm!("2:",
-            "tileloaddt1 tmm4, [{a} + {l}]", "tileloadd tmm6, [{b} + {s}]", "tileloadd tmm7, [{b} + {s} + 64]",
-            "tdpbf16ps tmm0, tmm4, tmm6", "tileloaddt1 tmm5, [{a2} + {l}]", "tdpbf16ps tmm1, tmm4, tmm7",
-            "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
-            "prefetcht1 [{p}]", "prefetcht1 [{p} + 64]", "prefetcht1 [{p} + 128]", "prefetcht1 [{p} + 192]",
-            "add {a}, 64", "add {a2}, 64", "add {b}, 2048", "add {p}, 256", "dec {n}", "jnz 2b",
-            a = inout(reg) a => _, a2 = inout(reg) a.byte_add(16 * a_stride) => _, b = inout(reg) b => _,
-            p = inout(reg) ahead => _, n = inout(reg) steps => _, l = in(reg) a_stride, s = in(reg) 128_usize, options(nostack, readonly));
+        if steps > MANY {
+            steps_of_k!("tileloaddt1", a, a_stride, b, ahead, steps);
+        } else {
+            steps_of_k!("tileloadd", a, a_stride, b, ahead, steps);
+        }
         asm!("tilestored [{c} + {s}], tmm0", "tilestored [{c} + {s} + 64], tmm1", "tilestored [{d} + {s}], tmm2",
             "tilestored [{d} + {s} + 64], tmm3", c = in(reg) c, d = in(reg) c.byte_add(16 * c_stride),
             s = in(reg) c_stride, options(nostack));
