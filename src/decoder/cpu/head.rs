@@ -29,9 +29,10 @@ impl<'a, T: Held + Default> HeadRows<'a, T> {
         let hidden = hidden.flatten_all()?.to_vec1::<f32>()?;
         let mut input = Input::default();
         input.reset(rows, depth, &[linear]);
-        for (row, values) in hidden.chunks_exact(depth).enumerate() {
-            input.set(row, 0, values);
-        }
+        math::vectorised(
+            #[inline(always)]
+            || hidden.chunks_exact(depth).enumerate().for_each(|(row, values)| input.set(row, 0, values)),
+        );
         Ok(Self { isa, linear, input, sums: Rows::default() })
     }
 
