@@ -16,8 +16,6 @@ use tokshift::kernel::{Element, Isa, PANEL, Packed, Rows};
 const SHAPES: [(usize, usize, usize); 3] = [(256, 1024, 3072), (256, 2048, 1024), (128, 3072, 1024)];
 /// Panels of one product, as in a layer; no shape has a rest.
 const PANELS: usize = 8;
-/// Numbers of a cache line: rows of sums do not meet in one set of a cache.
-const LINE: usize = 16;
 /// Each shape is timed for this long.
 const SECONDS: f64 = 0.2;
 
@@ -39,16 +37,19 @@ fn peak<T: Element>(isa: Isa, (rows, depth, outputs): (usize, usize, usize)) -> 
     let packed = Packed::new(&weights, outputs, depth);
     let values: Vec<f32> = (0..rows * depth).map(|i| (i % 241) as f32 / 241.0 - 0.5).collect();
     let threads = rayon::current_num_threads();
-    let mut operands: Vec<(Rows<T>, Vec<f32>)> = Vec::new();
+    let mut operands: Vec<(Rows<T>, Rows<f32>)> = Vec::new();
     for _ in 0..threads {
         let mut x = Rows::default();
         x.fill(&values, depth);
-        operands.push((x, vec![0.0; rows * (PANELS * PANEL + LINE)]));
+        let mut sums = Rows::default();
+        sums.reset(rows, PANELS * PANEL);
+        operands.push((x, sums));
     }
-    let round = |operands: &mut Vec<(Rows<T>, Vec<f32>)>| {
-        operands.par_iter_mut().with_max_len(1).for_each(|(x, c)| {
+    let round = |operands: &mut Vec<(Rows<T>, Rows<f32>)>| {
+        operands.par_iter_mut().with_max_len(1).for_each(|(x, sums)| {
+            let stride = sums.stride();
             for first in (0..packed.panels()).step_by(PANELS) {
-                packed.multiply(isa, x, first..first + PANELS, c, PANELS * PANEL + LINE);
+                packed.multiply(isa, x, first..first + PANELS, sums.from_mut(0), stride);
             }
         });
     };

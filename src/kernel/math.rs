@@ -1,7 +1,7 @@
 //! Functions of many numbers at once.
 //!
 //! Owns loops without branches, which compilers turn into whatever vectors the processor has, and the one place that asks
-//! which to compile them for. Every lane is computed alike and sums have [`LANES`] fixed lanes: the same numbers give the same bits on
+//! for these. Every lane is computed alike and sums have [`LANES`] fixed lanes: the same numbers give the same bits on
 //! every processor. Refuses formulas of a model.
 
 #![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
@@ -67,6 +67,12 @@ fn vectors() -> Vectors {
             _ => Vectors::Any,
         }
     })
+}
+
+/// Whether [`vectorised`] compiles for vectors of 64 bytes here.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn has_64_bytes() -> bool {
+    matches!(vectors(), Vectors::Of64Bytes)
 }
 
 /// Running sums of a row, added pairwise in the end. What does not fill all lanes is added in a copy of them: an array that

@@ -38,8 +38,6 @@ pub const PANEL: usize = 32;
 pub const DEPTH: usize = 32;
 /// Tiles that share the work of fetching what comes after a panel, or after a span of one.
 const AHEAD: usize = 8;
-/// Panels that a span of k goes through before the next one: their sums stay in second-level cache.
-const GROUP: usize = 8;
 /// A span of k that is all of it.
 const WHOLE: usize = usize::MAX / DEPTH * DEPTH;
 

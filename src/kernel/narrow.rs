@@ -1,7 +1,7 @@
 //! Rounding rows to bf16.
 //!
-//! Owns the formula and, where the processor has one, the instruction. The same numbers give the same bits of both: what the
-//! instruction sees otherwise (NaN, and numbers too small for a full mantissa, which it takes for 0) goes through the formula.
+//! Owns the instruction, where the processor has one. It gives the bits of [`Element::from_f32`]: what it sees otherwise (NaN,
+//! and numbers too small for a full mantissa, which it takes for 0) goes through that formula.
 
 #![allow(unsafe_code, reason = "vectors written through pointers")]
 
@@ -13,13 +13,15 @@ use std::arch::x86_64::{
 use half::bf16;
 
 use crate::kernel::Element;
+#[cfg(target_arch = "x86_64")]
+use crate::kernel::math;
 
 /// Rounds each of `values` into its place of `out`; the excess of the longer one is ignored. Called within
 /// [`vectorised`](super::math::vectorised), and by the processor's instruction as that is, whatever `TOKSHIFT_CPU` asks for.
 #[inline(always)]
 pub fn round(values: &[f32], out: &mut [bf16]) {
     #[cfg(target_arch = "x86_64")]
-    if has_instruction() {
+    if math::has_64_bytes() && is_x86_feature_detected!("avx512bf16") {
         // SAFETY: the processor has what the function was compiled for.
         return unsafe { by_instruction(values, out) };
     }
@@ -31,20 +33,6 @@ fn by_formula(values: &[f32], out: &mut [bf16]) {
     for (out, x) in out.iter_mut().zip(values) {
         *out = Element::from_f32(*x);
     }
-}
-
-#[cfg(target_arch = "x86_64")]
-fn has_instruction() -> bool {
-    static FOUND: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
-    *FOUND.get_or_init(|| {
-        is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512bf16")
-            && is_x86_feature_detected!("avx2")
-            && is_x86_feature_detected!("fma")
-            && is_x86_feature_detected!("f16c")
-    })
 }
 
 /// Two vectors at once.

@@ -7,7 +7,10 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::kernel::{AHEAD, Block, Buffer, DEPTH, Element, GROUP, Isa, PANEL, Rows, TILE, WHOLE};
+use crate::kernel::{AHEAD, Block, Buffer, DEPTH, Element, Isa, PANEL, Rows, TILE, WHOLE};
+
+/// Panels that a span of k goes through before the next one: their sums stay in second-level cache.
+const GROUP: usize = 8;
 
 /// A matrix `[outputs, depth]`, padded with zeros to whole panels and steps.
 pub struct Packed<T> {
