@@ -8,7 +8,9 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 /// Raised when a reader of older files would misread newer ones. Part of the manifest.
-pub const FORMAT_VERSION: u32 = 1;
+///
+/// 2: clusters are of the prompt's own ids, samples have `is_cut`, and files of a part name each other by their hashes.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Folders under the output directory.
 pub mod folder {

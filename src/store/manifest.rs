@@ -239,7 +239,14 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
     // Asked first: another format may have other fields.
     match content.get("format_version") {
         Some(version) if *version != FORMAT_VERSION => {
-            return Err(Error::file(path, format!("format version {version}, this tokshift reads {FORMAT_VERSION}")));
+            let is_newer = version.as_u64().is_some_and(|version| version > u64::from(FORMAT_VERSION));
+            let instead = if is_newer {
+                "a newer tokshift wrote it: update, or give another --output-dir"
+            } else {
+                "score again into another --output-dir, or use the tokshift that wrote it"
+            };
+            let what = format!("format version {version}, this tokshift reads {FORMAT_VERSION}: {instead}");
+            return Err(Error::file(path, what));
         }
         _ => content.remove(RENDERED_BY),
     };

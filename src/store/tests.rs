@@ -268,8 +268,8 @@ fn manifests_of_others_are_told() {
         ("{}".to_owned(), "not a tokshift manifest: missing field"),
         (String::new(), "not a tokshift manifest: EOF"),
         (
-            manifest("m").to_json().unwrap().replace("\"format_version\": 1", "\"format_version\": 9"),
-            "format version 9, this tokshift reads 1",
+            manifest("m").to_json().unwrap().replace("\"format_version\": 2", "\"format_version\": 9"),
+            "format version 9, this tokshift reads 2: a newer tokshift wrote it: update,",
         ),
     ] {
         fs::write(&path, text).unwrap();
@@ -286,7 +286,7 @@ fn who_rendered_a_manifest_is_told_and_not_compared() {
     let path = root.path().join(format!("runs/{PLACE}/manifest.json"));
     let text = fs::read_to_string(&path).unwrap();
     let line = format!("\"rendered_by\": \"tokshift {}\"", env!("CARGO_PKG_VERSION"));
-    assert!(text.starts_with("{\n  \"format_version\": 1,\n  \"generation_model\": \"rl\",") && text.contains(&line));
+    assert!(text.starts_with("{\n  \"format_version\": 2,\n  \"generation_model\": \"rl\",") && text.contains(&line));
     assert_eq!(Manifest::read(&path).unwrap(), manifest("m"));
     fs::write(&path, text.replace(&line, "\"rendered_by\": \"tokshift 99.0\"")).unwrap();
     cell_store(&store, "m");
@@ -301,9 +301,10 @@ fn who_rendered_a_manifest_is_told_and_not_compared() {
 fn another_format_version_is_told_whatever_else_changed() {
     let root = TempDir::new().unwrap();
     let path = root.path().join("manifest.json");
-    fs::write(&path, "{\"format_version\": 2, \"cells\": []}").unwrap();
+    fs::write(&path, "{\"format_version\": 1, \"cells\": []}").unwrap();
     let error = Manifest::read(&path).unwrap_err().to_string();
-    assert!(error.ends_with("format version 2, this tokshift reads 1"), "{error}");
+    let end = "format version 1, this tokshift reads 2: score again into another --output-dir, or use the tokshift that wrote it";
+    assert!(error.ends_with(end), "{error}");
 }
 
 /// Ten threads with two opinions about top-k publish a part each, when nobody else does: one opinion wins, and all of its
