@@ -81,6 +81,9 @@ pub struct Sample {
     pub row_id: Option<String>,
     /// Number of the sample within its row, from 0: the assistant's turn of a chat, the rollout of a prompt.
     pub turn: u32,
+    /// Whether its generation ended by a limit of tokens, so that its last token says nothing about the end; `None` where the
+    /// row does not say.
+    pub is_cut: Option<bool>,
     /// Samples with equal ids here are not independent (errors are clustered by it).
     pub cluster_id: String,
     pub prompt: String,

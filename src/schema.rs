@@ -64,6 +64,8 @@ pub mod sample {
     pub const ROW_ID: &str = "row_id";
     pub const ROW: &str = "row";
     pub const TURN: &str = "turn";
+    /// Generation ended by a limit of tokens; null where the row does not say.
+    pub const IS_CUT: &str = "is_cut";
     pub const CLUSTER_ID: &str = "cluster_id";
     pub const CONTEXT_HASH: &str = "context_hash";
     pub const PROMPT: &str = "prompt";
@@ -198,6 +200,7 @@ pub fn samples(kept: &[KeptField]) -> SchemaRef {
         Field::new(sample::ROW_ID, DataType::Utf8, true),
         Field::new(sample::ROW, DataType::UInt32, false),
         Field::new(sample::TURN, DataType::UInt32, false),
+        Field::new(sample::IS_CUT, DataType::Boolean, true),
         Field::new(sample::CLUSTER_ID, DataType::Utf8, false),
         Field::new(sample::CONTEXT_HASH, DataType::Utf8, true),
         Field::new(sample::PROMPT, DataType::Utf8, true),

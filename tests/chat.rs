@@ -49,6 +49,7 @@ fn each_turn_is_a_sample_whose_end_is_scored() {
     scene.run(SCORE).expect(0, "5 ok");
     let samples = scene.table("out", "samples", "m", "chat", "m");
     assert_eq!(samples.u32s("turn"), [0, 1, 0, 0, 1].map(Some));
+    assert_eq!(samples.bools("is_cut"), [None, None, None, Some(false), Some(true)], "only the last turn was cut");
     let first = "<|im_start|>user\nHow far?<|im_end|>\n<|im_start|>assistant\n";
     let second = format!("{first}Two miles.<|im_end|>\n<|im_start|>user\nOù ça ?<|im_end|>\n<|im_start|>assistant\n");
     assert_eq!(samples.texts("prompt")[..2], [Some(first.to_owned()), Some(second)]);

@@ -43,7 +43,7 @@ fn sizes(content: &str) -> Vec<u32> {
 }
 
 fn text(input: &str, output: &str) -> Content {
-    Content::Text { input: input.into(), output: output.into(), cut: false }
+    Content::Text { input: input.into(), output: output.into(), cut: None }
 }
 
 fn keep(names: &[&str]) -> RowOptions {
@@ -103,13 +103,13 @@ fn known_fields_are_read_and_others_passed_over() {
            "x": {"y": NaN, "z": [-Infinity, 1e4000, "\ud800"]}, "finish_reason": "length"}"#,
     );
     let row = row.unwrap();
-    assert_eq!(row.contents, [Content::Text { input: "a".into(), output: "b\"NaN\" é😀".into(), cut: true }]);
+    assert_eq!(row.contents, [Content::Text { input: "a".into(), output: "b\"NaN\" é😀".into(), cut: Some(true) }]);
     assert_eq!((row.id.as_deref(), row.cluster.as_deref()), (Some("7"), Some("g")));
     assert_eq!(row.kept, [Kept::Number(1.5), Kept::Text(r#"[1,"x y"]"#.into())]);
 
     let row = parse(r#"{"output": "", "input": "", "id": "007", "group": 3, "finish_reason": "stop"}"#).unwrap();
     assert_eq!((row.id.as_deref(), row.cluster.as_deref()), (Some("007"), Some("3")));
-    assert_eq!(row.contents, [text("", "")]);
+    assert_eq!(row.contents, [Content::Text { input: String::new(), output: String::new(), cut: Some(false) }]);
     assert_eq!(row.kept, [Kept::Null, Kept::Null]);
     let row = parse(r#"{"output": "", "input": "", "id": null, "group": true, "finish_reason": null}"#).unwrap();
     assert_eq!((row.id, row.cluster.as_deref(), row.contents), (None, Some("true"), vec![text("", "")]));
@@ -121,7 +121,8 @@ fn known_fields_are_read_and_others_passed_over() {
 #[test]
 fn token_ids_are_taken_as_they_are() {
     let row = parse(r#"{"prompt_token_ids": [1, 2], "response_token_ids": [4294967295], "output": "x"}"#).unwrap();
-    let ids = Content::Ids { prompt: vec![1, 2], response: vec![u32::MAX], input: None, output: Some("x".into()) };
+    let ids =
+        Content::Ids { prompt: vec![1, 2], response: vec![u32::MAX], input: None, output: Some("x".into()), cut: None };
     assert_eq!(row.contents, [ids]);
     assert_eq!(row.text_bytes(), 12);
 }

@@ -131,7 +131,7 @@ fn an_array_is_read_element_by_element() {
     let plan = plan(&scene, "G_t.json", content.as_bytes());
     let rows = plan.read_part(0).unwrap();
     assert_eq!(rows.iter().map(|row| (row.row, row.line)).collect::<Vec<_>>(), [(0, 1), (1, 2), (2, 3), (3, 4)]);
-    let first = Content::Text { input: "[,]}".into(), output: "\"]\\".into(), cut: false };
+    let first = Content::Text { input: "[,]}".into(), output: "\"]\\".into(), cut: None };
     assert_eq!(rows[0].content.as_ref().unwrap().contents, [first]);
     let reasons = rows[1..].iter().map(|row| row.content.clone().unwrap_err()).collect::<Vec<_>>();
     assert_eq!(
@@ -170,7 +170,7 @@ fn contents(row: &Value) -> Result<Vec<Content>, String> {
 }
 
 fn text(input: &str, output: &str) -> Content {
-    Content::Text { input: input.into(), output: output.into(), cut: false }
+    Content::Text { input: input.into(), output: output.into(), cut: None }
 }
 
 #[test]
@@ -185,8 +185,9 @@ fn every_shape_is_known_by_its_fields() {
         assert_eq!(contents(&row), Ok(vec![text("a", "b")]), "{row}");
     }
     let rollouts = json!({"prompt": "a", "responses": ["b", "", "c"], "finish_reason": ["stop", null, "length"]});
-    let cut = Content::Text { input: "a".into(), output: "c".into(), cut: true };
-    assert_eq!(contents(&rollouts), Ok(vec![text("a", "b"), text("a", ""), cut]));
+    let cut = Content::Text { input: "a".into(), output: "c".into(), cut: Some(true) };
+    let ended = Content::Text { input: "a".into(), output: "b".into(), cut: Some(false) };
+    assert_eq!(contents(&rollouts), Ok(vec![ended, text("a", ""), cut]));
 
     let messages = json!([{"role": "user", "content": "a"}, {"role": "assistant", "content": [{"type": "text"}]},
         {"role": "tool"}, {"role": "assistant", "content": null, "tool_calls": []}]);
@@ -196,7 +197,7 @@ fn every_shape_is_known_by_its_fields() {
         tools: Some(r#"[{"name":"f"}]"#.into()),
         before: 0,
         turns: 2,
-        cut: true,
+        cut: Some(true),
     };
     assert_eq!(contents(&chat), Ok(vec![expected]));
 }
@@ -207,7 +208,7 @@ fn a_prompt_of_messages_goes_on() {
     let user = json!({"role": "user", "content": "q"});
     let assistant = |text: &str| json!({"content": text, "role": "assistant"});
     let prompt = json!([user, assistant("first"), user]);
-    let chat = |rest: &[Value], turns: u32, cut: bool| Content::Chat {
+    let chat = |rest: &[Value], turns: u32, cut: Option<bool>| Content::Chat {
         messages: json!(prompt.as_array().unwrap().iter().chain(rest).collect::<Vec<_>>()).to_string(),
         tools: None,
         before: 1,
@@ -227,13 +228,16 @@ fn a_prompt_of_messages_goes_on() {
         assert_eq!(parsed(got.unwrap()), parsed(wanted));
     };
     let messages = [assistant("a"), user.clone(), assistant("b")];
-    same(contents(&json!({"prompt": prompt, "completion": messages})), vec![chat(&messages, 2, false)]);
+    same(contents(&json!({"prompt": prompt, "completion": messages})), vec![chat(&messages, 2, None)]);
     let one = [assistant("a")];
-    same(contents(&json!({"prompt": prompt, "completion": "a"})), vec![chat(&one, 1, false)]);
-    same(contents(&json!({"prompt": prompt, "response": one, "finish_reason": "length"})), vec![chat(&one, 1, true)]);
-    same(contents_as(&json!({"p": prompt, "r": "a"}), &["input=p", "output=r"]), vec![chat(&one, 1, false)]);
+    same(contents(&json!({"prompt": prompt, "completion": "a"})), vec![chat(&one, 1, None)]);
+    same(
+        contents(&json!({"prompt": prompt, "response": one, "finish_reason": "length"})),
+        vec![chat(&one, 1, Some(true))],
+    );
+    same(contents_as(&json!({"p": prompt, "r": "a"}), &["input=p", "output=r"]), vec![chat(&one, 1, None)]);
     let rollouts = json!({"prompt": prompt, "responses": ["a", "b"], "finish_reason": ["stop", "length"]});
-    same(contents(&rollouts), vec![chat(&one, 1, false), chat(&[assistant("b")], 1, true)]);
+    same(contents(&rollouts), vec![chat(&one, 1, Some(false)), chat(&[assistant("b")], 1, Some(true))]);
 
     let bad = |row: Value, reason: &str| assert_eq!(contents(&row), Err(reason.to_owned()), "{row}");
     bad(json!({"prompt": prompt, "completion": [user]}), "`completion` has no turn of the assistant");
@@ -248,6 +252,7 @@ fn ids_are_read_alone_and_win() {
         response: response.to_vec(),
         input: Some("a".into()),
         output: output.map(str::to_owned),
+        cut: None,
     };
     let one = json!({"prompt_token_ids": [1, 2], "response_token_ids": [3], "prompt": "a", "response": "b"});
     assert_eq!(contents(&one), Ok(vec![ids(&[3], Some("b"))]));
@@ -256,6 +261,71 @@ fn ids_are_read_alone_and_win() {
     assert_eq!(contents(&several), Ok(vec![ids(&[3], Some("b")), ids(&[], None), ids(&[4, 5], None)]));
     let mixed = json!({"prompt_token_ids": [1, 2], "response_token_ids": [3, [4]]});
     assert!(contents(&mixed).unwrap_err().starts_with("`response_token_ids` holds no token ids"));
+}
+
+/// How a generation ended, in the fields and words that servers, evaluations and trainers have for it.
+#[test]
+fn rows_say_whether_they_were_cut() {
+    let cuts = |mut row: Value, fields: Value| -> Result<Vec<Option<bool>>, String> {
+        row.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let cut = |content: &Content| match content {
+            Content::Text { cut, .. } | Content::Ids { cut, .. } | Content::Chat { cut, .. } => *cut,
+        };
+        contents(&row).map(|contents| contents.iter().map(cut).collect())
+    };
+    let user = json!([{"role": "user", "content": "q"}]);
+    for (name, value, is_cut) in [
+        ("finish_reason", json!("length"), Some(true)),
+        ("finish_reason", json!("MAX_TOKENS"), Some(true)),
+        ("finish_reason", json!("FinishReason.LENGTH"), Some(true)),
+        ("finish_reason", json!({"type": "length", "length": 512}), Some(true)),
+        ("finish_reason", json!({"type": "stop", "matched": 151_645}), Some(false)),
+        ("finish_reason", json!("tool_calls"), Some(false)),
+        ("finish_reason", json!("whatever"), None),
+        ("finish_reason", json!(null), None),
+        ("stop_reason", json!("max_tokens"), Some(true)),
+        ("stop_reason", json!("end_turn"), Some(false)),
+        ("stop_reason", json!(1), None),
+        ("truncated", json!(true), Some(true)),
+        ("is_truncated", json!(false), Some(false)),
+        ("response_truncated", json!(1.0), Some(true)),
+        ("truncated", json!("the text"), None),
+    ] {
+        let said = json!({ name: value });
+        for row in [
+            json!({"input": "a", "output": "b"}),
+            json!({"prompt": user, "completion": "b"}),
+            json!({"messages": [{"role": "assistant", "content": "b"}]}),
+            json!({"prompt_token_ids": [1], "response_token_ids": [2]}),
+        ] {
+            assert_eq!(cuts(row, said.clone()), Ok(vec![is_cut]), "{said}");
+        }
+        let each = json!({ name: [value, null] });
+        for row in [
+            json!({"prompt": "a", "responses": ["b", "c"]}),
+            json!({"prompt": user, "responses": ["b", "c"]}),
+            json!({"prompt_token_ids": [1], "response_token_ids": [[2], [3]]}),
+        ] {
+            assert_eq!(cuts(row.clone(), said.clone()), Ok(vec![is_cut; 2]), "{said}");
+            assert_eq!(cuts(row, each.clone()), Ok(vec![is_cut, None]), "{each}");
+        }
+    }
+    let (two, one) = (json!({"prompt": "a", "responses": ["b", "c"]}), json!({"input": "a", "output": "b"}));
+    let both = json!({"finish_reason": "stop", "stop_reason": "length", "truncated": [true, false]});
+    assert_eq!(cuts(two.clone(), both), Ok(vec![Some(true), Some(false)]), "the first reason, and any flag");
+    assert_eq!(cuts(two.clone(), json!({"finish_reasons": ["length", "stop"]})), Ok(vec![Some(true), Some(false)]));
+    assert_eq!(cuts(one.clone(), json!({"finish_reason": ["length"]})), Ok(vec![Some(true)]));
+    assert_eq!(cuts(two.clone(), json!({"truncated": []})), Ok(vec![None; 2]));
+    assert_eq!(
+        cuts(two, json!({"finish_reason": ["stop", "stop", "length"]})),
+        Err("`finish_reason` has 3 entries, the row has 2 responses that they could be of".to_owned())
+    );
+    let named = Row::parse(
+        br#"{"input": "a", "output": "b", "why": "length"}"#,
+        &RowOptions { fields: FieldNames::parse(&["finish_reason=why".into()]).unwrap(), ..RowOptions::default() },
+        &[],
+    );
+    assert!(matches!(named.unwrap().contents[0], Content::Text { cut: Some(true), .. }));
 }
 
 #[test]

@@ -46,6 +46,7 @@ fn sample(sample_id: u32, ids: Vec<u32>) -> Sample {
         row: sample_id,
         row_id: None,
         turn: 0,
+        is_cut: None,
         cluster_id: String::new(),
         prompt: String::new(),
         response: String::new(),

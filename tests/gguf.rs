@@ -71,6 +71,7 @@ fn logprobs(path: &Path) -> (Checkpoint, Vec<f32>) {
         row: 0,
         row_id: None,
         turn: 0,
+        is_cut: None,
         cluster_id: String::new(),
         prompt: String::new(),
         response: String::new(),
@@ -204,7 +205,7 @@ fn ids(path: &Path) -> Vec<Vec<u32>> {
             id: None,
             cluster: None,
             kept: Vec::new(),
-            contents: vec![Content::Text { input: String::new(), output: (*text).to_owned(), cut: false }],
+            contents: vec![Content::Text { input: String::new(), output: (*text).to_owned(), cut: None }],
         });
         tokenizer.samples(ReadRow { row: 0, first_sample: 0, line: 1, content }, &options).remove(0).ids
     };

@@ -36,6 +36,7 @@ fn sample(ids: &[u32]) -> Sample {
         row: 0,
         row_id: None,
         turn: 0,
+        is_cut: None,
         cluster_id: String::new(),
         prompt: String::new(),
         response: String::new(),

@@ -248,8 +248,11 @@ fn end_auto_appends_the_end_of_sequence() {
     let scene = Scene::new();
     let mut data = rows();
     data[2]["finish_reason"] = json!("length");
+    data[3]["finish_reason"] = json!("stop");
     scene.dataset("rl_demo.jsonl", &data);
     scene.score("rl_demo.jsonl", &[TIED], "out", "--end auto").expect(0, "30 ok");
+    let is_cut = scene.table("out", "samples", "rl", "demo", "tied").bools("is_cut");
+    assert_eq!(is_cut[..5], [None, None, Some(true), Some(false), None]);
     let tokens = scene.table("out", "tokens", "rl", "demo", "tied");
     let (ids, ends) = (tokens.u32s("token_id"), tokens.bools("is_end"));
     for (sample, range) in by_sample(&tokens, data.len()).into_iter().enumerate() {
@@ -258,6 +261,17 @@ fn end_auto_appends_the_end_of_sequence() {
         assert_eq!(ids[last] == Some(304), sample != 2);
         assert!(ends[range.start..last].iter().all(|&end| end == Some(false)));
     }
+}
+
+#[test]
+fn rows_of_ids_say_whether_they_were_cut() {
+    let scene = Scene::new();
+    let ids = |more: Value| json!({"prompt_token_ids": [1, 2], "response_token_ids": [[3], [4]], "truncated": more});
+    scene.dataset("rl_demo.jsonl", &[ids(json!([true, false])), ids(Value::Null), ids(json!(true))]);
+    scene.score("rl_demo.jsonl", &[TIED], "out", "--engine mock").expect(0, "6 ok");
+    let samples = scene.table("out", "samples", "rl", "demo", "tied");
+    assert_eq!(samples.bools("is_cut"), [Some(true), Some(false), None, None, Some(true), Some(true)]);
+    scene.run("verify out").expect(0, "");
 }
 
 #[test]

@@ -79,6 +79,7 @@ fn sample(sample_id: u32, context: u32, tokens: u32) -> Sample {
         row: sample_id,
         row_id: None,
         turn: 0,
+        is_cut: None,
         cluster_id: "c".to_owned(),
         prompt: "p".to_owned(),
         response: "x".repeat(tokens as usize),

@@ -38,7 +38,7 @@ fn row(content: Content) -> Row {
 }
 
 fn text_row(input: &str, output: &str) -> Row {
-    row(Content::Text { input: input.into(), output: output.into(), cut: false })
+    row(Content::Text { input: input.into(), output: output.into(), cut: None })
 }
 
 fn sample(tokenizer: &TextTokenizer, row: Row, options: &SampleOptions) -> Sample {
@@ -147,7 +147,7 @@ fn an_end_token_follows_a_response_that_was_not_cut() {
         assert_eq!(whole.tokens, [token(1, 0, 5), end]);
         assert_eq!((whole.ids.last(), whole.response.as_str()), (Some(&END), "hello"));
 
-        let cut = row(Content::Text { input: "x".into(), output: "hello".into(), cut: true });
+        let cut = row(Content::Text { input: "x".into(), output: "hello".into(), cut: Some(true) });
         let cut = sample(&tokenizer, cut, &options);
         assert_eq!((cut.tokens, cut.ids.len()), (vec![token(1, 0, 5)], 2));
 
@@ -201,7 +201,7 @@ fn what_is_too_long_is_skipped_or_truncated() {
 
 fn ids_row(prompt: &[u32], response: &[u32], output: Option<&str>) -> Row {
     let (prompt, response) = (prompt.to_vec(), response.to_vec());
-    row(Content::Ids { prompt, response, input: None, output: output.map(str::to_owned) })
+    row(Content::Ids { prompt, response, input: None, output: output.map(str::to_owned), cut: None })
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn a_bad_row_is_a_failed_sample() {
 #[test]
 fn samples_of_a_row_share_their_cluster() {
     let tokenizer = tokenizer("bytelevel");
-    let rollout = |output: &str| Content::Text { input: "go un".into(), output: output.into(), cut: false };
+    let rollout = |output: &str| Content::Text { input: "go un".into(), output: output.into(), cut: None };
     let samples = |row: Row| tokenizer.samples(ReadRow { row: 7, line: 9, first_sample: 40, content: Ok(row) }, &JOINT);
     // `under` is one token: the first response's context is shorter than the second's.
     let contents = vec![rollout("der"), rollout("x"), rollout("")];
@@ -278,7 +278,7 @@ fn samples_of_a_row_share_their_cluster() {
     let grouped = samples(Row { cluster: Some("g".into()), ..row });
     assert!(grouped.iter().all(|s| s.cluster_id == "g"));
 
-    let chat = Content::Chat { messages: "[]".into(), tools: None, before: 0, turns: 2, cut: false };
+    let chat = Content::Chat { messages: "[]".into(), tools: None, before: 0, turns: 2, cut: None };
     let turns = samples(Row { id: None, cluster: None, contents: vec![chat, rollout("x")], kept: Vec::new() });
     let statuses: Vec<_> = turns.iter().map(|s| (s.sample_id, s.status)).collect();
     assert_eq!(statuses, [(40, Status::Failed), (41, Status::Failed), (42, Status::Ok)]);

@@ -344,6 +344,7 @@ fn text(sample_id: u32) -> Sample {
         row: sample_id,
         row_id: None,
         turn: 0,
+        is_cut: None,
         cluster_id: format!("c{sample_id}"),
         prompt: "c".to_owned(),
         response: "ab".to_owned(),

@@ -6,6 +6,7 @@
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::dataset::endings::Endings;
 use crate::dataset::row::Content;
 use crate::dataset::shapes::{Named, may_repeat};
 
@@ -28,7 +29,7 @@ pub fn whole(row: &Named) -> Result<Vec<Content>, String> {
         return Err(none(row, "messages"));
     }
     let chat = Chat { messages: row.need("messages")?.to_owned(), before: 0, turns };
-    Ok(vec![chat.content(row, 0)])
+    Ok(vec![chat.content(row, Endings::of(row, 1)?.is_cut(0))])
 }
 
 /// Whether a field is a list of objects.
@@ -49,7 +50,7 @@ pub fn completed(row: &Named, prompt: &str, completion: &str) -> Result<Vec<Cont
     } else {
         prompt.with(&answer(&row.text(completion)?), 1)
     };
-    Ok(vec![chat.content(row, 0)])
+    Ok(vec![chat.content(row, Endings::of(row, 1)?.is_cut(0))])
 }
 
 /// A conversation `prompt`, and several texts that each went on with it.
@@ -57,7 +58,8 @@ pub fn rollouts(row: &Named) -> Result<Vec<Content>, String> {
     let prompt = Prompt::read(row, "prompt")?;
     let responses: Vec<String> = row.list("responses", "responses as strings")?;
     may_repeat(prompt.raw.len(), responses.len())?;
-    let rollout = |(index, text): (usize, &String)| prompt.with(&answer(text), 1).content(row, index);
+    let endings = Endings::of(row, responses.len())?;
+    let rollout = |(index, text): (usize, &String)| prompt.with(&answer(text), 1).content(row, endings.is_cut(index));
     Ok(responses.iter().enumerate().map(rollout).collect())
 }
 
@@ -112,9 +114,8 @@ struct Chat {
 }
 
 impl Chat {
-    /// `index`: of the response in the row.
-    fn content(self, row: &Named, index: usize) -> Content {
+    fn content(self, row: &Named, cut: Option<bool>) -> Content {
         let Self { messages, before, turns } = self;
-        Content::Chat { messages, tools: row.get("tools").map(str::to_owned), before, turns, cut: row.cut()(index) }
+        Content::Chat { messages, tools: row.get("tools").map(str::to_owned), before, turns, cut }
     }
 }

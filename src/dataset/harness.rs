@@ -27,7 +27,7 @@ pub fn contents(row: &Named) -> Result<Vec<Content>, String> {
 
 /// The samples of one request: by its second argument, settings or a continuation.
 fn of_request(request: Vec<Value>, answers: Value) -> Result<Vec<Content>, String> {
-    let text = |input: &str, output| Content::Text { input: input.to_owned(), output, cut: false };
+    let text = |input: &str, output| Content::Text { input: input.to_owned(), output, cut: None };
     let mut arguments = request.into_iter();
     match (arguments.next(), arguments.next()) {
         (Some(Value::String(input)), Some(Value::Object(_))) => {

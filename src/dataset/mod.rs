@@ -5,6 +5,7 @@
 
 mod chats;
 mod cuts;
+mod endings;
 mod harness;
 mod json;
 mod names;

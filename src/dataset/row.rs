@@ -22,13 +22,14 @@ pub struct RowOptions {
 /// What a row says was written: one sample, or several of a chat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// A prompt and its response as text. `cut`: by length, so that no end token follows it.
-    Text { input: String, output: String, cut: bool },
+    /// A prompt and its response as text. `cut`: whether generation was cut, by a limit of tokens, so that no end token
+    /// follows it; `None` where the row does not say.
+    Text { input: String, output: String, cut: Option<bool> },
     /// Token ids of a prompt and its response: never retokenised. Texts only if the row has them.
-    Ids { prompt: Vec<u32>, response: Vec<u32>, input: Option<String>, output: Option<String> },
+    Ids { prompt: Vec<u32>, response: Vec<u32>, input: Option<String>, output: Option<String>, cut: Option<bool> },
     /// A chat of `turns` assistant turns, at least one, each of which is a sample, after `before` turns of it that are
     /// only context. `messages` and `tools` are JSON as the row has it; `cut` is about the last turn.
-    Chat { messages: String, tools: Option<String>, before: u32, turns: u32, cut: bool },
+    Chat { messages: String, tools: Option<String>, before: u32, turns: u32, cut: Option<bool> },
 }
 
 impl Content {

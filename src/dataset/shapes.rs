@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::dataset::chats;
+use crate::dataset::endings::{Endings, FLAGS, REASONS};
 use crate::dataset::harness;
 use crate::dataset::json::Fields;
 use crate::dataset::names::FieldNames;
@@ -30,7 +31,7 @@ pub static SHAPES: [Shape; 7] = [
 ];
 
 /// Fields that are read where they are.
-pub const OPTIONAL: [&str; 3] = ["id", "finish_reason", "tools"];
+pub const OPTIONAL: [&str; 8] = ["id", "tools", REASONS[0], REASONS[1], REASONS[2], FLAGS[0], FLAGS[1], FLAGS[2]];
 
 /// What a row says was written.
 ///
@@ -98,14 +99,6 @@ impl<'a> Named<'a> {
         other.map(|other| self.text(other)).transpose()
     }
 
-    /// Which responses of the row were cut by length, as its `finish_reason` says of all or of each.
-    pub fn cut(&self) -> impl Fn(usize) -> bool {
-        let raw = self.get("finish_reason").unwrap_or_default();
-        let each: Vec<Option<String>> = serde_json::from_str(raw).unwrap_or_default();
-        let all = raw == "\"length\"";
-        move |index| all || each.get(index).is_some_and(|reason| reason.as_deref() == Some("length"))
-    }
-
     fn told(&self, shape: &Shape) -> String {
         shape.needs.iter().map(|name| format!("`{}`", self.called(name))).collect::<Vec<_>>().join(" + ")
     }
@@ -120,7 +113,7 @@ fn text(row: &Named, input: &str, output: &str) -> Result<Vec<Content>, String> 
     if chats::is_conversation(row, input) {
         return chats::completed(row, input, output);
     }
-    Ok(vec![Content::Text { input: row.text(input)?, output: row.text(output)?, cut: row.cut()(0) }])
+    Ok(vec![Content::Text { input: row.text(input)?, output: row.text(output)?, cut: Endings::of(row, 1)?.is_cut(0) }])
 }
 
 /// Most bytes that a row's samples may repeat together: a short row can name a long prompt many times.
@@ -144,8 +137,8 @@ fn rollouts(row: &Named) -> Result<Vec<Content>, String> {
     let prompt = row.text("prompt")?;
     let responses: Vec<String> = row.list("responses", "responses as strings")?;
     may_repeat(prompt.len(), responses.len())?;
-    let cut = row.cut();
-    let rollout = |(index, output)| Content::Text { input: prompt.clone(), output, cut: cut(index) };
+    let endings = Endings::of(row, responses.len())?;
+    let rollout = |(index, output)| Content::Text { input: prompt.clone(), output, cut: endings.is_cut(index) };
     Ok(responses.into_iter().enumerate().map(rollout).collect())
 }
 
@@ -158,7 +151,8 @@ fn ids(row: &Named) -> Result<Vec<Content>, String> {
     if !is_nested {
         let response = row.list("response_token_ids", "token ids")?;
         let output = row.text_of_ids("output", &["response", "completion"])?;
-        return Ok(vec![Content::Ids { prompt, response, input, output }]);
+        let cut = Endings::of(row, 1)?.is_cut(0);
+        return Ok(vec![Content::Ids { prompt, response, input, output, cut }]);
     }
     let responses: Vec<Vec<u32>> = row.list("response_token_ids", "lists of token ids")?;
     may_repeat(4 * prompt.len() + input.as_ref().map_or(0, String::len), responses.len())?;
@@ -166,11 +160,13 @@ fn ids(row: &Named) -> Result<Vec<Content>, String> {
         Some(_) => row.list("responses", "responses as strings")?,
         None => Vec::new(),
     };
+    let endings = Endings::of(row, responses.len())?;
     let rollout = |(index, response)| Content::Ids {
         prompt: prompt.clone(),
         response,
         input: input.clone(),
         output: texts.get(index).cloned(),
+        cut: endings.is_cut(index),
     };
     Ok(responses.into_iter().enumerate().map(rollout).collect())
 }

@@ -48,7 +48,7 @@ impl Windows {
         let mut prompt = window.to_vec();
         prompt.iter_mut().zip(&self.prefix).for_each(|(id, special)| *id = *special);
         let response = prompt.split_off((self.size / 2 + 1).min(self.size));
-        let content = Content::Ids { prompt, response, input: None, output: None };
+        let content = Content::Ids { prompt, response, input: None, output: None, cut: None };
         Row { id: None, cluster: None, contents: vec![content], kept: Vec::new() }
     }
 

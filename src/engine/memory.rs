@@ -82,6 +82,7 @@ mod tests {
             row: id as u32,
             row_id: None,
             turn: 0,
+            is_cut: None,
             cluster_id: String::new(),
             prompt: String::new(),
             response: String::new(),

@@ -15,6 +15,7 @@ pub fn sample(ids: Vec<u32>, response: usize) -> Sample {
         row: 0,
         row_id: None,
         turn: 0,
+        is_cut: None,
         cluster_id: String::new(),
         prompt: String::new(),
         response: String::new(),

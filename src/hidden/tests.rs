@@ -22,6 +22,7 @@ fn sample(sample_id: u32, tokens: u32, bare: bool) -> Sample {
         row: sample_id,
         row_id: None,
         turn: 0,
+        is_cut: None,
         cluster_id: String::new(),
         prompt: String::new(),
         response: String::new(),

@@ -152,6 +152,7 @@ pub fn samples_batch(samples: &[ScoredSample], kept: &[KeptField]) -> Result<Rec
         texts(&|s| s.row_id.clone()),
         u32s(&|s| Some(s.row)),
         u32s(&|s| Some(s.turn)),
+        Arc::new(samples.iter().map(|s| s.sample.is_cut).collect::<BooleanArray>()),
         texts(&|s| Some(s.cluster_id.clone())),
         texts(&|s| known(s).then(|| s.context_hash())),
         texts(&|s| read(s).then(|| s.prompt.clone())),

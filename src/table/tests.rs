@@ -17,6 +17,7 @@ fn sample_after(sample_id: u32, before: u32) -> Sample {
         row: sample_id + 10,
         row_id: Some(format!("row {sample_id}")),
         turn: 0,
+        is_cut: [None, Some(true), Some(false)][sample_id as usize % 3],
         cluster_id: "c".to_owned(),
         prompt: "p".to_owned(),
         response: "ab".to_owned(),
@@ -152,6 +153,7 @@ fn samples_are_all_there_with_what_is_known_of_them() {
     let batch = samples_batch(&three(), &kept()).unwrap();
     assert_eq!(u32s(&batch, sample::SAMPLE_ID), [Some(0), Some(1), Some(2)]);
     assert_eq!(u32s(&batch, sample::ROW), [Some(10), Some(11), Some(12)]);
+    assert_eq!(batch[sample::IS_CUT].as_boolean().iter().collect::<Vec<_>>(), [None, Some(true), Some(false)]);
     assert_eq!(texts(&batch, sample::ROW_ID), [Some("row 0"), None, Some("row 2")]);
     assert_eq!(texts(&batch, sample::STATUS), [Some("ok"), Some("failed"), Some("ok")]);
     assert_eq!(texts(&batch, sample::REASON), [None, Some("line 3: broken"), None]);

@@ -32,11 +32,12 @@ impl TextTokenizer {
             Err(reason) => return samples.iter_mut().for_each(|sample| sample.fail(Status::Failed, reason.as_str())),
         };
         // `finish_reason` is about the last turn: those before it ended, or nobody would have answered.
-        let cut = matches!(chat, Content::Chat { cut: true, .. }).then(|| samples.len() - 1);
+        let (said, last) = (if let Content::Chat { cut, .. } = chat { *cut } else { None }, samples.len() - 1);
         for (index, (sample, turn)) in samples.iter_mut().zip(turns).enumerate() {
             audit.partial += u64::from(turn.rendering == Rendering::Partial);
             audit.raw += u64::from(turn.rendering == Rendering::Raw);
-            if let Err(reason) = self.fill_turn(sample, turn, boundary, cut == Some(index)) {
+            sample.is_cut = said.map(|cut| cut && index == last);
+            if let Err(reason) = self.fill_turn(sample, turn, boundary) {
                 sample.fail(Status::Failed, reason);
             }
         }
@@ -51,8 +52,8 @@ impl TextTokenizer {
     }
 
     /// A rendered text has its BOS, if the template writes one: none is put before it.
-    fn fill_turn(&self, sample: &mut Sample, turn: Turn, boundary: Boundary, cut: bool) -> Result<(), String> {
-        let end = match turn.end.filter(|_| !cut) {
+    fn fill_turn(&self, sample: &mut Sample, turn: Turn, boundary: Boundary) -> Result<(), String> {
+        let end = match turn.end.filter(|_| sample.is_cut != Some(true)) {
             Some(token) => Some(self.tokenizer.token_to_id(&token).ok_or_else(|| {
                 format!("the chat template ends turns with `{token}`, which is no token of the tokenizer")
             })?),

@@ -81,12 +81,14 @@ impl TextTokenizer {
     fn fill(&self, samples: &mut [Sample], content: Content, options: &SampleOptions, audit: &mut Audit) {
         match (content, samples) {
             (Content::Text { input, output, cut }, [sample]) => {
-                let end = options.end.filter(|_| !cut);
+                sample.is_cut = cut;
+                let end = options.end.filter(|_| cut != Some(true));
                 if let Err(e) = self.fill_text(sample, &self.prefix, input, output, options.boundary, end) {
                     sample.fail(Status::Failed, format!("the tokenizer refused the text: {e}"));
                 }
             }
-            (Content::Ids { prompt, response, input, output }, [sample]) => {
+            (Content::Ids { prompt, response, input, output, cut }, [sample]) => {
+                sample.is_cut = cut;
                 self.fill_ids(sample, prompt, &response, input, output, options.end);
             }
             (chat, samples) => self.fill_chat(samples, &chat, options.boundary, audit),
@@ -163,6 +165,7 @@ fn blank(read: &ReadRow, turn: u32) -> Sample {
         row: read.row,
         row_id: row.and_then(|row| row.id.clone()),
         turn,
+        is_cut: None,
         cluster_id: format!("row {}", read.row),
         prompt: String::new(),
         response: String::new(),

@@ -98,6 +98,7 @@ fn sample(sample_id: usize, ids: &[u32]) -> Sample {
         row: sample_id as u32,
         row_id: None,
         turn: 0,
+        is_cut: None,
         cluster_id: String::new(),
         prompt: String::new(),
         response: String::new(),
