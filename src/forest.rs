@@ -11,6 +11,14 @@ use crate::sample::Sample;
 /// an attention task of its own, and a few tokens are cheaper computed twice.
 pub const MIN_SHARED: usize = 16;
 
+/// Attention takes keys in blocks of this many, at path positions that are multiples of it. A segment has blocks of its
+/// own, filled up with zeros.
+pub const KEY_BLOCK: usize = 128;
+
+/// What a block of keys counts as against a budget of tokens: its keys and values are about as large as the activations
+/// of so many tokens.
+const TOKENS_A_BLOCK: usize = 16;
+
 /// A run of tokens that one or several samples pass through.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
@@ -69,8 +77,10 @@ impl Forest {
     }
 }
 
-/// Packs `samples` into forests of about `budget` computed tokens each (a longer sample is a forest alone; shared runs
-/// under [`MIN_SHARED`] are computed again and not counted).
+/// Packs `samples` into forests of at most `budget` computed tokens each, and of at most one block of keys for every
+/// [`TOKENS_A_BLOCK`] of them, so that short branches do not fill memory with blocks. A sample that exceeds the budget is
+/// a forest alone.
+///
 /// Samples are taken in the order of their ids, so those with a common prefix meet in one forest where they fit; a forest
 /// ends where the least is shared with what follows, if that leaves it half full at least.
 pub fn pack(samples: &[&Sample], budget: usize) -> Vec<Forest> {
@@ -85,43 +95,93 @@ pub fn pack_apart(samples: &[&Sample], budget: usize, limit: Option<usize>) -> V
     order.sort_by_key(|&index| (is_long(index), &samples[index].ids, index));
     let mut forests = Vec::new();
     for order in order.chunk_by(|&a, &b| is_long(a) == is_long(b)) {
-        let ids = |place: usize| samples[order[place]].ids.as_slice();
-        // What each shares with the one before it.
-        let shared: Vec<usize> =
-            (0..order.len()).map(|i| if i == 0 { 0 } else { common_prefix(ids(i - 1), ids(i)) }).collect();
+        let batches = Batches::new(samples, order, budget, is_long(order[0]));
         let mut start = 0;
         while start < order.len() {
-            let lengths = |place: usize| ids(place).len() - if place == start { 0 } else { shared[place] };
-            let end = end_of_batch(start, order.len(), budget, lengths, &shared);
-            forests.push(Builder::build(samples, &order[start..end], is_long(order[start])));
+            let (forest, end) = batches.next(start);
+            forests.push(forest);
             start = end;
         }
     }
     forests
 }
 
-/// Where the batch that begins at `start` ends, of `count` samples that add `lengths(i)` tokens each.
-fn end_of_batch(
-    start: usize,
-    count: usize,
+/// Samples sorted by ids, on their way into forests.
+struct Batches<'a> {
+    samples: &'a [&'a Sample],
+    order: &'a [usize],
+    /// What each shares with the one before it.
+    shared: Vec<usize>,
     budget: usize,
-    lengths: impl Fn(usize) -> usize,
-    shared: &[usize],
-) -> usize {
-    let mut computed = lengths(start);
-    let (mut best, mut is_half_full) = (start + 1, false);
-    for place in start + 1..count {
-        // Ending here computes what the next one shares once more; the later the better otherwise.
-        if !is_half_full || shared[place] <= shared[best] {
-            best = place;
-            is_half_full = computed >= budget / 2;
-        }
-        computed += lengths(place);
-        if computed > budget {
-            return best;
-        }
+    long: bool,
+}
+
+impl<'a> Batches<'a> {
+    fn new(samples: &'a [&'a Sample], order: &'a [usize], budget: usize, long: bool) -> Self {
+        let ids = |place: usize| samples[order[place]].ids.as_slice();
+        let with_last = |place| if place == 0 { 0 } else { common_prefix(ids(place - 1), ids(place)) };
+        Self { samples, order, shared: (0..order.len()).map(with_last).collect(), budget, long }
     }
-    count
+
+    /// The forest that begins with the sample at `start`, and where the next one begins.
+    fn next(&self, start: usize) -> (Forest, usize) {
+        let end = self.end(start, self.order.len());
+        let forest = self.build(start, end);
+        if end == start + 1 || self.fits(&forest) {
+            return (forest, end);
+        }
+        // Prefixes that are too short to be split off are computed again, which `end` does not see. More samples never
+        // compute fewer tokens, so the forests that fit come first.
+        let (mut fitting, mut too_many) = (start + 1, end);
+        while fitting + 1 < too_many {
+            let middle = usize::midpoint(fitting, too_many);
+            let side = if self.fits(&self.build(start, middle)) { &mut fitting } else { &mut too_many };
+            *side = middle;
+        }
+        let end = self.end(start, fitting);
+        (self.build(start, end), end)
+    }
+
+    fn build(&self, start: usize, end: usize) -> Forest {
+        Builder::build(self.samples, &self.order[start..end], self.long)
+    }
+
+    fn fits(&self, forest: &Forest) -> bool {
+        let blocks: usize = forest.segments.iter().map(|s| key_blocks(s.depth, s.depth + s.rows.len())).sum();
+        forest.tokens.len().max(blocks * TOKENS_A_BLOCK) <= self.budget
+    }
+
+    /// Where the batch that begins at `start` ends at best, and at `most` at the latest, if whatever is shared were
+    /// computed once.
+    fn end(&self, start: usize, most: usize) -> usize {
+        let (mut tokens, mut blocks) = self.adds(start, 0);
+        let (mut best, mut is_half_full) = (start + 1, false);
+        for place in start + 1..=most {
+            let Some(&shared) = self.shared.get(place) else { return place };
+            // Ending here computes what the next one shares once more; the later the better otherwise.
+            if !is_half_full || shared <= self.shared[best] {
+                best = place;
+                is_half_full = tokens.max(blocks * TOKENS_A_BLOCK) >= self.budget / 2;
+            }
+            let (more, more_blocks) = self.adds(place, shared);
+            (tokens, blocks) = (tokens + more, blocks + more_blocks);
+            if tokens.max(blocks * TOKENS_A_BLOCK) > self.budget {
+                break;
+            }
+        }
+        best
+    }
+
+    /// Tokens and blocks of keys that a sample adds beyond its first `shared` tokens.
+    fn adds(&self, place: usize, shared: usize) -> (usize, usize) {
+        let length = self.samples[self.order[place]].ids.len();
+        (length - shared, key_blocks(shared, length))
+    }
+}
+
+/// Blocks of keys that a segment of the positions `from..to` of a path has of its own.
+fn key_blocks(from: usize, to: usize) -> usize {
+    if from == to { 0 } else { to.div_ceil(KEY_BLOCK) - from / KEY_BLOCK }
 }
 
 fn common_prefix(a: &[u32], b: &[u32]) -> usize {

@@ -15,6 +15,13 @@ use crate::scores::TokenScores;
 /// large enough that the test "can anything here enter the top-k?" is rare.
 pub const CHUNK: usize = 64;
 
+/// Logits that lie further than this below the maximum are summed apart: e⁻⁷⁰⁸ is the least that [`exp`] gives, and a sum
+/// of it alone would be called nothing.
+const FAR: f32 = -600.0;
+
+/// A rest that would fall below it is summed apart too.
+const LEAST: f64 = 1e-250;
+
 /// Rows that a thread takes at least.
 const MIN_ROWS: usize = 64;
 
@@ -81,6 +88,8 @@ struct Row {
     /// Σ eˣ⁻ᵐᵃˣ over the entries that are neither the target nor in `top`: summed directly, never as a difference,
     /// so that a tiny rest beside a certain token keeps all its digits.
     rest: f64,
+    /// What belongs to `rest` and is too small beside e^max for an f64.
+    far: Far,
     above: u32,
     equal: u32,
     /// The best `k` so far as (logit, id), best first, equal ones by lower id.
@@ -97,6 +106,7 @@ impl Row {
             min: f32::INFINITY,
             weighted: 0.0,
             rest: 0.0,
+            far: Far::default(),
             above: 0,
             equal: 0,
             top: Vec::with_capacity(k + 1),
@@ -112,9 +122,11 @@ impl Row {
         if high > self.max {
             self.raise_max(high);
         }
+        // Before the first entry that is not masked there is no maximum to subtract.
+        let base = if self.max == f32::NEG_INFINITY { 0.0 } else { self.max };
         let mut exps = [0.0; CHUNK];
         for (e, x) in exps.iter_mut().zip(&logits) {
-            *e = exp(x - self.max);
+            *e = exp(x - base);
         }
         self.weighted +=
             sum_lanes(|i| exps[i] * f64::from(if logits[i] == f32::NEG_INFINITY { 0.0 } else { logits[i] }));
@@ -122,9 +134,15 @@ impl Row {
             self.above += u32::from(*x > self.target_logit);
             self.equal += u32::from(*x == self.target_logit);
         }
+        if self.target_logit == f32::NEG_INFINITY {
+            // What fills up a short chunk has that logit too.
+            self.equal -= (CHUNK - chunk.len()) as u32;
+        }
         let holds_target = (first_id..first_id + chunk.len() as u32).contains(&self.target);
         if holds_target || self.admits(high) {
             self.push_each(first_id, chunk, &exps);
+        } else if high - self.max < FAR {
+            chunk.iter().for_each(|&x| self.far.add(f64::from(x)));
         } else {
             self.rest += sum_lanes(|i| exps[i]);
         }
@@ -145,11 +163,20 @@ impl Row {
                     && let Some((logit, id)) = self.top.pop()
                     && id != self.target
                 {
-                    self.rest += exp(logit - self.max);
+                    self.add_to_rest(logit, exp(logit - self.max));
                 }
             } else if id != self.target {
-                self.rest += e;
+                self.add_to_rest(x, e);
             }
+        }
+    }
+
+    /// `exp` is e^(logit − max).
+    fn add_to_rest(&mut self, logit: f32, exp: f64) {
+        if logit - self.max < FAR {
+            self.far.add(f64::from(logit));
+        } else {
+            self.rest += exp;
         }
     }
 
@@ -161,10 +188,26 @@ impl Row {
     fn raise_max(&mut self, max: f32) {
         if self.max > f32::NEG_INFINITY {
             let scale = (f64::from(self.max) - f64::from(max)).exp();
+            if self.rest > 0.0 && self.rest * scale < LEAST {
+                self.far.add(self.rest.ln() + f64::from(self.max));
+                self.rest = 0.0;
+            }
             self.rest *= scale;
             self.weighted *= scale;
         }
         self.max = max;
+    }
+
+    /// ln of the rest's sum, scaled by e^−max.
+    fn log_rest(&self) -> f64 {
+        match self.far.log_sum() {
+            None => self.rest.ln(),
+            Some(far) => {
+                let far = far - f64::from(self.max);
+                // Next to a rest that an f64 holds it is nothing; of two that it does not hold, one alone is there.
+                (self.rest + far.exp()).ln().max(far)
+            }
+        }
     }
 
     fn is_finite(&self) -> bool {
@@ -184,10 +227,33 @@ impl Row {
         scores.rank.push(1 + self.above);
         scores.ties.push(self.equal);
         scores.entropy.push((log_sum + f64::from(self.max) - self.weighted / sum).max(0.0) as f32);
-        scores.rest_logprob.push((self.rest.ln() - log_sum).min(0.0) as f32);
+        scores.rest_logprob.push((self.log_rest() - log_sum).min(0.0) as f32);
         scores.min_logprob.push(logprob(self.min));
         scores.top_ids.extend(self.top.iter().map(|&(_, id)| id));
         scores.top_logprobs.extend(self.top.iter().map(|&(logit, _)| logprob(logit)));
+    }
+}
+
+/// Σ eˣ of logits x that lie too far below the row's maximum: scaled by their own maximum.
+#[derive(Debug, Default)]
+struct Far {
+    /// The maximum, and Σ eˣ⁻ᵐᵃˣ; none before the first.
+    sum: Option<(f64, f64)>,
+}
+
+impl Far {
+    fn add(&mut self, x: f64) {
+        self.sum = match self.sum {
+            _ if x == f64::NEG_INFINITY => return,
+            None => Some((x, 1.0)),
+            Some((max, sum)) if x > max => Some((x, sum * (max - x).exp() + 1.0)),
+            Some((max, sum)) => Some((max, sum + (x - max).exp())),
+        }
+    }
+
+    /// ln Σ eˣ, if there is anything.
+    fn log_sum(&self) -> Option<f64> {
+        self.sum.map(|(max, sum)| max + sum.ln())
     }
 }
 

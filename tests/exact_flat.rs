@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -41,8 +42,22 @@ fn head(folder: &Path, weight: &[f32]) -> Head {
     heads::head(folder, Tensor::from_slice(weight, (weight.len() / HIDDEN, HIDDEN), &Device::Cpu).unwrap())
 }
 
+thread_local! {
+    /// A test has a thread of its own, so it draws the same numbers in every run.
+    static DRAWS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// `[rows, HIDDEN]` from −size to size, others with every call.
 fn uniform(size: f32, rows: usize) -> Vec<f32> {
-    Tensor::rand(-size, size, (rows, HIDDEN), &Device::Cpu).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    let mut state = DRAWS.replace(DRAWS.get() + 1) << 32;
+    let mut next = || {
+        // SplitMix64 (Steele, Lea & Flood 2014).
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        size * (((mixed ^ (mixed >> 31)) >> 40) as f32 / (1_u64 << 23) as f32 - 1.0)
+    };
+    (0..rows * HIDDEN).map(|_| next()).collect()
 }
 
 /// All four measures of every row, to 1e-9 + 1e-5 of themselves.

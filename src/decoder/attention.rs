@@ -8,10 +8,8 @@ use candle_core::{DType, Result, Tensor};
 
 use crate::decoder::linear::{cap, round_to};
 use crate::decoder::{DecoderSpec, MIN_COLUMNS, MIN_ROWS};
-use crate::forest::Forest;
+use crate::forest::{Forest, KEY_BLOCK};
 
-/// Keys a step of the online softmax, at path positions that are multiples of it.
-const KEY_BLOCK: usize = 128;
 /// Queries taken together; where they begin does not matter to a row's numbers.
 const QUERY_BLOCK: usize = 128;
 /// Score of a key that is not admitted. Finite, so that a block without any admitted key gives no NaN: what it added

@@ -3,7 +3,7 @@
 //! Owns Su et al. (2021), <https://arxiv.org/abs/2104.09864>, in the layouts of Hugging Face, and the frequency
 //! scalings. Refuses to look at tokens.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 
 use crate::decoder::linear;
 use crate::decoder::spec::{Rope, RopeScaling};
@@ -27,7 +27,10 @@ impl Rotary {
         let rows = positions.len();
         let angles = Tensor::from_vec(positions, (rows, 1), device)?.broadcast_mul(&frequencies)?;
         let factor = rope.attention_factor;
-        let (cos, sin) = (linear::scale(&angles.cos()?, factor)?, linear::scale(&angles.sin()?, factor)?);
+        // In f64, then rounded: the f32 functions of two C libraries differ in the last bit, these hardly ever after rounding.
+        let angles = angles.to_dtype(DType::F64)?;
+        let (cos, sin) = (angles.cos()?.to_dtype(DType::F32)?, angles.sin()?.to_dtype(DType::F32)?);
+        let (cos, sin) = (linear::scale(&cos, factor)?, linear::scale(&sin, factor)?);
         Ok(Self { cos, sin, width: rope.rotary_dim, interleaved: rope.interleaved })
     }
 

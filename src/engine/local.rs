@@ -68,12 +68,16 @@ impl Local {
         Ok(Self::new(checkpoint.spec().clone(), body, head, options))
     }
 
-    /// Another engine on the same weights, which stay in memory once, with what `adapter` adds to them. `options` has
-    /// the same dtype and device.
+    /// Another engine on the same weights, which stay in memory once, with what `adapter` adds to them.
     ///
     /// # Errors
     /// As [`Adapter::join`].
+    ///
+    /// # Panics
+    /// If `options` has another dtype or device than the weights.
     pub fn sharing(&self, adapter: Option<&Adapter>, options: LocalOptions) -> Result<Self> {
+        assert_eq!(options.dtype, self.options.dtype, "weights are shared as they are");
+        assert!(options.device.same_device(&self.options.device), "weights are shared where they are");
         let (body, head) = match adapter {
             Some(adapter) => adapter.join(&self.spec, &self.body, &self.head, &options.device)?,
             None => (self.body.clone(), self.head.clone()),

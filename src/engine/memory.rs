@@ -51,7 +51,8 @@ pub fn score_in_batches(
             } else {
                 let fewer = forest.tokens.len().min(limit) / 2;
                 tracing::warn!("out of memory at {} tokens: going on with {fewer} at once", forest.tokens.len());
-                batch_tokens.store(fewer, Ordering::Relaxed);
+                // Another job may have gone lower meanwhile.
+                batch_tokens.fetch_min(fewer, Ordering::Relaxed);
                 break;
             }
         }

@@ -11,6 +11,9 @@ pub use reader::{Reader, seal};
 
 use crate::sample::Sample;
 
+/// The format's bytes are little-endian, and numbers are read and written as the processor has them.
+const _: () = assert!(cfg!(target_endian = "little"), "hidden rows are read where numbers are little-endian");
+
 /// Tensors of a file, in this order.
 pub const SAMPLE_ID: &str = "sample_id";
 pub const POSITION: &str = "position";

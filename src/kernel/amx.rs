@@ -10,7 +10,8 @@ use std::sync::OnceLock;
 
 use half::bf16;
 
-use crate::kernel::{Block, DEPTH};
+use crate::kernel::DEPTH;
+use crate::kernel::block::Checked;
 
 /// Whether the processor has bf16 tiles and the system lets this process use them.
 pub fn is_available() -> bool {
@@ -89,17 +90,17 @@ macro_rules! steps_of_k {
 }
 
 /// All 32 rows, whatever `rows` says: a tile costs the same.
-pub fn multiply(block: &mut Block<bf16>) {
+pub fn multiply(block: &mut Checked<bf16>) {
     let steps = block.depth() / DEPTH;
     let (a_stride, c_stride) = (block.a_stride * size_of::<bf16>(), block.c_stride * size_of::<f32>());
-    let (a, b, c) = (block.a.as_ptr(), block.panel.as_ptr(), block.c.as_mut_ptr());
+    let (a, b, c) = (block.a.as_ptr(), block.panel.as_ptr(), block.c_mut().as_mut_ptr());
     // Where there is nothing to fetch ahead, what is there already.
     let ahead = if block.ahead.is_empty() { b } else { block.ahead.as_ptr() };
     if !IS_CONFIGURED.replace(true) {
         // SAFETY: only where `Set::Amx` is chosen, that is `is_available`; reads the 64 bytes of `CONFIG`.
         unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const CONFIG, options(nostack, readonly)) };
     }
-    // SAFETY: `Block::run` has checked that A holds 32 rows of `depth` at its stride, the panel depth / 2 lines of 32
+    // SAFETY: the block is checked: A holds 32 rows of `depth` at its stride, the panel depth / 2 lines of 32
     // pairs, and C 32 rows of 32 at its stride: tiles 4 and 5 read rows 0..16 and 16..32 of A, 32 k a step; 6 and 7
     // read 16 pairs of k of outputs 0..16 and 16..32; 0 to 3 are the four quarters of C. Tiles belong to nobody else.
     // Fetching ahead may reach beyond `ahead`: it never faults.

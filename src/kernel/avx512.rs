@@ -12,14 +12,15 @@ use std::arch::x86_64::{
 
 use half::bf16;
 
-use crate::kernel::{AHEAD, Block, PANEL, TILE};
+use crate::kernel::block::Checked;
+use crate::kernel::{AHEAD, PANEL, TILE};
 
 /// Rows in order, in steps of four, so that up to three more than there are, never more than 32: fewer at once would wait
 /// for one another's sums.
-pub fn multiply(block: &mut Block<bf16>) {
+pub fn multiply(block: &mut Checked<bf16>) {
     let mut row = 0;
     while row < block.rows {
-        // SAFETY: only where `Set::Avx512Bf16` is chosen, and the rows are within the 32 that `Block::run` has checked.
+        // SAFETY: only where `Set::Avx512Bf16` is chosen, and the rows are within the 32 of a checked block.
         unsafe {
             match block.rows - row {
                 9..=12 | 17.. => row = tile::<12>(block, row),
@@ -33,9 +34,9 @@ pub fn multiply(block: &mut Block<bf16>) {
 /// Rows `first..first + M`; returns the next.
 ///
 /// # Safety
-/// The processor has AVX512-BF16; `Block::run` has checked the block.
+/// The processor has AVX512-BF16.
 #[target_feature(enable = "avx512f,avx512bf16")]
-unsafe fn tile<const M: usize>(block: &mut Block<bf16>, first: usize) -> usize {
+unsafe fn tile<const M: usize>(block: &mut Checked<bf16>, first: usize) -> usize {
     assert!(first + M <= TILE, "within the rows that were checked");
     let pairs = block.depth() / 2;
     // SAFETY: row r < M of A has `depth` numbers, the panel `pairs` lines of 32 pairs, C 32 numbers a row. Fetching ahead
@@ -43,13 +44,14 @@ unsafe fn tile<const M: usize>(block: &mut Block<bf16>, first: usize) -> usize {
     unsafe {
         let a = block.a.as_ptr().add(first * block.a_stride);
         let b = block.panel.as_ptr();
-        let c = block.c.as_mut_ptr().add(first * block.c_stride);
+        let c_stride = block.c_stride;
+        let c = block.c_mut().as_mut_ptr().add(first * c_stride);
         // Where there is nothing to fetch ahead, what is there already.
         let ahead = if block.ahead.is_empty() || first > 0 { b } else { block.ahead.as_ptr() };
         let mut sums = [[_mm512_setzero_ps(); 2]; M];
         if block.adds {
             for (r, sums) in sums.iter_mut().enumerate() {
-                let c = c.add(r * block.c_stride);
+                let c = c.add(r * c_stride);
                 *sums = [_mm512_loadu_ps(c), _mm512_loadu_ps(c.add(16))];
             }
         }
@@ -66,7 +68,7 @@ unsafe fn tile<const M: usize>(block: &mut Block<bf16>, first: usize) -> usize {
             }
         }
         for (r, sums) in sums.iter().enumerate() {
-            let c = c.add(r * block.c_stride);
+            let c = c.add(r * c_stride);
             _mm512_storeu_ps(c, sums[0]);
             _mm512_storeu_ps(c.add(16), sums[1]);
         }

@@ -10,17 +10,18 @@ use std::arch::x86_64::{
     _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
 };
 
-use crate::kernel::{Block, PANEL, TILE};
+use crate::kernel::block::Checked;
+use crate::kernel::{PANEL, TILE};
 
 /// Rows in order, in steps of four, so that up to three more than there are, never more than 32: fewer at once would wait
 /// for one another's sums.
 ///
 /// # Safety
 /// The processor has AVX-512F.
-pub unsafe fn multiply_by_64_bytes(block: &mut Block<f32>) {
+pub unsafe fn multiply_by_64_bytes(block: &mut Checked<f32>) {
     let mut row = 0;
     while row < block.rows {
-        // SAFETY: the caller's; the rows are within the 32 that `Block::run` has checked.
+        // SAFETY: the caller's; the rows are within the 32 of a checked block.
         unsafe {
             match block.rows - row {
                 9..=12 | 17.. => row = tile_64::<12>(block, row),
@@ -35,7 +36,7 @@ pub unsafe fn multiply_by_64_bytes(block: &mut Block<f32>) {
 ///
 /// # Safety
 /// The processor has AVX2 and FMA.
-pub unsafe fn multiply_by_32_bytes(block: &mut Block<f32>) {
+pub unsafe fn multiply_by_32_bytes(block: &mut Checked<f32>) {
     let mut row = 0;
     while row < block.rows {
         // SAFETY: as above.
@@ -52,19 +53,20 @@ pub unsafe fn multiply_by_32_bytes(block: &mut Block<f32>) {
 /// Rows `first..first + M`; returns the next.
 ///
 /// # Safety
-/// The processor has AVX-512F; `Block::run` has checked the block.
+/// The processor has AVX-512F.
 #[target_feature(enable = "avx512f")]
-unsafe fn tile_64<const M: usize>(block: &mut Block<f32>, first: usize) -> usize {
+unsafe fn tile_64<const M: usize>(block: &mut Checked<f32>, first: usize) -> usize {
     assert!(first + M <= TILE, "within the rows that were checked");
     // SAFETY: row r < M of A has `depth` numbers, the panel `depth` lines of 32, C 32 numbers a row.
     unsafe {
         let a = block.a.as_ptr().add(first * block.a_stride);
         let b = block.panel.as_ptr();
-        let c = block.c.as_mut_ptr().add(first * block.c_stride);
+        let c_stride = block.c_stride;
+        let c = block.c_mut().as_mut_ptr().add(first * c_stride);
         let mut sums = [[_mm512_setzero_ps(); 2]; M];
         if block.adds {
             for (r, sums) in sums.iter_mut().enumerate() {
-                let c = c.add(r * block.c_stride);
+                let c = c.add(r * c_stride);
                 *sums = [_mm512_loadu_ps(c), _mm512_loadu_ps(c.add(16))];
             }
         }
@@ -78,7 +80,7 @@ unsafe fn tile_64<const M: usize>(block: &mut Block<f32>, first: usize) -> usize
             }
         }
         for (r, sums) in sums.iter().enumerate() {
-            let c = c.add(r * block.c_stride);
+            let c = c.add(r * c_stride);
             _mm512_storeu_ps(c, sums[0]);
             _mm512_storeu_ps(c.add(16), sums[1]);
         }
@@ -89,20 +91,21 @@ unsafe fn tile_64<const M: usize>(block: &mut Block<f32>, first: usize) -> usize
 /// As [`tile_64`], 16 outputs at a time.
 ///
 /// # Safety
-/// The processor has AVX2 and FMA; `Block::run` has checked the block.
+/// The processor has AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
-unsafe fn tile_32<const M: usize>(block: &mut Block<f32>, first: usize) -> usize {
+unsafe fn tile_32<const M: usize>(block: &mut Checked<f32>, first: usize) -> usize {
     assert!(first + M <= TILE, "within the rows that were checked");
     for half in [0, PANEL / 2] {
         // SAFETY: as there.
         unsafe {
             let a = block.a.as_ptr().add(first * block.a_stride);
             let b = block.panel.as_ptr().add(half);
-            let c = block.c.as_mut_ptr().add(first * block.c_stride + half);
+            let c_stride = block.c_stride;
+            let c = block.c_mut().as_mut_ptr().add(first * c_stride + half);
             let mut sums = [[_mm256_setzero_ps(); 2]; M];
             if block.adds {
                 for (r, sums) in sums.iter_mut().enumerate() {
-                    let c = c.add(r * block.c_stride);
+                    let c = c.add(r * c_stride);
                     *sums = [_mm256_loadu_ps(c), _mm256_loadu_ps(c.add(8))];
                 }
             }
@@ -116,7 +119,7 @@ unsafe fn tile_32<const M: usize>(block: &mut Block<f32>, first: usize) -> usize
                 }
             }
             for (r, sums) in sums.iter().enumerate() {
-                let c = c.add(r * block.c_stride);
+                let c = c.add(r * c_stride);
                 _mm256_storeu_ps(c, sums[0]);
                 _mm256_storeu_ps(c.add(8), sums[1]);
             }

@@ -11,6 +11,7 @@
 mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod block;
 mod buffer;
 #[cfg(target_arch = "x86_64")]
 mod fma;
@@ -24,6 +25,8 @@ mod wide;
 use bytemuck::Pod;
 use half::bf16;
 
+pub use self::block::Block;
+use self::block::Checked;
 pub use self::buffer::Buffer;
 pub use self::isa::Isa;
 use self::isa::Set;
@@ -41,8 +44,9 @@ const AHEAD: usize = 8;
 /// A span of k that is all of it.
 const WHOLE: usize = usize::MAX / DEPTH * DEPTH;
 
-/// What operands are made of: bf16 or f32. Sums are f32 of both.
-pub trait Element: Pod + Send + Sync {
+/// What operands are made of: bf16 or f32, and nothing else, because kernels trust what these say of themselves. Sums are
+/// f32 of both.
+pub trait Element: Pod + Send + Sync + sealed::Sealed {
     /// Neighbours along k that lie together in a panel, `[k / PAIR][32][PAIR]`.
     const PAIR: usize;
 
@@ -53,45 +57,15 @@ pub trait Element: Pod + Send + Sync {
     fn round(values: &[f32], out: &mut [Self]);
     /// How much of k is best summed at once, a multiple of [`DEPTH`].
     fn span(isa: Isa) -> usize;
-    /// The block's sums, by the instructions of `isa`.
-    fn multiply(isa: Isa, block: &mut Block<Self>);
 }
 
-/// C (+)= A · panelᵀ: up to 32 rows by the 32 outputs of a panel.
-pub struct Block<'a, T> {
-    /// `[32, depth]` at `a_stride`, of which `rows` count; the rest may hold anything.
-    pub a: &'a [T],
-    pub a_stride: usize,
-    pub rows: usize,
-    /// `[depth / PAIR][32][PAIR]`: a panel, or a span of one.
-    pub panel: &'a [T],
-    /// `[32][32]` at `c_stride`; what rows beyond `rows` become is nobody's business.
-    pub c: &'a mut [f32],
-    pub c_stride: usize,
-    /// Adds to what stands in `c`.
-    pub adds: bool,
-    /// What will be multiplied soon: fetched from memory meanwhile, about an eighth of what comes next.
-    pub ahead: &'a [T],
-}
+mod sealed {
+    use super::{Checked, Isa};
 
-impl<T: Element> Block<'_, T> {
-    /// How many k it sums over.
-    fn depth(&self) -> usize {
-        self.panel.len() / PANEL
-    }
-
-    /// Computes it.
-    ///
-    /// # Panics
-    /// If a slice is too short for what it is said to hold: the kernels below rely on it.
-    pub fn run(mut self, isa: Isa) {
-        let depth = self.depth();
-        assert!(depth.is_multiple_of(DEPTH) && self.panel.len() == depth * PANEL, "whole steps of k");
-        assert!(depth > 0, "at least one of them: kernels count steps down");
-        assert!(self.a.len() >= (TILE - 1) * self.a_stride + depth && self.a_stride >= depth, "32 rows of operands");
-        assert!(self.c.len() >= (TILE - 1) * self.c_stride + PANEL && self.c_stride >= PANEL, "32 rows of sums");
-        assert!(self.rows <= TILE, "at most 32 rows");
-        T::multiply(isa, &mut self);
+    /// Kept from other crates: what multiplies trusts its block.
+    pub trait Sealed: Sized {
+        /// The block's sums, by the instructions of `isa`.
+        fn multiply(isa: Isa, block: &mut Checked<Self>);
     }
 }
 
@@ -116,8 +90,10 @@ impl Element for f32 {
     fn span(_: Isa) -> usize {
         WHOLE
     }
+}
 
-    fn multiply(isa: Isa, block: &mut Block<Self>) {
+impl sealed::Sealed for f32 {
+    fn multiply(isa: Isa, block: &mut Checked<Self>) {
         wide::multiply(isa, block);
     }
 }
@@ -150,8 +126,10 @@ impl Element for bf16 {
             _ => WHOLE,
         }
     }
+}
 
-    fn multiply(isa: Isa, block: &mut Block<Self>) {
+impl sealed::Sealed for bf16 {
+    fn multiply(isa: Isa, block: &mut Checked<Self>) {
         match isa.set() {
             #[cfg(target_arch = "x86_64")]
             Set::Amx => amx::multiply(block),

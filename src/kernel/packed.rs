@@ -88,7 +88,7 @@ impl<T: Element> Packed<T> {
         c_stride: usize,
         span: usize,
     ) {
-        debug_assert_eq!(rows.depth(), self.depth);
+        assert_eq!(rows.depth(), self.depth, "rows are as deep as the weights");
         let starts = (0..self.depth.next_multiple_of(DEPTH)).step_by(span);
         let groups = panels.clone().step_by(GROUP).map(|first| first..panels.end.min(first + GROUP));
         let pieces =

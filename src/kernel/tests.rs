@@ -211,3 +211,25 @@ fn less_can_be_asked_for_but_not_more() {
     assert!(Isa::choose("fast").unwrap_err().contains("avx512bf16"));
     assert_eq!(Isa::all().next(), Some(Isa::best()));
 }
+
+/// Kernels read and write through pointers, so no block reaches one that its slices do not hold.
+#[test]
+fn a_block_that_its_slices_do_not_hold_is_refused() {
+    let (a, panel) = (vec![1.0_f32; TILE * DEPTH], vec![1.0_f32; PANEL * DEPTH]);
+    let run = |a: &[f32], a_stride: usize, panel: &[f32], sums: usize, c_stride: usize, rows: usize| {
+        let mut c = vec![0.0; sums];
+        let run = || Block { a, a_stride, rows, panel, c: &mut c, c_stride, adds: false, ahead: &[] }.run(Isa::best());
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_ok()
+    };
+    assert!(run(&a, DEPTH, &panel, TILE * PANEL, PANEL, TILE));
+    assert!(!run(&a[1..], DEPTH, &panel, TILE * PANEL, PANEL, TILE), "a row of operands is short");
+    assert!(!run(&a, DEPTH, &panel, TILE * PANEL - 1, PANEL, TILE), "a row of sums is short");
+    assert!(!run(&a, DEPTH - 1, &panel, TILE * PANEL, PANEL, TILE), "rows overlap");
+    assert!(!run(&a, DEPTH, &panel[1..], TILE * PANEL, PANEL, TILE), "a panel is short");
+    assert!(!run(&a, DEPTH, &[], TILE * PANEL, PANEL, TILE), "there is nothing to sum");
+    assert!(!run(&a, DEPTH, &panel, TILE * PANEL, PANEL, TILE + 1), "there are more rows than a tile has");
+    // 31 strides come to a small number where they overflow.
+    let overflows = usize::MAX / 31 + 1;
+    assert!(!run(&a, overflows, &panel, TILE * PANEL, PANEL, TILE));
+    assert!(!run(&a, DEPTH, &panel, TILE * PANEL, overflows, TILE));
+}

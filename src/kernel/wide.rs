@@ -7,16 +7,17 @@
 
 use half::bf16;
 
+use crate::kernel::block::{Block, Checked};
 #[cfg(target_arch = "x86_64")]
 use crate::kernel::fma;
 use crate::kernel::isa::Set;
-use crate::kernel::{Block, DEPTH, Element, Isa, PANEL, TILE};
+use crate::kernel::{DEPTH, Element, Isa, PANEL, TILE};
 
 /// How much of k is widened at once.
-const WIDENED: usize = 128;
+const WIDENED: usize = 4 * DEPTH;
 
 /// f32 operands.
-pub fn multiply(isa: Isa, block: &mut Block<f32>) {
+pub fn multiply(isa: Isa, block: &mut Checked<f32>) {
     match isa.set() {
         // SAFETY: these values exist only where AVX-512 does.
         #[cfg(target_arch = "x86_64")]
@@ -29,12 +30,12 @@ pub fn multiply(isa: Isa, block: &mut Block<f32>) {
 }
 
 /// bf16 operands where no instruction multiplies them.
-pub fn multiply_widened(isa: Isa, block: &mut Block<bf16>) {
+pub fn multiply_widened(isa: Isa, block: &mut Checked<bf16>) {
     let mut a = [0.0_f32; TILE * WIDENED];
     let mut panel = [0.0_f32; PANEL * WIDENED];
-    for (step, pairs) in block.panel.chunks(PANEL * WIDENED).enumerate() {
+    let pairs = block.panel;
+    for (step, pairs) in pairs.chunks(PANEL * WIDENED).enumerate() {
         let depth = pairs.len() / PANEL;
-        debug_assert!(depth.is_multiple_of(DEPTH));
         for (wide, pair) in panel.chunks_exact_mut(2 * PANEL).zip(pairs.chunks_exact(2 * PANEL)) {
             let (even, odd) = wide.split_at_mut(PANEL);
             for ((even, odd), pair) in even.iter_mut().zip(odd).zip(pair.chunks_exact(2)) {
@@ -48,16 +49,15 @@ pub fn multiply_widened(isa: Isa, block: &mut Block<bf16>) {
             }
         }
         let (a, panel) = (&a[..TILE * depth], &panel[..pairs.len()]);
-        let (c, adds) = (&mut *block.c, block.adds || step > 0);
-        let (rows, c_stride) = (block.rows, block.c_stride);
-        multiply(isa, &mut Block { a, a_stride: depth, rows, panel, c, c_stride, adds, ahead: &[] });
+        let (rows, c_stride, adds) = (block.rows, block.c_stride, block.adds || step > 0);
+        Block { a, a_stride: depth, rows, panel, c: block.c_mut(), c_stride, adds, ahead: &[] }.run(isa);
     }
 }
 
 /// Rows together, so that a panel's line is read once for them.
 const ROWS: usize = 4;
 
-fn rows(block: &mut Block<f32>) {
+fn rows(block: &mut Checked<f32>) {
     let mut row = 0;
     while row + ROWS <= block.rows {
         tile::<ROWS>(block, row);
@@ -70,16 +70,17 @@ fn rows(block: &mut Block<f32>) {
 }
 
 /// Rows `first..first + M`.
-fn tile<const M: usize>(block: &mut Block<f32>, first: usize) {
+fn tile<const M: usize>(block: &mut Checked<f32>, first: usize) {
     let depth = block.panel.len() / PANEL;
     let mut sums = [[0.0_f32; PANEL]; M];
-    let a: [&[f32]; M] = std::array::from_fn(|r| &block.a[(first + r) * block.a_stride..][..depth]);
+    let (operands, stride, panel) = (block.a, block.a_stride, block.panel);
+    let a: [&[f32]; M] = std::array::from_fn(|r| &operands[(first + r) * stride..][..depth]);
     if block.adds {
         for (r, sums) in sums.iter_mut().enumerate() {
             sums.copy_from_slice(&block.c[(first + r) * block.c_stride..][..PANEL]);
         }
     }
-    for (k, weights) in block.panel.as_chunks::<PANEL>().0.iter().enumerate() {
+    for (k, weights) in panel.as_chunks::<PANEL>().0.iter().enumerate() {
         for r in 0..M {
             let x = a[r][k];
             for (sum, weight) in sums[r].iter_mut().zip(weights) {
@@ -89,6 +90,7 @@ fn tile<const M: usize>(block: &mut Block<f32>, first: usize) {
         }
     }
     for (r, sums) in sums.iter().enumerate() {
-        block.c[(first + r) * block.c_stride..][..PANEL].copy_from_slice(sums);
+        let start = (first + r) * block.c_stride;
+        block.c_mut()[start..][..PANEL].copy_from_slice(sums);
     }
 }

@@ -19,12 +19,14 @@ fn plain(row: &[f32], target: usize, k: usize) -> Plain {
     let logprob = |i: usize| f64::from(row[i]) - max - sum.ln();
     let mut ids: Vec<usize> = (0..row.len()).collect();
     ids.sort_by(|&a, &b| row[b].total_cmp(&row[a]).then(a.cmp(&b)));
-    let rest = ids[k..].iter().filter(|&&i| i != target).map(|&i| logprob(i).exp()).sum::<f64>().ln();
+    let rest: Vec<f64> = ids[k..].iter().filter(|&&i| i != target).map(|&i| logprob(i)).collect();
+    let high = rest.iter().copied().fold(f64::MIN, f64::max);
+    let rest = rest.iter().map(|x| (x - high).exp()).sum::<f64>().ln() + high;
     Plain {
         logprob: logprob(target),
         rank: 1 + row.iter().filter(|&&x| x > row[target]).count() as u32,
         ties: row.iter().filter(|&&x| x == row[target]).count() as u32 - 1,
-        entropy: -(0..row.len()).map(|i| logprob(i).exp() * logprob(i)).sum::<f64>(),
+        entropy: -(0..row.len()).map(logprob).filter(|x| x.is_finite()).map(|x| x.exp() * x).sum::<f64>(),
         rest,
         min: (0..row.len()).map(logprob).fold(f64::INFINITY, f64::min),
         top: ids[..k].iter().map(|&i| i as u32).collect(),
@@ -42,13 +44,23 @@ fn reduce(row: &[f32], target: usize, k: usize, chunks: usize) -> Option<TokenSc
 }
 
 fn close(a: f32, b: f64) -> bool {
-    (f64::from(a) - b).abs() <= 1e-6 + 1e-6 * b.abs()
+    f64::from(a) == b || (f64::from(a) - b).abs() <= 1e-6 + 1e-6 * b.abs()
 }
 
-/// Rows with ties, certainties and logits far apart.
+/// Rows with ties, certainties, masked entries and logits far apart.
 fn row_and_target() -> impl Strategy<Value = (Vec<f32>, usize, usize)> {
-    let logit = prop_oneof![4 => -12.0_f32..12.0, 2 => (-4_i8..4).prop_map(f32::from), 1 => -300.0_f32..40.0];
-    proptest::collection::vec(logit, 1..700).prop_flat_map(|row| {
+    let near = prop_oneof![4 => -12.0_f32..12.0, 2 => (-4_i8..4).prop_map(f32::from), 1 => -300.0_f32..40.0];
+    // More than an f64's exponents apart, as of a quantisation that went wrong.
+    let far = prop_oneof![2 => -3000.0_f32..-2000.0, 1 => -1500.0_f32..40.0, 1 => Just(f32::NEG_INFINITY)];
+    let row = prop_oneof![
+        3 => proptest::collection::vec(near, 1..700),
+        1 => proptest::collection::vec(far, 1..700).prop_map(|mut row| {
+            let place = row.len() / 2;
+            row[place] = row[place].max(-9.0);
+            row
+        }),
+    ];
+    row.prop_flat_map(|row| {
         let n = row.len();
         (Just(row), 0..n, 0..=n.min(25))
     })
@@ -91,6 +103,24 @@ fn a_tiny_rest_beside_a_certain_token_keeps_its_digits() {
     let got = reduce(&row, 7, 1, 1).unwrap();
     assert_eq!(got.logprob[0], 0.0);
     assert!(close(got.rest_logprob[0], 299_f64.ln() - 160.0), "{}", got.rest_logprob[0]);
+}
+
+#[test]
+fn a_rest_too_small_for_an_f64_has_its_logarithm() {
+    for row in [[0.0_f32, -900.0, -900.5, -2000.0], [-900.0, -900.5, -1400.0, 0.0], [-900.0, -300.0, -901.0, 600.0]] {
+        let favourite = row.iter().position(|&x| x >= 0.0).unwrap();
+        let got = reduce(&row, favourite, 1, 1).unwrap();
+        assert!(close(got.rest_logprob[0], plain(&row, favourite, 1).rest), "{}", got.rest_logprob[0]);
+    }
+}
+
+/// What fills up the last chunk has no logit.
+#[test]
+fn a_masked_target_ties_with_masked_entries_alone() {
+    for (row, ties) in [(vec![0.0, f32::NEG_INFINITY, 0.0], 0), (vec![f32::NEG_INFINITY, f32::NEG_INFINITY, 0.0], 1)] {
+        let got = reduce(&row, 1, 2, 1).unwrap();
+        assert_eq!((got.ties[0], got.rank[0]), (ties, 3 - ties));
+    }
 }
 
 #[test]

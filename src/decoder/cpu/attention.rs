@@ -5,10 +5,11 @@
 //! zeros. Refuses projections and rope.
 
 use super::keys::Keys;
-use super::plan::{KEY_BLOCK, Plan, Run};
+use super::plan::{Plan, Run};
 use super::product::Input;
 use crate::decoder::DecoderSpec;
 use crate::decoder::weight::Held;
+use crate::forest::KEY_BLOCK;
 use crate::kernel::{Block, DEPTH, Isa, PANEL, Rows, TILE, math, panel_len};
 
 /// Score of a key that a query does not see; its weight is exactly 0 beside any that it sees.

@@ -118,13 +118,15 @@ fn add(total: &mut [f32], output: &[f32], weight: f32) {
     }
 }
 
+/// By our own exponential: that of a system's library is another one elsewhere.
 fn softmax(logits: &mut [f32]) {
-    let max = math::max(logits);
-    for x in logits.iter_mut() {
-        *x = (*x - max).exp();
-    }
-    let sum = math::sum(logits, |x| x);
-    for x in logits {
-        *x /= sum;
-    }
+    math::vectorised(
+        #[inline(always)]
+        || {
+            let max = math::max(logits);
+            logits.iter_mut().for_each(|x| *x = math::exp(*x - max));
+            let sum = math::sum(logits, |x| x);
+            logits.iter_mut().for_each(|x| *x /= sum);
+        },
+    );
 }

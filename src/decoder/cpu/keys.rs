@@ -4,9 +4,10 @@
 
 use rayon::prelude::*;
 
-use super::plan::{KEY_BLOCK, Plan};
+use super::plan::Plan;
 use crate::decoder::DecoderSpec;
 use crate::decoder::weight::Held;
+use crate::forest::KEY_BLOCK;
 use crate::kernel::{Buffer, PANEL, pack_row, panel_len};
 
 /// Keys and values of one layer, packed for the two products of attention.

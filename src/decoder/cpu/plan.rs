@@ -5,11 +5,9 @@
 
 use std::ops::Range;
 
-use crate::forest::Forest;
+use crate::forest::{Forest, KEY_BLOCK};
 use crate::kernel::TILE;
 
-/// Keys of a block, at path positions that are multiples of it.
-pub const KEY_BLOCK: usize = 128;
 /// Most rows of a chunk: its operands stay in second-level cache, and weights are read once for all of them.
 pub const MAX_CHUNK: usize = 256;
 

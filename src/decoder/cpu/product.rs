@@ -6,7 +6,7 @@ use candle_core::Result;
 
 use crate::decoder::linear::Linear;
 use crate::decoder::weight::Held;
-use crate::kernel::{Isa, PANEL, Packed, Rows, TILE, math};
+use crate::kernel::{DEPTH, Isa, PANEL, Packed, Rows, math};
 
 /// What products read: rows as they are, where an adapter reads them, and rounded to the model's type.
 #[derive(Default)]
@@ -96,7 +96,7 @@ impl<'a, T: Held> Product<'a, T> {
 
     /// The outputs `start..start + width` of all rows into `y`, which becomes `[rows, width]`. `start` begins a panel.
     pub fn columns(&mut self, start: usize, width: usize, y: &mut Rows<f32>) {
-        debug_assert!(start.is_multiple_of(PANEL));
+        assert!(start.is_multiple_of(PANEL), "columns begin with a panel");
         y.reset(self.input.rows(), width);
         let stride = y.stride();
         let panels = start / PANEL..(start + width).div_ceil(PANEL);
@@ -144,4 +144,4 @@ pub fn normalise(x: &mut [f32], weight: &[f32], eps: f32) {
     }
 }
 
-const _: () = assert!(TILE == PANEL, "a tile of sums is square");
+const _: () = assert!(DEPTH.is_multiple_of(PANEL), "rows of sums are padded to whole panels");
