@@ -99,7 +99,7 @@ fn another_template_is_another_run() {
     scene.run(&format!("{SCORE} --chat-template other.jinja")).expect(1, "tokens.chat_template");
     scene.write("same.jinja", CHATML);
     scene.run(&format!("{SCORE} --chat-template same.jinja --chat-date 2025-01-02")).expect(0, "already scored");
-    let manifest = scene.path("out/runs/generation_model=m/task=chat/model=m/manifest.json");
+    let manifest = scene.path("out/runs/generation_model=m/task=chat/text.json");
     let manifest: Value = serde_json::from_slice(&fs::read(manifest).unwrap()).unwrap();
     assert_eq!(manifest["tokens"]["chat_template"].as_str().map(str::len), Some(64));
     scene.run("verify out").expect(0, "");
@@ -112,7 +112,7 @@ fn messages_need_a_template_and_text_does_not() {
     scene.dataset("m_text.jsonl", &[json!({"input": "a", "output": "b"})]);
     let text = SCORE.replace("m_chat", "m_text");
     scene.run(&text).expect(0, "1 ok");
-    let manifest = fs::read_to_string(scene.path("out/runs/generation_model=m/task=text/model=m/manifest.json"));
+    let manifest = fs::read_to_string(scene.path("out/runs/generation_model=m/task=text/text.json"));
     assert!(!manifest.unwrap().contains("chat_template"));
     scene.run(&format!("{text} --chat-template nowhere.jinja")).expect(1, "nowhere.jinja");
 }

@@ -114,11 +114,13 @@ fn cells_of_unknown_arithmetic_are_continued() {
     let scene = Scene::new();
     scene.dataset("rl_mixed.jsonl", &rows()[..3]);
     scene.score("rl_mixed.jsonl", &[LONG], "out", "").expect(0, "3 ok");
-    let path = scene.path("out/runs/generation_model=rl/task=mixed/model=long/manifest.json");
-    let mut manifest: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let place = "out/runs/generation_model=rl/task=mixed/model=long/manifest.json";
+    let mut manifest: serde_json::Value = serde_json::from_slice(&fs::read(scene.path(place)).unwrap()).unwrap();
     assert!(manifest["engine"].as_object_mut().unwrap().remove("arithmetic").is_some());
-    fs::remove_dir_all(scene.path("out")).unwrap();
-    scene.write("out/runs/generation_model=rl/task=mixed/model=long/manifest.json", manifest.to_string());
+    for folder in ["tokens", "samples"] {
+        fs::remove_dir_all(scene.path("out").join(folder)).unwrap();
+    }
+    scene.write(place, manifest.to_string());
     scene.score("rl_mixed.jsonl", &[LONG], "out", "").expect(0, "3 ok");
     scene.run("verify out").expect(0, "");
 }

@@ -52,6 +52,30 @@ fn the_lock_of_a_dead_process_holds_nobody_up() {
     assert!(scene.files("out") == scene.files("whole"), "not even a lock is left");
 }
 
+/// Models of 512 and of 128 tokens that start at once over an empty directory: one of them settles the longest sample, and
+/// neither is told that after it has worked.
+#[test]
+fn models_of_two_contexts_may_start_together() {
+    for _ in 0..4 {
+        let scene = Scene::new();
+        let mut rows = many_rows(300);
+        rows.push(serde_json::json!({"input": "Tell me ", "output": "a tale. ".repeat(30)}));
+        scene.dataset("rl_demo.jsonl", &rows);
+        let tokenizer = fixture("qwen3-tied").join("tokenizer.json");
+        let score = |name: &str, of: &str| {
+            let models = format!("{name}={} --tokenizer {}", fixture(of).display(), tokenizer.display());
+            scene.start(&format!("score --dataset rl_demo.jsonl --models {models} --output-dir out"))
+        };
+        let running = [score("long", "qwen3-tied"), score("short", "qwen3-bias")];
+        for said in running.map(Running::end) {
+            assert!(matches!(said.code, Some(0 | 4)), "{}", said.stderr);
+        }
+        scene.run("verify out").expect(0, "").expect_out("all is well");
+        scene.run("kl --data-dir out --reference long").expect(0, "");
+        assert_eq!(temporary(&scene, "out"), [""; 0]);
+    }
+}
+
 #[test]
 fn of_processes_that_start_together_one_writes_at_a_time() {
     let scene = scene();

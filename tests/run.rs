@@ -198,13 +198,13 @@ fn options_of_an_experiment_and_of_a_model_stand_before_those_above() {
         ),
     );
     scene.run("run study.toml").expect(0, "");
-    let manifest = |model: &str| -> Value {
-        let path = format!("rl/runs/generation_model=rl/task=a/model={model}/manifest.json");
+    let manifest = |file: &str| -> Value {
+        let path = format!("rl/runs/generation_model=rl/task=a/{file}.json");
         serde_json::from_slice(&scene.files("ppl_data")[&path]).unwrap()
     };
-    let (rl, wide) = (manifest("rl"), manifest("wide"));
-    assert_eq!(rl["dataset"]["limit"], 3);
-    assert_eq!(rl["tokens"]["end"], 304);
+    let (text, rl, wide) = (manifest("text"), manifest("model=rl/manifest"), manifest("model=wide/manifest"));
+    assert_eq!(text["dataset"]["limit"], 3);
+    assert_eq!(text["tokens"]["end"], 304);
     assert_eq!((&rl["engine"]["dtype"], &wide["engine"]["dtype"]), (&json!("bf16"), &json!("f32")));
     assert_eq!(wide["engine"]["top_k"], 2);
 }

@@ -193,7 +193,7 @@ fn the_same_run_gives_the_same_bytes() {
         publish(&cell, 1, &three(3)).unwrap();
     }
     let [one, other] = roots.each_ref().map(|root| files(root.path()));
-    assert_eq!((one.len(), &one), (5, &other));
+    assert_eq!((one.len(), &one), (6, &other));
     for file in one {
         let [a, b] = roots.each_ref().map(|root| fs::read(root.path().join(&file)).unwrap());
         assert_eq!(a, b, "{file}");
@@ -213,8 +213,8 @@ fn hostile_names_stay_inside() {
         publish(&cell, 0, &three(0)).unwrap();
     }
     let paths = files(outside.path());
-    assert_eq!(paths.len(), 3 * names.len());
-    for path in paths {
+    assert_eq!(paths.len(), 4 * names.len());
+    for path in paths.into_iter().filter(|path| !path.ends_with("/text.json")) {
         let levels: Vec<&str> = path.split('/').collect();
         let keys = ["generation_model=", "task=", "model="];
         assert_eq!((&levels[..2], levels.len()), (["a", "out"].as_slice(), 7), "{path}");
@@ -270,7 +270,15 @@ fn folders_without_a_manifest_and_files_of_file_managers_are_no_cells() {
 fn parts_without_their_manifest_are_not_taken_for_this_run_s() {
     let root = TempDir::new().unwrap();
     publish(&open(root.path(), "m"), 0, &three(0)).unwrap();
-    fs::remove_dir_all(root.path().join("runs")).unwrap();
+    let manifest_file = root.path().join("runs").join(CELL).join("manifest.json");
+    let text_file = root.path().join("runs/generation_model=rl/task=demo/text.json");
+    let text = fs::read(&text_file).unwrap();
+    fs::remove_file(&text_file).unwrap();
+    let error = store::cells(root.path()).unwrap_err().to_string();
+    let told = "text.json` is missing, so which rows were scored is unknown: delete this and its parts, and score again";
+    assert!(error.starts_with(&format!("`{}`: ", manifest_file.display())) && error.ends_with(told), "{error}");
+    fs::write(&text_file, text).unwrap();
+    fs::remove_file(&manifest_file).unwrap();
     let (cell, store) = (cell("m"), Store::open(root.path()).unwrap());
     let error = store.cell(&cell, &manifest(&cell, Format::Parquet), Format::Parquet).unwrap_err().to_string();
     assert!(error.contains("manifest.json`: is missing, so what its parts were made with is unknown"), "{error}");
@@ -344,7 +352,7 @@ fn racing_models_agree_on_the_rows() {
             assert!(matches!(error, Error::Mismatch { field, .. } if field == "dataset.limit"), "{error}");
         }
         let runs = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-        assert_eq!(files(root.path()).len(), 3 * runs);
+        assert_eq!(files(root.path()).len(), 1 + 3 * runs);
     }
 }
 

@@ -16,7 +16,7 @@ use tokshift::decoder::{Adapter, Body, Checkpoint, Form, Head, LogitBlock};
 use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::scores::TokenScores;
 use tokshift::stop::Stop;
-use tokshift::store::{self, Cell, DatasetFacts, EngineFacts, Manifest, Store, TokenFacts};
+use tokshift::store::{self, Cell, DatasetFacts, EngineFacts, Manifest, Store, TextManifest, TokenFacts};
 use tokshift::table::{Format, ScoredSample, samples_batch, tokens_batch};
 use tokshift::template::ChatTemplate;
 use tokshift::tokenize::TextTokenizer;
@@ -193,17 +193,37 @@ pub fn token_losses(bytes: &[u8]) {
     assert!(report.is_well(), "{report:?}");
 }
 
-/// A manifest: what is read stays the same when it is written.
+/// A model's manifest beside that of its text, and that of a text beside a model's: what is read stays the same when it is
+/// written.
 pub fn manifest(bytes: &[u8]) {
+    let cell = |task: &str| Cell { generation_model: "G".to_owned(), task: task.to_owned(), model: "M".to_owned() };
     let bed = folder();
-    let path = bed.path().join("runs/generation_model=G/task=T/model=M/manifest.json");
-    write(&path, bytes);
+    let runs = |name: &str| bed.path().join("runs/generation_model=G").join(name);
+    let (of_model, text) = (runs("task=T/model=M/manifest.json"), runs("task=T/text.json"));
+    let well = facts(&cell("T")).text();
+    write(&text, well.to_json().expect("a manifest as JSON").as_bytes());
+    // Zeros stand for the digest of the text, which no fuzzer finds.
+    let digest = well.digest().expect("a manifest as JSON");
+    let named = str::from_utf8(bytes).map(|text| text.replace(&"0".repeat(64), &digest));
+    write(&of_model, named.as_ref().map_or(bytes, |text| text.as_bytes()));
+    let other = runs("task=U/text.json");
+    write(&other, bytes);
     let _ = store::cells(bed.path());
     let report = verify::verify(bed.path()).expect("a folder that can be listed");
-    let Ok(manifest) = Manifest::read(&path) else { return assert!(!report.is_well()) };
-    write(&path, manifest.to_json().expect("a manifest as JSON").as_bytes());
-    let again = Manifest::read(&path).expect("the manifest that was written");
-    manifest.must_equal(&again, &path).expect("the same manifest");
+    let (found, found_text) = (Manifest::read(&of_model), TextManifest::read(&other));
+    assert!(found.is_ok() && found_text.is_ok() || !report.is_well());
+    if let Ok(manifest) = found {
+        write(&of_model, manifest.to_json().expect("a manifest as JSON").as_bytes());
+        let again = Manifest::read(&of_model).expect("the manifest that was written");
+        manifest.must_equal(&again, &of_model).expect("the same manifest");
+    }
+    if let Ok(found) = found_text {
+        let beside = runs("task=U/model=M/manifest.json");
+        let manifest = facts(&cell("U")).over(found);
+        write(&other, manifest.text().to_json().expect("a manifest as JSON").as_bytes());
+        write(&beside, manifest.to_json().expect("a manifest as JSON").as_bytes());
+        assert_eq!(Manifest::read(&beside).expect("the manifest that was written"), manifest);
+    }
 }
 
 /// Names of partition folders: one spelling each.

@@ -13,7 +13,7 @@ use super::models::Model;
 use super::progress;
 use crate::experiments::{Options, OutFormat};
 use crate::journal::Journal;
-use crate::store::{self, Cell, CellStore, DatasetFacts, EngineFacts, FoundCell, Manifest, Store, TokenFacts};
+use crate::store::{Cell, CellStore, DatasetFacts, EngineFacts, FoundCell, Manifest, Store, TokenFacts};
 use crate::table::Format;
 use crate::template::ChatTemplate;
 use crate::tokenize::{SampleOptions, TextTokenizer};
@@ -63,7 +63,7 @@ impl Session {
         Ok(Self { options: options.clone(), tokenizer, sample_options })
     }
 
-    /// Longest sample that every model takes.
+    /// Longest sample that every model takes, unless earlier runs over the text settled another.
     pub fn max_tokens(&self) -> usize {
         self.sample_options.max_tokens
     }
@@ -107,7 +107,7 @@ impl Text<'_> {
         Cell { generation_model: generation_model.clone(), task: task.clone(), model: self.model.to_owned() }
     }
 
-    /// The store of the cell, if nothing there was decided otherwise.
+    /// The store of the cell, if nothing there was decided otherwise. What earlier runs settled as the longest sample stays so.
     pub fn open(&self, model: &Model) -> Result<CellStore> {
         let cell = self.cell();
         let store = self.output.store.cell(&cell, &self.manifest(&cell, model)?, format(&self.session.options))?;
@@ -128,13 +128,6 @@ impl Text<'_> {
         Ok(facts)
     }
 
-    /// Longest sample: what earlier runs over this text went by, else what every model of this one takes.
-    fn max_tokens(&self) -> Result<usize> {
-        let Dataset { generation_model, task, .. } = self.dataset;
-        let settled = store::settled_max_tokens(&self.output.root, generation_model, task)?;
-        Ok(settled.unwrap_or(self.session.max_tokens()))
-    }
-
     fn manifest(&self, cell: &Cell, model: &Model) -> Result<Manifest> {
         let SampleOptions { boundary, end, too_long, .. } = self.session.sample_options;
         let template = self.session.tokenizer.template().map(ChatTemplate::identity);
@@ -151,19 +144,14 @@ impl Text<'_> {
             dataset: DatasetFacts::of(plan),
             tokens: TokenFacts {
                 tokenizer: self.session.tokenizer.identity().to_owned(),
-                boundary: word(boundary),
+                boundary: boundary.as_str().to_owned(),
                 end,
-                max_tokens: self.max_tokens()?,
-                too_long: word(too_long),
+                max_tokens: self.session.max_tokens(),
+                too_long: too_long.as_str().to_owned(),
                 chat_template: template.filter(|_| plan.has_chats),
             },
             engine: self.engine(cell, model)?,
             parts: plan.parts.clone(),
         })
     }
-}
-
-/// A fieldless enum's variant in lower case.
-pub fn word(value: impl std::fmt::Debug) -> String {
-    format!("{value:?}").to_lowercase()
 }

@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::escape::visible;
 use crate::journal::{self, Entry};
 use crate::shift::aligned;
-use crate::store::{self, Manifest, PartFiles, SurveyedCell};
+use crate::store::{self, Manifest, PartFiles, SurveyedCell, SurveyedText};
 use crate::table::{Format, statuses};
 
 /// What is known of a cell.
@@ -60,7 +60,11 @@ pub fn run(args: &StatusArgs) -> Result<Exit> {
     if args.json {
         kl::print(&(serde_json::to_string_pretty(&cells)? + "\n"))?;
     } else {
-        kl::print(&table(&cells))?;
+        let unscored = survey.texts.iter().filter(|text| text.is_unscored(&survey.cells));
+        let unscored = unscored.map(|SurveyedText { generation_model, task, .. }| {
+            visible(&format!("{task} by {generation_model}: no part is scored yet")) + "\n"
+        });
+        kl::print(&(table(&cells) + &unscored.collect::<String>()))?;
     }
     Ok(if cells.iter().all(|cell| cell.damaged.is_empty()) { Exit::Done } else { Exit::Damaged })
 }

@@ -31,6 +31,10 @@ fn tell(report: &Report) -> Result<String> {
     if checked.unfinished_parts > 0 {
         writeln!(text, "{} parts are not done yet: the same score continues", checked.unfinished_parts)?;
     }
+    if checked.unscored_texts > 0 {
+        let texts = checked.unscored_texts;
+        writeln!(text, "{texts} texts have no scored part yet: any score of them begins anew")?;
+    }
     if checked.files_without_hash > 0 {
         writeln!(text, "{} files have no hash: only impossible values show in them", checked.files_without_hash)?;
     }

@@ -1,7 +1,7 @@
 //! One cell on its way: its lock, its manifest, its parts.
 //!
 //! Owns that what was decided for a cell stays decided, and that one process at a time writes it. Refuses to look for cells:
-//! `read` finds those that are there.
+//! `read` finds those that are there; and texts: [`super::text`] settles them.
 
 mod part;
 
@@ -10,15 +10,15 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 pub use part::PartWriter;
 
 use super::hidden::{HiddenFiles, HiddenPart};
 use super::lock::Lock;
-use super::read::manifests;
 use super::temporary::Temporary;
-use super::{Cell, MANIFEST, Manifest, file_name};
+use super::text::{Claim, TextStore};
+use super::{Cell, MANIFEST, Manifest, file_name, text_folder};
 use crate::error::{Error, Result};
 use crate::hidden::Layout;
 use crate::schema::folder;
@@ -31,50 +31,79 @@ pub struct CellStore {
     cell: Cell,
     folder: PathBuf,
     format: Format,
-    manifest: Manifest,
-    /// Of the manifest.
-    digest: String,
+    text: TextStore,
+    /// Until it is locked: another process may settle the text meanwhile.
+    proposed: Decided,
+    /// What stands, once it is locked.
+    decided: OnceLock<Decided>,
     /// Whether the manifest is known to stand under its name.
     claimed: AtomicBool,
     /// [`CellStore::lending`].
     lends: bool,
     /// Held from [`CellStore::lock`] on.
-    lock: Mutex<Option<Lock>>,
+    held: Mutex<Option<Held>>,
+}
+
+/// What decides the cell's numbers.
+#[derive(Debug)]
+struct Decided {
+    manifest: Manifest,
+    /// Of the manifest.
+    digest: String,
+}
+
+/// Nobody else writes the cell, and its text stays what it is.
+#[derive(Debug)]
+struct Held {
+    _cell: Lock,
+    _text: Claim,
+}
+
+impl Decided {
+    fn new(manifest: Manifest) -> Result<Self> {
+        Ok(Self { digest: manifest.digest()?, manifest })
+    }
 }
 
 impl CellStore {
     /// As [`Store::cell`](super::Store::cell).
     pub(super) fn open(root: &Path, cell: &Cell, manifest: &Manifest, format: Format) -> Result<Self> {
+        let text = TextStore::new(root, &text_folder(&cell.generation_model, &cell.task)?);
+        let settled = manifest.clone().over(text.settled(manifest.text())?);
         let store = Self {
             root: root.to_owned(),
             cell: cell.clone(),
             folder: cell.folder()?,
             format,
-            digest: manifest.digest()?,
-            manifest: manifest.clone(),
+            text,
+            proposed: Decided::new(settled)?,
+            decided: OnceLock::new(),
             claimed: AtomicBool::new(false),
             lends: false,
-            lock: Mutex::new(None),
+            held: Mutex::new(None),
         };
-        store.check(false)?;
+        store.check(&store.proposed.manifest, false)?;
         Ok(store)
     }
 
-    /// An earlier run of the cell must have decided the same, and every model of its dataset must have scored the same
-    /// rows, ids and parts.
-    fn check(&self, is_written: bool) -> Result<()> {
+    fn decided(&self) -> &Decided {
+        self.decided.get().unwrap_or(&self.proposed)
+    }
+
+    fn manifest(&self) -> &Manifest {
+        &self.decided().manifest
+    }
+
+    /// An earlier run of the cell must have decided the same.
+    fn check(&self, manifest: &Manifest, is_written: bool) -> Result<()> {
         let path = self.manifest_path();
-        // Models that scored this dataset, this one included.
-        for (sibling, path) in manifests(path.ancestors().nth(2).unwrap_or(&self.root))? {
-            self.manifest.must_share_rows(&sibling, &path)?;
-        }
         // Asked in this order: a manifest comes before its parts, so another process cannot slip in between.
         let parts = self.holds_parts();
         if path.exists() {
             let earlier = Manifest::read(&path)?;
-            let is_whole = !is_written && self.done().len() == self.manifest.parts.len();
+            let is_whole = !is_written && self.done().len() == manifest.parts.len();
             let compare = if is_whole { Manifest::must_be_of } else { Manifest::must_equal };
-            return compare(&self.manifest, &earlier, &path);
+            return compare(manifest, &earlier, &path);
         }
         if parts {
             return Err(Error::file(path, "is missing, so what its parts were made with is unknown: delete them too"));
@@ -87,38 +116,43 @@ impl CellStore {
         folders.iter().any(|folder| fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()))
     }
 
-    /// Keeps other processes from writing the cell, until this is dropped. [`CellStore::begin`] does it too; those who
-    /// have to work long for a part ask before.
+    /// Keeps other processes from writing the cell, until this is dropped, and settles its text. [`CellStore::begin`] does it
+    /// too; those who have to work long for a part ask before: from here on nobody decides otherwise.
     ///
     /// # Errors
-    /// [`Error::Busy`] if another process writes it.
+    /// [`Error::Busy`] if another process writes it; [`Error::Mismatch`] if one has settled the text otherwise.
     pub fn lock(&self) -> Result<()> {
         // Nothing panics while it is held.
-        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        if lock.is_none() {
-            let Manifest { generation_model, task, model, .. } = &self.manifest;
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.is_none() {
+            let Cell { generation_model, task, model } = &self.cell;
             let what = format!("`{model}` on `{task}` by `{generation_model}`");
-            *lock = Some(Lock::take(&self.root, &self.folder, &what)?);
-            self.check(true)?;
+            let cell = Lock::take(&self.root, &self.folder, &what)?;
+            let (claim, text) = self.text.claim(&self.proposed.manifest.text())?;
+            let manifest = self.proposed.manifest.clone().over(text);
+            self.check(&manifest, true)?;
+            let decided = Decided::new(manifest)?;
+            self.decided.get_or_init(|| decided);
+            *held = Some(Held { _cell: cell, _text: claim });
         }
         Ok(())
     }
 
     /// Publishes the manifest unless it is there. Where file systems have no locks, one of several processes wins, and
-    /// the others must agree with it.
-    ///
-    /// Other models of the dataset may have begun since [`CellStore::open`], so what it checked is checked again: before,
-    /// lest a run that must fail leave a manifest, and after, since two may pass the first check at once.
+    /// the others must agree with it: that is checked before, lest a run that must fail leave a manifest, and after, since two
+    /// may pass the first check at once.
     pub(super) fn claim(&self) -> Result<()> {
         if self.claimed.load(Ordering::Relaxed) {
             return Ok(());
         }
-        self.check(true)?;
+        self.lock()?;
+        let check = || self.text.must_be(&self.manifest().text()).and_then(|()| self.check(self.manifest(), true));
+        check()?;
         let path = self.manifest_path();
         let mut file = Temporary::create(&self.root, MANIFEST)?;
-        file.write(|out| out.write_all(self.manifest.to_json()?.as_bytes()).map_err(Error::io("write", &path)))?;
+        file.write(|out| out.write_all(self.manifest().to_json()?.as_bytes()).map_err(Error::io("write", &path)))?;
         let new = file.publish_new(&path)?;
-        if let Err(error) = self.check(true) {
+        if let Err(error) = check() {
             if new {
                 // Best effort: it holds no part, and would stand in the way of the run that came first.
                 let _ = fs::remove_file(&path);
@@ -140,7 +174,7 @@ impl CellStore {
 
     /// The parts that are done.
     pub fn done(&self) -> BTreeSet<u32> {
-        (0..self.manifest.parts.len() as u32).filter(|&part| self.is_done(part)).collect()
+        (0..self.proposed.manifest.parts.len() as u32).filter(|&part| self.is_done(part)).collect()
     }
 
     /// The done part's samples table, and what it is written as.
@@ -159,9 +193,9 @@ impl CellStore {
         Ok(PartWriter::new(self, part, samples, tokens))
     }
 
-    /// Longest sample, in tokens.
+    /// Longest sample, in tokens, which the run that came first over the text settled.
     pub fn max_tokens(&self) -> usize {
-        self.manifest.tokens.max_tokens
+        self.manifest().tokens.max_tokens
     }
 
     /// Parts that are scored from here on keep hidden rows, whether the manifest says so or not: if not, they are on
@@ -173,16 +207,16 @@ impl CellStore {
 
     /// Whether parts that are scored have hidden rows too.
     pub fn takes_hidden(&self) -> bool {
-        self.lends || self.manifest.engine.keep_hidden.is_some()
+        self.lends || self.manifest().engine.keep_hidden.is_some()
     }
 
     /// What the files of a part say of themselves.
     pub fn origin(&self, part: u32) -> Origin {
-        self.cell.origin(&self.digest, part)
+        self.cell.origin(&self.decided().digest, part)
     }
 
     fn hidden_files(&self) -> HiddenFiles {
-        HiddenFiles::new(&self.root, &self.folder, &self.manifest)
+        HiddenFiles::new(&self.root, &self.folder, self.manifest())
     }
 
     /// The file for the part's hidden rows, laid out before any is known. A disk that has no room for them tells when they

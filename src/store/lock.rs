@@ -47,19 +47,19 @@ impl Lock {
     }
 }
 
-/// A lock that several hold at once, each until it is dropped; a [`Lock`] on the same key only none. Its file is left to
-/// whoever takes that, or opens the directory next.
+/// A lock that several hold at once, each until it is dropped; a [`Lock`] on the same key only none.
 #[derive(Debug)]
 pub(super) struct Shared {
+    path: PathBuf,
     /// Open as long as the lock is held.
-    _file: File,
+    file: File,
 }
 
 impl Shared {
     /// As [`Lock::take`].
     pub fn take(root: &Path, key: &Path, what: &str) -> Result<Self> {
-        let (_, file) = locked(root, key, what, LOOKS_OF_SHARED, File::try_lock_shared)?;
-        Ok(Self { _file: file })
+        let (path, file) = locked(root, key, what, LOOKS_OF_SHARED, File::try_lock_shared)?;
+        Ok(Self { path, file })
     }
 }
 
@@ -100,6 +100,15 @@ impl Drop for Lock {
     /// Removed while it is held: whoever opened the file before, and locks it after, sees that the name leads elsewhere.
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
+    }
+}
+
+impl Drop for Shared {
+    /// The last of those that hold it removes the file, as [`Lock`] does.
+    fn drop(&mut self) {
+        if self.file.unlock().is_ok() && self.file.try_lock().is_ok() && leads_to(&self.path, &self.file) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 

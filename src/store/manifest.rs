@@ -1,36 +1,30 @@
 //! The manifest of a cell: everything that decides its numbers.
 //!
-//! Owns what a later run must agree with, and how a disagreement is told. Refuses what cannot change a number: paths,
-//! threads, batch sizes, times.
+//! Owns what a later run must agree with. It stands in two files: what all models of a text share is [`text`]'s, published
+//! once and before anything is scored; a model's own file holds the rest, and the digest of the text's. Refuses what cannot
+//! change a number: paths, threads, batch sizes, times.
+
+mod file;
+mod pair;
+mod text;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
+pub use pair::PairManifest;
+pub use text::TextManifest;
+
+use super::TEXT;
 use crate::dataset::{Part, Plan};
 use crate::error::{Error, Result};
 use crate::hidden;
-use crate::schema::FORMAT_VERSION;
+use file::{ARITHMETIC, ELSEWHERE, compare, first_difference};
 
-/// Told beside the manifest's own fields, and no part of it: versions of tokshift that agree on the format version and
-/// on all else may continue each other's runs.
-const RENDERED_BY: &str = "rendered_by";
-
-/// What a run can do that decides otherwise than an earlier one of its cell.
-const ELSEWHERE: &str = "another --output-dir";
-
-/// What another processor decides otherwise, unless it is asked not to.
-const ARITHMETIC: &str = "engine.arithmetic";
-
-/// Longest text that a message shows whole; hashes are longer.
-const SHOWN_CHARS: usize = 40;
-
-/// What made a cell's tables. Serialised with its fields in this order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What made a cell's tables.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
     pub format_version: u32,
     pub generation_model: String,
@@ -38,12 +32,12 @@ pub struct Manifest {
     pub model: String,
     /// `parquet` or `jsonl`.
     pub out: String,
-    /// The same for every model of a dataset.
+    /// The same for every model of a text.
     pub dataset: DatasetFacts,
-    /// The same for every model of a dataset.
+    /// The same for every model of a text.
     pub tokens: TokenFacts,
     pub engine: EngineFacts,
-    /// The same for every model of a dataset.
+    /// The same for every model of a text.
     pub parts: Vec<Part>,
 }
 
@@ -99,20 +93,13 @@ pub struct TokenFacts {
     pub boundary: String,
     /// The id of the appended end token.
     pub end: Option<u32>,
-    /// Longest sample in tokens: the shortest context among the models that were scored first. A model of a shorter one that
-    /// comes later leaves out what it cannot take.
+    /// Longest sample in tokens: the shortest context among the models of the run that came first. A model of a shorter one
+    /// leaves out what it cannot take.
     pub max_tokens: usize,
     pub too_long: String,
     /// Identity of the chat template, where rows are chats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat_template: Option<String>,
-}
-
-impl TokenFacts {
-    /// What later runs over the same rows go by; what was imported settles nothing.
-    pub fn settled(&self) -> Option<usize> {
-        Some(self.max_tokens).filter(|&max_tokens| max_tokens > 0)
-    }
 }
 
 /// What scored them.
@@ -140,23 +127,72 @@ pub struct EngineFacts {
     pub keep_hidden: Option<hidden::Shape>,
 }
 
+/// A model's own file. Serialised with its fields in this order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfModel {
+    format_version: u32,
+    generation_model: String,
+    task: String,
+    model: String,
+    out: String,
+    /// Digest of the text's manifest.
+    text: String,
+    engine: EngineFacts,
+}
+
 impl Manifest {
-    /// Reads the manifest at `path`.
+    /// Reads the manifest at `path`, and that of its text, which lies in the folder above.
     ///
     /// # Errors
-    /// A file that cannot be read, is not a manifest, or is of another format version.
+    /// A file that cannot be read, is not a manifest, or is of another format version; a text that is not there, or is not
+    /// the one that the model scored.
     pub fn read(path: &Path) -> Result<Self> {
-        read(path)
+        let of_model: OfModel = file::read(path)?;
+        let place = text_of(path);
+        let text = TextManifest::read(&place).map_err(|error| match error {
+            Error::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
+                let what = format!("`{}` is missing, so which rows were scored is unknown", place.display());
+                Error::file(path, format!("{what}: delete this and its parts, and score again"))
+            }
+            other => other,
+        })?;
+        if text.digest()? != of_model.text {
+            let what = format!("was written beside another `{}` than the one that is here", place.display());
+            return Err(Error::file(path, format!("{what}: files of two runs are mixed, or one was edited")));
+        }
+        let OfModel { format_version, generation_model, task, model, out, engine, .. } = of_model;
+        let TextManifest { dataset, tokens, parts, .. } = text;
+        Ok(Self { format_version, generation_model, task, model, out, dataset, tokens, engine, parts })
     }
 
-    /// BLAKE3 of what it says, whichever version of tokshift wrote it.
+    /// What all models of the text share.
+    pub fn text(&self) -> TextManifest {
+        let Self { format_version, generation_model, task, dataset, tokens, parts, .. } = self.clone();
+        TextManifest { format_version, generation_model, task, dataset, tokens, parts }
+    }
+
+    /// The same model over another text.
+    #[must_use]
+    pub fn over(self, text: TextManifest) -> Self {
+        let TextManifest { dataset, tokens, parts, .. } = text;
+        Self { dataset, tokens, parts, ..self }
+    }
+
+    fn of_model(&self) -> Result<OfModel> {
+        let text = self.text().digest()?;
+        let Self { format_version, generation_model, task, model, out, engine, .. } = self.clone();
+        Ok(OfModel { format_version, generation_model, task, model, out, text, engine })
+    }
+
+    /// BLAKE3 of what it says, that of its text included, whichever version of tokshift wrote it.
     pub fn digest(&self) -> Result<String> {
-        digest(self)
+        file::digest(&self.of_model()?)
     }
 
-    /// The file's content: the same manifest gives the same bytes.
+    /// The content of the model's own file: the same manifest gives the same bytes.
     pub fn to_json(&self) -> Result<String> {
-        to_json(self)
+        file::to_json(&self.of_model()?)
     }
 
     /// Compares with what an earlier run of the same cell left at `path`.
@@ -164,158 +200,21 @@ impl Manifest {
     /// # Errors
     /// [`Error::Mismatch`] that names the first field in which they differ.
     pub fn must_equal(&self, earlier: &Self, path: &Path) -> Result<()> {
-        compare(path, &serde_json::to_value(earlier), &serde_json::to_value(self), &|_| true, ELSEWHERE)
+        self.must_agree(earlier, path, &|_| true)
     }
 
     /// As [`Manifest::must_equal`], of a cell that is done: another processor has nothing to add to it.
     pub fn must_be_of(&self, earlier: &Self, path: &Path) -> Result<()> {
-        let matters = |field: &str| field != ARITHMETIC;
-        compare(path, &serde_json::to_value(earlier), &serde_json::to_value(self), &matters, ELSEWHERE)
+        self.must_agree(earlier, path, &|field| field != ARITHMETIC)
     }
 
-    /// Compares with the manifest of another model over the same dataset: rows, ids and parts must agree.
-    ///
-    /// # Errors
-    /// [`Error::Mismatch`] that names the first field in which they differ.
-    pub fn must_share_rows(&self, sibling: &Self, path: &Path) -> Result<()> {
-        let shared = |field: &str| ["dataset.", "tokens.", "parts"].iter().any(|prefix| field.starts_with(prefix));
-        compare(path, &serde_json::to_value(sibling), &serde_json::to_value(self), &shared, ELSEWHERE)
+    fn must_agree(&self, earlier: &Self, path: &Path, matters: &dyn Fn(&str) -> bool) -> Result<()> {
+        self.text().must_equal(&earlier.text(), &text_of(path))?;
+        compare(path, &earlier.of_model()?, &self.of_model()?, matters, ELSEWHERE)
     }
 }
 
-/// What stands in the file.
-#[derive(Serialize)]
-struct File<'a, T> {
-    #[serde(flatten)]
-    manifest: &'a T,
-    rendered_by: &'static str,
-}
-
-/// What made a pairs table. Serialised with its fields in this order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PairManifest {
-    pub format_version: u32,
-    pub generation_model: String,
-    pub task: String,
-    pub p: String,
-    pub q: String,
-    /// What both models' logits are divided by.
-    pub temperature: f64,
-    /// Ids that end a response; the probability of any of them is kept.
-    pub stop: Vec<u32>,
-    /// BLAKE3 of what the two cells' manifests say.
-    pub of_p: String,
-    pub of_q: String,
-}
-
-impl PairManifest {
-    /// As [`Manifest::read`].
-    pub fn read(path: &Path) -> Result<Self> {
-        read(path)
-    }
-
-    /// As [`Manifest::digest`].
-    pub fn digest(&self) -> Result<String> {
-        digest(self)
-    }
-
-    /// As [`Manifest::to_json`].
-    pub fn to_json(&self) -> Result<String> {
-        to_json(self)
-    }
-
-    /// As [`Manifest::must_equal`], of what made `tables`: without these it would decide nothing.
-    pub fn must_equal(&self, earlier: &Self, path: &Path, tables: &Path) -> Result<()> {
-        let instead = format!("delete `{}`", tables.display());
-        compare(path, &serde_json::to_value(earlier), &serde_json::to_value(self), &|_| true, &instead)
-    }
-}
-
-fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = std::fs::read(path).map_err(Error::io("read", path))?;
-    let broken = |e| Error::file(path, format!("not a tokshift manifest: {e}"));
-    let mut content: Map<String, Value> = serde_json::from_slice(&text).map_err(broken)?;
-    // Asked first: another format may have other fields.
-    match content.get("format_version") {
-        Some(version) if *version != FORMAT_VERSION => {
-            let is_newer = version.as_u64().is_some_and(|version| version > u64::from(FORMAT_VERSION));
-            let instead = if is_newer {
-                "a newer tokshift wrote it: update, or give another --output-dir"
-            } else {
-                "score again into another --output-dir, or use the tokshift that wrote it"
-            };
-            let what = format!("format version {version}, this tokshift reads {FORMAT_VERSION}: {instead}");
-            return Err(Error::file(path, what));
-        }
-        _ => content.remove(RENDERED_BY),
-    };
-    serde_json::from_value(Value::Object(content)).map_err(broken)
-}
-
-fn digest(manifest: &impl Serialize) -> Result<String> {
-    let json = serde_json::to_vec(manifest).map_err(|e| Error::Usage(format!("manifest: {e}")))?;
-    Ok(blake3::hash(&json).to_hex().to_string())
-}
-
-fn to_json(manifest: &impl Serialize) -> Result<String> {
-    let file = File { manifest, rendered_by: concat!("tokshift ", env!("CARGO_PKG_VERSION")) };
-    serde_json::to_string_pretty(&file).map(|text| text + "\n").map_err(|e| Error::Usage(format!("manifest: {e}")))
-}
-
-type Json = serde_json::Result<Value>;
-
-/// Names the first field, among those that `matters`, in which two manifests differ, and what to do `instead` of agreeing.
-fn compare(path: &Path, before: &Json, now: &Json, matters: &dyn Fn(&str) -> bool, instead: &str) -> Result<()> {
-    let (Ok(before), Ok(now)) = (before, now) else {
-        return Err(Error::file(path, "cannot be compared"));
-    };
-    match first_difference(String::new(), before, now, matters) {
-        None => Ok(()),
-        Some((field, values)) => {
-            let instead = if field == ARITHMETIC {
-                format!("ask for the same by TOKSHIFT_CPU=NAME, or {instead}")
-            } else {
-                instead.to_owned()
-            };
-            Err(Error::Mismatch { manifest: path.to_owned(), field, values, instead })
-        }
-    }
-}
-
-/// The first field that differs, and what it says in both.
-fn first_difference(
-    field: String,
-    before: &Value,
-    now: &Value,
-    matters: &dyn Fn(&str) -> bool,
-) -> Option<(String, String)> {
-    if let (Value::Object(a), Value::Object(b)) = (before, now) {
-        let keys = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key)));
-        let mut differences = keys.map(|key| {
-            let name = if field.is_empty() { key.clone() } else { format!("{field}.{key}") };
-            let (a, b) = (a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null));
-            first_difference(name, a, b, matters)
-        });
-        return differences.find_map(|difference| difference);
-    }
-    if let (Value::Array(a), Value::Array(b)) = (before, now)
-        && a.len() == b.len()
-    {
-        let mut items = a.iter().zip(b).enumerate();
-        return items.find_map(|(i, (a, b))| first_difference(format!("{field}[{i}]"), a, b, matters));
-    }
-    (before != now && matters(&field)).then(|| (field, format!("{}, this run has {}", shorten(before), shorten(now))))
-}
-
-/// A value for a message: hashes and lists are cut.
-fn shorten(value: &Value) -> String {
-    match value {
-        Value::Array(items) => format!("a list of {}", items.len()),
-        Value::String(text) if text.chars().count() > SHOWN_CHARS => {
-            format!("`{}…`", text.chars().take(12).collect::<String>())
-        }
-        Value::String(text) => format!("`{text}`"),
-        other => other.to_string(),
-    }
+/// Where the manifest of the text is, of a model's at `path`.
+fn text_of(path: &Path) -> PathBuf {
+    path.ancestors().nth(2).unwrap_or(Path::new("")).join(TEXT)
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns layout, names, manifests, and the promise that what has a final name is whole. A part is written under `.tmp`,
 //! synced, and published by rename: hidden rows if they are kept, then samples, then tokens, which alone means done. One
-//! process at a time writes a cell. Refuses to know what stands in a table.
+//! process at a time writes a cell, and the first of all settles its text. Refuses to know what stands in a table.
 
 mod cell;
 mod chosen;
@@ -16,6 +16,7 @@ mod pairs;
 mod read;
 mod survey;
 mod temporary;
+mod text;
 
 use std::fs::File;
 use std::io::{self, BufWriter};
@@ -25,11 +26,11 @@ pub use cell::{CellStore, PartWriter};
 pub use chosen::write_file;
 pub use hidden::HiddenPart;
 pub use loans::Borrowed;
-pub use manifest::{DatasetFacts, EngineFacts, Manifest, PairManifest, TokenFacts};
+pub use manifest::{DatasetFacts, EngineFacts, Manifest, PairManifest, TextManifest, TokenFacts};
 pub use names::encode as folder_name;
 pub use pairs::{FoundPair, PairCell, PairStore, found_pairs};
-pub use read::{FoundCell, cells, part_of, settled_max_tokens};
-pub use survey::{PartFiles, Survey, SurveyedCell, SurveyedPair, survey};
+pub use read::{FoundCell, cells, part_of};
+pub use survey::{PartFiles, Survey, SurveyedCell, SurveyedPair, SurveyedText, survey};
 
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
@@ -37,6 +38,8 @@ use crate::table::{Format, Origin};
 use temporary::{Temporary, create_directories, remove_leftovers};
 
 const MANIFEST: &str = "manifest.json";
+/// What all models of a text share, in the folder of their folders.
+const TEXT: &str = "text.json";
 
 /// What one run of one model over one dataset is called.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,10 +106,11 @@ impl Store {
         Ok(Self { root: root.to_owned() })
     }
 
-    /// The cell of this manifest. Nothing is created before its first part: a run that fails earlier decides nothing.
+    /// The cell of this manifest, over its text as earlier runs settled it. Nothing is created before [`CellStore::lock`], and
+    /// the model's own manifest not before its first part: a run that fails earlier decides nothing.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] if an earlier run of the cell, or another model's over the same dataset, decided otherwise.
+    /// [`Error::Mismatch`] if an earlier run of the cell, or another model's over the same text, decided otherwise.
     pub fn cell(&self, cell: &Cell, manifest: &Manifest, format: Format) -> Result<CellStore> {
         CellStore::open(&self.root, cell, manifest, format)
     }

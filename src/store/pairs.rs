@@ -11,7 +11,7 @@ use arrow::array::RecordBatch;
 
 use super::lock::Lock;
 use super::temporary::{Temporary, withdraw};
-use super::{Cell, MANIFEST, Manifest, Origin, PairManifest, file_name, is_absent, names, part_of, read};
+use super::{MANIFEST, Manifest, Origin, PairManifest, file_name, is_absent, names, part_of, read, text_folder};
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
 use crate::table::{self, Format, Table};
@@ -64,14 +64,6 @@ impl PairCell {
     pub(super) fn parts(&self, root: &Path) -> Result<PathBuf> {
         Ok(root.join(folder::PAIRS).join(self.folder()?))
     }
-}
-
-/// `generation_model=G/task=T`.
-fn text_folder(generation_model: &str, task: &str) -> Result<PathBuf> {
-    let (generation_model, task) = (generation_model.to_owned(), task.to_owned());
-    // Any model's cell lies in its text's folder.
-    let cell = Cell { generation_model, task, model: "-".to_owned() }.folder()?;
-    Ok(cell.parent().unwrap_or(Path::new("")).to_owned())
 }
 
 /// Where one pair's parts go.

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::hidden::HiddenFiles;
-use super::{Cell, MANIFEST, Manifest, Store, file_name, is_absent, names, text_folder};
+use super::{Cell, MANIFEST, Manifest, Store, TEXT, file_name, names};
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
 use crate::table::Format;
@@ -56,33 +56,6 @@ pub fn part_of(path: &Path) -> Option<u32> {
     path.file_stem()?.to_str()?.strip_prefix("part-")?.parse().ok()
 }
 
-/// The longest sample, in tokens, that earlier runs of any model over a text settled; `None` if there were none.
-///
-/// # Errors
-/// As [`Manifest::read`].
-pub fn settled_max_tokens(root: &Path, generation_model: &str, task: &str) -> Result<Option<usize>> {
-    let text = root.join(folder::RUNS).join(text_folder(generation_model, task)?);
-    Ok(manifests(&text)?.iter().find_map(|(manifest, _)| manifest.tokens.settled()))
-}
-
-/// The manifests in a text's folder, and where they are.
-pub(super) fn manifests(text: &Path) -> Result<Vec<(Manifest, PathBuf)>> {
-    let entries = match fs::read_dir(text) {
-        Ok(entries) => entries,
-        Err(e) if is_absent(&e) => return Ok(Vec::new()),
-        Err(e) => return Err(Error::io("list", text)(e)),
-    };
-    let paths = entries.map(|entry| Ok(entry.map_err(Error::io("list", text))?.path().join(MANIFEST)));
-    let mut paths = paths.collect::<Result<Vec<_>>>()?;
-    paths.sort();
-    let manifests = paths.into_iter().filter_map(|path| match Manifest::read(&path) {
-        // A folder without one holds no run, or one that has just withdrawn.
-        Err(Error::Io { source, .. }) if is_absent(&source) => None,
-        read => Some(read.map(|manifest| (manifest, path))),
-    });
-    manifests.collect()
-}
-
 impl Store {
     /// What an earlier run decided for the cell; `None` if there was none.
     ///
@@ -129,11 +102,12 @@ fn partitions(directory: &Path, key: &str) -> Result<Vec<Partition>> {
     }
 }
 
-/// The folders `model=value` of a text, beside which those of its pairs lie.
+/// The folders `model=value` of a text, beside which its manifest and the folders of its pairs lie.
 fn models(text: &Path) -> Result<Vec<Partition>> {
     let (found, others) = partitions_and_others(text, key::MODEL)?;
     let (pairs, _) = partitions_and_others(text, key::P)?;
-    match others.iter().find(|other| !pairs.iter().any(|(_, pair)| pair == *other)) {
+    let is_known = |other: &&PathBuf| other.ends_with(TEXT) || pairs.iter().any(|(_, pair)| pair == *other);
+    match others.iter().find(|other| !is_known(other)) {
         Some(path) => Err(Error::file(path, format!("expected a folder `{}=…` here", key::MODEL))),
         None => Ok(found),
     }

@@ -10,7 +10,7 @@ use super::hidden::HiddenFiles;
 use super::pairs::pair_manifests;
 use super::read::{self, Partition, partitions_and_others};
 use super::temporary::leftovers;
-use super::{Cell, MANIFEST, Manifest, PairCell, PairManifest, file_name};
+use super::{Cell, MANIFEST, Manifest, PairCell, PairManifest, TEXT, TextManifest, file_name, names};
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
 use crate::table::Format;
@@ -19,6 +19,7 @@ use crate::table::Format;
 #[derive(Debug)]
 pub struct Survey {
     /// In the order of their names.
+    pub texts: Vec<SurveyedText>,
     pub cells: Vec<SurveyedCell>,
     pub pairs: Vec<SurveyedPair>,
     /// Files under the results' folders that no manifest explains, sorted. Names that begin with a dot are file
@@ -26,6 +27,17 @@ pub struct Survey {
     pub strays: Vec<PathBuf>,
     /// Files under `.tmp` of processes that are gone, sorted.
     pub leftovers: Vec<PathBuf>,
+}
+
+/// A text whose manifest exists.
+#[derive(Debug)]
+pub struct SurveyedText {
+    pub generation_model: String,
+    pub task: String,
+    /// Where the manifest is.
+    pub path: PathBuf,
+    /// Or why it cannot be used.
+    pub manifest: Result<TextManifest>,
 }
 
 /// A cell whose manifest exists.
@@ -89,6 +101,7 @@ pub fn survey(root: &Path) -> Result<Survey> {
         }
     }
     cells.sort_by(|a, b| a.cell.cmp(&b.cell));
+    let texts = texts(&mut strays);
     let pairs = pair_manifests(root)?.into_iter().map(|(cell, path)| SurveyedPair::read(root, cell, path, &cells));
     let pairs = pairs.collect::<Result<Vec<_>>>()?;
     strays.retain(|file| pairs.iter().all(|pair| pair.path != *file));
@@ -104,7 +117,30 @@ pub fn survey(root: &Path) -> Result<Survey> {
     let mut leftovers: Vec<PathBuf> = leftovers(&root.join(folder::TEMPORARY)).collect();
     strays.sort();
     leftovers.sort();
-    Ok(Survey { cells, pairs, strays, leftovers })
+    Ok(Survey { texts, cells, pairs, strays, leftovers })
+}
+
+impl SurveyedText {
+    /// Whether none of `cells` is of it.
+    pub fn is_unscored(&self, cells: &[SurveyedCell]) -> bool {
+        !cells.iter().any(|cell| self.is_of(&cell.cell))
+    }
+
+    /// Whether a cell is of this text.
+    pub fn is_of(&self, cell: &Cell) -> bool {
+        (&cell.generation_model, &cell.task) == (&self.generation_model, &self.task)
+    }
+
+    /// `None` if `path` is not where a text's manifest stands.
+    fn read(path: &Path) -> Option<Self> {
+        let value = |level: usize, key: &str| {
+            let name = path.ancestors().nth(level)?.file_name()?.to_str()?;
+            names::decode(name.strip_prefix(key)?.strip_prefix('=')?)
+        };
+        let (task, generation_model) = (value(1, key::TASK)?, value(2, key::GENERATION_MODEL)?);
+        let is_it = path.file_name()? == TEXT && path.ancestors().nth(3)?.file_name()? == folder::RUNS;
+        is_it.then(|| Self { generation_model, task, path: path.to_owned(), manifest: TextManifest::read(path) })
+    }
 }
 
 impl SurveyedCell {
@@ -142,6 +178,14 @@ impl SurveyedPair {
         let parts = parts.filter(|file| file.exists()).collect();
         Ok(Self { manifest: PairManifest::read(&path), cell, path, parts })
     }
+}
+
+/// The manifests of texts among what is no folder of a cell.
+fn texts(strays: &mut Vec<PathBuf>) -> Vec<SurveyedText> {
+    let mut found: Vec<SurveyedText> = strays.iter().filter_map(|path| SurveyedText::read(path)).collect();
+    strays.retain(|path| found.iter().all(|text| text.path != *path));
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
 }
 
 /// The cells' folders under `runs`; what is no folder of a cell is a stray.

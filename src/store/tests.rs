@@ -94,6 +94,7 @@ fn files(root: &TempDir) -> BTreeSet<String> {
 }
 
 const PLACE: &str = "generation_model=rl/task=demo/model=m";
+const TEXT_PATH: &str = "runs/generation_model=rl/task=demo/text.json";
 
 #[test]
 fn a_part_is_published_whole() {
@@ -103,6 +104,7 @@ fn a_part_is_published_whole() {
     publish(&cell, 0);
     assert!(cell.is_done(0) && !cell.is_done(1));
     let expected = [
+        TEXT_PATH.to_owned(),
         format!("runs/{PLACE}/manifest.json"),
         format!("samples/{PLACE}/part-00000000.jsonl"),
         format!("tokens/{PLACE}/part-00000000.jsonl"),
@@ -118,10 +120,10 @@ fn without_a_commit_nothing_is_left() {
     let cell = cell_store(&open(&root), "m");
     let mut writer = cell.begin(0).unwrap();
     writer.write(&batch(1), &batch(2)).unwrap();
-    assert_eq!(files(&root).len(), 2);
+    assert_eq!(files(&root).len(), 3);
     drop(writer);
     drop(cell.begin(1).unwrap());
-    assert!(files(&root).is_empty() && !cell.is_done(0));
+    assert!(files(&root) == BTreeSet::from([TEXT_PATH.to_owned()]) && !cell.is_done(0));
 }
 
 /// What a power cut between the two renames leaves: samples alone are not a part.
@@ -139,7 +141,11 @@ fn samples_come_first_and_tokens_mean_done() {
     let error = writer.commit().unwrap_err().to_string();
     assert!(error.starts_with(&format!("cannot create `{}`: ", tokens.display())), "{error}");
     fs::remove_file(&tokens).unwrap();
-    let left = [format!("runs/{PLACE}/manifest.json"), format!("samples/{PLACE}/part-00000000.jsonl")];
+    let left = [
+        TEXT_PATH.to_owned(),
+        format!("runs/{PLACE}/manifest.json"),
+        format!("samples/{PLACE}/part-00000000.jsonl"),
+    ];
     assert_eq!(files(&root), BTreeSet::from(left));
     assert!(!cell.is_done(0));
     assert_eq!(cells(root.path()).unwrap()[0].missing, [0]);
@@ -185,13 +191,46 @@ fn a_run_that_publishes_nothing_decides_nothing() {
     drop(cell_store(&store, "m").begin(0).unwrap());
     let mut other = manifest("m");
     other.engine.top_k = 5;
+    other.tokens.max_tokens = 9;
+    other.dataset.rows = 4;
     publish(&store.cell(&cell("m"), &other, Format::Jsonl).unwrap(), 0);
     assert!(store.cell(&cell("m"), &manifest("m"), Format::Jsonl).is_err());
+    assert_eq!(store.manifest_of(&cell("m")).unwrap(), Some(other));
+}
+
+/// Contexts of 512 and of 300 tokens, begun at once: the first to lock settles the longest sample of both.
+#[test]
+fn the_first_settles_the_text_of_those_that_run_beside_it() {
+    let root = TempDir::new().unwrap();
+    let store = open(&root);
+    let of = |model: &str, max_tokens| {
+        let mut manifest = manifest(model);
+        manifest.tokens.max_tokens = max_tokens;
+        store.cell(&cell(model), &manifest, Format::Jsonl).unwrap()
+    };
+    let (long, short) = (of("long", 512), of("short", 300));
+    short.lock().unwrap();
+    long.lock().unwrap();
+    assert_eq!((short.max_tokens(), long.max_tokens()), (300, 300));
+    // What else it says differs, so it is told before anything is scored; the manifest of no model is there yet.
+    let mut other = manifest("other");
+    other.tokens.boundary = "separate".to_owned();
+    let error = store.cell(&cell("other"), &other, Format::Jsonl).unwrap().lock().unwrap_err().to_string();
+    let told = "text.json` was made with tokens.boundary = `joint`, this run has `separate`: give the same options";
+    assert!(error.contains(told), "{error}");
+    for cell in [&long, &short] {
+        publish(cell, 0);
+    }
+    drop((long, short));
+    assert_eq!(of("long", 512).max_tokens(), 300);
+    let found = cells(root.path()).unwrap();
+    assert_eq!(found.iter().map(|found| found.manifest.tokens.max_tokens).collect::<Vec<_>>(), [300, 300]);
+    assert!(!root.path().join(".tmp").read_dir().unwrap().any(|_| true), "not even a lock is left");
 }
 
 type Change = fn(&mut Manifest);
 
-const CHANGES: [(&str, Change); 24] = [
+const CHANGES: [(&str, Change); 23] = [
     ("out = `jsonl`, this run has `parquet`", |m| m.out = "parquet".into()),
     ("dataset.blake3 = `dddddddddddd…`, this run has `eeeeeeeeeeee…`", |m| m.dataset.blake3 = "e".repeat(64)),
     ("dataset.rows = 3, this run has 4", |m| m.dataset.rows = 4),
@@ -202,7 +241,6 @@ const CHANGES: [(&str, Change); 24] = [
     ("tokens.tokenizer = `tttttttttttt…`, this run has `uuuuuuuuuuuu…`", |m| m.tokens.tokenizer = "u".repeat(64)),
     ("tokens.boundary = `joint`, this run has `separate`", |m| m.tokens.boundary = "separate".into()),
     ("tokens.end = null, this run has 304", |m| m.tokens.end = Some(304)),
-    ("tokens.max_tokens = 512, this run has 128", |m| m.tokens.max_tokens = 128),
     ("tokens.too_long = `skip`, this run has `truncate`", |m| m.tokens.too_long = "truncate".into()),
     ("engine.name = `local`, this run has `mock`", |m| m.engine.name = "mock".into()),
     ("engine.files.config.json = `cccccccccccc…`, this run has null", |m| m.engine.files.clear()),
@@ -221,6 +259,11 @@ const CHANGES: [(&str, Change); 24] = [
     }),
 ];
 
+/// Whether a difference is told of what all models of a text share.
+fn is_of_text(difference: &str) -> bool {
+    ["dataset.", "tokens.", "parts", "generation_model", "task"].iter().any(|field| difference.starts_with(field))
+}
+
 #[test]
 fn every_field_of_the_manifest_is_compared_and_named() {
     let root = TempDir::new().unwrap();
@@ -234,6 +277,7 @@ fn every_field_of_the_manifest_is_compared_and_named() {
         change(&mut changed);
         let error = store.cell(&cell("m"), &changed, Format::Jsonl).unwrap_err().to_string();
         let hint = "give the same options, or another --output-dir";
+        let path = if is_of_text(difference) { root.path().join(TEXT_PATH) } else { path.clone() };
         assert_eq!(error, format!("`{}` was made with {difference}: {hint}", path.display()));
     }
     assert_eq!(fs::read(&path).unwrap(), before);
@@ -248,8 +292,7 @@ fn siblings_share_rows_and_may_differ_in_the_rest() {
         let mut other = manifest("other");
         change(&mut other);
         let outcome = store.cell(&cell("other"), &other, Format::Jsonl);
-        let shared = ["dataset.", "tokens.", "parts"].iter().any(|shared| difference.starts_with(shared));
-        assert_eq!(outcome.is_err(), shared, "{difference}");
+        assert_eq!(outcome.is_err(), is_of_text(difference), "{difference}");
     }
     // Another task is nobody's sibling.
     let mut other = manifest("m");
@@ -303,6 +346,7 @@ fn another_format_version_is_told_whatever_else_changed() {
     let path = root.path().join("manifest.json");
     fs::write(&path, "{\"format_version\": 1, \"cells\": []}").unwrap();
     let error = Manifest::read(&path).unwrap_err().to_string();
+    fs::write(root.path().join("text.json"), "{\"format_version\": 1}").unwrap();
     let end = "format version 1, this tokshift reads 2: score again into another --output-dir, or use the tokshift that wrote it";
     assert!(error.ends_with(end), "{error}");
 }
@@ -340,6 +384,6 @@ fn one_manifest_wins_a_race() {
                 }
             }
         }
-        assert_eq!(files(&root).len(), 1 + 2 * 5);
+        assert_eq!(files(&root).len(), 2 + 2 * 5);
     }
 }

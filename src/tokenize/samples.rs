@@ -19,6 +19,16 @@ pub enum Boundary {
     Separate,
 }
 
+impl Boundary {
+    /// The word for it in manifests.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Joint => "joint",
+            Self::Separate => "separate",
+        }
+    }
+}
+
 /// What becomes of a sample that is longer than the context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TooLong {
@@ -26,6 +36,17 @@ pub enum TooLong {
     Truncate,
     /// As `Skip`; the caller ends the run.
     Fail,
+}
+
+impl TooLong {
+    /// The word for it in manifests.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::Truncate => "truncate",
+            Self::Fail => "fail",
+        }
+    }
 }
 
 /// What decides ids beside the tokenizer.

@@ -5,28 +5,49 @@
 use std::path::PathBuf;
 
 use super::report::{Findings, Kind};
-use crate::store::{Manifest, SurveyedCell};
+use crate::store::{SurveyedCell, SurveyedText};
 
-/// Tells what is wrong with manifests, and gives what to delete: parts first, so that none is left without a manifest.
-pub(super) fn check(cells: &[SurveyedCell], findings: &mut Findings) -> Vec<PathBuf> {
+/// Tells what is wrong with manifests, and gives what to delete: parts first, so that none is left without a manifest, and a
+/// text's manifest after all that refer to it.
+pub(super) fn check(texts: &[SurveyedText], cells: &[SurveyedCell], findings: &mut Findings) -> Vec<PathBuf> {
     let mut redo = Vec::new();
-    for (index, cell) in cells.iter().enumerate() {
-        if let Err(what) = of_cell(cell).and_then(|manifest| beside(cell, manifest, &cells[..index])) {
+    let mut delete = |cell: &SurveyedCell| {
+        for part in cell.parts.iter().filter(|part| part.is_done()) {
+            redo.extend(part.all().filter(|file| file.exists()).cloned());
+        }
+        redo.push(cell.path.clone());
+    };
+    for cell in cells {
+        if let Err(what) = of_cell(cell) {
             findings.of_file(Kind::Manifest, &cell.path, what);
-            for part in cell.parts.iter().filter(|part| part.is_done()) {
-                redo.extend(part.all().filter(|file| file.exists()).cloned());
-            }
-            redo.push(cell.path.clone());
+            delete(cell);
         }
     }
+    let broken = texts.iter().filter_map(|text| Some((text, of_text(text).err()?)));
+    let broken: Vec<_> = broken.collect();
+    for (text, what) in &broken {
+        findings.of_file(Kind::Manifest, &text.path, what.clone());
+        cells.iter().filter(|cell| text.is_of(&cell.cell)).for_each(&mut delete);
+    }
+    redo.extend(broken.into_iter().map(|(text, _)| text.path.clone()));
     redo
 }
 
-/// The manifest by itself.
-fn of_cell(cell: &SurveyedCell) -> Result<&Manifest, String> {
+/// What a model's own manifest says.
+fn of_cell(cell: &SurveyedCell) -> Result<(), String> {
     let manifest = cell.manifest.as_ref().map(|(manifest, _)| manifest).map_err(ToString::to_string)?;
     let names = [&manifest.generation_model, &manifest.task, &manifest.model];
     if names != [&cell.cell.generation_model, &cell.cell.task, &cell.cell.model] {
+        return Err(format!("is of {names:?}, which is not what its folders are called"));
+    }
+    Ok(())
+}
+
+/// What all models of a text share.
+fn of_text(text: &SurveyedText) -> Result<(), String> {
+    let manifest = text.manifest.as_ref().map_err(ToString::to_string)?;
+    let names = [&manifest.generation_model, &manifest.task];
+    if names != [&text.generation_model, &text.task] {
         return Err(format!("is of {names:?}, which is not what its folders are called"));
     }
     let (mut rows, mut samples) = (0, 0);
@@ -41,14 +62,5 @@ fn of_cell(cell: &SurveyedCell) -> Result<&Manifest, String> {
     if (rows, samples) != (dataset.rows.into(), dataset.samples.into()) {
         return Err(format!("its parts hold {rows} rows, the dataset has {}", dataset.rows));
     }
-    Ok(manifest)
-}
-
-/// The manifest beside that of the first model of the same text.
-fn beside(cell: &SurveyedCell, manifest: &Manifest, before: &[SurveyedCell]) -> Result<(), String> {
-    let of_text = |other: &&SurveyedCell| {
-        (&other.cell.generation_model, &other.cell.task) == (&cell.cell.generation_model, &cell.cell.task)
-    };
-    let first = before.iter().filter(of_text).find_map(|other| Some((&other.manifest.as_ref().ok()?.0, &other.path)));
-    first.map_or(Ok(()), |(first, path)| manifest.must_share_rows(first, path).map_err(|e| e.to_string()))
+    Ok(())
 }

@@ -44,9 +44,9 @@ const LOCAL: &str = "local";
 /// # Errors
 /// No such directory, no runs in it, folders that cannot be listed. What is wrong with files is in the report.
 pub fn verify(root: &Path) -> Result<Report> {
-    let Survey { cells, pairs, strays, leftovers } = store::survey(root)?;
+    let Survey { texts, cells, pairs, strays, leftovers } = store::survey(root)?;
     let (mut findings, mut checked) = (Findings::default(), Checked::default());
-    let mut redo = manifests::check(&cells, &mut findings);
+    let mut redo = manifests::check(&texts, &cells, &mut findings);
     for text in
         cells.chunk_by(|a, b| (&a.cell.generation_model, &a.cell.task) == (&b.cell.generation_model, &b.cell.task))
     {
@@ -62,6 +62,7 @@ pub fn verify(root: &Path) -> Result<Report> {
         redo.extend(pairs::check(pair, &cells, &mut findings));
     }
     checked.cells = cells.len() as u64;
+    checked.unscored_texts = texts.iter().filter(|text| text.is_unscored(&cells)).count() as u64;
     for (kind, files, what) in [
         (Kind::Stray, strays, "no manifest explains it"),
         (Kind::Leftover, leftovers, "a process that is gone left it; the next run removes it"),

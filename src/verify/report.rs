@@ -115,6 +115,8 @@ impl Findings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Checked {
     pub cells: u64,
+    /// Texts that a run began, and of which no model has a part: they bind nobody.
+    pub unscored_texts: u64,
     /// Parts that are done, and those that are not: the same `score` goes on with them.
     pub parts: u64,
     pub unfinished_parts: u64,
@@ -129,6 +131,7 @@ pub struct Checked {
 impl Checked {
     pub(super) fn add(&mut self, other: Self) {
         self.cells += other.cells;
+        self.unscored_texts += other.unscored_texts;
         self.parts += other.parts;
         self.unfinished_parts += other.unfinished_parts;
         self.samples += other.samples;

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokshift::dataset::Part;
 use tokshift::schema;
 use tokshift::shift::{self, Comparison, Estimate, Options, Pair};
-use tokshift::store::{DatasetFacts, EngineFacts, Manifest, TokenFacts};
+use tokshift::store::{DatasetFacts, EngineFacts, Manifest, TextManifest, TokenFacts};
 
 /// A row of the tokens table; what is not here is null.
 #[derive(Clone, Debug, Default)]
@@ -89,8 +89,15 @@ impl Output {
 
     /// One model over a text, in the parts given. Names are folder names as they stand on disk.
     pub fn parts(&self, generation_model: &str, task: &str, model: &str, parts: &[&[Sample]]) {
-        let manifest = manifest(generation_model, task, model, parts);
-        write(&self.folder("runs", generation_model, task, model).join("manifest.json"), manifest.to_json().unwrap());
+        let mut manifest = manifest(generation_model, task, model, parts);
+        let folder = self.folder("runs", generation_model, task, model);
+        let text = folder.with_file_name("text.json");
+        // What the models of a text share is what the first of them says.
+        match TextManifest::read(&text) {
+            Ok(text) => manifest = manifest.over(text),
+            Err(_) => write(&text, manifest.text().to_json().unwrap()),
+        }
+        write(&folder.join("manifest.json"), manifest.to_json().unwrap());
         for (part, samples) in parts.iter().enumerate() {
             let name = format!("part-{part:08}.parquet");
             parquet(&self.folder("samples", generation_model, task, model).join(&name), &samples_batch(samples));

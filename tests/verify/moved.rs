@@ -61,6 +61,35 @@ fn whole_cells_that_change_names_are_told() {
     assert!(report["problems"].as_array().unwrap().iter().any(|problem| problem["kind"] == "moved"), "{report}");
 }
 
+/// A text's manifest that was edited is not the one that its models refer to.
+#[test]
+fn a_text_that_was_changed_is_told_by_all_its_models() {
+    let text = "out/runs/generation_model=rl/task=demo/text.json";
+    let edit = |change: &dyn Fn(String) -> Option<String>| {
+        damaged(|scene| {
+            let path = scene.path(text);
+            match change(fs::read_to_string(&path).unwrap()) {
+                Some(changed) => fs::write(path, changed).unwrap(),
+                None => fs::remove_file(path).unwrap(),
+            }
+        })
+    };
+    for (change, of_models, own) in [
+        ((&|was: String| Some(was.replace("\"joint\"", "\"separate\""))) as &dyn Fn(String) -> _, "files of two runs are mixed", 0),
+        (&|was: String| Some(was.replace("\"first_sample\": 0", "\"first_sample\": 7")), "files of two runs are mixed", 1),
+        (&|was: String| Some(was[1..].to_owned()), "not a tokshift manifest", 1),
+        (&|_| None, "is missing, so which rows were scored is unknown", 0),
+    ] {
+        let report = edit(change);
+        let problem = &report["problems"][0];
+        assert_eq!((&problem["kind"], &problem["count"]), (&json!("manifest"), &json!(2 + own)), "{report:#}");
+        assert!(problem["first"][0]["found"].as_str().unwrap().contains(of_models), "{report:#}");
+        let redo: Vec<&str> = report["redo"].as_array().unwrap().iter().map(|file| file.as_str().unwrap()).collect();
+        assert_eq!(redo.contains(&text), own == 1, "{report:#}");
+        assert!(redo.iter().any(|file| file.ends_with("model=shifted/manifest.json")), "{report:#}");
+    }
+}
+
 #[test]
 fn manifests_that_are_broken_or_disagree_are_told() {
     let path = "out/runs/generation_model=rl/task=demo/model=tied/manifest.json";
@@ -73,7 +102,7 @@ fn manifests_that_are_broken_or_disagree_are_told() {
     };
     let redo = [of_part("tied"), vec![path.to_owned()]].concat();
     for (from, to, found) in [
-        ("\"joint\"", "\"separate\"", "tokens.boundary"),
+        ("\"generation_model\": \"rl\"", "\"generation_model\": \"sft\"", "folders are called"),
         ("\"model\": \"tied\"", "\"model\": \"other\"", "folders are called"),
     ] {
         let report = edit(from, to);

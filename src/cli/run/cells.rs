@@ -127,8 +127,8 @@ impl<'a> Cells<'a> {
             (engine.top_k != top_k, "another top-k"),
             (dtype.is_some_and(|dtype| engine.dtype != dtype), "another dtype"),
             (engine.keep_hidden.is_some() != options.keeps_hidden(), "another --keep-hidden"),
-            (before.tokens.boundary != session::word(options.boundary()), "another boundary"),
-            (before.tokens.too_long != session::word(options.too_long()), "another --too-long"),
+            (before.tokens.boundary != options.boundary().as_str(), "another boundary"),
+            (before.tokens.too_long != options.too_long().as_str(), "another --too-long"),
             (end.is_some_and(|end| before.tokens.end != end), "another end token"),
         ];
         let differs = differs.into_iter().find_map(|(differs, what)| differs.then(|| what.to_owned()));

@@ -61,7 +61,7 @@ impl<'a> PartWriter<'a> {
         let is_same = self.tokens.is_as(&tokens)? && self.samples.is_as(&samples)?;
         if !is_same {
             // A part that is done again is not done from here until both of its tables are new.
-            pairs::withdraw_part(&self.cell.root, &self.cell.manifest, self.part)?;
+            pairs::withdraw_part(&self.cell.root, self.cell.manifest(), self.part)?;
             withdraw(&tokens)?;
             files.withdraw_loan(self.part)?;
         }

@@ -1,0 +1,51 @@
+//! The manifest of a pair: what decides its exact measures.
+//!
+//! Owns the two runs that it is of. Refuses what decided those.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::file::{self, compare};
+use crate::error::Result;
+
+/// What made a pairs table. Serialised with its fields in this order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PairManifest {
+    pub format_version: u32,
+    pub generation_model: String,
+    pub task: String,
+    pub p: String,
+    pub q: String,
+    /// What both models' logits are divided by.
+    pub temperature: f64,
+    /// Ids that end a response; the probability of any of them is kept.
+    pub stop: Vec<u32>,
+    /// BLAKE3 of what the two cells' manifests say.
+    pub of_p: String,
+    pub of_q: String,
+}
+
+impl PairManifest {
+    /// As [`Manifest::read`](super::Manifest::read).
+    pub fn read(path: &Path) -> Result<Self> {
+        file::read(path)
+    }
+
+    /// As [`Manifest::digest`](super::Manifest::digest).
+    pub fn digest(&self) -> Result<String> {
+        file::digest(self)
+    }
+
+    /// As [`Manifest::to_json`](super::Manifest::to_json).
+    pub fn to_json(&self) -> Result<String> {
+        file::to_json(self)
+    }
+
+    /// As [`Manifest::must_equal`](super::Manifest::must_equal), of what made `tables`: without these it would decide nothing.
+    pub fn must_equal(&self, earlier: &Self, path: &Path, tables: &Path) -> Result<()> {
+        let instead = format!("delete `{}`", tables.display());
+        compare(path, earlier, self, &|_| true, &instead)
+    }
+}

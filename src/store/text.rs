@@ -1,0 +1,125 @@
+//! The one manifest of a text: whose it is while several processes begin at once.
+//!
+//! Owns that the first run settles which rows, ids and parts a text has, before anything of it is scored; whoever comes
+//! later takes its longest sample over and must agree on all else. A manifest that no model refers to, and that no running
+//! process goes by, was left by a run that scored nothing: it decides nothing and is replaced.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::lock::{Lock, Shared};
+use super::manifest::TextManifest;
+use super::temporary::{Temporary, withdraw};
+use super::{MANIFEST, TEXT, is_absent};
+use crate::error::{Error, Result};
+use crate::schema::folder;
+
+/// Where the text's manifest stands.
+#[derive(Debug)]
+pub(super) struct TextStore {
+    root: PathBuf,
+    /// `generation_model=G/task=T`.
+    folder: PathBuf,
+}
+
+/// Keeps a text's manifest as it is, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Claim(#[expect(dead_code, reason = "held until it is dropped")] Shared);
+
+impl TextStore {
+    pub fn new(root: &Path, folder: &Path) -> Self {
+        Self { root: root.to_owned(), folder: folder.to_owned() }
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.models().join(TEXT)
+    }
+
+    /// Where the models' own manifests are.
+    fn models(&self) -> PathBuf {
+        self.root.join(folder::RUNS).join(&self.folder)
+    }
+
+    /// `mine` as earlier runs settled it, if any model was scored.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] if they settled it otherwise.
+    pub fn settled(&self, mine: TextManifest) -> Result<TextManifest> {
+        match self.read()? {
+            Some(there) if self.is_used()? => mine.as_settled(&there, &self.path()),
+            _ => Ok(mine),
+        }
+    }
+
+    /// Publishes `mine`, or takes over what another process published first; gives what stands there.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] if another run settled the text otherwise.
+    pub fn claim(&self, mine: &TextManifest) -> Result<(Claim, TextManifest)> {
+        // What another process goes by, though no model refers to it yet.
+        let mut in_use = None;
+        loop {
+            let claim = Claim(Shared::take(&self.root, &self.key(), &self.what())?);
+            self.publish_new(mine)?;
+            let Some(there) = self.read()? else { continue };
+            if there == *mine {
+                return Ok((claim, there));
+            }
+            if in_use.as_ref() == Some(&there) || self.is_used()? {
+                return Ok((claim, mine.clone().as_settled(&there, &self.path())?));
+            }
+            drop(claim);
+            match Lock::take(&self.root, &self.key(), &self.what()) {
+                Ok(_alone) if !self.is_used()? => withdraw(&self.path())?,
+                Ok(_) => {}
+                Err(Error::Busy { .. }) => in_use = Some(there),
+                Err(other) => return Err(other),
+            }
+        }
+    }
+
+    /// What stands there must be `mine` still: file systems without locks keep nobody from replacing it.
+    pub fn must_be(&self, mine: &TextManifest) -> Result<()> {
+        let path = self.path();
+        match self.read()? {
+            Some(there) => mine.must_equal(&there, &path),
+            None => Err(Error::file(path, "was removed while the text was scored: run again")),
+        }
+    }
+
+    fn read(&self) -> Result<Option<TextManifest>> {
+        match TextManifest::read(&self.path()) {
+            Err(Error::Io { source, .. }) if is_absent(&source) => Ok(None),
+            read => read.map(Some),
+        }
+    }
+
+    fn publish_new(&self, mine: &TextManifest) -> Result<()> {
+        let path = self.path();
+        if path.exists() {
+            return Ok(());
+        }
+        let mut file = Temporary::create(&self.root, TEXT)?;
+        file.write(|out| out.write_all(mine.to_json()?.as_bytes()).map_err(Error::io("write", &path)))?;
+        file.publish_new(&path).map(drop)
+    }
+
+    /// Whether any model was scored.
+    fn is_used(&self) -> Result<bool> {
+        let folder = self.models();
+        let entries = match fs::read_dir(&folder) {
+            Err(e) if is_absent(&e) => return Ok(false),
+            entries => entries.map_err(Error::io("list", &folder))?,
+        };
+        Ok(entries.flatten().any(|entry| entry.path().join(MANIFEST).exists()))
+    }
+
+    fn key(&self) -> PathBuf {
+        PathBuf::from("texts").join(&self.folder)
+    }
+
+    fn what(&self) -> String {
+        format!("`{}`", self.path().display())
+    }
+}
