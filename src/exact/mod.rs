@@ -65,14 +65,14 @@ impl<'a> Pair<'a> {
     /// Compares what is missing; the positions compared, and how many of them took every id in f64.
     ///
     /// # Errors
-    /// Files that do not belong together, logits that are not finite; [`Error::Stopped`] between blocks of the vocabulary.
+    /// Files that do not belong together, or were written again meanwhile; logits that are not finite; [`Error::Stopped`] between blocks of the vocabulary.
     pub fn run(&self, heads: [&Head; 2], stop: &Stop) -> Result<(usize, usize)> {
         self.store.lock()?;
         let (mut tiles, mut positions) = (Tiles::new(heads), 0);
         // Another process may have done some by now.
         for part in self.missing.iter().copied().filter(|&part| !self.store.is_done(part)) {
-            let rows = part::rows(&self.inputs, &mut tiles, part, &self.options, stop)?;
-            self.store.publish(part, &batch::of_rows(&rows)?)?;
+            let (rows, tokens) = part::rows(&self.inputs, &mut tiles, part, &self.options, stop)?;
+            self.store.publish(part, &batch::of_rows(&rows)?, tokens)?;
             positions += rows.len();
         }
         Ok((positions, tiles.again))

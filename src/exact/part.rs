@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::measures::{self, Row};
 use super::tile::{Failure, Tiles};
-use super::tokens::{self, Token};
+use super::tokens::{self, Token, Tokens};
 use super::{MAX_REMOVED, Options};
 
 use crate::error::{Error, Result};
@@ -65,18 +65,27 @@ impl<'a> Input<'a> {
         if self.cell.manifest.engine.keep_hidden.is_some_and(|shape| reader.shape() != shape) {
             return Err(Error::file(hidden, "its rows are not of the shape that the manifest says"));
         }
-        let (found, rows) = tokens::read(tokens)?;
+        let Tokens { origin: found, hash, tokens: rows } = tokens::read(tokens)?;
         // Programs that write a table again leave it out.
         if let Some(what) = found.and_then(|found| origin.contradicted_by(&found)) {
             return Err(refuse(tokens, what));
         }
-        Ok(OfPart { tokens: rows, tokens_path: tokens, hidden_path: hidden, reader })
+        if !reader.is_beside(hash.as_deref()) {
+            let what = format!("was made with another `{}` than the one that is here", tokens.display());
+            return Err(refuse(
+                hidden,
+                format!("{what}: files of two runs are mixed, or it was scored again just now"),
+            ));
+        }
+        Ok(OfPart { tokens: rows, tokens_hash: hash, tokens_path: tokens, hidden_path: hidden, reader })
     }
 }
 
 /// A model's part.
 struct OfPart<'a> {
     tokens: Vec<Token>,
+    /// Which the tokens table holds of itself.
+    tokens_hash: Option<String>,
     tokens_path: &'a Path,
     hidden_path: &'a Path,
     reader: Reader,
@@ -100,7 +109,7 @@ struct Place {
     rows: [usize; 2],
 }
 
-/// Compares every position of a part that both models scored.
+/// Compares every position of a part that both models scored; gives the hashes of both tokens tables, too.
 ///
 /// # Errors
 /// Files that are damaged or do not belong together.
@@ -110,7 +119,7 @@ pub fn rows(
     part: u32,
     options: &Options,
     stop: &Stop,
-) -> Result<Vec<Compared>> {
+) -> Result<(Vec<Compared>, [Option<String>; 2])> {
     let [p, q] = [inputs[0].open(part)?, inputs[1].open(part)?];
     let places = places(&p, &q)?;
     let measure = measures::Options { temperature: options.temperature, stop: &options.stop };
@@ -132,7 +141,7 @@ pub fn rows(
         }));
     }
     refuse_removed(&compared, &p, options.allow_removed)?;
-    Ok(compared)
+    Ok((compared, [p.tokens_hash, q.tokens_hash]))
 }
 
 /// Positions in order: every token of both, and the row after each response.

@@ -10,7 +10,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::error::{Error, Result};
 use crate::schema::token;
-use crate::table::Origin;
+use crate::table::{self, Origin};
 
 const COLUMNS: [&str; 4] = [token::SAMPLE_ID, token::POSITION, token::TOKEN_ID, token::TOP_IDS];
 
@@ -24,15 +24,27 @@ pub struct Token {
     pub top: Vec<u32>,
 }
 
-/// What the file says it is of, and every token of a part, in order.
+/// A tokens table, as far as a pair needs it.
+#[derive(Debug)]
+pub struct Tokens {
+    /// What the file says it is of.
+    pub origin: Option<Origin>,
+    /// The hash that it holds of itself.
+    pub hash: Option<String>,
+    /// Every token of the part, in order.
+    pub tokens: Vec<Token>,
+}
+
+/// Reads a part.
 ///
 /// # Errors
 /// A file that is no tokens table.
-pub fn read(path: &Path) -> Result<(Option<Origin>, Vec<Token>)> {
+pub fn read(path: &Path) -> Result<Tokens> {
     let broken = |what: String| Error::file(path, format!("not a tokens table: {what}"));
     let file = File::open(path).map_err(Error::io("read", path))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| broken(e.to_string()))?;
-    let origin = Origin::read(builder.metadata().file_metadata().key_value_metadata());
+    let entries = builder.metadata().file_metadata().key_value_metadata();
+    let (origin, hash) = (Origin::read(entries), table::recorded(entries));
     let columns = ProjectionMask::columns(builder.parquet_schema(), COLUMNS);
     let mut tokens = Vec::new();
     for batch in builder.with_projection(columns).build().map_err(|e| broken(e.to_string()))? {
@@ -42,7 +54,7 @@ pub fn read(path: &Path) -> Result<(Option<Origin>, Vec<Token>)> {
     if !tokens.is_sorted_by(|a, b| a.key < b.key) {
         return Err(broken("its rows are not in order".to_owned()));
     }
-    Ok((origin, tokens))
+    Ok(Tokens { origin, hash, tokens })
 }
 
 fn add(batch: &RecordBatch, tokens: &mut Vec<Token>) -> Result<(), &'static str> {

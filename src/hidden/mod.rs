@@ -22,6 +22,8 @@ pub const HIDDEN: &str = "hidden";
 const HASH: &str = "tokshift.blake3";
 /// The header's entry that says what the rows are of.
 const ORIGIN: &str = "tokshift.part";
+/// The header's entry that holds the hash of the tokens table that was written with the rows; zeros where that has none.
+const TOKENS: &str = "tokshift.tokens";
 /// Hexadecimal digits of a hash.
 const DIGITS: usize = 64;
 /// Bytes of the header's length, which open the file.
@@ -137,7 +139,7 @@ impl Layout {
     }
 }
 
-/// The length and the JSON that open a file of so many rows, a multiple of eight bytes; its hash is zeros.
+/// The length and the JSON that open a file of so many rows, a multiple of eight bytes; its hashes are zeros.
 fn header(shape: Shape, origin: &str, rows: usize) -> Vec<u8> {
     let ids = rows * size_of::<u32>();
     let entry = |name: &str, dtype: &str, shape: &str, begin: usize, end: usize| {
@@ -150,7 +152,8 @@ fn header(shape: Shape, origin: &str, rows: usize) -> Vec<u8> {
     ];
     let zeros = "0".repeat(DIGITS);
     let (origin, tensors) = (serde_json::Value::from(origin), tensors.join(","));
-    let mut json = format!(r#"{{"__metadata__":{{"{HASH}":"{zeros}","{ORIGIN}":{origin}}},{tensors}}}"#);
+    let mut json =
+        format!(r#"{{"__metadata__":{{"{HASH}":"{zeros}","{TOKENS}":"{zeros}","{ORIGIN}":{origin}}},{tensors}}}"#);
     while !json.len().is_multiple_of(LENGTH_BYTES) {
         json.push(' ');
     }

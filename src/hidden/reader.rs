@@ -12,36 +12,49 @@ use half::bf16;
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
-use super::{DIGITS, Float, HASH, HIDDEN, Index, LENGTH_BYTES, ORIGIN, POSITION, SAMPLE_ID, Shape, header};
+use super::{DIGITS, Float, HASH, HIDDEN, Index, LENGTH_BYTES, ORIGIN, POSITION, SAMPLE_ID, Shape, TOKENS, header};
 use crate::error::{Error, Result};
 
 /// Longest header that is read, far above any of ours.
 const MAX_HEADER_BYTES: u64 = 1 << 16;
 
-/// Writes the hash of a whole file into its header.
+/// Writes into the header of a whole file the hash of its tokens table, if that has one, and its own.
 ///
 /// # Errors
-/// A file that cannot be read or written, or has no place for a hash.
-pub fn seal(file: &File, path: &Path) -> Result<()> {
+/// A file that cannot be read or written, or has no place for hashes.
+pub fn seal(file: &File, path: &Path, tokens: Option<&str>) -> Result<()> {
+    if let Some(tokens) = tokens.filter(|hash| hash.len() == DIGITS) {
+        let head = head(file, path)?;
+        file.write_all_at(tokens.as_bytes(), digits(&head, TOKENS, path)? as u64).map_err(Error::io("write", path))?;
+    }
     let (at, _, hash) = hashes(file, path)?;
     file.write_all_at(hash.as_bytes(), at).map_err(Error::io("write", path))
 }
 
-/// Where a file's hash stands, what stands there, and what should.
-fn hashes(mut file: &File, path: &Path) -> Result<(u64, Vec<u8>, String)> {
-    let read = || Error::io("read", path);
-    file.seek(SeekFrom::Start(0)).map_err(read())?;
+/// The beginning of a file, its header included; what follows is read next.
+fn head(mut file: &File, path: &Path) -> Result<Vec<u8>> {
+    file.seek(SeekFrom::Start(0)).map_err(Error::io("read", path))?;
     let mut head = Vec::new();
-    file.take(LENGTH_BYTES as u64 + MAX_HEADER_BYTES).read_to_end(&mut head).map_err(read())?;
-    let key = head.windows(HASH.len()).position(|window| window == HASH.as_bytes());
-    // After the key come `":"`.
-    let at = key.map(|key| key + HASH.len() + 3).filter(|at| at + DIGITS <= head.len());
-    let Some(at) = at else { return Err(Error::file(path, "not hidden rows of tokshift: no hash of itself")) };
+    file.take(LENGTH_BYTES as u64 + MAX_HEADER_BYTES).read_to_end(&mut head).map_err(Error::io("read", path))?;
+    Ok(head)
+}
+
+/// Where the digits of the header's first entry called `key` begin: after the key come `":"`.
+fn digits(head: &[u8], key: &str, path: &Path) -> Result<usize> {
+    let found = head.windows(key.len()).position(|window| window == key.as_bytes());
+    let at = found.map(|found| found + key.len() + 3).filter(|at| at + DIGITS <= head.len());
+    at.ok_or_else(|| Error::file(path, "not hidden rows of tokshift: no hash of itself"))
+}
+
+/// Where a file's hash stands, what stands there, and what should.
+fn hashes(file: &File, path: &Path) -> Result<(u64, Vec<u8>, String)> {
+    let mut head = head(file, path)?;
+    let at = digits(&head, HASH, path)?;
     let recorded = head[at..at + DIGITS].to_vec();
     head[at..at + DIGITS].fill(b'0');
     let mut hasher = blake3::Hasher::new();
     hasher.update(&head);
-    hasher.update_reader(file).map_err(read())?;
+    hasher.update_reader(file).map_err(Error::io("read", path))?;
     Ok((at as u64, recorded, hasher.finalize().to_hex().to_string()))
 }
 
@@ -52,6 +65,7 @@ pub struct Reader {
     file: File,
     shape: Shape,
     origin: String,
+    tokens: String,
     index: Index,
     /// Where the rows begin.
     rows: u64,
@@ -82,8 +96,9 @@ impl Reader {
         file.read_exact_at(&mut json, LENGTH_BYTES as u64).map_err(Error::io("read", path))?;
         let metadata: Metadata = serde_json::from_slice(&json).map_err(|e| wrong(e.to_string()))?;
         let (shape, rows) = shape(&metadata).map_err(wrong)?;
-        let origin = metadata.metadata().as_ref().and_then(|entries| entries.get(ORIGIN)).cloned();
-        let origin = origin.ok_or_else(|| wrong("it does not say which part it is".to_owned()))?;
+        let entry = |name| metadata.metadata().as_ref().and_then(|entries| entries.get(name)).cloned();
+        let told = entry(ORIGIN).zip(entry(TOKENS));
+        let (origin, tokens) = told.ok_or_else(|| wrong("it does not say which part it is".to_owned()))?;
         let begin = LENGTH_BYTES as u64 + length;
         let size = file.metadata().map_err(Error::io("read", path))?.len();
         let expected = rows.checked_mul(2 * size_of::<u32>() + shape.bytes()).map_or(0, |bytes| begin + bytes as u64);
@@ -101,7 +116,7 @@ impl Reader {
             return Err(wrong("its rows are not in order".to_owned()));
         }
         let rows = begin + (rows * 2 * size_of::<u32>()) as u64;
-        Ok(Self { path: path.to_owned(), file, shape, origin, index, rows })
+        Ok(Self { path: path.to_owned(), file, shape, origin, tokens, index, rows })
     }
 
     pub fn shape(&self) -> Shape {
@@ -111,6 +126,11 @@ impl Reader {
     /// What the rows are of, as it was given to [`super::Layout::new`].
     pub fn origin(&self) -> &str {
         &self.origin
+    }
+
+    /// Whether the rows were written with the tokens table of this hash; one that has none cannot tell.
+    pub fn is_beside(&self, tokens: Option<&str>) -> bool {
+        tokens.is_none_or(|tokens| tokens == self.tokens)
     }
 
     pub fn index(&self) -> &Index {

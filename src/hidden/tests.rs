@@ -55,7 +55,7 @@ fn write(folder: &TempDir) -> PathBuf {
         file.write_all_at(bytemuck::cast_slice(&values), at).unwrap();
     }
     assert_eq!(file.metadata().unwrap().len(), layout.bytes());
-    seal(&file, &path).unwrap();
+    seal(&file, &path, Some(&"7".repeat(64))).unwrap();
     path
 }
 
@@ -69,6 +69,9 @@ fn what_was_written_comes_back() {
     let reader = Reader::open(&write(&folder)).unwrap();
     assert_eq!(reader.shape(), SHAPE);
     assert_eq!(reader.origin(), ORIGIN_TOLD);
+    assert!(
+        reader.is_beside(Some(&"7".repeat(64))) && !reader.is_beside(Some(&"8".repeat(64))) && reader.is_beside(None)
+    );
     assert_eq!(reader.index().sample_id, [4, 4, 4, 9, 9, 9]);
     assert_eq!(reader.index().position, [0, 1, 2, 1, 2, 3], "the token with nothing before it has no row");
     assert_eq!(reader.read(1..3).unwrap(), [1.0, 1.5, -1.0, 2.0, 2.5, -2.0]);
@@ -111,7 +114,7 @@ fn a_sealed_file_that_says_nonsense_is_refused() {
     let reseal = |bytes: &[u8]| {
         std::fs::write(&path, bytes).unwrap();
         let file = File::options().read(true).write(true).open(&path).unwrap();
-        seal(&file, &path).unwrap();
+        seal(&file, &path, None).unwrap();
     };
     let replace = |from: &str, to: &str| {
         assert_eq!(from.len(), to.len());
@@ -126,6 +129,7 @@ fn a_sealed_file_that_says_nonsense_is_refused() {
         ("position", "Position"),
         ("\"U32\"", "\"I32\""),
         ("tokshift.part", "tokshift.Part"),
+        ("tokshift.tokens", "tokshift.Tokens"),
     ];
     for (from, to) in changes {
         reseal(&replace(from, to));

@@ -19,7 +19,7 @@ use super::pairs_table::Exact;
 use super::select::Table;
 use crate::error::{Error, Result};
 use crate::schema::{self, token};
-use crate::table::Origin;
+use crate::table::{self, Origin};
 
 /// What the footers of a tokens table say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,16 +40,23 @@ pub(super) fn footers(table: &Table) -> Result<Footers> {
     ordered(&table.tokens, &table.origins, &schema::tokens())
 }
 
-/// The same of a pairs table, whose rows polars is told to be in order too.
+/// The same of a pairs table, whose rows polars is told to be in order too, and which must have been made of the tokens tables
+/// of P and Q that are there.
 ///
 /// # Errors
 /// Those of [`footers`].
-pub(super) fn must_be_pairs(exact: &Exact) -> Result<()> {
-    for (path, origin) in exact.files.iter().zip(&exact.origins) {
-        if let Some(what) =
-            origin.denied_by(Origin::read(metadata(path)?.file_metadata().key_value_metadata()).as_ref())
-        {
-            return Err(Error::file(path, format!("{what}; delete it, and `kl --exact` makes it again")));
+pub(super) fn must_be_pairs(exact: &Exact, of: [&Table; 2]) -> Result<()> {
+    for (index, (path, origin)) in exact.files.iter().zip(&exact.origins).enumerate() {
+        let refuse = |what| Error::file(path, format!("{what}; delete it, and `kl --exact` makes it again"));
+        let (found, _) = table::footer(path)?;
+        let denied = origin.denied_by(found.as_ref());
+        let found = found.filter(|_| denied.is_none()).ok_or_else(|| refuse(denied.unwrap_or_default()))?;
+        for (table, named) in of.iter().zip(&found.tokens) {
+            let Some(tokens) = table.tokens.get(index) else { continue };
+            let (_, hash) = table::footer(tokens)?;
+            if let Some(what) = table::parted_from(named.as_deref(), tokens, hash.as_deref()) {
+                return Err(refuse(what));
+            }
         }
     }
     ordered(&exact.files, &exact.origins, &schema::pairs()).map(drop)
@@ -79,15 +86,22 @@ fn ordered(files: &[PathBuf], origins: &[Origin], columns: &Schema) -> Result<Fo
     Ok(found)
 }
 
-/// The files must be samples tables, before polars is told to read them.
+/// The files must be samples tables, before polars is told to read them, and those that were written with the tokens.
 ///
 /// # Errors
 /// [`Error::File`] naming the file and the column that is missing or of another type, or that it is of another part or cell.
 pub(super) fn must_be_samples(table: &Table) -> Result<()> {
-    table.samples.iter().zip(&table.origins).try_for_each(|(path, origin)| {
+    table.samples.iter().zip(&table.origins).zip(&table.tokens).try_for_each(|((path, origin), tokens)| {
         let metadata = metadata(path)?;
         must_have(path, &metadata, &schema::samples(&[]))?;
-        must_be(path, &metadata, origin)
+        must_be(path, &metadata, origin)?;
+        let hash = table::recorded(metadata.file_metadata().key_value_metadata());
+        // Programs that write a table again leave it out.
+        let Some(named) = table::footer(tokens)?.0 else { return Ok(()) };
+        match table::parted_from(named.samples.as_deref(), path, hash.as_deref()) {
+            Some(what) => Err(Error::file(tokens, format!("{what}; `tokshift verify` tells what to do"))),
+            None => Ok(()),
+        }
     })
 }
 

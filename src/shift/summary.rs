@@ -31,7 +31,7 @@ impl Prepared {
         let samples = samples::read(pair)?;
         let different_contexts = check::contexts(pair, &samples, options.allow_different_context)?;
         let (p, q) = (scan::footers(&pair.p)?, scan::footers(&pair.q)?);
-        pair.exact.as_ref().map_or(Ok(()), scan::must_be_pairs)?;
+        pair.exact.as_ref().map_or(Ok(()), |exact| scan::must_be_pairs(exact, [&pair.p, &pair.q]))?;
         Ok(Self { samples, p, q, different_contexts })
     }
 

@@ -84,9 +84,9 @@ impl HiddenPart {
         self.file.write_all_at(rows, at).map_err(Error::io("write", path))
     }
 
-    /// Seals the file and publishes it.
-    pub(super) fn publish(mut self, path: &Path) -> Result<()> {
-        hidden::seal(&self.file, self.temporary.path())?;
+    /// Notes the hash of the tokens table that it is written with, if that has one, seals the file and publishes it.
+    pub(super) fn publish(mut self, path: &Path, tokens: Option<&str>) -> Result<()> {
+        hidden::seal(&self.file, self.temporary.path(), tokens)?;
         self.temporary.finish(&self.file)?;
         self.temporary.publish(path)
     }

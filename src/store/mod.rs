@@ -55,7 +55,8 @@ impl Cell {
     /// What the files of `part` say of themselves; `manifest` is the digest of the cell's.
     pub fn origin(&self, manifest: &str, part: u32) -> Origin {
         let Self { generation_model, task, model } = self.clone();
-        Origin { generation_model, task, model, beside: None, part, manifest: manifest.to_owned() }
+        let manifest = manifest.to_owned();
+        Origin { generation_model, task, model, beside: None, part, manifest, samples: None, tokens: [None, None] }
     }
 
     /// `generation_model=G/task=T/model=M`.

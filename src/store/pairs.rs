@@ -11,7 +11,7 @@ use arrow::array::RecordBatch;
 
 use super::lock::Lock;
 use super::temporary::{Temporary, withdraw};
-use super::{MANIFEST, Manifest, Origin, PairManifest, file_name, is_absent, names, part_of, read, text_folder};
+use super::{Cell, MANIFEST, Manifest, Origin, PairManifest, file_name, is_absent, names, part_of, read, text_folder};
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
 use crate::table::{self, Format, Table};
@@ -44,7 +44,8 @@ impl PairCell {
     /// What the file of `part` says of itself; `manifest` is the digest of the pair's.
     pub fn origin(&self, manifest: &str, part: u32) -> Origin {
         let Self { generation_model, task, p, q } = self.clone();
-        Origin { generation_model, task, model: p, beside: Some(q), part, manifest: manifest.to_owned() }
+        let (manifest, tokens) = (manifest.to_owned(), [None, None]);
+        Origin { generation_model, task, model: p, beside: Some(q), part, manifest, samples: None, tokens }
     }
 
     /// What an earlier run decided, if there was one.
@@ -146,10 +147,11 @@ impl PairStore {
     }
 
     /// Publishes a part, after the manifest if it is the first. A manifest without parts decided nothing, and is replaced.
+    /// `tokens` are the hashes of the tokens tables that it was made of, P's and Q's.
     ///
     /// # Errors
-    /// A full disk; another run that decided otherwise.
-    pub fn publish(&self, part: u32, batch: &RecordBatch) -> Result<()> {
+    /// A full disk; another run that decided otherwise; a tokens table that was written again meanwhile.
+    pub fn publish(&self, part: u32, batch: &RecordBatch, tokens: [Option<String>; 2]) -> Result<()> {
         self.lock()?;
         let path = self.manifest_path();
         if !self.has_parts()? {
@@ -160,9 +162,31 @@ impl PairStore {
         }
         self.must_agree()?;
         let mut file = Temporary::create(&self.root, &format!("{}-{part:08}", folder::PAIRS))?;
-        let origin = self.cell.origin(&self.manifest.digest()?, part);
+        let origin = Origin { tokens, ..self.cell.origin(&self.manifest.digest()?, part) };
         file.write(|out| table::write(out, Format::Parquet, Table::Pairs, batch, Some(&origin)))?;
-        file.publish(&self.path(part))
+        self.must_be_of(part, &origin.tokens)?;
+        let path = self.path(part);
+        file.publish(&path)?;
+        // Who scores a part again removes its tokens, then its pairs: if this one came between, its tokens are gone by now.
+        self.must_be_of(part, &origin.tokens).or_else(|error| withdraw(&path).and(Err(error)))
+    }
+
+    /// The tokens tables of the part must be the ones with these hashes.
+    fn must_be_of(&self, part: u32, hashes: &[Option<String>; 2]) -> Result<()> {
+        let PairCell { generation_model, task, p, q } = &self.cell;
+        for (model, hash) in [p, q].into_iter().zip(hashes) {
+            let [generation_model, task, model] = [generation_model, task, model].map(Clone::clone);
+            let folder = Cell { generation_model, task, model }.folder()?;
+            let path = self.root.join(folder::TOKENS).join(folder).join(file_name(part, Format::Parquet.extension()));
+            let now = match table::footer(&path) {
+                Err(Error::Io { source, .. }) if is_absent(&source) => None,
+                footer => footer?.1,
+            };
+            if now != *hash {
+                return Err(Error::file(path, "was scored again while it was compared: run the same command again"));
+            }
+        }
+        Ok(())
     }
 }
 

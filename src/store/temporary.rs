@@ -67,15 +67,15 @@ impl Temporary {
     }
 
     /// Writes the whole content and syncs it to disk.
-    pub fn write(&mut self, content: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
+    pub fn write<T>(&mut self, content: impl FnOnce(&mut BufWriter<File>) -> Result<T>) -> Result<T> {
         self.written = false;
         let failed = || Error::io("write", &self.path);
         let mut file = BufWriter::new(File::create(&self.path).map_err(failed())?);
-        content(&mut file).map_err(|error| at(&self.path, error))?;
+        let written = content(&mut file).map_err(|error| at(&self.path, error))?;
         let file = file.into_inner().map_err(|e| failed()(e.into_error()))?;
         file.sync_all().map_err(failed())?;
         self.written = true;
-        Ok(())
+        Ok(written)
     }
 
     /// The empty file, to be written at any place in any order; [`Temporary::finish`] ends that.

@@ -141,11 +141,8 @@ fn samples_come_first_and_tokens_mean_done() {
     let error = writer.commit().unwrap_err().to_string();
     assert!(error.starts_with(&format!("cannot create `{}`: ", tokens.display())), "{error}");
     fs::remove_file(&tokens).unwrap();
-    let left = [
-        TEXT_PATH.to_owned(),
-        format!("runs/{PLACE}/manifest.json"),
-        format!("samples/{PLACE}/part-00000000.jsonl"),
-    ];
+    let left =
+        [TEXT_PATH.to_owned(), format!("runs/{PLACE}/manifest.json"), format!("samples/{PLACE}/part-00000000.jsonl")];
     assert_eq!(files(&root), BTreeSet::from(left));
     assert!(!cell.is_done(0));
     assert_eq!(cells(root.path()).unwrap()[0].missing, [0]);
@@ -339,6 +336,24 @@ fn who_rendered_a_manifest_is_told_and_not_compared() {
     assert!(error.contains("unknown field `precision`"), "{error}");
 }
 
+/// Every word of a fieldless enum that reaches a file: renaming a variant must not change what is written.
+#[test]
+fn words_in_files_do_not_follow_the_names_of_variants() {
+    use crate::hidden::Float;
+    use crate::sample::Status;
+    use crate::schema::KeptType;
+    use crate::tokenize::{Boundary, TooLong};
+    use candle_core::DType;
+    assert_eq!([Boundary::Joint, Boundary::Separate].map(Boundary::as_str), ["joint", "separate"]);
+    assert_eq!([TooLong::Skip, TooLong::Truncate, TooLong::Fail].map(TooLong::as_str), ["skip", "truncate", "fail"]);
+    assert_eq!(Status::ALL.map(Status::as_str), ["ok", "truncated", "empty", "too_long", "failed"]);
+    assert_eq!([Format::Parquet, Format::Jsonl].map(Format::extension), ["parquet", "jsonl"]);
+    assert_eq!([DType::F32, DType::BF16].map(|dtype| dtype.as_str()), ["f32", "bf16"]);
+    assert_eq!(serde_json::to_string(&[Float::F32, Float::Bf16]).unwrap(), r#"["f32","bf16"]"#);
+    let kept = [KeptType::Bool, KeptType::Number, KeptType::Text];
+    assert_eq!(serde_json::to_string(&kept).unwrap(), r#"["bool","number","text"]"#);
+}
+
 /// The other format's fields are not asked for before its version is.
 #[test]
 fn another_format_version_is_told_whatever_else_changed() {
@@ -386,4 +401,66 @@ fn one_manifest_wins_a_race() {
         }
         assert_eq!(files(&root).len(), 2 + 2 * 5);
     }
+}
+
+/// A part that is scored again and again, and measures that are made of its tables meanwhile: those that stay are of the
+/// tables that are there, and samples and tokens are of one run.
+#[test]
+fn pairs_never_outlive_their_tokens() {
+    let root = TempDir::new().unwrap();
+    let store = open(&root);
+    let of = |model: &str| {
+        let mut manifest = manifest(model);
+        manifest.out = "parquet".to_owned();
+        store.cell(&cell(model), &manifest, Format::Parquet).unwrap()
+    };
+    let score = |cell: &CellStore, value: u32| {
+        let mut writer = cell.begin(0).unwrap();
+        writer.write(&batch(value), &batch(value)).unwrap();
+        writer.commit().unwrap();
+    };
+    let (p, q) = (of("p"), of("q"));
+    [&p, &q].into_iter().for_each(|cell| score(cell, 0));
+    let [generation_model, task] = ["rl", "demo"].map(str::to_owned);
+    let pair = PairManifest {
+        format_version: crate::schema::FORMAT_VERSION,
+        generation_model,
+        task,
+        p: "p".to_owned(),
+        q: "q".to_owned(),
+        temperature: 1.0,
+        stop: Vec::new(),
+        of_p: String::new(),
+        of_q: String::new(),
+    };
+    let pairs = store.pair(&pair).unwrap();
+    let tokens = |model: &str| {
+        root.path().join(format!("tokens/generation_model=rl/task=demo/model={model}/part-00000000.parquet"))
+    };
+    let hashes = || ["p", "q"].map(|model| Some(crate::table::footer(&tokens(model)).ok()?.1?));
+    let path = root.path().join("pairs/generation_model=rl/task=demo/p=p/q=q/part-00000000.parquet");
+    let [mut published, mut refused] = [0, 0];
+    for round in 0..50 {
+        thread::scope(|scope| {
+            scope.spawn(|| (0..4).for_each(|i| score(&q, 10 * round + i)));
+            for _ in 0..4 {
+                let of = hashes();
+                match of.iter().all(Option::is_some).then(|| pairs.publish(0, &batch(0), of)) {
+                    Some(Ok(())) => published += 1,
+                    _ => refused += 1,
+                }
+            }
+        });
+        let of = hashes();
+        if path.exists() {
+            assert_eq!(crate::table::footer(&path).unwrap().0.unwrap().tokens, of);
+        }
+        for model in ["p", "q"] {
+            let (tokens, samples) = (tokens(model), tokens(model).to_str().unwrap().replace("/tokens/", "/samples/"));
+            let named = crate::table::footer(&tokens).unwrap().0.unwrap().samples;
+            assert_eq!(named, crate::table::footer(Path::new(&samples)).unwrap().1);
+        }
+        pairs.publish(0, &batch(0), of).unwrap();
+    }
+    assert!(published + refused == 200);
 }

@@ -69,6 +69,8 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
 /// A file that cannot be read or is not the study's, or one that contradicts tables which are there.
 pub fn import(path: &Path, store: &Store) -> Result<Cell> {
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    // Of what is read here: the file may be another a moment later.
+    let hash = digest::bytes(&bytes);
     let text = String::from_utf8(bytes).map_err(|e| Error::file(path, e.to_string()))?;
     let quoted = python_json::replace_words(&text, |word| format!("\"{word}\""));
     let losses: TokenLosses =
@@ -77,7 +79,7 @@ pub fn import(path: &Path, store: &Store) -> Result<Cell> {
         return Err(Error::file(path, "its `results` are empty"));
     }
     let cell = names(path, &losses)?;
-    let manifest = manifest(path, &cell, &losses)?;
+    let manifest = manifest(hash, &cell, &losses);
     let writer = store.cell(&cell, &manifest, Format::Parquet)?;
     for (part, rows) in (0..).zip(losses.results.chunks(PART_ROWS as usize)) {
         if writer.is_done(part) {
@@ -103,9 +105,9 @@ fn names(path: &Path, losses: &TokenLosses) -> Result<Cell> {
     Ok(Cell { generation_model, task, model: from_file.unwrap_or(from_path).to_owned() })
 }
 
-fn manifest(path: &Path, cell: &Cell, losses: &TokenLosses) -> Result<Manifest> {
+fn manifest(hash: String, cell: &Cell, losses: &TokenLosses) -> Manifest {
     let rows = losses.results.len() as u32;
-    Ok(Manifest {
+    Manifest {
         format_version: schema::FORMAT_VERSION,
         generation_model: cell.generation_model.clone(),
         task: cell.task.clone(),
@@ -122,7 +124,7 @@ fn manifest(path: &Path, cell: &Cell, losses: &TokenLosses) -> Result<Manifest> 
         },
         engine: EngineFacts {
             name: ENGINE.to_owned(),
-            files: BTreeMap::from([("token_losses.json".to_owned(), digest::file(path)?)]),
+            files: BTreeMap::from([("token_losses.json".to_owned(), hash)]),
             dtype: unknown(),
             device: unknown(),
             arithmetic: None,
@@ -132,7 +134,7 @@ fn manifest(path: &Path, cell: &Cell, losses: &TokenLosses) -> Result<Manifest> 
             keep_hidden: None,
         },
         parts: parts(rows),
-    })
+    }
 }
 
 fn unknown() -> String {

@@ -9,12 +9,25 @@ use std::path::Path;
 use arrow::array::AsArray;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::metadata::ParquetMetaDataReader;
 use serde::Deserialize;
 
-use super::Format;
+use super::{Format, Origin, recorded};
 use crate::error::{Error, Result};
 use crate::sample::Status;
 use crate::schema::sample;
+
+/// What the footer of a Parquet file says it is, and the hash that it holds; neither of a file that somebody else wrote.
+///
+/// # Errors
+/// A file that cannot be read, or is no Parquet.
+pub fn footer(path: &Path) -> Result<(Option<Origin>, Option<String>)> {
+    let file = File::open(path).map_err(Error::io("read", path))?;
+    let metadata = ParquetMetaDataReader::new().parse_and_finish(&file);
+    let metadata = metadata.map_err(|e| Error::file(path, e.to_string()))?;
+    let entries = metadata.file_metadata().key_value_metadata();
+    Ok((Origin::read(entries), recorded(entries)))
+}
 
 /// Whether a samples table holds a sample with this status.
 ///

@@ -18,10 +18,10 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
 
-pub use decode::{holds, statuses};
+pub use decode::{footer, holds, statuses};
 pub use encode::{Format, Table, write};
-pub use origin::Origin;
-pub use seal::{is_sealed, seal};
+pub use origin::{Origin, parted_from};
+pub use seal::{is_sealed, recorded, seal};
 
 use check::check;
 

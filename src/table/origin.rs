@@ -1,7 +1,10 @@
-//! What a Parquet file says of itself: which part of which cell it is.
+//! What a Parquet file says of itself: which part of which cell it is, and which other files it belongs to.
 //!
-//! Owns the entry of the footer that holds it. A folder that was renamed or files that were put elsewhere would turn signs
-//! without a trace otherwise. Refuses JSON lines, which have no place for it.
+//! Owns the entry of the footer that holds it. A folder that was renamed, files that were put elsewhere, or two processes that
+//! each wrote a half of a part would turn signs without a trace otherwise. Files name one another by their own hashes
+//! ([`super::seal`]), which a footer gives without reading the rest. Refuses JSON lines, which have no place for it.
+
+use std::path::Path;
 
 use parquet::file::metadata::KeyValue;
 use serde::{Deserialize, Serialize};
@@ -21,6 +24,24 @@ pub struct Origin {
     pub part: u32,
     /// Digest of the manifest.
     pub manifest: String,
+    /// Of a tokens table: the hash of the samples table that was written with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<String>,
+    /// Of a pairs table: the hashes of the tokens tables that it was made of, P's and Q's.
+    #[serde(default, skip_serializing_if = "are_unknown")]
+    pub tokens: [Option<String>; 2],
+}
+
+fn are_unknown(hashes: &[Option<String>; 2]) -> bool {
+    hashes.iter().all(Option::is_none)
+}
+
+/// How a file that names another by the hash `named` is not of the one at `path`, which holds `hash`; `None` if it is, and of
+/// a file without a hash, which another program wrote.
+pub fn parted_from(named: Option<&str>, path: &Path, hash: Option<&str>) -> Option<String> {
+    hash.filter(|hash| named != Some(hash)).map(|_| {
+        format!("was made with another `{}` than the one that is here: files of two runs are mixed", path.display())
+    })
 }
 
 impl Origin {
@@ -55,8 +76,11 @@ impl Origin {
 
     /// How a file that says it is `found` is not this part; `None` if it is.
     pub fn contradicted_by(&self, found: &Self) -> Option<String> {
-        let unsigned = |of: &Self| Self { manifest: String::new(), ..of.clone() };
-        if unsigned(found) != unsigned(self) {
+        let names = |of: &Self| {
+            let Self { generation_model, task, model, beside, part, .. } = of.clone();
+            (generation_model, task, model, beside, part)
+        };
+        if names(found) != names(self) {
             let Self { generation_model, task, model, beside, part, .. } = found;
             let beside = beside.as_ref().map_or_else(String::new, |q| format!(" beside `{q}`"));
             return Some(format!(

@@ -25,12 +25,18 @@ pub(super) fn unsealed() -> KeyValue {
     KeyValue::new(KEY.to_owned(), "0".repeat(DIGITS))
 }
 
-/// Writes its hash into a whole file that has the entry; any other stays as it is.
-pub fn seal(file: &mut [u8]) {
-    let Some(at) = digits(file) else { return };
+/// Writes its hash into a whole file that has the entry, and gives it; any other stays as it is.
+pub fn seal(file: &mut [u8]) -> Option<String> {
+    let at = digits(file)?;
     file[at..at + DIGITS].fill(b'0');
-    let hash = blake3::hash(file).to_hex();
+    let hash = blake3::hash(file).to_hex().to_string();
     file[at..at + DIGITS].copy_from_slice(hash.as_bytes());
+    Some(hash)
+}
+
+/// The hash that a footer with these `entries` holds, right or not; `None` of a file that somebody else wrote.
+pub fn recorded(entries: Option<&Vec<KeyValue>>) -> Option<String> {
+    entries?.iter().find(|entry| entry.key == KEY)?.value.clone()
 }
 
 /// Whether the file is as it was sealed; `None` if it never was.

@@ -1,4 +1,4 @@
-//! The hidden rows of a part: that they are those that were written for it, and of its samples.
+//! The hidden rows of a part: that they are those that were written with its tokens table, and of its samples.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,14 +12,18 @@ use crate::table::Origin;
 /// Every scored sample has a row before each of its tokens that has one, and a row after the last.
 ///
 /// # Errors
-/// A file that is missing, damaged, of another part, or lacks rows.
-pub(super) fn check(path: &Path, samples: &[Sample], origin: &Origin) -> Result<(), Broken> {
+/// A file that is missing, damaged, of another part or tokens table, or lacks rows.
+pub(super) fn check(path: &Path, samples: &[Sample], origin: &Origin, tokens: Option<&str>) -> Result<(), Broken> {
     if !path.exists() {
         return Err((Kind::Missing, "is missing, though its tokens are there: was it deleted?".to_owned()));
     }
     let reader = Reader::open(path).map_err(|e| (Kind::Checksum, e.to_string()))?;
     if let Some(what) = origin.denied_by(Origin::of_json(reader.origin()).as_ref()) {
         return Err((Kind::Moved, what));
+    }
+    if !reader.is_beside(tokens) {
+        let what = "was made with another tokens table than the one that is here: files of two runs are mixed";
+        return Err((Kind::Mixed, what.to_owned()));
     }
     let mut rows: HashMap<u32, u32> = HashMap::new();
     for id in &reader.index().sample_id {

@@ -12,6 +12,7 @@ mod numbers;
 mod pairs;
 mod report;
 mod samples;
+mod scored;
 mod source;
 mod tokens;
 
@@ -34,7 +35,7 @@ use crate::engine::RANK_STRICT;
 use crate::error::Result;
 use crate::store::{self, Manifest, PartFiles, Survey, SurveyedCell};
 use crate::study;
-use crate::table::{Format, Origin, Table};
+use crate::table::{self, Format, Origin, Table};
 
 /// The engine whose tables lack nothing.
 const LOCAL: &str = "local";
@@ -142,9 +143,11 @@ impl OnePart<'_> {
         if !samples.exists() {
             findings.of_file(Kind::Missing, samples, "is missing, though its tokens are there: was it deleted?");
         }
+        let (mut samples_hash, mut tokens_hash) = (None, None);
         let of_samples = samples.exists().then(|| {
             guarded(samples, findings, |findings| {
                 let source = self.open(samples, Table::Samples, checked)?;
+                samples_hash.clone_from(&source.hash);
                 samples::read(samples, source, self.part, self.rules().null_is_unknown, findings)
             })
         });
@@ -152,6 +155,11 @@ impl OnePart<'_> {
         checked.samples += of_samples.as_ref().map_or(0, |samples| samples.len() as u64);
         let ids = guarded(tokens, findings, |findings| {
             let source = self.open(tokens, Table::Tokens, checked)?;
+            tokens_hash.clone_from(&source.hash);
+            let named = source.origin.as_ref().and_then(|origin| origin.samples.as_deref());
+            if let Some(what) = table::parted_from(named, samples, samples_hash.as_deref()) {
+                findings.of_file(Kind::Mixed, tokens, what);
+            }
             let Some(of_samples) = &of_samples else {
                 // Nothing to compare rows with, but whether they can be read shows all the same.
                 let rows = source.batches.map(|batch| Ok(batch.map_err(|e| (Kind::Unreadable, e))?.num_rows() as u64));
@@ -166,7 +174,8 @@ impl OnePart<'_> {
         checked.parts_without_hidden +=
             u64::from(self.manifest.engine.keep_hidden.is_some() && self.paths.hidden.is_none());
         if let Some(path) = &self.paths.hidden {
-            guarded(path, findings, |_| hidden::check(path, of_samples.as_deref().unwrap_or_default(), &self.origin));
+            let (samples, tokens) = (of_samples.as_deref().unwrap_or_default(), tokens_hash.as_deref());
+            guarded(path, findings, |_| hidden::check(path, samples, &self.origin, tokens));
         }
         ids.unwrap_or_default()
     }
@@ -174,7 +183,7 @@ impl OnePart<'_> {
     fn open(&self, path: &Path, table: Table, checked: &mut Checked) -> Result<Source, Broken> {
         let kept: &[String] = if table == Table::Samples { &self.manifest.dataset.keep_fields } else { &[] };
         let source = source::open(path, self.format, table, kept, Some(&self.origin))?;
-        checked.files_without_hash += u64::from(!source.is_hashed);
+        checked.files_without_hash += u64::from(source.hash.is_none());
         Ok(source)
     }
 

@@ -1,15 +1,17 @@
-//! The pairs tables: that they are those that were written, of the runs that are there, and possible.
+//! The pairs tables: that they are those that were written, of the runs and the tokens that are there, and possible.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, UInt32Type};
 
 use super::report::{Findings, Kind};
+use super::scored;
 use super::source::{self, Broken};
 use crate::schema::pair;
-use crate::store::{self, Manifest, SurveyedCell, SurveyedPair};
-use crate::table::{Format, Origin, Table};
+use crate::store::{self, Cell, Manifest, PairCell, SurveyedCell, SurveyedPair};
+use crate::table::{self, Format, Origin, Table};
 
 /// Never negative, whatever the two models are.
 const DIVERGENCES: [&str; 4] = [pair::KL, pair::KL_REVERSE, pair::JS, pair::TV];
@@ -21,13 +23,20 @@ pub(super) fn check(found: &SurveyedPair, cells: &[SurveyedCell], findings: &mut
         return found.parts.iter().chain([&found.path]).cloned().collect();
     }
     let digest = found.manifest.as_ref().ok().and_then(|manifest| manifest.digest().ok()).unwrap_or_default();
-    // Parts are named by their numbers; a file that is named otherwise is of none.
-    let number = |path: &Path| store::part_of(path).unwrap_or(u32::MAX);
-    let is_broken = |path: &&PathBuf| match rows(path, &found.cell.origin(&digest, number(path))) {
-        Ok(()) => false,
-        Err((kind, what)) => {
-            findings.of_file(kind, path, what);
-            true
+    let tokens = |model: &String, part: u32| {
+        let cell = cells.iter().find(|cell| is_of(cell, &found.cell, model))?;
+        cell.parts.get(part as usize).map(|files| files.tokens.as_path())
+    };
+    let is_broken = |path: &&PathBuf| {
+        // Parts are named by their numbers; a file that is named otherwise is of none.
+        let part = store::part_of(path).unwrap_or(u32::MAX);
+        let of = [&found.cell.p, &found.cell.q].map(|model| tokens(model, part));
+        match rows(path, &found.cell.origin(&digest, part), of) {
+            Ok(()) => false,
+            Err((kind, what)) => {
+                findings.of_file(kind, path, what);
+                true
+            }
         }
     };
     found.parts.iter().filter(is_broken).cloned().collect()
@@ -42,11 +51,7 @@ fn manifest(found: &SurveyedPair, cells: &[SurveyedCell]) -> Result<(), String> 
         return Err(format!("is of {names:?}, which is not what its folders are called"));
     }
     for (model, digest) in [(&cell.p, &manifest.of_p), (&cell.q, &manifest.of_q)] {
-        let is_it = |other: &&SurveyedCell| {
-            (&other.cell.generation_model, &other.cell.task) == (&cell.generation_model, &cell.task)
-                && other.cell.model == *model
-        };
-        let of_cell = cells.iter().find(is_it).and_then(|cell| cell.manifest.as_ref().ok());
+        let of_cell = cells.iter().find(|other| is_of(other, cell, model)).and_then(|cell| cell.manifest.as_ref().ok());
         let same = |(run, _): &(Manifest, Format)| run.digest().is_ok_and(|found| found == *digest);
         if !of_cell.is_some_and(same) {
             return Err(format!("is of another run of `{model}` than the one that is here"));
@@ -55,13 +60,27 @@ fn manifest(found: &SurveyedPair, cells: &[SurveyedCell]) -> Result<(), String> 
     Ok(())
 }
 
-/// Every page decodes, rows ascend, divergences are not negative.
-fn rows(path: &Path, origin: &Origin) -> Result<(), Broken> {
+/// Whether a cell is the model's on the text of a pair.
+fn is_of(found: &SurveyedCell, pair: &PairCell, model: &str) -> bool {
+    let Cell { generation_model, task, model: found } = &found.cell;
+    (generation_model, task, found.as_str()) == (&pair.generation_model, &pair.task, model)
+}
+
+/// It was made of the tokens tables `of` P and Q; every page decodes, rows ascend, divergences are not negative.
+fn rows(path: &Path, origin: &Origin, of: [Option<&Path>; 2]) -> Result<(), Broken> {
     let source = source::open(path, Format::Parquet, Table::Pairs, &[], Some(origin))?;
-    let mut last = None;
+    let named = source.origin.map_or([None, None], |origin| origin.tokens);
+    for (tokens, named) in of.iter().zip(&named) {
+        // A table that is missing or broken is told by itself.
+        let Some((tokens, Ok((_, hash)))) = tokens.map(|tokens| (tokens, table::footer(tokens))) else { continue };
+        if let Some(what) = table::parted_from(named.as_deref(), tokens, hash.as_deref()) {
+            return Err((Kind::Mixed, what));
+        }
+    }
+    let (mut last, mut found) = (None, BTreeMap::new());
     for batch in source.batches {
         let batch = batch.map_err(|e| (Kind::Unreadable, e))?;
-        order(&batch, &mut last)?;
+        order(&batch, &mut last, &mut found)?;
         for name in DIVERGENCES {
             let column = batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<Float64Type>());
             let values = column.map(|column| column.values().as_ref()).unwrap_or_default();
@@ -70,18 +89,46 @@ fn rows(path: &Path, origin: &Origin) -> Result<(), Broken> {
             }
         }
     }
-    Ok(())
+    match of.map(|tokens| scored::read(tokens?)) {
+        [Some(p), Some(q)] => complete(&found, &p, &q).map_err(|what| (Kind::Rows, what)),
+        _ => Ok(()),
+    }
 }
 
-fn order(batch: &RecordBatch, last: &mut Option<(u32, u32)>) -> Result<(), Broken> {
+/// By sample and position, a token's id.
+type Ids = BTreeMap<(u32, u32), Option<u32>>;
+
+/// Whatever both models gave a log-probability has a row, and no other token.
+fn complete(found: &Ids, p: &Ids, q: &Ids) -> Result<(), String> {
+    let both = || p.iter().filter(|(key, _)| q.contains_key(key));
+    if let Some(((sample, position), _)) = both().find(|(key, _)| !found.contains_key(key)) {
+        return Err(format!("lacks sample {sample} at position {position}, which both models scored"));
+    }
+    let is_other =
+        |(key, id): &(&(u32, u32), &Option<u32>)| id.is_some() && (p.get(key) != Some(id) || q.get(key) != Some(id));
+    match found.iter().find(is_other) {
+        Some(((sample, position), _)) => {
+            Err(format!("has a token of sample {sample} at position {position} that the models did not both score"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Rows ascend; notes which they are.
+fn order(batch: &RecordBatch, last: &mut Option<(u32, u32)>, found: &mut Ids) -> Result<(), Broken> {
     let ids = |name: &str| batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<UInt32Type>());
-    let (Some(samples), Some(positions)) = (ids(pair::SAMPLE_ID), ids(pair::POSITION)) else { return Ok(()) };
+    let (Some(samples), Some(positions), Some(tokens)) =
+        (ids(pair::SAMPLE_ID), ids(pair::POSITION), ids(pair::TOKEN_ID))
+    else {
+        return Ok(());
+    };
     for row in 0..samples.len() {
         let key = (samples.value(row), positions.value(row));
         if last.is_some_and(|last| last >= key) {
             return Err((Kind::Rows, format!("sample {} at position {} comes out of order", key.0, key.1)));
         }
         *last = Some(key);
+        found.insert(key, tokens.is_valid(row).then(|| tokens.value(row)));
     }
     Ok(())
 }

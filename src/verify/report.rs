@@ -24,6 +24,8 @@ pub enum Kind {
     Checksum,
     /// A file of another part, model, task or run than its place says.
     Moved,
+    /// Files of one part that were not written with each other.
+    Mixed,
     /// Columns that are not those of the tables.
     Schema,
     /// Samples or tokens that are missing, too many, out of order or of another part.

@@ -21,8 +21,10 @@ pub(super) type Broken = (Kind, String);
 /// An open table.
 pub(super) struct Source {
     pub batches: Box<dyn Iterator<Item = Result<RecordBatch, String>>>,
-    /// The bytes are those that were written, by the file's own hash.
-    pub is_hashed: bool,
+    /// The hash that the file holds of itself, and that its bytes have; `None` where its format has no place for one.
+    pub hash: Option<String>,
+    /// What it says of itself.
+    pub origin: Option<Origin>,
 }
 
 /// Opens `path`, which must have the columns of `table`, those of `kept` last, and be the part of a cell that it says.
@@ -63,14 +65,13 @@ fn open_parquet(path: &Path, expected: &Schema, kept: &[String], origin: Option<
             "holds no hash of itself: tokshift did not write it, or it is damaged".to_owned(),
         ));
     }
-    if let Some(origin) = origin {
-        let found = Origin::read(builder.metadata().file_metadata().key_value_metadata());
-        if let Some(what) = origin.denied_by(found.as_ref()) {
-            return Err((Kind::Moved, what));
-        }
+    let entries = builder.metadata().file_metadata().key_value_metadata();
+    let (found, hash) = (Origin::read(entries), table::recorded(entries));
+    if let Some(what) = origin.and_then(|origin| origin.denied_by(found.as_ref())) {
+        return Err((Kind::Moved, what));
     }
     let reader = builder.build().map_err(|e| unreadable(&e))?;
-    Ok(Source { batches: Box::new(reader.map(|batch| batch.map_err(|e| e.to_string()))), is_hashed: true })
+    Ok(Source { batches: Box::new(reader.map(|batch| batch.map_err(|e| e.to_string()))), hash, origin: found })
 }
 
 /// The fixed columns must be as promised; kept fields have the names asked for and one of their three types.
@@ -110,7 +111,7 @@ fn told(field: &Field) -> String {
 fn open_jsonl(path: &Path, expected: &Schema) -> Result<Source, Broken> {
     let file = BufReader::new(File::open(path).map_err(|e| unreadable(&e))?);
     let reader = arrow::json::ReaderBuilder::new(nullable(expected)).build(file).map_err(|e| unreadable(&e))?;
-    Ok(Source { batches: Box::new(reader.map(|batch| batch.map_err(|e| e.to_string()))), is_hashed: false })
+    Ok(Source { batches: Box::new(reader.map(|batch| batch.map_err(|e| e.to_string()))), hash: None, origin: None })
 }
 
 /// The schema with everything nullable, items of lists included.

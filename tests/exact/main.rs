@@ -7,6 +7,7 @@ mod common;
 mod figures;
 mod in_one_go;
 mod measures;
+mod mixed;
 mod refusals;
 mod resume;
 mod runs;

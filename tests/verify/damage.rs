@@ -83,11 +83,23 @@ pub fn change(scene: &Scene, table: &str, column: &str, change: impl FnOnce(&Rec
     rewrite(&path, table, &RecordBatch::try_new(batch.schema(), columns).unwrap());
 }
 
-/// Writes `batch` over a part, with hash and footer.
+/// Writes `batch` over a part, with hash and footer; the tokens table then names the new samples table.
 pub fn rewrite(path: &Path, table: &str, batch: &RecordBatch) {
-    let table = if table == "tokens" { Table::Tokens } else { Table::Samples };
+    let kind = if table == "tokens" { Table::Tokens } else { Table::Samples };
     let origin = origin(path);
-    write(fs::File::create(path).unwrap(), Format::Parquet, table, batch, origin.as_ref()).unwrap();
+    let hash = write(fs::File::create(path).unwrap(), Format::Parquet, kind, batch, origin.as_ref()).unwrap();
+    if table == "samples" {
+        let tokens = path.display().to_string().replace("/samples/", "/tokens/");
+        sign(Path::new(&tokens), |origin| origin.samples = hash);
+    }
+}
+
+/// Writes a tokens table anew that says something else of itself.
+pub fn sign(tokens: &Path, change: impl FnOnce(&mut Origin)) {
+    let Columns(batch) = Columns::read(tokens.parent().unwrap());
+    let mut origin = origin(tokens).unwrap();
+    change(&mut origin);
+    write(fs::File::create(tokens).unwrap(), Format::Parquet, Table::Tokens, &batch, Some(&origin)).unwrap();
 }
 
 /// What a file says it is.

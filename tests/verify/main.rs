@@ -5,6 +5,7 @@ mod common;
 
 mod damage;
 mod files;
+mod mixed;
 mod moved;
 mod rows;
 mod told;

@@ -75,8 +75,16 @@ fn a_text_that_was_changed_is_told_by_all_its_models() {
         })
     };
     for (change, of_models, own) in [
-        ((&|was: String| Some(was.replace("\"joint\"", "\"separate\""))) as &dyn Fn(String) -> _, "files of two runs are mixed", 0),
-        (&|was: String| Some(was.replace("\"first_sample\": 0", "\"first_sample\": 7")), "files of two runs are mixed", 1),
+        (
+            (&|was: String| Some(was.replace("\"joint\"", "\"separate\""))) as &dyn Fn(String) -> _,
+            "files of two runs are mixed",
+            0,
+        ),
+        (
+            &|was: String| Some(was.replace("\"first_sample\": 0", "\"first_sample\": 7")),
+            "files of two runs are mixed",
+            1,
+        ),
         (&|was: String| Some(was[1..].to_owned()), "not a tokshift manifest", 1),
         (&|_| None, "is missing, so which rows were scored is unknown", 0),
     ] {

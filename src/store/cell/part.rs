@@ -19,26 +19,31 @@ pub struct PartWriter<'a> {
     part: u32,
     samples: Temporary,
     tokens: Temporary,
+    /// The hash that the tokens table holds of itself.
+    tokens_hash: Option<String>,
     hidden: Option<HiddenPart>,
 }
 
 impl<'a> PartWriter<'a> {
     pub(super) fn new(cell: &'a CellStore, part: u32, samples: Temporary, tokens: Temporary) -> Self {
-        Self { cell, part, samples, tokens, hidden: None }
+        Self { cell, part, samples, tokens, tokens_hash: None, hidden: None }
     }
 
-    /// Writes both tables of the part, whole. Nothing is published by it.
+    /// Writes both tables of the part, whole: the tokens table names the samples table. Nothing is published by it.
     ///
     /// # Errors
     /// A full disk, say.
     pub fn write(&mut self, samples: &RecordBatch, tokens: &RecordBatch) -> Result<()> {
         let format = self.cell.format;
-        let origin = Some(&self.cell.origin(self.part));
-        self.samples.write(|file| table::write(file, format, Table::Samples, samples, origin))?;
-        self.tokens.write(|file| table::write(file, format, Table::Tokens, tokens, origin))
+        let mut origin = self.cell.origin(self.part);
+        origin.samples =
+            self.samples.write(|file| table::write(file, format, Table::Samples, samples, Some(&origin)))?;
+        self.tokens_hash =
+            self.tokens.write(|file| table::write(file, format, Table::Tokens, tokens, Some(&origin)))?;
+        Ok(())
     }
 
-    /// Publishes these hidden rows with the part.
+    /// Publishes these hidden rows with the part; they name its tokens table.
     pub fn keep(&mut self, hidden: HiddenPart) {
         self.hidden = Some(hidden);
     }
@@ -60,13 +65,14 @@ impl<'a> PartWriter<'a> {
         // What comes out as it was leaves everything that was made of it.
         let is_same = self.tokens.is_as(&tokens)? && self.samples.is_as(&samples)?;
         if !is_same {
-            // A part that is done again is not done from here until both of its tables are new.
-            pairs::withdraw_part(&self.cell.root, self.cell.manifest(), self.part)?;
+            // A part that is done again is not done from here until both of its tables are new. Its tokens go before its pairs:
+            // a process that publishes a pair looks at them afterwards.
             withdraw(&tokens)?;
+            pairs::withdraw_part(&self.cell.root, self.cell.manifest(), self.part)?;
             files.withdraw_loan(self.part)?;
         }
         if let Some(hidden) = self.hidden {
-            hidden.publish(&files.path(self.part))?;
+            hidden.publish(&files.path(self.part), self.tokens_hash.as_deref())?;
         }
         if is_same {
             return Ok(());

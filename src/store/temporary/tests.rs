@@ -119,7 +119,7 @@ fn what_was_not_written_whole_is_not_published() {
     assert!(empty.publish(&path).unwrap_err().to_string().contains("nothing was written"));
     let mut torn = Temporary::create(root.path(), "x").unwrap();
     torn.write(|_| Ok(())).unwrap();
-    torn.write(|_| Err(Error::Stopped)).unwrap_err();
+    torn.write(|_| Err::<(), _>(Error::Stopped)).unwrap_err();
     assert!(torn.publish_new(&path).is_err());
     assert!(!path.exists() && left(&root).is_empty());
 }
