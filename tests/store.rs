@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -19,6 +20,7 @@ use tokshift::dataset::Part;
 use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::schema::{self, token};
 use tokshift::scores::TokenScores;
+use tokshift::shift;
 use tokshift::store::{self, Cell, CellStore, DatasetFacts, EngineFacts, Manifest, Store, TokenFacts};
 use tokshift::table::{Format, ScoredSample, samples_batch, tokens_batch};
 
@@ -355,6 +357,46 @@ fn racing_models_agree_on_the_rows() {
         let runs = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
         assert_eq!(files(root.path()).len(), 1 + 3 * runs);
     }
+}
+
+/// A part that is scored again while it is compared: what comes out is of its old tables or of its new ones, or refused.
+#[test]
+fn figures_are_of_one_state_of_the_tables() {
+    let root = TempDir::new().unwrap();
+    let of = |logprob: f32| -> Vec<ScoredSample> {
+        let scored = |id| {
+            let sample = sample(id, 2, 3);
+            let scores = TokenScores { logprob: vec![logprob * (id + 1) as f32; 3], ..TokenScores::default() };
+            ScoredSample { sample, scores: Some(scores) }
+        };
+        (0..3).map(scored).collect()
+    };
+    let (p, q) = (open(root.path(), "rl"), open(root.path(), "q"));
+    publish(&p, 0, &of(-1.0)).unwrap();
+    let compare = || {
+        let compared = shift::compare(root.path(), &shift::Options::default())?;
+        Ok::<_, Error>(serde_json::to_string(&compared).unwrap())
+    };
+    let states = [-2.0, -3.0].map(|logprob| {
+        publish(&q, 0, &of(logprob)).unwrap();
+        compare().unwrap()
+    });
+    assert_ne!(states[0], states[1]);
+    let ends = AtomicBool::new(false);
+    let found: Vec<String> = thread::scope(|scope| {
+        scope.spawn(|| {
+            for logprob in [-2.0, -3.0].into_iter().cycle() {
+                if ends.load(Ordering::Relaxed) {
+                    break;
+                }
+                publish(&q, 0, &of(logprob)).unwrap();
+            }
+        });
+        let found: Vec<_> = (0..30).filter_map(|_| compare().ok()).collect();
+        ends.store(true, Ordering::Relaxed);
+        found
+    });
+    assert!(found.iter().all(|compared| states.contains(compared)), "{found:#?}");
 }
 
 /// Encodings are addressed by column path: one that no longer fits a column would be passed over in silence.

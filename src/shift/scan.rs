@@ -27,7 +27,9 @@ pub(super) struct Footers {
     pub rows: u64,
     /// First and last `sample_id` of each file; `None` if it has no rows.
     pub samples: Vec<Option<(u32, u32)>>,
-    /// Some row has no token id (an import): the tokens' texts must agree instead.
+    /// The hash that each file holds of itself, if it does.
+    pub hashes: Vec<Option<String>>,
+    /// Some row has no token id (an import), or may have none: the tokens' texts must agree instead.
     pub lacks_ids: bool,
 }
 
@@ -38,6 +40,19 @@ pub(super) struct Footers {
 /// [`Error::File`] naming the file that breaks the order, has no statistics to prove it by, or is of another part or cell.
 pub(super) fn footers(table: &Table) -> Result<Footers> {
     ordered(&table.tokens, &table.origins, &schema::tokens())
+}
+
+/// Another process may score a part again while it is read, file by file and in several passes.
+///
+/// # Errors
+/// [`Error::File`] naming a tokens table that is no longer the one whose footers were read `before`.
+pub(super) fn must_be_as_before(table: &Table, before: &Footers) -> Result<()> {
+    let now = footers(table)?;
+    let mut files = table.tokens.iter().zip(now.hashes.iter().zip(&before.hashes));
+    match files.find(|(_, (now, before))| now != before) {
+        Some((path, _)) => Err(Error::file(path, "was scored again while it was compared: run the same command again")),
+        None => must_be_samples(table),
+    }
 }
 
 /// The same of a pairs table, whose rows polars is told to be in order too, and which must have been made of the tokens tables
@@ -79,9 +94,11 @@ fn ordered(files: &[PathBuf], origins: &[Origin], columns: &Schema) -> Result<Fo
             last = Some(high);
             of_file = Some((of_file.map_or(low, |(first, _)| first), high));
             found.rows += group.num_rows().cast_unsigned();
-            found.lacks_ids |= nulls(group, token::TOKEN_ID) > 0;
+            // A footer that does not count them hides whether there are any.
+            found.lacks_ids |= nulls(group, token::TOKEN_ID).is_none_or(|nulls| nulls > 0);
         }
         found.samples.push(of_file);
+        found.hashes.push(table::recorded(metadata.file_metadata().key_value_metadata()));
     }
     Ok(found)
 }
@@ -163,8 +180,9 @@ fn sample_range(path: &Path, group: &RowGroupMetaData) -> Result<Option<(u32, u3
     Err(Error::file(path, format!("the footer has no range of `{}`: its order cannot be checked", token::SAMPLE_ID)))
 }
 
-fn nulls(group: &RowGroupMetaData, column: &str) -> u64 {
-    statistics(group, column).and_then(Statistics::null_count_opt).unwrap_or_default()
+/// Rows without a value, if the footer counts them.
+fn nulls(group: &RowGroupMetaData, column: &str) -> Option<u64> {
+    statistics(group, column).and_then(Statistics::null_count_opt)
 }
 
 fn statistics<'a>(group: &'a RowGroupMetaData, column: &str) -> Option<&'a Statistics> {

@@ -31,8 +31,20 @@ impl Prepared {
         let samples = samples::read(pair)?;
         let different_contexts = check::contexts(pair, &samples, options.allow_different_context)?;
         let (p, q) = (scan::footers(&pair.p)?, scan::footers(&pair.q)?);
-        pair.exact.as_ref().map_or(Ok(()), |exact| scan::must_be_pairs(exact, [&pair.p, &pair.q]))?;
+        Self::must_fit(pair)?;
         Ok(Self { samples, p, q, different_contexts })
+    }
+
+    /// After all was read: it must be what was found fit.
+    fn must_stand(&self, pair: &PairTables) -> Result<()> {
+        scan::must_be_as_before(&pair.p, &self.p)?;
+        scan::must_be_as_before(&pair.q, &self.q)?;
+        Self::must_fit(pair)
+    }
+
+    /// The pairs table must be of the tokens tables.
+    fn must_fit(pair: &PairTables) -> Result<()> {
+        pair.exact.as_ref().map_or(Ok(()), |exact| scan::must_be_pairs(exact, [&pair.p, &pair.q]))
     }
 
     /// What [`pair`] adds up, as a lazy query.
@@ -56,6 +68,7 @@ pub(super) fn study_alone(tables: &PairTables, options: &Options) -> Result<Opti
     let sums = sums::collect(tables, prepared.footers(), samples, What::study(prepared.lacks_ids()))?;
     check::tokens(tables, &sums)?;
     check::rows(tables, samples, &sums, &prepared.p, &prepared.q)?;
+    prepared.must_stand(tables)?;
     study(tables, samples, &sums)
 }
 
@@ -70,6 +83,7 @@ pub(super) fn pair(tables: &PairTables, options: &Options) -> Result<(Pair, Sums
     check::exact(tables, &sums)?;
     let unequal = check::rows(tables, samples, &sums, &prepared.p, &prepared.q)?;
     let pair = figures(tables, options, &prepared, &sums, unequal)?;
+    prepared.must_stand(tables)?;
     Ok((pair, sums))
 }
 

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, UInt32Type};
 
+use super::guarded;
 use super::report::{Findings, Kind};
-use super::scored;
+use super::scored::{self, Ids};
 use super::source::{self, Broken};
 use crate::schema::pair;
 use crate::store::{self, Cell, Manifest, PairCell, SurveyedCell, SurveyedPair};
@@ -31,13 +32,7 @@ pub(super) fn check(found: &SurveyedPair, cells: &[SurveyedCell], findings: &mut
         // Parts are named by their numbers; a file that is named otherwise is of none.
         let part = store::part_of(path).unwrap_or(u32::MAX);
         let of = [&found.cell.p, &found.cell.q].map(|model| tokens(model, part));
-        match rows(path, &found.cell.origin(&digest, part), of) {
-            Ok(()) => false,
-            Err((kind, what)) => {
-                findings.of_file(kind, path, what);
-                true
-            }
-        }
+        guarded(path, findings, |_| rows(path, &found.cell.origin(&digest, part), of)).is_none()
     };
     found.parts.iter().filter(is_broken).cloned().collect()
 }
@@ -94,9 +89,6 @@ fn rows(path: &Path, origin: &Origin, of: [Option<&Path>; 2]) -> Result<(), Brok
         _ => Ok(()),
     }
 }
-
-/// By sample and position, a token's id.
-type Ids = BTreeMap<(u32, u32), Option<u32>>;
 
 /// Whatever both models gave a log-probability has a row, and no other token.
 fn complete(found: &Ids, p: &Ids, q: &Ids) -> Result<(), String> {

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::panic::catch_unwind;
 use std::path::Path;
 
 use arrow::array::{Array, AsArray};
@@ -15,8 +16,16 @@ use crate::schema::token;
 
 const COLUMNS: [&str; 4] = [token::SAMPLE_ID, token::POSITION, token::TOKEN_ID, token::LOGPROB];
 
-/// By sample and position, the id; `None` of a table that cannot be read.
-pub(super) fn read(path: &Path) -> Option<BTreeMap<(u32, u32), Option<u32>>> {
+/// By sample and position, a token's id.
+pub(super) type Ids = BTreeMap<(u32, u32), Option<u32>>;
+
+/// `None` of a table that cannot be read.
+pub(super) fn read(path: &Path) -> Option<Ids> {
+    // Decoders panic on some broken bytes.
+    catch_unwind(|| decode(path)).ok().flatten()
+}
+
+fn decode(path: &Path) -> Option<Ids> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path).ok()?).ok()?;
     let columns = ProjectionMask::columns(builder.parquet_schema(), COLUMNS);
     let mut found = BTreeMap::new();

@@ -11,6 +11,7 @@ use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{Field, Float32Type, SchemaRef, UInt32Type};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use tempfile::TempDir;
 use tokshift::dataset::Part;
 use tokshift::schema;
@@ -128,6 +129,20 @@ impl Output {
         let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
         let all = concat_batches(&batches[0].schema(), &batches).unwrap();
         parquet(path, &take_record_batch(&all, &UInt32Array::from(rows.to_vec())).unwrap());
+    }
+
+    /// Writes a file again as a program that keeps statistics of `sample_id` alone does.
+    pub fn without_statistics(&self, path: &Path) {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
+        let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
+        let properties = WriterProperties::builder()
+            .set_statistics_enabled(EnabledStatistics::None)
+            .set_column_statistics_enabled(schema::token::SAMPLE_ID.into(), EnabledStatistics::Chunk)
+            .build();
+        let file = File::create(path).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batches[0].schema(), Some(properties)).unwrap();
+        batches.iter().for_each(|batch| writer.write(batch).unwrap());
+        writer.close().unwrap();
     }
 
     pub fn compare(&self) -> tokshift::Result<Comparison> {

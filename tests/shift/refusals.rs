@@ -4,7 +4,7 @@ use std::fs;
 
 use tokshift::shift::{self, LeftOut, Options, Partial};
 
-use crate::fixture::{Output, Sample, samples, token, token_mean};
+use crate::fixture::{Output, Sample, Token, sample, samples, token, token_mean};
 use tokshift::sample::Status;
 
 /// Three samples of two tokens.
@@ -228,4 +228,22 @@ fn incomplete_tables_of_other_parts_are_refused() {
     assert!(!error().contains("cut into different parts"), "{}", error());
     fs::remove_file(of_q.tokens("tuned", 1)).unwrap();
     assert!(error().contains("cut into different parts"), "{}", error());
+}
+
+/// Tokens without ids are compared by their texts, also where the footer does not say how many have none.
+#[test]
+fn a_footer_that_does_not_count_nulls_hides_no_other_tokens() {
+    let output = Output::new();
+    let of = |texts: [&str; 2]| {
+        let token = |text: &str| Token { text: Some(text.to_owned()), logprob: Some(-1.0), ..Token::default() };
+        vec![sample(0, texts.map(token).to_vec())]
+    };
+    output.model("base", &of(["a", "b"]));
+    output.model("tuned", &of(["a", "c"]));
+    let told = "the tokens at sample_id 0, position 1 differ";
+    assert!(output.error().contains(told), "{}", output.error());
+    for model in ["base", "tuned"] {
+        output.without_statistics(&output.tokens(model, 0));
+    }
+    assert!(output.error().contains(told), "{}", output.error());
 }
