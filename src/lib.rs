@@ -8,6 +8,7 @@ pub mod error;
 pub mod stop;
 pub mod digest;
 pub mod escape;
+pub mod stand_in;
 pub mod python_json;
 pub mod schema;
 pub mod sample;

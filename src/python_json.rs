@@ -1,8 +1,15 @@
 //! JSON as Python writes it: with `NaN`, `Infinity` and `-Infinity`, which are not JSON.
 //!
-//! Owns that one difference. Refuses to parse: serde does, once the words are replaced.
+//! Owns that one difference, and the files of settings that Python wrote. Refuses to parse: serde does, once the words are
+//! replaced.
 
 use std::borrow::Cow;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+use crate::stand_in;
 
 /// Longest first, so that a sign belongs to its word.
 const WORDS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
@@ -29,9 +36,45 @@ pub fn replace_words(text: &str, replacement: impl Fn(&str) -> String) -> Cow<'_
     Cow::Owned(out)
 }
 
+/// The object in a file of settings, such as a `config.json`. A number that JSON lacks becomes its word as a text: whoever
+/// needs a number there tells which field holds what, and nobody else minds.
+///
+/// # Errors
+/// No such file, or what is in it is no object.
+pub fn object(path: &Path) -> Result<Map<String, Value>> {
+    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    parse(path, &bytes)
+}
+
+/// As [`object`], of the bytes of the file at `path`.
+///
+/// # Errors
+/// It is no object.
+pub fn parse(path: &Path, bytes: &[u8]) -> Result<Map<String, Value>> {
+    let wrong = |what: String| stand_in::explain(path, bytes, format!("not a JSON object: {what}"));
+    let text = std::str::from_utf8(bytes).map_err(|e| wrong(e.to_string()))?;
+    let quoted = replace_words(text, |word| format!("\"{word}\""));
+    serde_json::from_str(&quoted).map_err(|e| wrong(e.to_string()))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::replace_words;
+    use std::path::Path;
+
+    use super::{parse, replace_words};
+
+    #[test]
+    fn numbers_that_json_lacks_stay_apart_from_the_rest() {
+        let parsed = parse(Path::new("c.json"), br#"{"limit": [0.0, Infinity], "low": -Infinity, "n": 2}"#).unwrap();
+        assert_eq!(
+            serde_json::Value::from(parsed),
+            serde_json::json!({"limit": [0.0, "Infinity"], "low": "-Infinity", "n": 2})
+        );
+        let told = |bytes: &[u8]| parse(Path::new("c.json"), bytes).unwrap_err().to_string();
+        assert!(told(b"[NaN]").starts_with("`c.json`: not a JSON object: "));
+        assert!(told(b"<!doctype html>").contains("web page"));
+        assert!(told(b"\xff").contains("not a JSON object: invalid utf-8"));
+    }
 
     #[test]
     fn only_bare_words_are_replaced() {

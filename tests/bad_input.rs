@@ -118,8 +118,8 @@ fn model_directories_that_are_none() {
     refuses_model(&scene, "", "`m=` in --models is not NAME=SOURCE\n");
 
     edit_config(&scene.model("mamba", "qwen3-tied"), "model_type", json!("mamba"));
-    let unknown = "`mamba/config.json`: model_type `mamba` is not known; known are gemma2, gemma3, gemma3_text, glm4, granite, \
-                   llama, mistral, mixtral, olmo2, phi3, qwen2, qwen2_moe, qwen3, qwen3_moe, smollm3\n";
+    let unknown = "`mamba/config.json`: `model_type` mamba is not one that tokshift knows: known are gemma2, gemma3, gemma3_text, \
+                   glm4, granite, llama, mistral, mixtral, olmo2, phi3, qwen2, qwen2_moe, qwen3, qwen3_moe, smollm3\n";
     refuses_model(&scene, "mamba", unknown);
     edit_config(&scene.model("gelu", "qwen3-tied"), "hidden_act", json!("gelu"));
     refuses_model(
@@ -176,6 +176,101 @@ fn weights_that_are_broken() {
     let tied = fixture("qwen3-tied");
     let said = scene.run(&format!("score --dataset rl_demo.jsonl --models m={} --output-dir out", tied.display()));
     said.expect(0, "m: 3 ok samples; ");
+}
+
+/// What a clone without Git LFS has, and what a download that failed: every reader names them.
+#[test]
+fn files_that_stand_in_for_others() {
+    const POINTER: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 133\n";
+    const PAGE: &str = "<!DOCTYPE html>\n<html><head><title>404</title></head></html>\n";
+    let scene = scene();
+    for (content, what) in
+        [(POINTER, "is a Git LFS pointer, not the file"), (PAGE, "is a web page (HTML or XML), not the file")]
+    {
+        for file in ["model.safetensors", "config.json", "tokenizer.json", "generation_config.json"] {
+            fs::write(scene.model("m", "qwen3-tied").join(file), content).unwrap();
+            let said = scene.run("score --dataset rl_demo.jsonl --models m=m --output-dir out --end auto");
+            said.expect(1, &format!("m/{file}`: {what}"));
+        }
+        scene.model("m", "llama3");
+        for file in ["adapter_config.json", "adapter_model.safetensors"] {
+            fs::write(scene.model("a", "lora-llama3").join(file), content).unwrap();
+            let said = scene.run("score --dataset rl_demo.jsonl --models m=m+a --output-dir out");
+            said.expect(1, &format!("a/{file}`: {what}"));
+        }
+        fs::write(scene.model("sharded", "qwen3-bias").join("model.safetensors.index.json"), content).unwrap();
+        refuses_model_with(&scene, "sharded", &format!("`sharded/model.safetensors.index.json`: {what}"));
+        scene.write("m.gguf", content);
+        refuses_model_with(&scene, "m.gguf", &format!("`m.gguf`: {what}"));
+        scene.write("m/chat_template.jinja", content);
+        scene.run("render m --messages rl_demo.jsonl").expect(1, &format!("`m/chat_template.jinja`: {what}"));
+        fs::remove_file(scene.path("m/chat_template.jinja")).unwrap();
+        for dataset in ["rl_rows.jsonl", "rl_rows.parquet"] {
+            scene.write(dataset, content);
+            let said = scene.score(dataset, &[TIED], "out", "");
+            said.expect(1, &format!("dataset `{dataset}`: {what}"));
+        }
+    }
+    // Plain text may be a page; a pointer is never meant.
+    scene.write("text.txt", POINTER);
+    let tied = fixture("qwen3-tied");
+    let text = |file: &str| {
+        scene.run(&format!("score --text {file} --window 16 --models m={} --output-dir t", tied.display()))
+    };
+    text("text.txt").expect(1, "the text `text.txt` is a Git LFS pointer");
+    scene.write("page.txt", PAGE);
+    text("page.txt").expect(0, "ok");
+}
+
+#[track_caller]
+fn refuses_model_with(scene: &Scene, folder: &str, message: &str) {
+    scene.run(&format!("score --dataset rl_demo.jsonl --models m={folder} --output-dir out")).expect(1, message);
+}
+
+/// What is read otherwise than a config says is told once, and in `inspect`.
+#[test]
+fn a_head_of_its_own_beside_a_tied_flag_is_told() {
+    let scene = scene();
+    let untied = scene.model("untied", "llama3");
+    edit_config(&scene.model("flagged", "llama3"), "tie_word_embeddings", json!(true));
+    let said = scene.run("score --dataset rl_demo.jsonl --models untied,flagged --output-dir out");
+    said.expect(0, "flagged: 3 ok samples; ");
+    let note = "`tie_word_embeddings` is true, but `lm_head.weight` is there and is not `model.embed_tokens.weight`";
+    assert_eq!(said.stderr.matches(note).count(), 1, "{}", said.stderr);
+    let logprobs = |model| scene.table("out", "tokens", "rl", "demo", model).f32s("logprob");
+    assert_eq!(logprobs("untied"), logprobs("flagged"));
+    scene.run("inspect flagged").expect_out(note).expect_out("f32 by default: every matrix is F32");
+    let json: Value = serde_json::from_str(&scene.run("inspect flagged --json").stdout).unwrap();
+    assert_eq!((json["notes"].as_array().unwrap().len(), &json["spec"]["tied_head"]), (1, &json!(false)));
+    assert!(!scene.run(&format!("inspect {}", untied.display())).stdout.contains("note"));
+}
+
+/// Python writes numbers that JSON lacks, and reads them.
+#[test]
+fn configs_with_numbers_that_json_lacks() {
+    let scene = scene();
+    let path = scene.model("m", "qwen3-tied").join("config.json");
+    let config = fs::read_to_string(&path).unwrap();
+    let with = |fields: &str| fs::write(&path, config.replacen('{', &format!("{{{fields}, "), 1)).unwrap();
+    with(r#""time_step_limit": [0.0, Infinity], "attention_dropout": NaN, "low": -Infinity"#);
+    let generation = scene.path("m/generation_config.json");
+    fs::write(&generation, r#"{"eos_token_id": 302, "temperature": NaN}"#).unwrap();
+    let said = scene.run("score --dataset rl_demo.jsonl --models m --output-dir out --end auto");
+    said.expect(0, "m: 3 ok samples; ");
+    fs::write(&path, config.replace("\"rms_norm_eps\": 1e-06", "\"rms_norm_eps\": Infinity")).unwrap();
+    refuses_model_with(&scene, "m", "`m/config.json`: `rms_norm_eps` is \"Infinity\"");
+}
+
+#[test]
+fn commas_in_paths() {
+    let scene = scene();
+    scene.model("c,d", "qwen3-tied");
+    scene.model("e", "qwen3-tied");
+    fs::copy(scene.path("rl_demo.jsonl"), scene.path("rl_a,b.jsonl")).unwrap();
+    let said = scene.run("score --dataset rl_a,b.jsonl,rl_demo.jsonl --models e,g=c,d,h=e --output-dir out");
+    said.expect(0, "g: 6 ok samples; ").expect(0, "e: 6 ok samples; ").expect(0, "h: 6 ok samples; ");
+    let said = scene.run("score --dataset rl_demo.jsonl --models c,d --models e --output-dir again");
+    said.expect(0, "c,d: 3 ok samples; ").expect(0, "e: 3 ok samples; ");
 }
 
 /// Finite weights whose products are not: what would be a plausible number in any later step is none here.
@@ -318,7 +413,8 @@ fn a_hub_id_offline() {
     let scene = scene();
     let mut command = scene.command("score --dataset rl_demo.jsonl --models org/name --output-dir out");
     command.env("HF_HUB_OFFLINE", "1").env("HF_HOME", "home");
-    let message = "error: model `org/name`: HF_HUB_OFFLINE is set and it is not whole in the cache `home/hub`\n";
+    let message =
+        "error: model `org/name`: HF_HUB_OFFLINE is set and it is not in the cache (`home/hub/models--org--name`)\n";
     let said = said(&mut command);
     assert_eq!((said.code, said.stderr.as_str()), (Some(1), message));
 }

@@ -135,6 +135,42 @@ fn a_repository_is_fetched_once_and_scored() {
     }
 }
 
+/// Other programs fill the cache with the files that they read.
+#[test]
+fn what_another_program_left_out_is_fetched() {
+    let beside = ["config.json", "model.safetensors", "tokenizer.json"];
+    for filled in [&beside[..1], &beside[..2], &beside[..]] {
+        let (scene, hub) = (Scene::new(), Hub::start("qwen3-tied"));
+        let snapshot = format!("home/hub/models--org--name/snapshots/{COMMIT}");
+        for file in filled {
+            scene.write(&format!("{snapshot}/{file}"), fs::read(fixture("qwen3-tied").join(file)).unwrap());
+        }
+        scene.write("home/hub/models--org--name/refs/main", COMMIT);
+        let offline = [("HF_HUB_OFFLINE", "1")];
+        let said = score(&scene, "org/name", "out", &offline);
+        match filled.len() {
+            1 => said.expect(1, "HF_HUB_OFFLINE is set and the cache lacks model.safetensors, tokenizer.json, "),
+            2 => said.expect(1, "has no tokenizer.json: give --tokenizer (HF_HUB_OFFLINE is set: "),
+            _ => said.expect(0, "name: 3 ok samples; "),
+        };
+        // A hub that cannot be reached is no reason to do without what is there.
+        if filled.len() == 3 {
+            let nobody = [("HF_ENDPOINT", "http://127.0.0.1:1")];
+            score(&scene, "org/name", "alone", &nobody)
+                .expect(0, "org/name: the cache lacks tokenizer_config.json, generation_config.json, ")
+                .expect(0, "name: 3 ok samples; ");
+        }
+        let online = [("HF_ENDPOINT", hub.endpoint.as_str())];
+        score(&scene, "org/name", "again", &online).expect(0, "name: 3 ok samples; ");
+        let asked = |name: &str| hub.seen().iter().any(|request| request.path.ends_with(name));
+        assert!(asked("/generation_config.json") && !filled.iter().any(|file| asked(&format!("/{file}"))));
+        // What the hub does not have is not asked for again.
+        let seen = hub.seen().len();
+        score(&scene, "org/name", "third", &online).expect(0, "name: 3 ok samples; ");
+        assert_eq!(hub.seen().len(), seen);
+    }
+}
+
 #[test]
 fn nothing_is_sent_without_a_token() {
     let (scene, hub) = (Scene::new(), Hub::start("qwen3-tied"));

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 
-use super::args::ScoreArgs;
+use super::args::{Listed, ScoreArgs};
 use super::models::{self, Model};
 use super::progress;
 use crate::dataset::{self, FieldNames, Plan, PlanOptions, RowOptions};
@@ -17,7 +17,7 @@ use crate::experiments::Options;
 use crate::gguf::is_gguf;
 use crate::template::{self, ChatTemplate, SpecialTokens};
 use crate::tokenize::{self, TextTokenizer};
-use crate::{digest, hub};
+use crate::{digest, hub, python_json};
 
 /// A dataset with its names.
 pub struct Dataset {
@@ -52,7 +52,7 @@ pub fn datasets(args: &ScoreArgs) -> Result<Vec<Dataset>> {
         }
         Ok(Dataset { generation_model, task, plan: scan(path, &args.options)? })
     };
-    args.dataset.iter().map(dataset).collect()
+    Listed::all(&args.dataset).iter().map(dataset).collect()
 }
 
 /// Scans a dataset as the options say.
@@ -69,7 +69,7 @@ pub fn scan(path: &Path, options: &Options) -> Result<Plan, Error> {
 fn dataset_names(args: &ScoreArgs, path: &Path) -> Result<(String, String)> {
     let models: Vec<String> = match &args.generation_model {
         Some(name) => vec![name.clone()],
-        None => args.models.iter().map(|model| models::split(model).0).collect(),
+        None => Listed::all(&args.models).iter().map(|model| models::split(model).0).collect(),
     };
     let found = dataset::names_from_path(path, &models);
     let from_file = found.as_ref().map(|(generation_model, task)| (Some(generation_model), Some(task)));
@@ -152,8 +152,7 @@ pub fn end_ids(directory: &Path) -> Result<Vec<u32>> {
     for name in ["generation_config.json", "config.json"] {
         let path = directory.join(name);
         let Ok(text) = std::fs::read(&path) else { continue };
-        let config: serde_json::Value =
-            serde_json::from_slice(&text).with_context(|| format!("`{}`", path.display()))?;
+        let config = python_json::parse(&path, &text)?;
         let ids = config.get("eos_token_id").unwrap_or(&serde_json::Value::Null);
         let ids = ids.as_array().map_or(std::slice::from_ref(ids), Vec::as_slice);
         let mut ids: Vec<u32> = ids.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()).collect();
@@ -188,8 +187,7 @@ fn named_end_token(text: &str, tokenizer: &Path) -> Result<Option<u32>> {
             let path = tokenizer.with_file_name("generation_config.json");
             let config =
                 std::fs::read(&path).with_context(|| format!("--end auto: cannot read `{}`", path.display()))?;
-            let config: serde_json::Value =
-                serde_json::from_slice(&config).with_context(|| format!("`{}`", path.display()))?;
+            let config = python_json::parse(&path, &config)?;
             let ids = config.get("eos_token_id").unwrap_or(&serde_json::Value::Null);
             if ids.as_array().is_some_and(|ids| ids.len() > 1) {
                 // Which of them ends a turn is not written there, and the wrong one costs some 12 nats a response.

@@ -30,6 +30,10 @@ struct Inspected<'a> {
     stored: BTreeMap<String, StoredKind>,
     /// What `--dtype auto` chooses.
     dtype: &'static str,
+    /// Why.
+    dtype_because: String,
+    /// What its owner should know of how it is read.
+    notes: &'a [String],
     context: usize,
     spec: &'a DecoderSpec,
     tokenizer: Tokenizer,
@@ -103,6 +107,8 @@ impl<'a> Inspected<'a> {
             parameters: stored.values().map(|kind| kind.parameters).sum(),
             stored,
             dtype: dtype.as_str(),
+            dtype_because: checkpoint.why_stored_dtype(),
+            notes: checkpoint.notes(),
             context: spec.max_tokens,
             spec,
             tokenizer: Tokenizer::of(&inputs::tokenizer_of(&path)),
@@ -121,7 +127,7 @@ impl<'a> Inspected<'a> {
         let lines = [
             ("model", format!("{}, {}", self.path.display(), progress::size(bytes))),
             ("parameters", format!("{} ({})", count(self.parameters), kinds.collect::<Vec<_>>().join(", "))),
-            ("dtype", format!("{} by default", self.dtype)),
+            ("dtype", format!("{} by default: {}", self.dtype, self.dtype_because)),
             ("context", format!("{} tokens", self.context)),
             ("vocabulary", format!("{} ids{tied}", spec.vocab)),
             ("layers", format!("{} of width {}: {heads}", spec.layers, spec.hidden)),
@@ -135,7 +141,8 @@ impl<'a> Inspected<'a> {
             ("tokenizer", self.tokenizer.describe()),
             ("memory", format!("{weights} for weights, about {batch} for {} tokens at once", memory.batch_tokens)),
         ];
-        lines.map(|(name, text)| format!("{name:13}{}\n", visible(&text))).concat()
+        let notes = self.notes.iter().map(|note| ("note", note.clone()));
+        lines.into_iter().chain(notes).map(|(name, text)| format!("{name:13}{}\n", visible(&text))).collect()
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::args::{AlignArg, KlArgs};
+use super::args::{AlignArg, KlArgs, Listed};
 use super::exact::Exact;
 use super::{Exit, progress};
 use crate::shift::{self, StudyFigures};
@@ -74,6 +74,7 @@ fn only_study(args: &KlArgs, options: &shift::Options) -> Result<Exit> {
 /// Writes what is missing of the pairs tables.
 pub fn exact(args: &KlArgs, options: &shift::Options) -> Result<()> {
     let KlArgs { data_dir: root, models, temperature, allow_removed, .. } = args;
+    let models = &Listed::all(models);
     let exact = Exact { root, models, temperature: *temperature, allow_removed: *allow_removed };
     exact.must_know_models()?;
     exact.run(&shift::chosen(root, options)?)

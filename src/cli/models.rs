@@ -54,7 +54,7 @@ impl NamedModel {
     pub fn tokenizer(&self) -> Result<PathBuf> {
         let path = inputs::tokenizer_of(&self.path);
         if !path.is_file() {
-            bail!("model `{}` has no tokenizer.json: give --tokenizer", self.name);
+            bail!("model `{}` has no tokenizer.json: give --tokenizer{}", self.name, hub::hint());
         }
         Ok(path)
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, bail};
 
 use super::Exit;
-use super::args::ScoreArgs;
+use super::args::{Listed, ScoreArgs};
 use super::exact::Exact;
 use super::in_one_go::InOneGo;
 use super::inputs::{self, Dataset};
@@ -25,7 +25,8 @@ pub fn run(args: &ScoreArgs) -> Result<Exit> {
     let datasets: Vec<Dataset> = datasets.into_iter().chain(text::dataset(args, &session)?).collect();
     let output = Output::open(&args.output_dir)?;
     let in_one_go = InOneGo::new(&output.root, &models, &datasets);
-    let exact = exact(args);
+    let typed = Listed::all(&args.models);
+    let exact = exact(args, &typed);
     let begun = exact.as_ref().map(|exact| in_one_go.begin(exact, &output.store)).transpose()?.unwrap_or_default();
     let (resident, mut unscored, mut told) = (Resident::default(), 0, BTreeSet::new());
     for model in &models {
@@ -54,14 +55,14 @@ pub fn run(args: &ScoreArgs) -> Result<Exit> {
 }
 
 /// How the models are compared, if they are.
-fn exact(args: &ScoreArgs) -> Option<Exact<'_>> {
-    let ScoreArgs { output_dir: root, models, allow_removed, .. } = args;
+fn exact<'a>(args: &'a ScoreArgs, models: &'a [String]) -> Option<Exact<'a>> {
+    let ScoreArgs { output_dir: root, allow_removed, .. } = args;
     args.exact.then_some(Exact { root, models, temperature: 1.0, allow_removed: *allow_removed })
 }
 
 /// The models, opened.
 fn models(args: &ScoreArgs) -> Result<Vec<Model>> {
-    let models = models::resolve(&args.models)?;
+    let models = models::resolve(&Listed::all(&args.models))?;
     if args.exact && models.len() < 2 {
         bail!("--exact compares models with one another: give two in --models");
     }

@@ -11,6 +11,7 @@ use super::args::ScoreArgs;
 use super::inputs::Dataset;
 use super::session::Session;
 use crate::dataset::{WINDOW, Windows};
+use crate::stand_in;
 
 /// What a text's rows would be chosen and read by.
 const OF_ROWS: [&str; 6] = ["dataset", "fields", "cluster", "keep_fields", "boundary", "end"];
@@ -35,6 +36,9 @@ pub fn dataset(args: &ScoreArgs, session: &Session) -> Result<Option<Dataset>> {
         bail!("--window {window}: the shortest context among the models holds {max_tokens} tokens");
     }
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the text `{}`", path.display()))?;
+    if let Some(what) = stand_in::pointer(text.as_bytes()) {
+        bail!("the text `{}` {what}", path.display());
+    }
     let tokenizer = &session.tokenizer;
     let ids =
         tokenizer.whole(&text).map_err(|e| anyhow!("text `{}`: the tokenizer refused it: {e}", path.display()))?;

@@ -12,9 +12,12 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::dataset::table::TableText;
 use crate::error::{Error, Result};
+use crate::stand_in;
 
 /// Bytes read at once: few system calls, and BLAKE3's wide kernels are fed.
 const READ_BYTES: usize = 1 << 20;
+/// Bytes that tell what a file is.
+const HEAD_BYTES: u64 = 1 << 10;
 
 /// A packed file may hold this much text...
 const FREE_BYTES: u64 = 64 << 20;
@@ -42,11 +45,14 @@ impl Packing {
     pub fn of(path: &Path) -> Result<Self> {
         let mut head = Vec::new();
         let file = File::open(path).map_err(Error::io("read the dataset", path))?;
-        file.take(4).read_to_end(&mut head).map_err(Error::io("read the dataset", path))?;
+        file.take(HEAD_BYTES).read_to_end(&mut head).map_err(Error::io("read the dataset", path))?;
+        if let Some(what) = stand_in::named(&head) {
+            return Err(Error::dataset(path, None, what));
+        }
         Ok(match head[..] {
             [0x1F, 0x8B, ..] => Self::Gzip,
-            [0x28, 0xB5, 0x2F, 0xFD] => Self::Zstd,
-            [b'P', b'A', b'R', b'1'] => Self::Parquet,
+            [0x28, 0xB5, 0x2F, 0xFD, ..] => Self::Zstd,
+            [b'P', b'A', b'R', b'1', ..] => Self::Parquet,
             _ => Self::Plain,
         })
     }

@@ -53,7 +53,7 @@ impl Body {
     pub fn load(checkpoint: &Checkpoint, dtype: DType, device: &Device, form: Form) -> Result<Self> {
         let spec = checkpoint.spec().clone();
         let load = Load { checkpoint, spec: &spec, dtype, device };
-        let embedding = checkpoint.in_body(spec.names.embedding);
+        let embedding = checkpoint.embedding_name();
         let mut embedding = Weight::Plain(checkpoint.tensor(&embedding, &[spec.vocab, spec.hidden], dtype, device)?);
         if form != Form::Plain && spec.tied_head {
             embedding.pack()?;
@@ -95,11 +95,12 @@ impl Body {
         let (spec, hidden) = (&self.spec, self.spec.hidden);
         let table = |rope| Table::new(&Rotary::new(rope, forest, &self.device)?);
         let ropes = spec.ropes.iter().map(table).collect::<candle_core::Result<Vec<_>>>()?;
+        let embedding_scale = spec.embedding_scale_in(self.dtype) as f32;
         let mut embedded = vec![0.0; forest.tokens.len() * hidden];
         embedded.par_chunks_exact_mut(hidden).zip(&forest.tokens).try_for_each(|(row, &token)| {
             self.embedding.row(token as usize, row)?;
             for x in row {
-                *x *= spec.embedding_scale as f32;
+                *x *= embedding_scale;
             }
             candle_core::Result::Ok(())
         })?;
@@ -125,7 +126,7 @@ impl Body {
         let rotaries = self.spec.ropes.iter().map(rotary).collect::<candle_core::Result<Vec<_>>>()?;
         let context = Context { spec: &self.spec, forest, rotaries: &rotaries, dtype: self.dtype };
         let embedded = self.embedding.plain()?.index_select(&ids, 0)?.to_dtype(DType::F32)?;
-        let mut x = scale(&embedded, self.spec.embedding_scale)?;
+        let mut x = scale(&embedded, self.spec.embedding_scale_in(self.dtype))?;
         for (index, &window) in self.spec.windows.iter().enumerate() {
             stop.check()?;
             x = self.weights.layer(index).forward(&x, window, &context)?;

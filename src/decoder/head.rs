@@ -68,8 +68,7 @@ impl Head {
         form: Form,
     ) -> Result<Self> {
         let spec = checkpoint.spec();
-        let name =
-            if spec.tied_head { checkpoint.in_body(spec.names.embedding) } else { checkpoint.head_name().into() };
+        let name = if spec.tied_head { checkpoint.embedding_name() } else { checkpoint.head_name().to_owned() };
         let weight = match tied.filter(|_| spec.tied_head) {
             Some(embedding) => embedding.clone(),
             None => Weight::Plain(checkpoint.tensor(&name, &[spec.vocab, spec.hidden], dtype, device)?),

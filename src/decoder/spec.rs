@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use candle_core::DType;
+use half::bf16;
 
 use crate::decoder::names::Names;
 use crate::hidden::{Float, Shape};
@@ -42,6 +43,8 @@ pub struct DecoderSpec {
     pub attention_cap: Option<f64>,
     /// What embeddings are multiplied by.
     pub embedding_scale: f64,
+    /// That factor is rounded to the type of the weights first.
+    pub rounds_embedding_scale: bool,
     /// What a branch is multiplied by where it joins the residual stream.
     pub residual_scale: f64,
     /// What logits are multiplied by.
@@ -63,6 +66,8 @@ pub struct DecoderSpec {
     pub max_tokens: usize,
     /// Rows and columns of the blocks that share a scale, where matrices are stored in FP8.
     pub fp8_block: Option<[usize; 2]>,
+    /// What the config says and the arithmetic does not ask for, a sentence each.
+    pub passed_over: Vec<String>,
     #[serde(skip)]
     pub names: Names,
 }
@@ -167,6 +172,14 @@ impl DecoderSpec {
     pub fn hidden_shape(&self, dtype: DType) -> Shape {
         let dtype = if dtype == DType::BF16 { Float::Bf16 } else { Float::F32 };
         Shape { dtype, width: self.hidden }
+    }
+
+    /// What embeddings are multiplied by in a model whose weights are `dtype`.
+    pub fn embedding_scale_in(&self, dtype: DType) -> f64 {
+        match dtype {
+            DType::BF16 if self.rounds_embedding_scale => bf16::from_f64(self.embedding_scale).to_f64(),
+            _ => self.embedding_scale,
+        }
     }
 
     /// Width of the concatenated query heads.

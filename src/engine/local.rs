@@ -22,6 +22,9 @@ use crate::stop::Stop;
 /// Targets whose logits exist at once: with a vocabulary block of 4,096 ids, 16 MiB of them.
 pub const TARGET_ROWS: usize = 1024;
 
+/// Names of unused tensors that a warning lists.
+const LISTED: usize = 8;
+
 /// How to run a model.
 #[derive(Clone, Debug)]
 pub struct LocalOptions {
@@ -58,9 +61,18 @@ impl Local {
         let form = Form::of(&options.device)?;
         let body = Body::load(checkpoint, options.dtype, &options.device, form)?;
         let head = Head::load(checkpoint, Some(body.embedding()), options.dtype, &options.device, form)?;
+        for note in checkpoint.notes() {
+            tracing::warn!(model = options.name, "{note}");
+        }
         let unread = checkpoint.unread();
         if !unread.is_empty() {
-            tracing::warn!(model = options.name, tensors = ?unread, "the checkpoint holds tensors that the model does not use");
+            let (count, first) = (unread.len(), &unread[..unread.len().min(LISTED)]);
+            tracing::warn!(
+                model = options.name,
+                count,
+                ?first,
+                "the checkpoint holds tensors that the model does not use"
+            );
         }
         if checkpoint.spec().fp8_block.is_some() {
             tracing::info!(model = options.name, "weights in FP8 are widened; activations are not quantised");

@@ -11,6 +11,7 @@ use std::path::Path;
 use super::value::{Array, Kind, Value};
 use super::{Header, KINDS, TensorInfo};
 use crate::error::{Error, Result};
+use crate::stand_in;
 
 const MAGIC: [u8; 4] = *b"GGUF";
 /// What tensors' offsets are multiples of, where the header does not say.
@@ -26,7 +27,7 @@ pub fn header(path: &Path) -> Result<Header> {
     let file = File::open(path).map_err(Error::io("open", path))?;
     let size = file.metadata().map_err(Error::io("open", path))?.len();
     let mut reader = Reader { file: BufReader::new(file), size, at: 0 };
-    let (metadata, tensors) = reader.header().map_err(|what| Error::file(path, what))?;
+    let (metadata, tensors) = reader.header().map_err(|what| stand_in::explain_file(path, what))?;
     Ok(Header { path: path.to_owned(), metadata, tensors })
 }
 

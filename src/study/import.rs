@@ -15,7 +15,7 @@ use crate::sample::Status;
 use crate::schema::{self, sample, token};
 use crate::store::{Cell, DatasetFacts, EngineFacts, Manifest, Store, TokenFacts};
 use crate::table::Format;
-use crate::{digest, python_json};
+use crate::{digest, python_json, stand_in};
 
 /// Stands in a manifest where the study's files do not say.
 const UNKNOWN: &str = "unknown";
@@ -71,6 +71,7 @@ pub fn import(path: &Path, store: &Store) -> Result<Cell> {
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
     // Of what is read here: the file may be another a moment later.
     let hash = digest::bytes(&bytes);
+    stand_in::refuse(path, &bytes)?;
     let text = String::from_utf8(bytes).map_err(|e| Error::file(path, e.to_string()))?;
     let quoted = python_json::replace_words(&text, |word| format!("\"{word}\""));
     let losses: TokenLosses =

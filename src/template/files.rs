@@ -14,6 +14,7 @@ use serde_json::Value as Json;
 use super::gguf;
 use crate::error::{Error, Result};
 use crate::gguf::{Header, is_gguf};
+use crate::{python_json, stand_in};
 
 /// The template that is used where no other fits.
 pub const DEFAULT: &str = "default";
@@ -168,17 +169,16 @@ fn added_tokens(path: &Path) -> Result<Vec<String>> {
         opened => opened.map_err(Error::io("read", path))?,
     };
     let read: Tokenizer = serde_json::from_reader(BufReader::new(file))
-        .map_err(|e| Error::file(path, format!("not a tokenizer.json: {e}")))?;
+        .map_err(|e| stand_in::explain_file(path, format!("not a tokenizer.json: {e}")))?;
     Ok(read.added_tokens.iter().filter(|added| is_special(added)).filter_map(|t| token(Some(t))).collect())
 }
 
 /// The object of a JSON file; an empty one if there is no such file.
 fn object(path: &Path) -> Result<serde_json::Map<String, Json>> {
-    let text = match fs::read(path) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(serde_json::Map::new()),
-        read => read.map_err(Error::io("read", path))?,
-    };
-    serde_json::from_slice(&text).map_err(|e| Error::file(path, format!("not a JSON object: {e}")))
+    match fs::read(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(serde_json::Map::new()),
+        read => python_json::parse(path, &read.map_err(Error::io("read", path))?),
+    }
 }
 
 /// The source of the template in a file.
@@ -189,5 +189,6 @@ pub fn template(path: &Path) -> Result<String> {
     if text.len() as u64 > TEMPLATE_BYTES {
         return Err(Error::file(path, format!("larger than {} KiB: no chat template", TEMPLATE_BYTES >> 10)));
     }
+    stand_in::refuse(path, text.as_bytes())?;
     Ok(text)
 }

@@ -13,6 +13,7 @@ use super::gguf;
 use crate::digest;
 use crate::error::{Error, Result, panic_message};
 use crate::gguf::{Header, is_gguf};
+use crate::stand_in;
 use crate::template::ChatTemplate;
 
 /// Several times what there is. Tables by id are as long as the highest id, so that it must not be anything.
@@ -51,7 +52,7 @@ impl TextTokenizer {
             std::fs::read(path).map_err(Error::io("read", path))?
         };
         let identity = digest::bytes(&json);
-        let broken = |e: tokenizers::Error| Error::file(path, format!("not a tokenizer.json: {e}"));
+        let broken = |e: tokenizers::Error| stand_in::explain(path, &json, format!("not a tokenizer.json: {e}"));
         let mut tokenizer = Tokenizer::from_bytes(&json).map_err(broken)?;
         tokenizer.with_truncation(None).map_err(broken)?;
         tokenizer.with_padding(None);

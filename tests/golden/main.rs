@@ -16,6 +16,9 @@ use tokshift::engine::{Engine, Job, JobSample, TokenScores};
 use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::stop::Stop;
 
+/// In bf16 Gemma's factor of the embeddings is bf16 too, 4.90625 for √24: another model, whose log-probabilities lie on average
+/// so much from those with √24. By transformers 5.24 in f32 with that factor; mean |Δ| is 0.00171 and 0.00229.
+const OF_FACTOR: [(&str, f64); 2] = [("gemma2", -0.00085), ("gemma3", -0.00161)];
 /// What the scripts made: checkpoints, and adapters whose config names the base.
 const FIXTURES: [&str; 24] = [
     "qwen3-tied",
@@ -265,7 +268,9 @@ fn bf16_is_no_further_from_f32_than_transformers_bf16() {
                 theirs.push(bf16 - want);
             }
         }
-        let [(size, lean), (size_theirs, lean_theirs)] = [&ours, &theirs].map(|deltas| size_and_lean(deltas));
+        let of_factor = OF_FACTOR.iter().find(|(name, _)| *name == fixture).map_or(0.0, |(_, mean)| *mean);
+        let [(size, lean), (size_theirs, lean_theirs)] =
+            [&ours, &theirs].map(|deltas| size_and_lean(deltas, of_factor));
         let count = ours.len();
         println!(
             "{fixture:14} ours {size:.5} {lean:+5.1}, transformers {size_theirs:.5} {lean_theirs:+5.1}, {count} tokens"
@@ -276,12 +281,12 @@ fn bf16_is_no_further_from_f32_than_transformers_bf16() {
     assert!(leaning.is_empty(), "rounding leans to one side: {leaning:?}");
 }
 
-/// Mean |Δ|, and the mean of Δ over its standard error.
-fn size_and_lean(deltas: &[f64]) -> (f64, f64) {
+/// Mean |Δ|, and the mean of Δ, less what is `expected` of it, over its standard error.
+fn size_and_lean(deltas: &[f64], expected: f64) -> (f64, f64) {
     let n = deltas.len() as f64;
     let mean = deltas.iter().sum::<f64>() / n;
     let variance = deltas.iter().map(|delta| (delta - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    (deltas.iter().map(|delta| delta.abs()).sum::<f64>() / n, mean / (variance / n).sqrt())
+    (deltas.iter().map(|delta| delta.abs()).sum::<f64>() / n, (mean - expected) / (variance / n).sqrt())
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, ValueEnum};
 
-use super::threads;
+use super::{Listed, listed, threads};
 use crate::shift::{Limit, Twin};
 
 /// Compare models over the tables of `score`: KL(P‖Q) per token with honest errors
@@ -61,8 +61,8 @@ pub struct KlArgs {
     pub exact: bool,
 
     /// The models whose heads --exact needs, as `score` was given them
-    #[arg(long, value_delimiter = ',', value_name = "MODEL", requires = "exact")]
-    pub models: Vec<String>,
+    #[arg(long, value_name = "MODEL", requires = "exact", value_parser = listed::models)]
+    pub models: Vec<Listed<String>>,
 
     /// What --exact divides the logits of both models by
     #[arg(long, default_value = "1", value_name = "T", value_parser = temperature, requires = "exact")]

@@ -4,9 +4,10 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser};
 
-use super::{EngineArg, threads};
+use super::{EngineArg, Listed, listed, threads};
 use crate::cli::text::TextArgs;
 use crate::experiments::Options;
 
@@ -18,15 +19,16 @@ pub struct ScoreArgs {
     /// the longest name in --models that it begins with, else at its first `_`); several share prompts in one pass. A row
     /// is {input, output}, {prompt, response or completion}, {prompt, responses}, {messages}, {prompt_token_ids,
     /// response_token_ids} or one of lm-evaluation-harness's logs
-    #[arg(long, required_unless_present = "text", value_delimiter = ',', value_name = "FILE")]
-    pub dataset: Vec<PathBuf>,
+    #[arg(long, required_unless_present = "text", value_name = "FILE", value_parser = OsStringValueParser::new().try_map(listed::files))]
+    pub dataset: Vec<Listed<PathBuf>>,
 
     #[command(flatten)]
     pub text: TextArgs,
 
-    /// Models as NAME=DIRECTORY, NAME=FILE.gguf or NAME=ORG/NAME[@REVISION]; without NAME=, the last part of the path
-    #[arg(long, required = true, value_delimiter = ',', value_name = "MODEL")]
-    pub models: Vec<String>,
+    /// Models as NAME=DIRECTORY, NAME=FILE.gguf or NAME=ORG/NAME[@REVISION], between commas or each with --models of its
+    /// own; without NAME=, the last part of the path
+    #[arg(long, required = true, value_name = "MODEL", value_parser = listed::models)]
+    pub models: Vec<Listed<String>>,
 
     /// Where results go; a rerun with the same options continues there
     #[arg(long, alias = "output_dir", value_name = "DIR")]

@@ -3,10 +3,11 @@
 //! Owns the fields of a `LoraConfig`. Refuses, by name, every field that makes the arithmetic another, and every field
 //! that it does not know unless it is off: the next version of PEFT may call something new by it.
 
-use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 
+use super::pattern::Pattern;
 use crate::decoder::config::fields::{Config, Parsed};
+use crate::decoder::names::HEAD;
 
 /// Fields that are read here, and those that change no number of an adapter that is applied: where it comes from, how it
 /// was trained, what it was initialised from.
@@ -42,8 +43,6 @@ const KNOWN: [&str; 27] = [
 /// Initialisations that leave the base's weights as they are; others (PiSSA, OLoRA, CorDA, LoftQ, LoRA-GA) subtract from them
 /// what the adapter begins with, so that the adapter means nothing beside the weights as published.
 const INITIALISATIONS: [&str; 3] = ["gaussian", "eva", "orthogonal"];
-/// Bytes that a compiled pattern may take.
-const MAX_PATTERN_BYTES: usize = 1 << 20;
 
 /// An adapter's arithmetic.
 #[derive(Debug)]
@@ -52,11 +51,18 @@ pub struct LoraConfig {
     alpha: f64,
     /// The scale is alpha / √rank (Kalajdzievski 2023), not alpha / rank.
     stabilised: bool,
-    ranks: Vec<(Regex, usize)>,
-    alphas: Vec<(Regex, f64)>,
+    ranks: Vec<(Pattern, usize)>,
+    alphas: Vec<(Pattern, f64)>,
     targets: Modules,
     excluded: Modules,
-    layers: Option<Vec<usize>>,
+    layers: Option<Layers>,
+}
+
+/// Layers by their number, the first one in a name that stands after one of the patterns.
+#[derive(Debug)]
+struct Layers {
+    numbers: Vec<usize>,
+    after: Vec<Pattern>,
 }
 
 /// Which modules a field names.
@@ -65,7 +71,8 @@ enum Modules {
     /// Whole names, or their last parts.
     Listed(Vec<String>),
     /// The whole name matches.
-    Matching(Regex),
+    Matching(Pattern),
+    /// All but the head.
     AllLinear,
 }
 
@@ -96,11 +103,11 @@ impl LoraConfig {
     /// # Errors
     /// PEFT would not put an adapter there, or not of a rank or scale that can be.
     pub fn of(&self, module: &str) -> Parsed<(usize, f64)> {
-        if !self.targets.name(module) || self.excluded.name(module) || !self.takes_layer_of(module) {
+        if !self.targets.name(module)? || self.excluded.name(module)? || !self.takes_layer_of(module)? {
             return Err("is of a module that `target_modules` and its restrictions do not name".to_owned());
         }
-        let rank = first(&self.ranks, module).unwrap_or(self.rank);
-        let alpha = first(&self.alphas, module).unwrap_or(self.alpha);
+        let rank = first(&self.ranks, module)?.unwrap_or(self.rank);
+        let alpha = first(&self.alphas, module)?.unwrap_or(self.alpha);
         let divisor = if self.stabilised { (rank as f64).sqrt() } else { rank as f64 };
         match (rank, alpha / divisor) {
             (0, _) => Err("has rank 0 by `rank_pattern`".to_owned()),
@@ -109,26 +116,35 @@ impl LoraConfig {
         }
     }
 
-    fn takes_layer_of(&self, module: &str) -> bool {
-        let Some(layers) = &self.layers else { return true };
-        let layer = module.split('.').find_map(|part| part.parse::<usize>().ok());
-        layer.is_some_and(|layer| layers.contains(&layer))
+    fn takes_layer_of(&self, module: &str) -> Parsed<bool> {
+        let Some(Layers { numbers, after }) = &self.layers else { return Ok(true) };
+        for pattern in after {
+            if let Some(number) = pattern.index(module)? {
+                return Ok(number.is_some_and(|number| numbers.contains(&number)));
+            }
+        }
+        Ok(false)
     }
 }
 
 /// What belongs to the first pattern that `module` ends with.
-fn first<T: Copy>(patterns: &[(Regex, T)], module: &str) -> Option<T> {
-    patterns.iter().find(|(pattern, _)| pattern.is_match(module)).map(|(_, value)| *value)
+fn first<T: Copy>(patterns: &[(Pattern, T)], module: &str) -> Parsed<Option<T>> {
+    for (pattern, value) in patterns {
+        if pattern.is_match(module)? {
+            return Ok(Some(*value));
+        }
+    }
+    Ok(None)
 }
 
 impl Modules {
-    fn name(&self, module: &str) -> bool {
+    fn name(&self, module: &str) -> Parsed<bool> {
         let is =
             |listed: &String| module.strip_suffix(listed.as_str()).is_some_and(|r| r.is_empty() || r.ends_with('.'));
         match self {
-            Self::Listed(listed) => listed.iter().any(is),
+            Self::Listed(listed) => Ok(listed.iter().any(is)),
             Self::Matching(pattern) => pattern.is_match(module),
-            Self::AllLinear => true,
+            Self::AllLinear => Ok(module.rsplit('.').next() != Some(HEAD)),
         }
     }
 }
@@ -162,11 +178,11 @@ impl Config<'_> {
     }
 
     /// PEFT's rule: a key is a regular expression for the end of a module's name, from a dot on.
-    fn patterns<T: serde::de::DeserializeOwned>(self, field: &str) -> Parsed<Vec<(Regex, T)>> {
+    fn patterns<T: serde::de::DeserializeOwned>(self, field: &str) -> Parsed<Vec<(Pattern, T)>> {
         let Some(patterns) = self.object(field)? else { return Ok(Vec::new()) };
         let pattern = |key: &String| {
             let value = patterns.optional(key)?.ok_or_else(|| format!("no value for `{key}`"))?;
-            Ok((compile(&format!("^(.*\\.)?({key})$"))?, value))
+            Ok((Pattern::end(key)?, value))
         };
         let all: Parsed<_> = patterns.0.keys().map(pattern).collect();
         all.map_err(|what| format!("`{field}`: {what}"))
@@ -177,28 +193,35 @@ impl Config<'_> {
             None | Some(Value::Null) => Ok(Modules::Listed(Vec::new())),
             Some(Value::String(all)) if all == "all-linear" => Ok(Modules::AllLinear),
             Some(Value::String(pattern)) => {
-                compile(&format!("^(?:{pattern})$")).map(Modules::Matching).map_err(|what| format!("`{field}`: {what}"))
+                Pattern::whole(pattern).map(Modules::Matching).map_err(|what| format!("`{field}`: {what}"))
             }
             Some(_) => Ok(Modules::Listed(self.optional(field)?.unwrap_or_default())),
         }
     }
 
-    fn layers(self) -> Parsed<Option<Vec<usize>>> {
-        let pattern =
-            self.0.get("layers_pattern").filter(|p| **p != Value::Null && p.as_array().is_none_or(|a| !a.is_empty()));
-        if let Some(pattern) = pattern.filter(|p| **p != "layers" && **p != serde_json::json!(["layers"])) {
-            return Err(format!("`layers_pattern` is {pattern}; only \"layers\" is implemented"));
-        }
-        let layers = match self.0.get("layers_to_transform") {
-            Some(Value::Number(_)) => self.optional("layers_to_transform")?.map(|layer| vec![layer]),
-            _ => self.optional::<Vec<usize>>("layers_to_transform")?,
+    fn layers(self) -> Parsed<Option<Layers>> {
+        let (numbers, pattern) = ("layers_to_transform", "layers_pattern");
+        let after: Vec<String> = match self.0.get(pattern) {
+            Some(Value::String(one)) if one.is_empty() => Vec::new(),
+            Some(Value::String(one)) => vec![one.clone()],
+            _ => self.optional(pattern)?.unwrap_or_default(),
         };
-        Ok(layers.filter(|layers| !layers.is_empty()))
+        let numbers: Vec<usize> = match self.0.get(numbers) {
+            Some(Value::Number(_)) => self.optional(numbers)?.into_iter().collect(),
+            _ => self.optional(numbers)?.unwrap_or_default(),
+        };
+        if numbers.is_empty() && !after.is_empty() {
+            return Err(format!("`{pattern}` is {after:?} without `layers_to_transform`, which PEFT refuses"));
+        }
+        if !numbers.is_empty() && self.0.get("target_modules").is_some_and(Value::is_string) {
+            return Err("`layers_to_transform` beside a text in `target_modules`, which PEFT refuses".to_owned());
+        }
+        let after: Vec<Option<&str>> =
+            if after.is_empty() { vec![None] } else { after.iter().map(|after| Some(after.as_str())).collect() };
+        let after: Parsed<_> = after.into_iter().map(Pattern::layers).collect();
+        let after = after.map_err(|what| format!("`{pattern}`: {what}"))?;
+        Ok((!numbers.is_empty()).then_some(Layers { numbers, after }))
     }
-}
-
-fn compile(pattern: &str) -> Parsed<Regex> {
-    RegexBuilder::new(pattern).size_limit(MAX_PATTERN_BYTES).build().map_err(|e| format!("not a pattern: {e}"))
 }
 
 #[cfg(test)]

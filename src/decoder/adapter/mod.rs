@@ -4,6 +4,7 @@
 //! once for itself and every model tuned from it), pickle, and any tensor that would go unused.
 
 mod config;
+mod pattern;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use crate::decoder::linear::{Linear, LowRank};
 use crate::decoder::names::HEAD;
 use crate::decoder::{Body, DecoderSpec, Head};
 use crate::error::{Error, Result};
+use crate::python_json;
 
 const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
@@ -39,9 +41,7 @@ impl Adapter {
     /// No config or no safetensors, a header that contradicts its file, another kind of adapter than plain LoRA.
     pub fn open(directory: &Path) -> Result<Self> {
         let path = directory.join(CONFIG);
-        let text = std::fs::read(&path).map_err(Error::io("read", &path))?;
-        let map = serde_json::from_slice(&text).map_err(|e| Error::file(&path, format!("not a JSON object: {e}")))?;
-        let config = LoraConfig::parse(&map).map_err(|what| Error::file(&path, what))?;
+        let config = LoraConfig::parse(&python_json::object(&path)?).map_err(|what| Error::file(&path, what))?;
         let weights = directory.join(WEIGHTS);
         if !weights.exists() {
             return Err(Error::file(directory, format!("no `{WEIGHTS}`: tokshift reads safetensors")));

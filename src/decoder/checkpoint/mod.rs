@@ -5,9 +5,10 @@
 //! shape asked for.
 
 mod gguf;
+mod index;
 mod safetensors;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,8 @@ pub struct Checkpoint {
     /// What the body's names begin with, and the head's name.
     root: (&'static str, &'static str),
     source: Source,
+    /// What its owner should know of how it is read.
+    notes: Vec<String>,
     read: Mutex<BTreeSet<String>>,
 }
 
@@ -70,7 +73,35 @@ impl Checkpoint {
         let names = spec.names;
         let has_body = |(body, _): &&(&str, &str)| source.stored(&format!("{body}{}", names.embedding)).is_some();
         let root = *names.roots.iter().find(has_body).unwrap_or(&names.roots[0]);
-        Ok(Self { path: path.to_owned(), spec, root, source, read: Mutex::default() })
+        let mut notes = spec.passed_over.clone();
+        if let Source::Safetensors(shards) = &source {
+            notes.extend(shards.note().map(str::to_owned));
+        }
+        let mut opened = Self { path: path.to_owned(), spec, root, source, notes, read: Mutex::default() };
+        opened.settle_head()?;
+        Ok(opened)
+    }
+
+    /// A config may say that the head is the embedding, and the files hold another head: then transformers 5 takes that one,
+    /// and transformers 4 the embedding.
+    fn settle_head(&mut self) -> Result<()> {
+        let (head, embedding) = (self.head_name().to_owned(), self.embedding_name());
+        let Source::Safetensors(shards) = &self.source else { return Ok(()) };
+        if !self.spec.tied_head || head == embedding || shards.stored(&head).is_none() {
+            return Ok(());
+        }
+        if shards.are_equal(&head, &embedding)? {
+            if let Ok(mut read) = self.read.lock() {
+                read.insert(head);
+            }
+            return Ok(());
+        }
+        self.spec.tied_head = false;
+        self.notes.push(format!(
+            "`tie_word_embeddings` is true, but `{head}` is there and is not `{embedding}`: `{head}` is the head, as in \
+             transformers 5 (4.x takes the embedding)"
+        ));
+        Ok(())
     }
 
     pub fn spec(&self) -> &DecoderSpec {
@@ -87,6 +118,19 @@ impl Checkpoint {
         self.root.1
     }
 
+    /// The name of the embedding; where it is left out because it is the head, the head's.
+    pub fn embedding_name(&self) -> String {
+        let name = self.in_body(self.spec.names.embedding);
+        let is_left_out = self.spec.tied_head && self.source.stored(&name).is_none();
+        let is_head = is_left_out && self.source.stored(self.head_name()).is_some();
+        if is_head { self.head_name().to_owned() } else { name }
+    }
+
+    /// What its owner should know of how it is read, a sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     /// The files that decide a model's numbers: config and weights.
     pub fn files(&self) -> Vec<PathBuf> {
         match &self.source {
@@ -97,18 +141,44 @@ impl Checkpoint {
         }
     }
 
-    /// The type in which the weights are best kept: bf16 if the embedding is stored so and nothing is quantised, else f32
-    /// (f16 and quantised weights are widened, so that nothing is lost).
+    /// The type in which the weights are best kept: bf16 if every matrix that the spec asks for is stored so, else f32 (f16
+    /// and quantised weights are widened, so that nothing is lost).
     pub fn stored_dtype(&self) -> DType {
-        let embedding = self.source.stored(&self.in_body(self.spec.names.embedding));
-        let is_quantised = match &self.source {
-            Source::Safetensors(shards) => shards.is_quantised(),
-            Source::Gguf(gguf) => gguf.is_quantised(),
+        self.dtype_and_why().0
+    }
+
+    /// Why it is that type.
+    pub fn why_stored_dtype(&self) -> String {
+        self.dtype_and_why().1
+    }
+
+    fn dtype_and_why(&self) -> (DType, String) {
+        let mut kinds: BTreeMap<String, (usize, String)> = BTreeMap::new();
+        let mut is_bf16 = !self.source.is_quantised();
+        for (name, stored) in self.matrices() {
+            is_bf16 &= stored.dtype == DType::BF16;
+            kinds.entry(stored.kind).or_insert((0, name)).0 += 1;
+        }
+        let rarest = kinds.iter().min_by_key(|(_, (count, _))| *count);
+        let why = match rarest {
+            Some((kind, _)) if kinds.len() == 1 => format!("every matrix is {kind}"),
+            Some((kind, (_, name))) => format!("not every matrix is of one type, `{name}` is {kind}"),
+            None => "there are no matrices".to_owned(),
         };
-        embedding.filter(|_| !is_quantised).map_or(DType::F32, |stored| match stored.dtype {
-            DType::BF16 => DType::BF16,
-            _ => DType::F32,
-        })
+        (if is_bf16 { DType::BF16 } else { DType::F32 }, why)
+    }
+
+    /// The matrices that the spec asks for, as they are stored.
+    fn matrices(&self) -> impl Iterator<Item = (String, Stored)> {
+        let layers = self.in_body(self.spec.names.layers) + ".";
+        let embedding = self.embedding_name();
+        let is_asked_for = move |name: &str| {
+            let layer = name.strip_prefix(&layers).and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
+            let is_head = !self.spec.tied_head && name == self.head_name();
+            is_head || name == embedding || layer.is_some_and(|layer| layer < self.spec.layers)
+        };
+        let asked_for = self.tensors().into_iter().filter(move |(name, _)| is_asked_for(name));
+        asked_for.filter(|(_, stored)| stored.shape.len() > 1)
     }
 
     /// The files that decide what the head makes of a hidden row: config and the head's weights.
@@ -116,7 +186,7 @@ impl Checkpoint {
         match &self.source {
             Source::Safetensors(shards) => {
                 let tied = self.spec.tied_head;
-                let name = if tied { self.in_body(self.spec.names.embedding) } else { self.head_name().to_owned() };
+                let name = if tied { self.embedding_name() } else { self.head_name().to_owned() };
                 std::iter::once(self.path.join("config.json")).chain(shards.path_of(&name)).collect()
             }
             Source::Gguf(_) => self.files(),
@@ -173,6 +243,13 @@ impl Source {
         }
     }
 
+    fn is_quantised(&self) -> bool {
+        match self {
+            Self::Safetensors(shards) => shards.is_quantised(),
+            Self::Gguf(gguf) => gguf.is_quantised(),
+        }
+    }
+
     /// The names in the file of what is asked for as `name`.
     fn names_of(&self, name: &str) -> Vec<String> {
         match self {
@@ -221,3 +298,6 @@ fn check_finite<T: Copy + std::fmt::Debug>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

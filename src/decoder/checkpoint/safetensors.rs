@@ -1,10 +1,13 @@
 //! The safetensors files of a model directory.
 //!
-//! Owns reading them: one file, or those of an index. Of quantised types it reads FP8 in blocks; refuses the others.
+//! Owns reading them, and that a tensor is the same wherever it stands. Of quantised types it reads FP8 in blocks; refuses the
+//! others.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use bytemuck::Pod;
@@ -13,22 +16,25 @@ use half::{bf16, f16};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
+use super::index::Files;
 use super::{Stored, misshapen, read_plain, read_values};
 use crate::decoder::fp8;
 use crate::error::{Error, Result};
+use crate::stand_in;
 
-const INDEX: &str = "model.safetensors.index.json";
-const SINGLE: &str = "model.safetensors";
 /// Bytes of the header's length, which open a safetensors file.
 const LENGTH_BYTES: u64 = 8;
 /// The format's own bound on a header.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
+/// Bytes of two tensors that are compared at once.
+const COMPARED_BYTES: usize = 1 << 20;
 
 /// All the files of a model.
 #[derive(Debug)]
 pub struct Safetensors {
     /// Rows and columns that share a scale, where matrices are stored in FP8.
     fp8_block: Option<[usize; 2]>,
+    note: Option<String>,
     shards: Vec<Shard>,
     /// Tensor to its shard.
     places: BTreeMap<String, usize>,
@@ -47,18 +53,36 @@ pub struct Shard {
 impl Safetensors {
     /// Opens the files of `directory` and reads their headers.
     pub fn open(directory: &Path, fp8_block: Option<[usize; 2]>) -> Result<Self> {
-        let mut shards = Vec::new();
-        let mut places = BTreeMap::new();
-        for path in shard_paths(directory)? {
+        let Files { paths, named, note } = Files::of(directory)?;
+        let mut opened = Self { fp8_block, note, shards: Vec::new(), places: BTreeMap::new() };
+        for path in paths {
             let shard = Shard::open(path)?;
+            let place = opened.shards.len();
             for name in shard.metadata.offset_keys() {
-                if places.insert(name.clone(), shards.len()).is_some() {
-                    return Err(Error::file(&shard.path, format!("tensor `{name}` stands in two files")));
+                match opened.places.entry(name) {
+                    Entry::Vacant(entry) => drop(entry.insert(place)),
+                    Entry::Occupied(entry) => refuse_others(&opened.shards[*entry.get()], &shard, entry.key(), &named)?,
                 }
             }
-            shards.push(shard);
+            opened.shards.push(shard);
         }
-        Ok(Self { fp8_block, shards, places })
+        Ok(opened)
+    }
+
+    /// What is there and passed over.
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+
+    /// Whether two tensors are the same, byte by byte.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn are_equal(&self, a: &str, b: &str) -> Result<bool> {
+        match (self.info(a), self.info(b)) {
+            (Some(a), Some(b)) => are_equal(a, b),
+            _ => Ok(false),
+        }
     }
 
     pub fn paths(&self) -> impl Iterator<Item = PathBuf> {
@@ -135,7 +159,7 @@ impl Shard {
         let length = u64::from_le_bytes(length);
         if length > MAX_HEADER_BYTES.min(size - LENGTH_BYTES) {
             let what = format!("its header claims {length} bytes of {size}: not a safetensors file, or cut short");
-            return Err(Error::file(path, what));
+            return Err(stand_in::explain_file(&path, what));
         }
         let mut header = vec![0; length as usize];
         file.read_exact(&mut header).map_err(Error::io("read the header of", &path))?;
@@ -183,26 +207,38 @@ impl Shard {
     }
 }
 
-/// The safetensors files of a model, those of the index if there is one.
-fn shard_paths(directory: &Path) -> Result<Vec<PathBuf>> {
-    #[derive(serde::Deserialize)]
-    struct Index {
-        weight_map: BTreeMap<String, String>,
+/// A tensor that stands in two files must be the same in both: transformers takes the later one's, whatever the index says.
+fn refuse_others(first: &Shard, second: &Shard, name: &str, named: &BTreeMap<String, String>) -> Result<()> {
+    let (Some(a), Some(b)) = (first.metadata.info(name), second.metadata.info(name)) else { return Ok(()) };
+    if are_equal((first, a), (second, b))? {
+        return Ok(());
     }
-    let index = directory.join(INDEX);
-    if !index.exists() {
-        let single = directory.join(SINGLE);
-        if single.exists() {
-            return Ok(vec![single]);
+    let index = named.get(name).map_or("does not name it".to_owned(), |file| format!("says `{file}`"));
+    let what = format!(
+        "stands in `{}` too, with other values; the index {index}, transformers takes the later file's: save the checkpoint anew",
+        first.path.display()
+    );
+    Err(second.refuse(name, &what))
+}
+
+fn are_equal((a, a_info): (&Shard, &TensorInfo), (b, b_info): (&Shard, &TensorInfo)) -> Result<bool> {
+    let bytes = a_info.data_offsets.1 - a_info.data_offsets.0;
+    if a_info.dtype != b_info.dtype || a_info.shape != b_info.shape {
+        return Ok(false);
+    }
+    let (mut of_a, mut of_b) = (vec![0; COMPARED_BYTES.min(bytes)], vec![0; COMPARED_BYTES.min(bytes)]);
+    for at in (0..bytes).step_by(COMPARED_BYTES) {
+        let here = COMPARED_BYTES.min(bytes - at);
+        for (shard, info, buffer) in [(a, a_info, &mut of_a), (b, b_info, &mut of_b)] {
+            let offset = shard.data + (info.data_offsets.0 + at) as u64;
+            shard
+                .file
+                .read_exact_at(&mut buffer[..here], offset)
+                .map_err(Error::io("read weights from", &shard.path))?;
         }
-        return Err(Error::file(directory, format!("no `{SINGLE}` and no `{INDEX}`: tokshift reads safetensors")));
+        if of_a[..here] != of_b[..here] {
+            return Ok(false);
+        }
     }
-    let text = std::fs::read(&index).map_err(Error::io("read", &index))?;
-    let parsed: Index = serde_json::from_slice(&text).map_err(|e| Error::file(&index, format!("not an index: {e}")))?;
-    let names: BTreeSet<String> = parsed.weight_map.into_values().collect();
-    // A shard's name comes from a file: it may name a sibling, never a path.
-    match names.iter().find(|name| Path::new(name).file_name() != Some(name.as_ref())) {
-        Some(name) => Err(Error::file(&index, format!("shard `{name}` is not a plain file name"))),
-        None => Ok(names.iter().map(|name| directory.join(name)).collect()),
-    }
+    Ok(true)
 }

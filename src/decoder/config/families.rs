@@ -1,16 +1,13 @@
 //! What each family of models has of its own, over the fields that all have.
 //!
-//! Owns the list of families: where their norms are, their biases, windows, tensors' names, and what their configs may
-//! leave out. Refuses a family that is not in it.
+//! Owns where their norms are, their biases, windows, tensors' names, and what their configs may leave out. Refuses to say
+//! which families there are: `known` has the list.
 
 use serde_json::{Map, Value, json};
 
 use crate::decoder::config::fields::{Config, Parsed};
 use crate::decoder::names;
-use crate::decoder::spec::{DecoderSpec, Norms, QkNorm, Rope};
-
-const KNOWN: &str = "gemma2, gemma3, gemma3_text, glm4, granite, llama, mistral, mixtral, olmo2, phi3, qwen2, \
-                     qwen2_moe, qwen3, qwen3_moe, smollm3";
+use crate::decoder::spec::{DecoderSpec, Norms, QkNorm};
 
 impl Config<'_> {
     /// Puts what `family` has of its own into `spec`, which has what all have in common. Experts and rotary embeddings
@@ -31,7 +28,7 @@ impl Config<'_> {
             "gemma3_text" => self.gemma3(spec)?,
             "olmo2" => olmo2(spec),
             "glm4" => glm4(spec),
-            _ => return Err(format!("model_type `{family}` is not known; known are {KNOWN}")),
+            _ => return Err(format!("model_type `{family}` is not known")),
         }
         Ok(())
     }
@@ -69,15 +66,12 @@ impl Config<'_> {
 
     fn qwen2(self, spec: &mut DecoderSpec) -> Parsed<()> {
         spec.windows = self.qwen_windows(spec.layers)?;
-        self.qwen2_biases(spec)
+        (spec.qkv_bias, spec.o_bias) = (true, false);
+        self.refuse_unless("use_mrope", &Value::from(false))
     }
 
     fn qwen2_moe(self, spec: &mut DecoderSpec) -> Parsed<()> {
         spec.windows = self.qwen2_moe_windows(spec.layers)?;
-        self.qwen2_biases(spec)
-    }
-
-    fn qwen2_biases(self, spec: &mut DecoderSpec) -> Parsed<()> {
         (spec.qkv_bias, spec.o_bias) = (self.optional("qkv_bias")?.unwrap_or(true), false);
         self.refuse_unless("use_mrope", &Value::from(false))
     }
@@ -119,6 +113,7 @@ impl Config<'_> {
         spec.norm_plus_one = true;
         spec.norms = Norms::BeforeAndAfter;
         spec.embedding_scale = (spec.hidden as f64).sqrt();
+        spec.rounds_embedding_scale = true;
         spec.attention_scale = self.required_positive("query_pre_attn_scalar")?.powf(-0.5);
         spec.logit_cap = self.positive("final_logit_softcapping")?;
         Ok(())
@@ -131,21 +126,6 @@ impl Config<'_> {
         text.insert("model_type".to_owned(), json!("gemma3_text"));
         text.insert("tie_word_embeddings".to_owned(), json!(self.optional("tie_word_embeddings")?.unwrap_or(true)));
         Ok(text)
-    }
-
-    /// The rotary embeddings that layers of `family` choose from.
-    pub fn ropes(self, family: &str, head_dim: usize) -> Parsed<Vec<Rope>> {
-        let mut ropes = match family {
-            "gemma3_text" => self.ropes_of_gemma3(head_dim)?,
-            _ => vec![self.rope_of_all(head_dim)?],
-        };
-        for rope in &mut ropes {
-            rope.interleaved = family == "glm4";
-            if !["phi3", "glm4"].contains(&family) && rope.rotary_dim != head_dim {
-                return Err(format!("`partial_rotary_factor` is not implemented for model_type `{family}`"));
-            }
-        }
-        Ok(ropes)
     }
 }
 

@@ -41,7 +41,7 @@ impl Factors {
 pub fn spec(
     header: &Header,
     factors: &Factors,
-    parse: impl Fn(&Map<String, Json>) -> Parsed<DecoderSpec>,
+    parse: impl Fn(&Map<String, Json>, Option<usize>) -> Parsed<DecoderSpec>,
 ) -> Parsed<DecoderSpec> {
     let Some(Value::Text(name)) = header.metadata.get("general.architecture") else {
         return Err("no `general.architecture`".to_owned());
@@ -51,11 +51,13 @@ pub fn spec(
         return Err(format!("architecture `{name}` is not known in GGUF; known are {}", known.join(", ")));
     };
     let keys = Keys { header, architecture };
-    let mut spec = parse(&keys.config(factors)?)?;
+    let mut spec = parse(&keys.config(factors)?, keys.rotary()?)?;
     let has = |name: &str| header.tensors.contains_key(name);
     spec.names = architecture.names;
     // The converter has added the 1.
     spec.norm_plus_one = false;
+    // llama.cpp multiplies by the f32 number, whatever the weights are.
+    spec.rounds_embedding_scale = false;
     spec.qkv_bias = has("blk.0.attn_q.bias") || has("blk.0.attn_qkv.bias");
     spec.o_bias = has("blk.0.attn_output.bias");
     spec.mlp_bias = has("blk.0.ffn_down.bias");
@@ -117,13 +119,22 @@ impl Keys<'_> {
         config.insert("tie_word_embeddings".to_owned(), json!(is_tied));
         let head_dim = self.head_dim(&config)?;
         config.insert("head_dim".to_owned(), json!(head_dim));
-        if let Some(rotated) = self.number("rope.dimension_count")? {
-            config.insert("partial_rotary_factor".to_owned(), json!(rotated / head_dim as f64));
-        }
         config.insert("rope_scaling".to_owned(), self.scaling(factors)?);
         let family = self.of_family(&mut config, head_dim);
         config.insert("model_type".to_owned(), json!(family));
         Ok(config)
+    }
+
+    /// How many dimensions of a head are rotated, if the file says so.
+    fn rotary(&self) -> Parsed<Option<usize>> {
+        let key = "rope.dimension_count";
+        match self.json(key)? {
+            Json::Null => Ok(None),
+            count => match count.as_u64() {
+                Some(count) => Ok(Some(count as usize)),
+                None => Err(format!("`{key}` is {count}, expected an integer from 0")),
+            },
+        }
     }
 
     fn refuse_unknown(&self) -> Parsed<()> {

@@ -6,6 +6,7 @@
 mod families;
 pub mod fields;
 mod gguf;
+mod known;
 mod layers;
 mod quantised;
 mod rope;
@@ -16,10 +17,12 @@ use serde_json::{Map, Value};
 
 use self::families::with_defaults;
 use self::fields::{Config, Parsed};
+use self::rope::HeadSize;
 use crate::decoder::names;
 use crate::decoder::spec::{Activation, DecoderSpec, Norms, QkNorm};
 use crate::error::{Error, Result};
 use crate::gguf::Header;
+use crate::python_json;
 
 /// Reads the config at `path`.
 ///
@@ -27,9 +30,25 @@ use crate::gguf::Header;
 /// No such file, not JSON, an unknown architecture, a missing or contradictory field, or arithmetic that is not
 /// implemented.
 pub fn read(path: &Path) -> Result<DecoderSpec> {
-    let text = std::fs::read(path).map_err(Error::io("read", path))?;
-    let map = serde_json::from_slice(&text).map_err(|e| Error::file(path, format!("not a JSON object: {e}")))?;
-    parse(&map).map_err(|what| Error::file(path, what))
+    let map = python_json::object(path)?;
+    let parsed = refuse_nulls(&map).and_then(|()| parse(&map, None));
+    parsed.map_err(|what| Error::file(path, what))
+}
+
+/// Some fields have defaults, but not for null: no version of transformers loads such a model.
+fn refuse_nulls(map: &Map<String, Value>) -> Parsed<()> {
+    let family = map.get("model_type").and_then(Value::as_str).unwrap_or_default();
+    let fields: &[&str] = match family {
+        "gemma3" => return map.get("text_config").and_then(Value::as_object).map_or(Ok(()), refuse_nulls),
+        "gemma2" | "gemma3_text" => &["rms_norm_eps", "hidden_activation", "query_pre_attn_scalar", "head_dim"],
+        "mixtral" | "qwen2_moe" | "qwen3_moe" => &["rms_norm_eps", "hidden_act", "num_experts_per_tok"],
+        "qwen3" | "glm4" => &["rms_norm_eps", "hidden_act", "head_dim"],
+        _ => &["rms_norm_eps", "hidden_act"],
+    };
+    match fields.iter().find(|field| map.get(**field).is_some_and(Value::is_null)) {
+        Some(field) => Err(format!("`{field}` is null, which transformers refuses: leave it out or give its value")),
+        None => Ok(()),
+    }
 }
 
 /// Reads the metadata of a GGUF file. `numbers` gives all of a small tensor, if the file has it.
@@ -41,19 +60,22 @@ pub fn read_gguf(header: &Header, numbers: impl Fn(&str) -> Result<Option<Vec<f6
     gguf::spec(header, &factors, parse).map_err(|what| header.error(what))
 }
 
-fn parse(map: &Map<String, Value>) -> Parsed<DecoderSpec> {
+/// Reads a config. `rotary` is how many dimensions of a head are rotated, where that is known as a number of its own.
+fn parse(map: &Map<String, Value>, rotary: Option<usize>) -> Parsed<DecoderSpec> {
     let config = Config(map);
+    let family = config.family()?;
     let fp8_block = config.fp8_block()?;
-    let family = config.optional::<String>("model_type")?.unwrap_or_default();
     if family == "gemma3" {
-        return Ok(DecoderSpec { fp8_block, ..parse(&config.text_of_gemma3()?)? });
+        return Ok(DecoderSpec { fp8_block, ..parse(&config.text_of_gemma3()?, rotary)? });
     }
     let filled = with_defaults(map, &family);
     let config = Config(&filled);
-    let mut spec = DecoderSpec { fp8_block, ..config.common()? };
+    config.refuse_unless("is_causal", &Value::Bool(true))?;
+    config.refuse_unless("per_layer_config", &Value::Null)?;
+    let mut spec = DecoderSpec { fp8_block, ..config.common(&family)? };
     config.of_family(&mut spec, &family)?;
     config.experts(&mut spec, &family)?;
-    spec.ropes = config.ropes(&family, spec.head_dim)?;
+    (spec.ropes, spec.passed_over) = config.ropes(&family, HeadSize { dim: spec.head_dim, rotated: rotary })?;
     Ok(spec)
 }
 
@@ -62,7 +84,7 @@ const MOST_LAYERS: usize = 1 << 16;
 
 impl Config<'_> {
     /// The fields that every family has, with everything else off.
-    fn common(self) -> Parsed<DecoderSpec> {
+    fn common(self, family: &str) -> Parsed<DecoderSpec> {
         let (hidden, heads) = (self.size("hidden_size")?, self.size("num_attention_heads")?);
         let (layers, kv_heads) = (self.layer_count()?, self.kv_heads(heads)?);
         let head_dim = self.head_dim(hidden, heads)?;
@@ -75,7 +97,7 @@ impl Config<'_> {
             kv_heads,
             head_dim,
             intermediate: self.size("intermediate_size")?,
-            activation: self.activation()?,
+            activation: self.activation(family)?,
             norm_eps: self.positive("rms_norm_eps")?.unwrap_or(1e-6),
             norm_plus_one: false,
             norms: Norms::Before,
@@ -86,6 +108,7 @@ impl Config<'_> {
             attention_scale: (head_dim as f64).powf(-0.5),
             attention_cap: None,
             embedding_scale: 1.0,
+            rounds_embedding_scale: false,
             residual_scale: 1.0,
             logit_scale: 1.0,
             logit_cap: None,
@@ -97,6 +120,7 @@ impl Config<'_> {
             tied_head: self.flag("tie_word_embeddings")?,
             max_tokens: self.size("max_position_embeddings")?,
             fp8_block: None,
+            passed_over: Vec::new(),
             names: names::LLAMA,
         })
     }
@@ -132,11 +156,13 @@ impl Config<'_> {
         }
     }
 
-    /// Gemma calls the field otherwise, and where it does, the common one is not read.
-    fn activation(self) -> Parsed<Activation> {
-        let field = if self.has("hidden_activation") { "hidden_activation" } else { "hidden_act" };
+    /// Gemma calls the field otherwise, has a default for it, and does not read the common one.
+    fn activation(self, family: &str) -> Parsed<Activation> {
+        let is_gemma = family.starts_with("gemma");
+        let field = if is_gemma { "hidden_activation" } else { "hidden_act" };
         match self.optional::<String>(field)?.as_deref() {
-            None | Some("silu") => Ok(Activation::Silu),
+            // Names of one function in transformers.
+            None | Some("silu" | "swish") => Ok(Activation::Silu),
             Some("gelu_pytorch_tanh") => Ok(Activation::GeluTanh),
             Some(other) => {
                 Err(format!("`{field}` is \"{other}\"; only \"silu\" and \"gelu_pytorch_tanh\" are implemented"))

@@ -2,9 +2,11 @@
 //! `rope_scaling` of 4.x.
 //!
 //! Owns what those fields mean, with the formulas of `modeling_rope_utils.py` in transformers for what follows from
-//! them. Refuses kinds and fields that are not implemented, by name.
+//! them. Refuses kinds that are not implemented, by name; fields that transformers passes over are told of.
 
 use std::f64::consts::PI;
+
+use serde_json::{Map, Value};
 
 use crate::decoder::config::fields::{Config, Parsed};
 use crate::decoder::spec::{Rope, RopeScaling};
@@ -32,59 +34,113 @@ const DEFAULT_THETA: f64 = 10_000.0;
 /// Gemma 3's theta of layers that see everything.
 const GEMMA3_THETA: f64 = 1e6;
 
+/// A head, and how many of its dimensions are rotated where that is said as a number of its own.
+#[derive(Clone, Copy)]
+pub struct HeadSize {
+    pub dim: usize,
+    pub rotated: Option<usize>,
+}
+
+/// What is said of one rotary embedding, and the theta that holds where it says none.
+type Said = (Map<String, Value>, f64);
+
 impl Config<'_> {
-    /// The one rotary embedding of most families.
-    pub fn rope_of_all(self, head_dim: usize) -> Parsed<Rope> {
-        let object = match self.object("rope_parameters")? {
-            Some(parameters) => Some(parameters),
-            None => self.object("rope_scaling")?,
-        };
-        self.rope(object, self.positive("rope_theta")?.unwrap_or(DEFAULT_THETA), head_dim)
+    /// The rotary embeddings that layers of `family` choose from, and what is said of them that transformers passes over.
+    pub fn ropes(self, family: &str, head: HeadSize) -> Parsed<(Vec<Rope>, Vec<String>)> {
+        let said = if family == "gemma3_text" { self.said_by_gemma3()? } else { vec![self.said_of_all()?] };
+        let mut ropes = Vec::new();
+        for (object, theta) in &said {
+            let mut rope = self.rope(Config(object), *theta, head)?;
+            rope.interleaved = family == "glm4";
+            if !["phi3", "glm4"].contains(&family) && rope.rotary_dim != head.dim {
+                let some = format!("{} of {}", rope.rotary_dim, head.dim);
+                return Err(format!("`partial_rotary_factor` is not implemented for model_type `{family}`: {some}"));
+            }
+            ropes.push(rope);
+        }
+        let unread = said.iter().flat_map(|(object, _)| object).filter(|(field, value)| is_unread(field, value));
+        let told = unread
+            .map(|(field, value)| format!("the rope field `{field}` ({value}) is passed over, as by transformers"));
+        Ok((ropes, told.collect()))
+    }
+
+    /// The one of most families; the spelling of transformers 4 comes first, as in transformers 5.
+    fn said_of_all(self) -> Parsed<Said> {
+        let old = self.object("rope_scaling")?.filter(|old| !old.0.is_empty());
+        let object = if old.is_some() { old } else { self.object("rope_parameters")? };
+        let theta = self.positive("rope_theta")?.unwrap_or(DEFAULT_THETA);
+        Ok((object.map(|object| object.0.clone()).unwrap_or_default(), theta))
     }
 
     /// That of layers that see everything, that of layers with a window.
-    pub fn ropes_of_gemma3(self, head_dim: usize) -> Parsed<Vec<Rope>> {
+    fn said_by_gemma3(self) -> Parsed<Vec<Said>> {
         let nested = self.object("rope_parameters")?;
         let of_kind = |kind| nested.map_or(Ok(None), |nested| nested.object(kind));
-        let full = match of_kind("full_attention")? {
-            Some(full) => Some(full),
-            None => self.object("rope_scaling")?,
-        };
+        let kinds = ["full_attention", "sliding_attention"];
+        let others = nested.iter().flat_map(|nested| nested.0).filter(|(kind, _)| !kinds.contains(&kind.as_str()));
+        if let Some((field, value)) = others.filter(|(_, value)| !value.is_null()).next() {
+            return Err(format!("`rope_parameters` has `{field}` ({value}) beside {}", kinds.join(" and ")));
+        }
+        let [full, sliding] = kinds.map(of_kind);
+        let object = |of: Option<Config>| of.map(|object| object.0.clone()).unwrap_or_default();
+        let (mut full, sliding) = (object(full?), object(sliding?));
+        if let Some(old) = self.object("rope_scaling")? {
+            if old.has("type") && !old.has("rope_type") {
+                let what = "`rope_scaling` has a `type` and no `rope_type`, which transformers 4 reads and 5 does not";
+                return Err(format!("{what}: write `rope_type`"));
+            }
+            full.extend(old.0.clone());
+        }
         let theta = self.positive("rope_theta")?.unwrap_or(GEMMA3_THETA);
         let local_theta = self.positive("rope_local_base_freq")?.unwrap_or(DEFAULT_THETA);
-        Ok(vec![self.rope(full, theta, head_dim)?, self.rope(of_kind("sliding_attention")?, local_theta, head_dim)?])
+        Ok(vec![(full, theta), (sliding, local_theta)])
     }
 
-    /// `object` may be absent; what it lacks is looked for in the config around it.
-    fn rope(self, object: Option<Config>, theta: f64, head_dim: usize) -> Parsed<Rope> {
-        let none = serde_json::Map::new();
-        let object = object.unwrap_or(Config(&none));
-        if let Some((field, value)) =
-            object.0.iter().find(|(field, v)| !FIELDS.contains(&field.as_str()) && !v.is_null())
-        {
-            return Err(format!("the rope field `{field}` ({value}) is not known"));
+    /// What `object` lacks is looked for in the config around it.
+    fn rope(self, object: Config, theta: f64, head: HeadSize) -> Parsed<Rope> {
+        if let Some((field, value)) = object.0.iter().find(|(_, value)| value.is_object()) {
+            return Err(format!("the rope field `{field}` is {value}: layers that differ in it are not implemented"));
         }
         let theta = object.positive("rope_theta")?.unwrap_or(theta);
-        let partial = match object.positive("partial_rotary_factor")? {
-            Some(partial) => partial,
-            None => self.positive("partial_rotary_factor")?.unwrap_or(1.0),
+        let rotary_dim = match head.rotated {
+            Some(rotated) => rotated,
+            None => self.rotary_dim(object, head.dim)?,
         };
-        let rotary_dim = (head_dim as f64 * partial) as usize;
-        if rotary_dim == 0 || rotary_dim > head_dim || !rotary_dim.is_multiple_of(2) {
-            return Err(format!("`partial_rotary_factor` is {partial}: {rotary_dim} of {head_dim} dimensions"));
+        if rotary_dim == 0 || rotary_dim > head.dim || !rotary_dim.is_multiple_of(2) {
+            return Err(format!(
+                "{rotary_dim} of {} dimensions are rotated: expected an even number of them",
+                head.dim
+            ));
         }
         let plain = Rope { theta, rotary_dim, interleaved: false, scaling: RopeScaling::None, attention_factor: 1.0 };
         self.scaled(&plain, object)
     }
 
+    /// As Python's `int` of a product, which drops the fraction.
+    fn rotary_dim(self, object: Config, head_dim: usize) -> Parsed<usize> {
+        let partial = match object.positive("partial_rotary_factor")? {
+            Some(partial) => partial,
+            None => self.positive("partial_rotary_factor")?.unwrap_or(1.0),
+        };
+        match head_dim as f64 * partial {
+            rotated if rotated < head_dim as f64 + 1.0 => Ok(rotated as usize),
+            rotated => Err(format!("`partial_rotary_factor` is {partial}: {rotated} of {head_dim} dimensions")),
+        }
+    }
+
     /// `plain` with the scaling that `object` describes.
     fn scaled(self, plain: &Rope, object: Config) -> Parsed<Rope> {
-        let kind = match object.optional::<String>("rope_type")? {
-            Some(kind) => kind,
-            None => object.optional("type")?.unwrap_or_else(|| "default".to_owned()),
-        };
-        // Phi-3 was published under these names, which mean the same there and nothing or another thing elsewhere.
+        let (kind, old) = (object.optional::<String>("rope_type")?, object.optional::<String>("type")?);
         let is_phi3 = self.optional::<String>("model_type")?.as_deref() == Some("phi3");
+        if let (Some(kind), Some(old), false) = (&kind, &old, is_phi3)
+            && kind != old
+        {
+            return Err(format!(
+                "`rope_type` is \"{kind}\" and `type` \"{old}\": transformers 5 reads one, 4 the other"
+            ));
+        }
+        let kind = kind.or(old).unwrap_or_else(|| "default".to_owned());
+        // Phi-3 was published under these names, which mean the same there and nothing or another thing elsewhere.
         let scaling = match kind.as_str() {
             "su" | "yarn" if is_phi3 => return self.longrope(plain, object),
             "longrope" => return self.longrope(plain, object),
@@ -173,4 +229,9 @@ impl Config<'_> {
         };
         Ok(Rope { scaling, attention_factor, ..plain.clone() })
     }
+}
+
+/// Whether no arithmetic asks for a field of a rope object.
+fn is_unread(field: &str, value: &Value) -> bool {
+    !value.is_null() && !FIELDS.contains(&field)
 }

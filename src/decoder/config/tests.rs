@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::parse;
-use crate::decoder::spec::{DecoderSpec, RopeScaling};
+use crate::decoder::spec::{Activation, DecoderSpec, RopeScaling};
 
 fn read(family: &str, fields: &Value) -> Result<DecoderSpec, String> {
     let mut config = json!({
@@ -13,7 +13,7 @@ fn read(family: &str, fields: &Value) -> Result<DecoderSpec, String> {
     for (field, value) in fields.as_object().into_iter().flatten() {
         config[field] = value.clone();
     }
-    parse(config.as_object().ok_or("not an object")?)
+    parse(config.as_object().ok_or("not an object")?, None)
 }
 
 #[test]
@@ -45,7 +45,6 @@ fn what_is_not_implemented_is_refused_by_name() {
     for (family, fields, name) in [
         ("llama", rope(json!({"type": "dynamic", "factor": 2.0})), "`dynamic`"),
         ("llama", rope(json!({"type": "mrope"})), "`mrope`"),
-        ("llama", rope(json!({"type": "default", "mrope_section": [1, 2]})), "`mrope_section`"),
         ("llama", json!({"rope_parameters": {"full_attention": {"rope_type": "default"}}}), "`full_attention`"),
         ("llama", json!({"partial_rotary_factor": 0.5}), "`partial_rotary_factor`"),
         ("phi3", rope(json!({"type": "su", "short_factor": [1.0], "long_factor": [1.0]})), "`short_factor`"),
@@ -58,7 +57,7 @@ fn what_is_not_implemented_is_refused_by_name() {
         ("llama", json!({"num_hidden_layers": 1_000_000_000}), "`num_hidden_layers`"),
         ("llama", json!({"num_hidden_layers": 100_000}), "`num_hidden_layers`"),
         ("gemma3", json!({}), "`text_config`"),
-        ("gemma", json!({}), "`gemma`"),
+        ("gemma", json!({}), "`model_type` gemma is"),
     ] {
         let error = read(family, &fields).expect_err(name);
         assert!(error.contains(name), "{family} {fields}: {error}");
@@ -70,7 +69,7 @@ fn published_configs_that_leave_fields_out() {
     let text = json!({"hidden_size": 2560, "intermediate_size": 10240, "num_hidden_layers": 34, "sliding_window": 1024,
                       "model_type": "gemma3_text", "rope_scaling": {"factor": 8.0, "rope_type": "linear"}});
     let config = json!({"model_type": "gemma3", "text_config": text});
-    let spec = parse(config.as_object().unwrap()).unwrap();
+    let spec = parse(config.as_object().unwrap(), None).unwrap();
     assert_eq!((spec.heads, spec.kv_heads, spec.head_dim, spec.vocab), (8, 4, 256, 262_208));
     assert!(spec.tied_head && spec.windows[4] == Some(1024) && spec.windows[5].is_none());
     assert_eq!((spec.ropes[0].theta, spec.ropes[1].theta, spec.rope_of_layer[5]), (1e6, 1e4, Some(0)));
@@ -78,4 +77,131 @@ fn published_configs_that_leave_fields_out() {
     assert_eq!(smollm3.rope_of_layer, [Some(0), Some(0), Some(0), None, Some(0), Some(0)]);
     assert_eq!(smollm3.ropes[0].theta, 2e6);
     assert_eq!(read("phi3", &json!({})).unwrap().short_tokens(), None);
+}
+
+/// By transformers 5.24 and 4.57 (attn_factor, finetuned), 5.24 alone (both spellings at once).
+#[test]
+fn rope_fields_that_transformers_passes_over() {
+    let yarn = json!({"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64});
+    let plain = read("qwen2", &json!({ "rope_scaling": yarn })).unwrap();
+    assert!(plain.passed_over.is_empty());
+    for (field, value) in [("attn_factor", json!(0.878)), ("finetuned", json!(true)), ("mrope_section", json!([1, 2]))]
+    {
+        let mut more = yarn.clone();
+        more[field] = value.clone();
+        let spec = read("qwen2", &json!({ "rope_scaling": more })).unwrap();
+        assert_eq!(
+            spec.passed_over,
+            [format!("the rope field `{field}` ({value}) is passed over, as by transformers")]
+        );
+        assert_eq!(spec.ropes, plain.ropes);
+    }
+    let both =
+        read("qwen2", &json!({"rope_scaling": yarn, "rope_parameters": {"rope_type": "default", "rope_theta": 7.0}}));
+    assert_eq!(both.unwrap().ropes, plain.ropes);
+    let empty =
+        read("qwen2", &json!({"rope_scaling": {}, "rope_parameters": {"rope_type": "default", "rope_theta": 7.0}}));
+    assert_eq!(empty.unwrap().ropes[0].theta, 7.0);
+}
+
+#[test]
+fn what_two_versions_of_transformers_read_otherwise_is_refused() {
+    for (family, fields, name) in [
+        ("llama", json!({"rope_scaling": {"rope_type": "linear", "type": "default", "factor": 2.0}}), "`rope_type`"),
+        ("gemma3_text", json!({"rope_scaling": {"type": "linear", "factor": 8.0}}), "`rope_type`"),
+        ("gemma3_text", json!({"rope_parameters": {"rope_type": "linear", "factor": 8.0}}), "`rope_parameters`"),
+        ("llama", json!({"is_causal": false}), "`is_causal`"),
+        ("llama", json!({"per_layer_config": {"0": {"hidden_act": "gelu"}}}), "`per_layer_config`"),
+        ("llama", json!({"rope_theta": "Infinity"}), "`rope_theta` is \"Infinity\""),
+    ] {
+        let error = read(family, &fields).expect_err(name);
+        assert!(error.contains(name), "{family} {fields}: {error}");
+    }
+    for (family, field) in [("llama", "rms_norm_eps"), ("gemma2", "hidden_activation"), ("qwen3", "head_dim")] {
+        let config = json!({"model_type": family, field: null});
+        let error = super::refuse_nulls(config.as_object().unwrap()).unwrap_err();
+        assert!(error.starts_with(&format!("`{field}` is null")), "{error}");
+    }
+    let unread = json!({"model_type": "llama", "hidden_activation": null, "head_dim": null});
+    assert_eq!(super::refuse_nulls(unread.as_object().unwrap()), Ok(()));
+    // Another family's field.
+    let llama = read("llama", &json!({"hidden_activation": "gelu_pytorch_tanh", "hidden_act": "silu"})).unwrap();
+    assert_eq!(llama.activation, Activation::Silu);
+    assert!(read("qwen2", &json!({"qkv_bias": false})).unwrap().qkv_bias);
+    assert!(!read("qwen2_moe", &json!({"qkv_bias": false})).unwrap().qkv_bias);
+}
+
+#[test]
+fn a_family_that_is_not_known_is_named_wherever_its_config_is() {
+    let told = |config: Value| parse(config.as_object().unwrap(), None).unwrap_err();
+    let known = "is not one that tokshift knows: known are gemma2, ";
+    for (config, name) in [
+        (json!({"model_type": "mamba"}), "`model_type` mamba "),
+        (
+            json!({"model_type": "qwen2_5_vl", "text_config": {"model_type": "qwen2_5_vl_text"}}),
+            "qwen2_5_vl (text part qwen2_5_vl_text) ",
+        ),
+        (
+            json!({"model_type": "internvl_chat", "llm_config": {"model_type": "qwen2"}}),
+            "internvl_chat (text part qwen2) ",
+        ),
+        (
+            json!({"model_type": "omni", "thinker_config": {"model_type": "t", "text_config": {"model_type": "omni_text"}}}),
+            "`model_type` omni (text part omni_text) ",
+        ),
+        (json!({"architectures": ["RwkvForCausalLM"]}), "no `model_type` (`architectures` names RwkvForCausalLM) "),
+        (json!({}), "no `model_type` "),
+    ] {
+        let error = told(config);
+        assert!(error.contains(name), "{error}");
+        assert!(error.contains(known), "{error}");
+    }
+}
+
+/// A count of dimensions stays the number that it is, whatever it is of the head's size.
+#[test]
+fn rotary_sizes_of_gguf_are_integers() {
+    let sizes = (2..=256).step_by(2).flat_map(|head| (2..=head).step_by(2).map(move |rotated| (head, rotated)));
+    for (head, rotated) in sizes {
+        let keys = [
+            ("block_count", 1),
+            ("context_length", 64),
+            ("embedding_length", 2 * head),
+            ("feed_forward_length", 8),
+            ("attention.head_count", 2),
+            ("attention.key_length", head),
+            ("rope.dimension_count", rotated),
+        ];
+        let keys = keys.map(|(key, n)| (format!("phi3.{key}"), crate::gguf::Value::Unsigned(n)));
+        let architecture = ("general.architecture".to_owned(), crate::gguf::Value::Text("phi3".to_owned()));
+        let embedding = crate::gguf::TensorInfo {
+            kind: candle_core::quantized::GgmlDType::F32,
+            shape: vec![10, 2 * head as usize],
+            offset: 0,
+            bytes: 0,
+        };
+        let header = crate::gguf::Header {
+            path: "m.gguf".into(),
+            metadata: keys.into_iter().chain([architecture]).collect(),
+            tensors: [("token_embd.weight".to_owned(), embedding)].into(),
+        };
+        let spec = super::read_gguf(&header, |_| Ok(None)).unwrap();
+        assert_eq!((spec.head_dim, spec.ropes[0].rotary_dim), (head as usize, rotated as usize));
+    }
+}
+
+/// transformers keeps the factor in the type of the weights, llama.cpp in f32.
+#[test]
+fn gemma_rounds_its_embedding_factor_to_the_type_of_its_weights() {
+    use candle_core::DType;
+    // By torch: torch.tensor(3840 ** 0.5, dtype=torch.bfloat16).
+    for (hidden, bf16) in
+        [(1152, 34.0), (2304, 48.0), (2560, 50.5), (3584, 59.75), (3840, 62.0), (4608, 68.0), (5376, 73.5)]
+    {
+        let spec = read("gemma2", &json!({"hidden_size": hidden, "rms_norm_eps": 1e-6})).unwrap();
+        assert_eq!(spec.embedding_scale_in(DType::F32), f64::from(hidden).sqrt());
+        assert_eq!(spec.embedding_scale_in(DType::BF16), bf16);
+    }
+    let granite = read("granite", &json!({"embedding_multiplier": 12.1})).unwrap();
+    assert_eq!(granite.embedding_scale_in(DType::BF16), 12.1);
 }

@@ -37,9 +37,18 @@ fn modules_are_listed_or_matched() {
     assert!(takes(&json!({"target_modules": "all-linear"}), Q0));
     assert!(!takes(&json!({"exclude_modules": ["0.self_attn.q_proj"]}), Q0));
     for layers in [json!(1), json!([1, 3])] {
-        let fields = json!({"layers_to_transform": layers, "layers_pattern": "layers"});
-        assert!(takes(&fields, Q1) && !takes(&fields, Q0));
+        for pattern in [json!("layers"), json!(["blocks", "layers"]), json!("l[a-z]+s"), json!(null), json!([])] {
+            let fields = json!({"layers_to_transform": layers, "layers_pattern": pattern});
+            assert!(takes(&fields, Q1) && !takes(&fields, Q0), "{fields}");
+            assert!(!takes(&fields, "lm_head"), "{fields}");
+        }
+        let other = json!({"layers_to_transform": layers, "layers_pattern": "blocks"});
+        assert!(!takes(&other, Q1));
     }
+    // PEFT leaves the head out of "all-linear".
+    assert!(!takes(&json!({"target_modules": "all-linear"}), "lm_head"));
+    let without_1 = json!({"target_modules": r"^(?!.*\.1\.).*\.(?:q_proj|k_proj)$"});
+    assert!(takes(&without_1, Q0) && !takes(&without_1, Q1));
 }
 
 #[test]
@@ -68,7 +77,8 @@ fn another_arithmetic_is_named() {
         ("rank_pattern", json!({"(": 3})),
         ("rank_pattern", json!({"q_proj": 1.5})),
         ("target_modules", json!(7)),
-        ("target_modules", json!("(?=x)")),
+        ("target_modules", json!(r"\p{L}")),
+        ("target_modules", json!("(")),
     ] {
         let error = with(&json!({field: value})).unwrap_err();
         assert!(error.contains(&format!("`{field}`")), "{field}: {error}");

@@ -1,0 +1,162 @@
+//! Models and adapters by name: a local directory or GGUF file, or a repository on the Hugging Face hub.
+//!
+//! Owns what a name may be, and when the hub is asked. Refuses to read files, and to know which a repository has: `cached`
+//! and `fetch` do.
+
+mod cached;
+mod fetch;
+
+use std::path::{Path, PathBuf};
+
+use hf_hub::{Cache, Repo, RepoType};
+
+use self::cached::Cached;
+use crate::error::{Error, Result};
+use crate::gguf::{self, is_gguf};
+
+/// What a directory holds.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    Model,
+    Adapter,
+}
+
+/// A model and the adapter on it, of `BASE+ADAPTER`, both as [`resolve`] takes them. A directory of that whole name is
+/// one model.
+pub fn parts(source: &str) -> (&str, Option<&str>) {
+    let is_name = |part: &str| Path::new(part).is_dir() || is_gguf(Path::new(part)) || parse_id(part).is_some();
+    let pairs = || source.match_indices('+').map(|(at, _)| (&source[..at], &source[at + 1..]));
+    let both = pairs().find(|(base, adapter)| is_name(base) && is_name(adapter));
+    match both.or_else(|| pairs().find(|(base, _)| is_name(base))) {
+        Some((base, adapter)) if !Path::new(source).is_dir() => (base, Some(adapter)),
+        _ => (source, None),
+    }
+}
+
+/// Where the files of `source` are: a GGUF file, a local directory (its one GGUF file if it has no config), or a hub id
+/// `org/name` or `org/name@revision`, whose config, tokenizer and safetensors are fetched into the hub's cache unless
+/// they are there. Of `org/name/FILE.gguf` (`@revision`) that one file is.
+///
+/// # Errors
+/// Neither a path nor a hub id; a repository that cannot be reached, or offline one that is not cached.
+pub fn resolve(source: &str, kind: Kind) -> Result<PathBuf> {
+    match locate(source, kind)? {
+        Place::Here(path) => Ok(path),
+        Place::Hub(cache, remote, cached) if is_offline() => match cached.usable {
+            Some(path) => Ok(path),
+            None => Err(Error::model(source, cached.told(&cache, &remote))),
+        },
+        Place::Hub(cache, remote, cached) => match fetch::fetch(cache, remote, kind) {
+            Ok(path) => Ok(path),
+            Err(what) => {
+                let Some(path) = cached.usable else { return Err(Error::model(source, what)) };
+                let lacks = cached.missing.join(", ");
+                tracing::warn!("{source}: the cache lacks {lacks}, if the repository has them, and {what}");
+                Ok(path)
+            }
+        },
+    }
+}
+
+/// As [`resolve`], but fetches nothing: `None` for a hub id that would be fetched.
+///
+/// # Errors
+/// Neither a directory nor a hub id.
+pub fn find(source: &str, kind: Kind) -> Result<Option<PathBuf>> {
+    match locate(source, kind)? {
+        Place::Here(path) => Ok(Some(path)),
+        Place::Hub(.., cached) => Ok(cached.usable),
+    }
+}
+
+/// What to do about a file that a model lacks, where it may be on the hub and was not asked for.
+pub fn hint() -> &'static str {
+    if is_offline() {
+        " (HF_HUB_OFFLINE is set: without it, what the cache lacks of a hub's model is fetched)"
+    } else {
+        ""
+    }
+}
+
+/// Where a model's files are.
+enum Place {
+    Here(PathBuf),
+    /// Not, or not all that there may be, in this cache.
+    Hub(Cache, Remote, Cached),
+}
+
+/// What a hub has.
+struct Remote {
+    repo: Repo,
+    /// The one file that is meant, a GGUF.
+    file: Option<String>,
+}
+
+fn locate(source: &str, kind: Kind) -> Result<Place> {
+    let path = Path::new(source);
+    if path.is_dir() {
+        return Ok(Place::Here(only_gguf(path)?.unwrap_or_else(|| path.to_owned())));
+    }
+    if is_gguf(path) {
+        return Ok(Place::Here(path.to_owned()));
+    }
+    let Some(remote) = parse_id(source).filter(|remote| remote.file.is_none() || matches!(kind, Kind::Model)) else {
+        let what = if path.exists() { "is not a directory" } else { "no such directory" };
+        let hint = match kind {
+            Kind::Model => {
+                "expected a model directory, a .gguf file, or a hub id such as `Qwen/Qwen3-0.6B@main` or `org/name/file.gguf`"
+            }
+            Kind::Adapter => "expected the directory of an adapter, or a hub id such as `org/name@main`",
+        };
+        return Err(Error::model(source, format!("{what}; {hint}")));
+    };
+    let cache = cache();
+    let cached = Cached::of(&cache, &remote, kind);
+    Ok(match cached.usable {
+        Some(path) if cached.missing.is_empty() => Place::Here(path),
+        _ => Place::Hub(cache, remote, cached),
+    })
+}
+
+/// The GGUF file of a directory without a config.
+fn only_gguf(directory: &Path) -> Result<Option<PathBuf>> {
+    if directory.join("config.json").exists() {
+        return Ok(None);
+    }
+    let entries = std::fs::read_dir(directory).map_err(Error::io("list", directory))?.flatten();
+    let mut found: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| is_gguf(path)).collect();
+    match found.len() {
+        0 | 1 => Ok(found.pop()),
+        n => Err(Error::file(directory, format!("holds {n} GGUF files: name one of them"))),
+    }
+}
+
+/// `org/name` or `org/name/FILE.gguf`, either with `@revision`; the hub allows letters, digits, `-`, `_` and `.` in each part.
+fn parse_id(source: &str) -> Option<Remote> {
+    let (path, revision) = source.split_once('@').unwrap_or((source, "main"));
+    let (org, rest) = path.split_once('/')?;
+    let (name, file) = rest.split_once('/').map_or((rest, None), |(name, file)| (name, Some(file)));
+    let allowed = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    let plain = !revision.is_empty() && !revision.starts_with('/') && !revision.split('/').any(|part| part == "..");
+    let is_gguf = |file: &str| {
+        let extension = Path::new(file).extension();
+        file.split('/').all(allowed) && extension.is_some_and(|e| e.eq_ignore_ascii_case(gguf::EXTENSION))
+    };
+    (allowed(org) && allowed(name) && plain && file.is_none_or(is_gguf)).then(|| Remote {
+        repo: Repo::with_revision(format!("{org}/{name}"), RepoType::Model, revision.to_owned()),
+        file: file.map(str::to_owned),
+    })
+}
+
+fn cache() -> Cache {
+    std::env::var_os("HF_HUB_CACHE").map_or_else(Cache::from_env, |path| Cache::new(path.into()))
+}
+
+fn is_offline() -> bool {
+    let value = std::env::var("HF_HUB_OFFLINE").unwrap_or_default();
+    ["1", "ON", "YES", "TRUE"].contains(&value.to_ascii_uppercase().as_str())
+}
