@@ -131,7 +131,8 @@ fn token_ids_are_taken_as_they_are() {
 fn values_that_are_no_numbers_are_kept_as_what_they_are() {
     let kept =
         |value: &str| parse(&format!(r#"{{"input": "", "output": "", "reward": {value}}}"#)).unwrap().kept[0].clone();
-    assert_eq!(kept("NaN"), Kept::Null);
+    assert!(matches!(kept("NaN"), Kept::Number(x) if x.is_nan()));
+    assert_eq!(kept("[NaN, {\"NaN\": -Infinity}]"), Kept::Text(r#"[NaN,{"NaN":-Infinity}]"#.into()));
     assert_eq!(kept("Infinity"), Kept::Number(f64::INFINITY));
     assert_eq!(kept("-Infinity"), Kept::Number(f64::NEG_INFINITY));
     assert_eq!(kept("false"), Kept::Bool(false));
@@ -157,9 +158,11 @@ fn what_is_wrong_is_said() {
         (r#"{"input": {}, "output": "b"}"#, "`input` is an object, expected a string"),
         (r#"{"input": true, "output": "b"}"#, "`input` is a boolean, expected a string"),
         (r#"{"input": "a", "output": null}"#, "`output` is null"),
-        (r#"{"input": "a", "output": NaN}"#, "`output` is null"),
+        (r#"{"input": "a", "output": NaN}"#, "`output` is NaN"),
+        (r#"{"input": "a", "output": "b", "x": Infinity5}"#, "broken JSON: "),
         (r#"["a", "b"]"#, "the row is a list, expected an object with `input` and `output`"),
         (r#""a""#, "the row is a string, expected an object with `input` and `output`"),
+        ("\u{FEFF}{}", "begins with a byte order mark, which stands at the beginning of a file alone"),
         ("7", "the row is a number, expected an object with `input` and `output`"),
         ("null", "the row is null, expected an object with `input` and `output`"),
         ("[1", "broken JSON: EOF while parsing a list at column 2"),

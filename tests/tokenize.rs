@@ -3,6 +3,7 @@
 //! Tokenizers and expectations were made by `scripts/make_tokenizer_fixtures.py`, which counts response tokens on its
 //! own. The table of all cases: `cargo test --release --test tokenize -- --nocapture --test-threads 1 expected`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -10,6 +11,7 @@ use proptest::sample::select;
 use serde_json::Value;
 use tokshift::dataset::{Content, ReadRow, Row};
 use tokshift::sample::{Kept, ResponseToken, Sample, Status};
+use tokshift::template::ChatTemplate;
 use tokshift::tokenize::{Audit, Boundary, SampleOptions, TextTokenizer, TooLong};
 
 const TOKENIZERS: [&str; 5] = ["bytelevel", "bos", "bos_eos", "nfc", "sentencepiece"];
@@ -266,13 +268,14 @@ fn samples_of_a_row_share_their_cluster() {
     let tokenizer = tokenizer("bytelevel");
     let rollout = |output: &str| Content::Text { input: "go un".into(), output: output.into(), cut: None };
     let samples = |row: Row| tokenizer.samples(ReadRow { row: 7, line: 9, first_sample: 40, content: Ok(row) }, &JOINT);
-    // `under` is one token: the first response's context is shorter than the second's.
+    // `under` is one token: the first response's context is shorter than the second's, and neither is the prompt alone.
     let contents = vec![rollout("der"), rollout("x"), rollout("")];
     let row = Row { id: Some("r".into()), cluster: None, contents, kept: vec![Kept::Number(1.0)] };
     let three = samples(row.clone());
     let places: Vec<_> = three.iter().map(|s| (s.sample_id, s.row, s.turn, s.row_id.as_deref())).collect();
     assert_eq!(places, [(40, 7, 0, Some("r")), (41, 7, 1, Some("r")), (42, 7, 2, Some("r"))]);
-    assert!(three.iter().all(|s| s.cluster_id == three[0].context_hash() && s.kept == [Kept::Number(1.0)]));
+    let alone = tokshift::digest::ids(&tokenizer.whole("go un").unwrap());
+    assert!(three.iter().all(|s| s.cluster_id == alone && s.kept == [Kept::Number(1.0)]));
     assert_ne!(three[0].context_hash(), three[1].context_hash());
     assert_eq!(three.iter().map(|s| s.status).collect::<Vec<_>>(), [Status::Ok, Status::Ok, Status::Empty]);
     let grouped = samples(Row { cluster: Some("g".into()), ..row });
@@ -357,6 +360,108 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+/// The tokenizer with a chat template that writes contents one after another, with a BOS before them.
+fn with_template(name: &str, template: &str) -> TextTokenizer {
+    let (bos, end) = MARKS[TOKENIZERS.iter().position(|known| *known == name).unwrap()];
+    let folder = tempfile::TempDir::new().unwrap();
+    let config = serde_json::json!({"chat_template": format!("{bos}{template}"), "eos_token": end});
+    std::fs::write(folder.path().join("tokenizer_config.json"), config.to_string()).unwrap();
+    tokenizer(name).with_template(ChatTemplate::of_model(folder.path()).unwrap())
+}
+
+/// What begins a text and what ends one.
+const MARKS: [(&str, &str); 5] = [
+    ("", "<|im_end|>"),
+    ("<|begin_of_text|>", "<|end_of_text|>"),
+    ("<|begin_of_text|>", "<|end_of_text|>"),
+    ("", "<|im_end|>"),
+    ("<s>", "</s>"),
+];
+const CONTENTS: &str = "{% for m in messages %}{{ m.content }}{{ eos_token if m.role == 'assistant' }}{% endfor %}";
+
+fn chat(prompt: &str, response: &str) -> Content {
+    let messages = serde_json::json!([
+        {"role": "user", "content": prompt},
+        {"role": "assistant", "content": response},
+    ]);
+    Content::Chat { messages: messages.to_string(), tools: None, before: 0, turns: 1, cut: None }
+}
+
+/// The clusters of rows of these contents, one a row that could be read.
+fn clusters(tokenizer: &TextTokenizer, rows: Vec<Vec<Content>>, boundary: Boundary) -> BTreeSet<String> {
+    let mut clusters = BTreeSet::new();
+    for (number, contents) in (0..).zip(rows) {
+        let row = Row { id: None, cluster: None, contents, kept: Vec::new() };
+        let read = ReadRow { row: number, line: 1, first_sample: 0, content: Ok(row) };
+        let samples = tokenizer.samples(read, &SampleOptions { boundary, ..JOINT });
+        let read = samples.iter().filter(|sample| sample.status != Status::Failed);
+        clusters.extend(read.map(|sample| sample.cluster_id.clone()));
+    }
+    clusters
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever was answered, and however the rows hold it; another prompt is another cluster.
+    #[test]
+    fn a_prompt_is_one_cluster(
+        prompt in any_text(),
+        other in any_text(),
+        outputs in proptest::collection::vec(any_text(), 1..4),
+        which in 0..5_usize,
+        boundary in select(vec![Boundary::Joint, Boundary::Separate]),
+    ) {
+        let ours = with_template(TOKENIZERS[which], CONTENTS);
+        let text = |prompt: &str, output: &String| {
+            Content::Text { input: prompt.to_owned(), output: output.clone(), cut: None }
+        };
+        let ids = |prompt: &str, output: &String| {
+            let (prompt, response) = (ours.whole(prompt).unwrap(), output.bytes().map(u32::from).collect());
+            Content::Ids { prompt, response, input: None, output: None, cut: None }
+        };
+        let all = |prompt: &str, content: &dyn Fn(&str, &String) -> Content| {
+            let each: Vec<Content> = outputs.iter().map(|output| content(prompt, output)).collect();
+            let apart = each.iter().map(|content| vec![content.clone()]).chain([each.clone()]);
+            clusters(&ours, apart.collect(), boundary)
+        };
+        let texts = &all(&prompt, &text) | &all(&prompt, &ids);
+        prop_assert_eq!(texts.len(), 1, "{:?}", texts);
+        let chats = all(&prompt, &|prompt, output| chat(prompt, output));
+        prop_assert!(chats.len() <= 1, "{:?}", chats);
+        prop_assert!(chats.len() == 1 || outputs.iter().all(|output| output.trim().is_empty()), "{:?}", outputs);
+        if ours.whole(&prompt).unwrap() != ours.whole(&other).unwrap() {
+            prop_assert!(texts.is_disjoint(&all(&other, &text)));
+            prop_assert!(chats.is_disjoint(&all(&other, &|prompt, output| chat(prompt, output))));
+        }
+    }
+}
+
+/// What a template writes between the question and the content may depend on the content, as Qwen3's empty thinking does.
+#[test]
+fn what_a_template_puts_before_a_content_makes_no_other_cluster() {
+    let template = "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}\nA:{% else %}\
+        {% if '</think>' not in m.content %} <think>\n\n</think>\n\n{% endif %}{{ m.content }}<|im_end|>{% endif %}{% endfor %}";
+    let ours = with_template("bytelevel", template);
+    let contents = ["x", "<think>y</think>z"].map(|response| chat("go un", response));
+    let samples = contents.clone().map(|content| sample(&ours, row(content), &JOINT));
+    assert!(samples.iter().all(|sample| sample.status == Status::Ok), "{samples:?}");
+    assert_ne!(samples[0].prompt, samples[1].prompt);
+    assert_eq!(samples[0].cluster_id, samples[1].cluster_id);
+    assert_eq!(clusters(&ours, vec![contents.to_vec()], Boundary::Joint).len(), 1);
+}
+
+/// A prompt's own tokens are counted without a BOS, as text or as ids: the study's rule begins where they end.
+#[test]
+fn the_prompts_tokens_are_counted_alike_of_text_and_ids() {
+    let tokenizer = tokenizer("bos");
+    let of_text = text(&tokenizer, "go under", " hello", &JOINT);
+    let (context, response) = of_text.ids.split_at(of_text.context().len());
+    let of_ids = sample(&tokenizer, ids_row(context, response, None), &JOINT);
+    assert_eq!(of_ids.prompt_tokens_alone, of_text.prompt_tokens_alone);
+    assert_eq!((of_ids.cluster_id, of_ids.ids), (of_text.cluster_id, of_text.ids));
 }
 
 thread_local! {

@@ -29,7 +29,7 @@ pub fn whole(row: &Named) -> Result<Vec<Content>, String> {
         return Err(none(row, "messages"));
     }
     let chat = Chat { messages: row.need("messages")?.to_owned(), before: 0, turns };
-    Ok(vec![chat.content(row, Endings::of(row, 1)?.is_cut(0))])
+    Ok(vec![chat.content(row, Endings::of(row, 1)?.is_cut(0))?])
 }
 
 /// Whether a field is a list of objects.
@@ -50,7 +50,7 @@ pub fn completed(row: &Named, prompt: &str, completion: &str) -> Result<Vec<Cont
     } else {
         prompt.with(&answer(&row.text(completion)?), 1)
     };
-    Ok(vec![chat.content(row, Endings::of(row, 1)?.is_cut(0))])
+    Ok(vec![chat.content(row, Endings::of(row, 1)?.is_cut(0))?])
 }
 
 /// A conversation `prompt`, and several texts that each went on with it.
@@ -60,7 +60,7 @@ pub fn rollouts(row: &Named) -> Result<Vec<Content>, String> {
     may_repeat(prompt.raw.len(), responses.len())?;
     let endings = Endings::of(row, responses.len())?;
     let rollout = |(index, text): (usize, &String)| prompt.with(&answer(text), 1).content(row, endings.is_cut(index));
-    Ok(responses.iter().enumerate().map(rollout).collect())
+    responses.iter().enumerate().map(rollout).collect()
 }
 
 fn messages(row: &Named, name: &str) -> Result<Vec<Message>, String> {
@@ -114,8 +114,9 @@ struct Chat {
 }
 
 impl Chat {
-    fn content(self, row: &Named, cut: Option<bool>) -> Content {
+    fn content(self, row: &Named, cut: Option<bool>) -> Result<Content, String> {
         let Self { messages, before, turns } = self;
-        Content::Chat { messages, tools: row.get("tools").map(str::to_owned), before, turns, cut }
+        let tools = row.optional("tools")?.map(str::to_owned);
+        Ok(Content::Chat { messages, tools, before, turns, cut })
     }
 }

@@ -10,13 +10,19 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::python_json;
 use crate::sample::Kept;
 
 /// Fields that a message about a missing one lists at most.
-const FIELDS_LISTED: usize = 8;
+pub const FIELDS_LISTED: usize = 8;
+
+/// Stands for Python's `NaN`, a number that no double holds, and so nothing that reads numbers takes it for one.
+const NAN: &str = "-7e7777777";
+/// Begins the object that stands for a value that could not be read, with the reason.
+const REFUSED: &str = r#"{"\u0000":"#;
 
 /// The wanted values of an object as they are written, and the names of its first fields.
 #[derive(Debug, Default)]
@@ -31,6 +37,9 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// What is wrong: no JSON, no object, or a field that stands twice (readers differ in which one they take).
     pub fn parse(text: &'a str, wanted: &[&str]) -> Result<Self, String> {
+        if text.starts_with('\u{FEFF}') {
+            return Err("begins with a byte order mark, which stands at the beginning of a file alone".to_owned());
+        }
         if !text.starts_with('{') {
             return Err(match serde_json::from_str::<IgnoredAny>(text) {
                 Ok(_) => format!("the row is {}, expected an object with `input` and `output`", kind(text)),
@@ -45,9 +54,21 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// A wanted field's value as it is written; `None` if it is missing or null.
+    /// A wanted field's value as it is written; `None` if it is missing or null, or `NaN`, which pandas writes for what is
+    /// missing.
     pub fn get(&self, name: &str) -> Option<&'a str> {
-        self.values.get(name).copied().flatten().filter(|raw| *raw != "null")
+        self.values.get(name).copied().flatten().filter(|raw| !["null", NAN].contains(raw))
+    }
+
+    /// As `get`, of a value that is read.
+    ///
+    /// # Errors
+    /// It could not be read from its file.
+    pub fn value(&self, name: &str) -> Result<Option<&'a str>, String> {
+        match self.get(name) {
+            Some(raw) if raw.starts_with(REFUSED) => Err(format!("`{name}` {}", reason_of(raw))),
+            value => Ok(value),
+        }
     }
 
     /// A field that must be a string.
@@ -57,7 +78,7 @@ impl<'a> Fields<'a> {
 
     /// A field that is a string if it is there.
     pub fn optional_text(&self, name: &str) -> Result<Option<String>, String> {
-        let Some(raw) = self.get(name) else { return Ok(None) };
+        let Some(raw) = self.value(name)? else { return Ok(None) };
         if !raw.starts_with('"') {
             return Err(format!("`{name}` is {}, expected a string", kind(raw)));
         }
@@ -66,7 +87,7 @@ impl<'a> Fields<'a> {
 
     /// A field that must be a list, whose items are called `what`.
     pub fn list<T: Deserialize<'a>>(&self, name: &str, what: &str) -> Result<Vec<T>, String> {
-        let raw = self.get(name).ok_or_else(|| self.missing(name))?;
+        let raw = self.value(name)?.ok_or_else(|| self.missing(name))?;
         if !raw.starts_with('[') {
             return Err(format!("`{name}` is {}, expected a list of {what}", kind(raw)));
         }
@@ -76,12 +97,16 @@ impl<'a> Fields<'a> {
     /// A field that names something: a string as it is, anything else as compact JSON.
     pub fn label(&self, name: &str) -> Result<Option<String>, String> {
         let label = |raw: &str| if raw.starts_with('"') { string(name, raw) } else { Ok(compact(raw)) };
-        self.get(name).map(label).transpose()
+        self.value(name)?.map(label).transpose()
     }
 
     /// The value of a field to keep; `as_text` where the whole dataset's field is text.
     pub fn kept(&self, name: &str, as_text: bool) -> Result<Kept, String> {
-        let Some(raw) = self.get(name) else { return Ok(Kept::Null) };
+        let is_nan = self.values.get(name).copied().flatten() == Some(NAN);
+        if is_nan {
+            return Ok(if as_text { Kept::Text("NaN".to_owned()) } else { Kept::Number(f64::NAN) });
+        }
+        let Some(raw) = self.value(name)? else { return Ok(Kept::Null) };
         Ok(match raw.as_bytes()[0] {
             b'"' => Kept::Text(string(name, raw)?),
             b'[' | b'{' => Kept::Text(compact(raw)),
@@ -98,7 +123,8 @@ impl<'a> Fields<'a> {
     /// That a field which a row must have is not there, or null.
     pub fn missing(&self, name: &str) -> String {
         if self.values.contains_key(name) {
-            return format!("`{name}` is null");
+            let is_nan = self.values.get(name).copied().flatten() == Some(NAN);
+            return format!("`{name}` is {}", if is_nan { "NaN" } else { "null" });
         }
         let more = if self.values.len() > self.names.len() { ", …" } else { "" };
         let found = if self.names.is_empty() { "none".to_owned() } else { self.names.join(", ") };
@@ -182,20 +208,43 @@ fn reason(error: &serde_json::Error) -> String {
 
 /// JSON without white space between its tokens; they stay as they were written.
 fn compact(raw: &str) -> String {
-    let mut inside = Strings::default();
-    raw.chars().filter(|&c| inside.step(c) || !c.is_ascii_whitespace()).collect()
+    let (mut inside, mut out, mut token) = (Strings::default(), String::with_capacity(raw.len()), String::new());
+    for c in raw.chars() {
+        let is_inside = inside.step(c);
+        if !is_inside && (c.is_ascii_alphanumeric() || "+-.".contains(c)) {
+            token.push(c);
+            continue;
+        }
+        out.push_str(as_written(&token));
+        token.clear();
+        if is_inside || !c.is_ascii_whitespace() {
+            out.push(c);
+        }
+    }
+    out + as_written(&token)
 }
 
-/// Python writes `NaN` and `Infinity`, which are not JSON, where a number has no value: the first is read as null, the
-/// second as a number too large for a float, which is infinite again when it is read as one. Only bare words outside
-/// strings are touched.
+/// Python writes `NaN` and `Infinity`, which are not JSON: they become numbers too large for a double, of which the latter
+/// are infinite again when they are read as one. Only bare words outside strings are touched, and never made part of a number.
 pub fn standard(text: &str) -> Cow<'_, str> {
-    let standard = |word: &str| match word {
-        "NaN" => "null",
-        "Infinity" => "1e999",
-        _ => "-1e999",
-    };
-    python_json::replace_words(text, |word| standard(word).to_owned())
+    let standard = |word: &str| WORDS.iter().find(|(python, _)| *python == word).map_or(NAN, |(_, number)| number);
+    python_json::replace_words(text, |word| format!(" {} ", standard(word)))
+}
+
+const WORDS: [(&str, &str); 3] = [("NaN", NAN), ("Infinity", "1e999"), ("-Infinity", "-1e999")];
+
+fn as_written(token: &str) -> &str {
+    WORDS.iter().find(|(_, number)| *number == token).map_or(token, |(python, _)| python)
+}
+
+/// What stands in a row for a value that could not be read; `reason` goes on after its name.
+pub fn refused(reason: &str) -> String {
+    format!("{REFUSED}{}}}", Value::from(reason))
+}
+
+fn reason_of(raw: &str) -> String {
+    let reason = raw.strip_prefix(REFUSED).and_then(|rest| rest.strip_suffix('}'));
+    reason.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 /// Follows JSON character by character: whether we are inside a string.

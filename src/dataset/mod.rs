@@ -3,9 +3,11 @@
 //!
 //! Owns reading other people's rows. Refuses tokens: a row is text or ids here, `tokenize` makes samples of it.
 
+mod cells;
 mod chats;
 mod cuts;
 mod endings;
+mod foreign;
 mod harness;
 mod json;
 mod names;

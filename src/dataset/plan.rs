@@ -46,7 +46,7 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
     seen::check_names(&options.rows)?;
     let before = source::fingerprint(path)?;
     let (packing, tally) = (Packing::of(path)?, Tally::default());
-    let mut records = Records::begin(path, packing, &tally)?;
+    let mut records = Records::begin(path, packing, &tally, &options.rows.wanted())?;
     let (mut cuts, mut seen, mut has_chats) = (Cuts::default(), Seen::new(&options.rows), false);
     let mut first_bad = None;
     while let Some(record) = records.next_record()? {

@@ -5,6 +5,7 @@
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
+use crate::dataset::foreign;
 use crate::dataset::unpack::{Packing, Tally, Text};
 use crate::error::{Error, Result};
 
@@ -73,10 +74,13 @@ impl Records {
     /// From the beginning of the text; its first character tells the form.
     ///
     /// # Errors
-    /// A file that cannot be read.
-    pub fn begin(path: &Path, packing: Packing, tally: &Tally) -> Result<Self> {
-        let text = packing.open(path, 0, Some(tally))?;
+    /// A file that cannot be read, or is known to be something else.
+    pub fn begin(path: &Path, packing: Packing, tally: &Tally, wanted: &[&str]) -> Result<Self> {
+        let text = packing.open(path, 0, Some(tally), wanted)?;
         let mut records = Self::new(path, text, Form::Lines, 0, 1);
+        if let Some(what) = foreign::kind(records.peek()?) {
+            return Err(Error::dataset(path, None, what));
+        }
         if records.peek()?.starts_with(BYTE_ORDER_MARK) {
             records.pass(BYTE_ORDER_MARK.len());
         }
@@ -88,12 +92,13 @@ impl Records {
         Ok(records)
     }
 
-    /// From `offset` on, where row `number` begins.
+    /// From an offset on, where the row of a number begins.
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub fn resume(path: &Path, packing: Packing, form: Form, offset: u64, number: u64) -> Result<Self> {
-        Ok(Self::new(path, packing.open(path, offset, None)?, form, offset, number))
+    pub fn resume(path: &Path, packing: Packing, form: Form, from: (u64, u64), wanted: &[&str]) -> Result<Self> {
+        let (offset, number) = from;
+        Ok(Self::new(path, packing.open(path, offset, None, wanted)?, form, offset, number))
     }
 
     fn new(path: &Path, text: Text, form: Form, offset: u64, number: u64) -> Self {

@@ -19,6 +19,13 @@ pub struct RowOptions {
     pub keep: Vec<String>,
 }
 
+impl RowOptions {
+    /// Every field that a row is read from.
+    pub(super) fn wanted(&self) -> Vec<&str> {
+        self.fields.all().chain(self.cluster.iter().chain(&self.keep).map(String::as_str)).collect()
+    }
+}
+
 /// What a row says was written: one sample, or several of a chat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
@@ -72,14 +79,14 @@ impl Row {
     pub fn parse(line: &[u8], options: &RowOptions, kept: &[KeptField]) -> Result<Self, String> {
         let text = std::str::from_utf8(line).map_err(|e| format!("invalid UTF-8 at byte {}", e.valid_up_to()))?;
         let text = json::standard(text);
-        let mut wanted: Vec<&str> = options.fields.all().collect();
-        wanted.extend(options.cluster.iter().chain(&options.keep).map(String::as_str));
-        let fields = Fields::parse(&text, &wanted)?;
+        let fields = Fields::parse(&text, &options.wanted())?;
         let is_text = |index: usize| kept.get(index).is_some_and(|field| field.kind == KeptType::Text);
         let values = options.keep.iter().enumerate().map(|(index, name)| fields.kept(name, is_text(index)));
+        let id = options.fields.of("id");
         let row = Self {
             contents: shapes::contents(&fields, &options.fields)?,
-            id: fields.label(options.fields.of("id"))?,
+            // A name is all that it is for: bytes that are no text, as of a UUID, make no bad row.
+            id: fields.value(id).map_or(Ok(None), |_| fields.label(id))?,
             cluster: options.cluster.as_ref().map_or(Ok(None), |name| fields.label(name))?,
             kept: values.collect::<Result<_, _>>()?,
         };

@@ -71,8 +71,13 @@ impl<'a> Named<'a> {
         self.fields.get(self.names.of(name))
     }
 
+    /// The value of a field that need not be there.
+    pub fn optional(&self, name: &str) -> Result<Option<&'a str>, String> {
+        self.fields.value(self.names.of(name))
+    }
+
     pub fn need(&self, name: &str) -> Result<&'a str, String> {
-        self.get(name).ok_or_else(|| self.fields.missing(self.names.of(name)))
+        self.optional(name)?.ok_or_else(|| self.fields.missing(self.names.of(name)))
     }
 
     pub fn text(&self, name: &str) -> Result<String, String> {
@@ -156,8 +161,9 @@ fn ids(row: &Named) -> Result<Vec<Content>, String> {
     }
     let responses: Vec<Vec<u32>> = row.list("response_token_ids", "lists of token ids")?;
     may_repeat(4 * prompt.len() + input.as_ref().map_or(0, String::len), responses.len())?;
-    let texts: Vec<String> = match row.get("responses") {
-        Some(_) => row.list("responses", "responses as strings")?,
+    // As of the single form, what is no text (messages, say) is passed over: the ids have their own.
+    let texts: Vec<Value> = match row.get("responses") {
+        Some(_) => row.list("responses", "responses")?,
         None => Vec::new(),
     };
     let endings = Endings::of(row, responses.len())?;
@@ -165,7 +171,7 @@ fn ids(row: &Named) -> Result<Vec<Content>, String> {
         prompt: prompt.clone(),
         response,
         input: input.clone(),
-        output: texts.get(index).cloned(),
+        output: texts.get(index).and_then(Value::as_str).map(str::to_owned),
         cut: endings.is_cut(index),
     };
     Ok(responses.into_iter().enumerate().map(rollout).collect())

@@ -72,7 +72,7 @@ impl RowFile {
     /// # Errors
     /// A file that cannot be read, or is not what was scanned any more.
     pub fn read(&self, path: &Path, part: &Part, options: &RowOptions, kept: &[KeptField]) -> Result<Vec<ReadRow>> {
-        let mut records = self.reach(path, part)?;
+        let mut records = self.reach(path, part, options)?;
         let end = part.offset + part.bytes;
         let (mut rows, mut sample) = (Vec::new(), part.first_sample);
         while records.offset() < end
@@ -104,12 +104,12 @@ impl RowFile {
     }
 
     /// The file, at the beginning of `part` or, if the last part that was read ended before it, there.
-    fn reach(&self, path: &Path, part: &Part) -> Result<Records> {
+    fn reach(&self, path: &Path, part: &Part, options: &RowOptions) -> Result<Records> {
         let last = self.ended_at.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(records) = last.filter(|records| records.offset() <= part.offset) {
             return Ok(records);
         }
-        Records::resume(path, self.packing, self.form, part.offset, part.first_line)
+        Records::resume(path, self.packing, self.form, (part.offset, part.first_line), &options.wanted())
     }
 }
 

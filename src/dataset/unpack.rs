@@ -12,12 +12,11 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::dataset::table::TableText;
 use crate::error::{Error, Result};
-use crate::stand_in;
 
 /// Bytes read at once: few system calls, and BLAKE3's wide kernels are fed.
 const READ_BYTES: usize = 1 << 20;
-/// Bytes that tell what a file is.
-const HEAD_BYTES: u64 = 1 << 10;
+/// Bytes that tell how a file is packed.
+const HEAD_BYTES: u64 = 4;
 
 /// A packed file may hold this much text...
 const FREE_BYTES: u64 = 64 << 20;
@@ -46,9 +45,6 @@ impl Packing {
         let mut head = Vec::new();
         let file = File::open(path).map_err(Error::io("read the dataset", path))?;
         file.take(HEAD_BYTES).read_to_end(&mut head).map_err(Error::io("read the dataset", path))?;
-        if let Some(what) = stand_in::named(&head) {
-            return Err(Error::dataset(path, None, what));
-        }
         Ok(match head[..] {
             [0x1F, 0x8B, ..] => Self::Gzip,
             [0x28, 0xB5, 0x2F, 0xFD, ..] => Self::Zstd,
@@ -57,11 +53,11 @@ impl Packing {
         })
     }
 
-    /// The text from `offset` on. What is packed is unpacked from its beginning.
+    /// The text from `offset` on. What is packed is unpacked from its beginning; of a table the `wanted` columns alone.
     ///
     /// # Errors
     /// A file that cannot be read or is not so packed.
-    pub fn open(self, path: &Path, offset: u64, tally: Option<&Tally>) -> Result<Text> {
+    pub fn open(self, path: &Path, offset: u64, tally: Option<&Tally>, wanted: &[&str]) -> Result<Text> {
         let io = |e| Error::io("read the dataset", path)(e);
         let mut file = File::open(path).map_err(io)?;
         let size = file.metadata().map_err(io)?.len();
@@ -73,7 +69,7 @@ impl Packing {
             }
             Self::Gzip => Box::new(MultiGzDecoder::new(counted(file))),
             Self::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(counted(file)).map_err(io)?),
-            Self::Parquet => Box::new(TableText::open(file, path)?),
+            Self::Parquet => Box::new(TableText::open(file, path, wanted)?),
         };
         let left = FREE_BYTES.saturating_add(size.saturating_mul(RATIO));
         let mut text = buffered(Bounded { unpacked, left });

@@ -91,7 +91,8 @@ fn frequent(values: &[String], counts: &BTreeMap<&str, usize>) -> Groups {
 
 /// Groups of about as many samples each, and one of those without a number.
 fn quartiles(values: &[String]) -> Groups {
-    let number = |value: &String| value.parse::<f64>().ok();
+    // `NaN` is a value and no number, and lies in no quarter.
+    let number = |value: &String| value.parse::<f64>().ok().filter(|number| !number.is_nan());
     let mut sorted: Vec<f64> = values.iter().filter_map(number).collect();
     sorted.sort_by(f64::total_cmp);
     let at = |share: usize| sorted[(sorted.len() - 1) * share / 4];
@@ -120,11 +121,12 @@ mod tests {
 
     #[test]
     fn many_numbers_are_cut_at_quartiles() {
-        let values: Vec<String> = (0..40).map(|i| i.to_string()).chain([NULL.to_owned()]).collect();
+        let none = [NULL.to_owned(), f64::NAN.to_string()];
+        let values: Vec<String> = (0..40).map(|i| i.to_string()).chain(none).collect();
         let groups = quartiles(&values);
         assert_eq!(groups.names, ["<= 9", "9 to 19", "19 to 29", "> 29", NULL]);
         let sizes: Vec<_> = (0..5).map(|g| groups.of_sample.iter().filter(|of| **of == g).count()).collect();
-        assert_eq!(sizes, [10, 10, 10, 10, 1]);
+        assert_eq!(sizes, [10, 10, 10, 10, 2]);
     }
 
     #[test]

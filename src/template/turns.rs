@@ -48,6 +48,9 @@ pub struct Turn {
     pub turn: u32,
     /// All text before the response, special tokens included.
     pub prompt: String,
+    /// Bytes of it that the messages before the turn give, whatever the turn says.
+    #[serde(skip)]
+    pub asked: usize,
     pub response: String,
     /// The special token that ends the turn.
     pub end: Option<String>,
@@ -114,6 +117,7 @@ impl<'a> Conversation<'a> {
 
     fn turn(&mut self, turn: u32, index: usize) -> Result<Turn, String> {
         let prompt = self.render(index, None, true)?;
+        let asked = prompt.len();
         let whole = self.render(index, Some(self.values[index].clone()), false)?;
         let is_in_parts = self.messages[index].get("content").is_some_and(Json::is_array);
         let content = if is_in_parts { json!([{"type": "text", "text": PROBE}]) } else { json!(PROBE) };
@@ -147,7 +151,7 @@ impl<'a> Conversation<'a> {
         if self.bytes > ROW_BYTES {
             return Err(format!("the turns of the conversation come to more than {} MiB", ROW_BYTES >> 20));
         }
-        Ok(Turn { turn, prompt, response, end, rendering })
+        Ok(Turn { turn, prompt, asked, response, end, rendering })
     }
 
     /// The messages before `index` and `next`.

@@ -21,26 +21,38 @@ impl TextTokenizer {
         self.template.as_ref()
     }
 
-    /// Fills `samples`, one a turn, from a chat.
-    pub(super) fn fill_chat(&self, samples: &mut [Sample], chat: &Content, boundary: Boundary, audit: &mut Audit) {
-        let turns = match self.turns(chat) {
-            Ok(turns) if turns.len() == samples.len() => turns,
-            Ok(turns) => {
-                let reason = format!("the chat has {} turns, {} were counted", turns.len(), samples.len());
-                return samples.iter_mut().for_each(|sample| sample.fail(Status::Failed, reason.as_str()));
+    /// Fills `samples`, one a turn, from a chat; the ids of the first prompt alone, as far as there are any.
+    pub(super) fn fill_chat(
+        &self,
+        samples: &mut [Sample],
+        chat: &Content,
+        boundary: Boundary,
+        audit: &mut Audit,
+    ) -> Option<Vec<u32>> {
+        let turns = self.turns(chat).and_then(|turns| match turns.len() {
+            all if all == samples.len() => Ok(turns),
+            all => Err(format!("the chat has {all} turns, {} were counted", samples.len())),
+        });
+        let turns = match turns {
+            Ok(turns) => turns,
+            Err(reason) => {
+                samples.iter_mut().for_each(|sample| sample.fail(Status::Failed, reason.as_str()));
+                return None;
             }
-            Err(reason) => return samples.iter_mut().for_each(|sample| sample.fail(Status::Failed, reason.as_str())),
         };
+        let mut first = None;
         // `finish_reason` is about the last turn: those before it ended, or nobody would have answered.
         let (said, last) = (if let Content::Chat { cut, .. } = chat { *cut } else { None }, samples.len() - 1);
         for (index, (sample, turn)) in samples.iter_mut().zip(turns).enumerate() {
             audit.partial += u64::from(turn.rendering == Rendering::Partial);
             audit.raw += u64::from(turn.rendering == Rendering::Raw);
             sample.is_cut = said.map(|cut| cut && index == last);
-            if let Err(reason) = self.fill_turn(sample, turn, boundary) {
-                sample.fail(Status::Failed, reason);
+            match self.fill_turn(sample, turn, boundary) {
+                Ok(asked) => first = first.or(Some(asked)),
+                Err(reason) => sample.fail(Status::Failed, reason),
             }
         }
+        first
     }
 
     fn turns(&self, chat: &Content) -> Result<Vec<Turn>, String> {
@@ -51,15 +63,21 @@ impl TextTokenizer {
         template.turns(&json(messages)?, tools.as_ref(), *before)
     }
 
-    /// A rendered text has its BOS, if the template writes one: none is put before it.
-    fn fill_turn(&self, sample: &mut Sample, turn: Turn, boundary: Boundary) -> Result<(), String> {
+    /// A rendered text has its BOS, if the template writes one: none is put before it. Gives the ids of what was asked, alone:
+    /// what a template writes between that and the content may depend on the content.
+    fn fill_turn(&self, sample: &mut Sample, turn: Turn, boundary: Boundary) -> Result<Vec<u32>, String> {
         let end = match turn.end.filter(|_| sample.is_cut != Some(true)) {
             Some(token) => Some(self.tokenizer.token_to_id(&token).ok_or_else(|| {
                 format!("the chat template ends turns with `{token}`, which is no token of the tokenizer")
             })?),
             None => None,
         };
-        let filled = self.fill_text(sample, &[], turn.prompt, turn.response, boundary, end);
-        filled.map_err(|e| format!("the tokenizer refused the text: {e}"))
+        let refused = |e| format!("the tokenizer refused the text: {e}");
+        let asked = match turn.prompt.get(..turn.asked).filter(|asked| asked.len() < turn.prompt.len()) {
+            Some(asked) => Some(self.tokenizer.encode_fast(asked, false).map_err(refused)?.get_ids().to_vec()),
+            None => None,
+        };
+        let prompt = self.fill_text(sample, &[], turn.prompt, turn.response, boundary, end).map_err(refused)?;
+        Ok(asked.unwrap_or(prompt))
     }
 }

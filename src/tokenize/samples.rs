@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use super::bytes::Span;
 use super::{Audit, TextTokenizer};
 use crate::dataset::{Content, ReadRow};
+use crate::digest;
 use crate::sample::{ResponseToken, Sample, Status};
 
 /// Where prompt and response meet.
@@ -78,15 +79,15 @@ impl TextTokenizer {
                 return samples;
             }
         };
-        let mut rest = samples.as_mut_slice();
+        let (mut rest, mut prompt) = (samples.as_mut_slice(), None);
         for content in row.contents {
             let (filled, others) = std::mem::take(&mut rest).split_at_mut(content.samples() as usize);
-            self.fill(filled, content, options, audit);
+            prompt = prompt.or(self.fill(filled, content, options, audit));
             rest = others;
         }
-        // Neither the rollouts of a prompt nor the turns of a chat are independent.
-        let hash = || samples.iter().find(|sample| sample.status == Status::Ok).map(Sample::context_hash);
-        if let Some(cluster) = row.cluster.or_else(hash) {
+        // Neither the rollouts of a prompt nor the turns of a chat are independent; nor are rows of one prompt, whose contexts
+        // may differ where a token spans the boundary.
+        if let Some(cluster) = row.cluster.or_else(|| prompt.map(|ids| digest::ids(&ids))) {
             for sample in &mut samples {
                 sample.cluster_id.clone_from(&cluster);
             }
@@ -98,25 +99,32 @@ impl TextTokenizer {
         samples
     }
 
-    /// Fills the samples of one content.
-    fn fill(&self, samples: &mut [Sample], content: Content, options: &SampleOptions, audit: &mut Audit) {
+    /// Fills the samples of one content; the ids of its first prompt alone, as far as it has any.
+    fn fill(
+        &self,
+        samples: &mut [Sample],
+        content: Content,
+        options: &SampleOptions,
+        audit: &mut Audit,
+    ) -> Option<Vec<u32>> {
         match (content, samples) {
             (Content::Text { input, output, cut }, [sample]) => {
                 sample.is_cut = cut;
                 let end = options.end.filter(|_| cut != Some(true));
-                if let Err(e) = self.fill_text(sample, &self.prefix, input, output, options.boundary, end) {
-                    sample.fail(Status::Failed, format!("the tokenizer refused the text: {e}"));
-                }
+                let filled = self.fill_text(sample, &self.prefix, input, output, options.boundary, end);
+                filled.map_err(|e| sample.fail(Status::Failed, format!("the tokenizer refused the text: {e}"))).ok()
             }
             (Content::Ids { prompt, response, input, output, cut }, [sample]) => {
                 sample.is_cut = cut;
+                let alone = prompt.clone();
                 self.fill_ids(sample, prompt, &response, input, output, options.end);
+                Some(alone)
             }
             (chat, samples) => self.fill_chat(samples, &chat, options.boundary, audit),
         }
     }
 
-    /// `prefix`: ids that stand before the text.
+    /// `prefix`: ids that stand before the text. Gives them and those of the prompt alone.
     pub(super) fn fill_text(
         &self,
         sample: &mut Sample,
@@ -125,7 +133,7 @@ impl TextTokenizer {
         output: String,
         boundary: Boundary,
         end: Option<u32>,
-    ) -> tokenizers::Result<()> {
+    ) -> tokenizers::Result<Vec<u32>> {
         let alone = self.tokenizer.encode_fast(input.as_str(), false)?;
         sample.prompt_tokens_alone = alone.len() as u32;
         sample.ids = prefix.to_vec();
@@ -149,7 +157,7 @@ impl TextTokenizer {
         }
         sample.prompt = input;
         sample.response = output;
-        Ok(())
+        Ok([prefix, alone.get_ids()].concat())
     }
 
     /// Ids are taken as they are. The response's text is the row's own if the tokens spell it (special ones may be
@@ -166,7 +174,9 @@ impl TextTokenizer {
         let spelt = || self.bytes.spell(response);
         let own = output.and_then(|text| Some((self.bytes.lay_without_specials(response, &text)?, text)));
         let (spans, text) = own.unwrap_or_else(spelt);
-        sample.prompt_tokens_alone = prompt.len() as u32;
+        // Of text it is counted without special tokens too.
+        let special = if prompt.starts_with(&self.prefix) { self.prefix.len() } else { 0 };
+        sample.prompt_tokens_alone = (prompt.len() - special) as u32;
         sample.prompt = input.unwrap_or_else(|| self.bytes.spell(&prompt).1);
         sample.tokens = response_tokens(&spans, prompt.len(), 0, usize::MAX);
         if let Some(last) = sample.tokens.last_mut() {
