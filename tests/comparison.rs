@@ -80,6 +80,28 @@ fn no_file_of_another_run_stays_beside_new_ones() {
     assert_eq!(files, ["kl.json", "statistics.parquet"]);
 }
 
+/// A damaged table of one model is in the way of its own pairs alone.
+#[test]
+fn a_study_is_compared_but_for_what_cannot_be() {
+    let scene = Scene::new();
+    scene.dataset("rl_a.jsonl", &rows());
+    scene.dataset("rl_b.jsonl", &rows());
+    let models = [MODELS[0], MODELS[1], ("sft", "qwen3-shifted")];
+    scene.score("rl_a.jsonl,rl_b.jsonl", &models, "out", "--engine mock").expect(0, "60 ok");
+    study(&scene, &["a", "b"]);
+    scene.run("run study.toml --engine mock").expect(0, "");
+    scene.write("out/tokens/generation_model=rl/task=a/model=sft/part-00000000.parquet", "no table");
+    let said = scene.run("run study.toml --engine mock");
+    said.expect(1, "").expect_out("not compared: P = `rl`, Q = `sft` on `a` by `rl`: ");
+    said.expect_out("b by rl");
+    let kl: Value = serde_json::from_slice(&scene.files("out/comparison")["kl.json"]).unwrap();
+    let pairs: Vec<&Value> = kl["pairs"].as_array().unwrap().iter().map(|pair| &pair["q"]).collect();
+    assert_eq!(pairs, ["base", "base", "sft"]);
+    assert_eq!((&kl["not_compared"][0]["task"], &kl["not_compared"][0]["failed"]), (&json!("a"), &json!(true)));
+    assert_eq!(kl["not_compared"].as_array().unwrap().len(), 1);
+    assert!(scene.path("out/comparison/statistics.parquet").exists());
+}
+
 /// The same command where no file can grow: it fails to write, or is killed at it.
 fn without_room(scene: &Scene, arguments: &str, is_killed: bool) -> std::process::Output {
     let command = scene.command(arguments);
@@ -196,9 +218,9 @@ fn a_pair_that_is_not_begun_is_in_no_finished_ones_way() {
         scene.run(&format!("kl --data-dir out {more}")).expect(0, if more == "--explain" { "" } else { &told });
     }
     // What is not known is not known to be small.
-    let mut limited = std::process::Command::new(scene.command("").get_program());
-    let limited = limited.args(["kl", "--data-dir", "out", "--fail-above", "kl_k1=99"]).current_dir(scene.path(""));
-    assert_eq!(limited.output().unwrap().status.code(), Some(3));
+    scene
+        .run("kl --data-dir out --fail-above kl_k1=99")
+        .expect(3, &format!("{why}, so it is not known to keep any limit"));
 
     assert_eq!(scene.run("kl --data-dir out --task a").expect(0, "").stderr, "");
     scene.run("kl --data-dir out --task b").expect(1, &format!("nothing to compare yet: {why}"));

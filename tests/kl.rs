@@ -1,10 +1,14 @@
 //! `tokshift kl` from end to end: a model against itself, and two models against their references.
 
+mod common;
+
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
 use assert_cmd::cargo::CommandCargoExt;
 use candle_core::{DType, Device};
+use common::{Columns, Scene, rows};
 use serde_json::{Value, json};
 
 const P: &str = "qwen3-tied";
@@ -187,4 +191,99 @@ fn tokens_without_text_are_shown_by_their_ids() {
     let most = text.lines().find(|line| line.starts_with("most of KL(P‖Q)")).unwrap();
     assert!(most.contains("[#304] 0 of 8"), "{text}");
     assert!(!text.contains("[]"), "{text}");
+}
+
+/// `rl` wrote the text; of `base` as P no number of k1 is a divergence, on however few samples.
+#[test]
+fn no_limit_is_kept_on_anothers_text() {
+    let scene = Scene::new();
+    let demo = |name: &str| format!("{}/assets/demo/{name}", env!("CARGO_MANIFEST_DIR"));
+    let models = ["rl", "base"].map(|name| format!("{name}={}", demo(name))).join(",");
+    let (rows, tokenizer) = (demo("rl_arithmetic.jsonl"), demo("tokenizer.json"));
+    let score = |out: &str, more: &str| {
+        let options = format!("--models {models} --tokenizer {tokenizer} --output-dir {out} {more}");
+        scene.run(&format!("score --dataset {rows} {options}")).expect(0, "");
+    };
+    score("out", "");
+    let kl = |out: &str, more: &str| scene.run(&format!("kl --data-dir {out} {more}"));
+    kl("out", "--fail-above kl_k1=1").expect(0, "");
+    let told = "kl_k1: not a KL estimate: the text is by `rl`, not by P, so it is not known to be at most 1";
+    kl("out", "--reference base --fail-above kl_k1=1").expect(3, told);
+    kl("out", "--reference base --fail-above kl_k3=1").expect(3, "so it is not known to be at most 1");
+    // Bounds hold on any text.
+    kl("out", "--reference base --fail-above kl_upper=1").expect(0, "");
+
+    score("few", "--limit 20");
+    kl("few", "--reference base").expect_out("kl_k1 (not KL)");
+    kl("few", "").expect_out("kl_k1 (KL?)");
+    kl("few", "--fail-above kl_k1=1").expect(3, "not known to be a KL estimate: of 5 clusters, below 30");
+    kl("out", "--own-text base").expect(1, "--own-text: `base` scored no text whose writer has to be told");
+
+    // Windows of a text are nobody's samples.
+    scene.write("plain.txt", "one and two and three ".repeat(200));
+    let windows = format!("--text plain.txt --window 16 --models {models} --tokenizer {tokenizer} --output-dir text");
+    scene.run(&format!("score {windows}")).expect(0, "");
+    let said = kl("text", "--quantiles --slices --fail-above kl_k1=1");
+    said.expect(3, "not a KL estimate: windows of a text are nobody's samples");
+    let mut names = said.stdout.lines().filter(|line| line.starts_with("kl_k1") || line.starts_with("kl_k3"));
+    assert!(names.clone().count() > 3 && names.all(|line| line.contains("(not KL)")), "{}", said.stdout);
+    assert!(!said.stdout.contains(" (KL?)"));
+}
+
+/// The other pairs, their statistics, and an exit code that says that something is missing.
+#[test]
+fn a_pair_that_cannot_be_compared_ends_no_other() {
+    let scene = Scene::new();
+    scene.dataset("p_t.jsonl", &rows());
+    let models = [("p", P), ("q", Q), ("r", Q), ("s", P)];
+    scene.score("p_t.jsonl", &models, "out", "").expect(0, "30 ok");
+    let table =
+        |name: &str, kind: &str| format!("out/{kind}/generation_model=p/task=t/model={name}/part-00000000.parquet");
+    let kl = |more: &str| scene.run(&format!("kl --data-dir out {more}"));
+    let whole = std::fs::read(scene.path(&table("r", "tokens"))).unwrap();
+    let spoilt = {
+        let mut bytes = whole.clone();
+        bytes[4..68].fill(0);
+        bytes
+    };
+    // A footer, the first page, another model's table.
+    let others = std::fs::read(scene.path(&table("s", "tokens"))).unwrap();
+    std::fs::create_dir(scene.path("figures")).unwrap();
+    for bytes in [vec![0; 500], spoilt, others] {
+        let is_footer = bytes.len() == 500;
+        scene.write(&table("r", "tokens"), bytes);
+        let said = kl("--statistics figures/statistics.parquet");
+        said.expect(1, "not compared: P = `p`, Q = `r` on `t` by `p`: ").expect(1, &table("r", "tokens"));
+        assert_eq!(said.stdout.matches("P = `p`, Q = ").count(), 2, "{}", said.stdout);
+        let qs = Columns::read(&scene.path("figures")).texts("q");
+        assert_eq!(qs.into_iter().flatten().collect::<BTreeSet<_>>(), ["q", "s"].map(str::to_owned).into());
+        let json: Value = serde_json::from_str(&kl("--json").stdout).unwrap();
+        assert_eq!((json["pairs"].as_array().unwrap().len(), &json["not_compared"][0]["failed"]), (2, &json!(true)));
+        if is_footer {
+            let told = "not compared: P = `p`, Q = `r`";
+            kl("--only-study").expect(1, told).expect_out("\"tested_model\": \"s\"");
+        }
+        kl("--fail-above same_top=1").expect(3, "Q = `r` on `t` by `p`: ");
+        kl("--reference r").expect(1, &table("r", "tokens"));
+    }
+    scene.write(&table("r", "tokens"), &whole);
+    kl("").expect(0, "");
+    // A manifest: of a Q, of P.
+    for name in ["r", "p"] {
+        let manifest = format!("out/runs/generation_model=p/task=t/model={name}/manifest.json");
+        let whole = std::fs::read(scene.path(&manifest)).unwrap();
+        scene.write(&manifest, "junk");
+        if name == "r" {
+            kl("").expect(1, &format!("not compared: P = `p`, Q = `r` on `t` by `p`: `{manifest}`"));
+            kl("").expect_out("P = `p`, Q = `s`");
+        } else {
+            kl("").expect(1, &format!("error: `{manifest}`"));
+            kl("--reference q").expect(1, &format!("not compared: P = `q`, Q = `p` on `t` by `p`: `{manifest}`"));
+        }
+        scene.write(&manifest, whole);
+    }
+    // The samples table.
+    let samples = std::fs::read(scene.path(&table("r", "samples"))).unwrap();
+    scene.write(&table("r", "samples"), &samples[..samples.len() / 2]);
+    kl("").expect(1, "not compared: P = `p`, Q = `r` on `t` by `p`: ").expect_out("P = `p`, Q = `s`");
 }

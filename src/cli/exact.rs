@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use super::heads::Heads;
-use super::{inputs, models, progress, signals};
+use super::{inputs, models, progress, signals, tell};
 use crate::exact::{self, Pair};
 use crate::stop::Stop;
 use crate::store::{self, FoundCell};
@@ -45,6 +45,9 @@ impl Exact<'_> {
 
     /// Writes what is missing of every pair. A pair that is whole needs no heads; those that are given must be right all
     /// the same.
+    ///
+    /// # Errors
+    /// Those of pairs that cannot be compared, once the others are.
     pub fn run(&self, pairs: &[[FoundCell; 2]]) -> Result<()> {
         let mut heads = Heads::new(self.models)?;
         let mut needed = Vec::new();
@@ -62,7 +65,17 @@ impl Exact<'_> {
             }
         }
         pairs.iter().flatten().try_for_each(|cell| heads.must_have_scored(cell))?;
-        left.iter().try_for_each(|(p, q, pair)| compare(p, q, pair, &mut heads))
+        let mut failures = Vec::new();
+        for (p, q, pair) in &left {
+            match compare(p, q, pair, &mut heads) {
+                Err(error) if matches!(error.downcast_ref(), Some(crate::Error::Stopped)) => return Err(error),
+                compared => failures.extend(compared.err()),
+            }
+        }
+        match failures.len() {
+            0 | 1 => failures.pop().map_or(Ok(()), Err),
+            _ => bail!("{}", failures.iter().map(tell).collect::<Vec<_>>().join("; ")),
+        }
     }
 
     /// The end token is the run's, else what the configuration of P's model names; a pair that is whole without that model

@@ -43,7 +43,12 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
     for message in &exceeded {
         progress::say(&format!("above the limit: {message}"));
     }
-    Ok(if exceeded.is_empty() { Exit::Done } else { Exit::Above })
+    Ok(if exceeded.is_empty() { exit(comparison.failed()) } else { Exit::Above })
+}
+
+/// Of a comparison in which some pair's tables are damaged, or must not be compared.
+fn exit(failed: bool) -> Exit {
+    if failed { Exit::Failed } else { Exit::Done }
 }
 
 /// Quantiles and slices are found where something that was asked for needs them, too.
@@ -51,6 +56,7 @@ fn options(args: &KlArgs) -> shift::Options {
     let quantiles = args.quantiles || args.statistics.is_some() || !args.noise_floor.is_empty();
     shift::Options {
         reference: args.reference.clone(),
+        own_text: args.own_text.clone(),
         tasks: args.task.clone(),
         generation_models: args.target_gen_model.iter().cloned().collect(),
         all_pairs: args.all_pairs,
@@ -66,9 +72,10 @@ fn only_study(args: &KlArgs, options: &shift::Options) -> Result<Exit> {
     tell(&figures.warnings);
     let json = study_json(&figures)?;
     match &args.output_file {
-        Some(path) => Ok(store::write_file(path, json.as_bytes()).map(|()| Exit::Done)?),
-        None => print(&json),
+        Some(path) => store::write_file(path, json.as_bytes())?,
+        None => drop(print(&json)?),
     }
+    Ok(exit(figures.failed))
 }
 
 /// Writes what is missing of the pairs tables.
@@ -84,9 +91,11 @@ fn align(args: &KlArgs, other: &Path, options: &shift::Options) -> Result<Exit> 
     let comparison = shift::compare_aligned([&args.data_dir, other], options)?;
     tell(&shift::aligned_warnings(&comparison));
     if args.json {
-        return print(&(serde_json::to_string_pretty(&comparison.pairs)? + "\n"));
+        print(&(serde_json::to_string_pretty(&comparison.pairs)? + "\n"))?;
+    } else {
+        print(&shift::aligned_table(&comparison.pairs))?;
     }
-    print(&shift::aligned_table(&comparison.pairs))
+    Ok(exit(comparison.not_compared.iter().any(|pair| pair.failed)))
 }
 
 /// The study's file; pairs without a figure are told of, and in no one's way.

@@ -12,6 +12,10 @@ const UPPER_SLACK: f64 = 1e-5;
 /// 2⁻²¹ there. Probabilities below e⁻¹⁶ weigh too little to matter.
 const ROUNDING: f64 = 4.0 * f32::EPSILON as f64;
 
+/// A mass of many tokens that is kept as 0 may be a sum that underflowed, of terms below e⁻⁷⁰⁸ each: a larger one makes no
+/// lower bound higher.
+const LEAST_REST: f64 = -690.0;
+
 /// Above this d = ln q − ln p the term is taken without e^d, which would overflow before p e^d = q does.
 const FAR: f64 = 50.0;
 
@@ -45,7 +49,7 @@ impl<'a> Side<'a> {
 ///
 /// The lower one is KL(P‖Q) after tokens were put together: t, every id of both lists, and all the rest as one. By the
 /// log-sum inequality it is a lower bound, to 1e-6; never negative, since Σ p φ(ln q/p) has no negative term. With empty
-/// lists it is the KL of "t or not".
+/// lists it is the KL of "t or not". A rest of Q that is kept as 0 counts as e⁻⁶⁹⁰, which may lower the bound alone.
 ///
 /// The upper one is −H(P) − Σ p ln q over t and the ids of both lists − ln q's minimum · (P's mass elsewhere) + 1e-5: the
 /// cross-entropy with every unknown q put at Q's least likely token. What MEASURES writes as three sums, whose p ln p cancel.
@@ -65,10 +69,10 @@ pub(super) fn kl(t: u32, p: &Side, q: &Side, entropy_p: f64, min_q: f64) -> (f64
     }
     let q_more = q.others(t).filter(|(id, _)| !p.ids.contains(id)).map(|(_, ln_q)| ln_q.exp()).sum::<f64>();
     sum += if p_more == 0.0 && q_more == 0.0 {
-        term(p_rest, p.rest, q.rest)
+        rest_term(p_rest, p.rest, q.rest)
     } else {
         let (p_rest, q_rest) = (p_rest + p_more, q.rest.exp() + q_more);
-        term(p_rest, p_rest.ln(), q_rest.ln())
+        rest_term(p_rest, p_rest.ln(), q_rest.ln())
     };
     (sum * (1.0 - ROUNDING), cross * (1.0 + ROUNDING) - entropy_p + UPPER_SLACK)
 }
@@ -85,9 +89,15 @@ fn term(p: f64, ln_p: f64, ln_q: f64) -> f64 {
     }
 }
 
-/// −p ln q; nothing where p is 0, whatever q.
+/// [`term`] of tokens that were put together; a NaN stays one.
+fn rest_term(p: f64, ln_p: f64, ln_q: f64) -> f64 {
+    let ln_q = if ln_q < LEAST_REST && ln_p > LEAST_REST { LEAST_REST } else { ln_q };
+    term(p, ln_p, ln_q)
+}
+
+/// −p ln q; nothing where p is 0, whatever q, unless q is not known.
 fn cost(p: f64, ln_q: f64) -> f64 {
-    if p == 0.0 { 0.0 } else { -p * ln_q }
+    if p == 0.0 && !ln_q.is_nan() { 0.0 } else { -p * ln_q }
 }
 
 /// Place of P's most likely token in Q's list, from 1; infinite if it is not there. NaN below three places of Q.

@@ -3,6 +3,7 @@
 //! Owns its shape and what each figure is called. Refuses to compute or to print.
 
 use super::differences::Difference;
+use super::estimate::KlEstimate;
 use super::exact::ExactFigures;
 use super::floor::NoiseFloor;
 use super::overall::Overall;
@@ -18,7 +19,7 @@ use crate::sample::Status;
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Comparison {
     pub pairs: Vec<Pair>,
-    /// Pairs that were asked for too, of which nothing can be compared before more is scored.
+    /// Pairs that were asked for too, and why they are not among them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_compared: Vec<NotCompared>,
     /// Every two Qs that share P and text.
@@ -29,17 +30,39 @@ pub struct Comparison {
     pub overall: Vec<Overall>,
 }
 
-/// Two models that have nothing in common yet.
+impl Comparison {
+    /// Whether some pair's tables are damaged, or must not be compared.
+    pub fn failed(&self) -> bool {
+        self.not_compared.iter().any(|pair| pair.failed)
+    }
+}
+
+/// Two models that have nothing in common yet, or whose tables cannot be compared.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct NotCompared {
     pub generation_model: String,
     pub task: String,
     pub p: String,
     pub q: String,
-    pub why: &'static str,
+    pub why: String,
+    /// More scoring does not help: tables are damaged, or must not be compared.
+    #[serde(skip_serializing_if = "is_false")]
+    pub failed: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl NotCompared {
+    /// That these are all there is, and why.
+    pub(super) fn all(pairs: &[Self]) -> String {
+        let yet = if pairs.iter().any(|pair| pair.failed) { "" } else { " yet" };
+        let told: Vec<_> = pairs.iter().map(Self::told).collect();
+        format!("nothing to compare{yet}: {}", told.join("; "))
+    }
+
     /// Who, on whose text, and why.
     pub fn told(&self) -> String {
         format!("{}: {}", title(&self.p, &self.q, &self.task, &self.generation_model), self.why)
@@ -62,9 +85,11 @@ pub struct Pair {
     /// Present if a table is not complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partial: Option<Partial>,
-    /// The text is sharper or flatter than P at temperature 1 by more than three standard errors, so that k1 and k3
-    /// do not estimate KL(P‖Q). False also where P's entropy or the error is unknown.
-    pub not_kl_estimate: bool,
+    /// Whether k1 and k3 estimate KL(P‖Q) on this text.
+    pub kl_estimate: KlEstimate,
+    /// Present if one model gives ids a probability that the other does not have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heads: Option<Heads>,
     pub measures: Vec<Measure>,
     /// exp(−mean log-probability over tokens).
     pub perplexity: Sides,
@@ -115,6 +140,22 @@ pub(super) fn title(p: &str, q: &str, task: &str, generation_model: &str) -> Str
 pub struct Sides {
     pub p: Option<Estimate>,
     pub q: Option<Estimate>,
+}
+
+/// Ids that each model can score, where the two are not equally many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Heads {
+    pub p: usize,
+    pub q: usize,
+}
+
+impl Heads {
+    /// Why there is no upper bound on KL(P‖Q), if P has ids to which Q gives no probability.
+    pub fn no_upper_bound(&self) -> Option<String> {
+        let Self { p, q } = self;
+        let what = format!("P gives {p} ids a probability, Q {q}, so that KL(P‖Q) has no upper bound");
+        (p > q).then(|| format!("{what}: `kl --exact` compares the ids of both"))
+    }
 }
 
 /// Samples that one side at least did not score.

@@ -3,7 +3,8 @@
 //! Owns these two blocks of lines. Refuses to show text as it stands: data may hold what a terminal obeys.
 
 use super::comparison::Means;
-use super::display::{NOT_KL, aligned, cells, number, token};
+use super::display::{aligned, cells, number, token};
+use super::estimate::legend;
 use super::exact::{ExactFigures, ShiftedToken};
 use super::floor::NoiseFloor;
 use super::read_first::{FarToken, Place, ReadFirst};
@@ -17,18 +18,15 @@ const SHOWN: usize = 3;
 const SHOWN_TOKENS: usize = 5;
 
 /// A line a slice and an empty one; nothing if there are none.
-pub(super) fn slices(slices: &[Slice], not_kl_estimate: bool) -> Vec<String> {
+pub(super) fn slices(slices: &[Slice]) -> Vec<String> {
     if slices.is_empty() {
         return Vec::new();
     }
-    let mut head =
-        ["slice", "tokens", "kl ± error", "kl_k1 ± error", "kl_k3 ± error", "kl bounds", "same top", "shifted"]
-            .map(str::to_owned);
-    if not_kl_estimate {
-        head[3..5].iter_mut().for_each(|name| name.insert_str("kl_k1".len(), NOT_KL));
-    }
+    let head = ["slice", "tokens", "kl ± error", "kl_k1 ± error", "kl_k3 ± error", "kl bounds", "same top", "shifted"]
+        .map(str::to_owned);
     let rows: Vec<_> = std::iter::once(head.to_vec()).chain(slices.iter().map(row)).collect();
-    aligned(&rows, 1).into_iter().chain([String::new()]).collect()
+    let doubts = legend(slices.iter().map(|slice| &slice.kl_estimate));
+    aligned(&rows, 1).into_iter().chain(doubts).chain([String::new()]).collect()
 }
 
 fn row(slice: &Slice) -> Vec<String> {
@@ -36,8 +34,10 @@ fn row(slice: &Slice) -> Vec<String> {
     let value = |mean: Option<Estimate>| mean.map_or_else(|| "-".to_owned(), |m| number(m.value));
     let share = |mean: Option<Estimate>| mean.map_or_else(|| "-".to_owned(), |m| format!("{:.1}%", 100.0 * m.value));
     let [kl, _] = cells(mean("kl"));
-    let [k1, _] = cells(mean("kl_k1"));
-    let [k3, _] = cells(mean("kl_k3"));
+    let [k1, k3] = ["kl_k1", "kl_k3"].map(|name| {
+        let [value, _] = cells(mean(name));
+        value + slice.kl_estimate.mark()
+    });
     vec![
         format!("{}={}", slice.by, slice.value),
         slice.tokens.to_string(),

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use super::comparison::{Means, Pair};
+use super::estimate::KlEstimate;
 use super::measures::{self, is_of_pairs};
 use super::stats::{clustered_mean, shares};
 use super::sums::Sums;
@@ -26,6 +27,8 @@ pub struct Difference {
     pub temperature: Option<f64>,
     /// Samples of which both have the same number of tokens.
     pub samples: u64,
+    /// Whether differences of k1 and k3 estimate those of KL(P‖Q).
+    pub kl_estimate: KlEstimate,
     pub measures: Vec<Means>,
 }
 
@@ -52,6 +55,7 @@ fn difference((one, of_one): &(Pair, Sums), (other, of_other): &(Pair, Sums)) ->
         minus: other.q.clone(),
         temperature,
         samples: both.len() as u64,
+        kl_estimate: KlEstimate::of_all([one, other].map(|pair| (pair.q.as_str(), &pair.kl_estimate)).into_iter()),
         measures: wanted.map(|m| means(m, of_one, of_other, &both)).filter(known).collect::<Result<_>>()?,
     })
 }

@@ -5,10 +5,12 @@
 use std::fmt::Write;
 use std::iter;
 
+use unicode_width::UnicodeWidthStr;
+
 use super::comparison::{Comparison, LeftOut, Means, Measure, Pair, Sides};
 use super::detail::{exact, noise_floor, read_first, slices};
 use super::differences::Difference;
-use super::measures::NEED_OWN_TEXT;
+use super::estimate::{KlEstimate, named};
 use super::overall::Overall;
 use super::overview::overview;
 use super::quantiles::Quantiles;
@@ -36,15 +38,15 @@ fn pair(pair: &Pair) -> String {
     }
     line(format!("{} samples, {} tokens, G = {} clusters", pair.samples, pair.tokens, pair.clusters));
     line(String::new());
-    aligned(&rows(&pair.measures, pair.not_kl_estimate), 2).into_iter().for_each(&mut line);
+    aligned(&rows(&pair.measures, &pair.kl_estimate), 2).into_iter().for_each(&mut line);
     line(String::new());
     line(of_sides("perplexity over tokens", pair.perplexity));
     line(of_sides("mean of sample perplexities", pair.mean_sample_perplexity));
     together(pair).into_iter().for_each(&mut line);
     pair.exact.iter().flat_map(exact).for_each(&mut line);
     pair.noise_floor.iter().flat_map(noise_floor).for_each(&mut line);
-    quantiles(&pair.quantiles).into_iter().for_each(&mut line);
-    slices(&pair.slices, pair.not_kl_estimate).into_iter().for_each(&mut line);
+    quantiles(&pair.quantiles, &pair.kl_estimate).into_iter().for_each(&mut line);
+    slices(&pair.slices).into_iter().for_each(&mut line);
     read_first(&pair.read_first).into_iter().for_each(&mut line);
     pair.study.iter().flat_map(study).for_each(&mut line);
     pair.left_out.iter().map(left_out).chain(pair.notes.iter().map(|n| format!("note: {n}"))).for_each(line);
@@ -58,7 +60,11 @@ fn left_out(left_out: &LeftOut) -> String {
 
 fn study(study: &StudyFigure) -> Vec<String> {
     let told = |what: &str, figure, points, tokens| {
-        format!("study's kl_divergence{what}: {} nats/token over {points} data points, {tokens} tokens", number(figure))
+        let figure = number(figure);
+        format!(
+            "study's kl_divergence{what}: {figure} nats/token over {points} data points, {tokens} tokens \
+             (the size of a mean, no divergence)"
+        )
     };
     let mut lines = vec![told("", study.kl_divergence, study.num_data_points, study.total_tokens)];
     let otherwise = study.null_rows_removed.iter();
@@ -91,43 +97,46 @@ fn together(pair: &Pair) -> Vec<String> {
     [ratio, less, correlation, rms].into_iter().flatten().collect()
 }
 
-/// Beside a measure that is no KL estimate on this text.
-pub(super) const NOT_KL: &str = " (not KL)";
-
 fn difference(difference: &Difference) -> String {
     let Difference { p, q, minus, task, generation_model, samples, .. } = difference;
     let title = format!("`{q}` - `{minus}`, P = `{p}`, on `{task}` by `{generation_model}`: {samples} samples");
     let mut text = visible(&title) + "\n\n";
-    let of = |m: &Means| row(m.name, m.unit, m.token_mean, m.sample_mean);
+    let of = |m: &Means| row(&named(m.name, &difference.kl_estimate), m.unit, m.token_mean, m.sample_mean);
     let rows: Vec<_> = iter::once(head()).chain(difference.measures.iter().map(of)).collect();
-    text.extend(aligned(&rows, 2).into_iter().map(|line| line + "\n"));
+    text.extend(aligned(&rows, 2).into_iter().chain(note(&difference.kl_estimate)).map(|line| line + "\n"));
     text
+}
+
+fn note(estimate: &KlEstimate) -> Option<String> {
+    estimate.note().map(|note| visible(&format!("note: {note}")))
 }
 
 fn overall(overall: &Overall) -> String {
     let Overall { p, q, tasks, generation_model, .. } = overall;
     let count = tasks.len();
-    let mut text = visible(&format!("P = `{p}`, Q = `{q}` over {count} tasks by `{generation_model}`")) + "\n\n";
+    let title = format!("P = `{p}`, Q = `{q}` over {count} tasks by `{generation_model}`");
+    let lines = iter::once(title).chain(overall.incomplete()).chain([String::new()]);
+    let mut text: String = lines.map(|line| visible(&line) + "\n").collect();
     let mut rows = vec![head()];
     for m in &overall.measures {
-        rows.push(row(m.name, m.unit, m.token_mean, m.sample_mean));
+        rows.push(row(&named(m.name, &overall.kl_estimate), m.unit, m.token_mean, m.sample_mean));
         rows.push(row("  mean of tasks", m.unit, m.mean_of_token_means, m.mean_of_sample_means));
     }
-    text.extend(aligned(&rows, 2).into_iter().map(|line| line + "\n"));
+    text.extend(aligned(&rows, 2).into_iter().chain(note(&overall.kl_estimate)).map(|line| line + "\n"));
     text
 }
 
 /// Some of the quantiles, and an empty line; nothing if there are none.
-fn quantiles(all: &[Quantiles]) -> Vec<String> {
+fn quantiles(all: &[Quantiles], estimate: &KlEstimate) -> Vec<String> {
     const OTHERS: [&str; 6] = ["q0.001", "q0.01", "q0.05", "q0.95", "q0.99", "q0.999"];
     let mut rows = vec![["measure", "unit", "median ± error", "95% interval"].map(str::to_owned).to_vec()];
     rows[0].extend(OTHERS.map(str::to_owned));
     for of in all {
-        let named = |name: &str| of.quantiles.iter().find(|q| q.name == name).map(|q| q.estimate);
+        let quantile = |name: &str| of.quantiles.iter().find(|q| q.name == name).map(|q| q.estimate);
         let unit = if of.exact { of.unit.to_owned() } else { format!("{} (within 0.5%)", of.unit) };
-        let mut row = vec![of.measure.to_owned(), unit];
-        row.extend(cells(named("median")));
-        row.extend(OTHERS.map(|name| named(name).map_or_else(String::new, |q| number(q.value))));
+        let mut row = vec![named(of.measure, estimate), unit];
+        row.extend(cells(quantile("median")));
+        row.extend(OTHERS.map(|name| quantile(name).map_or_else(String::new, |q| number(q.value))));
         rows.push(row);
     }
     if all.is_empty() { Vec::new() } else { aligned(&rows, 2).into_iter().chain([String::new()]).collect() }
@@ -140,11 +149,10 @@ fn head() -> Row {
     head.map(str::to_owned).to_vec()
 }
 
-fn rows(measures: &[Measure], not_kl_estimate: bool) -> Vec<Row> {
+fn rows(measures: &[Measure], estimate: &KlEstimate) -> Vec<Row> {
     let mut rows = vec![head()];
     for measure in measures {
-        let mark = if not_kl_estimate && NEED_OWN_TEXT.contains(&measure.name) { NOT_KL } else { "" };
-        let name = format!("{}{mark}", measure.name);
+        let name = named(measure.name, estimate);
         rows.push(row(&name, measure.unit, measure.token_mean, measure.sample_mean));
         if measure.response_mean.is_some() {
             rows.push(row(&name, "nats/response", None, measure.response_mean));
@@ -187,15 +195,16 @@ pub(super) fn token(text: Option<&str>, id: Option<u32>) -> Option<String> {
     text.or_else(|| Some(format!("#{}", id?))).map(|name| format!("[{name}]"))
 }
 
-/// Columns padded to their widest cell: the first `names` of them to the left, the others to the right. Cells may hold
+/// Columns padded to their widest cell as a terminal shows it: the first `names` of them to the left, the others to the right. Cells may hold
 /// anybody's text.
 pub fn aligned(rows: &[Row], names: usize) -> Vec<String> {
     let rows: Vec<Row> = rows.iter().map(|row| row.iter().map(|cell| visible(cell)).collect()).collect();
-    let width = |column: usize| rows.iter().map(|r| r[column].chars().count()).max().unwrap_or_default();
+    let width = |column: usize| rows.iter().map(|r| r[column].width()).max().unwrap_or_default();
     let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
     let pad = |(i, cell): (usize, &String)| {
-        let width = widths[i];
-        if i < names { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+        // Not by format!, which counts characters: some take two columns, some none.
+        let spaces = " ".repeat(widths[i] - cell.width());
+        if i < names { format!("{cell}{spaces}") } else { format!("{spaces}{cell}") }
     };
     rows.iter()
         .map(|row| row.iter().enumerate().map(pad).collect::<Vec<_>>().join("  ").trim_end().to_owned())

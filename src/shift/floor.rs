@@ -69,7 +69,7 @@ pub(super) fn must_be_twins(models: &[FoundCell], twins: &[Twin]) -> Result<()> 
 }
 
 /// Notes the floor in every pair of a text whose two models have twins that were compared with them.
-pub(super) fn note(tables: &[PairTables], found: &mut [(Pair, Sums)], twins: &[Twin]) -> Result<()> {
+pub(super) fn note(tables: &[&PairTables], found: &mut [(Pair, Sums)], twins: &[Twin]) -> Result<()> {
     let floors = found.iter().map(|(pair, _)| {
         let (p_twin, q_twin) = (of(twins, &pair.p)?, of(twins, &pair.q)?);
         let both = [(pair.p.as_str(), p_twin), (pair.q.as_str(), q_twin)];

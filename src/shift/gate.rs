@@ -3,7 +3,8 @@
 //! Owns what exceeds a limit and how that is told. Refuses exit codes.
 
 use super::comparison::{Comparison, Pair};
-use super::measures;
+use super::estimate::{KlEstimate, of_measure};
+use super::measures::{self, KL_BOUNDS};
 use crate::error::{Error, Result};
 
 /// The upper 95% end of a measure's mean over tokens must not lie above `value`.
@@ -26,7 +27,8 @@ impl Limit {
 }
 
 /// One message for each pair and limit that it is not known to keep: above it, not a number, without any value or
-/// interval, or of tables with parts missing; one for each pair that is not compared.
+/// interval, of tables with parts missing, or of a measure that does not estimate KL on this text; one for each pair that
+/// is not compared.
 pub fn exceeded(comparison: &Comparison, limits: &[Limit]) -> Vec<String> {
     let of_pair = |pair| limits.iter().filter_map(move |limit| told(pair, limit));
     let not_compared = comparison.not_compared.iter().filter(|_| !limits.is_empty());
@@ -37,8 +39,11 @@ pub fn exceeded(comparison: &Comparison, limits: &[Limit]) -> Vec<String> {
 fn told(pair: &Pair, Limit { measure, value: limit }: &Limit) -> Option<String> {
     let mean = pair.measures.iter().find(|m| m.name == measure).and_then(|m| m.token_mean);
     let unknown = |why: &str| format!("{why}, so it is not known to be at most");
+    let doubt = of_measure(measure, &pair.kl_estimate).and_then(KlEstimate::doubt);
+    let no_bound = pair.heads.and_then(|heads| heads.no_upper_bound()).filter(|_| measure == KL_BOUNDS[1]);
     let what = match mean {
-        None => unknown("no token has it"),
+        _ if doubt.is_some() => unknown(&doubt.unwrap_or_default()),
+        None => unknown(no_bound.as_deref().unwrap_or("no token has it")),
         Some(_) if pair.partial.is_some() => unknown("parts are missing"),
         Some(mean) => match mean.high {
             None => unknown("one cluster has no interval"),

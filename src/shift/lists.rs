@@ -32,9 +32,11 @@ pub(super) fn number(place: i64) -> Expr {
 }
 
 /// Everything that needs the lists, computed once a token.
-pub(super) fn all(have_lists: bool) -> Expr {
+pub(super) fn all(have_lists: bool, is_bounded: bool) -> Expr {
     let mut input = vec![p(token::LOGPROB), q(token::LOGPROB), p(token::REST_LOGPROB), q(token::REST_LOGPROB)];
-    input.extend([p(token::ENTROPY), q(token::MIN_LOGPROB)]);
+    // Without it there is no upper bound.
+    let min = q(token::MIN_LOGPROB);
+    input.extend([p(token::ENTROPY), if is_bounded { min } else { min * lit(f32::NAN) }]);
     if have_lists {
         input.extend(COLUMNS.map(p).into_iter().chain(COLUMNS.map(q)));
     }

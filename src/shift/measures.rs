@@ -219,6 +219,9 @@ pub(super) const EXACT_COLUMNS: [&str; 5] = [pair::KL, pair::KL_REVERSE, pair::J
 /// ln p(t) + H(P), whose expectation is 0 at every position of a text that P sampled at temperature 1.
 pub(super) const OWN_TEXT: &str = "logprob_plus_entropy_p";
 
+/// Guaranteed bounds on KL(P‖Q), on any text.
+pub(super) const KL_BOUNDS: [&str; 2] = ["kl_lower", "kl_upper"];
+
 /// Measures that estimate KL(P‖Q) on such a text alone.
 pub(super) const NEED_OWN_TEXT: [&str; 2] = ["kl_k1", "kl_k3"];
 

@@ -5,13 +5,16 @@
 
 mod align;
 mod alone;
+mod apart;
 mod batches;
 mod bounds;
 mod check;
 mod comparison;
+mod damaged;
 mod detail;
 mod differences;
 mod display;
+mod estimate;
 mod exact;
 mod expressions;
 mod fields;
@@ -49,9 +52,10 @@ mod warnings;
 use std::path::Path;
 
 pub use align::{AlignedComparison, AlignedMeasure, AlignedPair, aligned_table, compare_aligned};
-pub use comparison::{Comparison, LeftOut, Means, Measure, NotCompared, Pair, Partial, Sides};
+pub use comparison::{Comparison, Heads, LeftOut, Means, Measure, NotCompared, Pair, Partial, Sides};
 pub use differences::Difference;
 pub use display::{aligned, table};
+pub use estimate::KlEstimate;
 pub use exact::{ExactFigures, ShiftedToken, Stop};
 pub use floor::{NoiseFloor, Twin};
 pub use gate::{Limit, exceeded};
@@ -66,6 +70,7 @@ pub use stats::{Estimate, FEW_CLUSTERS, Share, clustered_mean, shares};
 pub use study::{NullsRemoved, StudyFigure, StudyFigures, study_figures};
 pub use warnings::{aligned_warnings, warnings};
 
+use self::apart::Apart;
 use self::select::{PairTables, Selection};
 use crate::error::{Error, Result, panic_message};
 use crate::store::{self, FoundCell};
@@ -75,6 +80,8 @@ use crate::store::{self, FoundCell};
 pub struct Options {
     /// P. Default: the generation model of each text; of windows, which none wrote, what [`default_reference`] says.
     pub reference: Option<String>,
+    /// The model that sampled, at temperature 1, the texts whose own name says no model that was scored.
+    pub own_text: Option<String>,
     /// Tasks and generation models to look at; all if empty.
     pub tasks: Vec<String>,
     pub generation_models: Vec<String>,
@@ -108,27 +115,30 @@ pub fn chosen(root: &Path, options: &Options) -> Result<Vec<[FoundCell; 2]>> {
 /// 12 bytes a value, up to [`EXACT`] of them, else 8 MB a measure and thread; slices some 300 bytes a slice and cluster.
 ///
 /// # Errors
-/// [`crate::Error::Usage`] if P is unclear or nothing fits; [`crate::Error::Incomparable`] if rows, token ids or
-/// contexts of two tables do not match; [`crate::Error::File`] if a table's files are not in order, or not tokshift's;
-/// [`crate::Error::Tables`] if reading them panics.
+/// [`crate::Error::Usage`] if P is unclear or nothing fits; [`crate::Error::Tables`] if reading tables panics. A pair whose
+/// rows, token ids or contexts do not match, or whose files are damaged, is not compared and in no other's way; if it is
+/// the only one: [`crate::Error::Incomparable`], [`crate::Error::File`].
 pub fn compare(root: &Path, options: &Options) -> Result<Comparison> {
     guarded(|| compare_all(root, options))
 }
 
 fn compare_all(root: &Path, options: &Options) -> Result<Comparison> {
     let Selection { pairs, not_compared } = select::pairs(root, options)?;
+    let mut apart = Apart::new(not_compared);
     let (mut found, mut differences, mut tasks) = (Vec::new(), Vec::new(), overall::Tasks::default());
     let same = |a: &PairTables, b: &PairTables| (&a.generation_model, &a.task) == (&b.generation_model, &b.task);
     for text in pairs.chunk_by(same) {
-        let mut of_text = text.iter().map(|pair| summary::pair(pair, options)).collect::<Result<Vec<_>>>()?;
-        floor::note(text, &mut of_text, &options.noise_floor)?;
+        let (tables, mut of_text) = apart.each(text, |pair| summary::pair(pair, options))?;
+        floor::note(&tables, &mut of_text, &options.noise_floor)?;
         differences.extend(differences::of_text(&of_text)?);
-        for (tables, (pair, sums)) in text.iter().zip(of_text) {
+        for (tables, (pair, sums)) in tables.iter().zip(of_text) {
             tasks.add(tables, &pair, &sums)?;
             found.push(pair);
         }
     }
-    Ok(Comparison { pairs: found, not_compared, differences, overall: tasks.finish() })
+    let not_compared = apart.finish(found.is_empty())?;
+    let overall = tasks.finish(&mut found, &not_compared);
+    Ok(Comparison { pairs: found, not_compared, differences, overall })
 }
 
 /// What [`study_figures`] makes of [`compare`], without the other figures: the study's own file at a fraction of the cost.
@@ -137,11 +147,11 @@ fn compare_all(root: &Path, options: &Options) -> Result<Comparison> {
 /// Those of [`compare`].
 pub fn only_study(root: &Path, options: &Options) -> Result<StudyFigures> {
     guarded(|| {
-        let mut figures = StudyFigures::default();
         let Selection { pairs, not_compared } = select::pairs(root, options)?;
-        figures.warnings.extend(not_compared.iter().map(warnings::not_compared));
-        for tables in pairs {
-            let figure = summary::study_alone(&tables, options)?;
+        let mut apart = Apart::new(not_compared);
+        let (tables, found) = apart.each(&pairs, |tables| summary::study_alone(tables, options))?;
+        let mut figures = StudyFigures::new(&apart.finish(found.is_empty())?);
+        for (tables, figure) in tables.iter().zip(&found) {
             let lacks = || study::lacks(&tables.p.model, &tables.generation_model);
             figures.add(&tables.title(), figure.as_ref().ok_or_else(lacks), tables.partial.as_ref());
         }

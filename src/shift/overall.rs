@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::comparison::Pair;
+use super::comparison::{NotCompared, Pair};
+use super::estimate::KlEstimate;
 use super::measures::{self, is_of_pairs};
 use super::select::PairTables;
 use super::stats::{Estimate, Share, clustered_mean, shares};
@@ -22,7 +23,28 @@ pub struct Overall {
     /// What logits were divided by for exact measures, which are left out unless all tasks have them at the same.
     pub temperature: Option<f64>,
     pub tasks: Vec<String>,
+    /// Those of them of which parts are missing, and those that are not among them because nothing of them was compared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub partial_tasks: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing_tasks: Vec<String>,
+    /// Whether k1 and k3 estimate KL(P‖Q) on the texts of all tasks.
+    pub kl_estimate: KlEstimate,
     pub measures: Vec<OverallMeasure>,
+}
+
+impl Overall {
+    /// Which tasks are not there as a whole, if that is so of any.
+    pub(super) fn incomplete(&self) -> Option<String> {
+        let told = |what: &str, tasks: &[String]| {
+            let tasks = tasks.iter().map(|task| format!("`{task}`")).collect::<Vec<_>>().join(", ");
+            (!tasks.is_empty()).then(|| format!("{what} {tasks}"))
+        };
+        let partial = told("parts are missing of", &self.partial_tasks);
+        let missing = told("nothing was compared of", &self.missing_tasks);
+        let what: Vec<_> = partial.into_iter().chain(missing).collect();
+        (!what.is_empty()).then(|| format!("INCOMPLETE: {}", what.join("; ")))
+    }
 }
 
 /// One measure over several tasks.
@@ -97,6 +119,8 @@ struct Found {
     is_mixed: bool,
     /// By measure, then by task.
     moments: Vec<Vec<TaskMoments>>,
+    /// By task.
+    kl_estimates: Vec<KlEstimate>,
 }
 
 impl Tasks {
@@ -112,6 +136,8 @@ impl Tasks {
         found.overall.temperature =
             found.overall.temperature.filter(|_| found.overall.temperature == temperature(pair));
         found.overall.tasks.push(pair.task.clone());
+        found.overall.partial_tasks.extend(pair.partial.is_some().then(|| pair.task.clone()));
+        found.kl_estimates.push(pair.kl_estimate.clone());
         for (measure, tasks) in measures::ALL.iter().zip(&mut found.moments) {
             tasks.push(of_task(sums, measure.name)?);
         }
@@ -119,11 +145,25 @@ impl Tasks {
     }
 
     /// What has more than one task. A name that means one model in one task and another in the next has no figures over
-    /// both.
-    pub fn finish(self) -> Vec<Overall> {
-        let (mixed, whole): (Vec<_>, Vec<_>) = self.found.into_iter().partition(|f| f.is_mixed);
-        for Found { overall: Overall { p, q, .. }, .. } in mixed {
-            tracing::warn!(p, q, "tasks are not pooled: the files or the dtype of a model differ between them");
+    /// both, which its pairs are told.
+    pub fn finish(self, pairs: &mut [Pair], not_compared: &[NotCompared]) -> Vec<Overall> {
+        let (mixed, mut whole): (Vec<_>, Vec<_>) = self.found.into_iter().partition(|f| f.is_mixed);
+        for Found { overall, .. } in mixed {
+            let of_it = |pair: &&mut Pair| {
+                (&pair.generation_model, &pair.p, &pair.q) == (&overall.generation_model, &overall.p, &overall.q)
+            };
+            for pair in pairs.iter_mut().filter(of_it) {
+                let tasks = overall.tasks.join("`, `");
+                pair.notes.push(format!(
+                    "tasks `{tasks}` are not pooled: the files or the dtype of a model differ between them"
+                ));
+            }
+        }
+        for Found { overall, .. } in &mut whole {
+            let lacks = not_compared.iter().filter(|pair| {
+                (&pair.generation_model, &pair.p, &pair.q) == (&overall.generation_model, &overall.p, &overall.q)
+            });
+            overall.missing_tasks = lacks.map(|pair| pair.task.clone()).collect();
         }
         let several = whole.into_iter().filter(|f| f.overall.tasks.len() > 1);
         several.map(Found::finish).collect()
@@ -138,9 +178,13 @@ impl Found {
             q: pair.q.clone(),
             temperature: temperature(pair),
             tasks: Vec::new(),
+            partial_tasks: Vec::new(),
+            missing_tasks: Vec::new(),
+            kl_estimate: KlEstimate::Yes,
             measures: Vec::new(),
         };
-        Self { overall, weights, is_mixed: false, moments: vec![Vec::new(); measures::ALL.len()] }
+        let moments = vec![Vec::new(); measures::ALL.len()];
+        Self { overall, weights, is_mixed: false, moments, kl_estimates: Vec::new() }
     }
 
     fn finish(mut self) -> Overall {
@@ -156,6 +200,8 @@ impl Found {
             }
         };
         let all = measures::ALL.iter().zip(&self.moments).map(measure);
+        let tasks = self.overall.tasks.iter().map(String::as_str);
+        self.overall.kl_estimate = KlEstimate::of_all(tasks.zip(&self.kl_estimates));
         let has_exact = self.overall.temperature.is_some();
         self.overall.measures = all.filter(|m| has_exact || !is_of_pairs(m.name)).collect();
         self.overall

@@ -4,6 +4,7 @@
 
 use super::comparison::{Comparison, Pair};
 use super::display::{self, aligned, cells, number};
+use super::estimate::{self, KlEstimate};
 use super::exact::ShiftedToken;
 use super::stats::Estimate;
 use crate::escape::visible;
@@ -23,8 +24,9 @@ pub fn overview(comparison: &Comparison) -> String {
     let head = head.into_iter().map(str::to_owned).collect();
     let rows = std::iter::once(head).chain(comparison.pairs.iter().map(|pair| row(pair, is_exact)));
     let mut text: String = aligned(&rows.collect::<Vec<_>>(), 3).into_iter().map(|line| line + "\n").collect();
-    if comparison.pairs.iter().any(|pair| pair.not_kl_estimate) {
-        text += "* not a KL estimate: the text is not what P samples at temperature 1; ";
+    let doubts = estimate::legend(comparison.pairs.iter().map(|pair| &pair.kl_estimate));
+    if !doubts.is_empty() {
+        text.extend(doubts.into_iter().map(|line| line + "\n"));
         text += if is_exact { "exact KL and bounds hold all the same\n" } else { "the bounds hold all the same\n" };
     }
     if comparison.pairs.iter().any(|pair| pair.partial.is_some()) {
@@ -44,9 +46,8 @@ fn row(pair: &Pair, is_exact: bool) -> Vec<String> {
     let mean = |name: &str| -> Option<Estimate> { pair.measures.iter().find(|m| m.name == name)?.token_mean };
     let value = |name: &str| mean(name).map_or_else(|| "-".to_owned(), |m| number(m.value));
     let [exact, k1, k3] = ["kl", "kl_k1", "kl_k3"].map(|name| {
-        let mark = if pair.not_kl_estimate && name != "kl" { "*" } else { "" };
         let [value, _] = cells(mean(name));
-        value + mark
+        value + estimate::of_measure(name, &pair.kl_estimate).map_or("", KlEstimate::mark)
     });
     let share = |name| mean(name).map_or_else(|| "-".to_owned(), |m| format!("{:.1}%", 100.0 * m.value));
     let part = pair.partial.as_ref().map_or_else(String::new, |of| format!(" ({} of {} parts)", of.compared, of.parts));

@@ -39,7 +39,7 @@ pub(super) const STOPS: [&str; 2] = [pair::STOP_P, pair::STOP_Q];
 /// `facts` holds `sample_id` (ascending, flagged so) and [`STUDY_FROM`].
 pub(super) fn sums_by_sample(pair: &PairTables, facts: DataFrame, lacks_ids: bool) -> Result<LazyFrame> {
     let have_lists = pair.p.top_k.max(pair.q.top_k) > 0;
-    let tokens = joined(pair, facts, lacks_ids)?.with_column(lists::all(have_lists));
+    let tokens = joined(pair, facts, lacks_ids)?.with_column(lists::all(have_lists, pair.is_bounded()));
     let mut values = vec![col(token::SAMPLE_ID), col(token::POSITION)];
     values.extend(measures::ALL.iter().map(|m| (m.value)().alias(m.name)));
     values.push(expressions::study().alias(STUDY));
@@ -62,7 +62,7 @@ pub(super) fn sums_by_sample(pair: &PairTables, facts: DataFrame, lacks_ids: boo
 /// Every joined token in order: `sample_id`, `position`, what it is ([`DESCRIPTION`], P's), and `measures` by name.
 pub(super) fn described(pair: &PairTables, measures: &[&Measure]) -> Result<LazyFrame> {
     let tokens = hint_sorted(both(pair, [&DESCRIPTION, &[]])?, &KEYS)?;
-    let tokens = tokens.with_column(lists::all(pair.p.top_k.max(pair.q.top_k) > 0));
+    let tokens = tokens.with_column(lists::all(pair.p.top_k.max(pair.q.top_k) > 0, pair.is_bounded()));
     let mut columns = KEYS.map(col).to_vec();
     columns.extend(DESCRIPTION.map(|name| expressions::p(name).alias(name)));
     columns.push(expressions::p(token::IS_END).alias(token::IS_END));

@@ -5,12 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::comparison::{NotCompared, title};
+use super::comparison::{Heads, NotCompared, title};
+use super::damaged::set_apart;
 use super::pairs_table::{Exact, exact_of};
-use super::reference::reference;
+use super::reference::{reference, writer};
 use super::{Options, Partial, Twin, floor};
 use crate::error::{Error, Result};
-use crate::store::{self, FoundCell, FoundPair, Manifest};
+use crate::store::{self, Cell, FoundCell, FoundPair, Manifest};
 use crate::study;
 use crate::table::Origin;
 
@@ -45,6 +46,10 @@ pub(super) struct PairTables {
     pub partial: Option<Partial>,
     /// Samples are windows of a text, not responses.
     pub of_windows: bool,
+    /// Why P cannot have sampled the text, if who wrote it says so.
+    pub foreign: Option<String>,
+    /// Ids that each can score, if these are not equally many.
+    pub heads: Option<Heads>,
     /// The exact measures of all the parts that are compared.
     pub exact: Option<Exact>,
     /// What a reader of the figures has to know of the two runs.
@@ -55,6 +60,11 @@ impl PairTables {
     /// Who is compared with whom, on whose text.
     pub fn title(&self) -> String {
         title(&self.p.model, &self.q.model, &self.task, &self.generation_model)
+    }
+
+    /// Whether KL(P‖Q) has an upper bound: Q gives every id of P a probability.
+    pub fn is_bounded(&self) -> bool {
+        self.heads.is_none_or(|heads| heads.no_upper_bound().is_none())
     }
 
     /// The error that these two tables must not be compared.
@@ -72,15 +82,18 @@ pub(super) struct Selection {
 }
 
 impl Selection {
-    fn add(&mut self, p: &FoundCell, q: &FoundCell, exact: &[FoundPair]) -> Result<()> {
-        match unfinished(p, q) {
-            None => self.pairs.push(pair(p, q, exact)?),
+    fn add(&mut self, p: &FoundCell, q: &FoundCell, exact: &[FoundPair], foreign: Option<String>) -> Result<()> {
+        let failure = not_parquet(p).or_else(|| not_parquet(q));
+        let failed = failure.is_some();
+        match failure.or_else(|| unfinished(p, q).map(str::to_owned)) {
+            None => self.pairs.push(pair(p, q, exact, foreign)?),
             Some(why) => self.not_compared.push(NotCompared {
                 generation_model: p.cell.generation_model.clone(),
                 task: p.cell.task.clone(),
                 p: p.cell.model.clone(),
                 q: q.cell.model.clone(),
                 why,
+                failed,
             }),
         }
         Ok(())
@@ -90,8 +103,7 @@ impl Selection {
     /// [`Error::Usage`] if there are pairs, and none of them can be compared.
     fn checked(self) -> Result<Self> {
         if self.pairs.is_empty() && !self.not_compared.is_empty() {
-            let told: Vec<_> = self.not_compared.iter().map(NotCompared::told).collect();
-            return Err(Error::Usage(format!("nothing to compare yet: {}", told.join("; "))));
+            return Err(Error::Usage(NotCompared::all(&self.not_compared)));
         }
         Ok(self)
     }
@@ -103,11 +115,49 @@ impl Selection {
 /// [`Error::Usage`] if nothing fits, nothing is done on both sides, or P was not scored on some text; those of [`pair`].
 pub(super) fn pairs(root: &Path, options: &Options) -> Result<Selection> {
     let exact = store::found_pairs(root)?;
-    let mut selection = Selection::default();
-    for [p, q] in chosen(store::cells(root)?, &exact, options)? {
-        selection.add(&p, &q, &exact)?;
+    let (mut cells, damaged) = store::cells_and_damaged(root)?;
+    let not_compared = set_apart(&mut cells, &damaged, options);
+    let chosen = match (chosen(cells.clone(), &exact, options), damaged.into_iter().next()) {
+        // What is damaged may be why.
+        (Err(_), Some(first)) => return Err(first.error),
+        (chosen, _) => chosen?,
+    };
+    must_be_own(&cells, &chosen, options)?;
+    let mut selection = Selection { not_compared, ..Selection::default() };
+    for [p, q] in chosen {
+        let foreign = foreign(&p, models_of(&cells, &p), options);
+        selection.add(&p, &q, &exact, foreign)?;
     }
     selection.checked()
+}
+
+/// The models that scored the text of `found`.
+fn models_of<'a>(cells: &'a [FoundCell], found: &'a FoundCell) -> impl Iterator<Item = &'a FoundCell> + Clone {
+    cells.iter().filter(move |other| text(other) == text(found))
+}
+
+/// Why P cannot have sampled a text that `models` scored.
+fn foreign<'a>(
+    p: &FoundCell,
+    models: impl Iterator<Item = &'a FoundCell> + Clone,
+    options: &'a Options,
+) -> Option<String> {
+    match writer(models, options) {
+        None => Some("windows of a text are nobody's samples".to_owned()),
+        Some(writer) if writer == p.cell.model => None,
+        Some(writer) => Some(format!("the text is by `{writer}`, not by P")),
+    }
+}
+
+/// A writer who is told and whom no text can be by would be heard by nobody.
+fn must_be_own(cells: &[FoundCell], chosen: &[[FoundCell; 2]], options: &Options) -> Result<()> {
+    let Some(told) = options.own_text.as_deref() else { return Ok(()) };
+    let is_by = |[p, _]: &[FoundCell; 2]| writer(models_of(cells, p), options) == Some(told);
+    if chosen.iter().any(is_by) {
+        return Ok(());
+    }
+    let why = "a text is by the model that its name says, if that was scored, and windows are nobody's";
+    Err(Error::Usage(format!("--own-text: `{told}` scored no text whose writer has to be told: {why}")))
 }
 
 /// P of every text under the first root, with each model under the second.
@@ -126,7 +176,7 @@ pub(super) fn pairs_across([of_p, of_q]: [&Path; 2], options: &Options) -> Resul
         }
         let p = reference(models, &[], options)?;
         for q in qs {
-            selection.add(p, q, &[])?;
+            selection.add(p, q, &[], None)?;
         }
     }
     let selection = selection.checked()?;
@@ -194,8 +244,13 @@ fn must_have_tasks(cells: &[FoundCell], options: &Options) -> Result<()> {
 }
 
 fn wanted(found: &FoundCell, options: &Options) -> bool {
+    is_wanted(&found.cell, options)
+}
+
+/// Whether its text is asked for.
+pub(super) fn is_wanted(cell: &Cell, options: &Options) -> bool {
     let fits = |filter: &[String], name: &String| filter.is_empty() || filter.contains(name);
-    fits(&options.tasks, &found.cell.task) && fits(&options.generation_models, &found.cell.generation_model)
+    fits(&options.tasks, &cell.task) && fits(&options.generation_models, &cell.generation_model)
 }
 
 /// Why nothing of two tables can be compared before more of them is scored.
@@ -212,10 +267,7 @@ fn is_complete(p: &FoundCell, q: &FoundCell) -> bool {
 }
 
 /// The files of the parts that both sides have.
-///
-/// # Errors
-/// [`Error::Usage`] if a table is not Parquet.
-fn pair(p: &FoundCell, q: &FoundCell, exact: &[FoundPair]) -> Result<PairTables> {
+fn pair(p: &FoundCell, q: &FoundCell, exact: &[FoundPair], foreign: Option<String>) -> Result<PairTables> {
     let partial = (!is_complete(p, q)).then(|| Partial {
         compared: p.parts.iter().filter(|part| q.parts.contains(part)).count() as u64,
         parts: p.manifest.parts.len() as u64,
@@ -230,6 +282,8 @@ fn pair(p: &FoundCell, q: &FoundCell, exact: &[FoundPair]) -> Result<PairTables>
         q: table(q, &p.missing)?,
         partial,
         of_windows: p.manifest.dataset.window.is_some(),
+        foreign,
+        heads: heads(p, q),
         exact,
         notes: rank_note(p, q).into_iter().chain(arithmetic_note(p, q)).chain(exact_note).collect(),
     })
@@ -240,11 +294,19 @@ fn cuts(found: &FoundCell) -> Vec<(u32, u32)> {
     found.manifest.parts.iter().map(|part| (part.first_sample, part.samples)).collect()
 }
 
+/// Ids that each model can score, where both are known and not the same.
+fn heads(p: &FoundCell, q: &FoundCell) -> Option<Heads> {
+    let (p, q) = (p.manifest.engine.vocab?, q.manifest.engine.vocab?);
+    (p != q).then_some(Heads { p, q })
+}
+
+/// Why tables of another format are not compared.
+fn not_parquet(found: &FoundCell) -> Option<String> {
+    let (model, out) = (&found.cell.model, &found.manifest.out);
+    (out != PARQUET).then(|| format!("the tables of `{model}` are {out}: only {PARQUET} can be compared"))
+}
+
 fn table(found: &FoundCell, left_out: &[u32]) -> Result<Table> {
-    if found.manifest.out != PARQUET {
-        let (model, out) = (&found.cell.model, &found.manifest.out);
-        return Err(Error::Usage(format!("the tables of `{model}` are {out}: only {PARQUET} can be compared")));
-    }
     let keep = |files: &[PathBuf]| {
         let both = found.parts.iter().zip(files).filter(|(part, _)| !left_out.contains(part));
         both.map(|(_, path)| path.clone()).collect()

@@ -10,6 +10,7 @@ use polars::prelude::{DataFrame, PolarsResult, col};
 
 use super::batches::{self, Order};
 use super::comparison::Means;
+use super::estimate::KlEstimate;
 use super::kinds::{self, KINDS};
 use super::measures::{self, Measure, is_of_pairs};
 use super::regions::{self, REGIONS};
@@ -47,16 +48,32 @@ pub struct Slice {
     pub value: String,
     pub samples: u64,
     pub tokens: u64,
+    /// Whether k1 and k3 estimate KL(P‖Q) at these tokens.
+    pub kl_estimate: KlEstimate,
     pub measures: Vec<Means>,
 }
 
 /// Every slice that has a token, dimension by dimension.
-pub(super) fn of_pair(tables: &PairTables, sums: &Sums) -> Result<Vec<Slice>> {
+pub(super) fn of_pair(tables: &PairTables, sums: &Sums, estimate: &KlEstimate) -> Result<Vec<Slice>> {
     let mut slices = by_token(tables, sums)?;
     for name in &tables.p.kept {
         slices.extend(by_field(tables, sums, name)?);
     }
+    let all: u64 = sums.rows.iter().sum();
+    for slice in &mut slices {
+        slice.kl_estimate = if slice.tokens == all { estimate.clone() } else { of_slice(&slice.by, estimate) };
+    }
     Ok(slices)
+}
+
+/// What was sampled before a token decides its position; what was sampled there and later decides the others, and so which
+/// samples of P are among them.
+fn of_slice(by: &str, estimate: &KlEstimate) -> KlEstimate {
+    match by {
+        POSITION => estimate.clone(),
+        REGION | KIND => estimate.of_selected(&format!("the {by} of a token depends on what was sampled")),
+        field => estimate.of_selected(&format!("{field} chose the responses")),
+    }
 }
 
 fn measures() -> impl Iterator<Item = &'static Measure> {
@@ -103,7 +120,8 @@ impl Slot {
         let measures =
             measures().zip(&self.shares).map(means).filter(|m| m.token_mean.is_some() || !is_of_pairs(m.name));
         let measures = measures.collect();
-        Slice { by: by.to_owned(), value, samples: self.samples, tokens: self.tokens, measures }
+        let (samples, tokens, kl_estimate) = (self.samples, self.tokens, KlEstimate::Yes);
+        Slice { by: by.to_owned(), value, samples, tokens, kl_estimate, measures }
     }
 }
 
@@ -122,6 +140,11 @@ fn by_field(tables: &PairTables, sums: &Sums, name: &str) -> Result<Vec<Slice>> 
     Ok(found.map(|(slot, value)| slot.finish(&by, value)).collect())
 }
 
+/// What slices by tokens are by.
+const REGION: &str = "region";
+const KIND: &str = "kind";
+const POSITION: &str = "position";
+
 /// Positions 0, 1, 2-3, 4-7, …: as many as a u32 has bits, and one for 0.
 const POSITIONS: usize = 33;
 const SLOTS: usize = REGIONS.len() + KINDS.len() + POSITIONS;
@@ -129,17 +152,17 @@ const SLOTS: usize = REGIONS.len() + KINDS.len() + POSITIONS;
 /// The slice's dimension and value.
 fn names(slot: usize) -> (&'static str, String) {
     if let Some(region) = REGIONS.get(slot) {
-        return ("region", (*region).to_owned());
+        return (REGION, (*region).to_owned());
     }
     if let Some(kind) = KINDS.get(slot - REGIONS.len()) {
-        return ("kind", (*kind).to_owned());
+        return (KIND, (*kind).to_owned());
     }
     let bits = slot - REGIONS.len() - KINDS.len();
     let value = match bits {
         0 | 1 => bits.to_string(),
         _ => format!("{}-{}", 1_u64 << (bits - 1), (1_u64 << bits) - 1),
     };
-    ("position", value)
+    (POSITION, value)
 }
 
 fn by_token(tables: &PairTables, sums: &Sums) -> Result<Vec<Slice>> {

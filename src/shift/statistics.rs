@@ -11,6 +11,7 @@ use parquet::arrow::ArrowWriter;
 
 use super::comparison::{Comparison, Means, Pair};
 use super::differences::Difference;
+use super::estimate::{self, KlEstimate};
 use super::measures::is_of_pairs;
 use super::overall::Overall;
 use super::stats::Estimate;
@@ -33,8 +34,10 @@ struct Subject<'a> {
     slice: Cow<'a, str>,
     /// What logits were divided by for measures of the pairs table; all others are at 1.
     temperature: f64,
-    /// Parts of a table are missing.
+    /// Parts of a table are missing, or a task's tables.
     partial: bool,
+    /// Whether k1 and k3 estimate KL(P‖Q).
+    kl_estimate: &'a KlEstimate,
 }
 
 /// A figure of Q against P.
@@ -54,6 +57,11 @@ impl Row<'_> {
         let is_exact = is_of_pairs(self.measure) || STOPS.contains(&self.measure);
         if is_exact { self.subject.temperature } else { 1.0 }
     }
+
+    /// The answer, and its reason; nothing of measures that hold on any text.
+    fn kl_estimate(&self) -> Option<&KlEstimate> {
+        estimate::of_measure(self.measure, self.subject.kl_estimate)
+    }
 }
 
 /// Every mean and quantile, a row a figure, as the bytes of a Parquet file.
@@ -63,7 +71,7 @@ impl Row<'_> {
 pub fn statistics_parquet(comparison: &Comparison) -> Result<Vec<u8>> {
     let mut rows: Vec<_> = comparison.pairs.iter().flat_map(of_pair).collect();
     rows.extend(comparison.differences.iter().flat_map(|of| of_difference(of, &comparison.pairs)));
-    rows.extend(comparison.overall.iter().flat_map(|of| of_overall(of, &comparison.pairs)));
+    rows.extend(comparison.overall.iter().flat_map(of_overall));
     let mut bytes = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut bytes, schema(), None)?;
     writer.write(&batch(&rows)?)?;
@@ -75,8 +83,15 @@ pub fn statistics_parquet(comparison: &Comparison) -> Result<Vec<u8>> {
 type Figure<'a> = (&'a str, &'a str, Option<Estimate>);
 
 impl<'a> Subject<'a> {
-    fn new(p: &'a str, q: &'a str, generation_model: &'a str, task: Option<&'a str>) -> Self {
-        Self { p, q, minus: None, generation_model, task, slice: Cow::Borrowed(ALL), temperature: 1.0, partial: false }
+    fn new(
+        p: &'a str,
+        q: &'a str,
+        generation_model: &'a str,
+        task: Option<&'a str>,
+        kl_estimate: &'a KlEstimate,
+    ) -> Self {
+        let (slice, temperature) = (Cow::Borrowed(ALL), 1.0);
+        Self { p, q, minus: None, generation_model, task, slice, temperature, partial: false, kl_estimate }
     }
 
     /// Marked if parts are missing of one of the `pairs` that its figures are of.
@@ -84,7 +99,7 @@ impl<'a> Subject<'a> {
         let is_of = |pair: &&Pair| {
             (pair.p.as_str(), pair.generation_model.as_str()) == (self.p, self.generation_model)
                 && (pair.q == self.q || Some(pair.q.as_str()) == self.minus)
-                && self.task.is_none_or(|task| pair.task == task)
+                && self.task == Some(pair.task.as_str())
         };
         let partial = pairs.iter().filter(is_of).any(|pair| pair.partial.is_some());
         Self { partial, ..self }
@@ -100,7 +115,7 @@ impl<'a> Subject<'a> {
 
 fn of_pair(pair: &Pair) -> Vec<Row<'_>> {
     let temperature = pair.exact.as_ref().map_or(1.0, |exact| exact.temperature);
-    let subject = Subject::new(&pair.p, &pair.q, &pair.generation_model, Some(&pair.task));
+    let subject = Subject::new(&pair.p, &pair.q, &pair.generation_model, Some(&pair.task), &pair.kl_estimate);
     let subject = Subject { temperature, partial: pair.partial.is_some(), ..subject };
     let means = pair.measures.iter().flat_map(|m| {
         let means = [("token_mean", m.token_mean), ("sample_mean", m.sample_mean), ("response_mean", m.response_mean)];
@@ -133,18 +148,19 @@ fn of_pair(pair: &Pair) -> Vec<Row<'_>> {
     ];
     let mut rows = subject.clone().rows(means.chain(quantiles).chain(perplexities).chain(together));
     for slice in &pair.slices {
-        let subject = Subject { slice: format!("{}={}", slice.by, slice.value).into(), ..subject.clone() };
+        let name = format!("{}={}", slice.by, slice.value);
+        let subject = Subject { slice: name.into(), kl_estimate: &slice.kl_estimate, ..subject.clone() };
         rows.extend(subject.rows(slice.measures.iter().flat_map(both_means)));
     }
     rows
 }
 
 fn of_difference<'a>(difference: &'a Difference, pairs: &[Pair]) -> Vec<Row<'a>> {
-    let Difference { p, q, minus, generation_model, task, temperature, .. } = difference;
+    let Difference { p, q, minus, generation_model, task, temperature, kl_estimate, .. } = difference;
     let subject = Subject {
         minus: Some(minus),
         temperature: temperature.unwrap_or(1.0),
-        ..Subject::new(p, q, generation_model, Some(task))
+        ..Subject::new(p, q, generation_model, Some(task), kl_estimate)
     };
     subject.marked(pairs).rows(difference.measures.iter().flat_map(both_means))
 }
@@ -153,10 +169,10 @@ fn both_means(means: &Means) -> [Figure<'_>; 2] {
     [(means.name, "token_mean", means.token_mean), (means.name, "sample_mean", means.sample_mean)]
 }
 
-fn of_overall<'a>(overall: &'a Overall, pairs: &[Pair]) -> Vec<Row<'a>> {
-    let subject = Subject::new(&overall.p, &overall.q, &overall.generation_model, None);
-    let subject = Subject { temperature: overall.temperature.unwrap_or(1.0), ..subject };
-    subject.marked(pairs).rows(overall.measures.iter().flat_map(|m| {
+fn of_overall(overall: &Overall) -> Vec<Row<'_>> {
+    let subject = Subject::new(&overall.p, &overall.q, &overall.generation_model, None, &overall.kl_estimate);
+    let (temperature, partial) = (overall.temperature.unwrap_or(1.0), overall.incomplete().is_some());
+    Subject { temperature, partial, ..subject }.rows(overall.measures.iter().flat_map(|m| {
         let means = [
             ("token_mean", m.token_mean),
             ("sample_mean", m.sample_mean),
@@ -175,7 +191,9 @@ fn schema() -> SchemaRef {
     let numbers = numbers.map(|name| field(name, &DataType::Float64, !["temperature", "value"].contains(&name)));
     let counts = ["clusters", "n"].map(|name| field(name, &DataType::UInt64, false));
     let partial = field("partial", &DataType::Boolean, false);
-    Arc::new(Schema::new(texts.into_iter().chain(numbers).chain(counts).chain([partial]).collect::<Vec<_>>()))
+    let estimates = ["kl_estimate", "kl_estimate_reason"].map(|name| field(name, &DataType::Utf8, true));
+    let fields = texts.into_iter().chain(numbers).chain(counts).chain([partial]).chain(estimates);
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 fn batch(rows: &[Row<'_>]) -> Result<RecordBatch> {
@@ -200,6 +218,8 @@ fn batch(rows: &[Row<'_>]) -> Result<RecordBatch> {
         counts(|e| e.clusters),
         counts(|e| e.n),
         Arc::new(rows.iter().map(|r| Some(r.subject.partial)).collect::<BooleanArray>()),
+        texts(|r| r.kl_estimate().map(|of| of.answer().to_owned())),
+        texts(|r| r.kl_estimate().map(|of| of.reason().to_owned())),
     ];
     Ok(RecordBatch::try_new(schema(), columns)?)
 }

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::comparison::{Comparison, Partial};
+use super::comparison::{Comparison, NotCompared, Partial};
 use super::warnings;
 use crate::error::{Error, Result};
 
@@ -48,9 +48,17 @@ pub struct StudyFigures {
     pub left_out: Vec<String>,
     /// Those of [`super::warnings`].
     pub warnings: Vec<String>,
+    /// Some pair's tables are damaged, or must not be compared.
+    pub failed: bool,
 }
 
 impl StudyFigures {
+    /// Without any figure yet, beside pairs that were not compared.
+    pub(super) fn new(not_compared: &[NotCompared]) -> Self {
+        let warnings = not_compared.iter().map(warnings::not_compared).collect();
+        Self { warnings, failed: not_compared.iter().any(|pair| pair.failed), ..Self::default() }
+    }
+
     /// Takes the figure of the pair called `title` in, or why it has none.
     pub(super) fn add(&mut self, title: &str, figure: Result<&StudyFigure, String>, partial: Option<&Partial>) {
         self.warnings.extend(warnings::of_pair(title, partial));
@@ -80,8 +88,7 @@ impl StudyFigures {
 
 /// The study's figures of every pair that has one.
 pub fn study_figures(comparison: &Comparison) -> StudyFigures {
-    let mut figures = StudyFigures::default();
-    figures.warnings.extend(comparison.not_compared.iter().map(warnings::not_compared));
+    let mut figures = StudyFigures::new(&comparison.not_compared);
     for pair in &comparison.pairs {
         let figure = pair.study.as_ref().ok_or_else(|| lacks(&pair.p, &pair.generation_model));
         figures.add(&pair.title(), figure, pair.partial.as_ref());

@@ -14,7 +14,9 @@ use super::select::PairTables;
 use super::stats::{Estimate, FEW_CLUSTERS, clustered_mean, shares};
 use super::study::{self, StudyFigure, absolute_mean};
 use super::sums::{self, Sums, What};
-use super::{Options, alone, check, exact, measures, query, read_first, slices, study_pairing, together, values};
+use super::{
+    Options, alone, check, estimate, exact, measures, query, read_first, slices, study_pairing, together, values,
+};
 use crate::error::Result;
 use crate::sample::Status;
 
@@ -92,7 +94,9 @@ fn figures(tables: &PairTables, options: &Options, prepared: &Prepared, sums: &S
     let clusters = sums.facts.iter().map(|s| s.cluster).collect::<HashSet<_>>().len() as u64;
     let mut measures = measures::ALL.iter().map(|m| measure(m, sums)).collect::<Result<Vec<_>>>()?;
     measures.retain(|m| m.token_mean.is_some() || !measures::is_of_pairs(m.name));
-    let foreign = alone::foreign_text(&measures);
+    let exact = exact::of_pair(tables, sums)?;
+    let is_of_all = tables.heads.is_none() && exact.as_ref().is_some_and(|exact| exact.temperature == 1.0);
+    let kl_estimate = estimate::of_pair(tables, sums, is_of_all)?;
     let perplexity = alone::perplexity(sums)?;
     let study = study(tables, &prepared.samples, sums)?;
     let lacks = study.is_none().then(|| study::lacks(&tables.p.model, &tables.generation_model));
@@ -106,21 +110,27 @@ fn figures(tables: &PairTables, options: &Options, prepared: &Prepared, sums: &S
         clusters,
         left_out: left_out(&prepared.samples),
         partial: tables.partial.clone(),
-        not_kl_estimate: foreign.is_some(),
+        heads: tables.heads,
         measures,
         perplexity,
         perplexity_ratio: together::perplexity_ratio(sums)?,
         perplexity_difference: together::perplexity_difference(sums, &perplexity)?,
         log_perplexity_correlation: together::correlation(sums)?,
         rms_delta_p: together::rms_delta_p(sums)?,
-        exact: exact::of_pair(tables, sums)?,
+        exact,
         noise_floor: None,
         mean_sample_perplexity: alone::mean_sample_perplexity(sums)?,
         quantiles: values::quantiles(tables, sums, options.quantiles)?,
-        slices: if options.slices { slices::of_pair(tables, sums)? } else { Vec::new() },
+        slices: if options.slices { slices::of_pair(tables, sums, &kl_estimate)? } else { Vec::new() },
         read_first: read_first::of_pair(tables, sums)?,
         study,
-        notes: foreign.into_iter().chain(notes(tables, prepared, sums, clusters, unequal)).chain(lacks).collect(),
+        notes: kl_estimate
+            .note()
+            .into_iter()
+            .chain(notes(tables, prepared, sums, clusters, unequal))
+            .chain(lacks)
+            .collect(),
+        kl_estimate,
     })
 }
 
@@ -185,6 +195,15 @@ fn notes(tables: &PairTables, prepared: &Prepared, sums: &Sums, clusters: u64, u
     }
     if prepared.different_contexts > 0 {
         notes.push(format!("samples scored in different contexts: {}", prepared.different_contexts));
+    }
+    notes.extend(tables.heads.and_then(|heads| heads.no_upper_bound()));
+    let unchecked = sums.unchecked();
+    if unchecked > 0 {
+        let (p, q) = (&tables.p.model, &tables.q.model);
+        notes.push(format!(
+            "tokens of which `{p}` and `{q}` have neither ids nor texts, so that nothing shows that both read one text: \
+             {unchecked}"
+        ));
     }
     let not_finite = sums.not_finite();
     if not_finite > 0 {

@@ -11,6 +11,7 @@ use super::query::ROWS;
 use super::samples::{SampleFacts, Samples};
 use super::scan::Footers;
 use super::select::PairTables;
+use super::stats::{Estimate, clustered_mean, shares};
 use super::token::Token;
 use crate::error::Result;
 use crate::schema::token;
@@ -69,6 +70,8 @@ struct Sample {
     not_finite: u64,
     /// The first position at which the tokens differ.
     differs_at: Option<u32>,
+    /// Tokens of which no side's id or text says whether they are the same.
+    unchecked: u64,
     farthest: Option<u64>,
 }
 
@@ -189,7 +192,13 @@ impl Sample {
         // Without ids on a side, texts decide.
         let differs = match (token.p.token_id, token.q.token_id) {
             (Some(p), Some(q)) => p != q,
-            _ => lacks_ids && texts()[0] != texts()[1],
+            _ => {
+                lacks_ids && {
+                    let texts = texts();
+                    self.unchecked += u64::from(texts == [None; 2]);
+                    texts[0] != texts[1]
+                }
+            }
         };
         if differs && self.differs_at.is_none() {
             self.differs_at = Some(token.position);
@@ -223,6 +232,17 @@ impl Sums {
 
     fn samples(&self) -> impl Iterator<Item = &Sample> {
         self.order.iter().map(|&(thread, i)| &self.found[thread as usize].samples[i as usize])
+    }
+
+    /// The clustered mean over tokens.
+    pub fn mean(&self, name: &str) -> Result<Option<Estimate>> {
+        let rows = self.facts.iter().zip(self.of(name)?).map(|(facts, (sum, n))| (facts.cluster, sum, n));
+        Ok(clustered_mean(&shares(self.clusters, rows)))
+    }
+
+    /// Tokens that nothing shows to be the same on both sides.
+    pub fn unchecked(&self) -> u64 {
+        self.samples().map(|sample| sample.unchecked).sum()
     }
 
     /// The study's sums and numbers of tokens, by sample.

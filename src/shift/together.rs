@@ -11,7 +11,7 @@ use crate::error::Result;
 
 /// e^m of the mean m of ln p − ln q: the pairing of tokens is in its error.
 pub(super) fn perplexity_ratio(sums: &Sums) -> Result<Option<Estimate>> {
-    Ok(mean(sums, "kl_k1")?.map(|m| {
+    Ok(sums.mean("kl_k1")?.map(|m| {
         let value = m.value.exp();
         let (low, high) = (m.low.map(f64::exp), m.high.map(f64::exp));
         Estimate { value, stderr: m.stderr.map(|e| e * value), low, high, ..m }
@@ -30,7 +30,7 @@ pub(super) fn perplexity_difference(sums: &Sums, both: &Sides) -> Result<Option<
 
 /// √m of the mean m of (q − p)².
 pub(super) fn rms_delta_p(sums: &Sums) -> Result<Option<Estimate>> {
-    Ok(mean(sums, SQUARES[3])?.map(|m| {
+    Ok(sums.mean(SQUARES[3])?.map(|m| {
         let value = m.value.sqrt();
         let end = |end: Option<f64>| end.map(|end| end.max(0.0).sqrt());
         // At 0 every term is 0.
@@ -53,9 +53,4 @@ pub(super) fn correlation(sums: &Sums) -> Result<Option<f64>> {
     let (a, b) = (a / n, b / n);
     let found = (ab / n - a * b) / ((aa / n - a * a) * (bb / n - b * b)).sqrt();
     Ok(found.is_finite().then(|| found.clamp(-1.0, 1.0)))
-}
-
-fn mean(sums: &Sums, name: &str) -> Result<Option<Estimate>> {
-    let rows = sums.facts.iter().zip(sums.of(name)?).map(|(facts, (sum, n))| (facts.cluster, sum, n));
-    Ok(clustered_mean(&shares(sums.clusters, rows)))
 }

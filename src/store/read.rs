@@ -34,21 +34,44 @@ pub struct FoundCell {
 /// and folders whose names begin with a dot are file managers' and notebooks', and a folder without a manifest is what a
 /// crash left of a run that published nothing: neither is a cell, nor in the way of those that are.
 pub fn cells(root: &Path) -> Result<Vec<FoundCell>> {
+    let (found, damaged) = cells_and_damaged(root)?;
+    match damaged.into_iter().next() {
+        Some(damaged) => Err(damaged.error),
+        None => Ok(found),
+    }
+}
+
+/// A cell whose manifest cannot be used, or of which files are missing.
+#[derive(Debug)]
+pub struct DamagedCell {
+    pub cell: Cell,
+    pub error: Error,
+}
+
+/// As [`cells`], for who can do without those that are damaged.
+///
+/// # Errors
+/// Those of [`cells`] that are not of one cell.
+pub fn cells_and_damaged(root: &Path) -> Result<(Vec<FoundCell>, Vec<DamagedCell>)> {
     let runs = runs(root)?;
-    let mut found = Vec::new();
+    let (mut found, mut damaged) = (Vec::new(), Vec::new());
     for (generation_model, path) in partitions(&runs, key::GENERATION_MODEL)? {
         for (task, path) in partitions(&path, key::TASK)? {
             for (model, path) in models(&path)? {
                 let cell = Cell { generation_model: generation_model.clone(), task: task.clone(), model };
                 let manifest = path.join(MANIFEST);
                 if manifest.exists() {
-                    found.push(FoundCell::read(root, cell, &manifest)?);
+                    match FoundCell::read(root, cell.clone(), &manifest) {
+                        Ok(read) => found.push(read),
+                        Err(error) => damaged.push(DamagedCell { cell, error }),
+                    }
                 }
             }
         }
     }
     found.sort_by(|a, b| a.cell.cmp(&b.cell));
-    Ok(found)
+    damaged.sort_by(|a, b| a.cell.cmp(&b.cell));
+    Ok((found, damaged))
 }
 
 /// The number of a part by its file's name.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
-use tokshift::shift::{Options, Pair, compare};
+use tokshift::shift::{Limit, Options, Pair, compare, exceeded};
 
 use crate::fixture::{Output, Sample, Token, assert_close, named, sample, token_mean};
 
@@ -204,27 +204,33 @@ fn classes_overlap_and_perplexities_by_hand() {
     assert_eq!([named(&pair, "kl_lower").token_mean, named(&pair, "kl_upper").token_mean], [None, None]);
 }
 
-/// Samples whose log-probability and entropy add up to `excess` ± 0.01.
-fn text(excess: f32) -> Vec<Sample> {
+/// Samples whose log-probability and entropy add up to `excess` ± `around`.
+fn text(excess: f32, around: f32) -> Vec<Sample> {
     let token = |i: u32| Token {
         id: Some(i),
         logprob: Some(-1.0),
-        entropy: Some(1.0 + excess + if i.is_multiple_of(2) { 0.01 } else { -0.01 }),
+        entropy: Some(1.0 + excess + if i.is_multiple_of(2) { around } else { -around }),
         ..Token::default()
     };
-    (0..8).map(|i| sample(i, vec![token(i)])).collect()
+    (0..32).map(|i| sample(i, vec![token(i)])).collect()
 }
 
 #[test]
 fn a_text_that_p_did_not_write_is_marked() {
-    for (excess, how) in [(0.1, Some("sharper (+)")), (-0.1, Some("flatter (−)")), (0.001, None)] {
+    // The last one is many errors from 0, and less than 1% of the entropy.
+    for (excess, around, how) in [
+        (0.1, 0.01, Some("sharper (+)")),
+        (-0.1, 0.01, Some("flatter (−)")),
+        (0.001, 0.01, None),
+        (0.009, 0.0001, None),
+    ] {
         let output = Output::new();
-        output.model("base", &text(excess));
-        output.model("tuned", &text(excess));
+        output.model("base", &text(excess, around));
+        output.model("tuned", &text(excess, around));
         let comparison = output.compare().unwrap();
         let pair = &comparison.pairs[0];
         assert!((token_mean(pair, "logprob_plus_entropy_p").value - f64::from(excess)).abs() < 1e-6);
-        assert_eq!(pair.not_kl_estimate, how.is_some());
+        assert_eq!(pair.kl_estimate.answer(), if how.is_some() { "no" } else { "yes" });
         let note = pair.notes.iter().find(|note| note.contains("not a KL estimate"));
         assert_eq!(note.map(|note| note.contains(how.unwrap())), how.map(|_| true));
         let table = tokshift::shift::table(&comparison);
@@ -233,4 +239,34 @@ fn a_text_that_p_did_not_write_is_marked() {
             (how.is_some(), how.is_some())
         );
     }
+}
+
+/// P gives ids that Q does not have a probability: no number is an upper bound.
+#[test]
+fn a_larger_head_of_p_has_no_upper_bound() {
+    let output = Output::new();
+    let (p, q) = (row(&[0.0, -1.0, -2.0, 1.0], 1, 2).0, row(&[0.5, -1.0, -2.0], 1, 2).0);
+    output.model("base", &[sample(0, vec![p.clone(), p])]);
+    output.model("tuned", &[sample(0, vec![q.clone(), q])]);
+    for (model, vocab) in [("base", 4), ("tuned", 3)] {
+        output.manifest(model, |manifest| manifest["engine"]["vocab"] = vocab.into());
+    }
+    let options = Options { slices: true, ..Options::default() };
+    let comparison = compare(output.root(), &options).unwrap();
+    let pair = &comparison.pairs[0];
+    assert_eq!(named(pair, "kl_upper").token_mean, None);
+    assert!(token_mean(pair, "kl_lower").value > 0.0);
+    let why =
+        "P gives 4 ids a probability, Q 3, so that KL(P‖Q) has no upper bound: `kl --exact` compares the ids of both";
+    assert!(pair.notes.iter().any(|note| note == why), "{:?}", pair.notes);
+    let told = exceeded(&comparison, &[Limit::new("kl_upper", 15.0).unwrap()]);
+    let title = "P = `base`, Q = `tuned` on `task` by `base`";
+    assert_eq!(told, [format!("{title}: kl_upper: {why}, so it is not known to be at most 15")]);
+    for slice in &pair.slices {
+        assert_eq!(slice.measures.iter().find(|m| m.name == "kl_upper").unwrap().token_mean, None);
+    }
+    // The other way round every id has a probability.
+    let turned = Options { reference: Some("tuned".to_owned()), ..Options::default() };
+    let turned = compare(output.root(), &turned).unwrap();
+    assert!(token_mean(&turned.pairs[0], "kl_upper").value > 0.0);
 }

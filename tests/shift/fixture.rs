@@ -12,6 +12,9 @@ use arrow::datatypes::{Field, Float32Type, SchemaRef, UInt32Type};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use proptest::prelude::Rng;
+use proptest::test_runner::{RngAlgorithm, TestRng};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokshift::dataset::Part;
 use tokshift::schema;
@@ -69,6 +72,45 @@ pub fn samples(logprobs: &[&[f32]]) -> Vec<Sample> {
     logprobs.iter().zip(0..).map(|(l, id)| sample(id, tokens(l))).collect()
 }
 
+/// Distributions over three tokens.
+pub type Three = [f64; 3];
+
+/// Samples of 20 tokens, drawn from a distribution.
+pub fn drawn(samples: usize, from: &Three) -> Vec<Vec<usize>> {
+    let mut random = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
+    let mut draw = |_| {
+        let u = f64::from(random.next_u32()) / 2f64.powi(32);
+        let sums = from.iter().scan(0.0, |sum, p| {
+            *sum += p;
+            Some(*sum)
+        });
+        sums.into_iter().position(|sum| u < sum).unwrap_or(2)
+    };
+    (0..samples).map(|_| (0..20).map(&mut draw).collect()).collect()
+}
+
+/// What one model thinks of these tokens: everything that a table can keep.
+pub fn scored(texts: &[Vec<usize>], model: &Three) -> Vec<Sample> {
+    let mut order = [0, 1, 2];
+    order.sort_by(|a, b| model[*b].total_cmp(&model[*a]));
+    let scored = |&id: &usize| Token {
+        entropy: Some(model.iter().map(|p| -p * p.ln()).sum::<f64>() as f32),
+        top: order.iter().map(|id| *id as u32).collect(),
+        top_logprobs: order.iter().map(|id| model[*id].ln() as f32).collect(),
+        rest: Some(f32::NEG_INFINITY),
+        min: Some(model[order[2]].ln() as f32),
+        ..token(id as u32, model[id].ln() as f32)
+    };
+    texts.iter().zip(0..).map(|(ids, id)| sample(id, ids.iter().map(scored).collect())).collect()
+}
+
+/// The rows of a Parquet file.
+pub fn read(path: &Path) -> RecordBatch {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
+    let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
+    concat_batches(&batches[0].schema(), &batches).unwrap()
+}
+
 /// An output directory.
 pub struct Output {
     directory: TempDir,
@@ -113,9 +155,15 @@ impl Output {
 
     /// Marks a model of [`Output::model`] as read from another program's files.
     pub fn imported(&self, model: &str) {
+        self.manifest(model, |manifest| manifest["engine"]["name"] = "import".into());
+    }
+
+    /// Changes what the manifest of a model of [`Output::model`] says.
+    pub fn manifest(&self, model: &str, change: impl Fn(&mut Value)) {
         let path = self.folder("runs", "base", "task", model).join("manifest.json");
-        let manifest = fs::read_to_string(&path).unwrap();
-        fs::write(&path, manifest.replace(r#""name": "fixture""#, r#""name": "import""#)).unwrap();
+        let mut manifest = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        change(&mut manifest);
+        fs::write(&path, manifest.to_string()).unwrap();
     }
 
     /// A part's tokens of a model of [`Output::model`].
@@ -125,10 +173,7 @@ impl Output {
 
     /// Writes a file again with its rows in the order given.
     pub fn reorder(&self, path: &Path, rows: &[u32]) {
-        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
-        let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
-        let all = concat_batches(&batches[0].schema(), &batches).unwrap();
-        parquet(path, &take_record_batch(&all, &UInt32Array::from(rows.to_vec())).unwrap());
+        parquet(path, &take_record_batch(&read(path), &UInt32Array::from(rows.to_vec())).unwrap());
     }
 
     /// Writes a file again as a program that keeps statistics of `sample_id` alone does.

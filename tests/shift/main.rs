@@ -9,6 +9,7 @@ mod directions;
 mod figures;
 mod fixture;
 mod gate;
+mod own_text;
 mod properties;
 mod refusals;
 mod several;

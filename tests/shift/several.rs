@@ -1,14 +1,12 @@
 //! Quantiles, two Qs, several tasks, and the table of all figures.
 
-use std::fs::{self, File};
+use std::fs;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::compute::concat_batches;
+use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Float64Type, UInt64Type};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tokshift::shift::{self, Comparison, Options};
 
-use crate::fixture::{Output, Sample, assert_close, named, samples, token_mean};
+use crate::fixture::{Output, Sample, assert_close, named, read, samples, token_mean};
 
 const P: [&[f32]; 4] = [&[-1.0, -2.0, -0.5], &[-1.5], &[-0.25, -3.0], &[-2.0, -1.0]];
 const ONE: [&[f32]; 4] = [&[-1.5, -1.0, -0.75], &[-2.5], &[-0.5, -2.0], &[-2.25, -4.0]];
@@ -128,6 +126,8 @@ fn tasks_of_different_weights_are_not_pooled() {
     std::fs::write(&manifest, text.replace("\"dtype\": \"f32\"", "\"dtype\": \"bf16\"")).unwrap();
     let comparison = output.compare().unwrap();
     assert_eq!((comparison.pairs.len(), comparison.overall.len()), (2, 0));
+    let note = "tasks `easy`, `hard` are not pooled: the files or the dtype of a model differ between them";
+    assert!(comparison.pairs.iter().all(|pair| pair.notes.iter().any(|n| n == note)), "{comparison:?}");
 }
 
 #[test]
@@ -135,6 +135,7 @@ fn tasks_are_pooled_and_averaged() {
     let comparison = two_tasks().compare().unwrap();
     let [overall] = &comparison.overall[..] else { panic!("{:?}", comparison.overall) };
     assert_eq!(overall.tasks, ["easy", "hard"]);
+    assert!(overall.partial_tasks.is_empty() && overall.missing_tasks.is_empty());
     let [easy, hard] = [0, 1].map(|i| token_mean(&comparison.pairs[i], "kl_k1"));
     let k1 = &overall.measures[0];
     let pooled = k1.token_mean.unwrap();
@@ -146,10 +147,30 @@ fn tasks_are_pooled_and_averaged() {
     assert!(pooled.stderr.unwrap() > 0.0);
 }
 
-fn read(path: &std::path::Path) -> RecordBatch {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
-    let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
-    concat_batches(&batches[0].schema(), &batches).unwrap()
+/// Whoever reads what several tasks give together sees that it is of some of the text.
+#[test]
+fn what_is_missing_of_a_task_is_told_beside_all_of_them() {
+    let output = two_tasks();
+    for (model, logprobs) in [("base", &P), ("tuned", &TWO)] {
+        let all = clustered(&logprobs[..]);
+        output.parts("base", "long", model, &[&all[..2], &all[2..]]);
+        output.parts("base", "other", model, &[&all]);
+    }
+    fs::remove_file(output.folder("tokens", "base", "long", "tuned").join("part-00000001.parquet")).unwrap();
+    fs::write(output.folder("tokens", "base", "other", "tuned").join("part-00000000.parquet"), "no table").unwrap();
+    let comparison = output.compare().unwrap();
+    let overall = &comparison.overall[0];
+    assert_eq!(overall.tasks, ["easy", "hard", "long"]);
+    assert_eq!((&overall.partial_tasks[..], &overall.missing_tasks[..]), (&["long".into()][..], &["other".into()][..]));
+    let text = shift::table(&comparison);
+    let head =
+        "over 3 tasks by `base`\nINCOMPLETE: parts are missing of `long`; nothing was compared of `other`\n\nmeasure";
+    assert!(text.contains(head), "{text}");
+    let path = output.root().join("statistics.parquet");
+    fs::write(&path, shift::statistics_parquet(&comparison).unwrap()).unwrap();
+    let table = read(&path);
+    let of_all = |row: &usize| table["task"].is_null(*row);
+    assert!((0..table.num_rows()).filter(of_all).all(|row| table["partial"].as_boolean().value(row)));
 }
 
 #[test]

@@ -22,6 +22,11 @@ pub struct KlArgs {
     #[arg(long, value_name = "NAME")]
     pub reference: Option<String>,
 
+    /// The model that sampled, at temperature 1, the responses whose file is not called by a model that was scored: k1 and k3
+    /// estimate KL(P‖Q) on P's own responses alone
+    #[arg(long, alias = "own_text", value_name = "MODEL", conflicts_with_all = ["only_study", "align"])]
+    pub own_text: Option<String>,
+
     /// Only responses that this model wrote
     #[arg(long, aliases = ["target_gen_model", "generation-model", "generation_model"], value_name = "NAME")]
     pub target_gen_model: Option<String>,
@@ -96,7 +101,8 @@ pub struct KlArgs {
     #[arg(long, alias = "other_dir", value_name = "DIR", requires = "align")]
     pub other_dir: Option<PathBuf>,
 
-    /// Exit with code 3 if the upper 95% end of MEASURE's mean over tokens is above X in any pair; repeatable
+    /// Exit with code 3 if the upper 95% end of MEASURE's mean over tokens is above X in any pair, or not known to be at
+    /// most X, as kl_k1 is not where it does not estimate KL(P‖Q); repeatable
     #[arg(long, alias = "fail_above", value_name = "MEASURE=X", value_parser = limit)]
     pub fail_above: Vec<Limit>,
 
@@ -123,7 +129,8 @@ Examples:
   tokshift kl --data-dir qwen --other-dir llama --align text
   tokshift kl --data-dir out --fail-above kl_upper=0.05 --fail-above shift_class.shifted=0.01
 
-Exit codes: 0 done; 1 error; 2 wrong usage; 3 --fail-above: a mean may lie above its limit, or has no value.";
+Exit codes: 0 done; 1 error, or a pair cannot be compared (the others are); 2 wrong usage; 3 --fail-above: a mean may lie
+above its limit, has no value, or does not estimate KL(P‖Q).";
 
 /// What `kl --align` aligns models by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

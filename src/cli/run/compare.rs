@@ -42,8 +42,7 @@ fn of_output(output: &Output) -> Compared {
     let mut failures = Vec::new();
     match comparable(&output.root) {
         Err(error) => failures.push(tell(&error)),
-        Ok(Comparable { texts, left_out }) => {
-            failures.extend(left_out);
+        Ok(texts) => {
             for (generation_model, tasks) in texts {
                 match of_generation_model(&output.root, generation_model, tasks) {
                     Err(error) => failures.push(error.to_string()),
@@ -67,41 +66,25 @@ fn of_output(output: &Output) -> Compared {
     Compared { output: output.root.display().to_string(), comparison, failed }
 }
 
-/// What can be compared.
-#[derive(Default)]
-struct Comparable {
-    /// By generation model, the tasks that it and another model scored.
-    texts: BTreeMap<String, Vec<String>>,
-    /// Why other tasks of theirs are not.
-    left_out: Vec<String>,
-}
-
-fn comparable(root: &Path) -> Result<Comparable> {
-    let found = match store::cells(root) {
-        Ok(found) => found,
+/// By generation model, the tasks that it and another model scored.
+fn comparable(root: &Path) -> Result<BTreeMap<String, Vec<String>>> {
+    let found = match store::cells_and_damaged(root) {
+        Ok((found, _)) => found,
         // Every cell failed before its first part, which is told of each.
         Err(Error::File { .. }) if !root.join(crate::schema::folder::RUNS).exists() => Vec::new(),
         Err(error) => return Err(error.into()),
     };
-    let mut comparable = Comparable::default();
+    let mut texts = BTreeMap::<String, Vec<String>>::new();
     for p in found.iter().filter(|p| p.cell.model == p.cell.generation_model && is_parquet(p)) {
         let shares = |q: &&FoundCell| {
             (&q.cell.generation_model, &q.cell.task) == (&p.cell.generation_model, &p.cell.task)
                 && q.cell.model != p.cell.model
         };
-        let mut others = found.iter().filter(shares).peekable();
-        if others.peek().is_none() {
-            continue;
-        }
-        let (task, generation_model) = (p.cell.task.clone(), p.cell.generation_model.clone());
-        if let Some(q) = others.find(|q| !is_parquet(q)) {
-            let q = &q.cell.model;
-            comparable.left_out.push(format!("`{task}` by `{generation_model}` is not compared: `{q}` has JSON lines"));
-        } else {
-            comparable.texts.entry(generation_model).or_default().push(task);
+        if found.iter().any(|q| shares(&q)) {
+            texts.entry(p.cell.generation_model.clone()).or_default().push(p.cell.task.clone());
         }
     }
-    Ok(comparable)
+    Ok(texts)
 }
 
 fn is_parquet(found: &FoundCell) -> bool {

@@ -14,7 +14,9 @@ use polars::prelude::{Engine, JoinArgs, JoinType, col};
 
 use self::read::Texts;
 use self::spans::{Aligned, align};
+use super::apart::Apart;
 use super::comparison::{NotCompared, Partial};
+use super::estimate::KlEstimate;
 use super::samples::{self, SampleFacts};
 use super::scan::scan;
 use super::select::{PairTables, Selection};
@@ -25,11 +27,14 @@ use crate::schema::sample;
 
 pub use self::table::aligned_table;
 
+/// Why k1 estimates no divergence here.
+const ONE_TOKENISATION: &str = "each model gives the probability of one tokenisation of the text";
+
 /// All pairs that were asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlignedComparison {
     pub pairs: Vec<AlignedPair>,
-    /// Pairs of which nothing can be compared before more is scored.
+    /// Pairs that were asked for too, and why they are not among them.
     pub not_compared: Vec<NotCompared>,
 }
 
@@ -54,6 +59,8 @@ pub struct AlignedPair {
     /// Present if a table is not complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partial: Option<Partial>,
+    /// No: each model by the one tokenisation of its own tokenizer.
+    pub kl_estimate: KlEstimate,
     pub measures: Vec<AlignedMeasure>,
 }
 
@@ -75,7 +82,9 @@ pub struct AlignedMeasure {
 pub fn compare_aligned(roots: [&Path; 2], options: &Options) -> Result<AlignedComparison> {
     guarded(|| {
         let Selection { pairs, not_compared } = select::pairs_across(roots, options)?;
-        let pairs = pairs.iter().map(|pair| of_pair(pair, options)).collect::<Result<_>>()?;
+        let mut apart = Apart::new(not_compared);
+        let (_, pairs) = apart.each(&pairs, |pair| of_pair(pair, options))?;
+        let not_compared = apart.finish(pairs.is_empty())?;
         Ok(AlignedComparison { pairs, not_compared })
     })
 }
@@ -184,6 +193,7 @@ impl Sums {
             tokens_q: self.tokens[1],
             left_out_tokens: self.left_out,
             partial: pair.partial.clone(),
+            kl_estimate: KlEstimate::No { reason: ONE_TOKENISATION.to_owned() },
             measures,
         }
     }

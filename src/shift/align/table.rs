@@ -4,6 +4,7 @@ use super::AlignedPair;
 use crate::escape::visible;
 use crate::shift::comparison::title;
 use crate::shift::display::{aligned, cells};
+use crate::shift::estimate::named;
 use crate::shift::warnings::incomplete;
 
 /// What every reader has to know.
@@ -24,7 +25,7 @@ fn paragraph(pair: &AlignedPair) -> String {
     let head = [title, counts].into_iter().chain(pair.partial.as_ref().map(incomplete));
     let mut rows = vec![["measure", "unit", "mean ± error", "95% interval"].map(str::to_owned).to_vec()];
     for measure in &pair.measures {
-        let mut row = vec![measure.name.to_owned(), measure.unit.to_owned()];
+        let mut row = vec![named(measure.name, &pair.kl_estimate), measure.unit.to_owned()];
         row.extend(cells(measure.mean));
         rows.push(row);
     }

@@ -35,6 +35,23 @@ fn probabilities_of_nothing_are_no_trouble() {
     assert_eq!(term(0.0, f64::NEG_INFINITY), f64::INFINITY);
     assert!((term(-700.0, -1e-3) - (-1e-3f64).exp()).abs() < 1e-12);
     assert_eq!(cost(0.0, f64::NEG_INFINITY), 0.0);
+    assert!(cost(0.0, f64::NAN).is_nan());
+}
+
+/// Logits some thousand apart: what Q gives all other tokens is kept as 0, and is not.
+#[test]
+fn a_rest_that_underflowed_is_no_infinite_bound() {
+    let side = |ids, logprobs, logprob: f64, rest| Side { ids, logprobs, logprob, mass: logprob.exp(), rest };
+    for (ids, of_p, of_q) in [(&[][..], &[][..], &[][..]), (&[3, 4], &[-1.0, -2.0], &[-2000.0, -0.1])] {
+        let p = side(ids, of_p, -0.5, -0.9);
+        let q = side(ids, of_q, -1e-9, f64::NEG_INFINITY);
+        let lower = kl_lower(0, &p, &q);
+        // The others have e⁻⁷⁰⁸ at most with Q, and P gives them e⁻⁰·⁹.
+        assert!(lower.is_finite() && lower > 100.0 && lower < 0.41 * 708.0 + 0.4 * 2000.0, "{lower}");
+    }
+    let none_left = side(&[], &[], 0.0, f64::NEG_INFINITY);
+    assert_eq!(kl_lower(0, &none_left, &none_left), 0.0);
+    assert!(kl_lower(0, &none_left, &side(&[], &[], -1.0, f64::NAN)).is_nan());
 }
 
 #[test]

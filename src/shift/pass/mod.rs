@@ -42,6 +42,8 @@ pub(super) struct Run<'a> {
     q: (&'a Columns, usize),
     rows: usize,
     lists: bool,
+    /// Whether KL(P‖Q) has an upper bound.
+    is_bounded: bool,
     /// Of each row, if there is a pairs table.
     exact: &'a [Exact],
 }
@@ -75,7 +77,8 @@ impl Run<'_> {
     fn lists(&self, row: usize, p: &Seen, q: &Seen) -> [f64; lists::PLACES] {
         let ((p_columns, p_row), (q_columns, q_row)) = ((self.p.0, self.p.1 + row), (self.q.0, self.q.1 + row));
         let (p_side, q_side) = (side(p_columns, p_row, p), side(q_columns, q_row, q));
-        lists::values(p.token_id, p_side, q_side, p.entropy.unwrap_or(f64::NAN), q_columns.min(q_row))
+        let min_q = if self.is_bounded { q_columns.min(q_row) } else { f64::NAN };
+        lists::values(p.token_id, p_side, q_side, p.entropy.unwrap_or(f64::NAN), min_q)
     }
 }
 
@@ -176,7 +179,8 @@ fn merge(pair: &PairTables, chunk: &Chunk, reads: Reads, step: &mut dyn FnMut(&R
                 of_rows.push(exact_of(&mut exact, of_p.0.key(of_p.1 + row))?);
             }
         }
-        step(&Run { p: of_p, q: of_q, rows, lists: reads.lists, exact: &of_rows })?;
+        let (lists, is_bounded) = (reads.lists, pair.is_bounded());
+        step(&Run { p: of_p, q: of_q, rows, lists, is_bounded, exact: &of_rows })?;
         p.advance(rows);
         q.advance(rows);
     }

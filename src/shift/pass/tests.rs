@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::sample::Status;
 use crate::schema::{self, LIST_ITEM, token};
+use crate::shift::comparison::Heads;
 use crate::shift::expressions::STUDY_FROM;
 use crate::shift::measures::{LOGPROBS, SQUARES, STUDY};
 use crate::shift::query::{COUNT, DIFFERS_AT, FARTHEST, NOT_FINITE, ROWS};
@@ -146,8 +147,9 @@ fn tables(folder: &TempDir, samples: &[Sample]) -> (PairTables, [Footers; 2]) {
     };
     let ((p, of_p), (q, of_q)) = (side("p", |sample| &sample.0), side("q", |sample| &sample.1));
     let (generation_model, task) = ("p".to_owned(), "t".to_owned());
-    let (partial, of_windows, exact, notes) = (None, false, None, Vec::new());
-    (PairTables { generation_model, task, p, q, partial, of_windows, exact, notes }, [of_p, of_q])
+    let (partial, of_windows, exact, notes, foreign) = (None, false, None, Vec::new(), None);
+    let heads = (samples.len() % 2 == 1).then_some(Heads { p: 8, q: 7 });
+    (PairTables { generation_model, task, p, q, partial, of_windows, foreign, heads, exact, notes }, [of_p, of_q])
 }
 
 fn facts(n: usize) -> Samples {
