@@ -82,6 +82,9 @@ pub struct Pair {
     /// Clusters of those samples.
     pub clusters: u64,
     pub left_out: Vec<LeftOut>,
+    /// Present if a limit of tokens ended the generation of some of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Cut>,
     /// Present if a table is not complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partial: Option<Partial>,
@@ -156,6 +159,14 @@ impl Heads {
         let what = format!("P gives {p} ids a probability, Q {q}, so that KL(P‖Q) has no upper bound");
         (p > q).then(|| format!("{what}: `kl --exact` compares the ids of both"))
     }
+}
+
+/// Responses that a limit of tokens ended: what they say is counted, that they end is not.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Cut {
+    pub samples: u64,
+    /// Of all samples that were compared.
+    pub share: Estimate,
 }
 
 /// Samples that one side at least did not score.

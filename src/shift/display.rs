@@ -7,7 +7,7 @@ use std::iter;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::comparison::{Comparison, LeftOut, Means, Measure, Pair, Sides};
+use super::comparison::{Comparison, LeftOut, Means, Pair, Sides};
 use super::detail::{exact, noise_floor, read_first, slices};
 use super::differences::Difference;
 use super::estimate::{KlEstimate, named};
@@ -38,7 +38,7 @@ fn pair(pair: &Pair) -> String {
     }
     line(format!("{} samples, {} tokens, G = {} clusters", pair.samples, pair.tokens, pair.clusters));
     line(String::new());
-    aligned(&rows(&pair.measures, &pair.kl_estimate), 2).into_iter().for_each(&mut line);
+    aligned(&rows(pair), 2).into_iter().for_each(&mut line);
     line(String::new());
     line(of_sides("perplexity over tokens", pair.perplexity));
     line(of_sides("mean of sample perplexities", pair.mean_sample_perplexity));
@@ -149,13 +149,15 @@ fn head() -> Row {
     head.map(str::to_owned).to_vec()
 }
 
-fn rows(measures: &[Measure], estimate: &KlEstimate) -> Vec<Row> {
+fn rows(pair: &Pair) -> Vec<Row> {
+    let cut = pair.cut.map_or_else(String::new, |cut| format!(" ({:.1}% cut)", 100.0 * cut.share.value));
+    let of_response = format!("nats/response{cut}");
     let mut rows = vec![head()];
-    for measure in measures {
-        let name = named(measure.name, estimate);
+    for measure in &pair.measures {
+        let name = named(measure.name, &pair.kl_estimate);
         rows.push(row(&name, measure.unit, measure.token_mean, measure.sample_mean));
         if measure.response_mean.is_some() {
-            rows.push(row(&name, "nats/response", None, measure.response_mean));
+            rows.push(row(&name, &of_response, None, measure.response_mean));
         }
     }
     rows

@@ -100,7 +100,7 @@ fn by_token(tables: &PairTables) -> Result<Vec<ShiftedToken>> {
 /// By sample, the position before which it may have ended, and both probabilities of that.
 type Ends = HashMap<u32, (u32, [f64; 2])>;
 
-/// Over the samples that were not cut. Windows of a text end where they are full.
+/// Over the samples that were not cut, neither here nor when they were generated. Windows of a text end where they are full.
 fn stop(tables: &PairTables, exact: &Exact, sums: &Sums) -> Result<Option<Stop>> {
     if tables.of_windows {
         return Ok(None);
@@ -120,7 +120,7 @@ fn stop(tables: &PairTables, exact: &Exact, sums: &Sums) -> Result<Option<Stop>>
         }
         Ok(())
     })?;
-    let whole = sums.facts.iter().filter(|facts| facts.p == Status::Ok && facts.q == Status::Ok);
+    let whole = sums.facts.iter().filter(|facts| facts.p == Status::Ok && facts.q == Status::Ok && !facts.is_cut);
     let found: Vec<_> = whole.filter_map(|facts| Some((facts.cluster, ends.get(&facts.id)?.1))).collect();
     let mean = |value: fn([f64; 2]) -> f64| {
         clustered_mean(&shares(sums.clusters, found.iter().map(|(cluster, ends)| (*cluster, value(*ends), 1))))

@@ -52,7 +52,7 @@ mod warnings;
 use std::path::Path;
 
 pub use align::{AlignedComparison, AlignedMeasure, AlignedPair, aligned_table, compare_aligned};
-pub use comparison::{Comparison, Heads, LeftOut, Means, Measure, NotCompared, Pair, Partial, Sides};
+pub use comparison::{Comparison, Cut, Heads, LeftOut, Means, Measure, NotCompared, Pair, Partial, Sides};
 pub use differences::Difference;
 pub use display::{aligned, table};
 pub use estimate::KlEstimate;

@@ -29,6 +29,8 @@ pub(super) struct SampleFacts {
     pub p: Status,
     pub q: Status,
     pub same_context: bool,
+    /// A limit of tokens ended its generation, as far as the rows say.
+    pub is_cut: bool,
 }
 
 impl SampleFacts {
@@ -60,12 +62,15 @@ pub(super) fn read(pair: &PairTables) -> Result<Samples> {
     let (cluster, clusters) = number(frame.column(sample::CLUSTER_ID)?.str()?);
     let same_context = frame.column(SAME_CONTEXT)?.bool()?;
     let ids = frame.column(sample::SAMPLE_ID)?.u32()?;
+    let cut = |side: &str| -> Result<_> { Ok(frame.column(&format!("{side}{}", sample::IS_CUT))?.bool()?.clone()) };
+    let (p_cut, q_cut) = (cut(P)?, cut(Q)?);
     let rows = ids.iter().zip(same_context.iter()).enumerate().map(|(i, (id, same))| SampleFacts {
         id: id.unwrap_or_default(),
         cluster: cluster[i],
         p: p[i],
         q: q[i],
         same_context: same.unwrap_or(false),
+        is_cut: [&p_cut, &q_cut].iter().any(|cut| cut.get(i) == Some(true)),
     });
     let rows = rows.collect();
     let first_counted = frame.column(STUDY_FROM)?.u32()?.iter().map(Option::unwrap_or_default).collect();
@@ -76,7 +81,7 @@ fn side_by_side(pair: &PairTables) -> Result<DataFrame> {
     let id = || col(sample::SAMPLE_ID);
     let side = |prefix: &str| {
         let name = |column: &str| col(column).alias(format!("{prefix}{column}"));
-        vec![id(), name(sample::STATUS), name(sample::CONTEXT_HASH)]
+        vec![id(), name(sample::STATUS), name(sample::CONTEXT_HASH), name(sample::IS_CUT)]
     };
     let mut of_p = side(P);
     of_p.extend([col(sample::CLUSTER_ID), study_from().alias(STUDY_FROM)]);

@@ -142,6 +142,7 @@ fn of_pair(pair: &Pair) -> Vec<Row<'_>> {
         ("perplexity_difference", "over_tokens", pair.perplexity_difference),
         ("log_perplexity_correlation", "over_tokens", correlation),
         ("delta_p", "root_mean_square", pair.rms_delta_p),
+        ("is_cut", "sample_mean", pair.cut.map(|cut| cut.share)),
         (STOPS[0], "sample_mean", stop.map(|stop| stop.p)),
         (STOPS[1], "sample_mean", stop.map(|stop| stop.q)),
         (STOPS[2], "sample_mean", stop.map(|stop| stop.difference)),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use polars::prelude::LazyFrame;
 
-use super::comparison::{LeftOut, Measure, Pair};
+use super::comparison::{Cut, LeftOut, Measure, Pair};
 use super::samples::{self, Samples};
 use super::scan::{self, Footers};
 use super::select::PairTables;
@@ -109,6 +109,7 @@ fn figures(tables: &PairTables, options: &Options, prepared: &Prepared, sums: &S
         tokens: sums.rows.iter().sum(),
         clusters,
         left_out: left_out(&prepared.samples),
+        cut: cut(sums),
         partial: tables.partial.clone(),
         heads: tables.heads,
         measures,
@@ -152,6 +153,14 @@ fn measure(measure: &measures::Measure, sums: &Sums) -> Result<Measure> {
     })
 }
 
+/// What a limit of tokens ended; `None` if nothing.
+fn cut(sums: &Sums) -> Option<Cut> {
+    let samples = sums.facts.iter().filter(|facts| facts.is_cut).count() as u64;
+    let rows = sums.facts.iter().map(|facts| (facts.cluster, f64::from(u8::from(facts.is_cut)), 1));
+    let share = clustered_mean(&shares(sums.clusters, rows))?;
+    (samples > 0).then_some(Cut { samples, share })
+}
+
 /// Samples by what the two sides made of them, those compared left away.
 fn left_out(samples: &Samples) -> Vec<LeftOut> {
     let place = |status: Status| Status::ALL.iter().position(|s| *s == status);
@@ -189,6 +198,11 @@ fn notes(tables: &PairTables, prepared: &Prepared, sums: &Sums, clusters: u64, u
     let truncated = sums.facts.iter().filter(|s| s.p == Status::Truncated || s.q == Status::Truncated).count();
     if truncated > 0 {
         notes.push(format!("samples cut to the shorter of the models' contexts: {truncated}"));
+    }
+    if let Some(Cut { samples, share }) = cut(sums) {
+        let (all, share) = (share.n, 100.0 * share.value);
+        let what = "nats a response are of what there is of them, the probability to end is of the others";
+        notes.push(format!("responses that a limit of tokens ended: {samples} of {all} ({share:.1}%); {what}"));
     }
     if unequal > 0 {
         notes.push(format!("samples of unequal numbers of tokens, compared up to the shorter: {unequal}"));

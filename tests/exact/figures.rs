@@ -146,10 +146,16 @@ fn the_probability_to_end_is_read_where_the_response_ended() {
     let end = config["eos_token_id"].as_u64().unwrap();
     let responses = [vec![40, 41, end], vec![40, end, 42], vec![40, 41, 42, 43], vec![end, end]];
     let row = |response: &Vec<u64>| json!({"prompt_token_ids": [50, 51], "response_token_ids": response});
-    scene.dataset("g_ids.jsonl", &responses.iter().map(row).collect::<Vec<_>>());
+    // One that a limit of tokens ended did not end.
+    let mut rows: Vec<Value> = responses.iter().map(row).collect();
+    rows.push(row(&vec![40, 42, 41]));
+    rows[4]["finish_reason"] = json!("length");
+    scene.dataset("g_ids.jsonl", &rows);
     let found = exact(&scene, p, q, "");
     let said = scene.run(&format!("kl --data-dir out --reference {p} --json"));
     let comparison: Value = serde_json::from_str(&said.expect(0, "").stdout).unwrap();
+    let cut = &comparison["pairs"][0]["cut"];
+    assert_eq!((&cut["samples"], &cut["share"]["value"]), (&json!(1), &json!(0.2)));
     let (samples, positions) = (found.u32s("sample_id"), found.u32s("position"));
     let at = |column: &str, place: (u32, u32)| {
         let row = (0..found.len()).find(|row| (samples[*row], positions[*row]) == (Some(place.0), Some(place.1)));
@@ -160,6 +166,7 @@ fn the_probability_to_end_is_read_where_the_response_ended() {
         let expected = places.iter().map(|place| at(column, *place)).sum::<f64>() / places.len() as f64;
         let value = comparison["pairs"][0]["exact"]["stop"][side]["value"].as_f64().unwrap();
         assert!((value - expected).abs() <= 1e-12 * expected, "{value} for {expected}");
+        assert_eq!(comparison["pairs"][0]["exact"]["stop"][side]["n"], 4);
     }
 }
 

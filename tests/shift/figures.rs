@@ -249,3 +249,37 @@ fn tokens_are_shown_by_their_text_or_else_by_their_ids() {
     let shown = shift::table(&comparison);
     assert!(shown.contains("most of KL(P‖Q): [\\u{1b}[2J] 1 of 2, 0.50000 nats; [#1] 1 of 2"), "{shown}");
 }
+
+#[test]
+fn responses_that_a_limit_ended_stand_beside_nats_a_response() {
+    let output = Output::new();
+    let cut = |logprob: f32| {
+        let mut samples = samples(&[&[logprob, -1.0], &[-1.0], &[-1.0], &[-1.0]]);
+        (samples[0].is_cut, samples[1].is_cut, samples[2].is_cut) = (Some(true), Some(false), Some(false));
+        samples
+    };
+    output.model("base", &cut(-1.0));
+    output.model("tuned", &cut(-3.0));
+    let comparison = output.compare().unwrap();
+    let pair = &comparison.pairs[0];
+    let found = pair.cut.unwrap();
+    assert_eq!((found.samples, found.share.value, found.share.n), (1, 0.25, 4));
+    // It counts as far as it goes.
+    assert_eq!(named(pair, "kl_k1").response_mean.unwrap().value, 0.5);
+    let note = "responses that a limit of tokens ended: 1 of 4 (25.0%); nats a response are of what there is of them, the \
+                probability to end is of the others";
+    assert!(pair.notes.iter().any(|told| told == note), "{:?}", pair.notes);
+    let table = shift::table(&comparison);
+    assert!(table.contains("nats/response (25.0% cut)"), "{table}");
+    output.model("base", &samples(&[&[-1.0]]));
+    output.model("tuned", &samples(&[&[-1.0]]));
+    assert_eq!(output.pair().cut, None);
+}
+
+/// Characters that take two columns, or none.
+#[test]
+fn columns_stay_in_line_beside_wide_characters() {
+    let rows = [["law", "1.5"], ["数学与物理", "22"], ["e\u{301}te\u{301}", "3"], ["🎉", "4"]];
+    let lines = shift::aligned(&rows.map(|row| row.map(str::to_owned).to_vec()), 1);
+    assert_eq!(lines, ["law         1.5", "数学与物理   22", "e\u{301}te\u{301}           3", "🎉            4"]);
+}

@@ -53,6 +53,8 @@ pub struct Sample {
     pub prompt_tokens_alone: Option<u32>,
     /// Its text; the tokens' texts must then lie along it.
     pub response: Option<String>,
+    /// Whether a limit of tokens ended it.
+    pub is_cut: Option<bool>,
     /// A kept field, which the table has if any sample does.
     pub group: Option<String>,
     pub tokens: Vec<Token>,
@@ -62,8 +64,8 @@ pub struct Sample {
 pub fn sample(id: u32, tokens: Vec<Token>) -> Sample {
     let (context_hash, context_tokens) = (Some(format!("context {id}")), Some(3));
     let cluster = format!("cluster {id}");
-    let (prompt_tokens_alone, response, group) = (None, None, None);
-    Sample { id, cluster, status: "ok", context_hash, context_tokens, prompt_tokens_alone, response, group, tokens }
+    let (prompt_tokens_alone, response, group, is_cut, status) = (None, None, None, None, "ok");
+    Sample { id, cluster, status, context_hash, context_tokens, prompt_tokens_alone, response, is_cut, group, tokens }
 }
 
 /// Samples with the log-probabilities given, one list a sample; ids are places.
@@ -360,6 +362,7 @@ fn samples_batch(samples: &[Sample]) -> RecordBatch {
             (schema::sample::SAMPLE_ID, u32s(|s| Some(s.id))),
             (schema::sample::ROW, u32s(|s| Some(s.id))),
             (schema::sample::TURN, u32s(|_| Some(0))),
+            (schema::sample::IS_CUT, Arc::new(samples.iter().map(|s| s.is_cut).collect::<BooleanArray>())),
             (schema::sample::CLUSTER_ID, texts(|s| Some(&s.cluster))),
             (schema::sample::CONTEXT_HASH, texts(|s| s.context_hash.as_deref())),
             (schema::sample::CONTEXT_TOKENS, u32s(|s| s.context_tokens)),

@@ -155,7 +155,8 @@ fn tables(folder: &TempDir, samples: &[Sample]) -> (PairTables, [Footers; 2]) {
 fn facts(n: usize) -> Samples {
     let ids: Vec<u32> = (0..n as u32).collect();
     let first_counted: Vec<u32> = ids.iter().map(|id| id % 3).collect();
-    let row = |&id: &u32| SampleFacts { id, cluster: id / 2, p: Status::Ok, q: Status::Ok, same_context: true };
+    let (p, q, same_context, is_cut) = (Status::Ok, Status::Ok, true, false);
+    let row = |&id: &u32| SampleFacts { id, cluster: id / 2, p, q, same_context, is_cut };
     let columns = vec![Column::new(token::SAMPLE_ID.into(), &ids), Column::new(STUDY_FROM.into(), &first_counted)];
     let study_from = DataFrame::new(n, columns).unwrap();
     Samples { rows: ids.iter().map(row).collect(), clusters: n, first_counted, study_from }
