@@ -12,7 +12,7 @@ const UPPER_SLACK: f64 = 1e-5;
 /// 2⁻²¹ there. Probabilities below e⁻¹⁶ weigh too little to matter.
 const ROUNDING: f64 = 4.0 * f32::EPSILON as f64;
 
-/// A mass of many tokens that is kept as 0 may be a sum that underflowed, of terms below e⁻⁷⁰⁸ each: a larger one makes no
+/// In the place of −∞ where many tokens are put together: not all of them need have no probability, and a larger one makes no
 /// lower bound higher.
 const LEAST_REST: f64 = -690.0;
 
@@ -49,7 +49,7 @@ impl<'a> Side<'a> {
 ///
 /// The lower one is KL(P‖Q) after tokens were put together: t, every id of both lists, and all the rest as one. By the
 /// log-sum inequality it is a lower bound, to 1e-6; never negative, since Σ p φ(ln q/p) has no negative term. With empty
-/// lists it is the KL of "t or not". A rest of Q that is kept as 0 counts as e⁻⁶⁹⁰, which may lower the bound alone.
+/// lists it is the KL of "t or not". A rest of Q that is 0 counts as e⁻⁶⁹⁰, which can but lower the bound.
 ///
 /// The upper one is −H(P) − Σ p ln q over t and the ids of both lists − ln q's minimum · (P's mass elsewhere) + 1e-5: the
 /// cross-entropy with every unknown q put at Q's least likely token. What MEASURES writes as three sums, whose p ln p cancel.
@@ -68,12 +68,8 @@ pub(super) fn kl(t: u32, p: &Side, q: &Side, entropy_p: f64, min_q: f64) -> (f64
         cross += cost(mass, ln_q.unwrap_or(min_q));
     }
     let q_more = q.others(t).filter(|(id, _)| !p.ids.contains(id)).map(|(_, ln_q)| ln_q.exp()).sum::<f64>();
-    sum += if p_more == 0.0 && q_more == 0.0 {
-        rest_term(p_rest, p.rest, q.rest)
-    } else {
-        let (p_rest, q_rest) = (p_rest + p_more, q.rest.exp() + q_more);
-        rest_term(p_rest, p_rest.ln(), q_rest.ln())
-    };
+    let with = |rest: f64, more: f64| if more == 0.0 { rest } else { (rest.exp() + more).ln() };
+    sum += rest_term(p_rest + p_more, with(p.rest, p_more), with(q.rest, q_more));
     (sum * (1.0 - ROUNDING), cross * (1.0 + ROUNDING) - entropy_p + UPPER_SLACK)
 }
 
@@ -91,8 +87,7 @@ fn term(p: f64, ln_p: f64, ln_q: f64) -> f64 {
 
 /// [`term`] of tokens that were put together; a NaN stays one.
 fn rest_term(p: f64, ln_p: f64, ln_q: f64) -> f64 {
-    let ln_q = if ln_q < LEAST_REST && ln_p > LEAST_REST { LEAST_REST } else { ln_q };
-    term(p, ln_p, ln_q)
+    term(p, ln_p, if ln_q == f64::NEG_INFINITY && p > 0.0 { LEAST_REST } else { ln_q })
 }
 
 /// −p ln q; nothing where p is 0, whatever q, unless q is not known.

@@ -168,13 +168,14 @@ fn unknown(sums: &Sums) -> Result<Option<String>> {
 
 /// E[ln p + H(P)] is 0 at every position of P's own text at temperature 1.
 fn not_at_temperature_1(sums: &Sums) -> Result<Option<String>> {
-    let Some((mean, error)) = sums.mean(OWN_TEXT)?.and_then(|mean| Some((mean, mean.stderr?))) else { return Ok(None) };
+    let Some(mean) = sums.mean(OWN_TEXT)? else { return Ok(None) };
+    if mean.value.is_infinite() {
+        return Ok(Some("P gives a token of the text no probability at all".to_owned()));
+    }
+    let Some(error) = mean.stderr else { return Ok(None) };
     let (of_text, n) = total(sums, LOGPROBS[0])?;
     let entropy = mean.value - of_text / n as f64;
     let size = mean.value.abs();
-    if size.is_infinite() {
-        return Ok(Some("P gives a token of the text no probability at all".to_owned()));
-    }
     if size <= FAR * error || size <= CLOSE * entropy {
         return Ok(None);
     }

@@ -46,7 +46,8 @@ fn told(pair: &Pair, Limit { measure, value: limit }: &Limit) -> Option<String> 
         None => unknown(no_bound.as_deref().unwrap_or("no token has it")),
         Some(_) if pair.partial.is_some() => unknown("parts are missing"),
         Some(mean) => match mean.high {
-            None => unknown("one cluster has no interval"),
+            None if mean.value.is_finite() => unknown("one cluster has no interval"),
+            None => unknown(&format!("the mean is {}", mean.value)),
             Some(end) if end <= *limit => return None,
             Some(end) => format!("upper 95% end of the mean is {end}, above"),
         },

@@ -12,7 +12,7 @@ pub const FEW_CLUSTERS: u64 = 30;
 pub struct Estimate {
     /// The mean, in the unit of its measure. Infinite or NaN if a row was (JSON: `null`).
     pub value: f64,
-    /// Standard error, clustered; absent with fewer than two clusters.
+    /// Standard error, clustered; absent with fewer than two clusters, and of what is no finite number.
     pub stderr: Option<f64>,
     /// Ends of the 95% interval: Student's t with `clusters` − 1 degrees.
     pub low: Option<f64>,
@@ -26,6 +26,7 @@ pub struct Estimate {
 impl Estimate {
     /// `t` standard errors to either side of `value`.
     pub(super) fn around(value: f64, stderr: Option<f64>, t: f64, clusters: u64, n: u64) -> Self {
+        let stderr = stderr.filter(|_| value.is_finite());
         let reach = stderr.map(|se| se * t);
         let (low, high) = (reach.map(|r| value - r), reach.map(|r| value + r));
         Self { value, stderr, low, high, clusters, n }

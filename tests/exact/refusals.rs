@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::common::{self, Scene, fixture};
-use crate::runs::{ids_dataset, models, pairs_folder};
+use crate::runs::{ids_dataset, models, pairs_folder, widen};
 
 #[test]
 fn what_does_not_belong_together_is_refused() {
@@ -34,6 +34,28 @@ fn what_does_not_belong_together_is_refused() {
         assert!(said.code == Some(1) && said.stdout.contains("part-00000000.safetensors"), "{}", said.stdout);
     }
     assert!(!pairs.exists());
+}
+
+/// P gives ids a probability that one model does not have: that pair has no exact measures, and no upper bound.
+#[test]
+fn a_pair_that_cannot_be_compared_exactly_ends_no_other() {
+    let scene = Scene::new();
+    ids_dataset(&scene);
+    widen(&scene.model("wide", "qwen3-tied"), 1.5);
+    let named = format!("wide=wide,narrow={},wider=wide", fixture("qwen3-tied").display());
+    scene.run(&format!("score --dataset g_ids.jsonl --models {named} --output-dir out --keep-hidden")).expect(0, "");
+    let kl = |more: &str| scene.run(&format!("kl --data-dir out --reference wide {more}"));
+    kl(&format!("--exact --models {named}"))
+        .expect(1, "--allow-removed compares what is left")
+        .expect(1, "exact: wide");
+    let is_there = |q: &str| scene.path(&pairs_folder("wide", q)).join("part-00000000.parquet").exists();
+    assert_eq!([is_there("narrow"), is_there("wider")], [false, true]);
+    let why = "Q = `narrow` on `ids` by `g`: kl_upper: P gives 312 ids a probability, Q 307, so that KL(P‖Q) has no upper bound: \
+               `kl --exact` compares the ids of both, so it is not known to be at most 15";
+    kl("--fail-above kl_upper=15").expect(3, why);
+    let json: serde_json::Value = serde_json::from_str(&kl("--json").stdout).unwrap();
+    assert_eq!(json["pairs"][0]["heads"], serde_json::json!({"p": 312, "q": 307}));
+    assert!(json["pairs"][1]["heads"].is_null());
 }
 
 /// With its last bit turned.

@@ -168,6 +168,14 @@ impl Output {
         fs::write(&path, manifest.to_string()).unwrap();
     }
 
+    /// Says of the text of [`Output::model`] that its samples are windows: of models that are written after that.
+    pub fn windows(&self) {
+        let path = self.folder("runs", "base", "task", "any").with_file_name("text.json");
+        let mut text = TextManifest::read(&path).unwrap();
+        text.dataset.window = Some(64);
+        fs::write(&path, text.to_json().unwrap()).unwrap();
+    }
+
     /// A part's tokens of a model of [`Output::model`].
     pub fn tokens(&self, model: &str, part: u32) -> PathBuf {
         self.folder("tokens", "base", "task", model).join(format!("part-{part:08}.parquet"))

@@ -121,10 +121,10 @@ fn whose_name_the_text_has_comes_first() {
 
 #[test]
 fn windows_of_a_text_are_nobodys() {
-    let output = text_of(&P, 40);
-    for model in ["base", "tuned"] {
-        output.manifest(model, |manifest| manifest["dataset"]["window"] = 64.into());
-    }
+    let (output, texts) = (text_of(&P, 40), drawn(40, &P));
+    output.windows();
+    output.model("base", &scored(&texts, &P));
+    output.model("tuned", &scored(&texts, &Q));
     let comparison = output.compare().unwrap();
     assert_eq!(answer(&comparison.pairs[0]), ("no", "windows of a text are nobody's samples"));
     assert!(shift::table(&comparison).contains("kl_k1 (not KL)"));
