@@ -144,6 +144,8 @@ impl Bench {
             dataset: DatasetFacts::of(&self.plan),
             tokens: TokenFacts {
                 tokenizer: self.tokenizer.identity().to_owned(),
+                vocabulary: None,
+                bos: None,
                 boundary: name("joint"),
                 end: None,
                 max_tokens: self.options.max_tokens,
@@ -158,6 +160,8 @@ impl Bench {
                 arithmetic: None,
                 top_k: TOP_K,
                 vocab: None,
+                vocabulary: None,
+                other_texts: Vec::new(),
                 rank_rule: RANK_STRICT.to_owned(),
                 keep_hidden: None,
             },

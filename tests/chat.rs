@@ -124,11 +124,12 @@ fn a_chat_that_the_template_refuses_is_as_many_failed_samples() {
     let samples = scene.table("out", "samples", "m", "chat", "m");
     assert!(samples.texts("reason")[0].as_ref().unwrap().contains("never"));
     let unknown = CHATML.replace("<|im_end|>", "<|end_of_turn|>");
-    scene.write("m/chat_template.jinja", format!("{unknown}{{{{ '<|end_of_turn|>' if not add_generation_prompt }}}}"));
-    let config = json!({"eos_token": "<|end_of_turn|>"});
-    scene.write("m/tokenizer_config.json", config.to_string());
+    // Beside the tokenizer the config would make it one.
+    let ended = format!("{unknown}{{{{ '<|end_of_turn|>' if not add_generation_prompt }}}}");
+    scene.write("other/chat_template.jinja", ended);
+    scene.write("other/tokenizer_config.json", json!({"eos_token": "<|end_of_turn|>"}).to_string());
     let again = SCORE.replace("dir out", "dir again");
-    scene.run(&format!("{again} -v")).expect(4, "which is no token of the tokenizer");
+    scene.run(&format!("{again} -v --chat-template other")).expect(4, "which is no token of the tokenizer");
 }
 
 #[test]

@@ -50,6 +50,8 @@ fn manifest(cell: &Cell, plan: &Plan) -> Manifest {
         dataset: DatasetFacts::of(plan),
         tokens: TokenFacts {
             tokenizer: text("t"),
+            vocabulary: None,
+            bos: None,
             boundary: text("joint"),
             end: None,
             max_tokens: 512,
@@ -64,6 +66,8 @@ fn manifest(cell: &Cell, plan: &Plan) -> Manifest {
             arithmetic: None,
             top_k: 3,
             vocab: None,
+            vocabulary: None,
+            other_texts: Vec::new(),
             rank_rule: text("strict"),
             keep_hidden: None,
         },

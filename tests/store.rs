@@ -52,6 +52,8 @@ fn manifest(cell: &Cell, out: Format) -> Manifest {
         },
         tokens: TokenFacts {
             tokenizer: "t".repeat(64),
+            vocabulary: None,
+            bos: None,
             boundary: "joint".to_owned(),
             end: None,
             max_tokens: 512,
@@ -66,6 +68,8 @@ fn manifest(cell: &Cell, out: Format) -> Manifest {
             arithmetic: None,
             top_k: 2,
             vocab: None,
+            vocabulary: None,
+            other_texts: Vec::new(),
             rank_rule: "strict".to_owned(),
             keep_hidden: None,
         },

@@ -3,6 +3,12 @@
 //! Tokenizers and expectations were made by `scripts/make_tokenizer_fixtures.py`, which counts response tokens on its
 //! own. The table of all cases: `cargo test --release --test tokenize -- --nocapture --test-threads 1 expected`.
 
+#[path = "tokenize/beside.rs"]
+mod beside;
+mod common;
+#[path = "tokenize/vocabularies.rs"]
+mod vocabularies;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -122,8 +128,9 @@ fn a_separate_boundary_encodes_both_texts_alone() {
         let options = SampleOptions { boundary: Boundary::Separate, ..JOINT };
         for (input, output) in [("go un", "der\n"), ("hello\n\n", "\n\nhello"), ("cafe", "\u{301} 𓂀"), ("", " x")] {
             let sample = text(&ours, input, output, &options);
-            let encode = |text: &str| plain.encode(text, false).unwrap().get_ids().to_vec();
-            let (prompt, response) = (encode(input), encode(output));
+            let prompt = plain.encode(input, false).unwrap().get_ids().to_vec();
+            let response =
+                if input.is_empty() { continued(&plain, "", output) } else { continued(&plain, "\u{1}", output) };
             assert_eq!(sample.ids, [ours.prefix(), &prompt, &response].concat(), "{name}");
             assert_eq!(sample.tokens.len(), response.len());
             assert_eq!(sample.context(), [ours.prefix(), &prompt].concat());
@@ -131,6 +138,38 @@ fn a_separate_boundary_encodes_both_texts_alone() {
             covers(&sample).unwrap();
         }
     }
+}
+
+/// The ids of a text that goes on where SentencePiece's byte `before` ends; of other tokenizers, those of the text.
+fn continued(plain: &tokenizers::Tokenizer, before: &str, text: &str) -> Vec<u32> {
+    let encode = |text: &str| plain.encode(text, false).unwrap().get_ids().to_vec();
+    let spaced = |ids: &[u32]| ids.first().is_some_and(|&id| plain.id_to_token(id).unwrap().starts_with('▁'));
+    if before.is_empty() || !spaced(&encode("\u{1}")) {
+        return encode(text);
+    }
+    encode(&[before, text].concat()).split_off(encode(before).len())
+}
+
+/// Llama 2's tokenizer begins texts with a space, and a response is none that begins.
+#[test]
+fn a_separate_response_begins_with_no_space_that_is_not_in_it() {
+    let tokenizer = tokenizer("sentencepiece");
+    let options = SampleOptions { boundary: Boundary::Separate, ..JOINT };
+    for (input, output, tokens) in [
+        ("2+2=", "4", vec![token(5, 0, 1)]),
+        ("hello\n", "hello", vec![token(3, 0, 5)]),
+        ("x", " x", vec![token(2, 0, 1), token(3, 1, 2)]),
+    ] {
+        let joint = text(&tokenizer, input, output, &JOINT);
+        let apart = text(&tokenizer, input, output, &options);
+        assert_eq!(apart.ids.len(), joint.ids.len(), "{input}{output}");
+        assert_eq!(apart.tokens.len(), tokens.len(), "{:?}", apart.tokens);
+        assert_eq!(apart.tokens.last().map(|token| token.end), tokens.last().map(|token| token.end));
+    }
+    // What follows an added token within the response has the space that transformers puts there.
+    let inner = text(&tokenizer, "x", "x</s>x", &options);
+    assert_eq!(inner.ids[3..], continued(&plain("sentencepiece"), "\u{1}", "x</s>x"));
+    assert_eq!(inner.tokens.len(), 4);
 }
 
 #[test]
@@ -214,6 +253,10 @@ fn ids_are_never_tokenised_again() {
     let spelt = sample(&tokenizer, ids_row(&[273], &letters, None), &JOINT);
     assert_eq!((spelt.prompt.as_str(), spelt.response.as_str()), ("<|im_start|>", "hello"));
     assert_eq!((&spelt.ids[1..], spelt.prompt_tokens_alone), (&letters[..], 1));
+    // The study counts a prompt without what stands before every text, whether it comes as text or as ids.
+    let (ids, words) = (ids_row(&[272, 104], &letters, None), text_row("h", "ello"));
+    let [ids, words] = [ids, words].map(|row| sample(&self::tokenizer("bos"), row, &JOINT));
+    assert_eq!((ids.prompt_tokens_alone, words.prompt_tokens_alone), (1, 1));
     assert_eq!(spelt.tokens, (0..5).map(|i| token(i + 1, i, i + 1)).collect::<Vec<_>>());
     covers(&spelt).unwrap();
 
@@ -263,6 +306,18 @@ fn a_bad_row_is_a_failed_sample() {
     assert_eq!((sample.row, sample.sample_id, sample.ids.len()), (3, 2, 0));
 }
 
+/// The matcher gives up beyond a million steps, and the library takes that for the end of the text.
+#[test]
+fn white_space_without_end_is_refused() {
+    let tokenizer = tokenizer("bytelevel");
+    let options = SampleOptions { max_tokens: 1 << 20, ..JOINT };
+    let blanks = |n: usize| text(&tokenizer, &" ".repeat(n - 10), &(" ".repeat(10) + "y"), &options);
+    assert_eq!(blanks(400_000).ids.len(), 200_002);
+    let refused = blanks(500_001);
+    assert_eq!(refused.status, Status::Failed);
+    assert!(refused.reason.unwrap().contains("500000 characters of white space in a row"));
+}
+
 #[test]
 fn samples_of_a_row_share_their_cluster() {
     let tokenizer = tokenizer("bytelevel");
@@ -304,6 +359,11 @@ fn what_may_surprise_is_counted() {
     assert_eq!(doubled, Audit { bos: 1, bos_doubled: 1, ..clean.clone() });
     assert_eq!(audit("bos", ids_row(&[104], &[104], None)), Audit { bos_lacking: 1, ..clean.clone() });
     assert_eq!(audit("bytelevel", ids_row(&[104], &[9999], None)), Audit { unknown_ids: 1, ..clean.clone() });
+    // Half a character is no other text where there is none.
+    assert_eq!(audit("bytelevel", ids_row(&[104], &[104, 195], None)), clean);
+    assert_eq!(audit("bytelevel", ids_row(&[104], &[104], Some("x"))), clean);
+    assert_eq!(audit("bytelevel", text_row("", "hello")), Audit { unscored: 1, ..clean.clone() });
+    assert_eq!(audit("sentencepiece", text_row("", "x")), Audit { bos: 1, spaced: 1, ..clean.clone() });
 
     let mut both = doubled.clone();
     both.merge(doubled);
@@ -339,9 +399,10 @@ proptest! {
             let encode = |text: &str| plain.encode(text, false).unwrap().get_ids().to_vec();
             for boundary in [Boundary::Joint, Boundary::Separate] {
                 let sample = text(ours, &input, &output, &SampleOptions { boundary, ..JOINT });
+                let before = if input.is_empty() { "" } else { "\u{1}" };
                 let ids = match boundary {
                     Boundary::Joint => encode(&[&*input, &*output].concat()),
-                    Boundary::Separate => [encode(&input), encode(&output)].concat(),
+                    Boundary::Separate => [encode(&input), continued(plain, before, &output)].concat(),
                 };
                 prop_assert_eq!(&sample.ids, &[ours.prefix(), &ids].concat());
                 prop_assert_eq!(sample.prompt_tokens_alone as usize, encode(&input).len());

@@ -335,6 +335,8 @@ fn facts(cell: &Cell) -> Manifest {
         },
         tokens: TokenFacts {
             tokenizer: none(),
+            vocabulary: None,
+            bos: None,
             boundary: none(),
             end: None,
             max_tokens: 9,
@@ -349,6 +351,8 @@ fn facts(cell: &Cell) -> Manifest {
             arithmetic: None,
             top_k: 2,
             vocab: None,
+            vocabulary: None,
+            other_texts: Vec::new(),
             rank_rule: tokshift::engine::RANK_STRICT.to_owned(),
             keep_hidden: None,
         },

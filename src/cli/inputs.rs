@@ -16,8 +16,8 @@ use crate::error::Error;
 use crate::experiments::Options;
 use crate::gguf::is_gguf;
 use crate::template::{self, ChatTemplate, SpecialTokens};
-use crate::tokenize::{self, TextTokenizer};
-use crate::{digest, hub, python_json};
+use crate::tokenize;
+use crate::{hub, python_json};
 
 /// A dataset with its names.
 pub struct Dataset {
@@ -123,25 +123,6 @@ pub fn chat_template_of(options: &Options, tokenizer: &Path) -> Result<Option<Ch
         }),
     };
     Ok(template.map(|template| template.with_date(options.chat_date.unwrap_or(template::DATE))))
-}
-
-/// Every model is given the same ids; one that would have put other special tokens first is told of.
-pub fn warn_of_other_bos(models: &[&Model], chosen: &Path, tokenizer: &TextTokenizer) {
-    for model in models {
-        let path = tokenizer_of(&model.named.path);
-        if path == chosen || !path.is_file() || digest::file(&path).is_ok_and(|hash| hash == tokenizer.identity()) {
-            continue;
-        }
-        let Ok(own) = TextTokenizer::from_file(&path) else { continue };
-        if own.prefix() != tokenizer.prefix() {
-            progress::say(&format!(
-                "warning: the tokenizer of `{}` begins every text with {:?}, the one in use with {:?}",
-                model.named.name,
-                own.prefix(),
-                tokenizer.prefix()
-            ));
-        }
-    }
 }
 
 /// Every id that a model's configuration says ends a text; none if it says nothing.

@@ -22,6 +22,7 @@ mod signals;
 mod status;
 mod text;
 mod verify;
+mod vocabularies;
 
 use std::process::ExitCode;
 

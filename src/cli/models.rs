@@ -199,7 +199,20 @@ impl Model {
         let Some(checkpoint) = &self.checkpoint else {
             let (name, dtype, device) = ("mock".to_owned(), "f32".to_owned(), "cpu".to_owned());
             let (files, arithmetic, top_k, vocab, keep_hidden) = (BTreeMap::new(), None, self.top_k, None, None);
-            return Ok(EngineFacts { name, files, dtype, device, arithmetic, top_k, vocab, rank_rule, keep_hidden });
+            let (vocabulary, other_texts) = (None, Vec::new());
+            return Ok(EngineFacts {
+                name,
+                files,
+                dtype,
+                device,
+                arithmetic,
+                top_k,
+                vocab,
+                vocabulary,
+                other_texts,
+                rank_rule,
+                keep_hidden,
+            });
         };
         let hashed = |folder: &str, path: PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -217,6 +230,8 @@ impl Model {
             arithmetic: Form::of(&self.device)?.arithmetic(self.dtype).map(str::to_owned),
             top_k: self.top_k.min(checkpoint.spec().vocab),
             vocab: Some(checkpoint.spec().vocab),
+            vocabulary: None,
+            other_texts: Vec::new(),
             rank_rule,
             keep_hidden: self.hidden_shape().filter(|_| self.keep_hidden),
         })

@@ -3,6 +3,7 @@
 //! Owns stderr: every line there goes through here, and one that cannot be written is no failure of what it tells of.
 //! Refuses to count.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -29,6 +30,8 @@ static STDERR: Mutex<()> = Mutex::new(());
 /// Whether stderr is lines of JSON, so that what a person is told is one too.
 static AS_JSON: AtomicBool = AtomicBool::new(false);
 
+static TOLD_ONCE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
 /// Target of the log messages that are what a person is told.
 pub const TOLD: &str = "tokshift::told";
 
@@ -46,6 +49,13 @@ pub fn say(line: &str) {
         }
     } else {
         write(format!("{}\n", visible(line)).as_bytes());
+    }
+}
+
+/// As [`say`], of what is true of several texts or models, and told with the first.
+pub fn say_once(line: &str) {
+    if TOLD_ONCE.lock().unwrap_or_else(PoisonError::into_inner).insert(line.to_owned()) {
+        say(line);
     }
 }
 

@@ -6,11 +6,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::inputs::{self, Dataset};
 use super::models::Model;
 use super::progress;
+use super::vocabularies::{self, Vocabularies};
 use crate::experiments::{Options, OutFormat};
 use crate::journal::Journal;
 use crate::store::{Cell, CellStore, DatasetFacts, EngineFacts, FoundCell, Manifest, Store, TokenFacts};
@@ -43,6 +44,8 @@ pub struct Session {
     pub options: Options,
     pub tokenizer: TextTokenizer,
     pub sample_options: SampleOptions,
+    /// What is known of the models' own tokenizers.
+    vocabularies: Vocabularies,
 }
 
 impl Session {
@@ -50,8 +53,12 @@ impl Session {
     pub fn new(options: &Options, models: &[&Model], tokenizer: &Path) -> Result<Self> {
         let path = tokenizer;
         let template = inputs::chat_template_of(options, path)?;
-        let tokenizer = TextTokenizer::from_file(path)?.with_template(template);
-        inputs::warn_of_other_bos(models, path, &tokenizer);
+        let tokenizer = TextTokenizer::from_file(path)?.with_bos(options.bos());
+        let tokenizer =
+            tokenizer.map_err(|e| anyhow!("--bos always: `{}`: {e}", path.display()))?.with_template(template);
+        tokenizer.notes().for_each(|note| progress::say_once(&format!("warning: `{}`: {note}", path.display())));
+        let vocabularies = vocabularies::compare(models, path, &tokenizer)?;
+        let tokenizer = tokenizer.with_renamed(vocabularies.values().flat_map(|own| own.other_texts.clone()));
         let max_tokens = models.iter().map(|model| model.max_tokens()).min().context("no model is given")?;
         let sample_options = SampleOptions {
             boundary: options.boundary(),
@@ -60,7 +67,7 @@ impl Session {
             too_long: options.too_long(),
         };
         tracing::debug!(tokenizer = %path.display(), ?sample_options, "ids");
-        Ok(Self { options: options.clone(), tokenizer, sample_options })
+        Ok(Self { options: options.clone(), tokenizer, sample_options, vocabularies })
     }
 
     /// Longest sample that every model takes, unless earlier runs over the text settled another.
@@ -72,6 +79,7 @@ impl Session {
     pub fn goes_with(&self, other: &Self) -> bool {
         let template = |session: &Self| session.tokenizer.template().map(ChatTemplate::identity);
         self.tokenizer.identity() == other.tokenizer.identity()
+            && self.tokenizer.prefix() == other.tokenizer.prefix()
             && template(self) == template(other)
             && self.sample_options == other.sample_options
             && self.options.fails_on_bad_row() == other.options.fails_on_bad_row()
@@ -118,6 +126,10 @@ impl Text<'_> {
     /// which nobody said how products were summed is continued without a word of it.
     fn engine(&self, cell: &Cell, model: &Model) -> Result<EngineFacts> {
         let mut facts = model.facts()?.clone();
+        if let Some(vocabulary) = self.session.vocabularies.get(&model.named.path) {
+            facts.vocabulary = Some(vocabulary.digest.clone());
+            facts.other_texts.clone_from(&vocabulary.other_texts);
+        }
         let Some(earlier) = self.output.store.manifest_of(cell)? else { return Ok(facts) };
         if model.lends() && earlier.engine.keep_hidden.is_some() {
             facts.keep_hidden = model.hidden_shape();
@@ -131,7 +143,7 @@ impl Text<'_> {
     fn manifest(&self, cell: &Cell, model: &Model) -> Result<Manifest> {
         let SampleOptions { boundary, end, too_long, .. } = self.session.sample_options;
         let template = self.session.tokenizer.template().map(ChatTemplate::identity);
-        let plan = &self.dataset.plan;
+        let (plan, options) = (&self.dataset.plan, &self.session.options);
         if plan.has_chats && template.is_none() {
             bail!("`{}` has rows of messages: give --chat-template", plan.path.display());
         }
@@ -144,6 +156,8 @@ impl Text<'_> {
             dataset: DatasetFacts::of(plan),
             tokens: TokenFacts {
                 tokenizer: self.session.tokenizer.identity().to_owned(),
+                vocabulary: Some(self.session.tokenizer.vocabulary()),
+                bos: options.bos().decided().map(str::to_owned),
                 boundary: boundary.as_str().to_owned(),
                 end,
                 max_tokens: self.session.max_tokens(),

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Deserializer};
 
 use crate::template::NaiveDate;
-use crate::tokenize::{Boundary, TooLong};
+use crate::tokenize::{Bos, Boundary, TooLong};
 
 /// Everything that `score` can be told beside datasets, models and output; what is `None` has the default that the
 /// method of the same name gives.
@@ -43,6 +43,11 @@ pub struct Options {
     /// Tokenise prompt and response as one text, or apart [default: joint]
     #[arg(long)]
     pub boundary: Option<BoundaryChoice>,
+
+    /// Whether a BOS stands before every text; auto: as the tokenizer's own file says. Chats have what their template
+    /// writes [default: auto]
+    #[arg(long)]
+    pub bos: Option<BosChoice>,
 
     /// Token appended after each response: none, auto (the generation config's end-of-sequence) or an id
     /// [default: none]
@@ -104,6 +109,7 @@ impl Options {
             chat_template: self.chat_template.or(outer.chat_template),
             chat_date: self.chat_date.or(outer.chat_date),
             boundary: self.boundary.or(outer.boundary),
+            bos: self.bos.or(outer.bos),
             end: self.end.or(outer.end),
             too_long: self.too_long.or(outer.too_long),
             on_error: self.on_error.or(outer.on_error),
@@ -129,6 +135,14 @@ impl Options {
         match self.boundary {
             None | Some(BoundaryChoice::Joint) => Boundary::Joint,
             Some(BoundaryChoice::Separate) => Boundary::Separate,
+        }
+    }
+
+    pub fn bos(&self) -> Bos {
+        match self.bos {
+            None | Some(BosChoice::Auto) => Bos::Auto,
+            Some(BosChoice::Always) => Bos::Always,
+            Some(BosChoice::Never) => Bos::Never,
         }
     }
 
@@ -184,6 +198,14 @@ pub enum OutFormat {
 pub enum BoundaryChoice {
     Joint,
     Separate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BosChoice {
+    Auto,
+    Always,
+    Never,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]

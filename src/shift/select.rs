@@ -285,7 +285,12 @@ fn pair(p: &FoundCell, q: &FoundCell, exact: &[FoundPair], foreign: Option<Strin
         foreign,
         heads: heads(p, q),
         exact,
-        notes: rank_note(p, q).into_iter().chain(arithmetic_note(p, q)).chain(exact_note).collect(),
+        notes: [vocabulary_note("P", p), vocabulary_note("Q", q), rank_note(p, q)]
+            .into_iter()
+            .flatten()
+            .chain(arithmetic_note(p, q))
+            .chain(exact_note)
+            .collect(),
     })
 }
 
@@ -344,6 +349,18 @@ fn arithmetic_note(p: &FoundCell, q: &FoundCell) -> Option<String> {
         "P was scored with the {of_p} arithmetic, Q with {of_q}: bf16 models differ by some 0.02 nats a token between them \
          (TOKSHIFT_CPU=NAME makes one processor sum like another)"
     ))
+}
+
+/// Ids that a model's own tokenizer has for other texts: `score` lets a few through.
+fn vocabulary_note(model: &str, found: &FoundCell) -> Option<String> {
+    let ids: Vec<String> = found.manifest.engine.other_texts.iter().map(u32::to_string).collect();
+    let told = || {
+        format!(
+            "{model}'s own tokenizer has other texts for the ids {}, which stand for the text's here",
+            ids.join(", ")
+        )
+    };
+    (!ids.is_empty()).then(told)
 }
 
 /// Ranks that were not counted alike differ without any shift.

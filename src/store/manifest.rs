@@ -88,8 +88,14 @@ impl DatasetFacts {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenFacts {
-    /// BLAKE3 of the tokenizer file.
+    /// BLAKE3 of the tokenizer file, and of what files beside it lay over it, if anything.
     pub tokenizer: String,
+    /// BLAKE3 of every id's text; absent where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocabulary: Option<String>,
+    /// `always` or `never`, where not the tokenizer decided whether a BOS stands before every text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bos: Option<String>,
     pub boundary: String,
     /// The id of the appended end token.
     pub end: Option<u32>,
@@ -121,6 +127,12 @@ pub struct EngineFacts {
     /// Ids that the model can score; absent where that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vocab: Option<usize>,
+    /// As `tokens.vocabulary`, of the model's own tokenizer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocabulary: Option<String>,
+    /// Ids whose text is another in that tokenizer than in the one that made the ids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_texts: Vec<u32>,
     pub rank_rule: String,
     /// The hidden rows that its parts keep; absent if they keep none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

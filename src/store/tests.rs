@@ -34,6 +34,8 @@ fn manifest(model: &str) -> Manifest {
         },
         tokens: TokenFacts {
             tokenizer: "t".repeat(64),
+            vocabulary: None,
+            bos: None,
             boundary: "joint".to_owned(),
             end: None,
             max_tokens: 512,
@@ -48,6 +50,8 @@ fn manifest(model: &str) -> Manifest {
             arithmetic: None,
             top_k: 20,
             vocab: None,
+            vocabulary: None,
+            other_texts: Vec::new(),
             rank_rule: "strict".to_owned(),
             keep_hidden: None,
         },

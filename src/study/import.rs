@@ -117,6 +117,8 @@ fn manifest(hash: String, cell: &Cell, losses: &TokenLosses) -> Manifest {
         dataset: dataset_of(rows),
         tokens: TokenFacts {
             tokenizer: unknown(),
+            vocabulary: None,
+            bos: None,
             boundary: unknown(),
             end: None,
             max_tokens: 0,
@@ -131,6 +133,8 @@ fn manifest(hash: String, cell: &Cell, losses: &TokenLosses) -> Manifest {
             arithmetic: None,
             top_k: 0,
             vocab: None,
+            vocabulary: None,
+            other_texts: Vec::new(),
             rank_rule: RANK_RULE.to_owned(),
             keep_hidden: None,
         },

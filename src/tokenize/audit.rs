@@ -18,6 +18,10 @@ pub struct Audit {
     pub merged: u64,
     /// The tokens do not spell the text: a normaliser changed it, or the row's ids are of another text.
     pub changed: u64,
+    /// The first token of the response begins with a space that the text does not have, as SentencePiece begins texts.
+    pub spaced: u64,
+    /// No token stands before the response, so that its first one has no log-probability.
+    pub unscored: u64,
     /// The special tokens that the tokenizer puts before every text stand there.
     pub bos: u64,
     /// ... and the last of them a second time, because the text begins with it.
@@ -26,6 +30,8 @@ pub struct Audit {
     pub bos_lacking: u64,
     /// Some id is none of the tokenizer's.
     pub unknown_ids: u64,
+    /// Some id has another text in a model's own tokenizer.
+    pub renamed: u64,
     /// Turns of a chat whose reasoning the template leaves out, and those whose content it would change.
     pub partial: u64,
     pub raw: u64,
@@ -44,10 +50,13 @@ impl Audit {
         let is_doubled = has_prefix && prefix.last().is_some_and(|bos| ids.get(prefix.len()) == Some(bos));
         self.merged += u64::from(sample.tokens.first().is_some_and(|token| token.straddles));
         self.changed += u64::from(!spells(tokenizer, sample));
+        self.spaced += u64::from(is_spaced(tokenizer, sample));
+        self.unscored += u64::from(sample.tokens.first().is_some_and(|token| token.index == 0));
         self.bos += u64::from(has_prefix && !prefix.is_empty());
         self.bos_doubled += u64::from(is_doubled);
         self.bos_lacking += u64::from(!has_prefix);
         self.unknown_ids += u64::from(ids.iter().any(|&id| !tokenizer.bytes.knows(id)));
+        self.renamed += u64::from(ids.iter().any(|id| tokenizer.renamed.binary_search(id).is_ok()));
     }
 
     /// Adds what became of a sample in the end.
@@ -68,10 +77,13 @@ impl Audit {
     pub fn merge(&mut self, other: Self) {
         self.merged += other.merged;
         self.changed += other.changed;
+        self.spaced += other.spaced;
+        self.unscored += other.unscored;
         self.bos += other.bos;
         self.bos_doubled += other.bos_doubled;
         self.bos_lacking += other.bos_lacking;
         self.unknown_ids += other.unknown_ids;
+        self.renamed += other.renamed;
         self.partial += other.partial;
         self.raw += other.raw;
         for (reason, count) in other.skipped {
@@ -84,10 +96,13 @@ impl Audit {
         let counts = [
             (self.merged, "a token spans the end of the prompt and the beginning of the response"),
             (self.changed, "the tokens do not spell the text"),
+            (self.spaced, "the response's first token begins with a space that the text does not have"),
+            (self.unscored, "nothing stands before the response, so that its first token has no log-probability"),
             (self.bos, "the ids begin with the tokenizer's BOS"),
             (self.bos_doubled, "they begin with BOS twice, because the text begins with it"),
             (self.bos_lacking, "the row's ids lack the BOS that the tokenizer would put first"),
             (self.unknown_ids, "ids that the tokenizer does not have"),
+            (self.renamed, "ids whose text is another in a model's own tokenizer"),
             (self.partial, "the chat template leaves out the reasoning of the turn"),
             (self.raw, "the turn's content as it stands, because the chat template would leave out some of it"),
         ];
@@ -109,13 +124,23 @@ fn reason(sample: &Sample) -> String {
     format!(": {}", what.split_once(" at column ").map_or(what, |(what, _)| what))
 }
 
+/// Whether the response's first token begins with a space that the response does not.
+fn is_spaced(tokenizer: &TextTokenizer, sample: &Sample) -> bool {
+    let Some(first) = sample.tokens.first().filter(|token| !token.straddles && !token.is_end) else { return false };
+    let id = sample.ids[first.index as usize];
+    tokenizer.bytes.begins_with_space(id) && !sample.response.starts_with(|c: char| c.is_whitespace() || c == '▁')
+}
+
 /// Whether the ids, but for special tokens around them, are the text's own bytes.
 fn spells(tokenizer: &TextTokenizer, sample: &Sample) -> bool {
     let Sample { ids, tokens, prompt, response, .. } = sample;
     let start = if ids.starts_with(tokenizer.prefix()) { tokenizer.prefix().len() } else { 0 };
     let end = ids.len() - usize::from(tokens.last().is_some_and(|token| token.is_end));
     let boundary = tokens.first().map_or(end, |token| token.index as usize).clamp(start, end);
-    let lies = |ids: &[u32], text: &str| tokenizer.bytes.lay_without_specials(ids, text).is_some();
+    // The text of a row of ids is what they spell, where the row has none; a character may be cut.
+    let lies = |ids: &[u32], text: &str| {
+        tokenizer.bytes.lay_without_specials(ids, text).is_some() || tokenizer.bytes.spell(ids).1 == *text
+    };
     // A tokenizer that puts a space first does so once a text, or twice where prompt and response are two.
     lies(&ids[start..end], &[prompt.as_str(), response].concat())
         || lies(&ids[start..boundary], prompt) && lies(&ids[boundary..end], response)

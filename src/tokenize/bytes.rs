@@ -70,15 +70,51 @@ impl TokenBytes {
         !self.of(id).is_empty()
     }
 
+    /// Whether the vocabulary has tokens that begin with a space which no text has.
+    pub fn is_sentencepiece(&self) -> bool {
+        self.spelling == Spelling::SentencePiece
+    }
+
+    /// Whether the token begins with a space.
+    pub fn begins_with_space(&self, id: u32) -> bool {
+        self.of(id).first() == Some(&b' ')
+    }
+
+    /// BLAKE3 of every id's bytes, ids without a token aside.
+    pub fn digest(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for (id, bytes) in (0_u32..).zip(&self.bytes).filter(|(_, bytes)| !bytes.is_empty()) {
+            hasher.update(&id.to_le_bytes());
+            hasher.update(&(bytes.len() as u32).to_le_bytes());
+            hasher.update(bytes);
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
+    /// Ids that both vocabularies have, of other bytes.
+    pub fn differences<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = u32> + 'a {
+        let both = (0_u32..).zip(self.bytes.iter().zip(&other.bytes));
+        both.filter(|(_, (a, b))| a != b && !a.is_empty() && !b.is_empty()).map(|(id, _)| id)
+    }
+
+    /// Whether the token is found in a text as it is, and made of no others.
+    pub fn is_added(&self, id: u32) -> bool {
+        self.added.get(id as usize).copied().unwrap_or(false)
+    }
+
+    /// The token's text; bytes that are no UTF-8 as U+FFFD.
+    pub fn text(&self, id: u32) -> String {
+        String::from_utf8_lossy(self.of(id)).into_owned()
+    }
+
     /// Lays the tokens along `text`; `None` if their bytes are not exactly the text's. The space that SentencePiece
     /// puts before the text, or before every stretch of it between added tokens, is no byte of any token.
     pub fn lay(&self, ids: &[u32], text: &str) -> Option<Vec<Span>> {
-        let is_added = |id: u32| self.added.get(id as usize).copied().unwrap_or(false);
         let without_space = |every: bool| {
             let piece = |(i, &id): (usize, &u32)| {
-                let is_first = i == 0 || every && is_added(ids[i - 1]);
+                let is_first = i == 0 || every && self.is_added(ids[i - 1]);
                 let bytes = self.of(id);
-                if is_first && !is_added(id) { bytes.strip_prefix(b" ").unwrap_or(bytes) } else { bytes }
+                if is_first && !self.is_added(id) { bytes.strip_prefix(b" ").unwrap_or(bytes) } else { bytes }
             };
             lay_pieces(ids.iter().enumerate().map(piece), text)
         };

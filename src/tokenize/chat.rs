@@ -12,8 +12,9 @@ use crate::template::{ChatTemplate, Rendering, Turn};
 impl TextTokenizer {
     /// The same tokenizer with the template that chats are rendered by.
     #[must_use]
-    pub fn with_template(self, template: Option<ChatTemplate>) -> Self {
-        Self { template, ..self }
+    pub fn with_template(mut self, template: Option<ChatTemplate>) -> Self {
+        self.template = template;
+        self
     }
 
     /// What chats are rendered by.
@@ -66,6 +67,12 @@ impl TextTokenizer {
     /// A rendered text has its BOS, if the template writes one: none is put before it. Gives the ids of what was asked, alone:
     /// what a template writes between that and the content may depend on the content.
     fn fill_turn(&self, sample: &mut Sample, turn: Turn, boundary: Boundary) -> Result<Vec<u32>, String> {
+        if self.tokenizer.get_encode_special_tokens() {
+            return Err(
+                "`split_special_tokens` has the tokenizer spell what ends and begins turns: no chat can be read so"
+                    .to_owned(),
+            );
+        }
         let end = match turn.end.filter(|_| sample.is_cut != Some(true)) {
             Some(token) => Some(self.tokenizer.token_to_id(&token).ok_or_else(|| {
                 format!("the chat template ends turns with `{token}`, which is no token of the tokenizer")

@@ -57,6 +57,28 @@ pub fn tokenizer_json(header: &Header) -> Result<String> {
     Ok(json.to_string())
 }
 
+/// What is not known of its tokenizer: files of before May 2024 do not say how words are cut.
+///
+/// # Errors
+/// A key of another type.
+pub fn doubt(header: &Header) -> Result<Option<String>> {
+    let is_byte_level = header.text("tokenizer.ggml.model")? == Some("gpt2");
+    let doubted = is_byte_level && header.text("tokenizer.ggml.pre")?.is_none();
+    Ok(doubted.then(|| {
+        "the GGUF file has no `tokenizer.ggml.pre`, so that words are cut as llama.cpp cuts them by default: ids may not be \
+         those that the model was trained with; convert it again, or give --tokenizer"
+            .to_owned()
+    }))
+}
+
+/// The BOS that it names.
+///
+/// # Errors
+/// A key of another type.
+pub fn bos(header: &Header) -> Result<Option<u32>> {
+    token_id(header, "tokenizer.ggml.bos_token_id")
+}
+
 /// The token that ends a turn.
 ///
 /// # Errors

@@ -4,12 +4,16 @@
 //! becomes its sample's status.
 
 mod audit;
+mod beside;
 mod bytes;
 mod chat;
 mod gguf;
+mod patterns;
 mod samples;
 mod tokenizer;
+mod versions;
 
 pub use audit::Audit;
+pub use beside::FILES as TOKENIZER_FILES;
 pub use samples::{Boundary, SampleOptions, TooLong, token_text};
-pub use tokenizer::{TextTokenizer, gguf_end_token};
+pub use tokenizer::{Bos, TextTokenizer, gguf_end_token};

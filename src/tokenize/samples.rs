@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::bytes::Span;
+use super::tokenizer::has_end;
 use super::{Audit, TextTokenizer};
 use crate::dataset::{Content, ReadRow};
 use crate::digest;
@@ -134,6 +135,7 @@ impl TextTokenizer {
         boundary: Boundary,
         end: Option<u32>,
     ) -> tokenizers::Result<Vec<u32>> {
+        has_end(&[input.as_str(), &output].concat())?;
         let alone = self.tokenizer.encode_fast(input.as_str(), false)?;
         sample.prompt_tokens_alone = alone.len() as u32;
         sample.ids = prefix.to_vec();
@@ -146,7 +148,8 @@ impl TextTokenizer {
             }
             Boundary::Separate => {
                 sample.ids.extend(alone.get_ids());
-                let (ids, spans) = self.encode(&output)?;
+                // What follows nothing begins the text.
+                let (ids, spans) = if input.is_empty() { self.encode(&output)? } else { self.encode_on(&output)? };
                 sample.tokens = response_tokens(&spans, sample.ids.len(), 0, output.len());
                 sample.ids.extend(ids);
             }

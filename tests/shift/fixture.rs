@@ -267,6 +267,8 @@ fn manifest(generation_model: &str, task: &str, model: &str, parts: &[&[Sample]]
         },
         tokens: TokenFacts {
             tokenizer: String::new(),
+            vocabulary: None,
+            bos: None,
             boundary: "joint".to_owned(),
             end: None,
             max_tokens: 0,
@@ -281,6 +283,8 @@ fn manifest(generation_model: &str, task: &str, model: &str, parts: &[&[Sample]]
             arithmetic: None,
             top_k,
             vocab: None,
+            vocabulary: None,
+            other_texts: Vec::new(),
             rank_rule: "1 + count(>)".to_owned(),
             keep_hidden: None,
         },

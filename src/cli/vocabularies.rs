@@ -1,0 +1,100 @@
+//! Whether models read the same ids as the same texts.
+//!
+//! Owns the comparison of each model's own tokenizer with the one that makes the ids. Refuses models that would be given
+//! other words than their ids were made of; of a model without a tokenizer nothing is known.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+use super::inputs::tokenizer_of;
+use super::models::Model;
+use super::progress;
+use crate::digest;
+use crate::gguf::is_gguf;
+use crate::tokenize::{TOKENIZER_FILES, TextTokenizer};
+
+/// Tokens that may be called otherwise: as many as a fine-tune renames of what its base keeps in reserve.
+const RENAMED: usize = 16;
+/// Ids that a message shows.
+const SHOWN: usize = 2;
+
+/// What is known of a model's own vocabulary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vocabulary {
+    /// BLAKE3 of the text of every id.
+    pub digest: String,
+    /// Ids whose text is another in the tokenizer that makes the ids.
+    pub other_texts: Vec<u32>,
+}
+
+/// By the path of each model that has a tokenizer.
+pub type Vocabularies = BTreeMap<PathBuf, Vocabulary>;
+
+/// Compares every model's tokenizer with `tokenizer`, which was read from `chosen`.
+///
+/// # Errors
+/// A model whose tokenizer has the same ids for other texts.
+pub fn compare(models: &[&Model], chosen: &Path, tokenizer: &TextTokenizer) -> Result<Vocabularies> {
+    let mut found = Vocabularies::new();
+    for model in models.iter().filter(|model| model.vocab().is_some()) {
+        let path = &model.named.path;
+        let own = tokenizer_of(path);
+        if found.contains_key(path) || !own.is_file() {
+            continue;
+        }
+        if is_same(&own, chosen) {
+            found.insert(path.clone(), Vocabulary { digest: tokenizer.vocabulary(), other_texts: Vec::new() });
+        } else if let Ok(own) = TextTokenizer::from_file(&own) {
+            // A tokenizer that cannot be read says nothing of a model's ids: --tokenizer stands in for it.
+            found.insert(path.clone(), of_model(model, &own, chosen, tokenizer)?);
+        }
+    }
+    Ok(found)
+}
+
+fn of_model(model: &Model, own: &TextTokenizer, chosen: &Path, tokenizer: &TextTokenizer) -> Result<Vocabulary> {
+    let name = &model.named.name;
+    let differing = tokenizer.other_texts(own);
+    let told =
+        |&(id, _): &(u32, bool)| format!("{id} is {:?} there and {:?} here", own.text_of(id), tokenizer.text_of(id));
+    let examples: Vec<String> = differing.iter().take(SHOWN).map(told).collect();
+    if differing.len() > RENAMED || differing.iter().any(|(_, is_added)| !is_added) {
+        bail!(
+            "`{name}` reads {} ids as other texts: its tokenizer is `{}`, the ids are made by `{}` (id {}). Score it with \
+             its own into another --output-dir, and compare the two with `kl --align text --other-dir`",
+            differing.len(),
+            tokenizer_of(&model.named.path).display(),
+            chosen.display(),
+            examples.join("; ")
+        );
+    }
+    if !differing.is_empty() {
+        let ids: Vec<String> = differing.iter().map(|(id, _)| id.to_string()).collect();
+        progress::say_once(&format!(
+            "warning: `{name}` calls {} special tokens otherwise than the tokenizer in use: ids {} (id {})",
+            differing.len(),
+            ids.join(", "),
+            examples.join("; ")
+        ));
+    }
+    if own.prefix() != tokenizer.prefix() {
+        progress::say_once(&format!(
+            "warning: the tokenizer of `{name}` begins every text with {:?}, the one in use with {:?}",
+            own.prefix(),
+            tokenizer.prefix()
+        ));
+    }
+    Ok(Vocabulary { digest: own.vocabulary(), other_texts: differing.into_iter().map(|(id, _)| id).collect() })
+}
+
+/// Whether both tokenizers are made of the same files.
+fn is_same(own: &Path, chosen: &Path) -> bool {
+    let files = |path: &Path| -> Vec<Option<String>> {
+        let beside = TOKENIZER_FILES.iter().map(|name| digest::file(&path.with_file_name(name)).ok());
+        if is_gguf(path) { vec![digest::file(path).ok()] } else { beside.collect() }
+    };
+    own == chosen
+        || is_gguf(own) == is_gguf(chosen) && own.file_name() == chosen.file_name() && files(own) == files(chosen)
+}

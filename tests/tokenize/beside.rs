@@ -1,0 +1,196 @@
+//! Files beside a `tokenizer.json`: ids as transformers gives them. What is expected here was given by transformers 5.24
+//! and 4.57.3 alike, of the same files (`scripts/check_ids.py`).
+
+use serde_json::{Value, json};
+use tokshift::tokenize::{Bos, TextTokenizer};
+
+use super::{JOINT, path, text};
+
+/// A folder with the tokenizer of a fixture, changed by `change`, and these files.
+fn folder(fixture: &str, change: impl FnOnce(&mut Value), files: &[(&str, Value)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tokenizer: Value = serde_json::from_slice(&std::fs::read(path(fixture)).unwrap()).unwrap();
+    change(&mut tokenizer);
+    std::fs::write(folder.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    for (name, content) in files {
+        std::fs::write(folder.path().join(name), content.to_string()).unwrap();
+    }
+    folder
+}
+
+fn read(fixture: &str, files: &[(&str, Value)]) -> Result<TextTokenizer, String> {
+    let folder = folder(fixture, |_| {}, files);
+    TextTokenizer::from_file(&folder.path().join("tokenizer.json")).map_err(|e| e.to_string())
+}
+
+fn ids(tokenizer: &TextTokenizer, whole: &str) -> Vec<u32> {
+    tokenizer.whole(whole).unwrap()
+}
+
+fn token(content: &str, flags: Value) -> Value {
+    let mut token = json!({
+        "content": content, "lstrip": false, "normalized": false, "rstrip": false, "single_word": false, "special": true,
+    });
+    token.as_object_mut().unwrap().extend(flags.as_object().unwrap().clone());
+    token
+}
+
+const EXTRA: &str = "x <|extra|> y<tool>z";
+const ENDED: &str = "x <|im_end|>  y";
+
+#[test]
+fn tokens_of_every_file_are_tokens() {
+    let config = |more: Value| {
+        let mut config = json!({"tokenizer_class": "PreTrainedTokenizerFast"});
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        ("tokenizer_config.json", config)
+    };
+    let chatml = |more: Value| {
+        let mut listed = json!({
+            "272": token("<|endoftext|>", json!({})), "273": token("<|im_start|>", json!({})),
+            "274": token("<|im_end|>", json!({})),
+        });
+        listed.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        config(json!({"added_tokens_decoder": listed}))
+    };
+    let plain = read("bytelevel", &[]).unwrap();
+    let spelled = ids(&plain, "<tool>");
+    // The config's own list, which goes before all else.
+    let decoder = chatml(json!({"275": token("<|extra|>", json!({}))}));
+    let ignored = ("added_tokens.json", json!({"<tool>": 276}));
+    let listed = read("bytelevel", &[decoder, ignored]).unwrap();
+    assert_eq!(ids(&listed, EXTRA), [&[120, 32, 275, 32, 121], &spelled[..], &[122]].concat());
+    // Without one: added_tokens.json and special_tokens_map.json.
+    let added = ("added_tokens.json", json!({"<|extra|>": 275, "<plain>": 276}));
+    let special =
+        ("special_tokens_map.json", json!({"additional_special_tokens": ["<|extra|>"], "eos_token": "<tool>"}));
+    let legacy = read("bytelevel", &[config(json!({})), added, special]).unwrap();
+    assert_eq!(ids(&legacy, EXTRA), [120, 32, 275, 32, 121, 277, 122]);
+    assert_eq!(ids(&legacy, "<plain>"), [276]);
+    // Names of the config, in order.
+    let additional =
+        read("bytelevel", &[config(json!({"additional_special_tokens": ["<|extra|>", "<tool>"]}))]).unwrap();
+    assert_eq!(ids(&additional, EXTRA), [120, 32, 275, 32, 121, 276, 122]);
+    let eos = read("bytelevel", &[config(json!({"eos_token": "<tool>"}))]).unwrap();
+    assert_eq!(ids(&eos, EXTRA).last_chunk::<2>(), Some(&[275, 122]));
+    // Infinity, as Python writes it, is no reason to pass over a file; numbers are no tokens.
+    let folder = folder("bytelevel", |_| {}, &[]);
+    let python = r#"{"model_max_length": Infinity, "num_image_token": 256, "eos_token": "<tool>"}"#;
+    std::fs::write(folder.path().join("tokenizer_config.json"), python).unwrap();
+    let python = TextTokenizer::from_file(&folder.path().join("tokenizer.json")).unwrap();
+    assert_eq!(ids(&python, EXTRA), ids(&eos, EXTRA));
+    assert_ne!(plain.identity(), eos.identity());
+    assert_eq!(python.identity(), eos.identity());
+}
+
+#[test]
+fn flags_of_tokens_and_of_the_tokenizer_are_kept() {
+    let decoder = |flags: Value| json!({"added_tokens_decoder": {"274": token("<|im_end|>", flags)}});
+    let config = |content: Value| read("bytelevel", &[("tokenizer_config.json", content)]).unwrap();
+    let plain = read("bytelevel", &[]).unwrap();
+    assert_eq!(ids(&plain, ENDED), [120, 32, 274, 32, 32, 121]);
+    let same = config(decoder(json!({})));
+    assert_eq!((ids(&same, ENDED), same.identity()), (ids(&plain, ENDED), plain.identity()));
+    let stripping = config(decoder(json!({"rstrip": true})));
+    assert_eq!(ids(&stripping, ENDED), [120, 32, 274, 121]);
+    assert_ne!(stripping.identity(), plain.identity());
+    assert_eq!(ids(&config(decoder(json!({"lstrip": true}))), ENDED), [120, 274, 32, 32, 121]);
+    assert_eq!(ids(&config(decoder(json!({"single_word": true}))), "x<|im_end|>").len(), 11);
+    let split = config(json!({"split_special_tokens": true}));
+    assert_eq!(ids(&split, "<|im_end|>"), [60, 124, 105, 109, 95, 101, 110, 100, 124, 62]);
+    assert_ne!(split.identity(), plain.identity());
+}
+
+#[test]
+fn files_that_are_not_what_they_are_called_are_refused() {
+    for (name, content, told) in [
+        ("tokenizer_config.json", json!([]), "not a JSON object"),
+        ("tokenizer_config.json", json!({"added_tokens_decoder": [1]}), "not an object of tokens by id"),
+        ("tokenizer_config.json", json!({"added_tokens_decoder": {"x": token("a", json!({}))}}), "`x` is no id"),
+        ("tokenizer_config.json", json!({"added_tokens_decoder": {"7": 7}}), "token 7"),
+        ("tokenizer_config.json", json!({"eos_token": 7}), "a special token is 7, not a text"),
+        ("tokenizer_config.json", json!({"fast_tokenizer_files": ["a", "b"]}), "one a version of transformers"),
+        ("added_tokens.json", json!({"<tool>": "7"}), "`<tool>` has no id"),
+        ("special_tokens_map.json", json!({"eos_token": {"content": 7}}), "a special token"),
+    ] {
+        let error = read("bytelevel", &[(name, content)]).unwrap_err();
+        assert!(error.contains(told), "{error}");
+    }
+    // A tokenizer by another name has nothing beside it.
+    assert_eq!(
+        read("bytelevel", &[]).unwrap().identity(),
+        TextTokenizer::from_file(&path("bytelevel")).unwrap().identity()
+    );
+}
+
+/// DeepSeek V3's files: a BOS by the config alone. transformers 5.24 puts none, 4.57.3 one.
+#[test]
+fn a_bos_that_versions_disagree_on_is_told_and_chosen() {
+    let files = [(
+        "tokenizer_config.json",
+        json!({
+            "tokenizer_class": "LlamaTokenizerFast", "bos_token": "<|endoftext|>", "add_bos_token": true,
+        }),
+    )];
+    let notes = |tokenizer: &TextTokenizer| tokenizer.notes().map(str::to_owned).collect::<Vec<_>>().concat();
+    let auto = read("bytelevel", &files).unwrap();
+    assert_eq!(ids(&auto, "a"), [97]);
+    assert!(notes(&auto).contains("--bos always or --bos never decides"), "{}", notes(&auto));
+    let always = read("bytelevel", &files).unwrap().with_bos(Bos::Always).unwrap();
+    assert_eq!((ids(&always, "a"), notes(&always)), (vec![272, 97], String::new()));
+    let never = read("bos", &[]).unwrap().with_bos(Bos::Never).unwrap();
+    assert_eq!((ids(&never, "a"), text(&never, "a", "b", &JOINT).context().len()), (vec![97], 1));
+    assert_eq!(ids(&read("bos", &[]).unwrap().with_bos(Bos::Always).unwrap(), "a"), [272, 97]);
+    let none = read("bytelevel", &[]).unwrap().with_bos(Bos::Always).unwrap_err();
+    assert!(none.contains("names no BOS"), "{none}");
+    let refused = [("tokenizer_config.json", json!({"add_bos_token": false, "bos_token": "<|begin_of_text|>"}))];
+    assert!(notes(&read("bos", &refused).unwrap()).contains("asks for no BOS"));
+}
+
+#[test]
+fn what_a_class_of_transformers_5_makes_otherwise_is_told() {
+    let notes = |fixture: &str, class: &str| {
+        let files = [("tokenizer_config.json", json!({"tokenizer_class": class}))];
+        read(fixture, &files).unwrap().notes().filter(|note| note.contains("rules of its own")).count()
+    };
+    assert_eq!(notes("sentencepiece", "LlamaTokenizer"), 1);
+    assert_eq!(notes("bytelevel", "GPT2TokenizerFast"), 1);
+    // Byte-level vocabularies are left alone, and so are classes without rules.
+    assert_eq!(notes("bytelevel", "LlamaTokenizer"), 0);
+    assert_eq!(notes("sentencepiece", "PreTrainedTokenizerFast"), 0);
+    assert_eq!(notes("nfc", "Qwen2Tokenizer"), 0);
+}
+
+#[test]
+fn dropout_is_off_and_told() {
+    let folder = folder("bytelevel", |tokenizer| tokenizer["model"]["dropout"] = json!(0.9), &[]);
+    let tokenizer = TextTokenizer::from_file(&folder.path().join("tokenizer.json")).unwrap();
+    let plain = read("bytelevel", &[]).unwrap();
+    for _ in 0..20 {
+        assert_eq!(ids(&tokenizer, "hello under hello"), ids(&plain, "hello under hello"));
+    }
+    assert!(tokenizer.notes().any(|note| note.contains("dropout of 0.9")));
+}
+
+/// As Python's tokenizers 0.23.3 cut: `{1,3}+` repeats the group, `$` ends every line.
+#[test]
+fn patterns_mean_what_they_mean_to_python() {
+    let with = |pattern: &str| {
+        let split = json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
+        let change = |tokenizer: &mut Value| tokenizer["pre_tokenizer"]["pretokenizers"][0] = split;
+        let folder = folder("bytelevel", change, &[]);
+        TextTokenizer::from_file(&folder.path().join("tokenizer.json")).map_err(|e| e.to_string())
+    };
+    // `hello` is a token where no cut goes through it, and so are two ends of lines.
+    for (pattern, whole, expected) in [
+        (r"[a-z]{1,3}+", "hello", &[265][..]),
+        (r"[a-z]{1,3}", "hello", &[263, 264]),
+        (r"\n$", "\n\n\n\n", &[10, 10, 10, 10]),
+        (r"\n\z", "\n\n\n\n", &[256, 10, 10]),
+        (r"^h", "hello\nhello", &[104, 101, 108, 264, 10, 104, 101, 108, 264]),
+    ] {
+        assert_eq!(ids(&with(pattern).unwrap(), whole), expected, "{pattern}");
+    }
+    let refused = with(r"\w+").unwrap_err();
+    assert!(refused.contains(r"its pattern `\w+` has `\w`"), "{refused}");
+}

@@ -1,0 +1,84 @@
+//! Models that read the ids of a text as other texts are not scored beside each other.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::common::Scene;
+
+/// A copy of a fixture whose tokenizer is changed.
+fn model(scene: &Scene, name: &str, change: impl FnOnce(&mut Value)) {
+    let path = scene.model(name, "llama3").join("tokenizer.json");
+    let mut tokenizer: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    change(&mut tokenizer);
+    fs::write(path, tokenizer.to_string()).unwrap();
+}
+
+/// The ids of merged words moved round, as in a tokenizer that was trained on other text.
+fn moved(tokenizer: &mut Value) {
+    for (_, id) in tokenizer["model"]["vocab"].as_object_mut().unwrap() {
+        let was = id.as_u64().unwrap();
+        if (256..302).contains(&was) {
+            *id = json!(256 + (was - 256 + 7) % 46);
+        }
+    }
+}
+
+fn score(scene: &Scene, models: &str, more: &str) -> super::common::Said {
+    scene.run(&format!("score --dataset a_t.jsonl --models {models} --output-dir out {more}"))
+}
+
+/// A manifest of the text's folder.
+fn manifest(scene: &Scene, name: &str) -> Value {
+    let path = scene.path(&format!("out/runs/generation_model=a/task=t/{name}.json"));
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn a_model_of_another_vocabulary_is_refused_before_anything_is_scored() {
+    let scene = Scene::new();
+    scene.dataset("a_t.jsonl", &[json!({"prompt": "x", "response": " the cat"})]);
+    model(&scene, "a", |_| {});
+    model(&scene, "b", moved);
+    let said = score(&scene, "a=a,b=b", "");
+    said.expect(
+        1,
+        "`b` reads 46 ids as other texts: its tokenizer is `b/tokenizer.json`, the ids are made by `a/tokenizer.json`",
+    );
+    said.expect(1, "`kl --align text --other-dir`").expect(1, "(id 256 is ");
+    assert_eq!(scene.parts("out"), 0);
+    // The stand-in has no vocabulary.
+    score(&scene, "a=a,b=b", "--engine mock").expect(0, "b: 1 ok sample");
+}
+
+#[test]
+fn a_model_of_the_same_vocabulary_is_told_by_its_digest() {
+    let scene = Scene::new();
+    scene.dataset("a_t.jsonl", &[json!({"prompt": "x", "response": " the cat"})]);
+    model(&scene, "a", |_| {});
+    // Written otherwise: merges that make no token of the text's, an id more, a token without a file.
+    model(&scene, "b", |tokenizer| {
+        tokenizer["added_tokens"].as_array_mut().unwrap().push(json!({
+            "id": 400, "content": "<more>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
+            "special": true,
+        }));
+    });
+    model(&scene, "c", |tokenizer| tokenizer["added_tokens"][0]["content"] = json!("<renamed>"));
+    fs::remove_file(scene.model("d", "llama3").join("tokenizer.json")).unwrap();
+    let said = score(&scene, "a=a,b=b,c=c,d=d", "");
+    said.expect(0, "d: 1 ok sample")
+        .expect(0, "warning: `c` calls 1 special tokens otherwise than the tokenizer in use: ids 302");
+    let [a, b, c, d] = ["a", "b", "c", "d"].map(|model| manifest(&scene, &format!("model={model}/manifest")));
+    assert_eq!(a["engine"]["vocabulary"], manifest(&scene, "text")["tokens"]["vocabulary"]);
+    assert!(a["engine"]["vocabulary"].is_string() && b["engine"]["vocabulary"].is_string());
+    assert_ne!(a["engine"]["vocabulary"], b["engine"]["vocabulary"]);
+    assert_eq!((&b["engine"]["other_texts"], &c["engine"]["other_texts"]), (&Value::Null, &json!([302])));
+    assert_eq!(d["engine"]["vocabulary"], Value::Null);
+    // Who compares them later is told too, and so is who has the token in a row.
+    let kl = scene.run("kl --data-dir out --reference a");
+    kl.expect_out("note: Q's own tokenizer has other texts for the ids 302");
+    assert!(!said.stderr.contains("ids whose text is another"), "{}", said.stderr);
+    scene.dataset("a_t.jsonl", &[json!({"prompt_token_ids": [302, 65], "response_token_ids": [66]})]);
+    let said = scene.run("score --dataset a_t.jsonl --models a=a,c=c --output-dir again");
+    said.expect(0, "1 sample: ids whose text is another in a model's own tokenizer");
+}
