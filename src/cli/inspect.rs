@@ -142,7 +142,9 @@ impl<'a> Inspected<'a> {
             ("memory", format!("{weights} for weights, about {batch} for {} tokens at once", memory.batch_tokens)),
         ];
         let notes = self.notes.iter().map(|note| ("note", note.clone()));
-        lines.into_iter().chain(notes).map(|(name, text)| format!("{name:13}{}\n", visible(&text))).collect()
+        let lines: Vec<String> =
+            lines.into_iter().chain(notes).map(|(name, text)| format!("{name:13}{}\n", visible(&text))).collect();
+        lines.concat()
     }
 }
 

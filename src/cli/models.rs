@@ -100,6 +100,10 @@ impl Model {
             DtypeChoice::F32 => DType::F32,
             DtypeChoice::Bf16 => DType::BF16,
         };
+        if let (DtypeChoice::Auto, Some(checkpoint)) = (options.dtype(), &checkpoint) {
+            let why = checkpoint.why_stored_dtype();
+            tracing::info!(model = named.name, dtype = dtype.as_str(), "{why}");
+        }
         let (top_k, batch_tokens, keep_hidden) = (options.top_k(), options.batch_tokens(), options.keeps_hidden());
         if keep_hidden && checkpoint.is_none() {
             bail!("--keep-hidden: the stand-in engine has no hidden rows");

@@ -231,7 +231,7 @@ pub enum OnError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DtypeChoice {
-    /// As the weights are stored: bf16 stays bf16, anything else is f32
+    /// bf16 if every matrix is stored in bf16, else f32
     Auto,
     F32,
     Bf16,

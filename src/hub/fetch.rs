@@ -21,19 +21,19 @@ fn token(cache: &Cache) -> Option<String> {
 }
 
 /// Fetches the one file, or what tokshift reads of the repository; then it is the snapshot directory.
-pub fn fetch(cache: Cache, Remote { repo, file }: Remote, kind: Kind) -> Result<PathBuf, String> {
-    let token = token(&cache);
+pub fn fetch(cache: &Cache, Remote { repo, file }: &Remote, kind: Kind) -> Result<PathBuf, String> {
+    let token = token(cache);
     let mut builder = ApiBuilder::from_cache(cache.clone()).with_token(token).with_progress(false);
     if let Ok(endpoint) = std::env::var("HF_ENDPOINT") {
         builder = builder.with_endpoint(endpoint.trim_end_matches('/').to_owned());
     }
     let api = builder.build().map_err(|e| format!("cannot reach the hub: {e}"))?.repo(repo.clone());
     if let Some(file) = file {
-        return download(&api, &file);
+        return download(&api, file);
     }
     let info = api.info().map_err(|e| format!("the hub does not list it (private? misspelt? no network?): {e}"))?;
     // What is there already counts if it is of the commit that is listed.
-    cache.repo(repo).create_ref(&info.sha).map_err(|e| format!("the cache cannot be written: {e}"))?;
+    cache.repo(repo.clone()).create_ref(&info.sha).map_err(|e| format!("the cache cannot be written: {e}"))?;
     let listed: Vec<String> = info.siblings.into_iter().map(|sibling| sibling.rfilename).collect();
     let has = |name: &str| listed.iter().any(|listed| listed == name);
     if !has(kind.config()) {

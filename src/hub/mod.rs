@@ -46,7 +46,7 @@ pub fn resolve(source: &str, kind: Kind) -> Result<PathBuf> {
             Some(path) => Ok(path),
             None => Err(Error::model(source, cached.told(&cache, &remote))),
         },
-        Place::Hub(cache, remote, cached) => match fetch::fetch(cache, remote, kind) {
+        Place::Hub(cache, remote, cached) => match fetch::fetch(&cache, &remote, kind) {
             Ok(path) => Ok(path),
             Err(what) => {
                 let Some(path) = cached.usable else { return Err(Error::model(source, what)) };

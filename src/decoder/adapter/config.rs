@@ -120,7 +120,7 @@ impl LoraConfig {
         let Some(Layers { numbers, after }) = &self.layers else { return Ok(true) };
         for pattern in after {
             if let Some(number) = pattern.index(module)? {
-                return Ok(number.is_some_and(|number| numbers.contains(&number)));
+                return Ok(number.parse().is_ok_and(|number| numbers.contains(&number)));
             }
         }
         Ok(false)

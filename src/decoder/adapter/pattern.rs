@@ -48,13 +48,13 @@ impl Pattern {
         self.0.is_match(name).map_err(|e| self.endless(name, &e))
     }
 
-    /// The group `idx` of the match, if there is one; the outer option says whether there is a match.
+    /// The text of the group `idx` in the match, if there is a match; empty if it leaves the group out.
     ///
     /// # Errors
     /// As [`Pattern::is_match`].
-    pub fn index(&self, name: &str) -> Parsed<Option<Option<usize>>> {
+    pub fn index<'n>(&self, name: &'n str) -> Parsed<Option<&'n str>> {
         let captures = self.0.captures(name).map_err(|e| self.endless(name, &e))?;
-        Ok(captures.map(|captures| captures.name("idx").and_then(|index| index.as_str().parse().ok())))
+        Ok(captures.map(|captures| captures.name("idx").map_or("", |index| index.as_str())))
     }
 
     fn endless(&self, name: &str, e: &fancy_regex::Error) -> String {

@@ -4,11 +4,12 @@
 //! a short read is an error with a name. Refuses pickle, and to guess: a tensor that is asked for must exist with the
 //! shape asked for.
 
+mod dtype;
 mod gguf;
 mod index;
 mod safetensors;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -139,46 +140,6 @@ impl Checkpoint {
             }
             Source::Gguf(_) => vec![self.path.clone()],
         }
-    }
-
-    /// The type in which the weights are best kept: bf16 if every matrix that the spec asks for is stored so, else f32 (f16
-    /// and quantised weights are widened, so that nothing is lost).
-    pub fn stored_dtype(&self) -> DType {
-        self.dtype_and_why().0
-    }
-
-    /// Why it is that type.
-    pub fn why_stored_dtype(&self) -> String {
-        self.dtype_and_why().1
-    }
-
-    fn dtype_and_why(&self) -> (DType, String) {
-        let mut kinds: BTreeMap<String, (usize, String)> = BTreeMap::new();
-        let mut is_bf16 = !self.source.is_quantised();
-        for (name, stored) in self.matrices() {
-            is_bf16 &= stored.dtype == DType::BF16;
-            kinds.entry(stored.kind).or_insert((0, name)).0 += 1;
-        }
-        let rarest = kinds.iter().min_by_key(|(_, (count, _))| *count);
-        let why = match rarest {
-            Some((kind, _)) if kinds.len() == 1 => format!("every matrix is {kind}"),
-            Some((kind, (_, name))) => format!("not every matrix is of one type, `{name}` is {kind}"),
-            None => "there are no matrices".to_owned(),
-        };
-        (if is_bf16 { DType::BF16 } else { DType::F32 }, why)
-    }
-
-    /// The matrices that the spec asks for, as they are stored.
-    fn matrices(&self) -> impl Iterator<Item = (String, Stored)> {
-        let layers = self.in_body(self.spec.names.layers) + ".";
-        let embedding = self.embedding_name();
-        let is_asked_for = move |name: &str| {
-            let layer = name.strip_prefix(&layers).and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
-            let is_head = !self.spec.tied_head && name == self.head_name();
-            is_head || name == embedding || layer.is_some_and(|layer| layer < self.spec.layers)
-        };
-        let asked_for = self.tensors().into_iter().filter(move |(name, _)| is_asked_for(name));
-        asked_for.filter(|(_, stored)| stored.shape.len() > 1)
     }
 
     /// The files that decide what the head makes of a hidden row: config and the head's weights.

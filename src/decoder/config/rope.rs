@@ -77,8 +77,8 @@ impl Config<'_> {
         let nested = self.object("rope_parameters")?;
         let of_kind = |kind| nested.map_or(Ok(None), |nested| nested.object(kind));
         let kinds = ["full_attention", "sliding_attention"];
-        let others = nested.iter().flat_map(|nested| nested.0).filter(|(kind, _)| !kinds.contains(&kind.as_str()));
-        if let Some((field, value)) = others.filter(|(_, value)| !value.is_null()).next() {
+        let mut others = nested.iter().flat_map(|nested| nested.0).filter(|(kind, _)| !kinds.contains(&kind.as_str()));
+        if let Some((field, value)) = others.find(|(_, value)| !value.is_null()) {
             return Err(format!("`rope_parameters` has `{field}` ({value}) beside {}", kinds.join(" and ")));
         }
         let [full, sliding] = kinds.map(of_kind);
