@@ -23,6 +23,7 @@ use tokshift::scores::TokenScores;
 use tokshift::shift;
 use tokshift::store::{self, Cell, CellStore, DatasetFacts, EngineFacts, Manifest, Store, TokenFacts};
 use tokshift::table::{Format, ScoredSample, samples_batch, tokens_batch};
+use tokshift::verify;
 
 const CELL: &str = "generation_model=rl/task=demo/model=m";
 
@@ -363,26 +364,68 @@ fn racing_models_agree_on_the_rows() {
     }
 }
 
+/// Scores of three samples that lack nothing `verify` asks for: every token has the log-probability given.
+fn plain(first: u32, logprob: f32) -> Vec<ScoredSample> {
+    let scored = |id| {
+        let sample = sample(id, 2, 3);
+        let scores = TokenScores { logprob: vec![logprob; 3], ..TokenScores::default() };
+        ScoredSample { sample, scores: Some(scores) }
+    };
+    (first..first + 3).map(scored).collect()
+}
+
+/// Two processes score one cell with other numbers (two processors, say), with locks and, as it is on some file systems,
+/// without: whatever stays is of one of them.
+#[test]
+fn a_part_is_never_of_two_processes() {
+    let locked = |root: &Path, logprob: f32| {
+        let cell = open(root, "m");
+        while matches!(cell.lock(), Err(Error::Busy { .. })) {
+            thread::yield_now();
+        }
+        publish(&cell, 0, &plain(0, logprob)).unwrap();
+    };
+    let well = |root: &Path| verify::verify(root).unwrap().problems;
+    let root = TempDir::new().unwrap();
+    for _ in 0..50 {
+        thread::scope(|scope| {
+            for logprob in [-1.0, -2.0] {
+                scope.spawn(move || locked(root.path(), logprob));
+            }
+        });
+        assert_eq!(well(root.path()), []);
+    }
+    let root = TempDir::new().unwrap();
+    let cell = open(root.path(), "m");
+    for _ in 0..50 {
+        let writers = [-1.0, -2.0].map(|logprob| {
+            let (samples, mut writer) = (plain(0, logprob), cell.begin(0).unwrap());
+            writer.write(&samples_batch(&samples, &[]).unwrap(), &tokens_batch(&samples).unwrap()).unwrap();
+            writer
+        });
+        let outcomes = thread::scope(|scope| {
+            let threads = writers.map(|writer| scope.spawn(|| writer.commit()));
+            threads.map(|thread| thread.join().unwrap())
+        });
+        let errors: Vec<String> = outcomes.into_iter().filter_map(|outcome| Some(outcome.err()?.to_string())).collect();
+        assert!(errors.iter().all(|error| error.contains("by two processes at once")), "{errors:?}");
+        assert!(cell.is_done(0) || !errors.is_empty());
+        assert_eq!(well(root.path()), []);
+    }
+}
+
 /// A part that is scored again while it is compared: what comes out is of its old tables or of its new ones, or refused.
 #[test]
 fn figures_are_of_one_state_of_the_tables() {
     let root = TempDir::new().unwrap();
-    let of = |logprob: f32| -> Vec<ScoredSample> {
-        let scored = |id| {
-            let sample = sample(id, 2, 3);
-            let scores = TokenScores { logprob: vec![logprob * (id + 1) as f32; 3], ..TokenScores::default() };
-            ScoredSample { sample, scores: Some(scores) }
-        };
-        (0..3).map(scored).collect()
-    };
     let (p, q) = (open(root.path(), "rl"), open(root.path(), "q"));
-    publish(&p, 0, &of(-1.0)).unwrap();
+    publish(&p, 0, &plain(0, -1.0)).unwrap();
     let compare = || {
         let compared = shift::compare(root.path(), &shift::Options::default())?;
         Ok::<_, Error>(serde_json::to_string(&compared).unwrap())
     };
     let states = [-2.0, -3.0].map(|logprob| {
-        publish(&q, 0, &of(logprob)).unwrap();
+        publish(&q, 0, &plain(0, logprob)).unwrap();
         compare().unwrap()
     });
     assert_ne!(states[0], states[1]);
@@ -393,7 +436,7 @@ fn figures_are_of_one_state_of_the_tables() {
                 if ends.load(Ordering::Relaxed) {
                     break;
                 }
-                publish(&q, 0, &of(logprob)).unwrap();
+                publish(&q, 0, &plain(0, logprob)).unwrap();
             }
         });
         let found: Vec<_> = (0..30).filter_map(|_| compare().ok()).collect();

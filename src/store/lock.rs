@@ -5,7 +5,8 @@
 //! people. Refuses to wait for whoever writes.
 //!
 //! Network file systems pass such locks on (NFS, Lustre with `flock`), or keep them to one machine, or have none. Then
-//! two processes may score one cell: wasted work and no more, since parts are published whole and with equal bytes.
+//! two processes may score one cell: wasted work and no more, since parts are published whole, as a rule with equal bytes, and
+//! one that finds another's samples beside its tokens takes its part back.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Write};

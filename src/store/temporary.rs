@@ -97,11 +97,11 @@ impl Temporary {
 
     /// Whether what was written is, byte by byte, what is published at `path`.
     pub fn is_as(&self, path: &Path) -> Result<bool> {
-        if !path.exists() {
-            return Ok(false);
+        match fs::read(path) {
+            Err(e) if is_absent(&e) => Ok(false),
+            there => Ok(there.map_err(Error::io("read", path))?
+                == fs::read(&self.path).map_err(Error::io("read", &self.path))?),
         }
-        let read = |path: &Path| fs::read(path).map_err(Error::io("read", path));
-        Ok(read(&self.path)? == read(path)?)
     }
 
     /// Renames to `path`, over what may stand there.

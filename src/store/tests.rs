@@ -368,6 +368,13 @@ fn another_format_version_is_told_whatever_else_changed() {
     fs::write(root.path().join("text.json"), "{\"format_version\": 1}").unwrap();
     let end = "format version 1, this tokshift reads 2: score again into another --output-dir, or use the tokshift that wrote it";
     assert!(error.ends_with(end), "{error}");
+    // Nothing is scored beside a model of that version either.
+    let store = open(&root);
+    let old = root.path().join("runs/generation_model=rl/task=demo/model=old/manifest.json");
+    fs::create_dir_all(old.parent().unwrap()).unwrap();
+    fs::rename(&path, &old).unwrap();
+    let error = store.cell(&cell("m"), &manifest("m"), Format::Jsonl).unwrap_err().to_string();
+    assert!(error.starts_with(&format!("`{}`: ", old.display())) && error.ends_with(end), "{error}");
 }
 
 /// Ten threads with two opinions about top-k publish a part each, when nobody else does: one opinion wins, and all of its

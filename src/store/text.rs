@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::lock::{Lock, Shared};
-use super::manifest::TextManifest;
+use super::manifest::{Manifest, TextManifest};
 use super::temporary::{Temporary, withdraw};
 use super::{MANIFEST, TEXT, is_absent};
 use crate::error::{Error, Result};
@@ -46,9 +46,10 @@ impl TextStore {
     /// # Errors
     /// [`Error::Mismatch`] if they settled it otherwise.
     pub fn settled(&self, mine: TextManifest) -> Result<TextManifest> {
-        match self.read()? {
-            Some(there) if self.is_used()? => mine.as_settled(&there, &self.path()),
-            _ => Ok(mine),
+        match (self.read()?, self.model()?) {
+            (Some(there), Some(_)) => mine.as_settled(&there, &self.path()),
+            (None, Some(model)) => must_be_whole(&model).map(|()| mine),
+            (_, None) => Ok(mine),
         }
     }
 
@@ -61,17 +62,20 @@ impl TextStore {
         let mut in_use = None;
         loop {
             let claim = Claim(Shared::take(&self.root, &self.key(), &self.what())?);
+            if let (None, Some(model)) = (self.read()?, self.model()?) {
+                must_be_whole(&model)?;
+            }
             self.publish_new(mine)?;
             let Some(there) = self.read()? else { continue };
             if there == *mine {
                 return Ok((claim, there));
             }
-            if in_use.as_ref() == Some(&there) || self.is_used()? {
+            if in_use.as_ref() == Some(&there) || self.model()?.is_some() {
                 return Ok((claim, mine.clone().as_settled(&there, &self.path())?));
             }
             drop(claim);
             match Lock::take(&self.root, &self.key(), &self.what()) {
-                Ok(_alone) if !self.is_used()? => withdraw(&self.path())?,
+                Ok(_alone) if self.model()?.is_none() => withdraw(&self.path())?,
                 Ok(_) => {}
                 Err(Error::Busy { .. }) => in_use = Some(there),
                 Err(other) => return Err(other),
@@ -105,14 +109,14 @@ impl TextStore {
         file.publish_new(&path).map(drop)
     }
 
-    /// Whether any model was scored.
-    fn is_used(&self) -> Result<bool> {
+    /// The manifest of a model, if any was scored.
+    fn model(&self) -> Result<Option<PathBuf>> {
         let folder = self.models();
         let entries = match fs::read_dir(&folder) {
-            Err(e) if is_absent(&e) => return Ok(false),
+            Err(e) if is_absent(&e) => return Ok(None),
             entries => entries.map_err(Error::io("list", &folder))?,
         };
-        Ok(entries.flatten().any(|entry| entry.path().join(MANIFEST).exists()))
+        Ok(entries.flatten().map(|entry| entry.path().join(MANIFEST)).find(|path| path.exists()))
     }
 
     fn key(&self) -> PathBuf {
@@ -122,4 +126,9 @@ impl TextStore {
     fn what(&self) -> String {
         format!("`{}`", self.path().display())
     }
+}
+
+/// A model without its text is of another format version, or was damaged: nothing is scored beside it.
+fn must_be_whole(model: &Path) -> Result<()> {
+    Manifest::read(model).map(drop)
 }

@@ -19,14 +19,15 @@ pub struct PartWriter<'a> {
     part: u32,
     samples: Temporary,
     tokens: Temporary,
-    /// The hash that the tokens table holds of itself.
+    /// The hashes that the two tables hold of themselves.
+    samples_hash: Option<String>,
     tokens_hash: Option<String>,
     hidden: Option<HiddenPart>,
 }
 
 impl<'a> PartWriter<'a> {
     pub(super) fn new(cell: &'a CellStore, part: u32, samples: Temporary, tokens: Temporary) -> Self {
-        Self { cell, part, samples, tokens, tokens_hash: None, hidden: None }
+        Self { cell, part, samples, tokens, samples_hash: None, tokens_hash: None, hidden: None }
     }
 
     /// Writes both tables of the part, whole: the tokens table names the samples table. Nothing is published by it.
@@ -36,8 +37,9 @@ impl<'a> PartWriter<'a> {
     pub fn write(&mut self, samples: &RecordBatch, tokens: &RecordBatch) -> Result<()> {
         let format = self.cell.format;
         let mut origin = self.cell.origin(self.part);
-        origin.samples =
+        self.samples_hash =
             self.samples.write(|file| table::write(file, format, Table::Samples, samples, Some(&origin)))?;
+        origin.samples.clone_from(&self.samples_hash);
         self.tokens_hash =
             self.tokens.write(|file| table::write(file, format, Table::Tokens, tokens, Some(&origin)))?;
         Ok(())
@@ -78,6 +80,15 @@ impl<'a> PartWriter<'a> {
             return Ok(());
         }
         self.samples.publish(&samples)?;
-        self.tokens.publish(&tokens)
+        self.tokens.publish(&tokens)?;
+        // Where file systems have no locks another process may have put its samples there meanwhile.
+        match self.samples_hash {
+            Some(hash) if table::footer(&samples)?.1 != Some(hash) => {
+                withdraw(&tokens)?;
+                let what = "was written by two processes at once: let one of them score the cell, and run it again";
+                Err(Error::file(samples, what))
+            }
+            _ => Ok(()),
+        }
     }
 }
