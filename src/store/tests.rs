@@ -388,8 +388,11 @@ fn one_manifest_wins_a_race() {
             let mut mine = manifest("m");
             mine.engine.top_k = 10 + i as usize % 2;
             let cell = store.cell(&cell("m"), &mine, Format::Jsonl)?;
-            while matches!(cell.lock(), Err(Error::Busy { .. })) {
-                thread::yield_now();
+            loop {
+                match cell.lock() {
+                    Err(Error::Busy { .. }) => thread::yield_now(),
+                    locked => break locked?,
+                }
             }
             let mut writer = cell.begin(i)?;
             writer.write(&batch(i), &batch(i))?;
