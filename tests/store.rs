@@ -386,16 +386,16 @@ fn a_part_is_never_of_two_processes() {
         publish(&cell, 0, &plain(0, logprob)).unwrap();
     };
     let well = |root: &Path| verify::verify(root).unwrap().problems;
-    let root = TempDir::new().unwrap();
+    let (of_locked, root) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     for _ in 0..50 {
+        let path = of_locked.path();
         thread::scope(|scope| {
             for logprob in [-1.0, -2.0] {
-                scope.spawn(move || locked(root.path(), logprob));
+                scope.spawn(move || locked(path, logprob));
             }
         });
-        assert_eq!(well(root.path()), []);
+        assert_eq!(well(path), []);
     }
-    let root = TempDir::new().unwrap();
     let cell = open(root.path(), "m");
     for _ in 0..50 {
         let writers = [-1.0, -2.0].map(|logprob| {

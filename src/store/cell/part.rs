@@ -82,13 +82,11 @@ impl<'a> PartWriter<'a> {
         self.samples.publish(&samples)?;
         self.tokens.publish(&tokens)?;
         // Where file systems have no locks another process may have put its samples there meanwhile.
-        match self.samples_hash {
-            Some(hash) if table::footer(&samples)?.1 != Some(hash) => {
-                withdraw(&tokens)?;
-                let what = "was written by two processes at once: let one of them score the cell, and run it again";
-                Err(Error::file(samples, what))
-            }
-            _ => Ok(()),
+        if self.samples_hash.is_some() && table::footer(&samples)?.1 != self.samples_hash {
+            withdraw(&tokens)?;
+            let what = "was written by two processes at once: let one of them score the cell, and run it again";
+            return Err(Error::file(samples, what));
         }
+        Ok(())
     }
 }
