@@ -55,7 +55,7 @@ fn difference((one, of_one): &(Pair, Sums), (other, of_other): &(Pair, Sums)) ->
         minus: other.q.clone(),
         temperature,
         samples: both.len() as u64,
-        kl_estimate: KlEstimate::of_all([one, other].map(|pair| (pair.q.as_str(), &pair.kl_estimate)).into_iter()),
+        kl_estimate: KlEstimate::of_all(&[one, other].map(|pair| (pair.q.as_str(), &pair.kl_estimate))),
         measures: wanted.map(|m| means(m, of_one, of_other, &both)).filter(known).collect::<Result<_>>()?,
     })
 }

@@ -84,14 +84,14 @@ impl KlEstimate {
     }
 
     /// Of a figure that several are part of, each of them called by its name: no if any is no, unknown if any is unknown.
-    pub(super) fn of_all<'a>(parts: impl Iterator<Item = (&'a str, &'a Self)> + Clone) -> Self {
-        let told = |(name, part): (&str, &Self)| format!("{name}: {}", part.reason());
-        let is_no = |(_, part): &(&str, &Self)| matches!(part, Self::No { .. });
-        let is_unknown = |(_, part): &(&str, &Self)| matches!(part, Self::Unknown { .. });
-        if let Some(no) = parts.clone().find(is_no) {
+    pub(super) fn of_all(parts: &[(&str, &Self)]) -> Self {
+        let told = |(name, part): &(&str, &Self)| format!("{name}: {}", part.reason());
+        let is_no = |(_, part): &&(&str, &Self)| matches!(part, Self::No { .. });
+        let is_unknown = |(_, part): &&(&str, &Self)| matches!(part, Self::Unknown { .. });
+        if let Some(no) = parts.iter().find(is_no) {
             return Self::No { reason: told(no) };
         }
-        parts.clone().find(is_unknown).map_or(Self::Yes, |unknown| Self::Unknown { reason: told(unknown) })
+        parts.iter().find(is_unknown).map_or(Self::Yes, |unknown| Self::Unknown { reason: told(unknown) })
     }
 
     /// Of some of the tokens that this is of, which `what` chose.

@@ -48,6 +48,7 @@ mod together;
 mod token;
 mod values;
 mod warnings;
+mod writer;
 
 use std::path::Path;
 

@@ -201,7 +201,7 @@ impl Found {
         };
         let all = measures::ALL.iter().zip(&self.moments).map(measure);
         let tasks = self.overall.tasks.iter().map(String::as_str);
-        self.overall.kl_estimate = KlEstimate::of_all(tasks.zip(&self.kl_estimates));
+        self.overall.kl_estimate = KlEstimate::of_all(&tasks.zip(&self.kl_estimates).collect::<Vec<_>>());
         let has_exact = self.overall.temperature.is_some();
         self.overall.measures = all.filter(|m| has_exact || !is_of_pairs(m.name)).collect();
         self.overall

@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 
 use super::Options;
 use super::select::text;
+use super::writer::writer;
 use crate::error::{Error, Result};
 use crate::store::{FoundCell, FoundPair};
 
@@ -23,7 +24,7 @@ pub(super) fn reference<'a>(models: &'a [FoundCell], exact: &[FoundPair], option
     let (cell, of_windows) = (&models[0].cell, models[0].manifest.dataset.window.is_some());
     let wanted = match &options.reference {
         None if of_windows => default_reference(&cell.generation_model, &in_order(models, exact)),
-        None => writer(models.iter(), options),
+        None => writer(models, options),
         Some(asked) => Some(asked.as_str()),
     };
     let wanted = wanted.unwrap_or_default();
@@ -34,16 +35,6 @@ pub(super) fn reference<'a>(models: &'a [FoundCell], exact: &[FoundPair], option
             cell.task, cell.generation_model
         ))
     })
-}
-
-/// Who wrote a text, of which `models` were all scored: the model that its name says, unless that was not scored and
-/// [`Options::own_text`] names one that was. Windows of a text are nobody's.
-pub(super) fn writer<'a>(models: impl Iterator<Item = &'a FoundCell> + Clone, options: &'a Options) -> Option<&'a str> {
-    let first = models.clone().next().filter(|first| first.manifest.dataset.window.is_none())?;
-    let is_scored = |name: &str| models.clone().any(|found| found.cell.model == name);
-    let named = first.cell.generation_model.as_str();
-    let told = options.own_text.as_deref().filter(|told| !is_scored(named) && is_scored(told));
-    told.or(Some(named))
 }
 
 /// As `score --exact` was given them, as far as that can be told: it compares the first with all others. Where nothing was

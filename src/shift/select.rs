@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use super::comparison::{Heads, NotCompared, title};
 use super::damaged::set_apart;
 use super::pairs_table::{Exact, exact_of};
-use super::reference::{reference, writer};
-use super::{Options, Partial, Twin, floor};
+use super::reference::reference;
+use super::{Options, Partial, Twin, floor, writer};
 use crate::error::{Error, Result};
 use crate::store::{self, Cell, FoundCell, FoundPair, Manifest};
 use crate::study;
@@ -122,42 +122,13 @@ pub(super) fn pairs(root: &Path, options: &Options) -> Result<Selection> {
         (Err(_), Some(first)) => return Err(first.error),
         (chosen, _) => chosen?,
     };
-    must_be_own(&cells, &chosen, options)?;
+    writer::must_be_heard(&cells, &chosen, options)?;
     let mut selection = Selection { not_compared, ..Selection::default() };
     for [p, q] in chosen {
-        let foreign = foreign(&p, models_of(&cells, &p), options);
+        let foreign = writer::foreign(&p, &cells, options);
         selection.add(&p, &q, &exact, foreign)?;
     }
     selection.checked()
-}
-
-/// The models that scored the text of `found`.
-fn models_of<'a>(cells: &'a [FoundCell], found: &'a FoundCell) -> impl Iterator<Item = &'a FoundCell> + Clone {
-    cells.iter().filter(move |other| text(other) == text(found))
-}
-
-/// Why P cannot have sampled a text that `models` scored.
-fn foreign<'a>(
-    p: &FoundCell,
-    models: impl Iterator<Item = &'a FoundCell> + Clone,
-    options: &'a Options,
-) -> Option<String> {
-    match writer(models, options) {
-        None => Some("windows of a text are nobody's samples".to_owned()),
-        Some(writer) if writer == p.cell.model => None,
-        Some(writer) => Some(format!("the text is by `{writer}`, not by P")),
-    }
-}
-
-/// A writer who is told and whom no text can be by would be heard by nobody.
-fn must_be_own(cells: &[FoundCell], chosen: &[[FoundCell; 2]], options: &Options) -> Result<()> {
-    let Some(told) = options.own_text.as_deref() else { return Ok(()) };
-    let is_by = |[p, _]: &[FoundCell; 2]| writer(models_of(cells, p), options) == Some(told);
-    if chosen.iter().any(is_by) {
-        return Ok(());
-    }
-    let why = "a text is by the model that its name says, if that was scored, and windows are nobody's";
-    Err(Error::Usage(format!("--own-text: `{told}` scored no text whose writer has to be told: {why}")))
 }
 
 /// P of every text under the first root, with each model under the second.
