@@ -57,6 +57,7 @@ fn manifest(cell: &Cell, plan: &Plan) -> Manifest {
             max_tokens: 512,
             too_long: text("skip"),
             chat_template: None,
+            chat_template_kwargs: None,
         },
         engine: EngineFacts {
             name: text("mock"),

@@ -60,6 +60,7 @@ fn manifest(cell: &Cell, out: Format) -> Manifest {
             max_tokens: 512,
             too_long: "skip".to_owned(),
             chat_template: None,
+            chat_template_kwargs: None,
         },
         engine: EngineFacts {
             name: "mock".to_owned(),

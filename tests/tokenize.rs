@@ -336,7 +336,7 @@ fn samples_of_a_row_share_their_cluster() {
     let grouped = samples(Row { cluster: Some("g".into()), ..row });
     assert!(grouped.iter().all(|s| s.cluster_id == "g"));
 
-    let chat = Content::Chat { messages: "[]".into(), tools: None, before: 0, turns: 2, cut: None };
+    let chat = Content::Chat { messages: "[]".into(), tools: None, kwargs: None, before: 0, turns: 2, cut: None };
     let turns = samples(Row { id: None, cluster: None, contents: vec![chat, rollout("x")], kept: Vec::new() });
     let statuses: Vec<_> = turns.iter().map(|s| (s.sample_id, s.status)).collect();
     assert_eq!(statuses, [(40, Status::Failed), (41, Status::Failed), (42, Status::Ok)]);

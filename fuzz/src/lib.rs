@@ -342,6 +342,7 @@ fn facts(cell: &Cell) -> Manifest {
             max_tokens: 9,
             too_long: none(),
             chat_template: None,
+            chat_template_kwargs: None,
         },
         engine: EngineFacts {
             name: "mock".to_owned(),

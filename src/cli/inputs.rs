@@ -122,7 +122,9 @@ pub fn chat_template_of(options: &Options, tokenizer: &Path) -> Result<Option<Ch
             None
         }),
     };
-    Ok(template.map(|template| template.with_date(options.chat_date.unwrap_or(template::DATE))))
+    let kwargs = options.chat_template_kwargs.clone().unwrap_or_default();
+    let date = options.chat_date.unwrap_or(template::DATE);
+    Ok(template.map(|template| template.with_date(date).with_kwargs(kwargs)))
 }
 
 /// Every id that a model's configuration says ends a text; none if it says nothing.

@@ -7,13 +7,14 @@ use std::thread;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
-use serde_json::{Deserializer, Value};
+use serde_json::Deserializer;
+use serde_json::value::RawValue;
 
 use super::Exit;
 use super::args::RenderArgs;
 use super::inputs;
 use crate::escape;
-use crate::template::{ChatTemplate, DATE, STACK, Turn};
+use crate::template::{self, ChatTemplate, DATE, Kwargs, STACK, Turn};
 
 /// Renders every conversation of a file; one that fails is told of and does not end the rest.
 pub fn run(args: &RenderArgs) -> Result<Exit> {
@@ -25,12 +26,13 @@ pub fn run(args: &RenderArgs) -> Result<Exit> {
 fn render(args: &RenderArgs) -> Result<Exit> {
     let beside = Path::new(&args.template).parent().unwrap_or(Path::new("."));
     let template = inputs::chat_template(&args.template, beside)?.with_date(args.chat_date.unwrap_or(DATE));
+    let template = template.with_kwargs(args.chat_template_kwargs.clone().unwrap_or_default());
     let text = fs::read_to_string(&args.messages).with_context(|| format!("`{}`", args.messages.display()))?;
     let mut exit = Exit::Done;
     let mut out = io::stdout().lock();
-    for (number, row) in Deserializer::from_str(&text).into_iter::<Value>().enumerate() {
+    for (number, row) in Deserializer::from_str(&text).into_iter::<&RawValue>().enumerate() {
         let row = row.with_context(|| format!("`{}`, conversation {number}", args.messages.display()))?;
-        let rendered = Rendered::new(&template, &row);
+        let rendered = Rendered::new(&template, row.get());
         if rendered.error.is_some() {
             exit = Exit::Failed;
         }
@@ -44,7 +46,7 @@ fn render(args: &RenderArgs) -> Result<Exit> {
 }
 
 /// What became of a conversation.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Rendered {
     /// All messages.
     text: Option<String>,
@@ -55,15 +57,24 @@ struct Rendered {
 }
 
 impl Rendered {
-    /// Of a list of messages, or an object `{messages, tools}`.
-    fn new(template: &ChatTemplate, row: &Value) -> Self {
-        let messages = row.get("messages").unwrap_or(row);
-        let tools = row.get("tools").filter(|tools| !tools.is_null());
-        let text = template.render(messages, tools, false);
-        let prompt = template.render(messages, tools, true);
-        let turns = template.turns(messages, tools, 0);
+    /// Of a list of messages, or an object `{messages, tools, chat_template_kwargs}`.
+    fn new(template: &ChatTemplate, row: &str) -> Self {
+        Self::of(template, row).unwrap_or_else(|error| Self { error: Some(error), ..Self::default() })
+    }
+
+    fn of(template: &ChatTemplate, row: &str) -> Result<Self, String> {
+        let row = template::json(row)?;
+        let given = |name: &str| row.get(name).filter(|value| !value.is_null());
+        let tools = given("tools").map(|tools| template::tools(&tools.to_string())).transpose()?.flatten();
+        let kwargs = given("chat_template_kwargs").map(|kwargs| Kwargs::parse(&kwargs.to_string())).transpose();
+        let kwargs = kwargs.map_err(|e| format!("chat_template_kwargs: {e}"))?.unwrap_or_default();
+        let (messages, tools) = (row.get("messages").unwrap_or(&row), tools.as_ref());
+        let text = template.render_with(messages, tools, &kwargs, false);
+        let prompt = template.render_with(messages, tools, &kwargs, true);
+        let turns = template.turns_with(messages, tools, &kwargs, 0);
         let error = [text.as_ref().err(), prompt.as_ref().err(), turns.as_ref().err()].into_iter().flatten().next();
-        Self { error: error.cloned(), text: text.ok(), prompt: prompt.ok(), turns: turns.unwrap_or_default() }
+        let error = error.cloned();
+        Ok(Self { error, text: text.ok(), prompt: prompt.ok(), turns: turns.unwrap_or_default() })
     }
 
     fn tell(&self, number: usize, out: &mut impl Write) -> io::Result<()> {

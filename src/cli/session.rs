@@ -81,6 +81,7 @@ impl Session {
         self.tokenizer.identity() == other.tokenizer.identity()
             && self.tokenizer.prefix() == other.tokenizer.prefix()
             && template(self) == template(other)
+            && self.options.chat_template_kwargs == other.options.chat_template_kwargs
             && self.sample_options == other.sample_options
             && self.options.fails_on_bad_row() == other.options.fails_on_bad_row()
     }
@@ -142,7 +143,8 @@ impl Text<'_> {
 
     fn manifest(&self, cell: &Cell, model: &Model) -> Result<Manifest> {
         let SampleOptions { boundary, end, too_long, .. } = self.session.sample_options;
-        let template = self.session.tokenizer.template().map(ChatTemplate::identity);
+        let template = self.session.tokenizer.template();
+        let (template, kwargs) = (template.map(ChatTemplate::identity), template.and_then(ChatTemplate::kwargs));
         let (plan, options) = (&self.dataset.plan, &self.session.options);
         if plan.has_chats && template.is_none() {
             bail!("`{}` has rows of messages: give --chat-template", plan.path.display());
@@ -163,6 +165,7 @@ impl Text<'_> {
                 max_tokens: self.session.max_tokens(),
                 too_long: too_long.as_str().to_owned(),
                 chat_template: template.filter(|_| plan.has_chats),
+                chat_template_kwargs: kwargs.filter(|_| plan.has_chats),
             },
             engine: self.engine(cell, model)?,
             parts: plan.parts.clone(),

@@ -116,7 +116,8 @@ struct Chat {
 impl Chat {
     fn content(self, row: &Named, cut: Option<bool>) -> Result<Content, String> {
         let Self { messages, before, turns } = self;
-        let tools = row.optional("tools")?.map(str::to_owned);
-        Ok(Content::Chat { messages, tools, before, turns, cut })
+        let given = |name: &str| Ok::<_, String>(row.optional(name)?.map(str::to_owned));
+        let (tools, kwargs) = (given("tools")?, given("chat_template_kwargs")?);
+        Ok(Content::Chat { messages, tools, kwargs, before, turns, cut })
     }
 }

@@ -35,8 +35,8 @@ pub enum Content {
     /// Token ids of a prompt and its response: never retokenised. Texts only if the row has them.
     Ids { prompt: Vec<u32>, response: Vec<u32>, input: Option<String>, output: Option<String>, cut: Option<bool> },
     /// A chat of `turns` assistant turns, at least one, each of which is a sample, after `before` turns of it that are
-    /// only context. `messages` and `tools` are JSON as the row has it; `cut` is about the last turn.
-    Chat { messages: String, tools: Option<String>, before: u32, turns: u32, cut: Option<bool> },
+    /// only context. `messages`, `tools` and `kwargs` are JSON as the row has it; `cut` is about the last turn.
+    Chat { messages: String, tools: Option<String>, kwargs: Option<String>, before: u32, turns: u32, cut: Option<bool> },
 }
 
 impl Content {

@@ -31,7 +31,8 @@ pub static SHAPES: [Shape; 7] = [
 ];
 
 /// Fields that are read where they are.
-pub const OPTIONAL: [&str; 8] = ["id", "tools", REASONS[0], REASONS[1], REASONS[2], FLAGS[0], FLAGS[1], FLAGS[2]];
+pub const OPTIONAL: [&str; 9] =
+    ["id", "tools", "chat_template_kwargs", REASONS[0], REASONS[1], REASONS[2], FLAGS[0], FLAGS[1], FLAGS[2]];
 
 /// What a row says was written.
 ///

@@ -5,7 +5,7 @@
 use clap::ValueEnum;
 use serde::{Deserialize, Deserializer};
 
-use crate::template::NaiveDate;
+use crate::template::{Kwargs, NaiveDate};
 use crate::tokenize::{Bos, Boundary, TooLong};
 
 /// Everything that `score` can be told beside datasets, models and output; what is `None` has the default that the
@@ -39,6 +39,11 @@ pub struct Options {
     /// [default: 2024-07-26, to which Llama's templates fall back]
     #[arg(long, alias = "chat_date", value_name = "YYYY-MM-DD")]
     pub chat_date: Option<NaiveDate>,
+
+    /// More variables for the chat template, as a JSON object, e.g. {"enable_thinking": false}; a row's own
+    /// `chat_template_kwargs` come before these
+    #[arg(long, alias = "chat_template_kwargs", value_name = "JSON")]
+    pub chat_template_kwargs: Option<Kwargs>,
 
     /// Tokenise prompt and response as one text, or apart [default: joint]
     #[arg(long)]
@@ -108,6 +113,7 @@ impl Options {
             tokenizer: self.tokenizer.or(outer.tokenizer),
             chat_template: self.chat_template.or(outer.chat_template),
             chat_date: self.chat_date.or(outer.chat_date),
+            chat_template_kwargs: self.chat_template_kwargs.or(outer.chat_template_kwargs),
             boundary: self.boundary.or(outer.boundary),
             bos: self.bos.or(outer.bos),
             end: self.end.or(outer.end),

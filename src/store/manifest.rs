@@ -106,6 +106,9 @@ pub struct TokenFacts {
     /// Identity of the chat template, where rows are chats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat_template: Option<String>,
+    /// `--chat-template-kwargs`, as compact JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat_template_kwargs: Option<String>,
 }
 
 /// What scored them.

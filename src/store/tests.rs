@@ -41,6 +41,7 @@ fn manifest(model: &str) -> Manifest {
             max_tokens: 512,
             too_long: "skip".to_owned(),
             chat_template: None,
+            chat_template_kwargs: None,
         },
         engine: EngineFacts {
             name: "local".to_owned(),

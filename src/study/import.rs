@@ -124,6 +124,7 @@ fn manifest(hash: String, cell: &Cell, losses: &TokenLosses) -> Manifest {
             max_tokens: 0,
             too_long: unknown(),
             chat_template: None,
+            chat_template_kwargs: None,
         },
         engine: EngineFacts {
             name: ENGINE.to_owned(),

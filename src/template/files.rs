@@ -27,6 +27,10 @@ const TEMPLATE_BYTES: u64 = 1 << 20;
 /// Special tokens that transformers gives a template, by the names it gives them.
 const NAMED: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
+/// More of them: with names of their own where they are an object, as transformers 5 has it, and without where they are a
+/// list.
+const MORE: [&str; 3] = ["additional_special_tokens", "extra_special_tokens", "model_specific_special_tokens"];
+
 /// Sources of templates.
 #[derive(Clone, Debug, Default)]
 pub struct Templates {
@@ -87,7 +91,7 @@ impl Templates {
 /// The special tokens of a tokenizer, as text.
 #[derive(Clone, Debug, Default)]
 pub struct SpecialTokens {
-    named: BTreeMap<&'static str, String>,
+    named: BTreeMap<String, String>,
     /// All of them, without order.
     all: Vec<String>,
 }
@@ -105,28 +109,39 @@ impl SpecialTokens {
         let directory = model;
         let config = object(&directory.join("tokenizer_config.json"))?;
         let map = object(&directory.join("special_tokens_map.json"))?;
-        let named: BTreeMap<_, _> = NAMED
+        let mut named: BTreeMap<String, String> = NAMED
             .into_iter()
-            .filter_map(|name| Some((name, token(config.get(name)).or_else(|| token(map.get(name)))?)))
+            .filter_map(|name| Some((name.to_owned(), token(config.get(name)).or_else(|| token(map.get(name)))?)))
             .collect();
+        let mut more = Vec::new();
+        for tokens in MORE.into_iter().filter_map(|name| config.get(name).or_else(|| map.get(name))) {
+            match tokens {
+                Json::Object(own) => {
+                    named.extend(own.iter().filter_map(|(name, own)| Some((name.clone(), token(Some(own))?))));
+                }
+                Json::Array(list) => more.extend(list.iter().filter_map(|own| token(Some(own)))),
+                _ => {}
+            }
+        }
         let listed = config.get("added_tokens_decoder").and_then(Json::as_object);
-        let all = match listed.filter(|tokens| !tokens.is_empty()) {
+        let mut all = match listed.filter(|tokens| !tokens.is_empty()) {
             Some(tokens) => tokens.values().filter(|added| is_special(added)).filter_map(|t| token(Some(t))).collect(),
             None => added_tokens(&directory.join("tokenizer.json"))?,
         };
+        all.extend(more);
         Ok(Self::new(named, all))
     }
 
     /// `named`, and others that have no name.
-    pub fn new(named: BTreeMap<&'static str, String>, mut all: Vec<String>) -> Self {
+    pub fn new(named: BTreeMap<String, String>, mut all: Vec<String>) -> Self {
         all.extend(named.values().cloned());
         all.retain(|token| !token.is_empty());
         Self { named, all }
     }
 
     /// The tokens that a template may name, by name.
-    pub fn named(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.named.iter().map(|(name, token)| (*name, token.as_str()))
+    pub fn named(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.named.iter().map(|(name, token)| (name.as_str(), token.as_str()))
     }
 
     /// The token that ends a text.

@@ -40,7 +40,7 @@ pub fn special_tokens(header: &Header) -> Result<SpecialTokens> {
     for (name, key) in NAMED {
         let id = header.unsigned(key)?.and_then(|id| usize::try_from(id).ok());
         if let Some(token) = id.and_then(|id| tokens.get(id)) {
-            named.insert(name, token.clone());
+            named.insert(name.to_owned(), token.clone());
         }
     }
     let control = tokens.iter().zip(kinds).filter(|(_, kind)| *kind == CONTROL).map(|(token, _)| token.clone());

@@ -3,38 +3,36 @@
 //! Owns the templates of a model, what they may see and how much they may work. Refuses token ids: a rendered text
 //! holds its special tokens, the BOS among them, as text.
 
-mod environment;
 mod files;
 mod gguf;
-mod json;
+mod given;
+mod jinja;
 mod parts;
 mod turns;
 
-use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::path::Path;
 
-use minijinja::{Environment, Error as JinjaError, ErrorKind, Value};
 use serde_json::Value as Json;
 
 pub use chrono::NaiveDate;
 pub use files::SpecialTokens;
+pub use given::{Kwargs, json, tools};
 pub use turns::{Rendering, Turn};
 
 use crate::digest;
 use crate::error::{Error, Result};
 use files::Templates;
+use jinja::{Kind, Template, Value};
 use turns::Conversation;
 
-/// The work that one rendering may do: a unit an instruction, or 64 bytes of data. So a template ends; a conversation of a
-/// million tokens takes a tenth of it.
+/// The work that one rendering may do: a unit a step of the template, or 64 bytes of text. So a template ends; a
+/// conversation of a million tokens takes a tenth of it.
 const RENDER_FUEL: u64 = 2_000_000;
 
-/// Longest text that a rendering writes.
-const RENDER_BYTES: usize = 32 << 20;
+/// The same for every message beside: long conversations may take more.
+const MESSAGE_FUEL: u64 = 5_000;
 
-/// Stack of a thread that renders: a template may nest values, which are shown and dropped level by level, as deep as its
-/// fuel lasts.
+/// Stack of a thread that renders: values are shown and dropped level by level.
 pub const STACK: usize = 512 << 20;
 
 /// Longest reason that is kept of a failure: a template chooses the words of its own exceptions.
@@ -47,10 +45,11 @@ pub const DATE: NaiveDate = NaiveDate::from_ymd_opt(2024, 7, 26).expect("a day o
 /// The chat templates of a model with the special tokens that they may name.
 #[derive(Debug)]
 pub struct ChatTemplate {
-    environment: Environment<'static>,
+    parsed: Vec<(&'static str, Template)>,
     templates: Templates,
     tokens: SpecialTokens,
     date: NaiveDate,
+    kwargs: Kwargs,
 }
 
 impl ChatTemplate {
@@ -73,19 +72,29 @@ impl ChatTemplate {
     }
 
     fn new(from: &Path, templates: Templates, tokens: SpecialTokens) -> Result<Self> {
-        let mut environment = environment::new(RENDER_FUEL);
-        for (name, source) in templates.named() {
-            let added = environment.add_template_owned(name, environment::without_generation_tags(source));
-            added.map_err(|e| Error::file(from, format!("the chat template cannot be read: {}", reason(&e))))?;
-        }
-        Ok(Self { environment, templates, tokens, date: DATE }.with_date(DATE))
+        let parse = |(name, source)| match Template::parse(source) {
+            Ok(template) => Ok((name, template)),
+            Err(e) => Err(Error::file(from, format!("the chat template cannot be read: {}", reason(&e)))),
+        };
+        let parsed = templates.named().map(parse).collect::<Result<_>>()?;
+        Ok(Self { parsed, templates, tokens, date: DATE, kwargs: Kwargs::default() })
     }
 
     /// The same template with `date` as what its `strftime_now` tells.
     #[must_use]
-    pub fn with_date(mut self, date: NaiveDate) -> Self {
-        environment::set_date(&mut self.environment, date);
+    pub fn with_date(self, date: NaiveDate) -> Self {
         Self { date, ..self }
+    }
+
+    /// The same template with variables that every conversation gives it, unless it says otherwise itself.
+    #[must_use]
+    pub fn with_kwargs(self, kwargs: Kwargs) -> Self {
+        Self { kwargs, ..self }
+    }
+
+    /// What every conversation gives the template, as JSON; `None` if that is nothing.
+    pub fn kwargs(&self) -> Option<String> {
+        (!self.kwargs.is_empty()).then(|| self.kwargs.text())
     }
 
     /// Whether the template may write the date.
@@ -96,67 +105,61 @@ impl ChatTemplate {
     /// 64 hex digits that tell what decides a rendering: templates, special tokens, and the date if it is asked for.
     pub fn identity(&self) -> String {
         let date = if self.asks_for_date() { self.date.to_string() } else { String::new() };
-        let named = self.templates.named().chain(self.tokens.named()).flat_map(|(name, text)| [name, text]);
+        let templates = self.templates.named().flat_map(|(name, text)| [name, text]);
+        let named = templates.chain(self.tokens.named().flat_map(|(name, text)| [name, text]));
         digest::texts(named.chain([date.as_str()]))
     }
 
     /// The text of a conversation: `messages` is a list of objects with a `role`, `tools` a list of JSON schemas.
     ///
     /// # Errors
-    /// Messages that are none, a content that the template does not take, what it raises, or too much work; for the
-    /// `reason` of a sample.
+    /// Messages or tools that are none, a content that the template does not take, what it raises, what it uses that is not
+    /// supported, or too much work; for the `reason` of a sample.
     pub fn render(&self, messages: &Json, tools: Option<&Json>, generation_prompt: bool) -> Result<String, String> {
-        Conversation::new(self, turns::list(messages)?, tools)?.whole(generation_prompt)
+        self.render_with(messages, tools, &Kwargs::default(), generation_prompt)
     }
 
-    /// The text, and the fuel that it took.
+    /// [`ChatTemplate::render`] with variables of the conversation's own.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn render_with(
+        &self,
+        messages: &Json,
+        tools: Option<&Json>,
+        kwargs: &Kwargs,
+        generation_prompt: bool,
+    ) -> Result<String, String> {
+        Conversation::new(self, turns::list(messages)?, tools, kwargs)?.whole(generation_prompt)
+    }
+
+    /// The text of `messages` with what the conversation gives beside them, and the fuel that it took.
     fn render_values(
         &self,
         messages: Vec<Value>,
-        tools: Option<&Value>,
-        generation_prompt: bool,
-    ) -> Result<(String, u64), String> {
-        let name = if tools.is_some() { self.templates.with_tools() } else { files::DEFAULT };
-        let none = Value::from(());
-        let own = [
-            ("messages", Value::from(messages)),
-            ("tools", tools.cloned().unwrap_or_else(|| none.clone())),
-            ("documents", none),
-            ("add_generation_prompt", Value::from(generation_prompt)),
-        ];
-        let tokens = self.tokens.named().map(|(name, token)| (name, Value::from(token)));
-        let context: BTreeMap<&str, Value> = tokens.chain(own).collect();
-        let mut out = Bounded(Vec::new());
-        let template = self.environment.get_template(name);
-        let rendered = template.and_then(|template| template.render_captured_to(Value::from(context), &mut out));
-        let rendered = rendered.map_err(|e| format!("the chat template failed: {}", reason(&e)))?;
-        let fuel = rendered.state().fuel_levels().map_or(0, |(consumed, _)| consumed);
-        let text = String::from_utf8(out.0).map_err(|_| "the chat template writes what is no text")?;
-        Ok((text, fuel))
+        given: &[(String, Value)],
+        prompt: bool,
+    ) -> (Result<String, String>, u64) {
+        let has_tools = given.iter().any(|(name, value)| name == "tools" && !matches!(value, Value::None));
+        let name = if has_tools { self.templates.with_tools() } else { files::DEFAULT };
+        let Some((_, template)) = self.parsed.iter().find(|(own, _)| *own == name) else {
+            let only = format!("the model has several chat templates, none of them called `{}`", files::DEFAULT);
+            return (Err(only), 0);
+        };
+        let fuel = RENDER_FUEL + MESSAGE_FUEL * messages.len() as u64;
+        let mut context = vec![("documents", Value::None)];
+        context.extend(self.tokens.named().map(|(name, token)| (name, Value::str(token))));
+        context.extend(given.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        context.extend([("messages", Value::list_of(messages)), ("add_generation_prompt", Value::Bool(prompt))]);
+        let (rendered, fuel) = template.render(&context, fuel, self.date);
+        (rendered.map_err(|e| format!("the chat template failed: {}", reason(&e))), fuel)
     }
 }
 
-/// What is written, up to [`RENDER_BYTES`]: a value of few instructions may hold itself many times over.
-struct Bounded(Vec<u8>);
-
-impl Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > RENDER_BYTES {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        self.0.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn reason(error: &JinjaError) -> String {
-    match error.kind() {
-        ErrorKind::OutOfFuel => "it does not come to an end".to_owned(),
-        ErrorKind::WriteFailure => format!("it writes more than {} MiB", RENDER_BYTES >> 20),
-        ErrorKind::TemplateNotFound => format!("the model has several, none of them called `{}`", files::DEFAULT),
-        _ => error.to_string().chars().take(REASON_CHARS).collect(),
-    }
+fn reason(error: &jinja::Error) -> String {
+    let words = match error.kind() {
+        Kind::Refused => format!("{error}: it may be rendered by transformers, but not here"),
+        Kind::Raised | Kind::Endless | Kind::TooLong => error.to_string(),
+    };
+    words.chars().take(REASON_CHARS).collect()
 }

@@ -9,10 +9,10 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use minijinja::Value;
 use serde_json::{Value as Json, json};
 
-use crate::template::environment;
+use super::given;
+use super::jinja::Value;
 
 /// Types of parts that are texts; one without a type is one.
 const TEXTS: [&str; 3] = ["text", "input_text", "output_text"];
@@ -62,8 +62,8 @@ pub fn settle(
         return Ok(Cow::Borrowed(messages));
     }
     let probed = messages.iter().enumerate().map(|(index, message)| match of(message) {
-        Some(parts) => environment::value(&with_content(message, &probes(index, parts))),
-        None => environment::value(message),
+        Some(parts) => given::message(&with_content(message, &probes(index, parts))),
+        None => given::message(message),
     });
     let probed: Vec<Value> = probed.collect();
     // A template that fails on parts takes texts; if it fails on those too, it is they that it is asked about later.
@@ -78,7 +78,7 @@ pub fn settle(
         let is_taken = takes(&found, index, parts);
         for (place, part) in parts.iter().enumerate().filter(|(_, part)| text(part).is_none()) {
             let mut without = probed.clone();
-            without[index] = environment::value(&with_content(message, &probes_without(index, parts, place)));
+            without[index] = given::message(&with_content(message, &probes_without(index, parts, place)));
             if !is_taken || render(without)? == written {
                 let kind = part.get("type").unwrap_or(&Json::Null);
                 return Err(format!(

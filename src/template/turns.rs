@@ -13,15 +13,18 @@
 
 use std::borrow::Cow;
 
-use minijinja::Value;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use crate::template::{ChatTemplate, environment, parts};
+use super::jinja::Value;
+use super::{ChatTemplate, Kwargs, given, parts};
 
-/// Fuel of all renderings of one row, and bytes of all its prompts: turns cost the square of their number.
+/// Fuel of all renderings of one row, and what every message of each adds to it: turns cost the square of their number.
 const ROW_FUEL: u64 = 50_000_000;
-const ROW_BYTES: usize = 128 << 20;
+const MESSAGE_FUEL: u64 = 1_000;
+
+/// Bytes of all prompts and responses of one row.
+const ROW_BYTES: usize = 512 << 20;
 
 /// A content that no template touches and no conversation holds.
 const PROBE: &str = "tokshiftPROBEq7x";
@@ -64,10 +67,24 @@ impl ChatTemplate {
     /// # Errors
     /// As [`ChatTemplate::render`]; one turn that cannot be rendered is an error of the whole conversation.
     pub fn turns(&self, messages: &Json, tools: Option<&Json>, first: u32) -> Result<Vec<Turn>, String> {
+        self.turns_with(messages, tools, &Kwargs::default(), first)
+    }
+
+    /// [`ChatTemplate::turns`] with variables of the conversation's own.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn turns_with(
+        &self,
+        messages: &Json,
+        tools: Option<&Json>,
+        kwargs: &Kwargs,
+        first: u32,
+    ) -> Result<Vec<Turn>, String> {
         let messages = list(messages)?;
         // What comes after the last turn is not asked about.
         let end = messages.iter().rposition(is_assistant).map_or(0, |last| last + 1);
-        let mut conversation = Conversation::new(self, &messages[..end], tools)?;
+        let mut conversation = Conversation::new(self, &messages[..end], tools, kwargs)?;
         let of_assistant = (0..end).filter(|&index| is_assistant(&messages[index]));
         of_assistant.zip(0..).skip(first as usize).map(|(index, turn)| conversation.turn(turn, index)).collect()
     }
@@ -94,19 +111,30 @@ pub struct Conversation<'a> {
     messages: Cow<'a, [Json]>,
     /// The same for the template.
     values: Vec<Value>,
-    tools: Option<Value>,
+    /// Tools and other variables.
+    given: Vec<(String, Value)>,
     fuel: u64,
+    /// What the renderings may come to.
+    budget: u64,
     bytes: usize,
 }
 
 impl<'a> Conversation<'a> {
     /// # Errors
-    /// As [`parts::settle`].
-    pub fn new(template: &'a ChatTemplate, messages: &'a [Json], tools: Option<&Json>) -> Result<Self, String> {
-        let (values, tools) = (Vec::new(), tools.map(environment::value));
-        let mut own = Self { template, messages: messages.into(), values, tools, fuel: 0, bytes: 0 };
+    /// As [`parts::settle`]; tools that are none.
+    pub fn new(
+        template: &'a ChatTemplate,
+        messages: &'a [Json],
+        tools: Option<&Json>,
+        kwargs: &Kwargs,
+    ) -> Result<Self, String> {
+        given::check_tools(tools.unwrap_or(&Json::Null))?;
+        let mut given: Vec<_> = kwargs.or(&template.kwargs).map(|(name, value)| (name.to_owned(), value)).collect();
+        given.push(("tools".to_owned(), tools.map_or(Value::None, Value::of_json)));
+        let (values, budget) = (Vec::new(), ROW_FUEL);
+        let mut own = Self { template, messages: messages.into(), values, given, fuel: 0, budget, bytes: 0 };
         own.messages = parts::settle(messages, |values| own.write(values, false))?;
-        own.values = own.messages.iter().map(environment::value).collect();
+        own.values = own.messages.iter().map(given::message).collect();
         Ok(own)
     }
 
@@ -121,7 +149,7 @@ impl<'a> Conversation<'a> {
         let whole = self.render(index, Some(self.values[index].clone()), false)?;
         let is_in_parts = self.messages[index].get("content").is_some_and(Json::is_array);
         let content = if is_in_parts { json!([{"type": "text", "text": PROBE}]) } else { json!(PROBE) };
-        let probe = environment::value(&json!({"role": "assistant", "content": content}));
+        let probe = Value::of_json(&json!({"role": "assistant", "content": content}));
         // A template that refuses the probe tells nothing of how turns end.
         let probed = self.render(index, Some(probe), false).unwrap_or_default();
         let (before, tail) = probed.rsplit_once(PROBE).map_or(("", None), |(before, tail)| (before, Some(tail)));
@@ -160,12 +188,13 @@ impl<'a> Conversation<'a> {
     }
 
     fn write(&mut self, messages: Vec<Value>, generation_prompt: bool) -> Result<String, String> {
-        if self.fuel > ROW_FUEL {
+        self.budget += MESSAGE_FUEL * messages.len() as u64;
+        if self.fuel > self.budget {
             return Err("the chat template works too long on the turns of the conversation".to_owned());
         }
-        let (text, fuel) = self.template.render_values(messages, self.tools.as_ref(), generation_prompt)?;
+        let (text, fuel) = self.template.render_values(messages, &self.given, generation_prompt);
         self.fuel += fuel;
-        Ok(text)
+        text
     }
 
     /// What is the message's own in `rest`, all that the template writes after the prompt, and the token that ends it.
@@ -214,7 +243,7 @@ impl Message {
         let field = |name: &str| message.get(name).filter(is_there);
         let calls = field("tool_calls").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
         let name = |call: &Json| call.get("function").unwrap_or(call).get("name")?.as_str().map(str::to_owned);
-        let reasoning = ["reasoning_content", "reasoning", "thinking"].into_iter().find_map(field);
+        let reasoning = given::REASONING.into_iter().find_map(field);
         Self {
             text,
             reasoning: reasoning.and_then(Json::as_str).map(str::to_owned),

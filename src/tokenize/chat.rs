@@ -2,12 +2,10 @@
 //!
 //! Owns what becomes of a turn's text. Refuses to guess how a model was shown the messages: its chat template says so.
 
-use serde_json::Value;
-
 use super::{Audit, Boundary, TextTokenizer};
 use crate::dataset::Content;
 use crate::sample::{Sample, Status};
-use crate::template::{ChatTemplate, Rendering, Turn};
+use crate::template::{self, ChatTemplate, Kwargs, Rendering, Turn};
 
 impl TextTokenizer {
     /// The same tokenizer with the template that chats are rendered by.
@@ -57,11 +55,15 @@ impl TextTokenizer {
     }
 
     fn turns(&self, chat: &Content) -> Result<Vec<Turn>, String> {
-        let Content::Chat { messages, tools, before, .. } = chat else { return Err("the row is no chat".to_owned()) };
+        let Content::Chat { messages, tools, kwargs, before, .. } = chat else {
+            return Err("the row is no chat".to_owned());
+        };
         let template = self.template.as_ref().ok_or("a row of messages needs a chat template")?;
-        let json = |text: &str| serde_json::from_str::<Value>(text).map_err(|e| format!("messages or tools: {e}"));
-        let tools = tools.as_deref().map(json).transpose()?;
-        template.turns(&json(messages)?, tools.as_ref(), *before)
+        let messages = template::json(messages).map_err(|e| format!("the messages cannot be read: {e}"))?;
+        let tools = tools.as_deref().map(template::tools).transpose()?.flatten();
+        let kwargs =
+            kwargs.as_deref().map(Kwargs::parse).transpose().map_err(|e| format!("chat_template_kwargs: {e}"))?;
+        template.turns_with(&messages, tools.as_ref(), &kwargs.unwrap_or_default(), *before)
     }
 
     /// A rendered text has its BOS, if the template writes one: none is put before it. Gives the ids of what was asked, alone:

@@ -38,6 +38,7 @@ fn every_shape_is_known_by_its_fields() {
     let expected = Content::Chat {
         messages: messages.to_string(),
         tools: Some(r#"[{"name":"f"}]"#.into()),
+        kwargs: None,
         before: 0,
         turns: 2,
         cut: Some(true),
@@ -54,6 +55,7 @@ fn a_prompt_of_messages_goes_on() {
     let chat = |rest: &[Value], turns: u32, cut: Option<bool>| Content::Chat {
         messages: json!(prompt.as_array().unwrap().iter().chain(rest).collect::<Vec<_>>()).to_string(),
         tools: None,
+        kwargs: None,
         before: 1,
         turns,
         cut,

@@ -274,6 +274,7 @@ fn manifest(generation_model: &str, task: &str, model: &str, parts: &[&[Sample]]
             max_tokens: 0,
             too_long: "skip".to_owned(),
             chat_template: None,
+            chat_template_kwargs: None,
         },
         engine: EngineFacts {
             name: "fixture".to_owned(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser};
 
-use crate::template::NaiveDate;
+use crate::template::{Kwargs, NaiveDate};
 
 /// See what a chat template makes of conversations: the prompt, the response and the end of each turn
 #[derive(Debug, Parser)]
@@ -14,13 +14,18 @@ pub struct RenderArgs {
     #[arg(value_name = "TEMPLATE")]
     pub template: String,
 
-    /// Conversations, one JSON value after another: `{messages, tools}`, or a list of messages
+    /// Conversations, one JSON value after another: `{messages, tools, chat_template_kwargs}`, or a list of
+    /// messages
     #[arg(long, value_name = "FILE")]
     pub messages: PathBuf,
 
     /// The day that a template's `strftime_now` tells [default: 2024-07-26]
     #[arg(long, alias = "chat_date", value_name = "YYYY-MM-DD")]
     pub chat_date: Option<NaiveDate>,
+
+    /// More variables for the template, as a JSON object; a conversation's own `chat_template_kwargs` come before these
+    #[arg(long, alias = "chat_template_kwargs", value_name = "JSON")]
+    pub chat_template_kwargs: Option<Kwargs>,
 
     /// Print a JSON object a conversation
     #[arg(long, action = ArgAction::SetTrue)]

@@ -1,0 +1,294 @@
+//! Attributes, items and slices.
+//!
+//! Owns Jinja2's way to look: an attribute of Python's first and an item second, or the other way round, and undefined where
+//! there is neither. Refuses attributes that Python's values have and that are not made here, by name; what the sandbox of
+//! transformers forbids is among them.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::error::{Result, raise, refuse};
+use super::interpreter::Interpreter;
+use super::methods;
+use super::value::{Object, Value, View};
+
+const OF_DICT: [&str; 5] = ["items", "keys", "values", "get", "copy"];
+const OF_LIST: [&str; 3] = ["index", "count", "copy"];
+
+/// Attributes that a value of Python has and that are no use here, after what `kind` calls it.
+const OTHERS: [(&str, &str); 10] = [
+    ("dict", " clear fromkeys pop popitem setdefault update "),
+    ("list", " append clear extend insert pop remove reverse sort "),
+    ("tuple", " "),
+    ("bool", INTEGER),
+    ("int", INTEGER),
+    ("float", " as_integer_ratio conjugate fromhex from_number hex imag is_integer real "),
+    ("range", " count index start step stop "),
+    ("generator", " close gi_code gi_frame gi_running gi_suspended gi_yieldfrom send throw "),
+    ("Macro", " arguments caller catch_kwargs catch_varargs explicit_caller name "),
+    ("Joiner", " sep used "),
+];
+const INTEGER: &str = " as_integer_ratio bit_count bit_length conjugate denominator from_bytes imag is_integer numerator \
+    real to_bytes ";
+
+/// Whether a value has such a method here.
+pub fn has_method(value: &Value, name: &str) -> bool {
+    match value {
+        Value::Str(_) => methods::exists(name),
+        Value::Dict(_) => OF_DICT.contains(&name),
+        Value::List(_) => OF_LIST.contains(&name),
+        Value::Tuple(_) => OF_LIST[..2].contains(&name),
+        Value::Object(object) => matches!(**object, Object::Cycler(..)) && matches!(name, "next" | "reset"),
+        _ => false,
+    }
+}
+
+impl Interpreter<'_> {
+    /// `value.name`
+    pub fn attr(&self, value: &Value, name: &Arc<str>) -> Result<Value> {
+        if let Some(found) = self.python_attr(value, name)? {
+            return Ok(found);
+        }
+        Ok(match value {
+            Value::Dict(dict) => {
+                self.charge(dict.pairs.len() as u64 / 16)?;
+                dict.text(name).cloned()
+            }
+            _ => None,
+        }
+        .unwrap_or_else(|| Value::Undefined(name.clone())))
+    }
+
+    /// The filter `attr`: attributes alone.
+    pub fn plain_attr(&self, value: &Value, name: &Value) -> Result<Value> {
+        let Value::Str(name) = name else { return Err(raise("attribute name must be string")) };
+        Ok(self.python_attr(value, name)?.unwrap_or_else(|| Value::Undefined(name.clone())))
+    }
+
+    /// An attribute as Python has it.
+    fn python_attr(&self, value: &Value, name: &Arc<str>) -> Result<Option<Value>> {
+        if let Value::Undefined(what) = value {
+            return Err(raise(format!("'{what}' is undefined")));
+        }
+        if has_method(value, name) {
+            return Ok(Some(Value::object(Object::Method(value.clone(), name.clone()))));
+        }
+        match value {
+            Value::Namespace(attributes) => {
+                let attributes = attributes.borrow();
+                return Ok(attributes.iter().find(|(own, _)| own == name).map(|(_, value)| value.clone()));
+            }
+            Value::Tuple(items) if items.is_group && matches!(&**name, "grouper" | "list") => {
+                return Ok(items.items.get(usize::from(&**name == "list")).cloned());
+            }
+            Value::Object(object) => match &**object {
+                Object::Loop(_) => return self.loop_attr(object, name).map(Some),
+                Object::Cycler(items, at) if &**name == "current" => return Ok(items.get(at.get()).cloned()),
+                Object::Function(_) | Object::Cycler(..) => {
+                    return Err(refuse(&format!("an attribute `{name}` of a function")));
+                }
+                _ => {}
+            },
+            Value::Markup(_) | Value::View(..) => {
+                return Err(refuse(&format!("an attribute `{name}` of a {}", value.kind())));
+            }
+            _ => {}
+        }
+        let is_pythons = |(kind, names): &(&str, &str)| *kind == value.kind() && names.contains(&format!(" {name} "));
+        let is_special = name.starts_with("__") && name.ends_with("__");
+        let is_of_group = name.starts_with('_') && matches!(value, Value::Tuple(_));
+        if is_special || is_of_group || OTHERS.iter().any(is_pythons) {
+            return Err(refuse(&format!("the attribute `{name}` of a {}", value.kind())));
+        }
+        Ok(None)
+    }
+
+    /// `value[key]`
+    pub fn item(&self, value: &Value, key: &Value) -> Result<Value> {
+        if let Some(found) = self.python_item(value, key)? {
+            return Ok(found);
+        }
+        match key {
+            Value::Str(name) => Ok(self.python_attr(value, name)?.unwrap_or_else(|| Value::Undefined(name.clone()))),
+            Value::Markup(_) => Err(refuse("a safe string as a key")),
+            _ => Ok(Value::undefined("an item")),
+        }
+    }
+
+    fn python_item(&self, value: &Value, key: &Value) -> Result<Option<Value>> {
+        let place = |length: usize| {
+            let index = key.as_int()?;
+            usize::try_from(if index < 0 { index + length as i128 } else { index }).ok()
+        };
+        Ok(match value {
+            Value::Undefined(name) => return Err(raise(format!("'{name}' is undefined"))),
+            Value::List(items) | Value::Tuple(items) => {
+                place(items.items.len()).and_then(|at| items.items.get(at).cloned())
+            }
+            Value::Dict(dict) => {
+                self.charge(dict.pairs.len() as u64 / 16)?;
+                match key {
+                    // Python has no such key, and Jinja2 passes over what it says.
+                    Value::List(_) | Value::Dict(_) => None,
+                    _ => dict.get(key)?.cloned(),
+                }
+            }
+            Value::Range(range) => place(range.length).and_then(|at| range.get(at)),
+            Value::Str(text) if key.as_int().is_some() => {
+                self.charge(text.len() as u64 / 64)?;
+                let length = if text.is_ascii() { text.len() } else { text.chars().count() };
+                let c = place(length).and_then(|at| text.chars().nth(at));
+                c.map(|c| Value::str(c.to_string()))
+            }
+            Value::Markup(_) => return Err(refuse("an item of a safe string")),
+            Value::Object(object) if matches!(**object, Object::Function(_)) => {
+                return Err(refuse("an item of a function"));
+            }
+            _ => None,
+        })
+    }
+
+    /// What an attribute's path leads to: items, with dots between; numbers count from 0.
+    pub fn path(&self, value: &Value, path: &Value, default: Option<&Value>) -> Result<Value> {
+        let mut value = value.clone();
+        let mut step = |key: &Value| {
+            self.charge(1)?;
+            let found = self.item(&value, key)?;
+            value = match default {
+                Some(default) if matches!(found, Value::Undefined(_)) => default.clone(),
+                _ => found,
+            };
+            Ok(())
+        };
+        match path {
+            Value::Str(path) => {
+                for part in path.split('.') {
+                    let is_number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+                    match part.parse().ok().filter(|_| is_number) {
+                        Some(index) => step(&Value::Int(index))?,
+                        None => step(&Value::str(part))?,
+                    }
+                }
+            }
+            Value::None => {}
+            other => step(other)?,
+        }
+        Ok(value)
+    }
+
+    /// What an item is sorted or told apart by.
+    pub fn key(&self, item: &Value, attribute: Option<&Value>, case_sensitive: Option<&Value>) -> Result<Value> {
+        let key = self.path(item, attribute.unwrap_or(&Value::None), None)?;
+        Ok(if case_sensitive.is_some_and(Value::is_true) { key } else { self.folded(key) })
+    }
+
+    /// A text in lower case, anything else as it is.
+    #[expect(clippy::unused_self, reason = "called beside `key`")]
+    pub fn folded(&self, value: Value) -> Value {
+        match value {
+            Value::Str(text) => Value::str(text.to_lowercase()),
+            other => other,
+        }
+    }
+}
+
+/// `value[start:stop:step]`
+pub fn slice(value: &Value, bounds: &[Option<Value>; 3]) -> Result<Value> {
+    let bound = |value: &Option<Value>| match value {
+        None | Some(Value::None) => Ok(None),
+        Some(value) => match value.as_int() {
+            Some(n) => Ok(Some(n)),
+            None => Err(raise("slice indices must be integers or None or have an __index__ method")),
+        },
+    };
+    let [start, stop, step] = bounds;
+    let length = match value {
+        Value::Str(_) | Value::List(_) | Value::Tuple(_) => value.length()?,
+        Value::Range(_) | Value::Markup(_) => return Err(refuse(&format!("a slice of a {}", value.kind()))),
+        Value::Undefined(name) => return Err(raise(format!("'{name}' is undefined"))),
+        _ => return Err(raise(format!("'{}' object is not subscriptable by a slice", value.kind()))),
+    };
+    let step = bound(step)?.unwrap_or(1);
+    if step == 0 {
+        return Err(raise("slice step cannot be zero"));
+    }
+    let places = places(length as i128, bound(start)?, bound(stop)?, step);
+    match value {
+        Value::Str(text) => {
+            let chars: Vec<char> = text.chars().collect();
+            Ok(Value::str(places.map(|at| chars[at]).collect::<String>()))
+        }
+        Value::List(items) => Value::list(places.map(|at| items.items[at].clone()).collect()),
+        Value::Tuple(items) => Value::tuple(places.map(|at| items.items[at].clone()).collect()),
+        _ => Ok(Value::None),
+    }
+}
+
+/// The places that a slice takes.
+fn places(length: i128, start: Option<i128>, stop: Option<i128>, step: i128) -> impl Iterator<Item = usize> {
+    let (low, high) = if step > 0 { (0, length) } else { (-1, length - 1) };
+    let settle = |bound: Option<i128>, default: i128| match bound {
+        None => default,
+        Some(n) if n < 0 => n.saturating_add(length).max(low),
+        Some(n) => n.min(high),
+    };
+    let (start, stop) =
+        if step > 0 { (settle(start, 0), settle(stop, length)) } else { (settle(start, length - 1), settle(stop, -1)) };
+    std::iter::successors(Some(start), move |at| at.checked_add(step))
+        .take_while(move |at| if step > 0 { *at < stop } else { *at > stop })
+        .map(|at| at as usize)
+}
+
+/// What `keys`, `values`, `items` and others return of an object.
+pub fn dict_method(value: &Value, name: &str, args: &super::arguments::Args) -> Result<Value> {
+    let Value::Dict(dict) = value else { return Err(raise("no object")) };
+    let view = match name {
+        "keys" => View::Keys,
+        "values" => View::Values,
+        "items" => View::Items,
+        "get" => {
+            let [key, default] = args.bind(name, ["_", "_"])?;
+            let key = super::arguments::need(key, name)?;
+            return Ok(dict.get(&key)?.cloned().or(default).unwrap_or(Value::None));
+        }
+        _ => {
+            args.none(name)?;
+            return Ok(value.clone());
+        }
+    };
+    args.none(name)?;
+    Ok(Value::View(view, dict.clone()))
+}
+
+/// `index`, `count` and `copy` of a list.
+pub fn list_method(value: &Value, name: &str, args: &super::arguments::Args) -> Result<Value> {
+    if name == "copy" {
+        args.none(name)?;
+        return Ok(value.clone());
+    }
+    let [item] = args.bind(name, ["_"])?;
+    let item = super::arguments::need(item, name)?;
+    let mut count = 0;
+    for (index, own) in value.items()?.iter().enumerate() {
+        if super::compare::equal(own, &item)? {
+            if name == "index" {
+                return Ok(Value::Int(index as i128));
+            }
+            count += 1;
+        }
+    }
+    if name == "index" { Err(raise("the value is not in the list")) } else { Ok(Value::Int(count)) }
+}
+
+/// `next` and `reset` of what `cycler` returned.
+pub fn cycler_method(object: &Rc<Object>, name: &str, args: &super::arguments::Args) -> Result<Value> {
+    args.none(name)?;
+    let Object::Cycler(items, at) = &**object else { return Err(raise("no cycler")) };
+    if name == "reset" {
+        at.set(0);
+        return Ok(Value::None);
+    }
+    let current = items.get(at.get()).cloned();
+    at.set((at.get() + 1) % items.len());
+    Ok(current.unwrap_or(Value::None))
+}

@@ -1,0 +1,231 @@
+//! What is equal, less, or in something.
+//!
+//! Owns Python's comparisons. Refuses to order what has no order, as Python does, and to compare what Python tells apart by
+//! its place in memory.
+
+use std::cmp::Ordering;
+use std::rc::Rc;
+
+use super::error::{Result, raise, refuse};
+use super::numbers;
+use super::value::{Dict, Range, Value, View};
+
+/// `left == right`
+pub fn equal(left: &Value, right: &Value) -> Result<bool> {
+    use Value::{Dict, Iter, List, Namespace, None, Object, Tuple, Undefined, View};
+    if let (Some(a), Some(b)) = (left.as_str(), right.as_str()) {
+        return Ok(a == b);
+    }
+    if is_number(left) && is_number(right) {
+        return Ok(numeric(left, right) == Some(Ordering::Equal));
+    }
+    Ok(match (left, right) {
+        (Undefined(_), Undefined(_)) | (None, None) => true,
+        (List(a), List(b)) | (Tuple(a), Tuple(b)) => all_equal(&a.items, &b.items)?,
+        (Dict(a), Dict(b)) => dicts_equal(a, b)?,
+        (Value::Range(a), Value::Range(b)) => ranges_equal(**a, **b),
+        (View(..), View(..)) => return Err(refuse("a comparison of views of objects")),
+        (Object(a), Object(b)) if Rc::ptr_eq(a, b) => true,
+        (Namespace(a), Namespace(b)) => Rc::ptr_eq(a, b),
+        (Iter(a), Iter(b)) => Rc::ptr_eq(a, b),
+        (Object(_), Object(_)) => return Err(refuse("a comparison of functions")),
+        _ => false,
+    })
+}
+
+fn all_equal(a: &[Value], b: &[Value]) -> Result<bool> {
+    if a.len() != b.len() {
+        return Ok(false);
+    }
+    for (a, b) in a.iter().zip(b) {
+        no_nan(a)?;
+        if !equal(a, b)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// NaN in a list is equal to itself if it is the same object, which is not known here.
+fn no_nan(item: &Value) -> Result<()> {
+    if matches!(item, Value::Float(x) if x.is_nan()) {
+        Err(refuse("a comparison of NaN inside of a list"))
+    } else {
+        Ok(())
+    }
+}
+
+fn dicts_equal(a: &Dict, b: &Dict) -> Result<bool> {
+    if a.pairs.len() != b.pairs.len() {
+        return Ok(false);
+    }
+    for (key, value) in &a.pairs {
+        no_nan(value)?;
+        match b.get(key)? {
+            Some(other) if equal(value, other)? => {}
+            _ => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+fn ranges_equal(a: Range, b: Range) -> bool {
+    a.length == b.length && (a.length == 0 || (a.start == b.start && (a.length == 1 || a.step == b.step)))
+}
+
+fn is_number(value: &Value) -> bool {
+    matches!(value, Value::Float(_)) || value.as_int().is_some()
+}
+
+/// The order of two numbers; `None` with NaN.
+fn numeric(left: &Value, right: &Value) -> Option<Ordering> {
+    match (left.as_int(), right.as_int()) {
+        (Some(a), Some(b)) => Some(a.cmp(&b)),
+        (Some(a), None) => whole_and_float(a, numbers::as_float(right)?),
+        (None, Some(b)) => whole_and_float(b, numbers::as_float(left)?).map(Ordering::reverse),
+        (None, None) => numbers::as_float(left)?.partial_cmp(&numbers::as_float(right)?),
+    }
+}
+
+/// Exactly, also where no float is the integer.
+fn whole_and_float(n: i128, x: f64) -> Option<Ordering> {
+    if x.is_nan() {
+        return None;
+    }
+    if x.abs() >= 1.7e38 {
+        return Some(if x > 0.0 { Ordering::Less } else { Ordering::Greater });
+    }
+    let whole = x.trunc() as i128;
+    Some(n.cmp(&whole).then_with(|| 0.0_f64.partial_cmp(&x.fract()).unwrap_or(Ordering::Equal)))
+}
+
+/// The order of two values; `None` where there is none (NaN).
+///
+/// # Errors
+/// Values of kinds that have no order.
+pub fn order(left: &Value, right: &Value, sign: &str) -> Result<Option<Ordering>> {
+    if let (Some(a), Some(b)) = (left.as_str(), right.as_str()) {
+        return Ok(Some(a.cmp(b)));
+    }
+    if is_number(left) && is_number(right) {
+        return Ok(numeric(left, right));
+    }
+    match (left, right) {
+        (Value::List(a), Value::List(b)) | (Value::Tuple(a), Value::Tuple(b)) => {
+            for (a, b) in a.items.iter().zip(&b.items) {
+                no_nan(a)?;
+                if !equal(a, b)? {
+                    return order(a, b, sign);
+                }
+            }
+            Ok(Some(a.items.len().cmp(&b.items.len())))
+        }
+        (Value::View(..), Value::View(..)) => Err(refuse("a comparison of views of objects")),
+        _ => {
+            Err(raise(format!("'{sign}' not supported between instances of '{}' and '{}'", left.kind(), right.kind())))
+        }
+    }
+}
+
+/// `item in container`
+pub fn contains(container: &Value, item: &Value) -> Result<bool> {
+    match container {
+        Value::Str(text) | Value::Markup(text) => match item.as_str() {
+            Some(part) => Ok(text.contains(part)),
+            None => Err(raise(format!("'in <string>' requires string as left operand, not {}", item.kind()))),
+        },
+        Value::List(items) | Value::Tuple(items) => any_equal(&items.items, item),
+        Value::Dict(dict) | Value::View(View::Keys, dict) => Ok(dict.get(item)?.is_some()),
+        Value::View(View::Values, dict) => {
+            for (_, value) in &dict.pairs {
+                if equal(value, item)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
+        Value::Range(range) => match item {
+            _ if item.as_int().is_some() => {
+                let n = item.as_int().unwrap_or_default();
+                let distance = n - range.start;
+                Ok(range.length > 0
+                    && distance % range.step == 0
+                    && distance / range.step >= 0
+                    && distance / range.step < range.length as i128)
+            }
+            Value::Float(_) => Err(refuse("a float in a range")),
+            _ => Ok(false),
+        },
+        Value::Undefined(_) => Ok(false),
+        Value::Iter(items) => {
+            while let Some(next) = { items.borrow_mut().pop_front() } {
+                if equal(&next?, item)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
+        Value::View(View::Items, _) | Value::Object(_) => Err(refuse(&format!("`in` a {}", container.kind()))),
+        _ => Err(raise(format!("argument of type '{}' is not iterable", container.kind()))),
+    }
+}
+
+fn any_equal(items: &[Value], item: &Value) -> Result<bool> {
+    for other in items {
+        no_nan(other)?;
+        if equal(other, item)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a value can be a key.
+///
+/// # Errors
+/// It cannot.
+pub fn hashable(value: &Value) -> Result<()> {
+    match value {
+        Value::List(_) | Value::Dict(_) => Err(raise(format!("unhashable type: '{}'", value.kind()))),
+        Value::Tuple(items) => items.items.iter().try_for_each(hashable),
+        Value::Float(x) if x.is_nan() => Err(refuse("NaN as a key")),
+        Value::View(..) | Value::Iter(_) | Value::Namespace(_) | Value::Object(_) => {
+            Err(refuse(&format!("a {} as a key", value.kind())))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Dict {
+    /// What a key stands for.
+    pub fn get(&self, key: &Value) -> Result<Option<&Value>> {
+        hashable(key)?;
+        if let Value::Str(text) = key {
+            return Ok(self.text(text));
+        }
+        for (own, value) in &self.pairs {
+            if equal(own, key)? {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What a text stands for.
+    pub fn text(&self, key: &str) -> Option<&Value> {
+        self.pairs.iter().find(|(own, _)| own.as_str() == Some(key)).map(|(_, value)| value)
+    }
+}
+
+/// Pairs of which later ones take the place of earlier ones with the same key.
+pub fn insert(pairs: &mut Vec<(Value, Value)>, key: Value, value: Value) -> Result<()> {
+    hashable(&key)?;
+    for (own, old) in pairs.iter_mut() {
+        if equal(own, &key)? {
+            *old = value;
+            return Ok(());
+        }
+    }
+    pairs.push((key, value));
+    Ok(())
+}

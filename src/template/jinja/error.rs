@@ -1,0 +1,71 @@
+//! Why a template did not render.
+//!
+//! Owns the kinds of failure, so that what Jinja2 raises is told apart from what is not supported here. Refuses to print:
+//! the caller chooses the words around it.
+
+use std::fmt;
+
+/// What went wrong, and in which line of the template if that is known.
+#[derive(Clone, Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone, Debug)]
+struct Inner {
+    kind: Kind,
+    what: String,
+    line: u32,
+}
+
+/// Whose failure it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Jinja2 fails there too.
+    Raised,
+    /// Jinja2 goes on there, which is not supported here.
+    Refused,
+    /// The work that a rendering may do is done.
+    Endless,
+    /// Longer than a text may become.
+    TooLong,
+}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What Jinja2 raises as well.
+pub fn raise(what: impl Into<String>) -> Error {
+    Error::new(Kind::Raised, what.into())
+}
+
+/// What Jinja2 would render.
+pub fn refuse(what: &str) -> Error {
+    Error::new(Kind::Refused, format!("{what} is not supported"))
+}
+
+impl Error {
+    pub fn new(kind: Kind, what: String) -> Self {
+        Self(Box::new(Inner { kind, what, line: 0 }))
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// The same with the innermost line that is told of.
+    #[must_use]
+    pub fn at(mut self, line: u32) -> Self {
+        if self.0.line == 0 {
+            self.0.line = line;
+        }
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.0.what)?;
+        match self.0.line {
+            0 => Ok(()),
+            line => write!(f, " (line {line})"),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Jinja2's filters, with `tojson` as transformers has it.
+//!
+//! Owns which there are, and which one is meant. Refuses those that no chat template uses, by name.
+
+mod numeric;
+mod sequences;
+mod texts;
+
+use super::arguments::{Args, need};
+use super::error::{Result, raise, refuse};
+use super::interpreter::Interpreter;
+use super::json;
+use super::show;
+use super::value::Value;
+
+const NAMES: &str = " abs attr batch capitalize center count d default dictsort e escape filesizeformat first float \
+    forceescape format groupby indent int join last length list lower items map min max pprint random reject rejectattr \
+    replace reverse round safe select selectattr slice sort string striptags sum title trim truncate unique upper \
+    urlencode urlize wordcount wordwrap xmlattr tojson ";
+
+pub fn exists(name: &str) -> bool {
+    NAMES.split(' ').any(|known| known == name && !name.is_empty())
+}
+
+/// `value | name(args)`; the value is the first of the arguments.
+pub fn call(interpreter: &Interpreter, name: &str, args: &Args) -> Result<Value> {
+    match name {
+        "tojson" => json::tojson(args),
+        "default" | "d" => {
+            let [value, other, boolean] = args.bind(name, ["value", "default_value", "boolean"])?;
+            let value = need(value, name)?;
+            let is_missing = matches!(value, Value::Undefined(_))
+                || boolean.is_some_and(|boolean| boolean.is_true()) && !value.is_true();
+            Ok(if is_missing { other.unwrap_or_else(|| Value::str("")) } else { value })
+        }
+        "length" | "count" => {
+            let [value] = args.bind(name, ["_"])?;
+            Ok(Value::Int(need(value, name)?.length()? as i128))
+        }
+        "string" => {
+            let [value] = args.bind(name, ["_"])?;
+            Ok(match need(value, name)? {
+                value @ (Value::Str(_) | Value::Markup(_)) => value,
+                other => Value::str(show::text(&other)?),
+            })
+        }
+        "safe" => {
+            let [value] = args.bind(name, ["value"])?;
+            Ok(Value::Markup(show::text(&need(value, name)?)?.into()))
+        }
+        "attr" => {
+            let [value, attribute] = args.bind(name, ["obj", "name"])?;
+            interpreter.plain_attr(&need(value, name)?, &need(attribute, name)?)
+        }
+        "abs" | "int" | "float" | "round" | "sum" | "min" | "max" => numeric::call(interpreter, name, args),
+        "batch" | "dictsort" | "first" | "groupby" | "items" | "join" | "last" | "list" | "map" | "reject"
+        | "rejectattr" | "reverse" | "select" | "selectattr" | "slice" | "sort" | "unique" => {
+            sequences::call(interpreter, name, args)
+        }
+        "capitalize" | "center" | "e" | "escape" | "forceescape" | "format" | "indent" | "lower" | "replace"
+        | "title" | "trim" | "truncate" | "upper" | "urlencode" | "wordcount" => texts::call(name, args),
+        _ if exists(name) => Err(refuse(&format!("the filter `{name}`"))),
+        _ => Err(raise(format!("No filter named '{name}'"))),
+    }
+}
