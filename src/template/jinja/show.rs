@@ -25,6 +25,12 @@ pub fn put(value: &Value, out: &mut String) -> Result<()> {
     if out.len() > MAX_BYTES { Err(too_long()) } else { Ok(()) }
 }
 
+/// A text without the signs that HTML has to itself.
+pub fn escaped(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('>', "&gt;").replace('<', "&lt;");
+    text.replace('\'', "&#39;").replace('"', "&#34;")
+}
+
 /// Python's `str` of a value.
 pub fn text(value: &Value) -> Result<String> {
     let mut out = String::new();

@@ -62,10 +62,7 @@ fn simple(name: &str, args: &Args) -> Result<Value> {
         }
         "title" => Ok(Value::str(title(&plain(&value, name)?))),
         "e" | "escape" if matches!(value, Value::Markup(_)) => Ok(value),
-        "e" | "escape" | "forceescape" => {
-            let text = show::text(&value)?.replace('&', "&amp;").replace('>', "&gt;").replace('<', "&lt;");
-            Ok(Value::Markup(text.replace('\'', "&#39;").replace('"', "&#34;").into()))
-        }
+        "e" | "escape" | "forceescape" => Ok(Value::Markup(show::escaped(&show::text(&value)?).into())),
         "wordcount" => {
             let own = plain(&value, name)?;
             if !own.is_ascii() {
