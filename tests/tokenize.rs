@@ -447,7 +447,7 @@ fn chat(prompt: &str, response: &str) -> Content {
         {"role": "user", "content": prompt},
         {"role": "assistant", "content": response},
     ]);
-    Content::Chat { messages: messages.to_string(), tools: None, before: 0, turns: 1, cut: None }
+    Content::Chat { messages: messages.to_string(), tools: None, kwargs: None, before: 0, turns: 1, cut: None }
 }
 
 /// The clusters of rows of these contents, one a row that could be read.
