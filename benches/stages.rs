@@ -162,6 +162,7 @@ impl Bench {
                 vocab: None,
                 vocabulary: None,
                 other_texts: Vec::new(),
+                chat_template: None,
                 rank_rule: RANK_STRICT.to_owned(),
                 keep_hidden: None,
             },

@@ -105,6 +105,50 @@ fn another_template_is_another_run() {
     scene.run("verify out").expect(0, "");
 }
 
+/// Contexts are each model's own; responses have the same ids, and so are compared.
+#[test]
+fn each_model_may_read_its_own_template() {
+    let scene = scene(CHATML);
+    scene.model("n", "qwen3-shifted");
+    let other = CHATML
+        .replace("<|im_start|>{{ m.role }}\n", "{{ m.role }}: ")
+        .replace("<|im_start|>assistant\n", "assistant: ");
+    let config = |template: &str| json!({"eos_token": "<|endoftext|>", "chat_template": template}).to_string();
+    scene.write("n/tokenizer_config.json", config(&other));
+    let score = "score --dataset m_chat.jsonl --models m=m,n=n --output-dir out --engine mock";
+    scene.run(&format!("{score} --template own --chat-template m")).expect(2, "cannot be used with");
+    scene.run(&format!("{score} --template own")).expect(0, "5 ok");
+    scene.run(&format!("{score} --template own")).expect(0, "already scored");
+    scene.run(score).expect(1, "tokens.");
+
+    let table = |name: &str, model: &str| scene.table("out", name, "m", "chat", model);
+    let [m, n] = ["m", "n"].map(|model| table("samples", model));
+    assert_eq!(n.texts("prompt")[0].as_deref(), Some("user: How far?<|im_end|>\nassistant: "));
+    assert_eq!(m.texts("response"), n.texts("response"));
+    let differ: Vec<bool> = m.texts("context_hash").iter().zip(n.texts("context_hash")).map(|(m, n)| *m != n).collect();
+    assert_eq!(differ, [true, true, false, true, true], "the third row is text");
+    assert_eq!(table("tokens", "m").u32s("token_id"), table("tokens", "n").u32s("token_id"));
+
+    let read = |name: &str| -> Value {
+        let path = scene.path(&format!("out/runs/generation_model=m/task=chat/{name}"));
+        serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+    };
+    let tokens = &read("text.json")["tokens"];
+    assert_eq!((&tokens["chat_template"], &tokens["boundary"]), (&json!("own"), &json!("separate")));
+    let own = ["m", "n"].map(|model| read(&format!("model={model}/manifest.json"))["engine"]["chat_template"].clone());
+    assert!(own[0] != own[1] && own.iter().all(|hash| hash.as_str().map(str::len) == Some(64)), "{own:?}");
+    scene.run("verify out").expect(0, "");
+    let pairs: Value = serde_json::from_str(&scene.run("kl --data-dir out --json").expect(0, "").stdout).unwrap();
+    let pair = &pairs["pairs"][0];
+    assert_eq!(pair["samples"], 5);
+    let notes = pair["notes"].as_array().unwrap();
+    assert!(notes.contains(&json!("contexts differ: each model read its own chat template")), "{notes:?}");
+
+    fs::remove_file(scene.path("n/tokenizer_config.json")).unwrap();
+    let said = scene.run(&format!("{} --template own", score.replace("dir out", "dir other")));
+    said.expect(1, "`n` has no chat template: --template own needs one of every model");
+}
+
 #[test]
 fn messages_need_a_template_and_text_does_not() {
     let scene = scene("{% broken");

@@ -69,6 +69,7 @@ fn manifest(cell: &Cell, plan: &Plan) -> Manifest {
             vocab: None,
             vocabulary: None,
             other_texts: Vec::new(),
+            chat_template: None,
             rank_rule: text("strict"),
             keep_hidden: None,
         },

@@ -72,6 +72,7 @@ fn manifest(cell: &Cell, out: Format) -> Manifest {
             vocab: None,
             vocabulary: None,
             other_texts: Vec::new(),
+            chat_template: None,
             rank_rule: "strict".to_owned(),
             keep_hidden: None,
         },

@@ -354,6 +354,7 @@ fn facts(cell: &Cell) -> Manifest {
             vocab: None,
             vocabulary: None,
             other_texts: Vec::new(),
+            chat_template: None,
             rank_rule: tokshift::engine::RANK_STRICT.to_owned(),
             keep_hidden: None,
         },

@@ -214,6 +214,7 @@ impl Model {
                 vocab,
                 vocabulary,
                 other_texts,
+                chat_template: None,
                 rank_rule,
                 keep_hidden,
             });
@@ -236,6 +237,7 @@ impl Model {
             vocab: Some(checkpoint.spec().vocab),
             vocabulary: None,
             other_texts: Vec::new(),
+            chat_template: None,
             rank_rule,
             keep_hidden: self.hidden_shape().filter(|_| self.keep_hidden),
         })

@@ -63,10 +63,15 @@ impl<'a> Scorer<'a> {
         let missing: Vec<Vec<u32>> = inputs.iter().map(|input| input.missing().collect()).collect();
         tracing::debug!(name, missing = ?missing.iter().map(Vec::len).collect::<Vec<_>>(), "parts");
         let (session, display, progress) = (first.session, self.display, Progress::default());
+        let own = if texts.iter().any(|text| text.dataset.plan.has_chats) {
+            session.own_tokenizer(self.model)?
+        } else {
+            None
+        };
         let engine = self.engine()?;
         let run = |stop| Run {
             inputs: &inputs,
-            tokenizer: &session.tokenizer,
+            tokenizer: own.as_ref().unwrap_or(&session.tokenizer),
             sample_options: &session.sample_options,
             fail_on_bad_row: session.options.fails_on_bad_row(),
             engine,

@@ -14,9 +14,9 @@ use super::progress;
 use super::vocabularies::{self, Vocabularies};
 use crate::experiments::{Options, OutFormat};
 use crate::journal::Journal;
-use crate::store::{Cell, CellStore, DatasetFacts, EngineFacts, FoundCell, Manifest, Store, TokenFacts};
+use crate::store::{Cell, CellStore, DatasetFacts, EngineFacts, FoundCell, Manifest, OWN, Store, TokenFacts};
 use crate::table::Format;
-use crate::template::ChatTemplate;
+use crate::template::{self, ChatTemplate};
 use crate::tokenize::{SampleOptions, TextTokenizer};
 use crate::{schema, study};
 
@@ -46,16 +46,16 @@ pub struct Session {
     pub sample_options: SampleOptions,
     /// What is known of the models' own tokenizers.
     vocabularies: Vocabularies,
+    /// Where the tokenizer is.
+    path: PathBuf,
 }
 
 impl Session {
     /// Of `models`, with the tokenizer at a path.
     pub fn new(options: &Options, models: &[&Model], tokenizer: &Path) -> Result<Self> {
         let path = tokenizer;
-        let template = inputs::chat_template_of(options, path)?;
-        let tokenizer = TextTokenizer::from_file(path)?.with_bos(options.bos());
-        let tokenizer =
-            tokenizer.map_err(|e| anyhow!("--bos always: `{}`: {e}", path.display()))?.with_template(template);
+        let template = if options.has_own_templates() { None } else { inputs::chat_template_of(options, path)? };
+        let tokenizer = read_tokenizer(options, path)?.with_template(template);
         tokenizer.notes().for_each(|note| progress::say_once(&format!("warning: `{}`: {note}", path.display())));
         let vocabularies = vocabularies::compare(models, path, &tokenizer)?;
         let tokenizer = tokenizer.with_renamed(vocabularies.values().flat_map(|own| own.other_texts.clone()));
@@ -67,7 +67,28 @@ impl Session {
             too_long: options.too_long(),
         };
         tracing::debug!(tokenizer = %path.display(), ?sample_options, "ids");
-        Ok(Self { options: options.clone(), tokenizer, sample_options, vocabularies })
+        Ok(Self { options: options.clone(), tokenizer, sample_options, vocabularies, path: path.to_owned() })
+    }
+
+    /// The chat template that a model reads by itself.
+    fn own_template(&self, model: &Model) -> Result<Option<ChatTemplate>> {
+        if !self.options.has_own_templates() {
+            return Ok(None);
+        }
+        let Some(template) = ChatTemplate::of_model(&model.named.path)? else {
+            bail!("`{}` has no chat template: --template own needs one of every model", model.named.name);
+        };
+        let kwargs = self.options.chat_template_kwargs.clone().unwrap_or_default();
+        Ok(Some(template.with_date(self.options.chat_date.unwrap_or(template::DATE)).with_kwargs(kwargs)))
+    }
+
+    /// The tokenizer with the model's own chat template, where that is not the same for all models.
+    ///
+    /// # Errors
+    /// The model has none.
+    pub fn own_tokenizer(&self, model: &Model) -> Result<Option<TextTokenizer>> {
+        let Some(template) = self.own_template(model)? else { return Ok(None) };
+        Ok(Some(read_tokenizer(&self.options, &self.path)?.with_template(Some(template))))
     }
 
     /// Longest sample that every model takes, unless earlier runs over the text settled another.
@@ -82,9 +103,16 @@ impl Session {
             && self.tokenizer.prefix() == other.tokenizer.prefix()
             && template(self) == template(other)
             && self.options.chat_template_kwargs == other.options.chat_template_kwargs
+            && self.options.has_own_templates() == other.options.has_own_templates()
+            && self.options.chat_date == other.options.chat_date
             && self.sample_options == other.sample_options
             && self.options.fails_on_bad_row() == other.options.fails_on_bad_row()
     }
+}
+
+fn read_tokenizer(options: &Options, path: &Path) -> Result<TextTokenizer> {
+    let tokenizer = TextTokenizer::from_file(path)?.with_bos(options.bos());
+    tokenizer.map_err(|e| anyhow!("--bos always: `{}`: {e}", path.display()))
 }
 
 /// What tables are written as.
@@ -131,6 +159,9 @@ impl Text<'_> {
             facts.vocabulary = Some(vocabulary.digest.clone());
             facts.other_texts.clone_from(&vocabulary.other_texts);
         }
+        if self.dataset.plan.has_chats {
+            facts.chat_template = self.session.own_template(model)?.map(|template| template.identity());
+        }
         let Some(earlier) = self.output.store.manifest_of(cell)? else { return Ok(facts) };
         if model.lends() && earlier.engine.keep_hidden.is_some() {
             facts.keep_hidden = model.hidden_shape();
@@ -143,8 +174,11 @@ impl Text<'_> {
 
     fn manifest(&self, cell: &Cell, model: &Model) -> Result<Manifest> {
         let SampleOptions { boundary, end, too_long, .. } = self.session.sample_options;
-        let template = self.session.tokenizer.template();
-        let (template, kwargs) = (template.map(ChatTemplate::identity), template.and_then(ChatTemplate::kwargs));
+        let own = if self.dataset.plan.has_chats { self.session.own_template(model)? } else { None };
+        let template = own.as_ref().or(self.session.tokenizer.template());
+        let kwargs = template.and_then(ChatTemplate::kwargs);
+        let is_own = self.session.options.has_own_templates();
+        let template = if is_own { Some(OWN.to_owned()) } else { template.map(ChatTemplate::identity) };
         let (plan, options) = (&self.dataset.plan, &self.session.options);
         if plan.has_chats && template.is_none() {
             bail!("`{}` has rows of messages: give --chat-template", plan.path.display());

@@ -35,6 +35,11 @@ pub struct Options {
     #[arg(long, alias = "chat_template", value_name = "PATH")]
     pub chat_template: Option<String>,
 
+    /// Whose chat template renders rows of messages: text, one for all models, or own, each model's own, so that contexts
+    /// differ and responses are tokenised apart from them [default: text]
+    #[arg(long, conflicts_with = "chat_template")]
+    pub template: Option<TemplateChoice>,
+
     /// The day that a chat template's `strftime_now` tells; a template that asks for it gives another text each day
     /// [default: 2024-07-26, to which Llama's templates fall back]
     #[arg(long, alias = "chat_date", value_name = "YYYY-MM-DD")]
@@ -112,6 +117,7 @@ impl Options {
             limit: self.limit.or(outer.limit),
             tokenizer: self.tokenizer.or(outer.tokenizer),
             chat_template: self.chat_template.or(outer.chat_template),
+            template: self.template.or(outer.template),
             chat_date: self.chat_date.or(outer.chat_date),
             chat_template_kwargs: self.chat_template_kwargs.or(outer.chat_template_kwargs),
             boundary: self.boundary.or(outer.boundary),
@@ -139,9 +145,16 @@ impl Options {
 
     pub fn boundary(&self) -> Boundary {
         match self.boundary {
+            // What is paired by its ids must not have been merged with what stands before it.
+            None if self.has_own_templates() => Boundary::Separate,
             None | Some(BoundaryChoice::Joint) => Boundary::Joint,
             Some(BoundaryChoice::Separate) => Boundary::Separate,
         }
+    }
+
+    /// Whether each model reads messages as its own chat template writes them.
+    pub fn has_own_templates(&self) -> bool {
+        self.template == Some(TemplateChoice::Own)
     }
 
     pub fn bos(&self) -> Bos {
@@ -204,6 +217,13 @@ pub enum OutFormat {
 pub enum BoundaryChoice {
     Joint,
     Separate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TemplateChoice {
+    Text,
+    Own,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]

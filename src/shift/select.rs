@@ -50,6 +50,8 @@ pub(super) struct PairTables {
     pub foreign: Option<String>,
     /// Ids that each can score, if these are not equally many.
     pub heads: Option<Heads>,
+    /// Contexts differ by intent.
+    pub own_templates: bool,
     /// The exact measures of all the parts that are compared.
     pub exact: Option<Exact>,
     /// What a reader of the figures has to know of the two runs.
@@ -255,8 +257,9 @@ fn pair(p: &FoundCell, q: &FoundCell, exact: &[FoundPair], foreign: Option<Strin
         of_windows: p.manifest.dataset.window.is_some(),
         foreign,
         heads: heads(p, q),
+        own_templates: p.manifest.tokens.has_own_templates(),
         exact,
-        notes: [vocabulary_note("P", p), vocabulary_note("Q", q), rank_note(p, q)]
+        notes: [own_note(p), vocabulary_note("P", p), vocabulary_note("Q", q), rank_note(p, q)]
             .into_iter()
             .flatten()
             .chain(arithmetic_note(p, q))
@@ -301,6 +304,11 @@ fn table(found: &FoundCell, left_out: &[u32]) -> Result<Table> {
         kept: dataset.keep_fields.clone(),
         imported: engine.name == study::ENGINE,
     })
+}
+
+fn own_note(p: &FoundCell) -> Option<String> {
+    let note = "contexts differ: each model read its own chat template";
+    p.manifest.tokens.has_own_templates().then(|| note.to_owned())
 }
 
 /// Two processors that sum in other ways differ without any shift. (Of two types that is what is measured.)

@@ -31,7 +31,8 @@ pub(super) struct Prepared {
 impl Prepared {
     pub fn new(pair: &PairTables, options: &Options) -> Result<Self> {
         let samples = samples::read(pair)?;
-        let different_contexts = check::contexts(pair, &samples, options.allow_different_context)?;
+        let are_allowed = options.allow_different_context || pair.own_templates;
+        let different_contexts = check::contexts(pair, &samples, are_allowed)?;
         let (p, q) = (scan::footers(&pair.p)?, scan::footers(&pair.q)?);
         Self::must_fit(pair)?;
         Ok(Self { samples, p, q, different_contexts })

@@ -103,12 +103,22 @@ pub struct TokenFacts {
     /// leaves out what it cannot take.
     pub max_tokens: usize,
     pub too_long: String,
-    /// Identity of the chat template, where rows are chats.
+    /// Identity of the chat template, where rows are chats; `own` where each model read its own, of which its facts speak.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat_template: Option<String>,
     /// `--chat-template-kwargs`, as compact JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat_template_kwargs: Option<String>,
+}
+
+/// Stands for the identity of a chat template where each model has its own.
+pub const OWN: &str = "own";
+
+impl TokenFacts {
+    /// Whether contexts differ by intent: each model read its own chat template.
+    pub fn has_own_templates(&self) -> bool {
+        self.chat_template.as_deref() == Some(OWN)
+    }
 }
 
 /// What scored them.
@@ -136,6 +146,9 @@ pub struct EngineFacts {
     /// Ids whose text is another in that tokenizer than in the one that made the ids.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_texts: Vec<u32>,
+    /// Identity of the chat template that it read, where models read their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat_template: Option<String>,
     pub rank_rule: String,
     /// The hidden rows that its parts keep; absent if they keep none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -26,7 +26,7 @@ pub use cell::{CellStore, PartWriter};
 pub use chosen::write_file;
 pub use hidden::HiddenPart;
 pub use loans::Borrowed;
-pub use manifest::{DatasetFacts, EngineFacts, Manifest, PairManifest, TextManifest, TokenFacts};
+pub use manifest::{DatasetFacts, EngineFacts, Manifest, OWN, PairManifest, TextManifest, TokenFacts};
 pub use names::encode as folder_name;
 pub use pairs::{FoundPair, PairCell, PairStore, found_pairs};
 pub use read::{DamagedCell, FoundCell, cells, cells_and_damaged, part_of};

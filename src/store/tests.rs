@@ -53,6 +53,7 @@ fn manifest(model: &str) -> Manifest {
             vocab: None,
             vocabulary: None,
             other_texts: Vec::new(),
+            chat_template: None,
             rank_rule: "strict".to_owned(),
             keep_hidden: None,
         },

@@ -136,6 +136,7 @@ fn manifest(hash: String, cell: &Cell, losses: &TokenLosses) -> Manifest {
             vocab: None,
             vocabulary: None,
             other_texts: Vec::new(),
+            chat_template: None,
             rank_rule: RANK_RULE.to_owned(),
             keep_hidden: None,
         },

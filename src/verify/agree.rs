@@ -19,6 +19,8 @@ pub(super) struct Given<'a> {
     pub model: &'a str,
     pub path: &'a Path,
     pub ids: Vec<Ids>,
+    /// Each model read its own chat template: contexts differ.
+    pub own_context: bool,
 }
 
 /// Tells every sample whose ids or contexts differ between models, and gives the models, by index, to be scored again:
@@ -31,8 +33,9 @@ pub(super) fn check(models: &[Given], findings: &mut Findings) -> Vec<usize> {
             samples.entry(ids.sample_id).or_default().push((index, ids));
         }
     }
+    let fields = if models.iter().any(|given| given.own_context) { &FIELDS[1..] } else { &FIELDS };
     for (sample_id, of_models) in &samples {
-        for (name, field) in FIELDS {
+        for &(name, field) in fields {
             for index in odd(of_models.iter().filter_map(|(index, ids)| Some((*index, field(ids)?)))) {
                 wrong[index] = true;
                 let others: Vec<&str> = others(of_models, index, field).map(|other| models[other].model).collect();

@@ -117,7 +117,8 @@ fn of_part(text: &[SurveyedCell], part: usize) -> OfPart {
         }
         found.findings.extend(findings);
         files.push(paths);
-        given.push(Given { model: &cell.cell.model, path: &paths.tokens, ids });
+        let own_context = manifest.tokens.has_own_templates();
+        given.push(Given { model: &cell.cell.model, path: &paths.tokens, ids, own_context });
     }
     wrong.extend(agree::check(&given, &mut found.findings));
     for paths in wrong.into_iter().map(|index| files[index]) {

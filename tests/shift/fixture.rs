@@ -286,6 +286,7 @@ fn manifest(generation_model: &str, task: &str, model: &str, parts: &[&[Sample]]
             vocab: None,
             vocabulary: None,
             other_texts: Vec::new(),
+            chat_template: None,
             rank_rule: "1 + count(>)".to_owned(),
             keep_hidden: None,
         },

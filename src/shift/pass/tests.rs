@@ -147,9 +147,13 @@ fn tables(folder: &TempDir, samples: &[Sample]) -> (PairTables, [Footers; 2]) {
     };
     let ((p, of_p), (q, of_q)) = (side("p", |sample| &sample.0), side("q", |sample| &sample.1));
     let (generation_model, task) = ("p".to_owned(), "t".to_owned());
-    let (partial, of_windows, exact, notes, foreign) = (None, false, None, Vec::new(), None);
+    let (partial, of_windows, own_templates, exact) = (None, false, false, None);
+    let (notes, foreign) = (Vec::new(), None);
     let heads = (samples.len() % 2 == 1).then_some(Heads { p: 8, q: 7 });
-    (PairTables { generation_model, task, p, q, partial, of_windows, foreign, heads, exact, notes }, [of_p, of_q])
+    (
+        PairTables { generation_model, task, p, q, partial, of_windows, own_templates, foreign, heads, exact, notes },
+        [of_p, of_q],
+    )
 }
 
 fn facts(n: usize) -> Samples {
