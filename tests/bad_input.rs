@@ -394,8 +394,8 @@ fn names_never_leave_the_output_directory() {
         said(&mut command).expect(0, &format!("{name}: 3 ok samples; "));
     }
     let created: Vec<String> = scene.files("").into_keys().collect();
-    assert_eq!(created.iter().filter(|path| path.starts_with("deep/er/out")).count(), 12);
-    assert_eq!(created.len(), 13, "{created:?}");
+    assert_eq!(created.iter().filter(|path| path.starts_with("deep/er/out")).count(), 16);
+    assert_eq!(created.len(), 17, "{created:?}");
     let hidden = |path: &String| path.split('/').any(|part| part.starts_with('.') || part.starts_with("evil"));
     assert!(!created.iter().any(hidden), "{created:?}");
 }

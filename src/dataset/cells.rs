@@ -120,7 +120,7 @@ fn nested(array: &dyn Array) -> Result<Cells<'_>, String> {
         }
         DataType::FixedSizeList(_, _) => {
             let list = array.as_fixed_size_list();
-            let offset = |row| list.value_offset_at(row) as usize;
+            let offset = |row| list.value_offset_at(row);
             items(list.values(), move |row| (offset(row), offset(row + 1)))?
         }
         DataType::Dictionary(_, _) => {
