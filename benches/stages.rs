@@ -151,6 +151,7 @@ impl Bench {
                 max_tokens: self.options.max_tokens,
                 too_long: name("skip"),
                 chat_template: None,
+                chat_template_kwargs: None,
             },
             engine: EngineFacts {
                 name: name("local"),
