@@ -136,6 +136,7 @@ fn nested(array: &dyn Array) -> Result<Cells<'_>, String> {
     })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the last step of what may fail")]
 fn put(out: &mut Vec<u8>, word: &str) -> Result<(), String> {
     out.extend_from_slice(word.as_bytes());
     Ok(())

@@ -12,7 +12,6 @@ use std::path::Path;
 use arrow::array::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use parquet::errors::ParquetError;
 
 use crate::dataset::cells::{Cells, cells};
 use crate::dataset::json::{FIELDS_LISTED, refused};
@@ -36,15 +35,13 @@ impl TableText {
     ///
     /// # Errors
     /// A file that is no Parquet.
-    pub fn open(file: File, path: &Path, wanted: &[&str]) -> Result<Self> {
+    pub fn open(file: &File, path: &Path, wanted: &[&str]) -> Result<Self> {
         let broken = |what| Error::file(path, format!("not a Parquet file that can be read: {what}"));
-        whole(|| Self::read(&file, wanted)).map_err(broken)
+        whole(|| Self::read(file, wanted)).map_err(broken)
     }
 
     fn read(file: &File, wanted: &[&str]) -> parquet::errors::Result<Self> {
-        let open = |options| {
-            Ok::<_, ParquetError>(ParquetRecordBatchReaderBuilder::try_new_with_options(file.try_clone()?, options)?)
-        };
+        let open = |options| ParquetRecordBatchReaderBuilder::try_new_with_options(file.try_clone()?, options);
         // What a writer noted of its own types may be of a kind that we do not know: the file's are enough.
         let builder = open(ArrowReaderOptions::new())
             .or_else(|_| open(ArrowReaderOptions::new().with_skip_arrow_metadata(true)))?;

@@ -69,7 +69,7 @@ impl Packing {
             }
             Self::Gzip => Box::new(MultiGzDecoder::new(counted(file))),
             Self::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(counted(file)).map_err(io)?),
-            Self::Parquet => Box::new(TableText::open(file, path, wanted)?),
+            Self::Parquet => Box::new(TableText::open(&file, path, wanted)?),
         };
         let left = FREE_BYTES.saturating_add(size.saturating_mul(RATIO));
         let mut text = buffered(Bounded { unpacked, left });

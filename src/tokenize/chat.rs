@@ -35,7 +35,9 @@ impl TextTokenizer {
         let turns = match turns {
             Ok(turns) => turns,
             Err(reason) => {
-                samples.iter_mut().for_each(|sample| sample.fail(Status::Failed, reason.as_str()));
+                for sample in samples {
+                    sample.fail(Status::Failed, reason.as_str());
+                }
                 return None;
             }
         };
