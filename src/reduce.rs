@@ -142,7 +142,9 @@ impl Row {
         if holds_target || self.admits(high) {
             self.push_each(first_id, chunk, &exps);
         } else if high - self.max < FAR {
-            chunk.iter().for_each(|&x| self.far.add(f64::from(x)));
+            for x in chunk {
+                self.far.add(f64::from(*x));
+            }
         } else {
             self.rest += sum_lanes(|i| exps[i]);
         }

@@ -124,9 +124,13 @@ fn softmax(logits: &mut [f32]) {
         #[inline(always)]
         || {
             let max = math::max(logits);
-            logits.iter_mut().for_each(|x| *x = math::exp(*x - max));
+            for x in logits.iter_mut() {
+                *x = math::exp(*x - max);
+            }
             let sum = math::sum(logits, |x| x);
-            logits.iter_mut().for_each(|x| *x /= sum);
+            for x in logits.iter_mut() {
+                *x /= sum;
+            }
         },
     );
 }
