@@ -65,7 +65,7 @@ impl<'a> Input<'a> {
         if self.cell.manifest.engine.keep_hidden.is_some_and(|shape| reader.shape() != shape) {
             return Err(Error::file(hidden, "its rows are not of the shape that the manifest says"));
         }
-        let Tokens { origin: found, hash, tokens: rows } = tokens::read(tokens)?;
+        let Tokens { origin: found, hash, rows } = tokens::read(tokens)?;
         // Programs that write a table again leave it out.
         if let Some(what) = found.and_then(|found| origin.contradicted_by(&found)) {
             return Err(refuse(tokens, what));

@@ -32,7 +32,7 @@ pub struct Tokens {
     /// The hash that it holds of itself.
     pub hash: Option<String>,
     /// Every token of the part, in order.
-    pub tokens: Vec<Token>,
+    pub rows: Vec<Token>,
 }
 
 /// Reads a part.
@@ -54,7 +54,7 @@ pub fn read(path: &Path) -> Result<Tokens> {
     if !tokens.is_sorted_by(|a, b| a.key < b.key) {
         return Err(broken("its rows are not in order".to_owned()));
     }
-    Ok(Tokens { origin, hash, tokens })
+    Ok(Tokens { origin, hash, rows: tokens })
 }
 
 fn add(batch: &RecordBatch, tokens: &mut Vec<Token>) -> Result<(), &'static str> {

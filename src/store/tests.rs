@@ -436,7 +436,9 @@ fn pairs_never_outlive_their_tokens() {
         writer.commit().unwrap();
     };
     let (p, q) = (of("p"), of("q"));
-    [&p, &q].into_iter().for_each(|cell| score(cell, 0));
+    for cell in [&p, &q] {
+        score(cell, 0);
+    }
     let [generation_model, task] = ["rl", "demo"].map(str::to_owned);
     let pair = PairManifest {
         format_version: crate::schema::FORMAT_VERSION,
@@ -453,7 +455,7 @@ fn pairs_never_outlive_their_tokens() {
     let tokens = |model: &str| {
         root.path().join(format!("tokens/generation_model=rl/task=demo/model={model}/part-00000000.parquet"))
     };
-    let hashes = || ["p", "q"].map(|model| Some(crate::table::footer(&tokens(model)).ok()?.1?));
+    let hashes = || ["p", "q"].map(|model| crate::table::footer(&tokens(model)).ok()?.1);
     let path = root.path().join("pairs/generation_model=rl/task=demo/p=p/q=q/part-00000000.parquet");
     let [mut published, mut refused] = [0, 0];
     for round in 0..50 {

@@ -196,7 +196,9 @@ impl Output {
             .build();
         let file = File::create(path).unwrap();
         let mut writer = ArrowWriter::try_new(file, batches[0].schema(), Some(properties)).unwrap();
-        batches.iter().for_each(|batch| writer.write(batch).unwrap());
+        for batch in batches {
+            writer.write(batch).unwrap();
+        }
         writer.close().unwrap();
     }
 

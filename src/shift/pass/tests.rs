@@ -151,7 +151,7 @@ fn tables(folder: &TempDir, samples: &[Sample]) -> (PairTables, [Footers; 2]) {
     let (notes, foreign) = (Vec::new(), None);
     let heads = (samples.len() % 2 == 1).then_some(Heads { p: 8, q: 7 });
     (
-        PairTables { generation_model, task, p, q, partial, of_windows, own_templates, foreign, heads, exact, notes },
+        PairTables { generation_model, task, p, q, partial, of_windows, foreign, heads, own_templates, exact, notes },
         [of_p, of_q],
     )
 }
