@@ -197,7 +197,7 @@ impl Output {
         let file = File::create(path).unwrap();
         let mut writer = ArrowWriter::try_new(file, batches[0].schema(), Some(properties)).unwrap();
         for batch in batches {
-            writer.write(batch).unwrap();
+            writer.write(&batch).unwrap();
         }
         writer.close().unwrap();
     }

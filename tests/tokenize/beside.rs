@@ -31,7 +31,8 @@ fn token(content: &str, flags: Value) -> Value {
     let mut token = json!({
         "content": content, "lstrip": false, "normalized": false, "rstrip": false, "single_word": false, "special": true,
     });
-    token.as_object_mut().unwrap().extend(flags.as_object().unwrap().clone());
+    let Value::Object(flags) = flags else { panic!("{flags} is no object") };
+    token.as_object_mut().unwrap().extend(flags);
     token
 }
 
