@@ -149,6 +149,40 @@ fn each_model_may_read_its_own_template() {
     said.expect(1, "`n` has no chat template: --template own needs one of every model");
 }
 
+/// A row's own come before the option's, which the manifest keeps; tools are JSON text or a list of objects.
+#[test]
+fn kwargs_and_tools_of_rows_reach_the_template() {
+    let thinks = "{% if enable_thinking is defined and not enable_thinking %}<think></think>{% endif %}";
+    let tools = "{% for t in tools or [] %}{{ t.name }};{% endfor %}";
+    let scene = scene(&format!("{tools}{CHATML}{thinks}"));
+    let row = |more: Value| {
+        let mut row = chat();
+        row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        row
+    };
+    let rows = [
+        row(json!({"chat_template_kwargs": {"enable_thinking": true}})),
+        row(json!({"tools": "[{\"name\":\"f\"}]"})),
+        row(json!({"tools": ["{}"]})),
+        row(json!({"chat_template_kwargs": {"messages": []}})),
+    ];
+    scene.dataset("m_chat.jsonl", &rows);
+    let option = format!("{SCORE} --chat-template-kwargs {{\"enable_thinking\":false}}");
+    scene.run(&option).expect(0, "4 ok");
+    let samples = scene.table("out", "samples", "m", "chat", "m");
+    let prompts = samples.texts("prompt");
+    let ends = |index: usize| prompts[index].as_ref().is_some_and(|prompt| prompt.ends_with("<think></think>"));
+    assert_eq!([ends(0), ends(2)], [false, true], "{prompts:?}");
+    assert!(prompts[2].as_ref().unwrap().starts_with("f;<|im_start|>"));
+    let reasons = samples.texts("reason");
+    assert!(reasons[4].as_ref().unwrap().contains("`tools` is no list"), "{reasons:?}");
+    assert!(reasons[6].as_ref().unwrap().contains("`messages` is an argument of its own"), "{reasons:?}");
+    let manifest = scene.path("out/runs/generation_model=m/task=chat/text.json");
+    let manifest: Value = serde_json::from_slice(&fs::read(manifest).unwrap()).unwrap();
+    assert_eq!(manifest["tokens"]["chat_template_kwargs"], "{\"enable_thinking\":false}");
+    scene.run(SCORE).expect(1, "tokens.chat_template_kwargs");
+}
+
 #[test]
 fn messages_need_a_template_and_text_does_not() {
     let scene = scene("{% broken");

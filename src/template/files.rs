@@ -97,8 +97,8 @@ pub struct SpecialTokens {
 }
 
 impl SpecialTokens {
-    /// Reads `tokenizer_config.json`, and for what that lacks `special_tokens_map.json` and the added tokens of
-    /// `tokenizer.json`; or a GGUF file. A file that does not exist says nothing.
+    /// Reads `tokenizer_config.json`, over which `special_tokens_map.json` goes unless it lists its added tokens itself, and
+    /// the added tokens of `tokenizer.json`; or a GGUF file. A file that does not exist says nothing.
     ///
     /// # Errors
     /// A file that cannot be read or is no JSON.
@@ -107,14 +107,19 @@ impl SpecialTokens {
             return gguf::special_tokens(&Header::read(model)?);
         }
         let directory = model;
-        let config = object(&directory.join("tokenizer_config.json"))?;
-        let map = object(&directory.join("special_tokens_map.json"))?;
-        let mut named: BTreeMap<String, String> = NAMED
-            .into_iter()
-            .filter_map(|name| Some((name.to_owned(), token(config.get(name)).or_else(|| token(map.get(name)))?)))
-            .collect();
+        let mut config = object(&directory.join("tokenizer_config.json"))?;
+        if !config.contains_key("added_tokens_decoder") {
+            for (name, value) in object(&directory.join("special_tokens_map.json"))? {
+                match (config.get_mut(&name), value) {
+                    (Some(Json::Array(tokens)), Json::Array(more)) => tokens.extend(more),
+                    (_, value) => drop(config.insert(name, value)),
+                }
+            }
+        }
+        let mut named: BTreeMap<String, String> =
+            NAMED.into_iter().filter_map(|name| Some((name.to_owned(), token(config.get(name))?))).collect();
         let mut more = Vec::new();
-        for tokens in MORE.into_iter().filter_map(|name| config.get(name).or_else(|| map.get(name))) {
+        for tokens in MORE.into_iter().filter_map(|name| config.get(name)) {
             match tokens {
                 Json::Object(own) => {
                     named.extend(own.iter().filter_map(|(name, own)| Some((name.clone(), token(Some(own))?))));

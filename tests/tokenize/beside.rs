@@ -2,6 +2,7 @@
 //! and 4.57.3 alike, of the same files (`scripts/check_ids.py`).
 
 use serde_json::{Value, json};
+use tokshift::template::SpecialTokens;
 use tokshift::tokenize::{Bos, TextTokenizer};
 
 use super::{JOINT, path, text};
@@ -82,6 +83,18 @@ fn tokens_of_every_file_are_tokens() {
     assert_eq!(ids(&python, EXTRA), ids(&eos, EXTRA));
     assert_ne!(plain.identity(), eos.identity());
     assert_eq!(python.identity(), eos.identity());
+}
+
+/// As transformers lays them: special_tokens_map.json over the config, unless that lists its added tokens.
+#[test]
+fn the_eos_is_that_of_the_file_that_counts() {
+    let map = ("special_tokens_map.json", json!({"eos_token": "<tool>"}));
+    let eos = |config: Value| {
+        let folder = folder("bytelevel", |_| {}, &[("tokenizer_config.json", config), map.clone()]);
+        SpecialTokens::of_model(folder.path()).unwrap().eos().map(str::to_owned)
+    };
+    assert_eq!(eos(json!({"eos_token": "<|im_end|>"})).as_deref(), Some("<tool>"));
+    assert_eq!(eos(json!({"eos_token": "<|im_end|>", "added_tokens_decoder": {}})).as_deref(), Some("<|im_end|>"));
 }
 
 #[test]
