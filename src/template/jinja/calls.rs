@@ -160,6 +160,7 @@ impl Interpreter<'_> {
             return Err(raise("dict expected at most 1 argument"));
         }
         match args.list.into_iter().next() {
+            Some(Value::Undefined(name)) => return Err(raise(format!("'{name}' is undefined"))),
             Some(Value::Dict(dict)) => pairs.extend(dict.pairs.iter().cloned()),
             Some(other) => {
                 for pair in other.iterate()? {

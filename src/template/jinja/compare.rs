@@ -146,12 +146,11 @@ pub fn contains(container: &Value, item: &Value) -> Result<bool> {
         }
         Value::Range(range) => match item {
             _ if item.as_int().is_some() => {
-                let n = item.as_int().unwrap_or_default();
-                let distance = n - range.start;
-                Ok(range.length > 0
-                    && distance % range.step == 0
-                    && distance / range.step >= 0
-                    && distance / range.step < range.length as i128)
+                let distance = item.as_int().and_then(|n| n.checked_sub(range.start));
+                Ok(distance.is_some_and(|distance| {
+                    let place = distance / range.step;
+                    distance % range.step == 0 && (0..range.length as i128).contains(&place)
+                }))
             }
             Value::Float(_) => Err(refuse("a float in a range")),
             _ => Ok(false),

@@ -215,7 +215,10 @@ impl Interpreter<'_> {
     }
 
     fn repeat(&self, value: &Value, times: i128) -> Result<Value> {
-        let times = usize::try_from(times.max(0)).unwrap_or(usize::MAX);
+        if i64::try_from(times).is_err() {
+            return Err(raise("cannot fit 'int' into an index-sized integer"));
+        }
+        let times = times.max(0) as usize;
         match value {
             Value::List(items) | Value::Tuple(items) => {
                 let length = items.items.len().saturating_mul(times);

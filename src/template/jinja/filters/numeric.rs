@@ -19,7 +19,9 @@ pub fn call(interpreter: &Interpreter, name: &str, args: &Args) -> Result<Value>
             match need(value, name)? {
                 Value::Float(x) => Ok(Value::Float(x.abs())),
                 other => match other.as_int() {
-                    Some(n) => Ok(Value::Int(n.abs())),
+                    Some(n) => {
+                        n.checked_abs().map(Value::Int).ok_or_else(|| refuse("an integer of more than 127 bits"))
+                    }
                     None => Err(raise(format!("bad operand type for abs(): '{}'", other.kind()))),
                 },
             }
