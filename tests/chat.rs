@@ -168,7 +168,7 @@ fn kwargs_and_tools_of_rows_reach_the_template() {
     ];
     scene.dataset("m_chat.jsonl", &rows);
     let option = format!("{SCORE} --chat-template-kwargs {{\"enable_thinking\":false}}");
-    scene.run(&option).expect(0, "4 ok");
+    scene.run(&option).expect(4, "4 ok");
     let samples = scene.table("out", "samples", "m", "chat", "m");
     let prompts = samples.texts("prompt");
     let ends = |index: usize| prompts[index].as_ref().is_some_and(|prompt| prompt.ends_with("<think></think>"));

@@ -212,7 +212,8 @@ pub fn manifest(bytes: &[u8]) {
     let report = verify::verify(bed.path()).expect("a folder that can be listed");
     let (found, found_text) = (Manifest::read(&of_model), TextManifest::read(&other));
     assert!(found.is_ok() && found_text.is_ok() || !report.is_well());
-    if let Ok(manifest) = found {
+    // Of another text by its own words, `verify` calls it moved.
+    if let Some(manifest) = found.ok().filter(|found| (&*found.generation_model, &*found.task) == ("G", "T")) {
         write(&of_model, manifest.to_json().expect("a manifest as JSON").as_bytes());
         let again = Manifest::read(&of_model).expect("the manifest that was written");
         manifest.must_equal(&again, &of_model).expect("the same manifest");

@@ -93,6 +93,12 @@ impl Model {
                 )
             }
             (Some(_), Some(directory)) => Some(Adapter::open(directory)?),
+            (Some(_), None) if named.path.join("adapter_config.json").exists() => {
+                let path = named.path.display();
+                bail!(
+                    "`{path}` holds an adapter (adapter_config.json) beside the model's weights, and transformers loads both:                      give `{path}+{path}` for the model with it, or move it away"
+                )
+            }
             _ => None,
         };
         let dtype = match options.dtype() {

@@ -7,12 +7,14 @@ use std::collections::BTreeSet;
 
 use serde::{Serialize, Serializer};
 
+use super::comparison::LeftOut;
 use super::measures::{KL_BOUNDS, LOGPROBS, NEED_OWN_TEXT, OWN_TEXT};
 use super::select::PairTables;
 use super::stats::{FEW_CLUSTERS, clustered_mean, shares};
 use super::sums::Sums;
 use crate::error::Result;
 use crate::escape::visible;
+use crate::sample::Status;
 use crate::schema::pair::KL;
 
 /// Standard errors from which a mean is held to contradict what P's own samples give.
@@ -132,16 +134,33 @@ pub(super) fn legend<'a>(estimates: impl Iterator<Item = &'a KlEstimate>) -> Vec
 
 /// The answer for a pair, in the order in which docs/measures.md lists the reasons. `exact` says whether the pairs table
 /// is at temperature 1 and over all ids.
-pub(super) fn of_pair(tables: &PairTables, sums: &Sums, exact: bool) -> Result<KlEstimate> {
+pub(super) fn of_pair(tables: &PairTables, sums: &Sums, left_out: &[LeftOut], exact: bool) -> Result<KlEstimate> {
     if let Some(reason) = tables.foreign.clone() {
         return Ok(KlEstimate::No { reason });
+    }
+    if let Some(reason) = chosen(left_out) {
+        return Ok(KlEstimate::Unknown { reason });
     }
     if let Some(reason) = unknown(sums)? {
         return Ok(KlEstimate::Unknown { reason });
     }
-    let contradictions =
-        [not_at_temperature_1(sums)?, outside_the_bounds(sums)?, off_the_exact(sums, exact)?, off_1(sums)?];
+    // The ratio's tail is heavy where KL is large, so that its error says too little: the exact KL knows better.
+    let ratio = if exact && paired(sums, KL)?.is_some() { None } else { off_1(sums)? };
+    let contradictions = [not_at_temperature_1(sums)?, outside_the_bounds(sums)?, off_the_exact(sums, exact)?, ratio];
     Ok(contradictions.into_iter().flatten().next().map_or(KlEstimate::Yes, |reason| KlEstimate::No { reason }))
+}
+
+/// Samples that are left out for what was sampled: the longest, or those with a token that a model lacks. Empty responses and
+/// rows that cannot be read are left out on both sides alike, whatever P thinks.
+fn chosen(left_out: &[LeftOut]) -> Option<String> {
+    let is_nobodys = |one: &&LeftOut| one.p == one.q && matches!(one.p, Status::Empty | Status::Failed);
+    let samples: u64 = left_out.iter().filter(|one| !is_nobodys(one)).map(|one| one.samples).sum();
+    (samples > 0).then(|| {
+        format!(
+            "{samples} samples were left out for their length, or since one model could not score them, so that what was \
+             sampled chose those compared"
+        )
+    })
 }
 
 /// Why nobody can tell.

@@ -4,7 +4,7 @@
 
 use super::comparison::{Comparison, Pair};
 use super::estimate::{KlEstimate, of_measure};
-use super::measures::{self, KL_BOUNDS};
+use super::measures::{self, KL_BOUNDS, is_of_pairs};
 use crate::error::{Error, Result};
 
 /// The upper 95% end of a measure's mean over tokens must not lie above `value`.
@@ -27,7 +27,7 @@ impl Limit {
 }
 
 /// One message for each pair and limit that it is not known to keep: above it, not a number, without any value or
-/// interval, of tables with parts missing, or of a measure that does not estimate KL on this text; one for each pair that
+/// interval, of tables with parts missing, at another temperature than 1, or of a measure that does not estimate KL on this text; one for each pair that
 /// is not compared.
 pub fn exceeded(comparison: &Comparison, limits: &[Limit]) -> Vec<String> {
     let of_pair = |pair| limits.iter().filter_map(move |limit| told(pair, limit));
@@ -41,7 +41,9 @@ fn told(pair: &Pair, Limit { measure, value: limit }: &Limit) -> Option<String> 
     let unknown = |why: &str| format!("{why}, so it is not known to be at most");
     let doubt = of_measure(measure, &pair.kl_estimate).and_then(KlEstimate::doubt);
     let no_bound = pair.heads.and_then(|heads| heads.no_upper_bound()).filter(|_| measure == KL_BOUNDS[1]);
+    let temperature = pair.exact.as_ref().map(|exact| exact.temperature).filter(|t| *t != 1.0 && is_of_pairs(measure));
     let what = match mean {
+        _ if temperature.is_some() => unknown(&format!("is at temperature {}, not 1", temperature.unwrap_or_default())),
         _ if doubt.is_some() => unknown(&doubt.unwrap_or_default()),
         None => unknown(no_bound.as_deref().unwrap_or("no token has it")),
         Some(_) if pair.partial.is_some() => unknown("parts are missing"),

@@ -97,7 +97,8 @@ fn figures(tables: &PairTables, options: &Options, prepared: &Prepared, sums: &S
     measures.retain(|m| m.token_mean.is_some() || !measures::is_of_pairs(m.name));
     let exact = exact::of_pair(tables, sums)?;
     let is_of_all = tables.heads.is_none() && exact.as_ref().is_some_and(|exact| exact.temperature == 1.0);
-    let kl_estimate = estimate::of_pair(tables, sums, is_of_all)?;
+    let left_out = left_out(&prepared.samples);
+    let kl_estimate = estimate::of_pair(tables, sums, &left_out, is_of_all)?;
     let perplexity = alone::perplexity(sums)?;
     let study = study(tables, &prepared.samples, sums)?;
     let lacks = study.is_none().then(|| study::lacks(&tables.p.model, &tables.generation_model));
@@ -109,7 +110,7 @@ fn figures(tables: &PairTables, options: &Options, prepared: &Prepared, sums: &S
         samples: sums.facts.len() as u64,
         tokens: sums.rows.iter().sum(),
         clusters,
-        left_out: left_out(&prepared.samples),
+        left_out,
         cut: cut(sums),
         partial: tables.partial.clone(),
         heads: tables.heads,

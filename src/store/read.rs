@@ -65,6 +65,9 @@ pub fn cells_and_damaged(root: &Path) -> Result<(Vec<FoundCell>, Vec<DamagedCell
                         Ok(read) => found.push(read),
                         Err(error) => damaged.push(DamagedCell { cell, error }),
                     }
+                } else if holds_tokens(root, &cell)? {
+                    let what = "is missing, so what its tables were made with is unknown: delete them, and score again";
+                    damaged.push(DamagedCell { cell, error: Error::file(&manifest, what) });
                 }
             }
         }
@@ -72,6 +75,12 @@ pub fn cells_and_damaged(root: &Path) -> Result<(Vec<FoundCell>, Vec<DamagedCell
     found.sort_by(|a, b| a.cell.cmp(&b.cell));
     damaged.sort_by(|a, b| a.cell.cmp(&b.cell));
     Ok((found, damaged))
+}
+
+/// Whether any part of the cell is done.
+fn holds_tokens(root: &Path, cell: &Cell) -> Result<bool> {
+    let tokens = root.join(folder::TOKENS).join(cell.folder()?);
+    Ok(std::fs::read_dir(tokens).is_ok_and(|mut entries| entries.next().is_some()))
 }
 
 /// The number of a part by its file's name.

@@ -17,7 +17,7 @@ impl Config<'_> {
             "llama" => self.llama(spec)?,
             "granite" => self.granite(spec)?,
             "smollm3" => self.smollm3_layers(spec)?,
-            "mistral" => self.mistral(spec)?,
+            "mistral" => self.ministral(spec)?,
             "mixtral" => self.mixtral(spec)?,
             "phi3" => self.phi3(spec)?,
             "qwen2" => self.qwen2(spec)?,
@@ -45,6 +45,13 @@ impl Config<'_> {
         spec.residual_scale = multiplier("residual_multiplier")?;
         spec.attention_scale = multiplier("attention_multiplier")?;
         spec.logit_scale = 1.0 / multiplier("logits_scaling")?;
+        Ok(())
+    }
+
+    /// Mistral, which transformers takes for Ministral where the config has `layer_types`.
+    fn ministral(self, spec: &mut DecoderSpec) -> Parsed<()> {
+        self.mistral(spec)?;
+        spec.windows = self.windows(spec.layers, self.optional_size("sliding_window")?, |_| true)?;
         Ok(())
     }
 

@@ -9,7 +9,7 @@ type Windows = Vec<Option<usize>>;
 
 impl Config<'_> {
     /// By `layer_types`, or on the layers that `slides` names where the config is older than that field.
-    fn windows(self, layers: usize, window: Option<usize>, slides: impl Fn(usize) -> bool) -> Parsed<Windows> {
+    pub fn windows(self, layers: usize, window: Option<usize>, slides: impl Fn(usize) -> bool) -> Parsed<Windows> {
         let Some(types) = self.optional::<Vec<String>>("layer_types")? else {
             return Ok((0..layers).map(|layer| window.filter(|_| slides(layer))).collect());
         };

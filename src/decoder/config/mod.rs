@@ -72,6 +72,8 @@ fn parse(map: &Map<String, Value>, rotary: Option<usize>) -> Parsed<DecoderSpec>
     let config = Config(&filled);
     config.refuse_unless("is_causal", &Value::Bool(true))?;
     config.refuse_unless("per_layer_config", &Value::Null)?;
+    // transformers 5 reads the file that it names instead of `model.safetensors`.
+    config.refuse_unless("transformers_weights", &Value::Null)?;
     let mut spec = DecoderSpec { fp8_block, ..config.common(&family)? };
     config.of_family(&mut spec, &family)?;
     config.experts(&mut spec, &family)?;

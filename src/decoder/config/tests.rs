@@ -111,6 +111,7 @@ fn what_two_versions_of_transformers_read_otherwise_is_refused() {
         ("gemma3_text", json!({"rope_scaling": {"type": "linear", "factor": 8.0}}), "`rope_type`"),
         ("gemma3_text", json!({"rope_parameters": {"rope_type": "linear", "factor": 8.0}}), "`rope_parameters`"),
         ("llama", json!({"is_causal": false}), "`is_causal`"),
+        ("llama", json!({"transformers_weights": "other.safetensors"}), "`transformers_weights`"),
         ("llama", json!({"per_layer_config": {"0": {"hidden_act": "gelu"}}}), "`per_layer_config`"),
         ("llama", json!({"rope_theta": "Infinity"}), "`rope_theta` is \"Infinity\""),
     ] {
