@@ -245,6 +245,16 @@ fn a_head_of_its_own_beside_a_tied_flag_is_told() {
     assert!(!scene.run(&format!("inspect {}", untied.display())).stdout.contains("note"));
 }
 
+/// transformers loads both, so that the base alone would be another model.
+#[test]
+fn an_adapter_beside_a_models_weights_is_told() {
+    let scene = scene();
+    let path = scene.model("m", "llama3");
+    fs::write(path.join("adapter_config.json"), "{}").unwrap();
+    let said = scene.run("score --dataset rl_demo.jsonl --models m --output-dir out");
+    said.expect(1, "`m` holds an adapter (adapter_config.json) beside the model's weights").expect(1, "give `m+m`");
+}
+
 /// Python writes numbers that JSON lacks, and reads them.
 #[test]
 fn configs_with_numbers_that_json_lacks() {

@@ -272,6 +272,10 @@ fn a_pair_that_cannot_be_compared_ends_no_other() {
     for name in ["r", "p"] {
         let manifest = format!("out/runs/generation_model=p/task=t/model={name}/manifest.json");
         let whole = std::fs::read(scene.path(&manifest)).unwrap();
+        std::fs::remove_file(scene.path(&manifest)).unwrap();
+        let code = if name == "r" { 3 } else { 1 };
+        kl("--fail-above same_top=1")
+            .expect(code, &format!("`{manifest}`: is missing, so what its tables were made with"));
         scene.write(&manifest, "junk");
         if name == "r" {
             kl("").expect(1, &format!("not compared: P = `p`, Q = `r` on `t` by `p`: `{manifest}`"));

@@ -75,6 +75,19 @@ fn every_construct_renders_as_in_transformers() {
     }
 }
 
+/// Python's shortest digits, of which a fast parser loses the last; and the characters that are not printable ASCII.
+#[test]
+fn floats_and_characters_are_written_to_the_last_digit() {
+    let scene = Scene::new();
+    model(&scene, "{{ messages[0].f }} {{ messages[0].g }} {{ messages[0].content | tojson(ensure_ascii=true) }}");
+    let row =
+        r#"{"messages": [{"role": "user", "content": "\u007fé", "f": 0.12000000000000001, "g": 105.76771146011077}]}"#;
+    scene.write("chats.jsonl", format!("{row}\n"));
+    let said = scene.run("render model --messages chats.jsonl --json");
+    let line: Value = serde_json::from_str(&said.expect(0, "").stdout).unwrap();
+    assert_eq!(line["text"], r#"0.12000000000000001 105.76771146011077 "\u007f\u00e9""#);
+}
+
 /// `scripts/make_jinja_fixtures.py` asked Jinja2 in the environment of transformers. What is not equal is refused.
 #[test]
 fn every_snippet_renders_as_in_jinja2_or_is_refused() {
@@ -392,6 +405,13 @@ fn work_without_end_is_an_error() {
         "{% set ns = namespace(x=[]) %}{% for i in range(100) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x | tojson }}",
         "{{ [[1]] | tojson(indent=1000000000) }}",
         "{{ strftime_now('%Q') }}",
+        "{% set ns = namespace(a=[1], b=[1]) %}{% for i in range(40) %}{% set ns.a = [ns.a, ns.a] %}\
+         {% set ns.b = [ns.b, ns.b] %}{% endfor %}{{ ns.a == ns.b }}",
+        "{% set ns = namespace(a=(1,)) %}{% for i in range(40) %}{% set ns.a = (ns.a, ns.a) %}{% endfor %}{{ {ns.a: 1} }}",
+        "{% set x = 'a' * 30000000 %}{{ x.strip('b' * 30000000 ~ 'a') | length }}",
+        "{{ ('a' * 33000000) | sort | length }}",
+        "{% for i, in [(1,)] %}{% endfor %}",
+        "{{ 'ΟΣ' | capitalize }}",
     ] {
         let got = model(&Scene::new(), source).render(&json!([user("x")]), None, true);
         assert!(got.is_err(), "{source}");

@@ -217,4 +217,6 @@ fn tasks_are_pooled_whether_all_have_exact_measures_or_not() {
     let kl = format!("kl --data-dir out --reference {p} --exact --models {both} --temperature 0.7");
     scene.run(&kl).expect(0, "exact: ");
     assert!(pooled().contains(&"kl".to_owned()));
+    let gate = format!("kl --data-dir out --reference {p} --fail-above kl=1000");
+    scene.run(&gate).expect(3, "kl: is at temperature 0.7, not 1, so it is not known to be at most 1000");
 }

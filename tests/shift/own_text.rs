@@ -34,6 +34,25 @@ fn samples_of_p_are_its_own() {
     assert!(!overview.contains(['*', '?']), "{overview}");
 }
 
+/// What was sampled decides which samples are too long, or hold an id that Q lacks.
+#[test]
+fn samples_that_are_left_out_for_what_they_say_leave_chosen_ones() {
+    let answer_with = |p: &'static str, q: &'static str| {
+        let output = Output::new();
+        let texts = drawn(41, &P);
+        let (mut base, mut tuned) = (scored(&texts, &P), scored(&texts, &Q));
+        (base[3].status, tuned[3].status) = (p, q);
+        output.model("base", &base);
+        output.model("tuned", &tuned);
+        output.pair().kl_estimate
+    };
+    for (p, q) in [("ok", "failed"), ("too_long", "too_long")] {
+        let KlEstimate::Unknown { reason } = answer_with(p, q) else { panic!("{p} {q}") };
+        assert!(reason.starts_with("1 samples were left out for their length"), "{reason}");
+    }
+    assert_eq!(answer_with("empty", "empty"), KlEstimate::Yes);
+}
+
 /// Rollouts of another step in a file of this one's name.
 #[test]
 fn what_bounds_or_the_ratio_contradict_is_no_estimate() {

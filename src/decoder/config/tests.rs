@@ -77,6 +77,11 @@ fn published_configs_that_leave_fields_out() {
     assert_eq!(smollm3.rope_of_layer, [Some(0), Some(0), Some(0), None, Some(0), Some(0)]);
     assert_eq!(smollm3.ropes[0].theta, 2e6);
     assert_eq!(read("phi3", &json!({})).unwrap().short_tokens(), None);
+    // transformers takes a Mistral with layer types for a Ministral, and passes over those of a Phi-3.
+    let types = ["full_attention", "sliding_attention"].repeat(3);
+    let fields = json!({"layer_types": types, "sliding_window": 8});
+    assert_eq!(read("mistral", &fields).unwrap().windows, [None, Some(8)].repeat(3));
+    assert_eq!(read("phi3", &fields).unwrap().windows, [Some(8); 6]);
 }
 
 /// By transformers 5.24 and 4.57 (attn_factor, finetuned), 5.24 alone (both spellings at once).

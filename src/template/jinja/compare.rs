@@ -3,6 +3,7 @@
 //! Owns Python's comparisons. Refuses to order what has no order, as Python does, and to compare what Python tells apart by
 //! its place in memory.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::rc::Rc;
 
@@ -10,8 +11,30 @@ use super::error::{Result, raise, refuse};
 use super::numbers;
 use super::value::{Dict, Range, Value, View};
 
+/// How many values one comparison looks at: a list may hold another one twice, and that one a third one twice, and so on.
+struct Steps(Cell<u32>);
+
+impl Steps {
+    const MOST: u32 = 1 << 20;
+
+    fn new() -> Self {
+        Self(Cell::new(Self::MOST))
+    }
+
+    fn step(&self) -> Result<()> {
+        let left = self.0.get().checked_sub(1).ok_or_else(|| refuse("a comparison of values that hold so many"))?;
+        self.0.set(left);
+        Ok(())
+    }
+}
+
 /// `left == right`
 pub fn equal(left: &Value, right: &Value) -> Result<bool> {
+    equal_within(left, right, &Steps::new())
+}
+
+fn equal_within(left: &Value, right: &Value, steps: &Steps) -> Result<bool> {
+    steps.step()?;
     use Value::{Dict, Iter, List, Namespace, None, Object, Tuple, Undefined, View};
     if let (Some(a), Some(b)) = (left.as_str(), right.as_str()) {
         return Ok(a == b);
@@ -21,8 +44,8 @@ pub fn equal(left: &Value, right: &Value) -> Result<bool> {
     }
     Ok(match (left, right) {
         (Undefined(_), Undefined(_)) | (None, None) => true,
-        (List(a), List(b)) | (Tuple(a), Tuple(b)) => all_equal(&a.items, &b.items)?,
-        (Dict(a), Dict(b)) => dicts_equal(a, b)?,
+        (List(a), List(b)) | (Tuple(a), Tuple(b)) => all_equal(&a.items, &b.items, steps)?,
+        (Dict(a), Dict(b)) => dicts_equal(a, b, steps)?,
         (Value::Range(a), Value::Range(b)) => ranges_equal(**a, **b),
         (View(..), View(..)) => return Err(refuse("a comparison of views of objects")),
         (Object(a), Object(b)) if Rc::ptr_eq(a, b) => true,
@@ -33,13 +56,13 @@ pub fn equal(left: &Value, right: &Value) -> Result<bool> {
     })
 }
 
-fn all_equal(a: &[Value], b: &[Value]) -> Result<bool> {
+fn all_equal(a: &[Value], b: &[Value], steps: &Steps) -> Result<bool> {
     if a.len() != b.len() {
         return Ok(false);
     }
     for (a, b) in a.iter().zip(b) {
         no_nan(a)?;
-        if !equal(a, b)? {
+        if !equal_within(a, b, steps)? {
             return Ok(false);
         }
     }
@@ -55,14 +78,14 @@ fn no_nan(item: &Value) -> Result<()> {
     }
 }
 
-fn dicts_equal(a: &Dict, b: &Dict) -> Result<bool> {
+fn dicts_equal(a: &Dict, b: &Dict, steps: &Steps) -> Result<bool> {
     if a.pairs.len() != b.pairs.len() {
         return Ok(false);
     }
     for (key, value) in &a.pairs {
         no_nan(value)?;
         match b.get(key)? {
-            Some(other) if equal(value, other)? => {}
+            Some(other) if equal_within(value, other, steps)? => {}
             _ => return Ok(false),
         }
     }
@@ -184,9 +207,14 @@ fn any_equal(items: &[Value], item: &Value) -> Result<bool> {
 /// # Errors
 /// It cannot.
 pub fn hashable(value: &Value) -> Result<()> {
+    hashable_within(value, &Steps::new())
+}
+
+fn hashable_within(value: &Value, steps: &Steps) -> Result<()> {
+    steps.step()?;
     match value {
         Value::List(_) | Value::Dict(_) => Err(raise(format!("unhashable type: '{}'", value.kind()))),
-        Value::Tuple(items) => items.items.iter().try_for_each(hashable),
+        Value::Tuple(items) => items.items.iter().try_for_each(|item| hashable_within(item, steps)),
         Value::Float(x) if x.is_nan() => Err(refuse("NaN as a key")),
         Value::View(..) | Value::Iter(_) | Value::Namespace(_) | Value::Object(_) => {
             Err(refuse(&format!("a {} as a key", value.kind())))

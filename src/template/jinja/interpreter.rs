@@ -175,6 +175,8 @@ impl<'t> Interpreter<'t> {
                 scope.set(inner.own, Some(Value::object(Object::Macro(inner.clone(), scope.clone()))));
             }
             Node::Call(call, inner) => {
+                // A namespace may keep the caller, and it this frame.
+                self.hold(scope);
                 let caller = Value::object(Object::Macro(inner.clone(), scope.clone()));
                 let value = self.eval_call(call, caller, scope)?;
                 show::put(&value, out)?;
@@ -290,4 +292,22 @@ pub fn may_be_named(attribute: &str) -> Result<()> {
         return Err(raise(format!("a namespace cannot have an attribute `{attribute}`")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod cleared {
+    use chrono::NaiveDate;
+
+    use crate::template::jinja::Template;
+
+    /// Each caller holds the frame of the one before it: as deep as that, dropping them would overflow the stack.
+    #[test]
+    fn callers_that_hold_one_another_are_dropped_one_by_one() {
+        let source = "{% macro keep() %}{% set ns.m = caller %}{% endmacro %}{% set ns = namespace(m=none) %}\
+            {% for j in range(3) %}{% for i in range(100000) %}{% set prev = ns.m %}{% call keep() %}{{ prev }}{% endcall %}\
+            {% endfor %}{% endfor %}done";
+        let template = Template::parse(source).unwrap();
+        let (text, _) = template.render(&[], 1 << 40, NaiveDate::from_ymd_opt(2024, 7, 26).unwrap());
+        assert_eq!(text.unwrap(), "done");
+    }
 }

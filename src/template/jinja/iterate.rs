@@ -9,6 +9,9 @@ use std::rc::Rc;
 use super::error::{Error, Result, raise, refuse};
 use super::value::{Dict, Items, Range, Value, View};
 
+/// Longest text in bytes whose characters are listed.
+const MOST_CHARS: usize = 1 << 20;
+
 /// The items of a value, one after another.
 #[derive(Debug)]
 pub enum Cursor {
@@ -44,8 +47,12 @@ impl Value {
     /// All items.
     ///
     /// # Errors
-    /// It cannot be looped over, or an item fails.
+    /// It cannot be looped over, an item fails, or it is a text of more than a million bytes, whose characters would each
+    /// take fifty.
     pub fn items(&self) -> Result<Vec<Self>> {
+        if matches!(self, Self::Str(text) if text.len() > MOST_CHARS) {
+            return Err(refuse("a list of the characters of so long a text"));
+        }
         self.iterate()?.collect()
     }
 

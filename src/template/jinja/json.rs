@@ -135,7 +135,7 @@ impl Writer<'_> {
                 '\t' => self.out.push_str("\\t"),
                 '\u{8}' => self.out.push_str("\\b"),
                 '\u{c}' => self.out.push_str("\\f"),
-                c if c < ' ' || (self.style.ascii && !c.is_ascii()) => self.escape(c),
+                c if c < ' ' || (self.style.ascii && c > '~') => self.escape(c),
                 c => self.out.push(c),
             }
         }

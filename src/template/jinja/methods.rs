@@ -98,6 +98,8 @@ fn cased(own: &str, name: &str) -> Result<String> {
     Ok(match name {
         "upper" => own.to_uppercase(),
         "lower" => own.to_lowercase(),
+        // What a sigma becomes depends on the letters before it, of which this takes the first away.
+        "capitalize" if own.contains('Σ') => return Err(refuse("the capital form of such a text")),
         "capitalize" => match own.chars().next() {
             Some(first) => title(first)? + &own[first.len_utf8()..].to_lowercase(),
             None => String::new(),
@@ -127,12 +129,18 @@ fn is_cased(c: char) -> bool {
     c.is_lowercase() || c.is_uppercase() || matches!(u32::from(c), 0x1c5 | 0x1c8 | 0x1cb | 0x1f2)
 }
 
+/// Bytes of the characters that are stripped at most: each of them is looked for at each place.
+const MOST_STRIPPED: usize = 1 << 12;
+
 /// Python's strips: of white space, or of any of `chars`.
 pub fn strip<'a>(own: &'a str, name: &str, chars: Option<&Value>) -> Result<&'a str> {
     let chars = match chars {
         None | Some(Value::None) => None,
         Some(chars) => Some(text(chars, name)?),
     };
+    if chars.as_ref().is_some_and(|chars| chars.len() > MOST_STRIPPED) {
+        return Err(refuse("so many characters to strip"));
+    }
     let is_off = |c: char| chars.as_ref().map_or(is_space(c), |chars| chars.contains(c));
     Ok(match name {
         "lstrip" => own.trim_start_matches(is_off),

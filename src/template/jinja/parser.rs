@@ -216,7 +216,7 @@ impl Parser {
     }
 
     fn parse_for(&mut self) -> Result<Node> {
-        let target = self.target(false, &["in"])?;
+        let target = self.target(false)?;
         if !self.skip_word("in") {
             return Err(self.unexpected("`in`"));
         }
@@ -230,7 +230,7 @@ impl Parser {
     }
 
     fn parse_set(&mut self) -> Result<Node> {
-        let target = self.target(true, &[])?;
+        let target = self.target(true)?;
         if self.skip_op("=") {
             return Ok(Node::Set(target, self.tuple(true, &[], false)?));
         }
@@ -247,7 +247,7 @@ impl Parser {
             if !values.is_empty() {
                 self.expect_op(",")?;
             }
-            let target = self.target(false, &[])?;
+            let target = self.target(false)?;
             self.expect_op("=")?;
             values.push((target, self.expression()?));
         }
@@ -315,12 +315,12 @@ impl Parser {
     }
 
     /// What is assigned to, up to a word of `ends`; attributes of namespaces where a `set` stands.
-    fn target(&mut self, may_attr: bool, ends: &[&str]) -> Result<Target> {
+    fn target(&mut self, may_attr: bool) -> Result<Target> {
         let mut targets = Vec::new();
         let mut is_tuple = false;
         loop {
             let is_end = matches!(self.peek(), Token::BlockEnd | Token::PrintEnd) || self.is_op(")");
-            if is_end || ends.iter().any(|end| self.is_word(end)) {
+            if is_end {
                 break;
             }
             targets.push(self.deeper(|parser| parser.one_target(may_attr))?);
@@ -341,7 +341,7 @@ impl Parser {
 
     fn one_target(&mut self, may_attr: bool) -> Result<Target> {
         if self.skip_op("(") {
-            let inner = self.target(false, &[])?;
+            let inner = self.target(false)?;
             self.expect_op(")")?;
             return Ok(inner);
         }
