@@ -34,8 +34,8 @@ pub fn equal(left: &Value, right: &Value) -> Result<bool> {
 }
 
 fn equal_within(left: &Value, right: &Value, steps: &Steps) -> Result<bool> {
-    steps.step()?;
     use Value::{Dict, Iter, List, Namespace, None, Object, Tuple, Undefined, View};
+    steps.step()?;
     if let (Some(a), Some(b)) = (left.as_str(), right.as_str()) {
         return Ok(a == b);
     }
