@@ -291,7 +291,7 @@ fn tokens_come_from_whichever_file_has_them() {
     let path = scene.write("m/chat_template.jinja", template);
     let template = ChatTemplate::of_model(path.parent().unwrap()).unwrap().unwrap();
     let messages = json!([assistant("x")]);
-    assert_eq!(template.render(&messages, None, false).unwrap(), "<s><e>Falsex<end>");
+    assert_eq!(template.render(&messages, None, false).unwrap(), "<b><e>Falsex<end>");
     assert_eq!(template.turns(&messages, None, 0).unwrap()[0].end.as_deref(), Some("<end>"));
 }
 
@@ -410,7 +410,6 @@ fn work_without_end_is_an_error() {
         "{% set ns = namespace(a=(1,)) %}{% for i in range(40) %}{% set ns.a = (ns.a, ns.a) %}{% endfor %}{{ {ns.a: 1} }}",
         "{% set x = 'a' * 30000000 %}{{ x.strip('b' * 30000000 ~ 'a') | length }}",
         "{{ ('a' * 33000000) | sort | length }}",
-        "{% for i, in [(1,)] %}{% endfor %}",
         "{{ 'ΟΣ' | capitalize }}",
     ] {
         let got = model(&Scene::new(), source).render(&json!([user("x")]), None, true);
