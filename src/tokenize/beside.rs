@@ -1,7 +1,8 @@
 //! What transformers lays over a `tokenizer.json`: tokens, and flags of tokens, of the files beside it.
 //!
 //! Owns which of these files count, which tokens they add and in which order. Refuses files that are not what they are
-//! called. Where versions of transformers differ, the fifth is followed, and what the fourth does is told.
+//! called. Where versions of transformers differ, the fifth is followed, and what the fourth does is told. One difference is
+//! neither followed nor told: special tokens that a list gives as objects without `special` are special here, as in the fourth.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;

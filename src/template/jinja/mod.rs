@@ -3,8 +3,10 @@
 //! Owns what a template writes, to the letter: CRLF, what none and floats look like, which tests are true of none, when a
 //! filter is read once. The reference is Jinja2 3.1.6 in the environment of transformers 5.24 (`trim_blocks`,
 //! `lstrip_blocks`, loop controls, `{% generation %}`, `tojson`, `raise_exception`, `strftime_now`, the immutable sandbox).
-//! Refuses what it does not do the same way, by the construct's name; it never writes something else. Every rendering is
-//! bounded in work, length and depth.
+//! Refuses what it does not do the same way, by the construct's name. Known to be written otherwise, and used by no template
+//! that we know: `varargs`, `kwargs` and `caller` inside of `{% generation %}`, the order of safe texts in `sort` and `unique`,
+//! and the text of a caller. Every rendering is bounded in steps, length and depth. A step may be slow all the same: a variable
+//! is looked for among all of its frame, and reading a template takes the square of the number of its `if`s.
 
 mod access;
 mod arguments;
