@@ -84,6 +84,30 @@ WRITTEN = [
     "\n{% for i in [1] %}\n\n{{ i }}\n\n{% endfor %}\n\n",
     "{{ '{{' }}{{ \"}}\" }}{{ '%}' }}{{ {'a': {'b': 1}} }}{{ {'a': {'b': 1}}['a']['b'] }}",
     "{% generation %}\nx{% set q = 1 %}\n{% endgeneration %}\ny{{ q }}",
+    # A block of generation is a call whose caller is the block: a macro without a name.
+    "{% generation %}{{ varargs }}{{ kwargs }}{{ caller is defined }}{% endgeneration %}",
+    "{% macro f(a) %}{{ varargs }}{% generation %}{{ a }}{{ varargs }}{{ kwargs }}{% endgeneration %}{% endmacro %}{{ f(1, 2) }}",
+    "{% macro f() %}{% generation %}{{ varargs }}{{ kwargs }}{% endgeneration %}{% endmacro %}{{ f(1, 2, x=3) }}",
+    "{% macro f() %}{% generation %}{{ caller() }}{% endgeneration %}{% endmacro %}{% call f() %}x{% endcall %}",
+    "{% macro f() %}{% generation %}x{% endgeneration %}{% endmacro %}{% call f() %}x{% endcall %}",
+    "{% macro f() %}{% generation %}{{ caller }}{% endgeneration %}{% endmacro %}[{% call f() %}x{% endcall %}]",
+    "{% macro f() %}{{ caller() }}{% endmacro %}{% call f() %}{% generation %}{{ caller is defined }}{% endgeneration %}{% endcall %}",
+    "{% set varargs = 'v' %}{% set caller = 'c' %}{% generation %}{{ varargs }}{{ caller }}{% endgeneration %}{{ varargs }}{{ caller }}",
+    "{% for x in [1, 2] %}{% generation %}{{ loop.index }}{{ x }}{% set x = 5 %}{{ x }}{% endgeneration %}{{ x }}{% endfor %}",
+    "{% for x in [1, 2] %}{% generation %}{% break %}{% endgeneration %}{% endfor %}",
+    # What a macro looks like.
+    "{% macro f() %}{{ caller }}{{ [1] ~ caller }}{{ f }}{% endmacro %}{% call f() %}x{% endcall %}{{ f }}",
+    "{% macro f() %}{{ '%s' % caller }}{{ caller | string | upper }}{% endmacro %}{% call(a, b=2) f() %}x{% endcall %}",
+    # Safe texts sort, and are told apart, as others do.
+    "{{ ['b', 'A' | safe, 'a', 'C' | safe] | sort }}{{ ['B' | safe, 'a', 'C'] | sort(case_sensitive=true) }}",
+    "{{ ['b' | safe, 'B', 'a', 'A' | safe] | unique | list }}{{ ['b' | safe, 'B', 'b'] | unique(true) | list }}",
+    "{{ ['b', 'A' | safe] | min }}{{ ['a', 'B' | safe] | max }}{{ {'B' | safe: 1, 'a': 2} | dictsort }}",
+    "{{ [{'k': 'B' | safe}, {'k': 'a'}, {'k': 'b'}] | groupby('k') | map('first') | list }}",
+    # Each branch stands for itself.
+    "{% if tools %}{% set a = 1 %}{% set bos_token = 2 %}{% elif a %}{{ a }}{% set b = 1 %}{% else %}{{ bos_token }}{{ b }}{% endif %}{{ a }}",
+    "{% macro f() %}{% if tools %}{% if a %}{% set bos_token = 1 %}{% endif %}{% else %}{{ bos_token }}{% endif %}{% endmacro %}{{ f() }}",
+    "{{ self is defined }}",
+    "{% set self = 1 %}{{ self }}",
     # Literals and operators.
     "{{ 1_000 }}{{ 0x1f }}{{ 0b11 }}{{ 0o17 }}{{ 1.5e3 }}{{ 1e5 }}{{ 1e-5 }}{{ 1e16 }}{{ 1e22 }}{{ 123456789.123 }}{{ 0.1 + 0.2 }}",
     "{{ 'a\\tb\\\\n\\x41\\u00e9\\101\\q' }}{{ 'it''s' }}{{ \"a\" 'b' }}{{ 'a\\\nb' }}",

@@ -4,13 +4,12 @@
 //! there is neither. Refuses attributes that Python's values have and that are not made here, by name; what the sandbox of
 //! transformers forbids is among them.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use super::error::{Result, raise, refuse};
 use super::interpreter::Interpreter;
 use super::methods;
-use super::value::{Object, Value, View};
+use super::value::{Object, Value};
 
 const OF_DICT: [&str; 5] = ["items", "keys", "values", "get", "copy"];
 const OF_LIST: [&str; 3] = ["index", "count", "copy"];
@@ -76,6 +75,7 @@ impl Interpreter<'_> {
         match value {
             Value::Namespace(attributes) => {
                 let attributes = attributes.borrow();
+                self.charge(attributes.len() as u64 / 16)?;
                 return Ok(attributes.iter().find(|(own, _)| own == name).map(|(_, value)| value.clone()));
             }
             Value::Tuple(items) if items.is_group && matches!(&**name, "grouper" | "list") => {
@@ -187,108 +187,8 @@ impl Interpreter<'_> {
     pub fn folded(&self, value: Value) -> Value {
         match value {
             Value::Str(text) => Value::str(text.to_lowercase()),
+            Value::Markup(text) => Value::Markup(text.to_lowercase().into()),
             other => other,
         }
     }
-}
-
-/// `value[start:stop:step]`
-pub fn slice(value: &Value, bounds: &[Option<Value>; 3]) -> Result<Value> {
-    let bound = |value: &Option<Value>| match value {
-        None | Some(Value::None) => Ok(None),
-        Some(value) => match value.as_int() {
-            Some(n) => Ok(Some(n)),
-            None => Err(raise("slice indices must be integers or None or have an __index__ method")),
-        },
-    };
-    let [start, stop, step] = bounds;
-    let length = match value {
-        Value::Str(_) | Value::List(_) | Value::Tuple(_) => value.length()?,
-        Value::Range(_) | Value::Markup(_) => return Err(refuse(&format!("a slice of a {}", value.kind()))),
-        Value::Undefined(name) => return Err(raise(format!("'{name}' is undefined"))),
-        _ => return Err(raise(format!("'{}' object is not subscriptable by a slice", value.kind()))),
-    };
-    let step = bound(step)?.unwrap_or(1);
-    if step == 0 {
-        return Err(raise("slice step cannot be zero"));
-    }
-    let places = places(length as i128, bound(start)?, bound(stop)?, step);
-    match value {
-        Value::Str(text) => {
-            let chars: Vec<char> = text.chars().collect();
-            Ok(Value::str(places.map(|at| chars[at]).collect::<String>()))
-        }
-        Value::List(items) => Value::list(places.map(|at| items.items[at].clone()).collect()),
-        Value::Tuple(items) => Value::tuple(places.map(|at| items.items[at].clone()).collect()),
-        _ => Ok(Value::None),
-    }
-}
-
-/// The places that a slice takes.
-fn places(length: i128, start: Option<i128>, stop: Option<i128>, step: i128) -> impl Iterator<Item = usize> {
-    let (low, high) = if step > 0 { (0, length) } else { (-1, length - 1) };
-    let settle = |bound: Option<i128>, default: i128| match bound {
-        None => default,
-        Some(n) if n < 0 => n.saturating_add(length).max(low),
-        Some(n) => n.min(high),
-    };
-    let (start, stop) =
-        if step > 0 { (settle(start, 0), settle(stop, length)) } else { (settle(start, length - 1), settle(stop, -1)) };
-    std::iter::successors(Some(start), move |at| at.checked_add(step))
-        .take_while(move |at| if step > 0 { *at < stop } else { *at > stop })
-        .map(|at| at as usize)
-}
-
-/// What `keys`, `values`, `items` and others return of an object.
-pub fn dict_method(value: &Value, name: &str, args: &super::arguments::Args) -> Result<Value> {
-    let Value::Dict(dict) = value else { return Err(raise("no object")) };
-    let view = match name {
-        "keys" => View::Keys,
-        "values" => View::Values,
-        "items" => View::Items,
-        "get" => {
-            let [key, default] = args.bind(name, ["_", "_"])?;
-            let key = super::arguments::need(key, name)?;
-            return Ok(dict.get(&key)?.cloned().or(default).unwrap_or(Value::None));
-        }
-        _ => {
-            args.none(name)?;
-            return Ok(value.clone());
-        }
-    };
-    args.none(name)?;
-    Ok(Value::View(view, dict.clone()))
-}
-
-/// `index`, `count` and `copy` of a list.
-pub fn list_method(value: &Value, name: &str, args: &super::arguments::Args) -> Result<Value> {
-    if name == "copy" {
-        args.none(name)?;
-        return Ok(value.clone());
-    }
-    let [item] = args.bind(name, ["_"])?;
-    let item = super::arguments::need(item, name)?;
-    let mut count = 0;
-    for (index, own) in value.items()?.iter().enumerate() {
-        if super::compare::equal(own, &item)? {
-            if name == "index" {
-                return Ok(Value::Int(index as i128));
-            }
-            count += 1;
-        }
-    }
-    if name == "index" { Err(raise("the value is not in the list")) } else { Ok(Value::Int(count)) }
-}
-
-/// `next` and `reset` of what `cycler` returned.
-pub fn cycler_method(object: &Rc<Object>, name: &str, args: &super::arguments::Args) -> Result<Value> {
-    args.none(name)?;
-    let Object::Cycler(items, at) = &**object else { return Err(raise("no cycler")) };
-    if name == "reset" {
-        at.set(0);
-        return Ok(Value::None);
-    }
-    let current = items.get(at.get()).cloned();
-    at.set((at.get() + 1) % items.len());
-    Ok(current.unwrap_or(Value::None))
 }

@@ -128,13 +128,14 @@ pub enum Node {
     /// `{% set x | filter %}`
     SetBlock(Target, Vec<Step>, Body),
     With(Vec<(Target, Expr)>, Body),
-    Macro(Arc<Macro>),
+    /// The variable that a macro is, and the macro.
+    Macro(Name, Arc<Macro>),
     /// `{% call %}`: the called expression, its last step a call, and what `caller` is.
     Call(Expr, Arc<Macro>),
     /// `{% filter %}`
     Filter(Vec<Step>, Body),
-    /// `{% generation %}`: what transformers trains on.
-    Generation(Body),
+    /// `{% generation %}`: what transformers trains on, a macro without a name that is called on the spot.
+    Generation(Arc<Macro>),
     Break,
     Continue,
 }
@@ -153,9 +154,8 @@ pub struct For {
 
 #[derive(Debug)]
 pub struct Macro {
-    pub name: Arc<str>,
-    /// The variable that it is.
-    pub own: Name,
+    /// What a block calls has none.
+    pub name: Option<Arc<str>>,
     pub parameters: Vec<Parameter>,
     pub body: Body,
     /// Whether the body asks for `caller`, `kwargs`, `varargs`.

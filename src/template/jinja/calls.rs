@@ -10,16 +10,16 @@ use std::sync::Arc;
 use chrono::format::{Item, StrftimeItems};
 use chrono::{NaiveDate, NaiveTime};
 
-use super::access;
 use super::arguments::{Args, int, need};
 use super::ast::Macro;
 use super::compare;
 use super::error::{Result, raise, refuse};
-use super::interpreter::{Interpreter, may_be_named};
-use super::methods;
+use super::interpreter::Interpreter;
+use super::methods::{self, containers};
 use super::scope::Scope;
 use super::show;
 use super::value::{Object, Range, Value};
+use super::variables::may_be_named;
 
 const FUNCTIONS: [&str; 8] =
     ["range", "dict", "lipsum", "cycler", "joiner", "namespace", "raise_exception", "strftime_now"];
@@ -39,19 +39,19 @@ impl Interpreter<'_> {
         let made = match value {
             Value::Str(text) => {
                 self.charge(text.len() as u64 / 64)?;
-                methods::call(text, name, &args)?
+                methods::call(self, text, name, &args)?
             }
             Value::Dict(dict) => {
                 self.charge(dict.pairs.len() as u64 / 16)?;
-                access::dict_method(value, name, &args)?
+                containers::dict_method(value, name, &args)?
             }
             Value::List(items) | Value::Tuple(items) => {
                 self.charge(items.items.len() as u64 / 4)?;
-                access::list_method(value, name, &args)?
+                containers::list_method(value, name, &args)?
             }
             Value::Object(object) => match &**object {
                 Object::Loop(own) => Self::loop_method(own, name, args)?,
-                _ => access::cycler_method(object, name, &args)?,
+                _ => containers::cycler_method(object, name, &args)?,
             },
             other => return Err(raise(format!("'{}' object has no method '{name}'", other.kind()))),
         };
@@ -59,9 +59,10 @@ impl Interpreter<'_> {
     }
 
     pub fn call_macro(&self, inner: &Arc<Macro>, scope: &Rc<Scope>, mut args: Args) -> Result<Value> {
-        let frame = Scope::new(Some(scope.clone()), &inner.body.hidden);
+        let frame = self.frame(Some(scope), &inner.body.hidden)?;
         let taken = args.list.len().min(inner.parameters.len());
         let rest = args.list.split_off(taken);
+        self.charge((inner.parameters.len() * (1 + args.named.len() / 16)) as u64 / 4)?;
         let mut take = |name: &str| {
             let at = args.named.iter().position(|(own, _)| **own == *name)?;
             Some(args.named.remove(at).1)
@@ -84,7 +85,7 @@ impl Interpreter<'_> {
             }
             None => {
                 if let Some((key, _)) = args.named.first() {
-                    return Err(raise(format!("macro '{}' takes no keyword argument '{key}'", inner.name)));
+                    return Err(raise(format!("{} takes no keyword argument '{key}'", show::of_macro(inner))));
                 }
             }
         }
@@ -92,7 +93,7 @@ impl Interpreter<'_> {
             Some(name) => frame.set(name, Some(Value::tuple(rest)?)),
             None if !rest.is_empty() => {
                 let most = inner.parameters.len();
-                return Err(raise(format!("macro '{}' takes not more than {most} argument(s)", inner.name)));
+                return Err(raise(format!("{} takes not more than {most} argument(s)", show::of_macro(inner))));
             }
             None => {}
         }

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::ast::{Body, Expr, For, Macro, Name, Node, Stmt, Target};
-use super::error::{Result, raise};
+use super::error::{Result, raise, refuse};
 use super::walk::{self, Seen};
 use super::{filters, tests};
 
@@ -30,8 +30,12 @@ pub fn settle(root: &mut Body, names: &[Arc<str>]) -> Result<()> {
     if let Some(wrong) = wrong {
         return Err(wrong);
     }
-    let special = names.iter().position(|name| &**name == "loop").map(|name| name as Name);
-    Frames { special }.frame(root, &Frame::default(), None)
+    let of = |text: &str| names.iter().position(|name| &**name == text).map(|name| name as Name);
+    let own: Vec<Name> = of("self").into_iter().collect();
+    if !walk::undeclared(&root.stmts, &own).is_empty() {
+        return Err(refuse("the variable `self`, the template itself,"));
+    }
+    Frames { special: of("loop") }.frame(root, &Frame::default(), None)
 }
 
 /// What a name stands for when a frame begins.
@@ -44,11 +48,13 @@ enum Load {
     Undefined,
 }
 
-#[derive(Clone)]
 struct Symbols<'p> {
     parent: Option<&'p Symbols<'p>>,
     loads: HashMap<Name, Load>,
     stores: HashSet<Name>,
+    /// What was added to both, in order, for a branch to take back.
+    loaded: Vec<Name>,
+    stored: Vec<Name>,
 }
 
 impl Symbols<'_> {
@@ -56,18 +62,25 @@ impl Symbols<'_> {
         self.loads.contains_key(&name) || self.parent.is_some_and(|parent| parent.knows(name))
     }
 
+    fn add(&mut self, name: Name, load: Load) {
+        self.loads.entry(name).or_insert_with(|| {
+            self.loaded.push(name);
+            load
+        });
+    }
+
     fn load(&mut self, name: Name) {
         if !self.knows(name) {
-            self.loads.insert(name, Load::Outer);
+            self.add(name, Load::Outer);
         }
     }
 
     fn store(&mut self, name: Name) {
-        self.stores.insert(name);
-        if !self.loads.contains_key(&name) {
-            let is_outer = self.parent.is_some_and(|parent| parent.knows(name));
-            self.loads.insert(name, if is_outer { Load::Outer } else { Load::Undefined });
+        if self.stores.insert(name) {
+            self.stored.push(name);
         }
+        let is_outer = self.parent.is_some_and(|parent| parent.knows(name));
+        self.add(name, if is_outer { Load::Outer } else { Load::Undefined });
     }
 
     fn expr(&mut self, expr: &Expr) {
@@ -108,28 +121,36 @@ impl Symbols<'_> {
                         self.load(name);
                     }
                 }),
-                Node::Macro(inner) => self.store(inner.own),
+                Node::Macro(own, _) => self.store(*own),
                 Node::Data(_) | Node::Generation(_) | Node::Break | Node::Continue => {}
             }
         }
     }
 
-    /// A variable that one branch alone sets is in the others what it is outside.
+    /// A variable that one branch alone sets is in the others what it is outside; so is one that all of them set.
     fn branches(&mut self, test: &Expr, stmts: &[Stmt], rest: &[(Expr, Vec<Stmt>)], other: &[Stmt]) {
         self.expr(test);
-        let (mut first, mut middle, mut last) = (self.clone(), self.clone(), self.clone());
-        first.stmts(stmts);
-        for (test, stmts) in rest {
-            middle.branches(test, stmts, &[], &[]);
+        let mut new = (Vec::new(), Vec::new());
+        self.branch(&mut new, |own| own.stmts(stmts));
+        self.branch(&mut new, |own| rest.iter().for_each(|(test, stmts)| own.branches(test, stmts, &[], &[])));
+        self.branch(&mut new, |own| own.stmts(other));
+        let (loaded, stored) = new;
+        loaded.into_iter().for_each(|name| self.add(name, Load::Outer));
+        self.stored.extend(stored.into_iter().filter(|name| self.stores.insert(*name)));
+    }
+
+    /// Sees a branch, and takes back what it added, to `new`: no branch sees another.
+    fn branch(&mut self, new: &mut (Vec<Name>, Vec<Name>), see: impl FnOnce(&mut Self)) {
+        let (loaded, stored) = (self.loaded.len(), self.stored.len());
+        see(self);
+        for name in self.loaded.drain(loaded..) {
+            self.loads.remove(&name);
+            new.0.push(name);
         }
-        last.stmts(other);
-        let mut stores = HashSet::new();
-        for branch in [first, middle, last] {
-            stores.extend(branch.stores.difference(&self.stores));
-            self.loads.extend(branch.loads);
+        for name in self.stored.drain(stored..) {
+            self.stores.remove(&name);
+            new.1.push(name);
         }
-        self.loads.extend(stores.iter().map(|name| (*name, Load::Outer)));
-        self.stores.extend(stores);
     }
 
     fn hidden(&self) -> Vec<Name> {
@@ -155,7 +176,8 @@ struct Frames {
 impl Frames {
     fn frame(&self, body: &mut Body, frame: &Frame, parent: Option<&Symbols>) -> Result<()> {
         let loads = frame.parameters.iter().map(|name| (*name, Load::Parameter)).collect();
-        let mut symbols = Symbols { parent, loads, stores: frame.parameters.iter().copied().collect() };
+        let stores = frame.parameters.iter().copied().collect();
+        let mut symbols = Symbols { parent, loads, stores, loaded: Vec::new(), stored: Vec::new() };
         frame.defaults.iter().for_each(|default| symbols.expr(default));
         symbols.stmts(&body.stmts);
         body.hidden = symbols.hidden();
@@ -178,11 +200,12 @@ impl Frames {
                     let parameters = values.iter().flat_map(|(target, _)| names(target)).collect();
                     self.frame(body, &Frame { parameters, is_in_loop, ..Frame::default() }, Some(symbols))?;
                 }
-                Node::Macro(inner) | Node::Call(_, inner) => self.macro_body(inner, symbols)?,
+                Node::Macro(_, inner) | Node::Call(_, inner) | Node::Generation(inner) => {
+                    self.macro_body(inner, symbols)?;
+                }
                 Node::SetBlock(_, _, body) | Node::Filter(_, body) => {
                     self.frame(body, &Frame { is_in_loop, ..Frame::default() }, Some(symbols))?;
                 }
-                Node::Generation(body) => self.frame(body, &Frame::default(), Some(symbols))?,
                 Node::Break | Node::Continue if !is_in_loop => {
                     return Err(raise("`break` or `continue` outside of a loop").at(line));
                 }

@@ -4,6 +4,7 @@
 //! unit.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use chrono::NaiveDate;
 
 use super::arguments::Args;
 use super::ast::{Body, Expr, Name, Node, Step, Stmt, Target};
-use super::error::{Error, Kind, Result, raise, refuse};
+use super::error::{Error, Kind, Result, refuse};
 use super::filters;
 use super::scope::Scope;
 use super::show;
@@ -31,7 +32,7 @@ pub enum Flow {
 pub struct Interpreter<'t> {
     pub names: &'t [Arc<str>],
     /// What the conversation gives, by name.
-    context: Vec<Option<Value>>,
+    pub context: Vec<Option<Value>>,
     pub date: NaiveDate,
     used: Cell<u64>,
     fuel: u64,
@@ -52,7 +53,8 @@ impl Drop for Interpreter<'_> {
 impl<'t> Interpreter<'t> {
     /// A rendering that sees `context` and may use so much `fuel`.
     pub fn new(names: &'t [Arc<str>], context: &[(&str, Value)], fuel: u64, date: NaiveDate) -> Self {
-        let given = |name: &Arc<str>| context.iter().rfind(|(own, _)| **own == **name).map(|(_, value)| value.clone());
+        let known: HashMap<&str, &Value> = context.iter().map(|(name, value)| (*name, value)).collect();
+        let given = |name: &Arc<str>| known.get(&**name).map(|value| (*value).clone());
         let special = names.iter().position(|name| &**name == "loop").map(|name| name as Name);
         Self {
             names,
@@ -104,10 +106,27 @@ impl<'t> Interpreter<'t> {
     /// The text of a whole template.
     pub fn render(&self, root: &Body) -> Result<String> {
         let mut out = String::new();
-        let scope = Scope::new(None, &root.hidden);
+        let scope = self.frame(None, &root.hidden)?;
         self.hold(&scope);
         self.run(&root.stmts, &scope, &mut out)?;
         Ok(out)
+    }
+
+    /// A frame inside of `scope` that hides these variables.
+    pub fn frame(&self, scope: Option<&Rc<Scope>>, hidden: &[Name]) -> Result<Rc<Scope>> {
+        self.charge(hidden.len() as u64 / 2)?;
+        Ok(Scope::new(scope.cloned(), hidden))
+    }
+
+    /// All items of a value, paid for before they are copied.
+    pub fn items(&self, value: &Value) -> Result<Vec<Value>> {
+        self.charge(match value {
+            Value::Str(text) => text.len() as u64 / 4,
+            Value::View(_, dict) => dict.pairs.len() as u64 / 4,
+            Value::Range(range) => range.length as u64 / 4,
+            other => return self.charge_value(other).and_then(|()| other.items()),
+        })?;
+        value.items()
     }
 
     /// Clears a frame at the end: macros hold on to it.
@@ -120,7 +139,7 @@ impl<'t> Interpreter<'t> {
 
     /// Runs a body in a frame of its own.
     pub fn run_body(&self, body: &Body, scope: &Rc<Scope>, out: &mut String) -> Result<Flow> {
-        self.run(&body.stmts, &Scope::new(Some(scope.clone()), &body.hidden), out)
+        self.run(&body.stmts, &self.frame(Some(scope), &body.hidden)?, out)
     }
 
     pub fn run(&self, stmts: &[Stmt], scope: &Rc<Scope>, out: &mut String) -> Result<Flow> {
@@ -163,16 +182,16 @@ impl<'t> Interpreter<'t> {
             }
             Node::SetBlock(target, steps, body) => return self.set_block(target, steps, body, scope),
             Node::With(values, body) => {
-                let inner = Scope::new(Some(scope.clone()), &body.hidden);
+                let inner = self.frame(Some(scope), &body.hidden)?;
                 for (target, value) in values {
                     let value = self.eval(value, scope)?;
                     self.assign(target, value, &inner)?;
                 }
                 return self.run(&body.stmts, &inner, out);
             }
-            Node::Macro(inner) => {
+            Node::Macro(own, inner) => {
                 self.hold(scope);
-                scope.set(inner.own, Some(Value::object(Object::Macro(inner.clone(), scope.clone()))));
+                scope.set(*own, Some(Value::object(Object::Macro(inner.clone(), scope.clone()))));
             }
             Node::Call(call, inner) => {
                 // A namespace may keep the caller, and it this frame.
@@ -183,13 +202,14 @@ impl<'t> Interpreter<'t> {
             }
             Node::Filter(steps, body) => {
                 let mut inside = String::new();
-                let inner = Scope::new(Some(scope.clone()), &body.hidden);
+                let inner = self.frame(Some(scope), &body.hidden)?;
                 match self.run(&body.stmts, &inner, &mut inside)? {
                     Flow::On => show::put(&self.steps(Value::str(inside), steps, &inner)?, out)?,
                     flow => return Ok(flow),
                 }
             }
-            Node::Generation(body) => return self.run_body(body, scope, out),
+            // Its result is the text of the block: what it may be given beside is nothing.
+            Node::Generation(inner) => show::put(&self.call_macro(inner, scope, Args::default())?, out)?,
             Node::Break => return Ok(Flow::Break),
             Node::Continue => return Ok(Flow::Continue),
         }
@@ -206,7 +226,7 @@ impl<'t> Interpreter<'t> {
 
     fn set_block(&self, target: &Target, steps: &[Step], body: &Body, scope: &Rc<Scope>) -> Result<Flow> {
         let mut inside = String::new();
-        let inner = Scope::new(Some(scope.clone()), &body.hidden);
+        let inner = self.frame(Some(scope), &body.hidden)?;
         match self.run(&body.stmts, &inner, &mut inside)? {
             Flow::On => {
                 let value = self.steps(Value::str(inside), steps, &inner)?;
@@ -214,61 +234,6 @@ impl<'t> Interpreter<'t> {
                 Ok(Flow::On)
             }
             flow => Ok(flow),
-        }
-    }
-
-    /// Whether what is assigned to by attribute is a namespace, before the value is asked for.
-    fn check(&self, target: &Target, scope: &Scope) -> Result<()> {
-        match target {
-            Target::Name(_) => Ok(()),
-            Target::Tuple(targets) => targets.iter().try_for_each(|target| self.check(target, scope)),
-            Target::Attr(name, _) => match self.variable(*name, scope) {
-                Value::Namespace(_) => Ok(()),
-                _ => Err(raise("cannot assign attribute on non-namespace object")),
-            },
-        }
-    }
-
-    pub fn assign(&self, target: &Target, value: Value, scope: &Scope) -> Result<()> {
-        match target {
-            Target::Name(name) => scope.set(*name, Some(value)),
-            Target::Tuple(targets) => {
-                let items = value.items()?;
-                if items.len() != targets.len() {
-                    return Err(raise(format!("{} values to unpack to {} names", items.len(), targets.len())));
-                }
-                for (target, item) in targets.iter().zip(items) {
-                    self.assign(target, item, scope)?;
-                }
-            }
-            Target::Attr(name, attribute) => {
-                let Value::Namespace(attributes) = self.variable(*name, scope) else {
-                    return Err(raise("cannot assign attribute on non-namespace object"));
-                };
-                may_be_named(attribute)?;
-                if !value.may_be_held() {
-                    return Err(refuse(&format!("a {} inside of a namespace", value.kind())));
-                }
-                let mut attributes = attributes.borrow_mut();
-                match attributes.iter_mut().find(|(own, _)| own == attribute) {
-                    Some((_, old)) => *old = value,
-                    None => attributes.push((attribute.clone(), value)),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What a name stands for.
-    pub fn variable(&self, name: Name, scope: &Scope) -> Value {
-        let text = &self.names[name as usize];
-        match scope.get(name) {
-            Some(Some(value)) => value,
-            Some(None) => Value::Undefined(text.clone()),
-            None => match &self.context[name as usize] {
-                Some(value) => value.clone(),
-                None => super::calls::global(text).unwrap_or_else(|| Value::Undefined(text.clone())),
-            },
         }
     }
 
@@ -284,14 +249,6 @@ impl<'t> Interpreter<'t> {
     pub fn is_true(&self, expr: &Expr, scope: &Rc<Scope>) -> Result<bool> {
         Ok(self.eval(expr, scope)?.is_true())
     }
-}
-
-/// transformers keeps such names to itself.
-pub fn may_be_named(attribute: &str) -> Result<()> {
-    if attribute.starts_with('_') {
-        return Err(raise(format!("a namespace cannot have an attribute `{attribute}`")));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

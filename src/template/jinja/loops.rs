@@ -47,7 +47,7 @@ impl Interpreter<'_> {
         let mut is_empty = true;
         while let Some(item) = self.advance(inner)? {
             self.charge(1)?;
-            let frame = Scope::new(Some(scope.clone()), &statement.body.hidden);
+            let frame = self.frame(Some(scope), &statement.body.hidden)?;
             self.assign(&statement.target, item, &frame)?;
             if statement.has_loop
                 && let Some(name) = self.special
@@ -92,7 +92,7 @@ impl Interpreter<'_> {
             };
             let (Some(item), Some(test), false) = (&item, &own.statement.test, is_tested) else { return Ok(item) };
             self.charge(1)?;
-            let frame = Scope::new(Some(own.scope.clone()), &[]);
+            let frame = self.frame(Some(&own.scope), &[])?;
             self.assign(&own.statement.target, item.clone(), &frame)?;
             if self.is_true(test, &frame)? {
                 return Ok(Some(item.clone()));

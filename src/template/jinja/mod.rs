@@ -3,10 +3,8 @@
 //! Owns what a template writes, to the letter: CRLF, what none and floats look like, which tests are true of none, when a
 //! filter is read once. The reference is Jinja2 3.1.6 in the environment of transformers 5.24 (`trim_blocks`,
 //! `lstrip_blocks`, loop controls, `{% generation %}`, `tojson`, `raise_exception`, `strftime_now`, the immutable sandbox).
-//! Refuses what it does not do the same way, by the construct's name. Known to be written otherwise, and used by no template
-//! that we know: `varargs`, `kwargs` and `caller` inside of `{% generation %}`, the order of safe texts in `sort` and `unique`,
-//! and the text of a caller. Every rendering is bounded in steps, length and depth. A step may be slow all the same: a variable
-//! is looked for among all of its frame, and reading a template takes the square of the number of its `if`s.
+//! Refuses what it does not do the same way, by the construct's name. Every rendering is bounded in steps, length and depth;
+//! a step that takes long or makes much is paid for by its size, before it is taken.
 
 mod access;
 mod arguments;
@@ -25,15 +23,23 @@ mod json;
 mod lexer;
 mod literals;
 mod loops;
+mod macros;
 mod methods;
 mod numbers;
+mod operators;
 mod parser;
+mod postfix;
 mod scope;
 mod show;
+mod slices;
 mod sorting;
+mod statements;
+mod steps;
 mod tests;
 mod value;
+mod variables;
 mod walk;
+mod width;
 
 use std::sync::Arc;
 
@@ -53,7 +59,7 @@ impl Template {
     /// # Errors
     /// What is no template, and statements that are not supported.
     pub fn parse(source: &str) -> Result<Self, Error> {
-        let (mut root, names) = parser::parse(source)?;
+        let (mut root, names) = statements::parse(source)?;
         frames::settle(&mut root, &names)?;
         Ok(Self { root, names })
     }

@@ -3,30 +3,62 @@
 //! Owns the chain of frames. Refuses values that frames hold on to forever: a rendering clears them.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::ast::Name;
 use super::value::Value;
 
-/// A frame: its own variables (`None`: not set yet, and what is outside is hidden), and what is around it.
+/// So many variables are looked through one by one: most frames have no more.
+const FEW: usize = 16;
+
+/// A frame: its own variables, and what is around it.
 #[derive(Debug, Default)]
 pub struct Scope {
-    variables: RefCell<Vec<(Name, Option<Value>)>>,
+    variables: RefCell<Variables>,
     parent: Option<Rc<Self>>,
+}
+
+/// Variables by name; `None`: not set yet, and what is outside is hidden.
+#[derive(Debug, Default)]
+struct Variables {
+    list: Vec<(Name, Option<Value>)>,
+    /// Where each of them stands, if they are more than a few.
+    places: HashMap<Name, usize>,
+}
+
+impl Variables {
+    fn place(&self, name: Name) -> Option<usize> {
+        if self.list.len() <= FEW {
+            self.list.iter().position(|(own, _)| *own == name)
+        } else {
+            self.places.get(&name).copied()
+        }
+    }
+
+    fn set(&mut self, name: Name, value: Option<Value>) {
+        if let Some(place) = self.place(name) {
+            self.list[place].1 = value;
+            return;
+        }
+        self.list.push((name, value));
+        // Those that are not in it yet: all of them the first time, then the new one.
+        if self.list.len() > FEW {
+            let missing = self.list.iter().enumerate().skip(self.places.len());
+            self.places.extend(missing.map(|(place, (name, _))| (*name, place)));
+        }
+    }
 }
 
 impl Scope {
     pub fn new(parent: Option<Rc<Self>>, hidden: &[Name]) -> Rc<Self> {
-        let variables = RefCell::new(hidden.iter().map(|name| (*name, None)).collect());
-        Rc::new(Self { variables, parent })
+        let mut variables = Variables::default();
+        hidden.iter().for_each(|name| variables.set(*name, None));
+        Rc::new(Self { variables: RefCell::new(variables), parent })
     }
 
     pub fn set(&self, name: Name, value: Option<Value>) {
-        let mut variables = self.variables.borrow_mut();
-        match variables.iter_mut().find(|(own, _)| *own == name) {
-            Some((_, old)) => *old = value,
-            None => variables.push((name, value)),
-        }
+        self.variables.borrow_mut().set(name, value);
     }
 
     /// What a name is in this frame or around it; `Some(None)` if it hides what is outside of all frames.
@@ -35,8 +67,8 @@ impl Scope {
         let mut scope = self;
         loop {
             let variables = scope.variables.borrow();
-            if let Some((_, value)) = variables.iter().find(|(own, _)| *own == name) {
-                return Some(value.clone());
+            if let Some(place) = variables.place(name) {
+                return Some(variables.list[place].1.clone());
             }
             scope = scope.parent.as_deref()?;
         }

@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 
+use super::ast::Macro;
 use super::error::{Error, Kind, Result, refuse};
 use super::numbers;
 use super::value::{Object, Value, View};
@@ -88,15 +89,23 @@ pub fn repr(value: &Value, out: &mut String) -> Result<()> {
         }
         Value::Object(object) if matches!(**object, Object::Macro(..)) => {
             let Object::Macro(inner, _) = &**object else { return Ok(()) };
-            out.push_str("<Macro ");
-            quote(&inner.name, out);
-            out.push('>');
+            out.push_str(&of_macro(inner));
         }
         Value::Iter(_) | Value::Object(_) => {
             return Err(refuse(&format!("the text of a {}, which Python shows by its place in memory,", value.kind())));
         }
     }
     Ok(())
+}
+
+/// A macro as Jinja2 shows it; what a block calls has no name.
+pub fn of_macro(inner: &Macro) -> String {
+    let mut name = String::new();
+    match &inner.name {
+        Some(own) => quote(own, &mut name),
+        None => name.push_str("anonymous"),
+    }
+    format!("<Macro {name}>")
 }
 
 fn list(items: &[Value], [open, close]: [&str; 2], out: &mut String) -> Result<()> {

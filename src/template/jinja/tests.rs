@@ -8,6 +8,7 @@ use super::arguments::{Args, int, need};
 use super::ast::Math;
 use super::compare;
 use super::error::{Result, raise, refuse};
+use super::methods::cases;
 use super::value::{Object, Value};
 use super::{filters, numbers, show};
 
@@ -43,7 +44,7 @@ pub fn call(name: &str, args: &Args) -> Result<bool> {
         "float" => matches!(value, Value::Float(_)),
         "lower" | "upper" => {
             let method = if name == "lower" { "islower" } else { "isupper" };
-            super::methods::call(&show::text(&value)?, method, &Args::default())?.is_true()
+            cases::is(&show::text(&value)?, method)?
         }
         "string" => value.as_str().is_some(),
         "mapping" => matches!(value, Value::Dict(_)),

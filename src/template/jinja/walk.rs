@@ -108,7 +108,7 @@ impl<'a> Walk<'_, 'a> {
                 }
                 self.frame(&body.stmts);
             }
-            Node::Macro(inner) => self.parts(inner),
+            Node::Macro(_, inner) | Node::Generation(inner) => self.parts(inner),
             Node::Call(call, inner) => {
                 self.expr(call);
                 self.parts(inner);
@@ -117,7 +117,6 @@ impl<'a> Walk<'_, 'a> {
                 self.frame(&body.stmts);
                 self.with_soft(false, |walk| walk.steps(steps));
             }
-            Node::Generation(body) => self.frame(&body.stmts),
         }
     }
 

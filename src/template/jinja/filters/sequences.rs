@@ -20,12 +20,12 @@ const MAX_FILLED: usize = 1 << 16;
 
 pub fn call(interpreter: &Interpreter, name: &str, args: &Args) -> Result<Value> {
     match name {
-        "first" | "last" | "list" | "reverse" | "items" => simple(name, args),
+        "first" | "last" | "list" | "reverse" | "items" => simple(interpreter, name, args),
         "join" => join(interpreter, args),
         "map" => Ok(once(map(interpreter, args))),
         "select" | "reject" | "selectattr" | "rejectattr" => Ok(once(select(interpreter, name, args))),
-        "batch" => batch(args),
-        "slice" => slice(args),
+        "batch" => batch(interpreter, args),
+        "slice" => slice(interpreter, args),
         "unique" => unique(interpreter, args),
         "sort" => sort(interpreter, args),
         "dictsort" => dictsort(interpreter, args),
@@ -38,7 +38,7 @@ fn once(items: Result<Vec<Result<Value>>>) -> Value {
     Value::iter(items.unwrap_or_else(|error| vec![Err(error)]))
 }
 
-fn simple(name: &str, args: &Args) -> Result<Value> {
+fn simple(interpreter: &Interpreter, name: &str, args: &Args) -> Result<Value> {
     let parameter = if matches!(name, "first" | "last") { "seq" } else { "value" };
     let [value] = args.bind(name, [parameter])?;
     let value = need(value, name)?;
@@ -46,8 +46,8 @@ fn simple(name: &str, args: &Args) -> Result<Value> {
     match name {
         "first" => Ok(end(value.iterate()?.next().transpose()?)),
         "last" if matches!(value, Value::Iter(_)) => Err(raise("'generator' object is not reversible")),
-        "last" => Ok(end(value.items()?.pop())),
-        "list" => Value::list(value.items()?),
+        "last" => Ok(end(interpreter.items(&value)?.pop())),
+        "list" => Value::list(interpreter.items(&value)?),
         "items" => match &value {
             Value::Undefined(_) => Ok(Value::iter([])),
             Value::Dict(dict) => Ok(Value::iter(Value::View(View::Items, dict.clone()).iterate()?)),
@@ -57,7 +57,7 @@ fn simple(name: &str, args: &Args) -> Result<Value> {
             if let Value::Str(text) = &value {
                 return Ok(Value::str(text.chars().rev().collect::<String>()));
             }
-            let mut items = value.items()?;
+            let mut items = interpreter.items(&value)?;
             items.reverse();
             if matches!(value, Value::Iter(_)) {
                 Value::list(items)
@@ -146,7 +146,7 @@ fn select(interpreter: &Interpreter, name: &str, args: &Args) -> Result<Vec<Resu
     Ok(kept)
 }
 
-fn batch(args: &Args) -> Result<Value> {
+fn batch(interpreter: &Interpreter, args: &Args) -> Result<Value> {
     let [value, count, fill] = args.bind("batch", ["value", "linecount", "fill_with"])?;
     let count = size(Some(&need(count, "batch")?), 0, "batch")?;
     let fill = fill.filter(|fill| !matches!(fill, Value::None));
@@ -154,7 +154,7 @@ fn batch(args: &Args) -> Result<Value> {
         return Err(refuse("a batch so large"));
     }
     let lists = || {
-        let items = need(value, "batch")?.items()?;
+        let items = interpreter.items(&need(value, "batch")?)?;
         if count == 0 && !items.is_empty() {
             return Err(refuse("a batch of no items"));
         }
@@ -170,7 +170,7 @@ fn batch(args: &Args) -> Result<Value> {
     Ok(once(lists()))
 }
 
-fn slice(args: &Args) -> Result<Value> {
+fn slice(interpreter: &Interpreter, args: &Args) -> Result<Value> {
     let [value, slices, fill] = args.bind("slice", ["value", "slices", "fill_with"])?;
     let slices = size(Some(&need(slices, "slice")?), 0, "slice")?;
     let fill = fill.filter(|fill| !matches!(fill, Value::None));
@@ -178,7 +178,7 @@ fn slice(args: &Args) -> Result<Value> {
         return Err(refuse("so many slices"));
     }
     let lists = || {
-        let items = need(value, "slice")?.items()?;
+        let items = interpreter.items(&need(value, "slice")?)?;
         let (each, more) = (items.len() / slices, items.len() % slices);
         let one = |number: usize| {
             let start = number * each + number.min(more);
@@ -236,7 +236,7 @@ fn sort(interpreter: &Interpreter, args: &Args) -> Result<Value> {
         let keys = paths.iter().map(|path| interpreter.key(&item, path.as_ref(), case.as_ref()));
         Ok((Value::list(keys.collect::<Result<_>>()?)?, item))
     };
-    let keyed = need(value, "sort")?.items()?.into_iter().map(keyed).collect::<Result<_>>()?;
+    let keyed = interpreter.items(&need(value, "sort")?)?.into_iter().map(keyed).collect::<Result<_>>()?;
     Value::list(sorted(interpreter, keyed, reverse.is_some_and(|reverse| reverse.is_true()))?)
 }
 
@@ -268,7 +268,7 @@ fn groupby(interpreter: &Interpreter, args: &Args) -> Result<Value> {
     let own = |item: &Value| interpreter.path(item, &attribute, default.as_ref());
     let key = |item: &Value| Ok(if folds { interpreter.folded(own(item)?) } else { own(item)? });
     let keyed = |item: Value| Ok((key(&item)?, item));
-    let items = need(value, "groupby")?.items()?;
+    let items = interpreter.items(&need(value, "groupby")?)?;
     let items = sorted(interpreter, items.into_iter().map(keyed).collect::<Result<_>>()?, false)?;
     let mut groups: Vec<(Value, Vec<Value>)> = Vec::new();
     for item in items {

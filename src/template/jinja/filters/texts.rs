@@ -9,8 +9,10 @@ use std::sync::Arc;
 use super::super::arguments::{Args, int, need, size, text};
 use super::super::error::{Result, raise, refuse};
 use super::super::lexer::is_space;
+use super::super::methods::{cases, search, split};
 use super::super::value::Value;
-use super::super::{format, methods, show};
+use super::super::width::pad;
+use super::super::{format, show};
 
 pub fn call(name: &str, args: &Args) -> Result<Value> {
     match name {
@@ -20,7 +22,7 @@ pub fn call(name: &str, args: &Args) -> Result<Value> {
             let [value, old, new, most] = args.bind(name, ["s", "old", "new", "count"])?;
             let [value, old, new] = [value, old, new].map(|part| need(part, name).and_then(|part| show::text(&part)));
             let most = most.filter(|most| !matches!(most, Value::None));
-            Ok(Value::str(methods::replace(&value?, &old?, &new?, int(most.as_ref(), -1, name)?)?))
+            Ok(Value::str(search::replace(&value?, &old?, &new?, int(most.as_ref(), -1, name)?)?))
         }
         "format" => {
             let Some((value, rest)) = args.list.split_first() else { return Err(raise("format misses a text")) };
@@ -38,12 +40,12 @@ pub fn call(name: &str, args: &Args) -> Result<Value> {
             let [value, chars] = args.bind(name, ["value", "chars"])?;
             let value = need(value, name)?;
             let own = show::text(&value)?;
-            Ok(like(&value, methods::strip(&own, "strip", chars.as_ref())?))
+            Ok(like(&value, search::strip(&own, "strip", chars.as_ref())?))
         }
         "center" => {
             let [value, width] = args.bind(name, ["value", "width"])?;
             let own = plain(&need(value, name)?, name)?;
-            Ok(Value::str(methods::pad(&own, "center", size(width.as_ref(), 80, name)?, ' ')))
+            Ok(Value::str(pad(&own, "center", size(width.as_ref(), 80, name)?, ' ')))
         }
         _ => simple(name, args),
     }
@@ -56,10 +58,7 @@ fn simple(name: &str, args: &Args) -> Result<Value> {
     let [value] = args.bind(name, [parameter])?;
     let value = need(value, name)?;
     match name {
-        "upper" | "lower" | "capitalize" => {
-            let made = methods::call(&show::text(&value)?, name, &Args::default())?;
-            Ok(like(&value, made.as_str().unwrap_or_default()))
-        }
+        "upper" | "lower" | "capitalize" => Ok(like(&value, &cases::cased(&show::text(&value)?, name)?)),
         "title" => Ok(Value::str(title(&plain(&value, name)?))),
         "e" | "escape" if matches!(value, Value::Markup(_)) => Ok(value),
         "e" | "escape" | "forceescape" => Ok(Value::Markup(show::escaped(&show::text(&value)?).into())),
@@ -129,12 +128,11 @@ fn indent(args: &Args) -> Result<Value> {
     let is = |value: Option<Value>| value.is_some_and(|value| value.is_true());
     let (first, blank) = (is(first), is(blank));
     let ended = format!("{own}\n");
-    let lines = methods::lines(&ended, false);
-    if lines.len().saturating_mul(by.len()) + own.len() > show::MAX_BYTES {
+    if split::lines(&ended, false).count().saturating_mul(by.len()) + own.len() > show::MAX_BYTES {
         return Err(show::too_long());
     }
     let mut out = String::new();
-    for (index, line) in lines.into_iter().enumerate() {
+    for (index, line) in split::lines(&ended, false).enumerate() {
         if index > 0 {
             out.push('\n');
         }
