@@ -153,3 +153,18 @@ fn change(part: &Path, column: &str) {
     writer.write(&batch).unwrap();
     writer.close().unwrap();
 }
+
+/// One model that cannot be read is in no other's way.
+#[test]
+fn a_damaged_model_ends_no_other_pair() {
+    let scene = scene("");
+    let path = fixture("qwen3-tied");
+    let tokenizer = fixture("../tokenizers/sentencepiece.json");
+    let more = format!("--models more={} --tokenizer {} --engine mock", path.display(), tokenizer.display());
+    scene.run(&format!("score --dataset own_t.jsonl {more} --output-dir other-out")).expect(0, "3 ok");
+    let manifest = "other-out/runs/generation_model=own/task=t/model=more/manifest.json";
+    scene.write(manifest, "junk");
+    let said = scene.run("kl --align text --data-dir own-out --other-dir other-out");
+    said.expect(1, &format!("not compared: P = `own`, Q = `more` on `t` by `own`: `{manifest}`: "));
+    said.expect_out("P = `own`, Q = `other` on `t` by `own`");
+}

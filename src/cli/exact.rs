@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use super::heads::Heads;
-use super::{inputs, models, progress, signals, tell};
+use super::{inputs, named, progress, signals, tell};
 use crate::exact::{self, Pair};
 use crate::stop::Stop;
 use crate::store::{self, FoundCell};
@@ -29,9 +29,10 @@ impl Exact<'_> {
     /// # Errors
     /// A name of a model that the directory does not have: a model that is missed later may be it.
     pub fn must_know_models(&self) -> Result<()> {
-        let found = store::cells(self.root)?;
-        let known: BTreeSet<&str> = found.iter().map(|found| found.cell.model.as_str()).collect();
-        let names = self.models.iter().map(|typed| models::split(typed).0);
+        let (found, damaged) = store::cells_and_damaged(self.root)?;
+        let cells = found.iter().map(|found| &found.cell).chain(damaged.iter().map(|damaged| &damaged.cell));
+        let known: BTreeSet<&str> = cells.map(|cell| cell.model.as_str()).collect();
+        let names = self.models.iter().map(|typed| named::split(typed).0);
         let Some(name) = names.into_iter().find(|name| !known.contains(name.as_str())) else { return Ok(()) };
         let known = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         bail!("--models: no model `{name}` was scored into `{}`, but {known}: give NAME=DIRECTORY", self.root.display())

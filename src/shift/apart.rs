@@ -4,7 +4,7 @@
 //! all.
 
 use super::comparison::NotCompared;
-use super::select::PairTables;
+use super::tables::PairTables;
 use crate::error::{Error, Result};
 
 /// The pairs that are not compared.
@@ -58,6 +58,7 @@ impl Apart {
             q: pair.q.model.clone(),
             why,
             failed: true,
+            not_scored: false,
         });
         self.first.get_or_insert(error);
         Ok(())

@@ -48,6 +48,9 @@ pub struct NotCompared {
     /// More scoring does not help: tables are damaged, or must not be compared.
     #[serde(skip_serializing_if = "is_false")]
     pub failed: bool,
+    /// One of the two never scored the text; other texts of the generation model were scored by both.
+    #[serde(skip_serializing_if = "is_false")]
+    pub not_scored: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

@@ -1,14 +1,15 @@
 //! Samples grouped by a field that their table kept.
 //!
-//! Owns which values make a group of their own. Refuses tokens.
+//! Owns which values make a group of their own, and whether the prompt decides them. Refuses tokens.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
 use polars::prelude::{AnyValue, DataFrame, DataType, Engine, Expr, col};
 
 use super::samples::SampleFacts;
 use super::scan::scan;
+use super::stats::FEW_CLUSTERS;
 use crate::error::Result;
 use crate::schema::sample;
 
@@ -25,25 +26,61 @@ pub(super) struct Groups {
     pub of_sample: Vec<usize>,
 }
 
+/// What decides the value of a field, as far as the samples show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DecidedBy {
+    /// All rows of a cluster have one value, in enough clusters that have several rows.
+    Prompt,
+    /// Rows of a cluster have several values.
+    Response,
+    /// Too few clusters have several rows to tell.
+    Either,
+}
+
 /// Groups `samples` by the kept field `name`. Up to 12 values: each one. More numbers: four groups at the quartiles.
 /// More texts: the 11 most frequent and the others.
-pub(super) fn groups(files: &[PathBuf], name: &str, samples: &[SampleFacts]) -> Result<Groups> {
+pub(super) fn groups(files: &[PathBuf], name: &str, samples: &[SampleFacts]) -> Result<(Groups, DecidedBy)> {
     // Not `col`, to which some names are patterns.
-    let frame = scan(files)?.select([col(sample::SAMPLE_ID), Expr::Column(name.into())]);
+    let frame = scan(files)?.select([col(sample::SAMPLE_ID), col(sample::ROW), Expr::Column(name.into())]);
     let frame = frame.collect_with_engine(Engine::Streaming)?.unwrap_single();
     let is_number = frame.column(name)?.dtype() == &DataType::Float64;
     let values = values(&frame, name, samples)?;
+    let decided_by = decided_by(&values, &rows(&frame)?, samples);
     let counts = values.iter().fold(BTreeMap::<&str, usize>::new(), |mut counts, value| {
         *counts.entry(value.as_str()).or_default() += 1;
         counts
     });
-    Ok(if counts.keys().filter(|value| **value != NULL).count() <= MOST {
+    let groups = if counts.keys().filter(|value| **value != NULL).count() <= MOST {
         each(&values, is_number)
     } else if is_number {
         quartiles(&values)
     } else {
         frequent(&values, &counts)
-    })
+    };
+    Ok((groups, decided_by))
+}
+
+/// The row of each sample, by its id.
+fn rows(frame: &DataFrame) -> Result<HashMap<u32, u32>> {
+    let (ids, rows) = (frame.column(sample::SAMPLE_ID)?.u32()?, frame.column(sample::ROW)?.u32()?);
+    Ok(ids.iter().zip(rows.iter()).filter_map(|(id, row)| Some((id?, row?))).collect())
+}
+
+/// Samples of one row have its one value, whatever decided it: only several rows of a cluster tell.
+fn decided_by(values: &[String], rows: &HashMap<u32, u32>, samples: &[SampleFacts]) -> DecidedBy {
+    let mut clusters: HashMap<u32, (&str, Option<&u32>)> = HashMap::new();
+    let mut several = HashSet::new();
+    for (value, facts) in values.iter().zip(samples) {
+        let row = rows.get(&facts.id);
+        let (first, first_row) = *clusters.entry(facts.cluster).or_insert((value.as_str(), row));
+        if first != value.as_str() {
+            return DecidedBy::Response;
+        }
+        if first_row != row {
+            several.insert(facts.cluster);
+        }
+    }
+    if several.len() as u64 >= FEW_CLUSTERS { DecidedBy::Prompt } else { DecidedBy::Either }
 }
 
 /// The value of each sample, as text.

@@ -4,9 +4,9 @@
 //! are models like all others.
 
 use super::comparison::Pair;
-use super::select::PairTables;
 use super::stats::Estimate;
 use super::sums::Sums;
+use super::tables::PairTables;
 use super::values;
 use crate::error::{Error, Result};
 use crate::schema::pair::KL;
@@ -37,9 +37,9 @@ pub struct NoiseFloor {
 }
 
 /// The further pairs that the floors of `chosen` ones need: each model with its twin, and the twins of both.
-pub(super) fn pairs(twins: &[Twin], chosen: &[[String; 2]]) -> Vec<[String; 2]> {
-    let own = twins.iter().map(|twin| [twin.model.clone(), twin.in_f32.clone()]);
-    let both = chosen.iter().filter_map(|[p, q]| Some([of(twins, p)?.to_owned(), of(twins, q)?.to_owned()]));
+pub(super) fn pairs<'a>(twins: &'a [Twin], chosen: &[[&str; 2]]) -> Vec<[&'a str; 2]> {
+    let own = twins.iter().map(|twin| [twin.model.as_str(), twin.in_f32.as_str()]);
+    let both = chosen.iter().filter_map(|[p, q]| Some([of(twins, p)?, of(twins, q)?]));
     own.chain(both).collect()
 }
 
@@ -52,7 +52,7 @@ fn of<'a>(twins: &'a [Twin], model: &str) -> Option<&'a str> {
 ///
 /// # Errors
 /// [`Error::Usage`] naming the first that are not, of the models of a text.
-pub(super) fn must_be_twins(models: &[FoundCell], twins: &[Twin]) -> Result<()> {
+pub(super) fn must_be_twins(models: &[&FoundCell], twins: &[Twin]) -> Result<()> {
     let find = |name: &str| models.iter().find(|found| found.cell.model == name).map(|found| &found.manifest.engine);
     for Twin { model, in_f32 } in twins {
         let Some((own, twin)) = find(model).zip(find(in_f32)) else { continue };

@@ -6,11 +6,12 @@
 mod align;
 mod alone;
 mod apart;
+mod asked;
 mod batches;
 mod bounds;
 mod check;
 mod comparison;
-mod damaged;
+mod contradictions;
 mod detail;
 mod differences;
 mod display;
@@ -33,6 +34,7 @@ mod query;
 mod read_first;
 mod reference;
 mod regions;
+mod run_notes;
 mod samples;
 mod scan;
 mod select;
@@ -44,6 +46,7 @@ mod study;
 mod study_pairing;
 mod summary;
 mod sums;
+mod tables;
 mod together;
 mod token;
 mod values;
@@ -72,9 +75,10 @@ pub use study::{NullsRemoved, StudyFigure, StudyFigures, study_figures};
 pub use warnings::{aligned_warnings, warnings};
 
 use self::apart::Apart;
-use self::select::{PairTables, Selection};
+use self::select::Selection;
+use self::tables::PairTables;
 use crate::error::{Error, Result, panic_message};
-use crate::store::{self, FoundCell};
+use crate::store::FoundCell;
 
 /// What to compare.
 #[derive(Clone, Debug, Default)]
@@ -105,9 +109,7 @@ pub struct Options {
 /// # Errors
 /// [`crate::Error::Usage`] if P is unclear or nothing fits.
 pub fn chosen(root: &Path, options: &Options) -> Result<Vec<[FoundCell; 2]>> {
-    let mut pairs = select::chosen(store::cells(root)?, &store::found_pairs(root)?, options)?;
-    pairs.retain(|[p, q]| select::unfinished(p, q).is_none());
-    Ok(pairs)
+    select::chosen(root, options)
 }
 
 /// Compares every model under `root` with P on every text that both scored.

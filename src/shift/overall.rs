@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use super::comparison::{NotCompared, Pair};
 use super::estimate::KlEstimate;
 use super::measures::{self, is_of_pairs};
-use super::select::PairTables;
 use super::stats::{Estimate, Share, clustered_mean, shares};
 use super::student::t95;
 use super::sums::Sums;
+use super::tables::PairTables;
 use crate::error::Result;
 
 /// Q compared with P over every task that one generation model wrote text for, if they are several.

@@ -4,7 +4,6 @@
 
 use std::path::PathBuf;
 
-use super::select::text;
 use crate::error::Result;
 use crate::store::{FoundCell, FoundPair, PairCell, PairManifest};
 use crate::table::Origin;
@@ -26,7 +25,8 @@ pub(super) fn exact_of(p: &FoundCell, q: &FoundCell, found: &[FoundPair]) -> Res
     if let Some(pair) = found_pair(p, q, found) {
         return exact_of_pair(p, q, pair);
     }
-    let turned = found_pair(q, p, found).map(|pair| exact_of_pair(q, p, pair)).transpose()?;
+    let turned = found_pair(q, p, found).filter(|pair| pair.manifest.is_ok());
+    let turned = turned.map(|pair| exact_of_pair(q, p, pair)).transpose()?;
     let (p, q) = (&p.cell.model, &q.cell.model);
     let note = format!("exact measures are there of `{q}` as P beside `{p}` alone: --reference {q} shows them");
     Ok((None, turned.and_then(|(exact, _)| exact).map(|_| note)))
@@ -35,13 +35,22 @@ pub(super) fn exact_of(p: &FoundCell, q: &FoundCell, found: &[FoundPair]) -> Res
 fn found_pair<'a>(p: &FoundCell, q: &FoundCell, found: &'a [FoundPair]) -> Option<&'a FoundPair> {
     found.iter().find(|pair| {
         let PairCell { generation_model, task, p: of_p, q: of_q } = &pair.cell;
-        (generation_model.as_str(), task.as_str()) == text(p) && (of_p, of_q) == (&p.cell.model, &q.cell.model)
+        (generation_model, task) == (&p.cell.generation_model, &p.cell.task)
+            && (of_p, of_q) == (&p.cell.model, &q.cell.model)
     })
 }
 
+/// Why the two cannot be compared: nobody can tell what their pairs table is of. A manifest without parts decides nothing.
+pub(super) fn damage(p: &FoundCell, q: &FoundCell, found: &[FoundPair]) -> Option<String> {
+    let pair = found_pair(p, q, found).filter(|pair| p.parts.iter().any(|&part| pair.part(part).exists()))?;
+    let error = pair.manifest.as_ref().err()?;
+    Some(format!("{error}; delete it and `{}`, and kl --exact makes both again", pair.folder.display()))
+}
+
 fn exact_of_pair(p: &FoundCell, q: &FoundCell, pair: &FoundPair) -> Result<(Option<Exact>, Option<String>)> {
-    let digest = pair.manifest.digest()?;
-    if (&pair.manifest.of_p, &pair.manifest.of_q) != (&p.manifest.digest()?, &q.manifest.digest()?) {
+    let Ok(manifest) = &pair.manifest else { return Ok((None, None)) };
+    let digest = manifest.digest()?;
+    if (&manifest.of_p, &manifest.of_q) != (&p.manifest.digest()?, &q.manifest.digest()?) {
         let path = pair.folder.display();
         return Ok((None, Some(format!("the exact measures are of other runs, and left out: delete `{path}`"))));
     }
@@ -53,6 +62,6 @@ fn exact_of_pair(p: &FoundCell, q: &FoundCell, pair: &FoundPair) -> Result<(Opti
         let what = format!("the exact measures lack {missing} of {all} parts, and are left out: kl --exact continues");
         return Ok((None, Some(what)));
     }
-    let PairManifest { temperature, stop, .. } = pair.manifest.clone();
+    let PairManifest { temperature, stop, .. } = manifest.clone();
     Ok((Some(Exact { files, origins, temperature, stop }), None))
 }

@@ -13,7 +13,7 @@ use super::lists;
 use super::measures::{self, COLUMNS, LOGPROBS, Measure, SQUARES, STUDY};
 use super::pairs_table::Exact;
 use super::scan::{hint_sorted, scan};
-use super::select::{PairTables, Table};
+use super::tables::{PairTables, Table};
 use crate::error::Result;
 use crate::schema::{pair, token};
 

@@ -10,8 +10,8 @@ use polars::prelude::{DataFrame, Engine, Expr, col, lit};
 use super::measures::LOGPROBS;
 use super::query;
 use super::scan::scan;
-use super::select::PairTables;
 use super::sums::{Farthest, Sums};
+use super::tables::PairTables;
 use crate::error::Result;
 use crate::schema::{sample, token};
 

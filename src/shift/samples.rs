@@ -12,7 +12,7 @@ use polars::prelude::{
 
 use super::expressions::{P, Q, STUDY_FROM};
 use super::scan::{self, scan};
-use super::select::PairTables;
+use super::tables::PairTables;
 use crate::error::{Error, Result};
 use crate::sample::Status;
 use crate::schema::sample;

@@ -16,7 +16,7 @@ use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet};
 use polars_plan::plans::{HintIR, Sorted};
 
 use super::pairs_table::Exact;
-use super::select::Table;
+use super::tables::Table;
 use crate::error::{Error, Result};
 use crate::schema::{self, token};
 use crate::table::{self, Origin};

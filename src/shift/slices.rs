@@ -10,15 +10,16 @@ use polars::prelude::{DataFrame, PolarsResult, col};
 
 use super::batches::{self, Order};
 use super::comparison::Means;
-use super::estimate::KlEstimate;
+use super::estimate::{self, KlEstimate};
+use super::fields::{self, DecidedBy};
 use super::kinds::{self, KINDS};
 use super::measures::{self, Measure, is_of_pairs};
+use super::query;
 use super::regions::{self, REGIONS};
 use super::scan::scan;
-use super::select::PairTables;
-use super::stats::{Share, clustered_mean};
+use super::stats::{FEW_CLUSTERS, Share, clustered_mean};
 use super::sums::Sums;
-use super::{fields, query};
+use super::tables::PairTables;
 use crate::error::Result;
 use crate::schema::{sample, token};
 
@@ -53,26 +54,27 @@ pub struct Slice {
     pub measures: Vec<Means>,
 }
 
-/// Every slice that has a token, dimension by dimension.
-pub(super) fn of_pair(tables: &PairTables, sums: &Sums, estimate: &KlEstimate) -> Result<Vec<Slice>> {
+/// Every slice that has a token, dimension by dimension. `estimate` is the pair's, and `exact` says whether the pairs table is
+/// at temperature 1 and over all ids.
+pub(super) fn of_pair(tables: &PairTables, sums: &Sums, estimate: &KlEstimate, exact: bool) -> Result<Vec<Slice>> {
     let mut slices = by_token(tables, sums)?;
+    for slice in &mut slices {
+        slice.kl_estimate = of_tokens(&slice.by, estimate);
+    }
     for name in &tables.p.kept {
-        slices.extend(by_field(tables, sums, name)?);
+        slices.extend(by_field(tables, sums, name, (estimate, exact))?);
     }
     let all: u64 = sums.rows.iter().sum();
-    for slice in &mut slices {
-        slice.kl_estimate = if slice.tokens == all { estimate.clone() } else { of_slice(&slice.by, estimate) };
-    }
+    slices.iter_mut().filter(|slice| slice.tokens == all).for_each(|slice| slice.kl_estimate = estimate.clone());
     Ok(slices)
 }
 
 /// What was sampled before a token decides its position; what was sampled there and later decides the others, and so which
 /// samples of P are among them.
-fn of_slice(by: &str, estimate: &KlEstimate) -> KlEstimate {
+fn of_tokens(by: &str, estimate: &KlEstimate) -> KlEstimate {
     match by {
         POSITION => estimate.clone(),
-        REGION | KIND => estimate.of_selected(&format!("the {by} of a token depends on what was sampled")),
-        field => estimate.of_selected(&format!("{field} chose the responses")),
+        by => estimate.of_selected(&format!("the {by} of a token depends on what was sampled")),
     }
 }
 
@@ -125,19 +127,36 @@ impl Slot {
     }
 }
 
-/// The samples of each value of a kept field.
-fn by_field(tables: &PairTables, sums: &Sums, name: &str) -> Result<Vec<Slice>> {
-    let groups = fields::groups(&tables.p.samples, name, &sums.facts)?;
+/// The samples of each value of a kept field. Those that their prompts alone chose are samples of P as all are.
+fn by_field(
+    tables: &PairTables,
+    sums: &Sums,
+    name: &str,
+    (estimate, exact): (&KlEstimate, bool),
+) -> Result<Vec<Slice>> {
+    let (groups, decided_by) = fields::groups(&tables.p.samples, name, &sums.facts)?;
     let of_measures = measures().map(|m| sums.of(m.name)).collect::<Result<Vec<_>>>()?;
     let mut slots = vec![Slot::default(); groups.names.len()];
     for (i, facts) in sums.facts.iter().enumerate() {
         let of_sample = std::array::from_fn(|measure| of_measures[measure][i]);
         slots[groups.of_sample[i]].add(sums.clusters, facts.cluster, sums.rows[i], &of_sample);
     }
-    let found = slots.iter().zip(groups.names).filter(|(slot, _)| slot.tokens > 0);
     // A field may be called as a dimension is.
     let by = format!("field.{name}");
-    Ok(found.map(|(slot, value)| slot.finish(&by, value)).collect())
+    let found = slots.iter().zip(groups.names).enumerate().filter(|(_, (slot, _))| slot.tokens > 0);
+    let slice = |(group, (slot, value)): (usize, (&Slot, String))| -> Result<Slice> {
+        let holds = |place: usize| groups.of_sample[place] == group;
+        let kl_estimate = match decided_by {
+            DecidedBy::Prompt => estimate::of_prompts(estimate, sums, &holds, exact)?,
+            DecidedBy::Response => estimate.of_selected(&format!("{by} chose the responses")),
+            DecidedBy::Either => estimate.of_chosen_somehow(&format!(
+                "below {FEW_CLUSTERS} clusters of several rows nobody can tell whether {by} is of the prompt or of what \
+                 was sampled"
+            )),
+        };
+        Ok(Slice { kl_estimate, ..slot.finish(&by, value) })
+    };
+    found.map(slice).collect()
 }
 
 /// What slices by tokens are by.

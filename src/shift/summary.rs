@@ -10,10 +10,10 @@ use polars::prelude::LazyFrame;
 use super::comparison::{Cut, LeftOut, Measure, Pair};
 use super::samples::{self, Samples};
 use super::scan::{self, Footers};
-use super::select::PairTables;
 use super::stats::{Estimate, FEW_CLUSTERS, clustered_mean, shares};
 use super::study::{self, StudyFigure, absolute_mean};
 use super::sums::{self, Sums, What};
+use super::tables::PairTables;
 use super::{
     Options, alone, check, estimate, exact, measures, query, read_first, slices, study_pairing, together, values,
 };
@@ -124,7 +124,7 @@ fn figures(tables: &PairTables, options: &Options, prepared: &Prepared, sums: &S
         noise_floor: None,
         mean_sample_perplexity: alone::mean_sample_perplexity(sums)?,
         quantiles: values::quantiles(tables, sums, options.quantiles)?,
-        slices: if options.slices { slices::of_pair(tables, sums, &kl_estimate)? } else { Vec::new() },
+        slices: if options.slices { slices::of_pair(tables, sums, &kl_estimate, is_of_all)? } else { Vec::new() },
         read_first: read_first::of_pair(tables, sums)?,
         study,
         notes: kl_estimate

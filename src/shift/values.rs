@@ -7,8 +7,8 @@ use super::measures::{self, Measure};
 use super::pass::{self, Reads, Run};
 use super::quantiles::{Cuts, Histogram, Quantiles, Values};
 use super::scan::Footers;
-use super::select::PairTables;
 use super::sums::{Binned, Sums, merged};
+use super::tables::PairTables;
 use crate::error::Result;
 use crate::schema::token;
 

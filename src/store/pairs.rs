@@ -191,10 +191,11 @@ impl PairStore {
 }
 
 /// A pair as found on disk.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct FoundPair {
     pub cell: PairCell,
-    pub manifest: PairManifest,
+    /// Or why it cannot be used, which is in no other pair's way.
+    pub manifest: Result<PairManifest>,
     /// The folder of the parts.
     pub folder: PathBuf,
 }
@@ -209,10 +210,10 @@ impl FoundPair {
 /// Every pair under `root`, in the order of their names; none if there are no runs.
 ///
 /// # Errors
-/// A folder that cannot be listed, a manifest that tokshift did not make.
+/// A folder that cannot be listed.
 pub fn found_pairs(root: &Path) -> Result<Vec<FoundPair>> {
     let found = pair_manifests(root)?.into_iter().map(|(cell, path)| {
-        let (manifest, folder) = (PairManifest::read(&path)?, cell.parts(root)?);
+        let (manifest, folder) = (PairManifest::read(&path), cell.parts(root)?);
         Ok(FoundPair { cell, manifest, folder })
     });
     found.collect()

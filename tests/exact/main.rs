@@ -4,6 +4,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod apart;
+mod contradicted;
 mod figures;
 mod in_one_go;
 mod measures;

@@ -46,6 +46,8 @@ pub fn token(id: u32, logprob: f32) -> Token {
 #[derive(Clone, Debug)]
 pub struct Sample {
     pub id: u32,
+    /// Of the dataset.
+    pub row: u32,
     pub cluster: String,
     pub status: &'static str,
     pub context_hash: Option<String>,
@@ -65,7 +67,19 @@ pub fn sample(id: u32, tokens: Vec<Token>) -> Sample {
     let (context_hash, context_tokens) = (Some(format!("context {id}")), Some(3));
     let cluster = format!("cluster {id}");
     let (prompt_tokens_alone, response, group, is_cut, status) = (None, None, None, None, "ok");
-    Sample { id, cluster, status, context_hash, context_tokens, prompt_tokens_alone, response, is_cut, group, tokens }
+    Sample {
+        id,
+        row: id,
+        cluster,
+        status,
+        context_hash,
+        context_tokens,
+        prompt_tokens_alone,
+        response,
+        is_cut,
+        group,
+        tokens,
+    }
 }
 
 /// Samples with the log-probabilities given, one list a sample; ids are places.
@@ -289,6 +303,7 @@ fn manifest(generation_model: &str, task: &str, model: &str, parts: &[&[Sample]]
             vocabulary: None,
             other_texts: Vec::new(),
             chat_template: None,
+            tokenizer: None,
             rank_rule: "1 + count(>)".to_owned(),
             keep_hidden: None,
         },
@@ -376,7 +391,7 @@ fn samples_batch(samples: &[Sample]) -> RecordBatch {
         schema::samples(&kept(samples.iter())),
         vec![
             (schema::sample::SAMPLE_ID, u32s(|s| Some(s.id))),
-            (schema::sample::ROW, u32s(|s| Some(s.id))),
+            (schema::sample::ROW, u32s(|s| Some(s.row))),
             (schema::sample::TURN, u32s(|_| Some(0))),
             (schema::sample::IS_CUT, Arc::new(samples.iter().map(|s| s.is_cut).collect::<BooleanArray>())),
             (schema::sample::CLUSTER_ID, texts(|s| Some(&s.cluster))),

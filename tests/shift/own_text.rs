@@ -175,47 +175,6 @@ fn a_writer_is_told_where_the_name_says_none_that_was_scored() {
     }
 }
 
-/// Samples of which every second one has a reward.
-fn rewarded(model: &Three, reward: impl Fn(usize) -> bool) -> Vec<Sample> {
-    let mut samples = scored(&drawn(60, &P), model);
-    for (place, sample) in samples.iter_mut().enumerate() {
-        sample.group = Some(if reward(place) { "1" } else { "0" }.to_owned());
-        let response: String = sample.tokens.iter().map(|_| "ab").collect();
-        sample.tokens.iter_mut().for_each(|token| token.text = Some("ab".to_owned()));
-        sample.response = Some(response);
-    }
-    samples
-}
-
-#[test]
-fn selected_text_is_nobodys() {
-    let slices = |reward: fn(usize) -> bool| {
-        let output = Output::new();
-        output.model("base", &rewarded(&P, reward));
-        output.model("tuned", &rewarded(&Q, reward));
-        let comparison = compare(&output, Options { slices: true, ..Options::default() });
-        assert_eq!(comparison.pairs[0].kl_estimate, KlEstimate::Yes);
-        comparison
-    };
-    let comparison = slices(|place| place % 2 == 0);
-    let answers = |comparison: &Comparison, by: &str| -> Vec<String> {
-        let of_it = comparison.pairs[0].slices.iter().filter(|slice| slice.by == by);
-        of_it.map(|slice| slice.kl_estimate.answer().to_owned()).collect()
-    };
-    assert_eq!(answers(&comparison, "field.group"), ["no", "no"]);
-    assert!(answers(&comparison, "position").iter().all(|answer| answer == "yes"));
-    // All of the text is chosen by nothing.
-    assert_eq!(answers(&comparison, "kind"), ["yes"]);
-    assert_eq!(answers(&slices(|_| true), "field.group"), ["yes"]);
-    let table = shift::table(&comparison);
-    assert!(
-        table.contains("* not a KL estimate: field.group chose the responses: selected text is not P's\n"),
-        "{table}"
-    );
-    let row = table.lines().find(|line| line.starts_with("field.group=1")).unwrap();
-    assert_eq!(row.matches('*').count(), 2, "{row}");
-}
-
 /// The answers of k1's rows, and of all other measures' but k3's, by slice and by whether they are differences or over all
 /// tasks.
 #[test]

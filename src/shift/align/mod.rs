@@ -17,10 +17,12 @@ use self::spans::{Aligned, align};
 use super::apart::Apart;
 use super::comparison::{NotCompared, Partial};
 use super::estimate::KlEstimate;
+use super::run_notes::OWN_CONTEXTS;
 use super::samples::{self, SampleFacts};
 use super::scan::scan;
-use super::select::{PairTables, Selection};
+use super::select::Selection;
 use super::stats::{Estimate, Share, clustered_mean};
+use super::tables::PairTables;
 use super::{Options, guarded, select};
 use crate::error::Result;
 use crate::schema::sample;
@@ -62,6 +64,9 @@ pub struct AlignedPair {
     /// No: each model by the one tokenisation of its own tokenizer.
     pub kl_estimate: KlEstimate,
     pub measures: Vec<AlignedMeasure>,
+    /// What a reader of the figures has to know of the two runs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// A mean with its clustered error.
@@ -103,13 +108,12 @@ fn of_pair(pair: &PairTables, options: &Options) -> Result<AlignedPair> {
 /// # Errors
 /// [`crate::Error::Incomparable`] naming the first sample whose response, or prompt unless that is allowed, differs.
 fn same_texts(pair: &PairTables, options: &Options) -> Result<()> {
+    let may_differ = options.allow_different_context || pair.own_templates;
     let right = |name: &str| col(name).alias(format!("q_{name}"));
     let p = scan(&pair.p.samples)?.select([col(sample::SAMPLE_ID), col(sample::PROMPT), col(sample::RESPONSE)]);
     let q = scan(&pair.q.samples)?.select([col(sample::SAMPLE_ID), right(sample::PROMPT), right(sample::RESPONSE)]);
     let on = || [col(sample::SAMPLE_ID)];
-    for (name, what, is_allowed) in
-        [(sample::RESPONSE, "responses", false), (sample::PROMPT, "prompts", options.allow_different_context)]
-    {
+    for (name, what, is_allowed) in [(sample::RESPONSE, "responses", false), (sample::PROMPT, "prompts", may_differ)] {
         let differs = col(name).neq_missing(col(format!("q_{name}")));
         let joined = p.clone().join(q.clone(), on(), on(), JoinArgs::new(JoinType::Inner));
         let first = joined.filter(differs).select([col(sample::SAMPLE_ID).min()]);
@@ -195,6 +199,7 @@ impl Sums {
             partial: pair.partial.clone(),
             kl_estimate: KlEstimate::No { reason: ONE_TOKENISATION.to_owned() },
             measures,
+            notes: pair.own_templates.then(|| OWN_CONTEXTS.to_owned()).into_iter().collect(),
         }
     }
 }

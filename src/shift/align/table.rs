@@ -29,5 +29,7 @@ fn paragraph(pair: &AlignedPair) -> String {
         row.extend(cells(measure.mean));
         rows.push(row);
     }
-    head.chain(aligned(&rows, 2).into_iter().map(|line| visible(&line))).map(|line| line + "\n").collect()
+    let notes = pair.notes.iter().map(|note| format!("note: {note}"));
+    let lines = aligned(&rows, 2).into_iter().chain(notes).map(|line| visible(&line));
+    head.chain(lines).map(|line| line + "\n").collect()
 }

@@ -17,7 +17,7 @@ pub(super) use cursor::Cursor;
 use super::bounds::Side;
 use super::lists;
 use super::scan::Footers;
-use super::select::PairTables;
+use super::tables::PairTables;
 use super::token::{Exact, NOTHING_EXACT, Seen, Token};
 use crate::error::{Error, Result, panic_message};
 use crate::schema::token;

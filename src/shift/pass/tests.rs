@@ -20,8 +20,8 @@ use crate::shift::measures::{LOGPROBS, SQUARES, STUDY};
 use crate::shift::query::{COUNT, DIFFERS_AT, FARTHEST, NOT_FINITE, ROWS};
 use crate::shift::samples::{SampleFacts, Samples};
 use crate::shift::scan::Footers;
-use crate::shift::select::{PairTables, Table};
 use crate::shift::sums::{self, What};
+use crate::shift::tables::{PairTables, Table};
 use crate::shift::{measures, query};
 use crate::table::{self, Format};
 
