@@ -164,6 +164,7 @@ impl Bench {
                 vocabulary: None,
                 other_texts: Vec::new(),
                 chat_template: None,
+                tokenizer: None,
                 rank_rule: RANK_STRICT.to_owned(),
                 keep_hidden: None,
             },

@@ -149,6 +149,34 @@ fn each_model_may_read_its_own_template() {
     said.expect(1, "`n` has no chat template: --template own needs one of every model");
 }
 
+/// What a model's own template writes is read by its own tokenizer, which may call special tokens otherwise.
+#[test]
+fn own_templates_are_read_by_own_tokenizers() {
+    let scene = scene(CHATML);
+    scene.model("n", "qwen3-shifted");
+    let rename = |text: &str| text.replace("<|im_start|>", "<|turn|>").replace("<|im_end|>", "<|done|>");
+    let tokenizer = rename(&fs::read_to_string(scene.path("n/tokenizer.json")).unwrap());
+    scene.write("n/tokenizer.json", &tokenizer);
+    let config = json!({"eos_token": "<|endoftext|>", "chat_template": rename(CHATML)}).to_string();
+    scene.write("n/tokenizer_config.json", config);
+    let score = "score --dataset m_chat.jsonl --models m=m,n=n --output-dir out --template own";
+    scene.run(score).expect(0, "warning: `n` calls 2 special tokens otherwise").expect(0, "n: 5 ok");
+    let table = |name: &str, model: &str| scene.table("out", name, "m", "chat", model);
+    let [m, n] = ["m", "n"].map(|model| table("samples", model));
+    assert!(n.texts("prompt")[0].as_ref().unwrap().starts_with("<|turn|>user"));
+    for column in ["context_hash", "cluster_id"] {
+        assert_eq!(m.texts(column), n.texts(column), "the same ids, whatever they are called");
+    }
+    assert_eq!(table("tokens", "m").u32s("token_id"), table("tokens", "n").u32s("token_id"));
+    scene.run("verify out").expect(0, "");
+    scene.run("kl --data-dir out").expect(0, "");
+
+    // Other ids of prompts are another run.
+    scene.run(score).expect(0, "n: already scored");
+    scene.write("n/tokenizer.json", tokenizer + "\n");
+    scene.run(score).expect(1, "engine.tokenizer = ");
+}
+
 /// A row's own come before the option's, which the manifest keeps; tools are JSON text or a list of objects.
 #[test]
 fn kwargs_and_tools_of_rows_reach_the_template() {

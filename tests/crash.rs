@@ -70,6 +70,7 @@ fn manifest(cell: &Cell, plan: &Plan) -> Manifest {
             vocabulary: None,
             other_texts: Vec::new(),
             chat_template: None,
+            tokenizer: None,
             rank_rule: text("strict"),
             keep_hidden: None,
         },

@@ -182,10 +182,62 @@ fn hidden_rows_may_be_removed_to_make_room() {
     let after = scene.run("kl --data-dir out --reference long --json");
     after.expect(0, "");
     assert_eq!(after.stdout, before.stdout);
-    scene.score("rl_mixed.jsonl", &models, "out", "--keep-hidden").expect(0, "long: already scored");
+    let tokens = "out/tokens/generation_model=rl/task=mixed/model=long";
+    let told = format!(
+        "long on mixed: 1 parts kept hidden rows that are no longer there; once these parts are deleted from `{tokens}`, the same \
+         command makes both again"
+    );
+    let again = || scene.score("rl_mixed.jsonl", &models, "out", "--keep-hidden");
+    again().expect(0, "long: already scored").expect(0, &told);
     scene.run("verify out").expect(0, "").expect_out("2 parts kept hidden rows that are no longer there");
     // What needs them says so.
     fs::remove_dir_all(scene.path("out/pairs")).unwrap();
     let exact = scene.run(&format!("kl --data-dir out --reference long --exact --models {named}"));
     exact.expect(1, "hidden rows of `mixed`");
+    for model in ["long", "other"] {
+        fs::remove_dir_all(scene.path(&tokens.replace("model=long", &format!("model={model}")))).unwrap();
+    }
+    assert!(!again().expect(0, "").stderr.contains("no longer there"));
+    scene.run(&format!("kl --data-dir out --reference long --exact --models {named}")).expect(0, "exact: ");
+    assert_eq!(scene.run("kl --data-dir out --reference long --json").stdout, before.stdout);
+}
+
+/// Whatever a finished part must have: what was made of it stays.
+#[test]
+fn samples_that_were_deleted_are_made_again() {
+    let scene = Scene::new();
+    scene.dataset("rl_mixed.jsonl", &common::many_rows(300));
+    let models = [("rl", "qwen3-tied"), ("other", "qwen3-shifted")];
+    let named = format!("rl={},other={}", source(models[0].1), source(models[1].1));
+    let score = |more: &str| scene.score("rl_mixed.jsonl", &models, "out", &format!("--limit 300 {more}"));
+    score("--keep-hidden").expect(0, "rl: 300 ok");
+    scene.run(&format!("kl --data-dir out --reference rl --exact --models {named}")).expect(0, "exact: ");
+    let before = scene.files("out");
+    let lost = "out/samples/generation_model=rl/task=mixed/model=rl/part-00000001.parquet";
+    let study = format!(
+        "output = \"out\"\ndataset = \"{{experiment}}_{{task}}.jsonl\"\nkeep_hidden = true\nlimit = 300\n[[experiment]]\nname = \"rl\"\n\
+         tasks = [\"mixed\"]\n[[experiment.model]]\nname = \"rl\"\nsource = \"{}\"\n",
+        source(models[0].1)
+    );
+    scene.write("study.toml", study);
+    for command in ["score", "score --exact", "run"] {
+        fs::remove_file(scene.path(lost)).unwrap();
+        let told = format!(
+            "`{lost}`: is missing, though its tokens are there: was it deleted? Scoring the cell again writes it"
+        );
+        scene.run("kl --data-dir out --reference rl").expect(1, &told);
+        let said = match command {
+            "score" => score("--keep-hidden"),
+            "score --exact" => score("--exact"),
+            _ => {
+                scene.run("run study.toml --dry-run").expect(0, "").expect_out("1/2");
+                scene.run("run study.toml")
+            }
+        };
+        said.expect(0, ": 44 ok samples");
+        let mut after = scene.files("out");
+        after.retain(|name, _| !name.starts_with("comparison/"));
+        assert!(before == after, "{command}: {:?}", after.keys());
+    }
+    score("--keep-hidden").expect(0, "rl: already scored");
 }

@@ -375,8 +375,77 @@ fn a_dry_run_tells_what_would_be_refused() {
     study(&scene, "out/{experiment}", "");
     scene.write("out/rl/runs/generation_model=rl/task=a/model=sft/manifest.json", "junk");
     let said = scene.run("run study.toml --dry-run");
-    assert!(said.stdout.contains(" 0 to do, 4 done, 0 skipped, 4 would fail"), "{}", said.stdout);
-    assert!(said.stdout.contains("model=sft/manifest.json"), "{}", said.stdout);
+    assert!(said.stdout.contains(" 0 to do, 7 done, 0 skipped, 1 would fail"), "{}", said.stdout);
+    let failed =
+        "failed: rl, a, sft: `out/rl/runs/generation_model=rl/task=a/model=sft/manifest.json`: not a tokshift manifest";
+    assert!(said.stdout.contains(failed), "{}", said.stdout);
+    let said = scene.run("run study.toml");
+    said.expect(1, "").expect_out("8 cells: 7 done, 1 failed").expect_out(failed);
+    // With the study's files too.
+    study(&scene, "out/{experiment}", "out = \"token-losses\"");
+    let said = scene.run("run study.toml");
+    said.expect(1, "").expect_out("8 cells: 7 done, 1 failed").expect_out(failed);
+}
+
+/// A model that would be given other texts than its ids were made of is in no other's way.
+#[test]
+fn a_model_of_another_vocabulary_fails_alone() {
+    let scene = Scene::new();
+    datasets(&scene);
+    let path = scene.model("moved", SHIFTED).join("tokenizer.json");
+    let mut tokenizer: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    for (_, id) in tokenizer["model"]["vocab"].as_object_mut().unwrap() {
+        let was = id.as_u64().unwrap();
+        if (256..302).contains(&was) {
+            *id = json!(256 + (was - 256 + 7) % 46);
+        }
+    }
+    std::fs::write(path, tokenizer.to_string()).unwrap();
+    let (tied, shifted) = (source(TIED), source(SHIFTED));
+    let models = [("rl", tied.as_str()), ("moved", "moved"), ("sft", &shifted)];
+    let alone = experiment("sft", &["a"], &[("moved", "moved"), ("sft", &shifted)], "");
+    let text = experiment("rl", &["a", "b"], &models, "") + &alone;
+    let head = "output = \"out/{experiment}\"\ndataset = \"data/{experiment}_{task}.jsonl\"\n";
+    scene.write("study.toml", format!("{head}{text}"));
+    let said = scene.run("run study.toml");
+    said.expect(1, "").expect_out("8 cells: 5 done, 3 failed, 0 skipped");
+    for task in ["a", "b"] {
+        said.expect_out(&format!("failed: rl, {task}, moved: `moved` reads 46 ids as other texts"));
+    }
+    // Where it makes the ids, the others are.
+    said.expect_out("failed: sft, a, sft: `sft` reads 46 ids as other texts")
+        .expect_out("`kl --align text --other-dir`");
+    said.expect_out("a by rl").expect_out("b by rl");
+}
+
+/// Contexts differ then, and a model without a template would fail.
+#[test]
+fn a_dry_run_shows_own_templates() {
+    let scene = Scene::new();
+    let messages = [json!({"role": "user", "content": "How far?"}), json!({"role": "assistant", "content": "Far."})];
+    scene.dataset("data/rl_a.jsonl", &[json!({"messages": messages})]);
+    scene.dataset("data/rl_b.jsonl", &rows()[..2]);
+    scene.model("bare", SHIFTED);
+    scene.model("with", TIED);
+    let config = json!({"chat_template": "{% for m in messages %}{{ m.content }}<|im_end|>{% endfor %}"});
+    scene.write("with/tokenizer_config.json", config.to_string());
+    let study = |more: &str| {
+        let text = experiment("rl", &["a", "b"], &[("rl", "with"), ("bare", "bare")], "");
+        scene.write(
+            "study.toml",
+            format!("output = \"out\"\ndataset = \"data/{{experiment}}_{{task}}.jsonl\"\n{more}{text}"),
+        );
+    };
+    study("template = \"own\"\n");
+    let said = scene.run("run study.toml --dry-run");
+    said.expect(0, "").expect_out("4 cells: 3 to do, 0 done, 0 skipped, 1 would fail");
+    said.expect_out("template = \"own\": rl, a: each model reads messages by its own chat template\n");
+    said.expect_out("failed: rl, a, bare: `bare` has no chat template: --template own needs one of every model");
+    let planned = cells(&scene.run("run study.toml --dry-run --json"));
+    let own: Vec<&Value> = planned.iter().map(|cell| &cell["template"]).collect();
+    assert_eq!(own, [&json!("own"), &json!("own"), &Value::Null, &Value::Null]);
+    study("");
+    assert!(!scene.run("run study.toml --dry-run").stdout.contains("template"));
 }
 
 /// A cell that has nothing in common with the others leaves no figures of an earlier run behind.

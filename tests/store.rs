@@ -73,6 +73,7 @@ fn manifest(cell: &Cell, out: Format) -> Manifest {
             vocabulary: None,
             other_texts: Vec::new(),
             chat_template: None,
+            tokenizer: None,
             rank_rule: "strict".to_owned(),
             keep_hidden: None,
         },

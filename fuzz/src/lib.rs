@@ -356,6 +356,7 @@ fn facts(cell: &Cell) -> Manifest {
             vocabulary: None,
             other_texts: Vec::new(),
             chat_template: None,
+            tokenizer: None,
             rank_rule: tokshift::engine::RANK_STRICT.to_owned(),
             keep_hidden: None,
         },

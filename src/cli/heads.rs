@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device};
 
-use super::models::{self, ADAPTER_FOLDER, NamedModel};
+use super::models::ADAPTER_FOLDER;
+use super::named::{self, NamedModel};
 use crate::decoder::{Adapter, Checkpoint, Form, Head};
 use crate::digest::{self, Fingerprint};
 use crate::store::FoundCell;
@@ -34,9 +35,9 @@ impl Heads {
     /// Of the models as they were typed.
     ///
     /// # Errors
-    /// As [`models::resolve`].
+    /// As [`named::resolve`].
     pub fn new(typed: &[String]) -> Result<Self> {
-        Ok(Self { models: models::resolve(typed)?, hashed: HashMap::new(), loaded: BTreeMap::new() })
+        Ok(Self { models: named::resolve(typed)?, hashed: HashMap::new(), loaded: BTreeMap::new() })
     }
 
     /// Where the cell's model is, if it was given.

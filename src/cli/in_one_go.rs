@@ -38,16 +38,36 @@ impl<'a> InOneGo<'a> {
         Self { root, models, texts }
     }
 
-    /// What is there of them.
+    /// What is there of them; others may be damaged.
+    ///
+    /// # Errors
+    /// One that was asked for cannot be read.
     pub fn cells(&self) -> Result<Vec<FoundCell>> {
-        if !self.root.join(folder::RUNS).is_dir() {
+        if !self.has_runs() {
             return Ok(Vec::new());
         }
-        let is_asked = |found: &FoundCell| {
-            let Cell { generation_model, task, model } = &found.cell;
-            self.models.contains(&&**model) && self.texts.contains(&(generation_model, task))
-        };
-        Ok(store::cells(self.root)?.into_iter().filter(is_asked).collect())
+        let (found, damaged) = store::cells_and_damaged(self.root)?;
+        match damaged.into_iter().find(|damaged| self.is_asked(&damaged.cell)) {
+            Some(damaged) => Err(damaged.error.into()),
+            None => Ok(found.into_iter().filter(|found| self.is_asked(&found.cell)).collect()),
+        }
+    }
+
+    /// What is there of them before they are scored: what is missing of a part then is made.
+    fn begun(&self) -> Result<Vec<FoundCell>> {
+        if !self.has_runs() {
+            return Ok(Vec::new());
+        }
+        let (found, _) = store::cells_to_continue(self.root)?;
+        Ok(found.into_iter().filter(|found| self.is_asked(&found.cell)).collect())
+    }
+
+    fn has_runs(&self) -> bool {
+        self.root.join(folder::RUNS).is_dir()
+    }
+
+    fn is_asked(&self, Cell { generation_model, task, model }: &Cell) -> bool {
+        self.models.contains(&&**model) && self.texts.contains(&(generation_model, task))
     }
 
     /// The pairs of a text, P first, as `kl` asks for them: beside all others the one that is P by default, of the models as
@@ -69,7 +89,7 @@ impl<'a> InOneGo<'a> {
     /// # Errors
     /// Pairs that were made otherwise than `exact` would make them.
     pub fn begin(&self, exact: &Exact, store: &Store) -> Result<Begun> {
-        exact.must_agree(&self.found_pairs(&self.cells()?))?;
+        exact.must_agree(&self.found_pairs(&self.begun()?))?;
         let mut borrowed = BTreeMap::new();
         for &(generation_model, task) in &self.texts {
             for &model in &self.models {
@@ -85,7 +105,7 @@ impl<'a> InOneGo<'a> {
     /// Parts of each cell that are done, lack hidden rows, and are to be compared yet: with a part that is scored anew its
     /// pairs begin anew too.
     fn again(&self) -> Result<BTreeMap<Cell, BTreeSet<u32>>> {
-        let cells = self.cells()?;
+        let cells = self.begun()?;
         let is_done = |model: &String, part: u32, of: &Cell| {
             let cell = Cell { model: model.clone(), ..of.clone() };
             cells.iter().any(|found| found.cell == cell && found.parts.contains(&part))

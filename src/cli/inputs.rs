@@ -9,7 +9,8 @@ use anyhow::{Context, Result, bail};
 use candle_core::Device;
 
 use super::args::{Listed, ScoreArgs};
-use super::models::{self, Model};
+use super::models::Model;
+use super::named;
 use super::progress;
 use crate::dataset::{self, FieldNames, Plan, PlanOptions, RowOptions};
 use crate::error::Error;
@@ -69,7 +70,7 @@ pub fn scan(path: &Path, options: &Options) -> Result<Plan, Error> {
 fn dataset_names(args: &ScoreArgs, path: &Path) -> Result<(String, String)> {
     let models: Vec<String> = match &args.generation_model {
         Some(name) => vec![name.clone()],
-        None => Listed::all(&args.models).iter().map(|model| models::split(model).0).collect(),
+        None => Listed::all(&args.models).iter().map(|model| named::split(model).0).collect(),
     };
     let found = dataset::names_from_path(path, &models);
     let from_file = found.as_ref().map(|(generation_model, task)| (Some(generation_model), Some(task)));

@@ -134,7 +134,12 @@ impl<'a> Inspected<'a> {
             ("feed-forward", feed_forward(spec)),
             (
                 "norms",
-                format!("{:?}, eps {}, of queries and keys: {:?}", spec.norms, spec.norm_eps as f32, spec.qk_norm),
+                format!(
+                    "{}, eps {}, of queries and keys: {}",
+                    word(spec.norms),
+                    spec.norm_eps as f32,
+                    word(spec.qk_norm)
+                ),
             ),
             ("attention", attention(spec)),
             ("rope", spec.ropes.iter().map(rotation).collect::<Vec<_>>().join("; ")),
@@ -173,9 +178,14 @@ impl Tokenizer {
     }
 }
 
+/// What a script is told too.
+fn word(value: impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
 fn feed_forward(spec: &DecoderSpec) -> String {
     let sparse = spec.sparse.iter().filter(|&&sparse| sparse).count();
-    let dense = format!("{} wide, {:?}", spec.intermediate, spec.activation);
+    let dense = format!("{} wide, {}", spec.intermediate, word(spec.activation));
     match spec.experts.as_ref().filter(|_| sparse > 0) {
         None => dense,
         Some(experts) => {

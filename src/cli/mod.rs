@@ -12,6 +12,7 @@ mod inputs;
 mod inspect;
 mod kl;
 mod models;
+mod named;
 mod progress;
 mod render;
 mod run;

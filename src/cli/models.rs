@@ -1,10 +1,11 @@
-//! Models: names, where they come from, how each is run.
+//! Models: what each is, and how it is run.
 //!
-//! Owns everything of a model that can be known before it is in memory, and loading it. Refuses datasets.
+//! Owns everything of a model that can be known before it is in memory, and loading it. Refuses datasets, and names as people
+//! type them: [`super::named`] reads those.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use anyhow::{Result, bail};
@@ -12,6 +13,7 @@ use candle_core::{DType, Device, DeviceLocation};
 
 use super::args::EngineArg;
 use super::inputs;
+use super::named::NamedModel;
 use crate::decoder::{Adapter, Checkpoint, Form};
 use crate::digest::{self, Fingerprint};
 use crate::engine::local::{Local, LocalOptions};
@@ -19,46 +21,12 @@ use crate::engine::mock::Mock;
 use crate::engine::{Engine, RANK_STRICT};
 use crate::experiments::{DtypeChoice, Options};
 use crate::store::EngineFacts;
-use crate::{gguf, hidden, hub};
+use crate::{gguf, hidden};
 
 /// What the names of an adapter's files begin with in a manifest.
 pub const ADAPTER_FOLDER: &str = "adapter/";
 /// Context of the stand-in engine, which has no model to ask.
 const MOCK_CONTEXT: usize = 1 << 20;
-
-/// A model as typed, its files found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NamedModel {
-    pub name: String,
-    /// A directory, or a GGUF file.
-    pub path: PathBuf,
-    /// The directory of what is added to it.
-    pub adapter: Option<PathBuf>,
-}
-
-impl NamedModel {
-    /// Finds the files of `source`, `BASE` or `BASE+ADAPTER`; what is not here is fetched.
-    ///
-    /// # Errors
-    /// As [`hub::resolve`].
-    pub fn find(name: String, source: &str) -> crate::Result<Self> {
-        let (base, adapter) = hub::parts(source);
-        let adapter = adapter.map(|adapter| hub::resolve(adapter, hub::Kind::Adapter)).transpose()?;
-        Ok(Self { name, path: hub::resolve(base, hub::Kind::Model)?, adapter })
-    }
-
-    /// Its tokenizer.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn tokenizer(&self) -> Result<PathBuf> {
-        let path = inputs::tokenizer_of(&self.path);
-        if !path.is_file() {
-            bail!("model `{}` has no tokenizer.json: give --tokenizer{}", self.name, hub::hint());
-        }
-        Ok(path)
-    }
-}
 
 /// A model whose files were looked at, so that what is wrong shows before anything is scored.
 pub struct Model {
@@ -221,6 +189,7 @@ impl Model {
                 vocabulary,
                 other_texts,
                 chat_template: None,
+                tokenizer: None,
                 rank_rule,
                 keep_hidden,
             });
@@ -244,6 +213,7 @@ impl Model {
             vocabulary: None,
             other_texts: Vec::new(),
             chat_template: None,
+            tokenizer: None,
             rank_rule,
             keep_hidden: self.hidden_shape().filter(|_| self.keep_hidden),
         })
@@ -274,38 +244,10 @@ impl Resident {
     }
 }
 
-/// Resolves `NAME=SOURCE` or `SOURCE`, whose name is then the last part of its path.
-pub fn resolve(arguments: &[String]) -> Result<Vec<NamedModel>> {
-    let mut models: Vec<NamedModel> = Vec::new();
-    for argument in arguments {
-        let (name, source) = split(argument);
-        if name.is_empty() || source.is_empty() {
-            bail!("`{argument}` in --models is not NAME=SOURCE");
-        }
-        if models.iter().any(|model| model.name == name) {
-            bail!("two models are called `{name}` in --models: name one of them NAME=SOURCE");
-        }
-        models.push(NamedModel::find(name, source)?);
-    }
-    Ok(models)
-}
-
-/// Name and source of a model as it was typed.
-pub fn split(argument: &str) -> (String, &str) {
-    // A path may have a `=` in it, as in `runs/lr=1e-5`.
-    if let Some((name, source)) = argument.split_once('=').filter(|_| !Path::new(argument).exists()) {
-        return (name.to_owned(), source);
-    }
-    let (base, adapter) = hub::parts(argument);
-    let path = adapter.unwrap_or(base);
-    let path = Path::new(path.split_once('@').map_or(path, |(id, _)| id));
-    let name = if path.extension().is_some_and(|e| e == gguf::EXTENSION) { path.file_stem() } else { path.file_name() };
-    (name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(), argument)
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use super::*;
 
@@ -335,15 +277,5 @@ mod tests {
             );
             open().load(&Resident::default()).unwrap();
         }
-    }
-
-    #[test]
-    fn names_default_to_the_last_part() {
-        assert_eq!(split("a=b/c"), ("a".to_owned(), "b/c"));
-        assert_eq!(split("models/base/"), ("base".to_owned(), "models/base/"));
-        assert_eq!(split("Qwen/Qwen3-0.6B@main"), ("Qwen3-0.6B".to_owned(), "Qwen/Qwen3-0.6B@main"));
-        assert_eq!(split("Qwen/Qwen3-0.6B@main+org/tuned@v2").0, "tuned");
-        assert_eq!(split("models/base.Q4_1.gguf"), ("base.Q4_1".to_owned(), "models/base.Q4_1.gguf"));
-        assert_eq!(split("rl=Qwen/Qwen3-0.6B@main"), ("rl".to_owned(), "Qwen/Qwen3-0.6B@main"));
     }
 }

@@ -9,7 +9,8 @@ use super::args::{Listed, ScoreArgs};
 use super::exact::Exact;
 use super::in_one_go::InOneGo;
 use super::inputs::{self, Dataset};
-use super::models::{self, Model, Resident};
+use super::models::{Model, Resident};
+use super::named;
 use super::progress::{self, Display};
 use super::scorer::Scorer;
 use super::session::{self, Output, Session, Text};
@@ -62,7 +63,7 @@ fn exact<'a>(args: &'a ScoreArgs, models: &'a [String]) -> Option<Exact<'a>> {
 
 /// The models, opened.
 fn models(args: &ScoreArgs) -> Result<Vec<Model>> {
-    let models = models::resolve(&Listed::all(&args.models))?;
+    let models = named::resolve(&Listed::all(&args.models))?;
     if args.exact && models.len() < 2 {
         bail!("--exact compares models with one another: give two in --models");
     }

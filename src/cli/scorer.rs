@@ -54,6 +54,7 @@ impl<'a> Scorer<'a> {
         let inputs =
             inputs.map(|(text, cell)| Input::new(&text.dataset.plan, cell, text.again.clone(), self.retry_failed));
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+        texts.iter().zip(&cells).for_each(|(text, cell)| tell_of_hidden(text, cell));
         let all_done = || inputs.iter().all(Input::is_done);
         if !all_done() {
             cells.iter().try_for_each(CellStore::lock)?;
@@ -104,6 +105,19 @@ impl<'a> Scorer<'a> {
             self.engine = Some(engine);
         }
         self.engine.as_deref().context("the model is gone")
+    }
+}
+
+/// Says that kept hidden rows are gone, which no table needs.
+fn tell_of_hidden(text: &Text, cell: &CellStore) {
+    let lost = cell.without_hidden().difference(text.again).count();
+    if lost > 0 {
+        let (model, task, tokens) = (text.model, &text.dataset.task, cell.tokens());
+        progress::say(&format!(
+            "{model} on {task}: {lost} parts kept hidden rows that are no longer there; once these parts are deleted from `{}`, \
+             the same command makes both again",
+            tokens.display()
+        ));
     }
 }
 

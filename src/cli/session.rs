@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use super::inputs::{self, Dataset};
 use super::models::Model;
 use super::progress;
-use super::vocabularies::{self, Vocabularies};
+use super::vocabularies::{self, Refused, Vocabularies};
 use crate::experiments::{Options, OutFormat};
 use crate::journal::Journal;
 use crate::store::{Cell, CellStore, DatasetFacts, EngineFacts, FoundCell, Manifest, OWN, Store, TokenFacts};
@@ -52,12 +52,32 @@ pub struct Session {
 
 impl Session {
     /// Of `models`, with the tokenizer at a path.
+    ///
+    /// # Errors
+    /// A model of another vocabulary, beside what is wrong with the options.
     pub fn new(options: &Options, models: &[&Model], tokenizer: &Path) -> Result<Self> {
-        let path = tokenizer;
+        let (session, refused) = Self::of_those_that_fit(options, models, tokenizer)?;
+        refused.into_iter().next().map_or(Ok(session), |(_, why)| Err(why))
+    }
+
+    /// The same without the models of another vocabulary, which it names.
+    ///
+    /// # Errors
+    /// No model fits, beside what is wrong with the options.
+    pub fn of_those_that_fit<'a>(
+        options: &Options,
+        models: &[&'a Model],
+        path: &Path,
+    ) -> Result<(Self, Vec<Refused<'a>>)> {
         let template = if options.has_own_templates() { None } else { inputs::chat_template_of(options, path)? };
         let tokenizer = read_tokenizer(options, path)?.with_template(template);
         tokenizer.notes().for_each(|note| progress::say_once(&format!("warning: `{}`: {note}", path.display())));
-        let vocabularies = vocabularies::compare(models, path, &tokenizer)?;
+        let (vocabularies, refused) = vocabularies::compare(models, path, &tokenizer);
+        let fits = |model: &&&Model| !refused.iter().any(|(unfit, _)| std::ptr::eq(*unfit, **model));
+        let models: &[&Model] = &models.iter().filter(fits).copied().collect::<Vec<_>>();
+        if let (true, Some((_, why))) = (models.is_empty(), refused.first()) {
+            bail!("{why}");
+        }
         let tokenizer = tokenizer.with_renamed(vocabularies.values().flat_map(|own| own.other_texts.clone()));
         let max_tokens = models.iter().map(|model| model.max_tokens()).min().context("no model is given")?;
         let sample_options = SampleOptions {
@@ -67,7 +87,8 @@ impl Session {
             too_long: options.too_long(),
         };
         tracing::debug!(tokenizer = %path.display(), ?sample_options, "ids");
-        Ok(Self { options: options.clone(), tokenizer, sample_options, vocabularies, path: path.to_owned() })
+        let (options, path) = (options.clone(), path.to_owned());
+        Ok((Self { options, tokenizer, sample_options, vocabularies, path }, refused))
     }
 
     /// The chat template that a model reads by itself.
@@ -76,19 +97,40 @@ impl Session {
             return Ok(None);
         }
         let Some(template) = ChatTemplate::of_model(&model.named.path)? else {
-            bail!("`{}` has no chat template: --template own needs one of every model", model.named.name);
+            bail!("{}", no_own_template(&model.named.name));
         };
         let kwargs = self.options.chat_template_kwargs.clone().unwrap_or_default();
         Ok(Some(template.with_date(self.options.chat_date.unwrap_or(template::DATE)).with_kwargs(kwargs)))
     }
 
-    /// The tokenizer with the model's own chat template, where that is not the same for all models.
+    /// The tokenizer with the model's own chat template, where that is not the same for all models. What the template writes
+    /// before a response is read by the model's own tokenizer, if it has one: it may call special tokens otherwise. Responses
+    /// are read by the one of all models, so that their ids are the same.
     ///
     /// # Errors
-    /// The model has none.
+    /// The model has no template, or its tokenizer cannot be read.
     pub fn own_tokenizer(&self, model: &Model) -> Result<Option<TextTokenizer>> {
         let Some(template) = self.own_template(model)? else { return Ok(None) };
-        Ok(Some(read_tokenizer(&self.options, &self.path)?.with_template(Some(template))))
+        let tokenizer = read_tokenizer(&self.options, &self.path)?;
+        let own = self.own_prompts(model).map(|own| TextTokenizer::from_file(&own)).transpose()?;
+        Ok(Some(tokenizer.with_template(Some(template)).with_prompts_by(own)))
+    }
+
+    /// The tokenizer that reads what a model's own template writes, where that is not the one of all models.
+    fn own_prompts(&self, model: &Model) -> Option<PathBuf> {
+        let own = inputs::tokenizer_of(&model.named.path);
+        (self.options.has_own_templates() && own.is_file() && own != self.path).then_some(own)
+    }
+
+    /// Identity of the tokenizer that reads a model's prompts, where each model has its own template.
+    fn identity_of_own(&self, model: &Model) -> Result<Option<String>> {
+        if !self.options.has_own_templates() {
+            return Ok(None);
+        }
+        Ok(Some(match self.own_prompts(model) {
+            Some(own) => TextTokenizer::from_file(&own)?.identity().to_owned(),
+            None => self.tokenizer.identity().to_owned(),
+        }))
     }
 
     /// Longest sample that every model takes, unless earlier runs over the text settled another.
@@ -108,6 +150,11 @@ impl Session {
             && self.sample_options == other.sample_options
             && self.options.fails_on_bad_row() == other.options.fails_on_bad_row()
     }
+}
+
+/// That a model has none, though each is to read its own.
+pub fn no_own_template(model: &str) -> String {
+    format!("`{model}` has no chat template: --template own needs one of every model")
 }
 
 fn read_tokenizer(options: &Options, path: &Path) -> Result<TextTokenizer> {
@@ -161,6 +208,7 @@ impl Text<'_> {
         }
         if self.dataset.plan.has_chats {
             facts.chat_template = self.session.own_template(model)?.map(|template| template.identity());
+            facts.tokenizer = self.session.identity_of_own(model)?;
         }
         let Some(earlier) = self.output.store.manifest_of(cell)? else { return Ok(facts) };
         if model.lends() && earlier.engine.keep_hidden.is_some() {

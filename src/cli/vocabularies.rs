@@ -32,12 +32,13 @@ pub struct Vocabulary {
 /// By the path of each model that has a tokenizer.
 pub type Vocabularies = BTreeMap<PathBuf, Vocabulary>;
 
-/// Compares every model's tokenizer with `tokenizer`, which was read from `chosen`.
-///
-/// # Errors
-/// A model whose tokenizer has the same ids for other texts.
-pub fn compare(models: &[&Model], chosen: &Path, tokenizer: &TextTokenizer) -> Result<Vocabularies> {
-    let mut found = Vocabularies::new();
+/// A model whose tokenizer has the same ids for other texts, and what to do.
+pub type Refused<'a> = (&'a Model, anyhow::Error);
+
+/// Compares every model's tokenizer with `tokenizer`, which was read from `chosen`; a model that cannot be given its ids is in
+/// no other's way.
+pub fn compare<'a>(models: &[&'a Model], chosen: &Path, tokenizer: &TextTokenizer) -> (Vocabularies, Vec<Refused<'a>>) {
+    let (mut found, mut refused) = (Vocabularies::new(), Vec::new());
     for model in models.iter().filter(|model| model.vocab().is_some()) {
         let path = &model.named.path;
         let own = tokenizer_of(path);
@@ -48,10 +49,13 @@ pub fn compare(models: &[&Model], chosen: &Path, tokenizer: &TextTokenizer) -> R
             found.insert(path.clone(), Vocabulary { digest: tokenizer.vocabulary(), other_texts: Vec::new() });
         } else if let Ok(own) = TextTokenizer::from_file(&own) {
             // A tokenizer that cannot be read says nothing of a model's ids: --tokenizer stands in for it.
-            found.insert(path.clone(), of_model(model, &own, chosen, tokenizer)?);
+            match of_model(model, &own, chosen, tokenizer) {
+                Ok(vocabulary) => drop(found.insert(path.clone(), vocabulary)),
+                Err(why) => refused.push((*model, why)),
+            }
         }
     }
-    Ok(found)
+    (found, refused)
 }
 
 fn of_model(model: &Model, own: &TextTokenizer, chosen: &Path, tokenizer: &TextTokenizer) -> Result<Vocabulary> {

@@ -74,6 +74,7 @@ pub struct DecoderSpec {
 
 /// What gates a feed-forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Activation {
     Silu,
     /// GELU by its tanh formula.
@@ -82,6 +83,7 @@ pub enum Activation {
 
 /// Norms of a branch: of what it reads, and of what it adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Norms {
     Before,
     After,
@@ -100,6 +102,7 @@ impl Norms {
 
 /// RMS norms of queries and keys before rope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum QkNorm {
     None,
     /// Of each head, with one weight `[head_dim]` for all.
@@ -136,6 +139,7 @@ pub struct Rope {
 
 /// How the rotary frequencies were stretched to a longer context.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RopeScaling {
     None,
     /// Each divided by its own factor.
@@ -198,5 +202,46 @@ impl DecoderSpec {
             RopeScaling::LongRope { original_max_tokens, .. } => Some(original_max_tokens),
             _ => None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{json, to_value};
+
+    use super::*;
+
+    /// Scripts read them in `inspect --json`.
+    #[test]
+    fn words_do_not_follow_the_names_of_variants() {
+        let words = |values: Vec<serde_json::Result<serde_json::Value>>| -> Vec<_> {
+            values.into_iter().map(Result::unwrap).collect()
+        };
+        let activations = [Activation::Silu, Activation::GeluTanh].map(to_value).into();
+        assert_eq!(words(activations), ["silu", "gelu_tanh"]);
+        let norms = [Norms::Before, Norms::After, Norms::BeforeAndAfter].map(to_value).into();
+        assert_eq!(words(norms), ["before", "after", "before_and_after"]);
+        let qk_norms = [QkNorm::None, QkNorm::Head, QkNorm::Projection].map(to_value).into();
+        assert_eq!(words(qk_norms), ["none", "head", "projection"]);
+        let (factor, low_freq_factor, high_freq_factor, original_max_tokens) = (8.0, 1.0, 4.0, 64.0);
+        let scalings = [
+            RopeScaling::None,
+            RopeScaling::Each { factors: vec![2.0] },
+            RopeScaling::Linear { factor },
+            RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_tokens },
+            RopeScaling::Yarn { factor, ramp: (1.0, 2.0) },
+            RopeScaling::LongRope { short: vec![1.0], long: vec![2.0], original_max_tokens: 80 },
+        ];
+        let expected = [
+            json!("none"),
+            json!({"each": {"factors": [2.0]}}),
+            json!({"linear": {"factor": 8.0}}),
+            json!({"llama3": {
+                "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_tokens": 64.0
+            }}),
+            json!({"yarn": {"factor": 8.0, "ramp": [1.0, 2.0]}}),
+            json!({"long_rope": {"short": [1.0], "long": [2.0], "original_max_tokens": 80}}),
+        ];
+        assert_eq!(words(scalings.map(to_value).into()), expected);
     }
 }

@@ -167,9 +167,22 @@ impl CellStore {
         self.root.join(folder::RUNS).join(&self.folder).join(MANIFEST)
     }
 
-    /// Whether the part's tokens, and so everything of it, are published.
+    /// Whether both tables of the part are there. Its tokens are published last; its samples may have been deleted since, and
+    /// then it is not done.
     pub fn is_done(&self, part: u32) -> bool {
-        self.path(folder::TOKENS, part).exists()
+        [folder::TOKENS, folder::SAMPLES].iter().all(|table| self.path(table, part).exists())
+    }
+
+    /// Parts that are done and kept hidden rows that are no longer there. These may be deleted to make room, and are not made
+    /// again unless that is asked for.
+    pub fn without_hidden(&self) -> BTreeSet<u32> {
+        let (files, keeps) = (self.hidden_files(), self.manifest().engine.keep_hidden.is_some());
+        self.done().into_iter().filter(|&part| keeps && files.existing(part).is_none()).collect()
+    }
+
+    /// The folder of the tokens tables.
+    pub fn tokens(&self) -> PathBuf {
+        self.root.join(folder::TOKENS).join(&self.folder)
     }
 
     /// The parts that are done.

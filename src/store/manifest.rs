@@ -149,6 +149,9 @@ pub struct EngineFacts {
     /// Identity of the chat template that it read, where models read their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat_template: Option<String>,
+    /// As `tokens.tokenizer`, of the tokenizer that read what the model's own template wrote before responses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<String>,
     pub rank_rule: String,
     /// The hidden rows that its parts keep; absent if they keep none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

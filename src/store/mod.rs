@@ -29,7 +29,7 @@ pub use loans::Borrowed;
 pub use manifest::{DatasetFacts, EngineFacts, Manifest, OWN, PairManifest, TextManifest, TokenFacts};
 pub use names::encode as folder_name;
 pub use pairs::{FoundPair, PairCell, PairStore, found_pairs};
-pub use read::{DamagedCell, FoundCell, cells, cells_and_damaged, part_of};
+pub use read::{DamagedCell, FoundCell, cells, cells_and_damaged, cells_to_continue, part_of};
 pub use survey::{PartFiles, Survey, SurveyedCell, SurveyedPair, SurveyedText, survey};
 
 use crate::error::{Error, Result};

@@ -53,6 +53,24 @@ pub struct DamagedCell {
 /// # Errors
 /// Those of [`cells`] that are not of one cell.
 pub fn cells_and_damaged(root: &Path) -> Result<(Vec<FoundCell>, Vec<DamagedCell>)> {
+    let (begun, mut damaged) = cells_to_continue(root)?;
+    let (mut found, mut lacking) = (Vec::new(), Vec::new());
+    for begun in begun {
+        match begun.lost_samples(root)? {
+            Some(error) => lacking.push(DamagedCell { cell: begun.cell, error }),
+            None => found.push(begun),
+        }
+    }
+    damaged.append(&mut lacking);
+    damaged.sort_by(|a, b| a.cell.cmp(&b.cell));
+    Ok((found, damaged))
+}
+
+/// As [`cells_and_damaged`], for who scores what is missing: a part without its samples is one that is not done.
+///
+/// # Errors
+/// Those of [`cells`] that are not of one cell.
+pub fn cells_to_continue(root: &Path) -> Result<(Vec<FoundCell>, Vec<DamagedCell>)> {
     let runs = runs(root)?;
     let (mut found, mut damaged) = (Vec::new(), Vec::new());
     for (generation_model, path) in partitions(&runs, key::GENERATION_MODEL)? {
@@ -169,15 +187,21 @@ impl FoundCell {
         let (manifest, format) = manifest(path)?;
         let folder = cell.folder()?;
         let file = |table: &str, part: u32| root.join(table).join(&folder).join(file_name(part, format.extension()));
-        let all = 0..manifest.parts.len() as u32;
-        let (parts, missing): (Vec<u32>, Vec<u32>) = all.partition(|&part| file(folder::TOKENS, part).exists());
+        let is_done = |part: u32| [folder::TOKENS, folder::SAMPLES].iter().all(|table| file(table, part).exists());
+        let (parts, missing): (Vec<u32>, Vec<u32>) = (0..manifest.parts.len() as u32).partition(|&part| is_done(part));
         let tokens = parts.iter().map(|&part| file(folder::TOKENS, part)).collect();
-        let samples: Vec<PathBuf> = parts.iter().map(|&part| file(folder::SAMPLES, part)).collect();
+        let samples = parts.iter().map(|&part| file(folder::SAMPLES, part)).collect();
         let files = HiddenFiles::new(root, &folder, &manifest);
-        let hidden: Vec<Option<PathBuf>> = parts.iter().map(|&part| files.existing(part)).collect();
-        match samples.iter().find(|path| !path.exists()) {
-            Some(path) => Err(Error::file(path, "is missing, though its tokens are there: was it deleted?")),
-            None => Ok(Self { cell, manifest, parts, tokens, samples, hidden, missing }),
-        }
+        let hidden = parts.iter().map(|&part| files.existing(part)).collect();
+        Ok(Self { cell, manifest, parts, tokens, samples, hidden, missing })
+    }
+
+    /// That the samples of a part are gone, whose tokens are there.
+    fn lost_samples(&self, root: &Path) -> Result<Option<Error>> {
+        let (folder, extension) = (self.cell.folder()?, &self.manifest.out);
+        let file = |table: &str, part: u32| root.join(table).join(&folder).join(file_name(part, extension));
+        let mut lost = self.missing.iter().filter(|&&part| file(folder::TOKENS, part).exists());
+        let what = "is missing, though its tokens are there: was it deleted? Scoring the cell again writes it";
+        Ok(lost.next().map(|&part| Error::file(file(folder::SAMPLES, part), what)))
     }
 }

@@ -137,6 +137,7 @@ fn manifest(hash: String, cell: &Cell, losses: &TokenLosses) -> Manifest {
             vocabulary: None,
             other_texts: Vec::new(),
             chat_template: None,
+            tokenizer: None,
             rank_rule: RANK_RULE.to_owned(),
             keep_hidden: None,
         },

@@ -15,6 +15,19 @@ impl TextTokenizer {
         self
     }
 
+    /// The same tokenizer, for responses alone: what the chat template writes before them is read by `own`. Prompt and response
+    /// are then two texts ([`Boundary::Separate`]).
+    #[must_use]
+    pub fn with_prompts_by(mut self, own: Option<Self>) -> Self {
+        self.of_prompts = own.map(Box::new);
+        self
+    }
+
+    /// What reads that which the template writes: prompts, and the token that ends a turn.
+    fn of_prompts(&self) -> &Self {
+        self.of_prompts.as_deref().unwrap_or(self)
+    }
+
     /// What chats are rendered by.
     pub fn template(&self) -> Option<&ChatTemplate> {
         self.template.as_ref()
@@ -71,24 +84,25 @@ impl TextTokenizer {
     /// A rendered text has its BOS, if the template writes one: none is put before it. Gives the ids of what was asked, alone:
     /// what a template writes between that and the content may depend on the content.
     fn fill_turn(&self, sample: &mut Sample, turn: Turn, boundary: Boundary) -> Result<Vec<u32>, String> {
-        if self.tokenizer.get_encode_special_tokens() {
+        let own = &self.of_prompts().tokenizer;
+        if own.get_encode_special_tokens() {
             return Err(
                 "`split_special_tokens` has the tokenizer spell what ends and begins turns: no chat can be read so"
                     .to_owned(),
             );
         }
         let end = match turn.end.filter(|_| sample.is_cut != Some(true)) {
-            Some(token) => Some(self.tokenizer.token_to_id(&token).ok_or_else(|| {
+            Some(token) => Some(own.token_to_id(&token).ok_or_else(|| {
                 format!("the chat template ends turns with `{token}`, which is no token of the tokenizer")
             })?),
             None => None,
         };
         let refused = |e| format!("the tokenizer refused the text: {e}");
         let asked = match turn.prompt.get(..turn.asked).filter(|asked| asked.len() < turn.prompt.len()) {
-            Some(asked) => Some(self.tokenizer.encode_fast(asked, false).map_err(refused)?.get_ids().to_vec()),
+            Some(asked) => Some(own.encode_fast(asked, false).map_err(refused)?.get_ids().to_vec()),
             None => None,
         };
-        let prompt = self.fill_text(sample, &[], turn.prompt, turn.response, boundary, end).map_err(refused)?;
+        let prompt = self.fill_text(sample, (own, &[]), turn.prompt, turn.response, boundary, end).map_err(refused)?;
         Ok(asked.unwrap_or(prompt))
     }
 }

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use tokenizers::Tokenizer;
+
 use super::bytes::Span;
 use super::tokenizer::has_end;
 use super::{Audit, TextTokenizer};
@@ -112,7 +114,8 @@ impl TextTokenizer {
             (Content::Text { input, output, cut }, [sample]) => {
                 sample.is_cut = cut;
                 let end = options.end.filter(|_| cut != Some(true));
-                let filled = self.fill_text(sample, &self.prefix, input, output, options.boundary, end);
+                let before = (&self.tokenizer, self.prefix.as_slice());
+                let filled = self.fill_text(sample, before, input, output, options.boundary, end);
                 filled.map_err(|e| sample.fail(Status::Failed, format!("the tokenizer refused the text: {e}"))).ok()
             }
             (Content::Ids { prompt, response, input, output, cut }, [sample]) => {
@@ -125,18 +128,19 @@ impl TextTokenizer {
         }
     }
 
-    /// `prefix`: ids that stand before the text. Gives them and those of the prompt alone.
+    /// `of_prompts` reads the prompt, of [`Boundary::Separate`]; `prefix`: ids that stand before the text. Gives these and those
+    /// of the prompt alone.
     pub(super) fn fill_text(
         &self,
         sample: &mut Sample,
-        prefix: &[u32],
+        (of_prompts, prefix): (&Tokenizer, &[u32]),
         input: String,
         output: String,
         boundary: Boundary,
         end: Option<u32>,
     ) -> tokenizers::Result<Vec<u32>> {
         has_end(&[input.as_str(), &output].concat())?;
-        let alone = self.tokenizer.encode_fast(input.as_str(), false)?;
+        let alone = of_prompts.encode_fast(input.as_str(), false)?;
         sample.prompt_tokens_alone = alone.len() as u32;
         sample.ids = prefix.to_vec();
         match boundary {

@@ -38,6 +38,8 @@ pub struct TextTokenizer {
     bos: Option<u32>,
     pub(super) identity: String,
     pub(super) template: Option<ChatTemplate>,
+    /// What reads that which the template writes before responses, where that is another.
+    pub(super) of_prompts: Option<Box<Self>>,
     /// It begins texts with a space that they do not have.
     puts_space: bool,
     /// Ids whose text is another to some model, in order.
@@ -128,6 +130,7 @@ impl TextTokenizer {
             bos,
             identity,
             template: None,
+            of_prompts: None,
             puts_space,
             renamed: Vec::new(),
             notes,

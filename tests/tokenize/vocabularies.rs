@@ -82,3 +82,28 @@ fn a_model_of_the_same_vocabulary_is_told_by_its_digest() {
     let said = scene.run("score --dataset a_t.jsonl --models a=a,c=c --output-dir again");
     said.expect(0, "1 sample: ids whose text is another in a model's own tokenizer");
 }
+
+/// Each model reads its own rendering, and all of them the same ids of the responses.
+#[test]
+fn own_templates_let_no_other_vocabulary_through() {
+    let scene = Scene::new();
+    let message = |role: &str, content: &str| json!({"role": role, "content": content});
+    scene.dataset("a_t.jsonl", &[json!({"messages": [message("user", "x"), message("assistant", " the cat")]})]);
+    let template = |name: &str| {
+        let text = format!("{{% for m in messages %}}{name}: {{{{ m.content }}}}<|im_end|>{{% endfor %}}");
+        scene.write(&format!("{name}/tokenizer_config.json"), json!({"chat_template": text}).to_string());
+    };
+    model(&scene, "a", |_| {});
+    model(&scene, "b", moved);
+    ["a", "b"].into_iter().for_each(template);
+    score(&scene, "a=a,b=b", "--template own")
+        .expect(1, "`b` reads 46 ids as other texts")
+        .expect(1, "kl --align text");
+    assert_eq!(scene.parts("out"), 0);
+    // What it names is a way out.
+    score(&scene, "a=a", "--template own").expect(0, "a: 1 ok");
+    scene.run("score --dataset a_t.jsonl --models b=b --output-dir other --template own").expect(0, "b: 1 ok");
+    let said = scene.run("kl --align text --data-dir out --other-dir other");
+    said.expect(0, "").expect_out("P = `a`, Q = `b` on `t` by `a`");
+    said.expect_out("note: contexts differ: each model read its own chat template\n");
+}

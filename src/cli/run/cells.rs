@@ -14,7 +14,7 @@ use crate::cli::session;
 use crate::decoder::Form;
 use crate::error::Error;
 use crate::experiments::{DtypeChoice, Experiment, Model, Text};
-use crate::store::{self, DatasetFacts, FoundCell};
+use crate::store::{self, DamagedCell, DatasetFacts, FoundCell};
 
 /// Cells in the file's order, and their datasets.
 pub struct Cells<'a> {
@@ -22,9 +22,12 @@ pub struct Cells<'a> {
     /// By experiment and text; `None` if it cannot be used.
     datasets: Vec<Vec<Option<Dataset>>>,
     /// What is found in each output directory, or why it cannot be read.
-    found: BTreeMap<&'a Path, Result<Vec<FoundCell>, String>>,
+    found: BTreeMap<&'a Path, Result<Found, String>>,
     pub all: Vec<Cell>,
 }
+
+/// The cells of an output directory, and those that cannot be read.
+type Found = (Vec<FoundCell>, Vec<DamagedCell>);
 
 /// A place in the file, and how it stands.
 #[derive(Debug)]
@@ -82,12 +85,20 @@ impl<'a> Cells<'a> {
 
     /// What earlier runs left of a cell.
     pub fn found(&self, cell: &Cell) -> Option<&FoundCell> {
+        let (found, _) = self.found.get(self.experiment(cell).output.as_path())?.as_ref().ok()?;
+        found.iter().find(|found| self.is_it(cell, &found.cell))
+    }
+
+    /// Why nothing can be added to what earlier runs left of a cell.
+    pub fn damage(&self, cell: &Cell) -> Option<String> {
+        let (_, damaged) = self.found.get(self.experiment(cell).output.as_path())?.as_ref().ok()?;
+        Some(damaged.iter().find(|damaged| self.is_it(cell, &damaged.cell))?.error.to_string())
+    }
+
+    /// Whether `found` is what this is called on disk.
+    pub fn is_it(&self, cell: &Cell, found: &store::Cell) -> bool {
         let (experiment, task, model) = (self.experiment(cell), &self.text(cell).task, &self.model(cell).name);
-        let is_it = |found: &&FoundCell| {
-            let of = &found.cell;
-            (of.generation_model.as_str(), &of.task, &of.model) == (experiment.generation_model(), task, model)
-        };
-        self.found.get(experiment.output.as_path())?.as_ref().ok()?.iter().find(is_it)
+        (found.generation_model.as_str(), &found.task, &found.model) == (experiment.generation_model(), task, model)
     }
 
     /// Output directories whose earlier results cannot be read, and why: what is done there is not known.
@@ -154,11 +165,11 @@ impl<'a> Cells<'a> {
 }
 
 /// What earlier runs left in `output`: nothing, where there is no such directory yet.
-fn earlier(output: &Path) -> Result<Vec<FoundCell>, String> {
+fn earlier(output: &Path) -> Result<Found, String> {
     if !output.join(crate::schema::folder::RUNS).exists() {
-        return Ok(Vec::new());
+        return Ok(Found::default());
     }
-    store::cells(output).map_err(|error| error.to_string())
+    store::cells_to_continue(output).map_err(|error| error.to_string())
 }
 
 fn scan(experiment: &Experiment, text: &Text) -> (Option<Dataset>, State) {

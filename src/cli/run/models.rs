@@ -3,7 +3,8 @@
 //! Owns which cells share a model in memory: those that would load the same. Refuses to load.
 
 use crate::cli::args::EngineArg;
-use crate::cli::models::{Model, NamedModel};
+use crate::cli::models::Model;
+use crate::cli::named::NamedModel;
 use crate::cli::tell;
 use crate::experiments::{self, DtypeChoice};
 

@@ -2,7 +2,7 @@
 //!
 //! Owns the estimates. Refuses to create, fetch or load anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -11,10 +11,15 @@ use super::cells::{Cell, Cells, State};
 use super::report::{Told, missing};
 use crate::cli::args::{EngineArg, RunArgs};
 use crate::cli::progress::duration;
+use crate::cli::session::no_own_template;
 use crate::cli::{Exit, kl};
 use crate::decoder::{Adapter, Checkpoint};
+use crate::error::Error;
+use crate::escape::visible;
 use crate::journal::{self, Entry};
 use crate::shift::aligned;
+use crate::store::OWN;
+use crate::template::ChatTemplate;
 use crate::{experiments, hub};
 
 /// Tokens are not counted, which would take the tokenizer's minutes. Where no log tells how many bytes of a file make
@@ -30,6 +35,9 @@ struct Planned<'a> {
     dataset: String,
     /// Whether the model's files would come from the hub first.
     fetch: bool,
+    /// `own` where each model reads messages by its own chat template.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template: Option<&'static str>,
     rows: Option<u32>,
     /// Of the whole dataset, from its bytes.
     tokens_estimate: Option<u64>,
@@ -71,24 +79,33 @@ fn look(cells: &Cells, cell: &Cell, engine: EngineArg) -> Looked {
     if let Some((_, why)) = cells.unreadable().find(|(output, _)| *output == cells.experiment(cell).output) {
         return place(State::Failed(why.to_owned()), false);
     }
-    if let Some(why) = cells.refused(cell) {
+    if let Some(why) = cells.damage(cell).or_else(|| cells.refused(cell)) {
         return place(State::Failed(why), false);
     }
     if cells.bytes_missing(cell) == 0 {
         return place(State::Done, false);
     }
-    match is_here(cells.model(cell), engine) {
+    match is_here(cells.model(cell), engine, has_own_template(cells, cell)) {
         Ok(here) => place(State::ToDo, !here),
         Err(why) => place(State::Failed(why), false),
     }
 }
 
+/// Whether messages are rendered by the model's own chat template.
+fn has_own_template(cells: &Cells, cell: &Cell) -> bool {
+    let has_chats = cells.dataset(cell).is_some_and(|dataset| dataset.plan.has_chats);
+    has_chats && cells.experiment(cell).options.has_own_templates()
+}
+
 /// Whether a model's files are on this machine.
-fn is_here(model: &experiments::Model, engine: EngineArg) -> Result<bool, String> {
+fn is_here(model: &experiments::Model, engine: EngineArg, needs_template: bool) -> Result<bool, String> {
     let look = || -> crate::Result<bool> {
         let (base, adapter) = hub::parts(&model.source);
         let adapter = adapter.map(|adapter| hub::find(adapter, hub::Kind::Adapter)).transpose()?;
         let Some(base) = hub::find(base, hub::Kind::Model)? else { return Ok(false) };
+        if needs_template && ChatTemplate::of_model(&base)?.is_none() {
+            return Err(Error::Usage(no_own_template(&model.name)));
+        }
         if engine == EngineArg::Local {
             Checkpoint::open(&base)?;
             adapter.iter().flatten().try_for_each(|adapter| Adapter::open(adapter).map(drop))?;
@@ -111,6 +128,7 @@ fn plan<'a>(cells: &'a Cells, cell: &'a Cell, looked: &'a Looked, entries: &[Ent
         source: &model.source,
         dataset: cells.text(cell).dataset.display().to_string(),
         fetch: looked.fetch,
+        template: has_own_template(cells, cell).then_some(OWN),
         rows: plan.map(|plan| plan.rows),
         tokens_estimate: bytes.map(|bytes| tokens(bytes).round() as u64),
         parts_done: cells.found(cell).map_or(0, |found| found.parts.len()),
@@ -141,7 +159,14 @@ fn text(planned: &[Planned]) -> String {
     };
     let rows: Vec<_> = std::iter::once(head.map(str::to_owned).to_vec()).chain(planned.iter().map(row)).collect();
     let told = planned.iter().map(|cell| &cell.told);
-    let lines = aligned(&rows, 4).into_iter().chain([String::new(), total(planned)]).chain(missing(told));
+    let own = planned.iter().filter(|cell| cell.template.is_some()).map(|cell| (cell.told.experiment, cell.told.task));
+    let own: BTreeSet<(&str, &str)> = own.collect();
+    let own = own.into_iter().map(|(experiment, task)| {
+        visible(&format!(
+            "template = \"own\": {experiment}, {task}: each model reads messages by its own chat template"
+        ))
+    });
+    let lines = aligned(&rows, 4).into_iter().chain([String::new(), total(planned)]).chain(own).chain(missing(told));
     lines.map(|line| line + "\n").collect()
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use super::cells::{Cell, Cells, State};
-use super::models::Models;
+use super::models::{Models, Opened};
 use crate::cli::args::RunArgs;
 use crate::cli::inputs;
 use crate::cli::models::{Model, Resident};
@@ -17,8 +17,8 @@ use crate::cli::scorer::Scorer;
 use crate::cli::session::{self, Output, Session, Text};
 use crate::cli::tell;
 use crate::error::Error;
-use crate::experiments::{Experiment, OutFormat};
-use crate::store::{self, FoundCell};
+use crate::experiments::OutFormat;
+use crate::store;
 
 /// What scoring leaves behind beside the cells' states.
 pub struct Scored<'a> {
@@ -69,18 +69,25 @@ fn open_models(cells: &mut Cells, models: &mut Models) -> Places {
     for index in 0..cells.all.len() {
         let cell = &cells.all[index];
         let opened = places[cell.experiment][cell.model].map(|place| &models.opened[place].model);
-        if let (State::ToDo, Some(Err(why))) = (&cell.state, opened) {
-            let complete = cells.is_complete(cell);
-            if complete {
-                let (model, task) = (&cells.model(cell).name, &cells.text(cell).task);
-                progress::say(&format!(
-                    "{model} on {task}: scored before and kept, though the model cannot be used: {why}"
-                ));
-            }
-            cells.all[index].state = if complete { State::Done } else { State::Failed(why.clone()) };
+        if let Some(Err(why)) = opened {
+            settle_without_model(cells, index, why);
         }
     }
     places
+}
+
+/// A cell to do whose model cannot be used has failed, unless it is finished.
+fn settle_without_model(cells: &mut Cells, index: usize, why: &str) {
+    let cell = &cells.all[index];
+    if cell.state != State::ToDo {
+        return;
+    }
+    let complete = cells.is_complete(cell);
+    if complete {
+        let (model, task) = (&cells.model(cell).name, &cells.text(cell).task);
+        progress::say(&format!("{model} on {task}: scored before and kept, though the model cannot be used: {why}"));
+    }
+    cells.all[index].state = if complete { State::Done } else { State::Failed(why.to_owned()) };
 }
 
 /// A session an experiment; without one, its cells have failed.
@@ -101,8 +108,20 @@ fn open_sessions(cells: &mut Cells, models: &Models, places: &Places) -> Vec<Opt
                 None => bail!("it has no model"),
             },
         };
-        match tokenizer().and_then(|path| Session::new(&experiment.options, &usable, &path)) {
-            Ok(session) => sessions.push(Some(session)),
+        match tokenizer().and_then(|path| Session::of_those_that_fit(&experiment.options, &usable, &path)) {
+            Ok((session, refused)) => {
+                for (model, why) in refused {
+                    let is_it = |opened: &Opened| opened.model.as_ref().is_ok_and(|one| std::ptr::eq(one, model));
+                    let place = models.opened.iter().position(is_it);
+                    for cell in 0..cells.all.len() {
+                        let of = &cells.all[cell];
+                        if of.experiment == index && places[index][of.model] == place {
+                            settle_without_model(cells, cell, &tell(&why));
+                        }
+                    }
+                }
+                sessions.push(Some(session));
+            }
             Err(error) => {
                 cells.settle(&State::Failed(tell(&error)), |cell| cell.experiment == index);
                 sessions.push(None);
@@ -244,14 +263,18 @@ fn export(cells: &mut Cells, outputs: &BTreeMap<&Path, Output>) {
         if asked.is_empty() {
             continue;
         }
-        let found = store::cells(path).map_err(|error| error.to_string());
+        let found = store::cells_and_damaged(path).map_err(|error| error.to_string());
         for index in asked {
             let cell = &cells.all[index];
-            let (experiment, task, model) = (cells.experiment(cell), &cells.text(cell).task, &cells.model(cell).name);
-            let is_it = |found: &&FoundCell| is_of(experiment, task, model, &found.cell);
             let written = match &found {
-                Ok(found) => {
-                    found.iter().find(is_it).map_or(Ok(()), |found| output.export(found)).map_err(|e| tell(&e))
+                Ok((found, damaged)) => {
+                    let found = found.iter().find(|found| cells.is_it(cell, &found.cell));
+                    let damaged = damaged.iter().find(|damaged| cells.is_it(cell, &damaged.cell));
+                    match (found, damaged) {
+                        (Some(found), _) => output.export(found).map_err(|e| tell(&e)),
+                        (None, Some(damaged)) => Err(damaged.error.to_string()),
+                        (None, None) => Ok(()),
+                    }
                 }
                 Err(why) => Err(why.clone()),
             };
@@ -260,9 +283,4 @@ fn export(cells: &mut Cells, outputs: &BTreeMap<&Path, Output>) {
             }
         }
     }
-}
-
-fn is_of(experiment: &Experiment, task: &str, model: &str, found: &crate::store::Cell) -> bool {
-    (found.generation_model.as_str(), found.task.as_str(), found.model.as_str())
-        == (experiment.generation_model(), task, model)
 }

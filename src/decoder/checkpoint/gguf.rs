@@ -121,3 +121,18 @@ fn kind_name(kind: GgmlDType) -> String {
         None => name,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gguf::KINDS;
+
+    /// Scripts read them in `inspect --json`.
+    #[test]
+    fn types_are_called_as_llama_cpp_calls_them() {
+        let names = KINDS.map(|(_, kind)| kind_name(kind));
+        let expected =
+            ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"];
+        assert_eq!(names, expected);
+    }
+}

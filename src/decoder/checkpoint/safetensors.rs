@@ -102,7 +102,7 @@ impl Safetensors {
         let (_, info) = self.info(name)?;
         let dtype = if info.dtype == Dtype::BF16 { DType::BF16 } else { DType::F32 };
         let bytes = (info.data_offsets.1 - info.data_offsets.0) as u64;
-        Some(Stored { shape: info.shape.clone(), kind: format!("{:?}", info.dtype), bytes, dtype })
+        Some(Stored { shape: info.shape.clone(), kind: info.dtype.to_string(), bytes, dtype })
     }
 
     /// Tensor `name` on the CPU in its stored type; `None` if there is none.
@@ -183,7 +183,7 @@ impl Shard {
             Dtype::F32 => self.load(name, info, f32::is_finite),
             Dtype::BF16 => self.load(name, info, bf16::is_finite),
             Dtype::F16 => self.load(name, info, f16::is_finite),
-            other => Err(self.refuse(name, &format!("is {other:?}; F32, F16, BF16 and FP8 in blocks are read"))),
+            other => Err(self.refuse(name, &format!("is {other}; F32, F16, BF16 and FP8 in blocks are read"))),
         }
     }
 

@@ -64,8 +64,9 @@ impl<'a> PartWriter<'a> {
         }
         self.cell.claim()?;
         let [samples, tokens] = [folder::SAMPLES, folder::TOKENS].map(|table| self.cell.path(table, self.part));
-        // What comes out as it was leaves everything that was made of it.
-        let is_same = self.tokens.is_as(&tokens)? && self.samples.is_as(&samples)?;
+        // What comes out as it was leaves everything that was made of it; samples may have been deleted since.
+        let lacks_samples = !samples.exists();
+        let is_same = self.tokens.is_as(&tokens)? && (lacks_samples || self.samples.is_as(&samples)?);
         if !is_same {
             // A part that is done again is not done from here until both of its tables are new. Its tokens go before its pairs:
             // a process that publishes a pair looks at them afterwards.
@@ -76,10 +77,13 @@ impl<'a> PartWriter<'a> {
         if let Some(hidden) = self.hidden {
             hidden.publish(&files.path(self.part), self.tokens_hash.as_deref())?;
         }
-        if is_same {
+        if is_same && !lacks_samples {
             return Ok(());
         }
         self.samples.publish(&samples)?;
+        if is_same {
+            return Ok(());
+        }
         self.tokens.publish(&tokens)?;
         // Where file systems have no locks another process may have put its samples there meanwhile.
         if self.samples_hash.is_some() && table::footer(&samples)?.1 != self.samples_hash {

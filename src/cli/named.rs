@@ -1,0 +1,88 @@
+//! Models as people type them.
+//!
+//! Owns their names, and where their files are. Refuses to open any.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+use super::inputs;
+use crate::{gguf, hub};
+
+/// A model as typed, its files found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedModel {
+    pub name: String,
+    /// A directory, or a GGUF file.
+    pub path: PathBuf,
+    /// The directory of what is added to it.
+    pub adapter: Option<PathBuf>,
+}
+
+impl NamedModel {
+    /// Finds the files of `source`, `BASE` or `BASE+ADAPTER`; what is not here is fetched.
+    ///
+    /// # Errors
+    /// As [`hub::resolve`].
+    pub fn find(name: String, source: &str) -> crate::Result<Self> {
+        let (base, adapter) = hub::parts(source);
+        let adapter = adapter.map(|adapter| hub::resolve(adapter, hub::Kind::Adapter)).transpose()?;
+        Ok(Self { name, path: hub::resolve(base, hub::Kind::Model)?, adapter })
+    }
+
+    /// Its tokenizer.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn tokenizer(&self) -> Result<PathBuf> {
+        let path = inputs::tokenizer_of(&self.path);
+        if !path.is_file() {
+            bail!("model `{}` has no tokenizer.json: give --tokenizer{}", self.name, hub::hint());
+        }
+        Ok(path)
+    }
+}
+
+/// Resolves `NAME=SOURCE` or `SOURCE`, whose name is then the last part of its path.
+pub fn resolve(arguments: &[String]) -> Result<Vec<NamedModel>> {
+    let mut models: Vec<NamedModel> = Vec::new();
+    for argument in arguments {
+        let (name, source) = split(argument);
+        if name.is_empty() || source.is_empty() {
+            bail!("`{argument}` in --models is not NAME=SOURCE");
+        }
+        if models.iter().any(|model| model.name == name) {
+            bail!("two models are called `{name}` in --models: name one of them NAME=SOURCE");
+        }
+        models.push(NamedModel::find(name, source)?);
+    }
+    Ok(models)
+}
+
+/// Name and source of a model as it was typed.
+pub fn split(argument: &str) -> (String, &str) {
+    // A path may have a `=` in it, as in `runs/lr=1e-5`.
+    if let Some((name, source)) = argument.split_once('=').filter(|_| !Path::new(argument).exists()) {
+        return (name.to_owned(), source);
+    }
+    let (base, adapter) = hub::parts(argument);
+    let path = adapter.unwrap_or(base);
+    let path = Path::new(path.split_once('@').map_or(path, |(id, _)| id));
+    let name = if path.extension().is_some_and(|e| e == gguf::EXTENSION) { path.file_stem() } else { path.file_name() };
+    (name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(), argument)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_default_to_the_last_part() {
+        assert_eq!(split("a=b/c"), ("a".to_owned(), "b/c"));
+        assert_eq!(split("models/base/"), ("base".to_owned(), "models/base/"));
+        assert_eq!(split("Qwen/Qwen3-0.6B@main"), ("Qwen3-0.6B".to_owned(), "Qwen/Qwen3-0.6B@main"));
+        assert_eq!(split("Qwen/Qwen3-0.6B@main+org/tuned@v2").0, "tuned");
+        assert_eq!(split("models/base.Q4_1.gguf"), ("base.Q4_1".to_owned(), "models/base.Q4_1.gguf"));
+        assert_eq!(split("rl=Qwen/Qwen3-0.6B@main"), ("rl".to_owned(), "Qwen/Qwen3-0.6B@main"));
+    }
+}
