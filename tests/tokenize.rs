@@ -6,6 +6,8 @@
 #[path = "tokenize/beside.rs"]
 mod beside;
 mod common;
+#[path = "tokenize/versions.rs"]
+mod versions;
 #[path = "tokenize/vocabularies.rs"]
 mod vocabularies;
 

@@ -1,7 +1,7 @@
 //! Whether models read the same ids as the same texts.
 //!
 //! Owns the comparison of each model's own tokenizer with the one that makes the ids. Refuses models that would be given
-//! other words than their ids were made of; of a model without a tokenizer nothing is known.
+//! other words than their ids were made of; of a model without a tokenizer, or with one that cannot be read, nothing is known.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use super::inputs::tokenizer_of;
 use super::models::Model;
 use super::progress;
 use crate::digest;
+use crate::error::Error;
 use crate::gguf::is_gguf;
 use crate::tokenize::{TOKENIZER_FILES, TextTokenizer};
 
@@ -47,15 +48,24 @@ pub fn compare<'a>(models: &[&'a Model], chosen: &Path, tokenizer: &TextTokenize
         }
         if is_same(&own, chosen) {
             found.insert(path.clone(), Vocabulary { digest: tokenizer.vocabulary(), other_texts: Vec::new() });
-        } else if let Ok(own) = TextTokenizer::from_file(&own) {
-            // A tokenizer that cannot be read says nothing of a model's ids: --tokenizer stands in for it.
-            match of_model(model, &own, chosen, tokenizer) {
-                Ok(vocabulary) => drop(found.insert(path.clone(), vocabulary)),
-                Err(why) => refused.push((*model, why)),
-            }
+            continue;
+        }
+        match TextTokenizer::from_file(&own).map(|own| of_model(model, &own, chosen, tokenizer)) {
+            Ok(Ok(vocabulary)) => drop(found.insert(path.clone(), vocabulary)),
+            Ok(Err(why)) => refused.push((*model, why)),
+            // --tokenizer stands in for one that is broken, or of a kind that is not known.
+            Err(e) => progress::say_once(&unread(&model.named.name, &e)),
         }
     }
     (found, refused)
+}
+
+/// What is said of a model whose own tokenizer cannot be read.
+fn unread(name: &str, why: &Error) -> String {
+    format!(
+        "warning: nothing says whether `{name}` reads the ids as the texts that they were made of, as its own tokenizer \
+         cannot be read: {why}. Where the model has another tokenizer, put it there"
+    )
 }
 
 fn of_model(model: &Model, own: &TextTokenizer, chosen: &Path, tokenizer: &TextTokenizer) -> Result<Vocabulary> {

@@ -1,34 +1,20 @@
 //! What transformers lays over a `tokenizer.json`: tokens, and flags of tokens, of the files beside it.
 //!
 //! Owns which of these files count, which tokens they add and in which order. Refuses files that are not what they are
-//! called. Where versions of transformers differ, the fifth is followed, and what the fourth does is told. One difference is
-//! neither followed nor told: special tokens that a list gives as objects without `special` are special here, as in the fourth.
+//! called. Where versions of transformers differ, the fifth is followed, and what the fourth does is told.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 
-use serde::Deserialize;
 use serde_json::{Map, Value};
-use tokenizers::{AddedToken, Tokenizer};
+use tokenizers::{AddedToken, PreTokenizerWrapper, Tokenizer};
 
-use super::versions;
+use super::classes;
+use super::files::{CONFIG, EXTRA, MODEL, NAMED, TOKENIZER, listed, object};
+use super::legacy::legacy;
+use super::versions::{self, Rules};
+use super::written::{content, decoder, is_typed, written};
 use crate::error::{Error, Result};
-use crate::python_json;
-
-/// The file that others lie beside; a tokenizer of another name stands alone.
-pub const TOKENIZER: &str = "tokenizer.json";
-const CONFIG: &str = "tokenizer_config.json";
-const SPECIAL: &str = "special_tokens_map.json";
-const ADDED: &str = "added_tokens.json";
-/// Everything that decides ids.
-pub const FILES: [&str; 4] = [TOKENIZER, CONFIG, SPECIAL, ADDED];
-
-const NAMED: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
-
-/// Classes of transformers 4 that put a BOS before every text unless `add_bos_token` says otherwise.
-const BEGIN: [&str; 4] = ["LlamaTokenizer", "CodeLlamaTokenizer", "GemmaTokenizer", "CohereTokenizer"];
 
 /// What the files beside a `tokenizer.json` say.
 #[derive(Debug, Default)]
@@ -42,38 +28,12 @@ pub struct Beside {
     /// The BOS, and whether the config, or its class in transformers 4, asks for it.
     pub bos: Option<String>,
     pub asks_for_bos: Option<bool>,
+    /// What takes the place of the tokenizer's pre-tokenizer, as both versions have it.
+    pub pre_tokenizer: Option<PreTokenizerWrapper>,
+    /// Whether nothing takes the place of its normaliser then.
+    pub without_normalizer: bool,
     /// What versions of transformers do not agree on beside it.
     pub notes: Vec<String>,
-}
-
-/// A token as these files write it.
-#[derive(Deserialize)]
-struct Written {
-    content: String,
-    #[serde(default)]
-    single_word: bool,
-    #[serde(default)]
-    lstrip: bool,
-    #[serde(default)]
-    rstrip: bool,
-    normalized: Option<bool>,
-    #[serde(default)]
-    special: bool,
-}
-
-impl Written {
-    /// A special token is not normalised unless it says so.
-    fn token(self, special: bool) -> AddedToken {
-        let special = special || self.special;
-        AddedToken {
-            content: self.content,
-            single_word: self.single_word,
-            lstrip: self.lstrip,
-            rstrip: self.rstrip,
-            normalized: self.normalized.unwrap_or(!special),
-            special,
-        }
-    }
 }
 
 impl Beside {
@@ -101,16 +61,19 @@ impl Beside {
             None => legacy(path, &mut config, tokenizer, &mut beside.notes)?,
         };
         beside.indexed = indexed.iter().map(|(id, token)| (*id, token.content.clone())).collect();
-        beside.collect(&file, &config, indexed, tokenizer)?;
+        let model = object(&path.with_file_name(MODEL))?;
+        let class = classes::declared(&config, &model);
         let flag = |name: &str| config.get(name).and_then(Value::as_bool);
         beside.splits_special = flag("split_special_tokens").unwrap_or(false);
-        let class = class(&config);
-        let default =
-            || defaults_of(class).iter().find(|(name, _)| *name == "bos_token" && !config.contains_key(*name));
-        beside.notes.extend(versions::doubt(class, &config, tokenizer));
+        beside.collect(&file, &config, class, indexed, tokenizer)?;
+        let mut rules = Rules::of(class, &config, &model, tokenizer);
+        (beside.pre_tokenizer, beside.without_normalizer) = rules.settle();
+        beside.notes.extend(rules.notes());
+        let defaults = classes::defaults_of(class).iter();
+        let default = || defaults.clone().find(|(name, _)| *name == "bos_token" && !config.contains_key(*name));
         let bos = config.get("bos_token").and_then(content).or_else(|| default().map(|(_, token)| *token));
         beside.bos = bos.map(str::to_owned);
-        beside.asks_for_bos = flag("add_bos_token").or_else(|| BEGIN.contains(&class).then_some(true));
+        beside.asks_for_bos = flag("add_bos_token").or_else(|| classes::begins(class).then_some(true));
         Ok(beside)
     }
 
@@ -135,31 +98,38 @@ impl Beside {
         &mut self,
         file: &Path,
         config: &Map<String, Value>,
+        class: &str,
         indexed: BTreeMap<u32, AddedToken>,
         tokenizer: &Tokenizer,
     ) -> Result<()> {
         self.tokens = indexed.into_values().collect();
-        let mut seen: HashSet<String> = self.tokens.iter().map(|token| token.content.clone()).collect();
-        seen.extend(tokenizer.get_added_tokens_decoder().into_values().map(|token| token.content));
-        let mut named: Vec<Value> = NAMED.iter().filter_map(|name| config.get(*name)).cloned().collect();
-        named.extend(defaults(config, tokenizer));
-        let mut newer: Vec<Value> = config
-            .iter()
-            .filter(|(name, _)| name.ends_with("_token") && !NAMED.contains(&name.as_str()))
-            .filter(|(_, value)| value.is_string() || value.get("__type").is_some())
-            .map(|(_, value)| value.clone())
-            .collect();
-        newer.extend(
-            config.get("extra_special_tokens").and_then(Value::as_object).into_iter().flat_map(Map::values).cloned(),
-        );
-        named.extend(newer);
+        let known = tokenizer.get_added_tokens_decoder().into_values();
+        let known: Vec<AddedToken> = known.filter(|token| find(&self.tokens, &token.content).is_none()).collect();
+        let (named, newer) = named(config, class, tokenizer);
         let called: HashSet<String> = named.iter().filter_map(content).map(str::to_owned).collect();
-        for value in named.into_iter().chain(listed(config).iter().cloned()) {
-            let Some(token) = written(file, value)? else { continue };
-            if seen.insert(token.content.clone()) {
-                self.tokens.push(token);
+        let listed = listed(config).iter().cloned().map(|value| (value, false));
+        let mut told = Told::default();
+        for (value, is_named) in named.into_iter().map(|value| (value, true)).chain(listed) {
+            let has_flags = is_typed(&value);
+            let may_be_normal = tokenizer.get_normalizer().is_some() && value.get("normalized").is_none();
+            let Some(token) = written(file, value, is_named)? else { continue };
+            let name = token.content.clone();
+            let is_special = is_named || called.contains(&name);
+            match find(&self.tokens, &name).or_else(|| find(&known, &name)) {
+                // A list's own flags, and that it calls a token special, change nothing.
+                Some(own) => {
+                    told.flagged.extend((has_flags && !is_alike(own, &token)).then(|| name.clone()));
+                    told.plain.extend((!is_special && !own.special && self.splits_special).then_some(name));
+                }
+                None => {
+                    told.added.extend(newer.contains(&name).then(|| name.clone()));
+                    let is_told = !is_special && !token.special && (may_be_normal || self.splits_special);
+                    told.plain.extend(is_told.then_some(name));
+                    self.tokens.push(token);
+                }
             }
         }
+        self.notes.extend(told.notes());
         // A token that is called special is so, whatever it is listed as.
         for token in self.tokens.iter_mut().filter(|token| called.contains(&token.content)) {
             token.special = true;
@@ -168,103 +138,51 @@ impl Beside {
     }
 }
 
-/// Tokens by id where the config lists none: special_tokens_map.json adds to the config, added_tokens.json names tokens,
-/// and what `tokenizer.json` says of a token goes before both.
-fn legacy(
-    path: &Path,
-    config: &mut Map<String, Value>,
-    tokenizer: &Tokenizer,
-    notes: &mut Vec<String>,
-) -> Result<BTreeMap<u32, AddedToken>> {
-    for (name, value) in object(&path.with_file_name(SPECIAL))? {
-        match (config.get_mut(&name), value) {
-            (Some(Value::Array(tokens)), Value::Array(more)) => tokens.extend(more),
-            (_, value) => drop(config.insert(name, value)),
-        }
-    }
-    let named = NAMED.iter().filter_map(|name| content(config.get(*name)?));
-    let special: HashSet<&str> = named.chain(listed(config).iter().filter_map(content)).collect();
-    let file = path.with_file_name(ADDED);
-    let mut tokens = BTreeMap::new();
-    for (token, id) in object(&file)? {
-        let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
-        let id = id.ok_or_else(|| Error::file(&file, format!("`{token}` has no id")))?;
-        let is_special = special.contains(token.as_str());
-        if is_special && tokenizer.get_normalizer().is_some() && tokenizer.token_to_id(&token).is_none() {
-            notes.push(format!("transformers 5 normalises `{token}` of {ADDED}, tokshift and transformers 4 do not"));
-        }
-        tokens.insert(id, AddedToken::from(token, is_special));
-    }
-    tokens.extend(tokenizer.get_added_tokens_decoder());
-    Ok(tokens)
+/// Special tokens that have names, and the texts of those with names that transformers 4 does not know.
+fn named(config: &Map<String, Value>, class: &str, tokenizer: &Tokenizer) -> (Vec<Value>, HashSet<String>) {
+    let mut named: Vec<Value> = NAMED.iter().filter_map(|name| config.get(*name)).cloned().collect();
+    named.extend(classes::defaults(class, config, tokenizer));
+    let newer = config
+        .iter()
+        .filter(|(name, value)| name.ends_with("_token") && !NAMED.contains(&name.as_str()) && is_token(value));
+    let newer: Vec<Value> = newer.map(|(_, value)| value.clone()).collect();
+    let texts = newer.iter().filter_map(content).map(str::to_owned).collect();
+    let by_name = config.get(EXTRA).and_then(Value::as_object).into_iter().flat_map(Map::values).cloned();
+    named.extend(newer.into_iter().chain(by_name));
+    (named, texts)
 }
 
-/// `added_tokens_decoder`: tokens by id.
-fn decoder(file: &Path, listed: &Value) -> Result<BTreeMap<u32, AddedToken>> {
-    let wrong = |what: String| Error::file(file, format!("`added_tokens_decoder`: {what}"));
-    let listed = listed.as_object().ok_or_else(|| wrong("not an object of tokens by id".to_owned()))?;
-    let one = |(id, token): (&String, &Value)| {
-        let id = id.parse().map_err(|_| wrong(format!("`{id}` is no id")))?;
-        let token: Written = serde_json::from_value(token.clone()).map_err(|e| wrong(format!("token {id}: {e}")))?;
-        Ok((id, token.token(false)))
-    };
-    listed.iter().map(one).collect()
+fn is_token(value: &Value) -> bool {
+    value.is_string() || is_typed(value)
 }
 
-/// Special tokens without a name: `extra_special_tokens`, which versions before 5 call `additional_special_tokens`.
-fn listed(config: &Map<String, Value>) -> &[Value] {
-    let list =
-        |name: &str| config.get(name).and_then(Value::as_array).map(Vec::as_slice).filter(|list| !list.is_empty());
-    list("extra_special_tokens").or_else(|| list("additional_special_tokens")).unwrap_or_default()
+/// Tokens that versions of transformers take for something else.
+#[derive(Default)]
+struct Told {
+    added: Vec<String>,
+    plain: Vec<String>,
+    flagged: Vec<String>,
 }
 
-/// Tokens that a class names where the config does not, as far as the vocabulary has them.
-fn defaults(config: &Map<String, Value>, tokenizer: &Tokenizer) -> Vec<Value> {
-    let missing = defaults_of(class(config)).iter().filter(|(name, _)| !config.contains_key(*name));
-    let known = missing.filter(|(_, token)| tokenizer.token_to_id(token).is_some());
-    known.map(|(_, token)| Value::from(*token)).collect()
-}
-
-fn defaults_of(class: &str) -> &'static [(&'static str, &'static str)] {
-    match class {
-        "LlamaTokenizer" => &[("unk_token", "<unk>"), ("bos_token", "<s>"), ("eos_token", "</s>")],
-        "GemmaTokenizer" => {
-            &[("unk_token", "<unk>"), ("bos_token", "<bos>"), ("eos_token", "<eos>"), ("pad_token", "<pad>")]
-        }
-        "Qwen2Tokenizer" => &[("unk_token", "<|endoftext|>"), ("eos_token", "<|endoftext|>")],
-        "GPT2Tokenizer" => &[("unk_token", "<|endoftext|>"), ("bos_token", "<|endoftext|>")],
-        _ => &[],
+impl Told {
+    fn notes(self) -> impl Iterator<Item = String> {
+        let special = "transformers 4 takes it for a special one, which gives some texts other ids";
+        let last = "transformers 4 may go by those of the place that is read last";
+        [
+            versions::tokens(&self.added, "a token of the vocabulary", "transformers 4 spells it"),
+            versions::tokens(&self.plain, "no special token, as it is listed without `special`", special),
+            versions::tokens(&self.flagged, "a token with the flags of the place that is read first", last),
+        ]
+        .into_iter()
+        .flatten()
     }
 }
 
-fn class(config: &Map<String, Value>) -> &str {
-    let class = config.get("tokenizer_class").and_then(Value::as_str).unwrap_or_default();
-    class.strip_suffix("Fast").unwrap_or(class)
+fn find<'a>(tokens: &'a [AddedToken], content: &str) -> Option<&'a AddedToken> {
+    tokens.iter().find(|token| token.content == content)
 }
 
-/// The text of a token, which stands alone or as an object's `content`.
-fn content(value: &Value) -> Option<&str> {
-    value.as_str().or_else(|| value.get("content")?.as_str())
-}
-
-/// A special token: its text, or an object of text and flags.
-fn written(file: &Path, value: Value) -> Result<Option<AddedToken>> {
-    match value {
-        Value::Null => Ok(None),
-        Value::String(content) => Ok(Some(AddedToken::from(content, true))),
-        Value::Object(_) => {
-            let token: Written =
-                serde_json::from_value(value).map_err(|e| Error::file(file, format!("a special token: {e}")))?;
-            Ok(Some(token.token(true)))
-        }
-        other => Err(Error::file(file, format!("a special token is {other}, not a text"))),
-    }
-}
-
-/// The object of a JSON file as Python reads it; an empty one if there is no such file.
-fn object(path: &Path) -> Result<Map<String, Value>> {
-    match fs::read(path) {
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Map::new()),
-        read => python_json::parse(path, &read.map_err(Error::io("read", path))?),
-    }
+/// Whether both take the same white space with them.
+fn is_alike(a: &AddedToken, b: &AddedToken) -> bool {
+    (a.lstrip, a.rstrip, a.single_word) == (b.lstrip, b.rstrip, b.single_word)
 }

@@ -5,15 +5,23 @@
 
 mod audit;
 mod beside;
+mod bos;
 mod bytes;
 mod chat;
+mod classes;
+mod files;
 mod gguf;
+mod legacy;
 mod patterns;
+mod read;
 mod samples;
 mod tokenizer;
 mod versions;
+mod written;
 
 pub use audit::Audit;
-pub use beside::FILES as TOKENIZER_FILES;
+pub use bos::Bos;
+pub use files::FILES as TOKENIZER_FILES;
+pub use read::gguf_end_token;
 pub use samples::{Boundary, SampleOptions, TooLong, token_text};
-pub use tokenizer::{Bos, TextTokenizer, gguf_end_token};
+pub use tokenizer::TextTokenizer;

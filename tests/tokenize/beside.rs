@@ -3,12 +3,12 @@
 
 use serde_json::{Value, json};
 use tokshift::template::SpecialTokens;
-use tokshift::tokenize::{Bos, TextTokenizer};
+use tokshift::tokenize::TextTokenizer;
 
-use super::{JOINT, path, text};
+use super::path;
 
 /// A folder with the tokenizer of a fixture, changed by `change`, and these files.
-fn folder(fixture: &str, change: impl FnOnce(&mut Value), files: &[(&str, Value)]) -> tempfile::TempDir {
+pub fn folder(fixture: &str, change: impl FnOnce(&mut Value), files: &[(&str, Value)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut tokenizer: Value = serde_json::from_slice(&std::fs::read(path(fixture)).unwrap()).unwrap();
     change(&mut tokenizer);
@@ -19,12 +19,12 @@ fn folder(fixture: &str, change: impl FnOnce(&mut Value), files: &[(&str, Value)
     folder
 }
 
-fn read(fixture: &str, files: &[(&str, Value)]) -> Result<TextTokenizer, String> {
+pub fn read(fixture: &str, files: &[(&str, Value)]) -> Result<TextTokenizer, String> {
     let folder = folder(fixture, |_| {}, files);
     TextTokenizer::from_file(&folder.path().join("tokenizer.json")).map_err(|e| e.to_string())
 }
 
-fn ids(tokenizer: &TextTokenizer, whole: &str) -> Vec<u32> {
+pub fn ids(tokenizer: &TextTokenizer, whole: &str) -> Vec<u32> {
     tokenizer.whole(whole).unwrap()
 }
 
@@ -126,6 +126,14 @@ fn files_that_are_not_what_they_are_called_are_refused() {
         ("tokenizer_config.json", json!({"fast_tokenizer_files": ["a", "b"]}), "one a version of transformers"),
         ("added_tokens.json", json!({"<tool>": "7"}), "`<tool>` has no id"),
         ("special_tokens_map.json", json!({"eos_token": {"content": 7}}), "a special token"),
+        // transformers 5.24 and 4.57.3: "has to be either str or AddedToken", "Input must be a List[Union[str, AddedToken]]".
+        ("tokenizer_config.json", json!({"eos_token": {"content": "<tool>"}}), "no version of transformers reads"),
+        (
+            "tokenizer_config.json",
+            json!({"additional_special_tokens": [{"content": "<tool>"}]}),
+            "reads: give its text",
+        ),
+        ("tokenizer_config.json", json!({"extra_special_tokens": {"x": {"content": "<tool>"}}}), "`\"__type\": "),
     ] {
         let error = read("bytelevel", &[(name, content)]).unwrap_err();
         assert!(error.contains(told), "{error}");
@@ -135,44 +143,6 @@ fn files_that_are_not_what_they_are_called_are_refused() {
         read("bytelevel", &[]).unwrap().identity(),
         TextTokenizer::from_file(&path("bytelevel")).unwrap().identity()
     );
-}
-
-/// DeepSeek V3's files: a BOS by the config alone. transformers 5.24 puts none, 4.57.3 one.
-#[test]
-fn a_bos_that_versions_disagree_on_is_told_and_chosen() {
-    let files = [(
-        "tokenizer_config.json",
-        json!({
-            "tokenizer_class": "LlamaTokenizerFast", "bos_token": "<|endoftext|>", "add_bos_token": true,
-        }),
-    )];
-    let notes = |tokenizer: &TextTokenizer| tokenizer.notes().map(str::to_owned).collect::<Vec<_>>().concat();
-    let auto = read("bytelevel", &files).unwrap();
-    assert_eq!(ids(&auto, "a"), [97]);
-    assert!(notes(&auto).contains("--bos always or --bos never decides"), "{}", notes(&auto));
-    let always = read("bytelevel", &files).unwrap().with_bos(Bos::Always).unwrap();
-    assert_eq!((ids(&always, "a"), notes(&always)), (vec![272, 97], String::new()));
-    let never = read("bos", &[]).unwrap().with_bos(Bos::Never).unwrap();
-    assert_eq!((ids(&never, "a"), text(&never, "a", "b", &JOINT).context().len()), (vec![97], 1));
-    assert_eq!(ids(&read("bos", &[]).unwrap().with_bos(Bos::Always).unwrap(), "a"), [272, 97]);
-    let none = read("bytelevel", &[]).unwrap().with_bos(Bos::Always).unwrap_err();
-    assert!(none.contains("names no BOS"), "{none}");
-    let refused = [("tokenizer_config.json", json!({"add_bos_token": false, "bos_token": "<|begin_of_text|>"}))];
-    assert!(notes(&read("bos", &refused).unwrap()).contains("asks for no BOS"));
-}
-
-#[test]
-fn what_a_class_of_transformers_5_makes_otherwise_is_told() {
-    let notes = |fixture: &str, class: &str| {
-        let files = [("tokenizer_config.json", json!({"tokenizer_class": class}))];
-        read(fixture, &files).unwrap().notes().filter(|note| note.contains("rules of its own")).count()
-    };
-    assert_eq!(notes("sentencepiece", "LlamaTokenizer"), 1);
-    assert_eq!(notes("bytelevel", "GPT2TokenizerFast"), 1);
-    // Byte-level vocabularies are left alone, and so are classes without rules.
-    assert_eq!(notes("bytelevel", "LlamaTokenizer"), 0);
-    assert_eq!(notes("sentencepiece", "PreTrainedTokenizerFast"), 0);
-    assert_eq!(notes("nfc", "Qwen2Tokenizer"), 0);
 }
 
 #[test]

@@ -107,3 +107,26 @@ fn own_templates_let_no_other_vocabulary_through() {
     said.expect(0, "").expect_out("P = `a`, Q = `b` on `t` by `a`");
     said.expect_out("note: contexts differ: each model read its own chat template\n");
 }
+
+#[test]
+fn a_tokenizer_that_cannot_be_read_is_told_of() {
+    let scene = Scene::new();
+    scene.dataset("a_t.jsonl", &[json!({"prompt": "x", "response": " the cat"})]);
+    model(&scene, "a", |_| {});
+    model(&scene, "b", |tokenizer| tokenizer["model"]["type"] = json!("Another"));
+    fs::write(
+        scene.model("c", "llama3").join("tokenizer.json"),
+        "version https://git-lfs.github.com/spec/v1\noid sha256:00\n",
+    )
+    .unwrap();
+    let said = score(&scene, "a=a,b=b,c=c", "");
+    for (name, why) in [("b", "not a tokenizer.json"), ("c", "Git LFS")] {
+        let line = said.stderr.lines().find(|line| line.contains(&format!("nothing says whether `{name}` reads")));
+        let line = line.unwrap_or_else(|| panic!("{}", said.stderr));
+        assert!(line.contains(&format!("{name}/tokenizer.json")) && line.contains(why), "{line}");
+    }
+    said.expect(0, "c: 1 ok sample");
+    assert_eq!(manifest(&scene, "model=b/manifest")["engine"]["vocabulary"], Value::Null);
+    // The one that makes the ids must be read.
+    scene.run("score --dataset a_t.jsonl --models b=b --output-dir own").expect(1, "b/tokenizer.json");
+}
