@@ -159,6 +159,27 @@ fn what_is_wrong_is_said() {
         (r#"{"input": true, "output": "b"}"#, "`input` is a boolean, expected a string"),
         (r#"{"input": "a", "output": null}"#, "`output` is null"),
         (r#"{"input": "a", "output": NaN}"#, "`output` is NaN"),
+        (
+            r#"{"messages": [{"role": "assistant", "content": "NaN", "x": [1, NaN]}]}"#,
+            "`messages` holds NaN, which is no number of JSON: give it as a text",
+        ),
+        (
+            r#"{"prompt": [{"role": "user", "content": "", "x": -Infinity}], "completion": "a"}"#,
+            "`prompt` holds -Infinity, ",
+        ),
+        (
+            r#"{"prompt": [{"role": "user"}], "completion": [{"role": "assistant", "x": 1e400}]}"#,
+            "`completion` holds 1e400, ",
+        ),
+        (
+            r#"{"messages": [{"role": "assistant", "content": "Infinity"}], "tools": [{"n": Infinity}]}"#,
+            "`tools` holds Infinity, ",
+        ),
+        (
+            r#"{"messages": [{"role": "assistant"}], "chat_template_kwargs": {"n": -1e400}}"#,
+            "`chat_template_kwargs` holds -1e400, ",
+        ),
+        (r#"{"arguments": [["a", {"t": NaN}]], "resps": [["b"]]}"#, "`arguments` holds NaN, "),
         (r#"{"input": "a", "output": "b", "x": Infinity5}"#, "broken JSON: "),
         (r#"["a", "b"]"#, "the row is a list, expected an object with `input` and `output`"),
         (r#""a""#, "the row is a string, expected an object with `input` and `output`"),

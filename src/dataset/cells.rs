@@ -1,11 +1,12 @@
 //! Values of Arrow columns as JSON, the way Python shows them.
 //!
 //! Owns what each type looks like: floats of 32 bits as the doubles that they are, `NaN` and `Infinity` in Python's words,
-//! bytes as the text that they spell, instants in UTC. Refuses what has no such form, with its type.
+//! bytes as the text that they spell, instants in UTC, what is null as null. Refuses what has no such form, with its type.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 
-use arrow::array::{Array, ArrowPrimitiveType, AsArray, PrimitiveArray};
+use arrow::array::{Array, ArrowPrimitiveType, AsArray, GenericListArray, OffsetSizeTrait, PrimitiveArray};
 use arrow::datatypes::{
     DataType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
@@ -20,11 +21,28 @@ pub type Cells<'a> = Box<dyn Fn(usize, &mut Vec<u8>) -> Result<(), String> + 'a>
 /// Digits that a double holds whatever they are.
 const DIGITS: usize = 15;
 
-/// How the values of `array` are written.
+/// How the values of a `column` are written. Those of messages are as transformers 5.24 gives them to a chat template: a table
+/// has every field in every row, `datasets` reads what is null as `None`, and `_normalize_chat_messages` (in its
+/// `chat_template_utils.py`) drops the fields of a message that are `None`, but none that lie deeper.
 ///
 /// # Errors
 /// A type that has no form as JSON.
-pub fn cells(array: &dyn Array) -> Result<Cells<'_>, String> {
+pub fn cells(column: &dyn Array) -> Result<Cells<'_>, String> {
+    match of_list(column) {
+        Some((items, range)) if is_messages(items) => {
+            let message = or_null(items, fields(items, Nulls::LeftOut)?);
+            Ok(or_null(column, list(message, range)))
+        }
+        _ => values(column),
+    }
+}
+
+/// Whether a list of `items` is a conversation.
+fn is_messages(items: &dyn Array) -> bool {
+    matches!(items.data_type(), DataType::Struct(fields) if fields.find("role").is_some())
+}
+
+fn values(array: &dyn Array) -> Result<Cells<'_>, String> {
     let values: Cells = match array.data_type() {
         DataType::Null => Box::new(|_, out| put(out, "null")),
         DataType::Boolean => {
@@ -107,33 +125,38 @@ fn texts_or_nested(array: &dyn Array) -> Result<Cells<'_>, String> {
 }
 
 fn nested(array: &dyn Array) -> Result<Cells<'_>, String> {
+    if let Some((items, range)) = of_list(array) {
+        return Ok(list(values(items)?, range));
+    }
     Ok(match array.data_type() {
-        DataType::List(_) => {
-            let list = array.as_list::<i32>();
-            let offsets = list.value_offsets();
-            items(list.values(), move |row| (offsets[row] as usize, offsets[row + 1] as usize))?
-        }
-        DataType::LargeList(_) => {
-            let list = array.as_list::<i64>();
-            let offsets = list.value_offsets();
-            items(list.values(), move |row| (offsets[row] as usize, offsets[row + 1] as usize))?
-        }
-        DataType::FixedSizeList(_, _) => {
-            let list = array.as_fixed_size_list();
-            let offset = |row| list.value_offset_at(row);
-            items(list.values(), move |row| (offset(row), offset(row + 1)))?
-        }
         DataType::Dictionary(_, _) => {
             let dictionary = array.as_any_dictionary();
             // Where every row is null there is no value.
             let keys = if dictionary.values().is_empty() { Vec::new() } else { dictionary.normalized_keys() };
-            let values = cells(dictionary.values())?;
+            let values = values(dictionary.values())?;
             Box::new(move |row, out| values(keys[row], out))
         }
-        DataType::Struct(_) => fields(array)?,
+        DataType::Struct(_) => fields(array, Nulls::Kept)?,
         DataType::Map(_, _) => pairs(array)?,
         other => return Err(format!("is a column of type {other}, which is not read")),
     })
+}
+
+/// Where the items of a row begin and end.
+type Range<'a> = Box<dyn Fn(usize) -> (usize, usize) + 'a>;
+
+/// The items of all rows of a list.
+fn of_list(array: &dyn Array) -> Option<(&dyn Array, Range<'_>)> {
+    match array.data_type() {
+        DataType::List(_) => Some(between(array.as_list::<i32>())),
+        DataType::LargeList(_) => Some(between(array.as_list::<i64>())),
+        DataType::FixedSizeList(_, _) => {
+            let list = array.as_fixed_size_list();
+            let offset = |row| list.value_offset_at(row);
+            Some((list.values(), Box::new(move |row| (offset(row), offset(row + 1)))))
+        }
+        _ => None,
+    }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the last step of what may fail")]
@@ -193,9 +216,13 @@ fn instants<T: ArrowPrimitiveType<Native = i64>>(array: &dyn Array, has_zone: bo
     })
 }
 
-fn items<'a>(array: &'a dyn Array, range: impl Fn(usize) -> (usize, usize) + 'a) -> Result<Cells<'a>, String> {
-    let values = cells(array)?;
-    Ok(Box::new(move |row, out| {
+fn between<O: OffsetSizeTrait>(list: &GenericListArray<O>) -> (&dyn Array, Range<'_>) {
+    let offsets = list.value_offsets();
+    (list.values(), Box::new(|row| (offsets[row].as_usize(), offsets[row + 1].as_usize())))
+}
+
+fn list<'a>(values: Cells<'a>, range: Range<'a>) -> Cells<'a> {
+    Box::new(move |row, out| {
         let (start, end) = range(row);
         out.push(b'[');
         for item in start..end {
@@ -206,20 +233,30 @@ fn items<'a>(array: &'a dyn Array, range: impl Fn(usize) -> (usize, usize) + 'a)
         }
         out.push(b']');
         Ok(())
-    }))
+    })
 }
 
-/// Fields without a value are left out: a table cannot say that one is missing, and templates look for those that are there.
-fn fields(array: &dyn Array) -> Result<Cells<'_>, String> {
+/// What becomes of fields that are null.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Nulls {
+    Kept,
+    LeftOut,
+}
+
+fn fields(array: &dyn Array, nulls: Nulls) -> Result<Cells<'_>, String> {
     let array = array.as_struct();
+    let mut names = HashSet::new();
+    if let Some(name) = array.column_names().into_iter().find(|name| !names.insert(*name)) {
+        return Err(format!("holds objects with two fields `{name}`, of which JSON keeps one"));
+    }
     let columns = array.columns().iter().zip(array.column_names());
     let columns =
-        columns.map(|(column, name)| Ok((column, name, cells(column)?))).collect::<Result<Vec<_>, String>>()?;
+        columns.map(|(column, name)| Ok((column, name, values(column)?))).collect::<Result<Vec<_>, String>>()?;
     Ok(Box::new(move |row, out| {
         out.push(b'{');
         let mut separator = "";
         for (column, name, values) in &columns {
-            if is_missing(column, row) {
+            if nulls == Nulls::LeftOut && is_null(column, row) {
                 continue;
             }
             put(out, separator)?;
@@ -233,24 +270,30 @@ fn fields(array: &dyn Array) -> Result<Cells<'_>, String> {
     }))
 }
 
-fn is_missing(column: &dyn Array, row: usize) -> bool {
+fn is_null(column: &dyn Array, row: usize) -> bool {
     column.is_null(row) || column.data_type() == &DataType::Null
 }
 
-/// A map is an object if its keys are texts.
+/// A map is an object if its keys are texts, and no two of a row alike.
 fn pairs(array: &dyn Array) -> Result<Cells<'_>, String> {
     let array = array.as_map();
     if !matches!(array.keys().data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
         return Err(format!("is a map by keys of type {}, which is not read", array.keys().data_type()));
     }
-    let (keys, values, offsets) = (cells(array.keys())?, cells(array.values())?, array.value_offsets());
+    let (keys, values, offsets) = (values(array.keys())?, values(array.values())?, array.value_offsets());
     Ok(Box::new(move |row, out| {
+        let mut seen = HashSet::new();
         out.push(b'{');
         for pair in offsets[row]..offsets[row + 1] {
             if pair > offsets[row] {
                 out.push(b',');
             }
+            let before = out.len();
             keys(pair as usize, out)?;
+            if !seen.insert(out[before..].to_vec()) {
+                let key = String::from_utf8_lossy(&out[before..]);
+                return Err(format!("holds a map with the key {key} twice, of which JSON keeps one"));
+            }
             out.push(b':');
             values(pair as usize, out)?;
         }

@@ -64,6 +64,7 @@ pub fn rollouts(row: &Named) -> Result<Vec<Content>, String> {
 }
 
 fn messages(row: &Named, name: &str) -> Result<Vec<Message>, String> {
+    row.finite(name, row.need(name)?)?;
     row.list(name, "messages with a `role` each")
 }
 
@@ -116,7 +117,10 @@ struct Chat {
 impl Chat {
     fn content(self, row: &Named, cut: Option<bool>) -> Result<Content, String> {
         let Self { messages, before, turns } = self;
-        let given = |name: &str| Ok::<_, String>(row.optional(name)?.map(str::to_owned));
+        let given = |name: &str| match row.optional(name)? {
+            None => Ok::<_, String>(None),
+            Some(raw) => Ok(Some(row.finite(name, raw)?.to_owned())),
+        };
         let (tools, kwargs) = (given("tools")?, given("chat_template_kwargs")?);
         Ok(Content::Chat { messages, tools, kwargs, before, turns, cut })
     }

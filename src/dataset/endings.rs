@@ -1,17 +1,19 @@
 //! How generation ended, as rows say it.
 //!
-//! Owns the fields that say it and their words. Refuses to guess: what a row does not say is not known.
+//! Owns the fields that say it and their words, each field's by whoever writes it. Refuses to guess: what a row does not say is
+//! not known.
 
 use serde_json::Value;
 
 use crate::dataset::shapes::Named;
 
-/// Why it ended, as servers and evaluations say it; the first that is understood counts.
-pub const REASONS: [&str; 3] = ["finish_reason", "finish_reasons", "stop_reason"];
+/// Why it ended, as servers and evaluations say it. The first that says anything of a response counts, whatever it says: vLLM
+/// puts the text that stopped a response into `stop_reason`, beside the `finish_reason`.
+pub const REASONS: [&str; 4] = ["finish_reason", "finish_reasons", "stop_type", "stop_reason"];
 /// Whether a limit ended it, as trainers say it.
 pub const FLAGS: [&str; 3] = ["truncated", "is_truncated", "response_truncated"];
 
-/// Words for a limit of tokens, or an end from outside.
+/// Words of `finish_reason` for a limit of tokens, or an end from outside.
 const CUT: [&str; 13] = [
     "length",
     "max_length",
@@ -27,7 +29,7 @@ const CUT: [&str; 13] = [
     "abort",
     "aborted",
 ];
-/// Words for an end that the model wrote.
+/// Words of it for an end that the model wrote.
 const ENDED: [&str; 12] = [
     "stop",
     "stopped",
@@ -42,6 +44,12 @@ const ENDED: [&str; 12] = [
     "finished",
     "completed",
 ];
+/// The same of `stop_type`, which llama.cpp's server writes.
+const CUT_BY_TYPE: [&str; 1] = ["limit"];
+const ENDED_BY_TYPE: [&str; 2] = ["eos", "word"];
+/// The same of a `stop_reason` that stands alone: Anthropic's words and those of Inspect and SkyRL, as they write them.
+const CUT_BY_REASON: [&str; 5] = ["max_tokens", "model_context_window_exceeded", "model_length", "length", "abort"];
+const ENDED_BY_REASON: [&str; 5] = ["end_turn", "stop_sequence", "tool_use", "stop", "tool_calls"];
 
 /// Whether each response of a row was cut; one that is missing is not known.
 pub struct Endings(Vec<Option<bool>>);
@@ -52,12 +60,12 @@ impl Endings {
     /// # Errors
     /// A list of another length: which response each entry is of is not known.
     pub fn of(row: &Named, responses: usize) -> Result<Self, String> {
-        let reasons = REASONS.map(|name| said(row, name, responses, by_word));
+        let reasons = REASONS.map(|name| said(row, name, responses, |value| by_reason(name, value)));
         let flags = FLAGS.map(|name| said(row, name, responses, by_flag));
         let (reasons, flags) = (all(reasons)?, all(flags)?);
         let of_response = |index: usize| {
             let reason = reasons.iter().find_map(|said| said[index]);
-            let both = flags.iter().map(|said| said[index]).chain([reason]).flatten();
+            let both = flags.iter().map(|said| said[index]).chain([reason]).flatten().filter_map(Said::is_cut);
             both.reduce(|a, b| a || b)
         };
         Ok(Self((0..responses).map(of_response).collect()))
@@ -69,39 +77,71 @@ impl Endings {
     }
 }
 
-/// What one field says of each response.
-type Said = Vec<Option<bool>>;
+/// What a field says of a response.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Cut,
+    Ended,
+    /// Something else.
+    Other,
+}
 
-fn all(said: [Result<Said, String>; 3]) -> Result<Vec<Said>, String> {
+impl Said {
+    fn is_cut(self) -> Option<bool> {
+        (self != Self::Other).then_some(self == Self::Cut)
+    }
+
+    /// By a value and the two lists of words that it may be of.
+    fn by_word(word: &str, cut: &[&str], ended: &[&str]) -> Self {
+        match (cut.contains(&word), ended.contains(&word)) {
+            (true, _) => Self::Cut,
+            (_, true) => Self::Ended,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What one field says of each response; `None` where it says nothing.
+type Each = Vec<Option<Said>>;
+
+fn all<const N: usize>(said: [Result<Each, String>; N]) -> Result<Vec<Each>, String> {
     said.into_iter().collect()
 }
 
-fn said(row: &Named, name: &str, responses: usize, meaning: fn(&Value) -> Option<bool>) -> Result<Said, String> {
+fn said(row: &Named, name: &str, responses: usize, meaning: impl Fn(&Value) -> Option<Said>) -> Result<Each, String> {
     let value = row.get(name).and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or(Value::Null);
     let Value::Array(items) = &value else { return Ok(vec![meaning(&value); responses]) };
-    let each: Said = items.iter().map(meaning).collect();
+    let each: Each = items.iter().map(meaning).collect();
     if each.len() == responses {
         return Ok(each);
     }
     // A field of that name may be about something else.
-    if each.iter().all(Option::is_none) {
+    if each.iter().flatten().all(|said| *said == Said::Other) {
         return Ok(vec![None; responses]);
     }
     let (name, entries) = (row.called(name), each.len());
     Err(format!("`{name}` has {entries} entries, the row has {responses} responses that they could be of"))
 }
 
-fn by_word(value: &Value) -> Option<bool> {
+fn by_reason(name: &str, value: &Value) -> Option<Said> {
+    if value.is_null() || value.as_str().is_some_and(str::is_empty) {
+        return None;
+    }
     // SGLang writes `{"type": "length", "length": 512}`.
-    let word = value.get("type").unwrap_or(value).as_str()?.to_ascii_lowercase();
-    // Python writes the names of enums as `FinishReason.LENGTH`.
-    let word = word.rsplit('.').next().unwrap_or_default();
-    let (is_cut, has_ended) = (CUT.contains(&word), ENDED.contains(&word));
-    (is_cut || has_ended).then_some(is_cut)
+    let Some(word) = value.get("type").unwrap_or(value).as_str() else { return Some(Said::Other) };
+    Some(match name {
+        "stop_type" => Said::by_word(word, &CUT_BY_TYPE, &ENDED_BY_TYPE),
+        "stop_reason" => Said::by_word(word, &CUT_BY_REASON, &ENDED_BY_REASON),
+        _ => {
+            // Some write it in capitals, and Python the names of enums as `FinishReason.LENGTH`.
+            let word = word.to_ascii_lowercase();
+            Said::by_word(word.rsplit('.').next().unwrap_or_default(), &CUT, &ENDED)
+        }
+    })
 }
 
 /// Also as 0 and 1, which tensors hold.
-fn by_flag(value: &Value) -> Option<bool> {
+fn by_flag(value: &Value) -> Option<Said> {
     let as_number = || value.as_f64().filter(|number| [0.0, 1.0].contains(number)).map(|number| number == 1.0);
-    value.as_bool().or_else(as_number)
+    value.as_bool().or_else(as_number).map(|is_cut| if is_cut { Said::Cut } else { Said::Ended })
 }

@@ -62,11 +62,12 @@ fn told(argument: &Value) -> String {
 }
 
 /// The items of a list, or of an object whose names are `prefix` and 0, 1, … and no others: the harness writes the second,
-/// because lists of mixed types make no table.
+/// because lists of mixed types make no table. A row of a table has null for what only other rows have.
 fn numbered(value: Value, prefix: &str) -> Option<Vec<Value>> {
     match value {
         Value::Array(items) => Some(items),
         Value::Object(mut items) => {
+            items.retain(|_, item| !item.is_null());
             let all = (0..).map_while(|index| items.swap_remove(&format!("{prefix}{index}"))).collect();
             items.is_empty().then_some(all)
         }

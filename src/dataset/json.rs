@@ -206,12 +206,38 @@ fn reason(error: &serde_json::Error) -> String {
     }
 }
 
+/// A number of `raw` that no double holds, as it was written: one of Python's words, or one that is too large.
+pub fn not_finite(raw: &str) -> Option<&str> {
+    let mut inside = Strings::default();
+    let mut start = None;
+    for (at, c) in raw.char_indices().chain([(raw.len(), ' ')]) {
+        let is_of_token = !inside.step(c) && is_of_token(c);
+        match start {
+            None if is_of_token => start = Some(at),
+            Some(begin) if !is_of_token => {
+                let token = &raw[begin..at];
+                if token.parse().is_ok_and(f64::is_infinite) {
+                    return Some(as_written(token));
+                }
+                start = None;
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Whether `c` may stand in a number or a word.
+fn is_of_token(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "+-.".contains(c)
+}
+
 /// JSON without white space between its tokens; they stay as they were written.
 fn compact(raw: &str) -> String {
     let (mut inside, mut out, mut token) = (Strings::default(), String::with_capacity(raw.len()), String::new());
     for c in raw.chars() {
         let is_inside = inside.step(c);
-        if !is_inside && (c.is_ascii_alphanumeric() || "+-.".contains(c)) {
+        if !is_inside && is_of_token(c) {
             token.push(c);
             continue;
         }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::dataset::chats;
 use crate::dataset::endings::{Endings, FLAGS, REASONS};
 use crate::dataset::harness;
-use crate::dataset::json::Fields;
+use crate::dataset::json::{self, Fields};
 use crate::dataset::names::FieldNames;
 use crate::dataset::row::Content;
 
@@ -31,8 +31,18 @@ pub static SHAPES: [Shape; 7] = [
 ];
 
 /// Fields that are read where they are.
-pub const OPTIONAL: [&str; 9] =
-    ["id", "tools", "chat_template_kwargs", REASONS[0], REASONS[1], REASONS[2], FLAGS[0], FLAGS[1], FLAGS[2]];
+pub const OPTIONAL: [&str; 10] = [
+    "id",
+    "tools",
+    "chat_template_kwargs",
+    REASONS[0],
+    REASONS[1],
+    REASONS[2],
+    REASONS[3],
+    FLAGS[0],
+    FLAGS[1],
+    FLAGS[2],
+];
 
 /// What a row says was written.
 ///
@@ -88,7 +98,20 @@ impl<'a> Named<'a> {
     /// The value as JSON.
     pub fn json(&self, name: &str) -> Result<Value, String> {
         let unreadable = |e| format!("`{}` cannot be read: {e}", self.names.of(name));
-        serde_json::from_str(self.need(name)?).map_err(unreadable)
+        serde_json::from_str(self.finite(name, self.need(name)?)?).map_err(unreadable)
+    }
+
+    /// `raw`, the value of `name`, if it is JSON.
+    ///
+    /// # Errors
+    /// It holds a word of Python's for a number, which no reader of JSON knows and no template would be given as it is.
+    pub fn finite<'r>(&self, name: &str, raw: &'r str) -> Result<&'r str, String> {
+        match json::not_finite(raw) {
+            None => Ok(raw),
+            Some(number) => {
+                Err(format!("`{}` holds {number}, which is no number of JSON: give it as a text", self.called(name)))
+            }
+        }
     }
 
     /// A list whose items are called `what`.

@@ -138,7 +138,18 @@ fn rows_say_whether_they_were_cut() {
         ("finish_reason", json!(null), None),
         ("stop_reason", json!("max_tokens"), Some(true)),
         ("stop_reason", json!("end_turn"), Some(false)),
+        ("stop_reason", json!("length"), Some(true)),
         ("stop_reason", json!(1), None),
+        // vLLM's is the text that stopped it.
+        ("stop_reason", json!("truncated"), None),
+        ("stop_reason", json!("Length"), None),
+        ("stop_reason", json!("x.length"), None),
+        ("stop_type", json!("limit"), Some(true)),
+        ("stop_type", json!("eos"), Some(false)),
+        ("stop_type", json!("word"), Some(false)),
+        ("stop_type", json!("none"), None),
+        ("finish_reason", json!({"type": "stop", "matched": "length"}), Some(false)),
+        ("finish_reason", json!(""), None),
         ("truncated", json!(true), Some(true)),
         ("is_truncated", json!(false), Some(false)),
         ("response_truncated", json!(1.0), Some(true)),
@@ -166,6 +177,19 @@ fn rows_say_whether_they_were_cut() {
     let (two, one) = (json!({"prompt": "a", "responses": ["b", "c"]}), json!({"input": "a", "output": "b"}));
     let both = json!({"finish_reason": "stop", "stop_reason": "length", "truncated": [true, false]});
     assert_eq!(cuts(two.clone(), both), Ok(vec![Some(true), Some(false)]), "the first reason, and any flag");
+    // A reason of any word leaves nothing to a text that stopped it; what is null does.
+    for (finish, is_cut) in
+        [("stop", Some(false)), ("repetition", None), ("content_filter", None), ("length", Some(true))]
+    {
+        for stop in ["max_tokens", "length", "abort"] {
+            let both = json!({"finish_reason": finish, "stop_reason": stop});
+            assert_eq!(cuts(one.clone(), both.clone()), Ok(vec![is_cut]), "{both}");
+        }
+    }
+    let null = json!({"finish_reason": null, "stop_reason": "max_tokens"});
+    assert_eq!(cuts(one.clone(), null), Ok(vec![Some(true)]));
+    // llama.cpp's `truncated` is about the context.
+    assert_eq!(cuts(one.clone(), json!({"truncated": false, "stop_type": "limit"})), Ok(vec![Some(true)]));
     assert_eq!(cuts(two.clone(), json!({"finish_reasons": ["length", "stop"]})), Ok(vec![Some(true), Some(false)]));
     assert_eq!(cuts(one.clone(), json!({"finish_reason": ["length"]})), Ok(vec![Some(true)]));
     assert_eq!(cuts(two.clone(), json!({"truncated": []})), Ok(vec![None; 2]));

@@ -6,17 +6,19 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, BinaryArray, BinaryViewArray, DictionaryArray, FixedSizeBinaryArray, FixedSizeListBuilder,
     Int16Array, Int64Array, Int64Builder, IntervalMonthDayNanoArray, LargeBinaryArray, LargeListBuilder,
-    LargeStringArray, RecordBatch, StringArray, StringViewArray, UInt32Builder, new_null_array,
+    LargeStringArray, MapBuilder, RecordBatch, StringArray, StringBuilder, StringViewArray, StructArray, UInt32Builder,
+    new_null_array,
 };
 use arrow::datatypes::{DataType, Field, IntervalMonthDayNano, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
 use parquet::file::properties::WriterProperties;
+use serde_json::{Value, json};
 use tokshift::dataset::{Content, Plan, Row, scan};
 use tokshift::sample::Kept;
 
 use crate::common::Scene;
-use crate::{options, text};
+use crate::{options, parquet, text};
 
 fn written(columns: Vec<(&str, ArrayRef)>, compression: Compression) -> Vec<u8> {
     let field = |(name, column): &(&str, ArrayRef)| Field::new(*name, column.data_type().clone(), true);
@@ -167,6 +169,61 @@ fn kept_columns_hold_what_the_file_holds() {
     assert_eq!(kept("nested"), [text(r#"[{"role":"user","content":"a"}]"#), text("[]")]);
     assert_eq!(kept("tags"), [text(r#"["a",null]"#), Kept::Null]);
     assert_eq!(kept("names"), [text(r#"{"a":1}"#), text("{}")]);
+}
+
+/// By transformers 5.24, given what `datasets` 4 reads: `None` in every field that a row does not have.
+#[test]
+fn null_fields_of_a_message_are_left_out_and_deeper_ones_stay() {
+    let call = |arguments: Value| json!({"role": "assistant", "content": "", "tool_calls": [{"arguments": arguments}]});
+    let tool = |more: Value| json!({"type": "function", "function": more});
+    let rows = [
+        json!({"messages": [{"role": "user", "content": "q"}, call(json!({"city": "Ulm"}))], "tools": [tool(json!({"a": 1}))]}),
+        json!({"messages": [call(json!({"unit": "C"}))], "tools": [tool(json!({"b": 2}))]}),
+    ];
+    let want = [
+        (
+            json!([{"role": "user", "content": "q"}, call(json!({"city": "Ulm", "unit": null}))]),
+            json!([tool(json!({"a": 1, "b": null}))]),
+        ),
+        (json!([call(json!({"city": null, "unit": "C"}))]), json!([tool(json!({"a": null, "b": 2}))])),
+    ];
+    let read = contents(&parquet(&rows));
+    let parsed = |content: &Content| match content {
+        Content::Chat { messages, tools, .. } => {
+            let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+            (json(messages), json(tools.as_deref().unwrap()))
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(read.iter().map(parsed).collect::<Vec<_>>(), want);
+
+    // A request that only other rows have is none.
+    let request = |text: &str| json!({"arg_0": text, "arg_1": {"until": ["."]}});
+    let rows = [
+        json!({"arguments": {"gen_args_0": request("a")}, "resps": [["b"]]}),
+        json!({"arguments": {"gen_args_0": request("c"), "gen_args_1": request("d")}, "resps": [["e"], ["f"]]}),
+    ];
+    assert_eq!(contents(&parquet(&rows)), [text("a", "b"), text("c", "e"), text("d", "f")]);
+}
+
+#[test]
+fn an_object_has_no_field_twice() {
+    let mut map = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
+    for (key, value) in [("a", 1), ("b", 2), ("a", 3)] {
+        map.keys().append_value(key);
+        map.values().append_value(value);
+    }
+    map.append(true).unwrap();
+    let field = || Arc::new(Field::new("x", DataType::Utf8, true));
+    let two = StructArray::new(vec![field(), field()].into(), vec![texts(&[Some("a")]), texts(&[Some("b")])], None);
+    for (column, what) in [
+        (Arc::new(map.finish()) as ArrayRef, "`y` holds a map with the key \"a\" twice, of which JSON keeps one"),
+        (Arc::new(two), "`y` holds objects with two fields `x`, of which JSON keeps one"),
+    ] {
+        let table = plain(vec![("input", texts(&[Some("a")])), ("output", texts(&[Some("b")])), ("y", column)]);
+        let error = read(&table, &["y"]).unwrap_err();
+        assert!(error.contains(what), "{error}");
+    }
 }
 
 #[test]
