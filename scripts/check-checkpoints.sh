@@ -1,5 +1,5 @@
 #!/bin/sh
-# Score 100 tiny checkpoints, saved by two versions of transformers, and 45 adapters of PEFT, and compare every
+# Score 100 tiny checkpoints, saved by two versions of transformers, and 51 adapters of PEFT, and compare every
 # log-probability with theirs in f32: equal within 2e-4, or refused by name.
 #
 #     scripts/check-checkpoints.sh                                       # makes virtual environments under target/

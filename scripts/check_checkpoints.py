@@ -92,7 +92,9 @@ def adapt(work: Path) -> None:
         for module in (m for m in model.modules() if isinstance(m, LoraLayer)):
             for half in module.lora_B.values():
                 half.weight.normal_(std=0.3, generator=torch_seed)
-        model.save_pretrained(path, save_embedding_layers=False)
+            for half in module.lora_embedding_A.values():
+                half.normal_(std=0.3, generator=torch_seed)
+        model.save_pretrained(path, save_embedding_layers=adapter.copies)
         if adapter.rewritten:
             written = json.loads((path / "adapter_config.json").read_text())
             (path / "adapter_config.json").write_text(json.dumps(written | adapter.rewritten))

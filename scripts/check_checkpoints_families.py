@@ -97,6 +97,8 @@ class Adapter:
     """What tokshift must say, where it takes no such adapter."""
     rewritten: dict = field(default_factory=dict)
     """Fields of the written config that read the same to PEFT."""
+    copies: bool = False
+    """Saved with the base's own embedding and head, as PEFT does unless it is told otherwise."""
 
 
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj"]
@@ -134,4 +136,13 @@ ADAPTERS = [
     ),
     Adapter("dora", {"r": 3, "lora_alpha": 4, "target_modules": ALL, "use_dora": True}, refused="`use_dora` is true"),
     Adapter("eva", {"r": 4, "lora_alpha": 8, "target_modules": [*ALL, "gate_proj"], "lora_dropout": 0.1, "init_lora_weights": "gaussian"}),
+    Adapter(
+        "embedding",
+        {"r": 3, "lora_alpha": 4, "target_modules": ["q_proj", "embed_tokens", "lm_head"], "rank_pattern": {"embed_tokens": 5}},
+        copies=True,
+    ),
+    Adapter(
+        "whole-names",
+        {"r": 3, "lora_alpha": 4, "target_modules": ["q_proj", "lm_head", "model.layers.1.mlp.up_proj"], "layers_to_transform": [0]},
+    ),
 ]

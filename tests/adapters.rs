@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
-use common::{Said, Scene, rows};
+use candle_core::{DType, Device, Tensor};
+use common::{Said, Scene, fixture, rows};
 use serde_json::{Value, json};
 
 const CONFIG: &str = "adapter_config.json";
@@ -186,12 +186,98 @@ fn every_tensor_of_an_adapter_is_used_or_an_error() {
         ),
         ("base_model.model.model.vision.q_proj.lora_A.weight", "is of a module that the model does not have"),
         ("base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector", "is not read: of an adapter, "),
-        ("base_model.model.model.embed_tokens.lora_embedding_A", "is not read: of an adapter, "),
+        (
+            "base_model.model.model.embed_tokens.lora_embedding_A",
+            "is of a module that `target_modules` and its restrictions do not name",
+        ),
+        ("base_model.model.model.layers.0.self_attn.q_proj.base_layer.weight", "is not read: of an adapter, "),
+        ("base_model.model.lm_head.weight", "is not the base's own, in whose place PEFT puts it: merge the adapter"),
         ("model.layers.0.self_attn.q_proj.lora_A.weight", "is not read: of an adapter, "),
     ] {
         let what = format!("tensor `{name}` {what}");
         refused(&|tensors| drop(tensors.insert(name.to_owned(), zeros((4, 30)))), &what);
     }
-    refused(&HashMap::clear, "holds no tensors: an adapter that adds nothing\n");
+    refused(&HashMap::clear, "holds no tensors of LoRA: an adapter that adds nothing\n");
     score(&scene, "base+tuned", "out", "").expect(0, "tuned: 5 ok samples; ");
+}
+
+const EMBEDDING: &str = "base_model.model.model.embed_tokens";
+
+/// Numbers between -0.1 and 0.1.
+fn numbers(shape: (usize, usize)) -> Tensor {
+    let some = (0..shape.0 * shape.1).map(|place| (place as f32 * 0.7).sin() * 0.1).collect::<Vec<_>>();
+    Tensor::from_vec(some, shape, &Device::Cpu).unwrap()
+}
+
+/// Some fixtures have none, and all are of one vocabulary.
+fn give_tokenizer(scene: &Scene, model: &str) {
+    fs::copy(fixture("llama3").join("tokenizer.json"), scene.path(model).join("tokenizer.json")).unwrap();
+}
+
+/// The base and the adapter's config for the embedding alone, of rank 3 and scale 2.
+fn on_the_embedding(base: &str) -> (Scene, Tensor, Tensor, Tensor) {
+    let scene = scene();
+    scene.model("base", base);
+    give_tokenizer(&scene, "base");
+    let tensors = candle_core::safetensors::load(scene.path("base").join("model.safetensors"), &Device::Cpu).unwrap();
+    let embedding = tensors["model.embed_tokens.weight"].to_dtype(DType::F32).unwrap();
+    let (vocab, hidden) = embedding.dims2().unwrap();
+    let config = json!({"peft_type": "LORA", "r": 3, "lora_alpha": 6, "target_modules": ["embed_tokens"]});
+    fs::write(scene.path("tuned").join(CONFIG), config.to_string()).unwrap();
+    let (a, b) = (numbers((3, vocab)), numbers((hidden, 3)));
+    edit_weights(&scene.path("tuned"), |tensors| {
+        tensors.clear();
+        tensors.insert(format!("{EMBEDDING}.lora_embedding_A"), a.clone());
+        tensors.insert(format!("{EMBEDDING}.lora_embedding_B"), b.clone());
+    });
+    (scene, embedding, a, b)
+}
+
+/// As PEFT 0.21: of a head that is tied to the embedding the adapter changes nothing.
+#[test]
+fn an_adapter_may_be_on_the_embedding() {
+    for base in ["llama3", "qwen3-tied", "gemma3"] {
+        let (scene, embedding, a, b) = on_the_embedding(base);
+        let merged = (&embedding + (b.matmul(&a).unwrap() * 2.0).unwrap().t().unwrap()).unwrap();
+        scene.model("merged", base);
+        give_tokenizer(&scene, "merged");
+        let path = scene.path("merged").join("model.safetensors");
+        let mut tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
+        tensors.entry("lm_head.weight".to_owned()).or_insert(embedding);
+        tensors.insert("model.embed_tokens.weight".to_owned(), merged);
+        candle_core::safetensors::save(&tensors, &path).unwrap();
+        score(&scene, "base,base+tuned,merged", "out", "--dtype f32").expect(0, "tuned: 5 ok samples; ");
+        let [before, tuned, merged] = ["base", "tuned", "merged"].map(|model| logprobs(&scene, "out", model));
+        let apart = |a: &[Option<f32>], b: &[Option<f32>]| {
+            a.iter().zip(b).filter_map(|(a, b)| Some((a.as_ref()? - b.as_ref()?).abs())).fold(0.0, f32::max)
+        };
+        assert!(apart(&tuned, &merged) < 2e-5 && apart(&before, &tuned) > 1e-2, "{base}");
+        score(&scene, "base+tuned", "bf16", "--dtype bf16").expect(0, "tuned: 5 ok samples; ");
+        assert!(apart(&tuned, &logprobs(&scene, "bf16", "tuned")) < 0.5, "{base}");
+    }
+}
+
+/// PEFT saves embedding and head of the base along where an adapter is on them, or `save_embedding_layers` says so.
+#[test]
+fn copies_of_the_bases_embedding_and_head_are_passed_over() {
+    let (scene, embedding, ..) = on_the_embedding("qwen3-tied");
+    let tuned = scene.path("tuned");
+    score(&scene, "base+tuned", "without", "").expect(0, "tuned: 5 ok samples; ");
+    for name in ["base_model.model.lm_head.base_layer.weight", "base_model.model.lm_head.weight"] {
+        let copy = format!("{EMBEDDING}.base_layer.weight");
+        edit_weights(&tuned, |tensors| {
+            tensors.insert(copy.clone(), embedding.clone());
+            tensors.insert(name.to_owned(), embedding.clone());
+        });
+        let output = name.rsplit('.').nth(1).unwrap();
+        score(&scene, "base+tuned", output, "").expect(0, "tuned: 5 ok samples; ");
+        assert_eq!(logprobs(&scene, output, "tuned"), logprobs(&scene, "without", "tuned"));
+        for (name, other) in [(&copy[..], (&embedding * 1.001).unwrap()), (name, embedding.narrow(0, 0, 300).unwrap())]
+        {
+            edit_weights(&tuned, |tensors| drop(tensors.insert(name.to_owned(), other.contiguous().unwrap())));
+            let what = format!("tensor `{name}` is not the base's own, in whose place PEFT puts it");
+            score(&scene, "base+tuned", "other", "").expect(1, &what);
+            edit_weights(&tuned, |tensors| drop(tensors.insert(name.to_owned(), embedding.clone())));
+        }
+    }
 }

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use crate::decoder::block::{self, Context, Layer};
 use crate::decoder::cpu::Pass;
+use crate::decoder::embedding::Embedding;
 use crate::decoder::linear::{Linear, scale};
 use crate::decoder::load::Load;
 use crate::decoder::rope::{Rotary, Table};
@@ -25,8 +26,8 @@ pub struct Body {
     dtype: DType,
     device: Device,
     form: Form,
-    /// `[vocab, hidden]`; packed if it is the head too.
-    embedding: Weight,
+    /// Packed if it is the head too.
+    embedding: Embedding,
     weights: Weights,
     final_norm: Tensor,
 }
@@ -54,10 +55,11 @@ impl Body {
         let spec = checkpoint.spec().clone();
         let load = Load { checkpoint, spec: &spec, dtype, device };
         let embedding = checkpoint.embedding_name();
-        let mut embedding = Weight::Plain(checkpoint.tensor(&embedding, &[spec.vocab, spec.hidden], dtype, device)?);
+        let mut weight = Weight::Plain(checkpoint.tensor(&embedding, &[spec.vocab, spec.hidden], dtype, device)?);
         if form != Form::Plain && spec.tied_head {
-            embedding.pack()?;
+            weight.pack()?;
         }
+        let embedding = Embedding::new(weight);
         let layer = |index| {
             let mut layer = load.layer(index)?;
             if form != Form::Plain {
@@ -75,9 +77,14 @@ impl Body {
         self.weights.layers.iter_mut().flat_map(Layer::linears_mut)
     }
 
-    /// The embedding, for a head that is tied to it.
+    /// The embedding's matrix, for a head that is tied to it.
     pub fn embedding(&self) -> &Weight {
-        &self.embedding
+        &self.embedding.weight
+    }
+
+    /// The embedding, for an adapter to join.
+    pub(super) fn embedding_mut(&mut self) -> &mut Embedding {
+        &mut self.embedding
     }
 
     /// What the head reads: hidden rows after the final norm, those of [`Forest::read`], `[read, hidden]` in f32.
@@ -98,7 +105,7 @@ impl Body {
         let embedding_scale = spec.embedding_scale_in(self.dtype) as f32;
         let mut embedded = vec![0.0; forest.tokens.len() * hidden];
         embedded.par_chunks_exact_mut(hidden).zip(&forest.tokens).try_for_each(|(row, &token)| {
-            self.embedding.row(token as usize, row)?;
+            self.embedding.row(token, row)?;
             for x in row {
                 *x *= embedding_scale;
             }
@@ -121,11 +128,10 @@ impl Body {
         } else {
             forest
         };
-        let ids = Tensor::new(forest.tokens.as_slice(), &self.device)?;
         let rotary = |rope| Rotary::new(rope, forest, &self.device);
         let rotaries = self.spec.ropes.iter().map(rotary).collect::<candle_core::Result<Vec<_>>>()?;
         let context = Context { spec: &self.spec, forest, rotaries: &rotaries, dtype: self.dtype };
-        let embedded = self.embedding.plain()?.index_select(&ids, 0)?.to_dtype(DType::F32)?;
+        let embedded = self.embedding.rows(&forest.tokens, &self.device)?;
         let mut x = scale(&embedded, self.spec.embedding_scale_in(self.dtype))?;
         for (index, &window) in self.spec.windows.iter().enumerate() {
             stop.check()?;

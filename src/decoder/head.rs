@@ -85,6 +85,11 @@ impl Head {
         [&mut self.linear]
     }
 
+    /// The output embedding, `[vocab, hidden]`.
+    pub(super) fn weight(&self) -> &Weight {
+        &self.linear.weight
+    }
+
     /// Rows of the head: ids that can be scored.
     pub fn vocab(&self) -> usize {
         self.vocab

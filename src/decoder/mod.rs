@@ -11,6 +11,7 @@ mod body;
 mod checkpoint;
 mod config;
 mod cpu;
+mod embedding;
 mod ffn;
 mod fp8;
 mod head;

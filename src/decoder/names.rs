@@ -6,8 +6,12 @@
 /// Where a model's weights lie. Names within a layer go without `.weight` and `.bias`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Names {
-    /// What the body's names begin with and what the head's tensor is called: the first whose embedding exists.
-    pub roots: &'static [(&'static str, &'static str)],
+    /// What the body's names may begin with in a file, all of them or none; the first is the usual one.
+    pub bodies: &'static [&'static str],
+    /// What the head's tensor may be called in a file.
+    pub heads: &'static [&'static str],
+    /// What the names of modules begin with, and what the head is called, in an adapter.
+    pub modules: &'static [(&'static str, &'static str)],
     /// The token embedding `[vocab, hidden]`, within the body and whole, as that of the norm after the last layer.
     pub embedding: &'static str,
     pub final_norm: &'static str,
@@ -29,12 +33,13 @@ pub struct Names {
 }
 
 impl Names {
-    /// `module` as the decoder calls it: within the body (`layers.3.mlp.up_proj`), or [`HEAD`]. `None` for a module that
-    /// is neither.
+    /// `module` as the decoder calls it: within the body (`layers.3.mlp.up_proj`, [`EMBEDDING`]), or [`HEAD`]. `None` for a
+    /// module that is neither.
     pub fn within<'a>(&self, module: &'a str) -> Option<&'a str> {
-        let in_layers = |(body, _): &(&str, &str)| module.strip_prefix(body).filter(|rest| rest.starts_with("layers."));
-        let is_head = |(_, head): &(&str, &str)| head.strip_suffix(".weight") == Some(module);
-        self.roots.iter().find_map(in_layers).or_else(|| self.roots.iter().any(is_head).then_some(HEAD))
+        let is_known = |rest: &&str| rest.starts_with("layers.") || *rest == EMBEDDING;
+        let in_layers = |(body, _): &(&'static str, _)| module.strip_prefix(*body).filter(is_known);
+        let is_head = |(_, head): &(&str, &str)| *head == module;
+        self.modules.iter().find_map(in_layers).or_else(|| self.modules.iter().any(is_head).then_some(HEAD))
     }
 }
 
@@ -55,10 +60,15 @@ pub struct ExpertNames {
 
 /// What adapters call the head, whatever its tensor is.
 pub const HEAD: &str = "lm_head";
+/// What adapters call the embedding, within the body.
+pub const EMBEDDING: &str = "embed_tokens";
 
-/// Llama and all that followed it.
+/// Llama and all that followed it. transformers 5 puts `model.` before a name or takes it away where that gives the name of a
+/// weight, so that models saved without their head load too.
 pub const LLAMA: Names = Names {
-    roots: &[("model.", "lm_head.weight")],
+    bodies: &["model.", "", "model.model."],
+    heads: &["lm_head.weight", "model.lm_head.weight"],
+    modules: &[("model.", HEAD)],
     embedding: "embed_tokens.weight",
     final_norm: "norm.weight",
     layers: "layers",
@@ -91,15 +101,24 @@ pub const GEMMA2: Names = Names {
     ..LLAMA
 };
 
-/// As `GEMMA2`, also inside a model that sees images: as transformers 5 and 4 name it.
+/// As `GEMMA2`; transformers 4 also takes the text model out of one that sees images.
 pub const GEMMA3: Names = Names {
-    roots: &[
-        ("model.", "lm_head.weight"),
-        ("model.language_model.", "lm_head.weight"),
-        ("language_model.model.", "language_model.lm_head.weight"),
-    ],
+    bodies: &["model.", "", "model.model.", "language_model.model."],
+    heads: &["lm_head.weight", "model.lm_head.weight", "language_model.lm_head.weight"],
+    modules: GEMMA3_MODULES,
     ..GEMMA2
 };
+
+/// As `GEMMA2`, inside a model that sees images: as transformers 5 and 4 name it.
+pub const GEMMA3_IMAGES: Names = Names {
+    bodies: &["model.language_model.", "language_model.model.", "language_model.", "model.language_model.model."],
+    heads: &["lm_head.weight", "language_model.lm_head.weight", "model.lm_head.weight"],
+    modules: GEMMA3_MODULES,
+    ..GEMMA2
+};
+
+const GEMMA3_MODULES: &[(&str, &str)] =
+    &[("model.language_model.", HEAD), ("language_model.model.", "language_model.lm_head"), ("model.", HEAD)];
 
 /// Projections of one input in one tensor.
 pub const PHI3: Names = Names { qkv: ["self_attn.qkv_proj"; 3], gate_up: ["mlp.gate_up_proj"; 2], ..LLAMA };
@@ -128,7 +147,9 @@ pub const MIXTRAL: Names = Names {
 
 /// llama.cpp's names, by role and so alike for all families.
 pub const GGUF: Names = Names {
-    roots: &[("", "output.weight")],
+    bodies: &[""],
+    heads: &["output.weight"],
+    modules: &[],
     embedding: "token_embd.weight",
     final_norm: "output_norm.weight",
     layers: "blk",

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::pattern::Pattern;
 use crate::decoder::config::fields::{Config, Parsed};
-use crate::decoder::names::HEAD;
+use crate::decoder::names::{EMBEDDING, HEAD};
 
 /// Fields that are read here, and those that change no number of an adapter that is applied: where it comes from, how it
 /// was trained, what it was initialised from.
@@ -72,7 +72,7 @@ enum Modules {
     Listed(Vec<String>),
     /// The whole name matches.
     Matching(Pattern),
-    /// All but the head.
+    /// All but head and embedding.
     AllLinear,
 }
 
@@ -103,7 +103,12 @@ impl LoraConfig {
     /// # Errors
     /// PEFT would not put an adapter there, or not of a rank or scale that can be.
     pub fn of(&self, module: &str) -> Parsed<(usize, f64)> {
-        if !self.targets.name(module)? || self.excluded.name(module)? || !self.takes_layer_of(module)? {
+        let is_taken = match self.targets.name(module)? {
+            None => false,
+            Some(Named::Wholly) => true,
+            Some(Named::AtItsEnd) => self.takes_layer_of(module)?,
+        };
+        if !is_taken || self.excluded.name(module)?.is_some() {
             return Err("is of a module that `target_modules` and its restrictions do not name".to_owned());
         }
         let rank = first(&self.ranks, module)?.unwrap_or(self.rank);
@@ -137,15 +142,25 @@ fn first<T: Copy>(patterns: &[(Pattern, T)], module: &str) -> Parsed<Option<T>> 
     Ok(None)
 }
 
+/// How a module is named: what is named wholly is taken in every layer, whatever `layers_to_transform` says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Named {
+    Wholly,
+    AtItsEnd,
+}
+
 impl Modules {
-    fn name(&self, module: &str) -> Parsed<bool> {
-        let is =
-            |listed: &String| module.strip_suffix(listed.as_str()).is_some_and(|r| r.is_empty() || r.ends_with('.'));
-        match self {
-            Self::Listed(listed) => Ok(listed.iter().any(is)),
-            Self::Matching(pattern) => pattern.is_match(module),
-            Self::AllLinear => Ok(module.rsplit('.').next() != Some(HEAD)),
-        }
+    fn name(&self, module: &str) -> Parsed<Option<Named>> {
+        let ends = |listed: &String| module.strip_suffix(listed.as_str()).is_some_and(|rest| rest.ends_with('.'));
+        let (is_whole, is_end) = match self {
+            Self::Listed(listed) => (listed.iter().any(|listed| listed == module), listed.iter().any(ends)),
+            Self::Matching(pattern) => (pattern.is_match(module)?, false),
+            Self::AllLinear => {
+                let last = module.rsplit('.').next().unwrap_or_default();
+                (![HEAD, EMBEDDING].contains(&last), false)
+            }
+        };
+        Ok(if is_whole { Some(Named::Wholly) } else { is_end.then_some(Named::AtItsEnd) })
     }
 }
 

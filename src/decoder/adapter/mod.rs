@@ -1,9 +1,10 @@
 //! A LoRA adapter as PEFT saves it: what it adds to which of a model's linear maps.
 //!
-//! Owns the files of an adapter directory and how they name weights. Refuses to merge (the base stays what it is, held
+//! Owns the files of an adapter directory and how it is joined to a model. Refuses to merge (the base stays what it is, held
 //! once for itself and every model tuned from it), pickle, and any tensor that would go unused.
 
 mod config;
+mod part;
 mod pattern;
 
 use std::collections::BTreeMap;
@@ -12,19 +13,17 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Tensor};
 
 use self::config::LoraConfig;
+use self::part::{Kind, Name, Part};
 use crate::decoder::checkpoint::Shard;
-use crate::decoder::linear::{Linear, LowRank};
-use crate::decoder::names::HEAD;
+use crate::decoder::linear::{Linear, LowRank, round_to};
+use crate::decoder::names::{EMBEDDING, HEAD};
+use crate::decoder::weight::Weight;
 use crate::decoder::{Body, DecoderSpec, Head};
 use crate::error::{Error, Result};
 use crate::python_json;
 
 const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
-/// What PEFT puts before a module's own name.
-const PREFIX: &str = "base_model.model.";
-const A: &str = ".lora_A.weight";
-const B: &str = ".lora_B.weight";
 
 /// An open adapter directory. Holds a config and a header, no weights.
 #[derive(Debug)]
@@ -66,78 +65,109 @@ impl Adapter {
     ///
     /// # Errors
     /// A tensor that is no part of plain LoRA, or of a module that the model or the config does not have, or of another
-    /// shape; one that lacks its other half, is cut short, or not finite.
+    /// shape; one that lacks its other half, is cut short, or not finite; another embedding or head than the base's.
     pub fn join(&self, spec: &DecoderSpec, body: &Body, head: &Head, device: &Device) -> Result<(Body, Head)> {
         let mut parts = self.parts(spec)?;
         let (mut body, mut head) = (body.clone(), head.clone());
+        self.refuse_other_base(spec, &body, &head)?;
+        if let Some(part) = parts.get_mut(EMBEDDING).filter(|part| part.kind == Kind::Embedding) {
+            part.is_used = true;
+            let [a, b] = part.names();
+            let (vocab, hidden) = body.embedding().dims()?;
+            let (a, b) = (self.tensor(&a, [part.rank, vocab])?, self.tensor(&b, [hidden, part.rank])?);
+            body.embedding_mut().add(&a, &b, part.scale)?;
+        }
         for linear in body.linears_mut().chain(head.linears_mut()) {
-            if let Some(part) = parts.get_mut(&*linear.origin().module) {
+            if let Some(part) = parts.get_mut(&*linear.origin().module).filter(|part| part.kind == Kind::Linear) {
                 part.is_used = true;
                 self.add(part, linear, device)?;
             }
         }
         match parts.values().find(|part| !part.is_used) {
-            Some(part) => Err(self.refuse(&part.module, A, "is of a module that the model does not have")),
+            Some(part) => Err(self.shard.refuse(&part.names()[0], "is of a module that the model does not have")),
             None => Ok((body, head)),
         }
     }
 
-    /// What is there, by the decoder's names of modules.
+    /// What is added, by the decoder's names of modules.
     fn parts(&self, spec: &DecoderSpec) -> Result<BTreeMap<String, Part>> {
         let mut parts = BTreeMap::new();
         for name in self.shard.metadata.offset_keys() {
-            let named = |suffix| name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(suffix));
-            let Some(module) = named(A).or_else(|| named(B)) else {
-                let what = format!("is not read: of an adapter, `{PREFIX}MODULE{A}` and `{B}` are");
-                return Err(self.shard.refuse(&name, &what));
-            };
+            let refuse = |what: &str| self.shard.refuse(&name, what);
+            let Some(Name { module, kind }) = part::parse(&name) else { return Err(refuse(part::OTHERS)) };
             let Some(within) = spec.names.within(module) else {
-                return Err(self.shard.refuse(&name, "is of a module that the model does not have"));
+                return Err(refuse("is of a module that the model does not have"));
             };
-            let (rank, scale) = self.config.of(module).map_err(|what| self.shard.refuse(&name, &what))?;
-            let part = Part { module: module.to_owned(), rank, scale, is_used: false };
+            match kind {
+                Kind::Base if [EMBEDDING, HEAD].contains(&within) => continue,
+                Kind::Base => return Err(refuse(part::OTHERS)),
+                Kind::Linear | Kind::Embedding => {}
+            }
+            let (rank, scale) = self.config.of(module).map_err(|what| refuse(&what))?;
+            let part = Part { module: module.to_owned(), kind, rank, scale, is_used: false };
             let before = parts.insert(within.to_owned(), part);
-            if before.is_some_and(|before| before.module != module) {
-                return Err(self.shard.refuse(&name, "is of a module that another tensor calls by another name"));
+            if before.is_some_and(|before| before.module != module || before.kind != kind) {
+                return Err(refuse("is of a module that another tensor calls by another name"));
             }
         }
         if parts.is_empty() {
-            return Err(Error::file(&self.shard.path, "holds no tensors: an adapter that adds nothing"));
+            return Err(Error::file(&self.shard.path, "holds no tensors of LoRA: an adapter that adds nothing"));
         }
         Ok(parts)
+    }
+
+    /// PEFT saves embedding and head of the base along where they are targets or the vocabulary grew, and loading the adapter
+    /// puts them in the place of the base's: they must be the base's own.
+    fn refuse_other_base(&self, spec: &DecoderSpec, body: &Body, head: &Head) -> Result<()> {
+        for name in self.shard.metadata.offset_keys() {
+            let Some(Name { module, kind: Kind::Base }) = part::parse(&name) else { continue };
+            let is_head = spec.names.within(module) == Some(HEAD);
+            let weight = if is_head { head.weight() } else { body.embedding() };
+            if !self.is_copy(&name, weight)? {
+                let what = "is not the base's own, in whose place PEFT puts it: merge the adapter (`merge_and_unload`), save \
+                            the model and score that";
+                return Err(self.shard.refuse(&name, what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether tensor `name` is `weight`, in the type that the weight is held in.
+    fn is_copy(&self, name: &str, weight: &Weight) -> Result<bool> {
+        let (outputs, depth) = weight.dims()?;
+        let Some(info) = self.shard.metadata.info(name).filter(|info| info.shape == [outputs, depth]) else {
+            return Ok(false);
+        };
+        let saved = self.shard.read(name, info)?;
+        let mut row = vec![0.0; depth];
+        for output in 0..outputs {
+            weight.row(output, &mut row)?;
+            let saved = round_to(&saved.get(output)?.to_dtype(DType::F32)?, weight.dtype())?;
+            if saved.to_vec1::<f32>()? != row {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn add(&self, part: &Part, linear: &mut Linear, device: &Device) -> Result<()> {
         let origin = linear.origin().clone();
         let (outputs, inputs) = linear.shape()?;
-        let a = self.tensor(part, A, [part.rank, inputs])?.to_device(device)?;
-        let b = self.tensor(part, B, [origin.outputs, part.rank])?.to_device(device)?;
+        let [a, b] = part.names();
+        let a = self.tensor(&a, [part.rank, inputs])?.to_device(device)?;
+        let b = self.tensor(&b, [origin.outputs, part.rank])?.to_device(device)?;
         Ok(linear.add(LowRank::new(&a, &b, part.scale)?.narrow(origin.first, outputs)?)?)
     }
 
     /// One half of a part, f32 on the CPU.
-    fn tensor(&self, part: &Part, suffix: &str, shape: [usize; 2]) -> Result<Tensor> {
-        let name = format!("{PREFIX}{}{suffix}", part.module);
-        let Some(info) = self.shard.metadata.info(&name) else {
-            return Err(self.refuse(&part.module, suffix, "is missing, its other half is there"));
+    fn tensor(&self, name: &str, shape: [usize; 2]) -> Result<Tensor> {
+        let Some(info) = self.shard.metadata.info(name) else {
+            return Err(self.shard.refuse(name, "is missing, its other half is there"));
         };
         if info.shape != shape {
             let what = format!("has shape {:?}, model and config ask for {shape:?}", info.shape);
-            return Err(self.shard.refuse(&name, &what));
+            return Err(self.shard.refuse(name, &what));
         }
-        Ok(self.shard.read(&name, info)?.to_dtype(DType::F32)?)
+        Ok(self.shard.read(name, info)?.to_dtype(DType::F32)?)
     }
-
-    fn refuse(&self, module: &str, suffix: &str, what: &str) -> Error {
-        self.shard.refuse(&format!("{PREFIX}{module}{suffix}"), what)
-    }
-}
-
-/// What is added to one module.
-struct Part {
-    /// As the adapter calls it.
-    module: String,
-    rank: usize,
-    scale: f64,
-    is_used: bool,
 }

@@ -7,6 +7,7 @@
 mod dtype;
 mod gguf;
 mod index;
+mod roots;
 mod safetensors;
 
 use std::collections::BTreeSet;
@@ -31,7 +32,7 @@ pub struct Checkpoint {
     /// A directory, or a file that is all of a model.
     path: PathBuf,
     spec: DecoderSpec,
-    /// What the body's names begin with, and the head's name.
+    /// What the body's names begin with, and the head's name, in its files.
     root: (&'static str, &'static str),
     source: Source,
     /// What its owner should know of how it is read.
@@ -53,7 +54,7 @@ pub struct Stored {
     pub kind: String,
     /// What it takes in the file.
     pub bytes: u64,
-    /// The type that holds its numbers without loss and without waste.
+    /// The type that holds its numbers without waste, and without loss unless they are F64.
     dtype: DType,
 }
 
@@ -71,38 +72,16 @@ impl Checkpoint {
             let shards = Safetensors::open(path, spec.fp8_block)?;
             (spec, Source::Safetensors(shards))
         };
-        let names = spec.names;
-        let has_body = |(body, _): &&(&str, &str)| source.stored(&format!("{body}{}", names.embedding)).is_some();
-        let root = *names.roots.iter().find(has_body).unwrap_or(&names.roots[0]);
+        let root = roots::of(&spec.names, |name| source.stored(name).is_some());
         let mut notes = spec.passed_over.clone();
         if let Source::Safetensors(shards) = &source {
             notes.extend(shards.note().map(str::to_owned));
         }
         let mut opened = Self { path: path.to_owned(), spec, root, source, notes, read: Mutex::default() };
+        opened.settle_names()?;
         opened.settle_head()?;
+        opened.refuse_other_heads()?;
         Ok(opened)
-    }
-
-    /// A config may say that the head is the embedding, and the files hold another head: then transformers 5 takes that one,
-    /// and transformers 4 the embedding.
-    fn settle_head(&mut self) -> Result<()> {
-        let (head, embedding) = (self.head_name().to_owned(), self.embedding_name());
-        let Source::Safetensors(shards) = &self.source else { return Ok(()) };
-        if !self.spec.tied_head || head == embedding || shards.stored(&head).is_none() {
-            return Ok(());
-        }
-        if shards.are_equal(&head, &embedding)? {
-            if let Ok(mut read) = self.read.lock() {
-                read.insert(head);
-            }
-            return Ok(());
-        }
-        self.spec.tied_head = false;
-        self.notes.push(format!(
-            "`tie_word_embeddings` is true, but `{head}` is there and is not `{embedding}`: `{head}` is the head, as in \
-             transformers 5 (4.x takes the embedding)"
-        ));
-        Ok(())
     }
 
     pub fn spec(&self) -> &DecoderSpec {
@@ -180,9 +159,10 @@ impl Checkpoint {
             Source::Gguf(gguf) => gguf.load(name, shape)?,
         }) else {
             let found = self.source.names().count();
+            let headless = if name == self.head_name() { ": a model that was saved without its head?" } else { "" };
             return Err(Error::file(
                 &self.path,
-                format!("no tensor `{name}`: the config asks for it ({found} tensors found)"),
+                format!("no tensor `{name}`: the config asks for it ({found} tensors found){headless}"),
             ));
         };
         Ok(tensor.to_dtype(dtype)?.to_device(device)?)

@@ -11,13 +11,13 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use bytemuck::Pod;
-use candle_core::{DType, Tensor, WithDType};
+use candle_core::{DType, Device, Tensor, WithDType};
 use half::{bf16, f16};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::index::Files;
-use super::{Stored, misshapen, read_plain, read_values};
+use super::{Stored, check_finite, misshapen, read_plain, read_values};
 use crate::decoder::fp8;
 use crate::error::{Error, Result};
 use crate::stand_in;
@@ -105,7 +105,7 @@ impl Safetensors {
         Some(Stored { shape: info.shape.clone(), kind: info.dtype.to_string(), bytes, dtype })
     }
 
-    /// Tensor `name` on the CPU in its stored type; `None` if there is none.
+    /// Tensor `name` on the CPU as [`Shard::read`] gives it; `None` if there is none.
     pub fn load(&self, name: &str, shape: &[usize]) -> Result<Option<Tensor>> {
         let Some((shard, info)) = self.info(name) else { return Ok(None) };
         if info.shape != shape {
@@ -174,7 +174,7 @@ impl Shard {
         Ok(Self { path, file, metadata, data })
     }
 
-    /// The tensor `name` on the CPU in its stored type.
+    /// The tensor `name` on the CPU in its stored type, or in F32 if that is F64.
     ///
     /// # Errors
     /// A type that is not read, a file cut short, a value that is not finite.
@@ -183,7 +183,8 @@ impl Shard {
             Dtype::F32 => self.load(name, info, f32::is_finite),
             Dtype::BF16 => self.load(name, info, bf16::is_finite),
             Dtype::F16 => self.load(name, info, f16::is_finite),
-            other => Err(self.refuse(name, &format!("is {other}; F32, F16, BF16 and FP8 in blocks are read"))),
+            Dtype::F64 => self.narrowed(name, info),
+            other => Err(self.refuse(name, &format!("is {other}; F64, F32, F16, BF16 and FP8 in blocks are read"))),
         }
     }
 
@@ -195,6 +196,13 @@ impl Shard {
     ) -> Result<Tensor> {
         let offset = self.data + info.data_offsets.0 as u64;
         read_plain((&self.file, &self.path), name, &info.shape, offset, finite)
+    }
+
+    /// F64 as torch rounds it to F32, in which everything is computed.
+    fn narrowed(&self, name: &str, info: &TensorInfo) -> Result<Tensor> {
+        let values: Vec<f32> = self.values::<f64>(info)?.into_iter().map(|value| value as f32).collect();
+        check_finite(&self.path, name, &values, f32::is_finite)?;
+        Ok(Tensor::from_vec(values, info.shape.as_slice(), &Device::Cpu)?)
     }
 
     fn values<T: Pod>(&self, info: &TensorInfo) -> Result<Vec<T>> {

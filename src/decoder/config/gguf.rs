@@ -115,7 +115,7 @@ impl Keys<'_> {
         }
         let vocab = self.header.tensors.get(names::GGUF.embedding).and_then(|info| info.shape.first());
         config.insert("vocab_size".to_owned(), json!(vocab));
-        let is_tied = !self.header.tensors.contains_key(names::GGUF.roots[0].1);
+        let is_tied = !self.header.tensors.contains_key(names::GGUF.heads[0]);
         config.insert("tie_word_embeddings".to_owned(), json!(is_tied));
         let head_dim = self.head_dim(&config)?;
         config.insert("head_dim".to_owned(), json!(head_dim));

@@ -66,12 +66,13 @@ fn parse(map: &Map<String, Value>, rotary: Option<usize>) -> Parsed<DecoderSpec>
     let family = config.family()?;
     let fp8_block = config.fp8_block()?;
     if family == "gemma3" {
-        return Ok(DecoderSpec { fp8_block, ..parse(&config.text_of_gemma3()?, rotary)? });
+        let names = names::GEMMA3_IMAGES;
+        return Ok(DecoderSpec { fp8_block, names, ..parse(&config.text_of_gemma3()?, rotary)? });
     }
     let filled = with_defaults(map, &family);
     let config = Config(&filled);
     config.refuse_unless("is_causal", &Value::Bool(true))?;
-    config.refuse_unless("per_layer_config", &Value::Null)?;
+    config.refuse_layers_apart()?;
     // transformers 5 reads the file that it names instead of `model.safetensors`.
     config.refuse_unless("transformers_weights", &Value::Null)?;
     let mut spec = DecoderSpec { fp8_block, ..config.common(&family)? };
@@ -125,6 +126,18 @@ impl Config<'_> {
             passed_over: Vec::new(),
             names: names::LLAMA,
         })
+    }
+
+    /// What no layer has of its own makes none of them another.
+    fn refuse_layers_apart(self) -> Parsed<()> {
+        let layers = self.object("per_layer_config")?;
+        let is_empty = |of_layer: &Value| of_layer.as_object().is_some_and(Map::is_empty);
+        match layers.and_then(|layers| layers.0.iter().find(|(_, of_layer)| !is_empty(of_layer))) {
+            Some((layer, own)) => {
+                Err(format!("`per_layer_config` has {own} for `{layer}`: layers that differ are not implemented"))
+            }
+            None => Ok(()),
+        }
     }
 
     fn layer_count(self) -> Parsed<usize> {

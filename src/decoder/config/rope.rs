@@ -18,7 +18,7 @@ const FIELDS: [&str; 16] = [
     "rope_theta",
     "partial_rotary_factor",
     "factor",
-    "original_max_position_embeddings",
+    ORIGINAL,
     "low_freq_factor",
     "high_freq_factor",
     "attention_factor",
@@ -26,10 +26,14 @@ const FIELDS: [&str; 16] = [
     "beta_slow",
     "mscale",
     "mscale_all_dim",
-    "truncate",
+    OUTER,
     "short_factor",
     "long_factor",
 ];
+/// The context that a model was trained in before it was stretched.
+const ORIGINAL: &str = "original_max_position_embeddings";
+/// The one field that transformers 5 reads of the whole `rope_parameters`, also where it holds an object for each kind of layer.
+const OUTER: &str = "truncate";
 const DEFAULT_THETA: f64 = 10_000.0;
 /// Gemma 3's theta of layers that see everything.
 const GEMMA3_THETA: f64 = 1e6;
@@ -47,10 +51,13 @@ type Said = (Map<String, Value>, f64);
 impl Config<'_> {
     /// The rotary embeddings that layers of `family` choose from, and what is said of them that transformers passes over.
     pub fn ropes(self, family: &str, head: HeadSize) -> Parsed<(Vec<Rope>, Vec<String>)> {
-        let said = if family == "gemma3_text" { self.said_by_gemma3()? } else { vec![self.said_of_all()?] };
+        let is_nested = family == "gemma3_text";
+        let said = if is_nested { self.said_by_gemma3()? } else { vec![self.said_of_all()?] };
         let mut ropes = Vec::new();
         for (object, theta) in &said {
-            let mut rope = self.rope(Config(object), *theta, head)?;
+            let mut read = object.clone();
+            read.retain(|field, _| !(is_nested && field == OUTER));
+            let mut rope = self.rope(Config(&read), *theta, head)?;
             rope.interleaved = family == "glm4";
             if !["phi3", "glm4"].contains(&family) && rope.rotary_dim != head.dim {
                 let some = format!("{} of {}", rope.rotary_dim, head.dim);
@@ -58,21 +65,34 @@ impl Config<'_> {
             }
             ropes.push(rope);
         }
-        let unread = said.iter().flat_map(|(object, _)| object).filter(|(field, value)| is_unread(field, value));
-        let told = unread
-            .map(|(field, value)| format!("the rope field `{field}` ({value}) is passed over, as by transformers"));
+        refuse_two_switches(&ropes)?;
+        let fields = said.iter().flat_map(|(object, _)| object).filter(|(_, value)| !value.is_null());
+        let told = fields.filter_map(|(field, value)| {
+            let by = match (FIELDS.contains(&field.as_str()), field.as_str()) {
+                (false, _) => "transformers",
+                (true, OUTER) if is_nested && *value == Value::Bool(false) => "transformers 5 of one kind of layer",
+                _ => return None,
+            };
+            Some(format!("the rope field `{field}` ({value}) is passed over, as by {by}"))
+        });
         Ok((ropes, told.collect()))
     }
 
-    /// The one of most families; the spelling of transformers 4 comes first, as in transformers 5.
+    /// The one of most families; the spelling of transformers 4 comes first, as in transformers 5. Of two original contexts
+    /// that of the config around the object is taken.
     fn said_of_all(self) -> Parsed<Said> {
         let old = self.object("rope_scaling")?.filter(|old| !old.0.is_empty());
         let object = if old.is_some() { old } else { self.object("rope_parameters")? };
         let theta = self.positive("rope_theta")?.unwrap_or(DEFAULT_THETA);
-        Ok((object.map(|object| object.0.clone()).unwrap_or_default(), theta))
+        let mut object = object.map(|object| object.0.clone()).unwrap_or_default();
+        if let Some(tokens) = self.optional_size(ORIGINAL)? {
+            object.insert(ORIGINAL.to_owned(), tokens.into());
+        }
+        Ok((object, theta))
     }
 
-    /// That of layers that see everything, that of layers with a window.
+    /// That of layers that see everything, that of layers with a window. Nothing of the config around them is laid over an
+    /// object of one kind of layer.
     fn said_by_gemma3(self) -> Parsed<Vec<Said>> {
         let nested = self.object("rope_parameters")?;
         let of_kind = |kind| nested.map_or(Ok(None), |nested| nested.object(kind));
@@ -165,13 +185,9 @@ impl Config<'_> {
         Ok(Rope { scaling, ..plain.clone() })
     }
 
-    /// The context before it was stretched; where both objects say it, transformers takes the outer one.
+    /// The context before it was stretched.
     fn original_tokens(self, object: Config) -> Parsed<usize> {
-        let field = "original_max_position_embeddings";
-        match self.optional_size(field)? {
-            Some(tokens) => Ok(tokens),
-            None => object.optional_size(field)?.map_or_else(|| self.size("max_position_embeddings"), Ok),
-        }
+        object.optional_size(ORIGINAL)?.map_or_else(|| self.size("max_position_embeddings"), Ok)
     }
 
     fn stretch(self, object: Config, original: usize) -> Parsed<f64> {
@@ -182,6 +198,9 @@ impl Config<'_> {
     }
 
     fn yarn(self, plain: &Rope, object: Config) -> Parsed<Rope> {
+        if !object.0.contains_key("factor") {
+            return Err("rope type `yarn` without a `factor`, which transformers refuses".to_owned());
+        }
         let original = self.original_tokens(object)?;
         let factor = self.stretch(object, original)?;
         let magnitude = |scale: f64| if factor <= 1.0 { 1.0 } else { 0.1 * scale * factor.ln() + 1.0 };
@@ -197,7 +216,7 @@ impl Config<'_> {
         let pair = |turns: f64| dim * (original as f64 / (turns * 2.0 * PI)).ln() / (2.0 * plain.theta.ln());
         let low = pair(object.positive("beta_fast")?.unwrap_or(32.0));
         let high = pair(object.positive("beta_slow")?.unwrap_or(1.0));
-        let truncate = object.optional("truncate")?.unwrap_or(true);
+        let truncate = object.optional(OUTER)?.unwrap_or(true);
         let (low, high) = if truncate { (low.floor(), high.ceil()) } else { (low, high) };
         let (low, mut high) = (low.max(0.0), high.min(dim - 1.0));
         if low == high {
@@ -231,7 +250,16 @@ impl Config<'_> {
     }
 }
 
-/// Whether no arithmetic asks for a field of a rope object.
-fn is_unread(field: &str, value: &Value) -> bool {
-    !value.is_null() && !FIELDS.contains(&field)
+/// A text is short or long for all of its layers alike here.
+fn refuse_two_switches(ropes: &[Rope]) -> Parsed<()> {
+    let switches = ropes.iter().filter_map(|rope| match rope.scaling {
+        RopeScaling::LongRope { original_max_tokens, .. } => Some(original_max_tokens),
+        _ => None,
+    });
+    match switches.collect::<Vec<_>>()[..] {
+        [a, b] if a != b => {
+            Err(format!("`{ORIGINAL}` is {a} of some layers and {b} of others: one switch is implemented"))
+        }
+        _ => Ok(()),
+    }
 }

@@ -47,6 +47,7 @@ fn what_is_not_implemented_is_refused_by_name() {
         ("llama", rope(json!({"type": "mrope"})), "`mrope`"),
         ("llama", json!({"rope_parameters": {"full_attention": {"rope_type": "default"}}}), "`full_attention`"),
         ("llama", json!({"partial_rotary_factor": 0.5}), "`partial_rotary_factor`"),
+        ("llama", rope(json!({"rope_type": "yarn"})), "`yarn` without a `factor`"),
         ("phi3", rope(json!({"type": "su", "short_factor": [1.0], "long_factor": [1.0]})), "`short_factor`"),
         ("qwen2", json!({"use_mrope": true}), "`use_mrope`"),
         ("gemma3_text", json!({"attn_logit_softcapping": 50.0}), "`attn_logit_softcapping`"),
@@ -109,6 +110,54 @@ fn rope_fields_that_transformers_passes_over() {
     assert_eq!(empty.unwrap().ropes[0].theta, 7.0);
 }
 
+/// By transformers 5.24, which reads everything of the object of one kind of layer there, and `truncate` around both.
+#[test]
+fn ropes_of_kinds_of_layers_are_read_by_themselves() {
+    let tokens = "original_max_position_embeddings";
+    let gemma = |full: &Value, more: &Value| {
+        let mut fields =
+            json!({"rope_parameters": {"full_attention": full, "sliding_attention": {"rope_type": "default"}}});
+        fields.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        read("gemma3_text", &fields).unwrap()
+    };
+    let yarn = json!({"rope_type": "yarn", "factor": 8.0, tokens: 64, "rope_theta": 1e4});
+    let llama3 =
+        json!({"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, tokens: 64});
+    let factors = vec![1.5; 128];
+    let long = json!({"rope_type": "longrope", "short_factor": factors, "long_factor": factors, tokens: 64});
+    for own in [yarn, llama3, long] {
+        let plain = gemma(&own, &json!({}));
+        assert_eq!(plain.ropes, gemma(&own, &json!({ tokens: 2048 })).ropes, "{own}");
+        let (mut none, mut whole) = (own.clone(), own.clone());
+        none.as_object_mut().unwrap().remove(tokens);
+        whole[tokens] = json!(4096);
+        assert_eq!(gemma(&none, &json!({ tokens: 2048 })).ropes, gemma(&whole, &json!({})).ropes, "{own}");
+        // Elsewhere the config around the object comes first.
+        if own["rope_type"] != "longrope" {
+            let flat = |tokens: Value| read("llama", &tokens).unwrap().ropes;
+            let mut moved = own.clone();
+            moved[tokens] = json!(2048);
+            assert_eq!(flat(json!({"rope_parameters": own, tokens: 2048})), flat(json!({ "rope_parameters": moved })));
+        }
+        if own["rope_type"] == "yarn" {
+            let mut cut = own.clone();
+            cut["truncate"] = json!(false);
+            let spec = gemma(&cut, &json!({}));
+            assert_eq!(spec.ropes, plain.ropes);
+            let told = "the rope field `truncate` (false) is passed over, as by transformers 5 of one kind of layer";
+            assert_eq!(spec.passed_over, [told]);
+            let flat = |object: &Value| read("llama", &json!({ "rope_parameters": object })).unwrap().ropes;
+            assert_ne!(flat(&cut), flat(&own));
+        }
+    }
+    let long = |tokens: usize| json!({"rope_type": "longrope", "short_factor": factors, "long_factor": factors, "original_max_position_embeddings": tokens});
+    let both = |a, b| {
+        read("gemma3_text", &json!({"rope_parameters": {"full_attention": long(a), "sliding_attention": long(b)}}))
+    };
+    assert_eq!(both(64, 64).unwrap().short_tokens(), Some(64));
+    assert!(both(64, 128).unwrap_err().contains("is 64 of some layers and 128 of others"));
+}
+
 #[test]
 fn what_two_versions_of_transformers_read_otherwise_is_refused() {
     for (family, fields, name) in [
@@ -122,6 +171,9 @@ fn what_two_versions_of_transformers_read_otherwise_is_refused() {
     ] {
         let error = read(family, &fields).expect_err(name);
         assert!(error.contains(name), "{family} {fields}: {error}");
+    }
+    for empty in [json!({}), json!({"0": {}})] {
+        assert!(read("llama", &json!({"per_layer_config": empty})).is_ok());
     }
     for (family, field) in [("llama", "rms_norm_eps"), ("gemma2", "hidden_activation"), ("qwen3", "head_dim")] {
         let config = json!({"model_type": family, field: null});

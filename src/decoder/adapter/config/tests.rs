@@ -40,13 +40,22 @@ fn modules_are_listed_or_matched() {
         for pattern in [json!("layers"), json!(["blocks", "layers"]), json!("l[a-z]+s"), json!(null), json!([])] {
             let fields = json!({"layers_to_transform": layers, "layers_pattern": pattern});
             assert!(takes(&fields, Q1) && !takes(&fields, Q0), "{fields}");
-            assert!(!takes(&fields, "lm_head"), "{fields}");
+            // As PEFT: what is named wholly is taken whatever the layers are.
+            assert!(takes(&fields, "lm_head"), "{fields}");
+            assert!(!takes(&fields, "model.lm_head"), "{fields}");
+            let whole =
+                json!({"target_modules": [Q0, "q_proj"], "layers_to_transform": layers, "layers_pattern": pattern});
+            assert!(
+                takes(&whole, Q0) && takes(&whole, Q1) && !takes(&whole, "model.layers.2.self_attn.q_proj"),
+                "{whole}"
+            );
         }
         let other = json!({"layers_to_transform": layers, "layers_pattern": "blocks"});
         assert!(!takes(&other, Q1));
     }
     // PEFT leaves the head out of "all-linear".
     assert!(!takes(&json!({"target_modules": "all-linear"}), "lm_head"));
+    assert!(!takes(&json!({"target_modules": "all-linear"}), "model.embed_tokens"));
     let without_1 = json!({"target_modules": r"^(?!.*\.1\.).*\.(?:q_proj|k_proj)$"});
     assert!(takes(&without_1, Q0) && !takes(&without_1, Q1));
 }
