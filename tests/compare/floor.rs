@@ -1,0 +1,121 @@
+//! `kl --noise-floor`: what of a shift is only how bf16 rounds.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use crate::common::{Columns, Scene, rows};
+use candle_core::{DType, Device, Tensor};
+use serde_json::Value;
+
+/// A model `p`, and `q` with every weight moved by about `step` of itself, each scored as it is and in f32.
+fn scene(step: f64) -> Scene {
+    let scene = Scene::new();
+    // Thirty rows: fewer give no percentile worth the name.
+    scene.dataset("p_t.jsonl", &rows());
+    scene.model("p", "llama-bf16");
+    move_weights(&scene.model("q", "llama-bf16"), step);
+    let score = |models: &str, dtype: &str| {
+        let said = scene.run(&format!(
+            "score --dataset p_t.jsonl --models {models} --dtype {dtype} --output-dir out --keep-hidden"
+        ));
+        said.expect(0, "30 ok");
+    };
+    score("p=p,q=q", "bf16");
+    score("p32=p,q32=q", "f32");
+    scene
+}
+
+/// Every weight of a model by about `step` of itself.
+fn move_weights(model: &Path, step: f64) {
+    let path = model.join("model.safetensors");
+    let tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
+    let moved: HashMap<String, Tensor> =
+        tensors.iter().map(|(name, tensor)| (name.clone(), moved(tensor, step))).collect();
+    candle_core::safetensors::save(&moved, &path).unwrap();
+}
+
+fn moved(tensor: &Tensor, step: f64) -> Tensor {
+    let values: Vec<f32> = tensor.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+    let wave = |(i, x): (usize, f32)| x * (1.0 + step as f32 * (i as f32 * 2.399).sin());
+    let values: Vec<f32> = values.into_iter().enumerate().map(wave).collect();
+    let moved = Tensor::from_vec(values, tensor.dims(), &Device::Cpu).unwrap();
+    moved.to_dtype(tensor.dtype()).unwrap()
+}
+
+/// The pair of `p` and `q` as JSON.
+fn compared(scene: &Scene, p: &str, q: &str) -> Value {
+    let said = scene
+        .run("kl --data-dir out --exact --models p=p,q=q,p32=p,q32=q --reference p --noise-floor p=p32,q=q32 --json");
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let found: Value = serde_json::from_str(&said.stdout).unwrap();
+    found["pairs"].as_array().unwrap().iter().find(|pair| pair["p"] == p && pair["q"] == q).unwrap().clone()
+}
+
+fn kls(scene: &Scene, p: &str, q: &str) -> Vec<f64> {
+    let table = Columns::read(&scene.path(&format!("out/pairs/generation_model=p/task=t/p={p}/q={q}")));
+    let of_tokens = table.u32s("token_id").into_iter().zip(table.f64s("kl"));
+    of_tokens.filter_map(|(token, kl)| token.and(kl)).collect()
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// Linear between the values around it.
+fn quantile(values: &[f64], fraction: f64) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    let place = fraction * (values.len() - 1) as f64;
+    let (low, high) = (values[place as usize], values[(place as usize + 1).min(values.len() - 1)]);
+    low + (high - low) * place.fract()
+}
+
+#[test]
+fn a_shift_stands_beside_what_rounding_alone_gives() {
+    for (step, is_below) in [(1e-3, true), (0.5, false)] {
+        let scene = scene(step);
+        let pair = compared(&scene, "p", "q");
+        let floor = &pair["noise_floor"];
+        let close = |found: &Value, wanted: f64| {
+            let found = found.as_f64().unwrap();
+            assert!((found - wanted).abs() <= 1e-12 + 1e-9 * wanted, "{step}: {found}, not {wanted}");
+        };
+        let (of_p, of_q) = (kls(&scene, "p", "p32"), kls(&scene, "q", "q32"));
+        close(&floor["p"]["value"], mean(&of_p));
+        close(&floor["q"]["value"], mean(&of_q));
+        close(&floor["in_f32"]["value"], mean(&kls(&scene, "p32", "q32")));
+        let tail = quantile(&of_p, 0.99).max(quantile(&of_q, 0.99));
+        let own = kls(&scene, "p", "q");
+        close(&floor["tokens_below"], own.iter().filter(|kl| **kl < tail).count() as f64 / own.len() as f64);
+        assert!(mean(&of_p) > 0.0, "bf16 rounds nothing here");
+        assert_eq!(floor["is_below"], is_below, "{step}: {} beside {}", mean(&own), mean(&of_p));
+        // A twin is as far from its model in both of its pairs.
+        assert!(compared(&scene, "p", "p32")["noise_floor"].is_null());
+    }
+}
+
+#[test]
+fn a_floor_needs_the_twins() {
+    let scene = Scene::new();
+    scene.dataset("p_t.jsonl", &rows()[..2]);
+    scene.model("p", "llama-bf16");
+    let score = |models: &str, dtype: &str| {
+        let options = format!("--models {models} --dtype {dtype} --output-dir out --keep-hidden");
+        scene.run(&format!("score --dataset p_t.jsonl {options}")).expect(0, "2 ok");
+    };
+    score("p=p,q=p", "bf16");
+    let kl = |more: &str| scene.run(&format!("kl --data-dir out --noise-floor p=p32,q=q32 {more}"));
+    kl("--exact --models p=p,q=p").expect(1, "--noise-floor: no text was scored by `p32`");
+    score("p32=p,q32=p", "f32");
+    // Without exact measures it is told.
+    let said = kl("");
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    said.expect_out("no noise floor: `kl --exact` has to compare `p` with `p32` first");
+    // What is no twin makes no floor: other weights, other numbers than f32.
+    move_weights(&scene.model("r", "llama-bf16"), 1e-3);
+    score("other=r", "f32");
+    score("half=p", "bf16");
+    scene.run("kl --data-dir out --noise-floor p=other").expect(1, "`other` is not `p` in f32: its files are others");
+    scene.run("kl --data-dir out --noise-floor p=half").expect(1, "`half` is not `p` in f32: it was scored in bf16");
+    scene.run("kl --data-dir out --noise-floor p").expect(2, "expected MODEL=F32-MODEL");
+}

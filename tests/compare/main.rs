@@ -1,0 +1,13 @@
+//! From tables to figures: the output directory, `verify`, `kl` and every comparison.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod align;
+mod comparison;
+mod demo;
+mod floor;
+mod kl;
+mod shift;
+mod store;
+mod verify;

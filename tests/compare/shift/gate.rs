@@ -1,0 +1,76 @@
+//! Limits on means.
+
+use tokshift::shift::{self, Comparison, Limit, Options, exceeded};
+
+use super::fixture::{Output, Three, drawn, samples, scored, token_mean};
+
+/// k1 of 0, 0.5, 1 and 1.5, each in a cluster of its own.
+fn comparison() -> Comparison {
+    let output = Output::new();
+    output.model("base", &samples(&[&[-1.0], &[-1.0], &[-1.0], &[-1.0]]));
+    output.model("tuned", &samples(&[&[-1.0], &[-0.5], &[-0.0], &[0.5]]));
+    output.compare().unwrap()
+}
+
+#[test]
+fn the_upper_end_decides() {
+    let comparison = comparison();
+    let mean = token_mean(&comparison.pairs[0], "delta_logprob");
+    let high = mean.high.unwrap();
+    assert!(mean.value < 1.0 && high > 1.0);
+    let limit = |value| [Limit::new("delta_logprob", value).unwrap()];
+    assert!(exceeded(&comparison, &limit(high)).is_empty());
+    let told = exceeded(&comparison, &limit(1.0));
+    let pair = "P = `base`, Q = `tuned` on `task` by `base`";
+    assert_eq!(told, [format!("{pair}: delta_logprob: upper 95% end of the mean is {high}, above 1")]);
+}
+
+#[test]
+fn an_unknown_value_keeps_no_limit() {
+    let limits = ["overlap", "delta_logprob"].map(|name| Limit::new(name, 1e9).unwrap());
+    let told = exceeded(&comparison(), &limits);
+    assert!(told.len() == 1 && told[0].contains("overlap: no token has it"), "{told:?}");
+}
+
+#[test]
+fn an_unknown_measure_is_told_with_those_there_are() {
+    let told = Limit::new("kld", 0.1).unwrap_err().to_string();
+    assert!(told.starts_with("there is no measure `kld`: give one of kl, kl_reverse, js, tv, kl_k1, "), "{told}");
+}
+
+const P: Three = [0.6, 0.3, 0.1];
+const Q: Three = [0.5, 0.3, 0.2];
+
+/// What is told of limits on k1 and k3, on samples of P.
+fn told(samples: usize, reference: &str, limit: f64) -> Vec<String> {
+    let output = Output::new();
+    let texts = drawn(samples, &P);
+    output.model("base", &scored(&texts, &P));
+    output.model("tuned", &scored(&texts, &Q));
+    let options = Options { reference: Some(reference.to_owned()), ..Options::default() };
+    let comparison = shift::compare(output.root(), &options).unwrap();
+    exceeded(&comparison, &["kl_k1", "kl_k3"].map(|name| Limit::new(name, limit).unwrap()))
+}
+
+#[test]
+fn yes_is_as_good_as_its_interval() {
+    assert_eq!(told(60, "base", 1.0), [""; 0]);
+    let told = told(60, "base", 0.01);
+    assert!(told.len() == 2 && told.iter().all(|told| told.contains("of the mean is 0.0")), "{told:?}");
+}
+
+#[test]
+fn no_keeps_no_limit() {
+    // ln q − ln p of the other's text is negative on average: below any limit, and no divergence.
+    let title = "P = `tuned`, Q = `base` on `task` by `base`";
+    let why = "not a KL estimate: the text is by `base`, not by P, so it is not known to be at most 1";
+    assert_eq!(told(60, "tuned", 1.0), ["kl_k1", "kl_k3"].map(|measure| format!("{title}: {measure}: {why}")));
+}
+
+#[test]
+fn unknown_keeps_no_limit() {
+    let title = "P = `base`, Q = `tuned` on `task` by `base`";
+    let why = "not known to be a KL estimate: of 29 clusters, below 30, nobody can tell whether P wrote the text, so it is not \
+               known to be at most 1";
+    assert_eq!(told(29, "base", 1.0), ["kl_k1", "kl_k3"].map(|measure| format!("{title}: {measure}: {why}")));
+}

@@ -1,0 +1,118 @@
+//! Pairs of which something is missing: each is told of, and in no other's way.
+
+use std::fs;
+
+use tokshift::shift::{self, Comparison, Limit, NotCompared, Options, exceeded};
+
+use super::fixture::{Output, samples};
+
+const OF_P: [&[f32]; 2] = [&[-1.0, -2.0], &[-1.5]];
+const OF_Q: [&[f32]; 2] = [&[-1.5, -1.0], &[-2.5]];
+
+fn compare(output: &Output, options: &Options) -> Comparison {
+    shift::compare(output.root(), options).unwrap()
+}
+
+fn all_pairs() -> Options {
+    Options { all_pairs: true, ..Options::default() }
+}
+
+fn names<'a>(pairs: impl Iterator<Item = (&'a String, &'a String)>) -> Vec<[&'a str; 2]> {
+    pairs.map(|(p, q)| [p.as_str(), q.as_str()]).collect()
+}
+
+fn compared(comparison: &Comparison) -> Vec<[&str; 2]> {
+    names(comparison.pairs.iter().map(|pair| (&pair.p, &pair.q)))
+}
+
+fn not_compared(comparison: &Comparison) -> Vec<[&str; 2]> {
+    names(comparison.not_compared.iter().map(|pair| (&pair.p, &pair.q)))
+}
+
+/// Four models on one text; of some of them the manifest is junk.
+fn damaged(models: &[&str]) -> Output {
+    let output = Output::new();
+    for name in ["base", "one", "three", "two"] {
+        output.model(name, &samples(if name == "base" { &OF_P } else { &OF_Q }));
+    }
+    for model in models {
+        fs::write(output.folder("runs", "base", "task", model).join("manifest.json"), "junk").unwrap();
+    }
+    output
+}
+
+#[test]
+fn every_pair_of_a_damaged_p_is_told_of() {
+    let output = damaged(&["base"]);
+    let comparison = compare(&output, &all_pairs());
+    assert_eq!(not_compared(&comparison), [["base", "one"], ["base", "three"], ["base", "two"]]);
+    assert!(comparison.not_compared.iter().all(|pair| pair.failed && pair.why.contains("model=base/manifest.json")));
+    assert!(comparison.failed());
+    // None of the others needs it.
+    assert_eq!(compared(&comparison), [["one", "three"], ["one", "two"], ["three", "two"]]);
+    assert!(comparison.pairs.iter().all(|pair| pair.kl_estimate.reason() == "the text is by `base`, not by P"));
+    // With it alone there would be nothing else.
+    let error = shift::compare(output.root(), &Options::default()).unwrap_err().to_string();
+    assert!(error.contains("model=base/manifest.json`: not a tokshift manifest"), "{error}");
+}
+
+#[test]
+fn every_pair_of_several_damaged_models_is_told_of_once() {
+    let output = damaged(&["base", "two"]);
+    let comparison = compare(&output, &all_pairs());
+    let expected = [["base", "one"], ["base", "three"], ["base", "two"], ["one", "two"], ["three", "two"]];
+    assert_eq!(not_compared(&comparison), expected);
+    assert_eq!(compared(&comparison), [["one", "three"]]);
+    let one = damaged(&["two"]);
+    let comparison = compare(&one, &Options::default());
+    assert_eq!((not_compared(&comparison), compared(&comparison).len()), (vec![["base", "two"]], 2));
+}
+
+/// Two tasks, of which a model never scored one.
+fn two_tasks(more: &[&str]) -> Output {
+    let output = Output::new();
+    for task in ["easy", "hard"].iter().chain(more) {
+        output.parts("base", task, "base", &[&samples(&OF_P)]);
+        output.parts("base", task, "one", &[&samples(&OF_Q)]);
+        if *task != "hard" {
+            output.parts("base", task, "two", &[&samples(&OF_Q)]);
+        }
+    }
+    output
+}
+
+#[test]
+fn a_task_that_a_model_never_scored_keeps_no_limit() {
+    let limit = [Limit::new("delta_logprob", 1e9).unwrap()];
+    for (output, of_all) in [(two_tasks(&[]), 1), (two_tasks(&["long"]), 2)] {
+        let comparison = compare(&output, &Options::default());
+        let [NotCompared { task, p, q, why, failed, not_scored, .. }] = &comparison.not_compared[..] else {
+            panic!("{:?}", comparison.not_compared)
+        };
+        assert_eq!([task, p, q, why], ["hard", "base", "two", "`two` was not scored on it"]);
+        assert!(*not_scored && !*failed && !comparison.failed());
+        let told = exceeded(&comparison, &limit);
+        let why = "P = `base`, Q = `two` on `hard` by `base`: `two` was not scored on it, so it is not known to keep any limit";
+        assert_eq!(told, [why]);
+        assert_eq!(shift::warnings(&comparison), [format!("not compared: {}", comparison.not_compared[0].told())]);
+        assert_eq!(comparison.overall.len(), of_all);
+        for overall in &comparison.overall {
+            let missing: &[String] = if overall.q == "two" { &["hard".to_owned()] } else { &[] };
+            assert_eq!(overall.missing_tasks, missing);
+        }
+        // Who asks for the others has them all.
+        let asked = Options { tasks: vec!["easy".to_owned()], ..Options::default() };
+        let comparison = compare(&output, &asked);
+        assert!(comparison.not_compared.is_empty() && exceeded(&comparison, &limit).is_empty());
+    }
+}
+
+/// What another generation model wrote is another study.
+#[test]
+fn texts_of_another_writer_are_not_missed() {
+    let output = two_tasks(&[]);
+    output.parts("two", "else", "two", &[&samples(&OF_P)]);
+    output.parts("two", "else", "base", &[&samples(&OF_Q)]);
+    let comparison = compare(&output, &Options::default());
+    assert_eq!(not_compared(&comparison), [["base", "two"]]);
+}

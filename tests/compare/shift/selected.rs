@@ -1,0 +1,99 @@
+//! Whether k1 and k3 estimate KL(P‖Q) on some of P's samples: what chose them.
+
+use tokshift::shift::{self, Comparison, KlEstimate, Options};
+
+use super::fixture::{Output, Sample, Three, drawn, scored};
+
+const P: Three = [0.5, 0.25, 0.25];
+const Q: Three = [0.5, 0.1, 0.4];
+
+/// 160 samples of P, two a prompt, after `change` of each.
+fn compared(change: impl Fn(usize, &mut Sample)) -> Comparison {
+    let (output, texts) = (Output::new(), drawn(160, &P));
+    for (name, model) in [("base", &P), ("tuned", &Q)] {
+        let mut samples = scored(&texts, model);
+        for (place, sample) in samples.iter_mut().enumerate() {
+            sample.cluster = format!("prompt {}", place / 2);
+            sample.response = Some("ab".repeat(sample.tokens.len()));
+            sample.tokens.iter_mut().for_each(|token| token.text = Some("ab".to_owned()));
+            change(place, sample);
+        }
+        output.model(name, &samples);
+    }
+    let comparison = shift::compare(output.root(), &Options { slices: true, ..Options::default() }).unwrap();
+    assert_eq!(comparison.pairs[0].kl_estimate, KlEstimate::Yes);
+    comparison
+}
+
+fn group(sample: &mut Sample, is_one: bool) {
+    sample.group = Some(if is_one { "1" } else { "0" }.to_owned());
+}
+
+fn estimates(comparison: &Comparison, by: &str) -> Vec<KlEstimate> {
+    let of_it = comparison.pairs[0].slices.iter().filter(|slice| slice.by == by);
+    of_it.map(|slice| slice.kl_estimate.clone()).collect()
+}
+
+#[test]
+fn selected_text_is_nobodys() {
+    let comparison = compared(|place, sample| group(sample, place % 2 == 0));
+    let answers = |by: &str| -> Vec<&str> { estimates(&comparison, by).iter().map(KlEstimate::answer).collect() };
+    assert_eq!(answers("field.group"), ["no", "no"]);
+    assert!(answers("position").iter().all(|answer| *answer == "yes"));
+    // All of the text is chosen by nothing.
+    assert_eq!(answers("kind"), ["yes"]);
+    assert_eq!(estimates(&compared(|_, sample| group(sample, true)), "field.group"), [KlEstimate::Yes]);
+    let table = shift::table(&comparison);
+    assert!(
+        table.contains("* not a KL estimate: field.group chose the responses: selected text is not P's\n"),
+        "{table}"
+    );
+    let row = table.lines().find(|line| line.starts_with("field.group=1")).unwrap();
+    assert_eq!(row.matches('*').count(), 2, "{row}");
+}
+
+/// One sample among those of 80 prompts that has another value than the others of its prompt is enough.
+#[test]
+fn samples_that_their_prompts_chose_are_ps() {
+    let by_prompt = compared(|place, sample| group(sample, place / 2 % 2 == 0));
+    assert_eq!(estimates(&by_prompt, "field.group"), [KlEstimate::Yes, KlEstimate::Yes]);
+    let but_one = compared(|place, sample| group(sample, place / 2 % 2 == 0 || place == 7));
+    assert!(estimates(&but_one, "field.group").iter().all(|estimate| estimate.answer() == "no"));
+}
+
+/// Samples of one row have one value whatever chose them, and so has a prompt's only row.
+#[test]
+fn nobody_can_tell_what_chose_the_only_row_of_a_prompt() {
+    let alone = compared(|place, sample| {
+        sample.cluster = format!("prompt {place}");
+        group(sample, place % 2 == 0);
+    });
+    let of_one_row = compared(|place, sample| {
+        sample.row = place as u32 / 2;
+        group(sample, place / 2 % 2 == 0);
+    });
+    for comparison in [alone, of_one_row] {
+        let estimates = estimates(&comparison, "field.group");
+        assert_eq!(estimates.len(), 2);
+        let why = "below 30 clusters of several rows nobody can tell whether field.group is of the prompt or of what was sampled";
+        assert!(estimates.iter().all(|of| (of.answer(), of.reason()) == ("unknown", why)), "{estimates:?}");
+    }
+}
+
+/// A field that is the same for all samples of a prompt and was computed from them, as a rate of success is: what it chose
+/// shows.
+#[test]
+fn prompts_that_were_chosen_by_their_samples_contradict() {
+    let texts = drawn(160, &P);
+    let likely = |place: usize| texts[place].iter().filter(|id| **id == 0).count();
+    let comparison = compared(|place, sample| {
+        let first = place / 2 * 2;
+        group(sample, likely(first) + likely(first + 1) > 20);
+    });
+    let estimates = estimates(&comparison, "field.group");
+    assert_eq!(estimates.len(), 2);
+    for (estimate, how) in estimates.iter().zip(["flatter", "sharper"]) {
+        assert_eq!(estimate.answer(), "no");
+        assert!(estimate.reason().starts_with(&format!("the text is {how}")), "{estimate:?}");
+    }
+}

@@ -1,0 +1,15 @@
+//! From files to samples: rows and their formats, chat templates, token ids, and files that others wrote.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod chat;
+mod content_parts;
+mod corpora;
+mod dataset;
+mod formats;
+mod names;
+mod study;
+mod template;
+mod text;
+mod tokenize;

@@ -1,0 +1,85 @@
+//! `score --exact`: the pairs tables in one go, without hidden rows that stay.
+
+use serde_json::Value;
+
+use super::runs::{exact, ids_dataset, models, pairs_folder, score};
+use crate::common::{Columns, Scene};
+
+/// In one go: the tables of `score`, the pairs tables of `kl --exact`, and no hidden rows left.
+#[test]
+fn score_can_compare_exactly_and_leave_nothing_behind() {
+    let scene = Scene::new();
+    ids_dataset(&scene);
+    let (p, q) = (("qwen3-tied", "qwen3-tied"), ("qwen3-shifted", "qwen3-shifted"));
+    exact(&scene, p.0, q.0, "");
+    let run = |output: &str, more: &str| score(&scene, "g_ids.jsonl", &[p, q], output, more);
+    run("plain", "").expect(0, "");
+    run("at-once", "--exact").expect(0, "exact: qwen3-tied beside qwen3-shifted");
+    // Their footers differ: one is of runs that keep hidden rows.
+    let pairs = |output: &str| {
+        let folder = pairs_folder(p.0, q.0).replace("out/", &format!("{output}/"));
+        Columns::read(&scene.path(&folder)).0
+    };
+    assert_eq!(tables(&scene, "at-once"), scene.files("plain"));
+    assert_eq!(pairs("at-once"), pairs("out"));
+    let whole = scene.files("at-once");
+    scene.run("verify at-once").expect_out("all is well");
+    run("at-once", "--exact").expect(0, "qwen3-tied: already scored");
+    run("at-once", "").expect(0, "qwen3-tied: already scored");
+    assert_eq!(scene.files("at-once"), whole);
+
+    // Where tables are there and hidden rows are not, they are made again and the tables stay.
+    run("plain", "--exact").expect(0, "exact: qwen3-tied beside qwen3-shifted");
+    assert_eq!(scene.files("plain"), whole);
+    // What is kept on request stays, also beside what is new.
+    let kept = scene.files("out");
+    run("out", "--exact").expect(0, "already scored");
+    assert_eq!(scene.files("out"), kept);
+    score(&scene, "g_ids.jsonl", &[p, q, ("twin", "qwen3-tied")], "out", "--exact")
+        .expect(0, "exact: qwen3-tied beside twin");
+    let hidden = |scene: &Scene| scene.files("out").into_keys().filter(|name| name.starts_with("hidden/")).count();
+    assert_eq!(hidden(&scene), 2, "the twin's were on loan");
+
+    run("at-once", "--exact --out jsonl").expect(1, "--exact needs tables of Parquet");
+    score(&scene, "g_ids.jsonl", &[p], "one", "--exact").expect(1, "--exact compares models with one another");
+}
+
+/// Without the pairs and their manifests.
+fn tables(scene: &Scene, output: &str) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let mut files = scene.files(output);
+    files.retain(|name, _| !name.starts_with("pairs/") && !name.contains("/p="));
+    files
+}
+
+/// A model that keeps its hidden rows beside one that does not.
+#[test]
+fn kept_and_lent_rows_go_together() {
+    let scene = Scene::new();
+    ids_dataset(&scene);
+    let (p, q) = (("p", "qwen3-tied"), ("q", "qwen3-shifted"));
+    score(&scene, "g_ids.jsonl", &[p], "out", "--keep-hidden").expect(0, "");
+    score(&scene, "g_ids.jsonl", &[q], "out", "").expect(0, "");
+    let kl = format!("kl --data-dir out --reference p --exact --models {}", models(&[p, q]));
+    scene.run(&kl).expect(1, "both models with `score --exact`");
+    score(&scene, "g_ids.jsonl", &[p, q], "out", "--exact").expect(0, "exact: p beside q");
+    let hidden: Vec<String> = scene.files("out").into_keys().filter(|name| name.starts_with("hidden/")).collect();
+    assert_eq!(hidden, ["hidden/generation_model=g/task=ids/model=p/part-00000000.safetensors"]);
+    scene.run("verify out").expect_out("all is well");
+}
+
+/// Whatever order models are named in: `score` compares what `kl` then asks for.
+#[test]
+fn score_compares_the_pairs_that_kl_shows() {
+    let scene = Scene::new();
+    ids_dataset(&scene);
+    let of = |name: &'static str| (name, if name == "b" { "qwen3-shifted" } else { "qwen3-tied" });
+    for (output, order, reference) in [("one", ["r", "c", "b"], "r"), ("two", ["c", "g", "b"], "g")] {
+        score(&scene, "g_ids.jsonl", &order.map(of), output, "--exact").expect(0, "exact: ");
+        let kl = |more: &str| scene.run(&format!("kl --data-dir {output} --reference {reference} --json {more}"));
+        let comparison: Value = serde_json::from_str(&kl("--all-pairs").expect(0, "").stdout).unwrap();
+        let pairs = comparison["pairs"].as_array().unwrap();
+        assert!(pairs.len() == 3 && pairs.iter().all(|pair| !pair["exact"].is_null()), "{pairs:?}");
+    }
+    let said = scene.run("kl --data-dir one --reference b");
+    said.expect_out("exact measures are there of `r` as P beside `b` alone: --reference r shows them");
+}

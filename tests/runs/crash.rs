@@ -1,0 +1,236 @@
+//! Runs that go wrong in the middle: a dataset that changes, a model that fails on samples. What is written is whole, the
+//! error says what happened, and another run ends where an undisturbed one does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
+
+use crate::common::{Scene, fixture, many_rows};
+use serde_json::{Value, json};
+use tokshift::dataset::{Plan, PlanOptions, scan};
+use tokshift::engine::mock::Mock;
+use tokshift::engine::{Caps, Engine, Job, Scored};
+use tokshift::pipeline::{Input, Progress, Run};
+use tokshift::sample::Status;
+use tokshift::store::{self, Cell, DatasetFacts, EngineFacts, Manifest, Store, TokenFacts};
+use tokshift::table::Format;
+use tokshift::tokenize::{Boundary, SampleOptions, TextTokenizer, TooLong};
+use tokshift::{Error, Result, schema};
+
+const PARTS: usize = 32;
+
+/// The mock, which does something else beside every answer.
+struct Disturbed<F>(Mock, F);
+
+impl<F: Fn(u32, &mut Scored) + Sync> Engine for Disturbed<F> {
+    fn caps(&self) -> &Caps {
+        self.0.caps()
+    }
+
+    fn score(&self, job: &Job, sink: &mut dyn FnMut(Scored) -> Result<()>) -> Result<usize> {
+        self.0.score(job, &mut |mut scored| {
+            (self.1)(job.samples[scored.index].sample.sample_id, &mut scored);
+            sink(scored)
+        })
+    }
+}
+
+fn manifest(cell: &Cell, plan: &Plan) -> Manifest {
+    let text = |x: &str| x.to_owned();
+    Manifest {
+        format_version: schema::FORMAT_VERSION,
+        generation_model: cell.generation_model.clone(),
+        task: cell.task.clone(),
+        model: cell.model.clone(),
+        out: text("parquet"),
+        dataset: DatasetFacts::of(plan),
+        tokens: TokenFacts {
+            tokenizer: text("t"),
+            vocabulary: None,
+            bos: None,
+            boundary: text("joint"),
+            end: None,
+            max_tokens: 512,
+            too_long: text("skip"),
+            chat_template: None,
+            chat_template_kwargs: None,
+        },
+        engine: EngineFacts {
+            name: text("mock"),
+            files: BTreeMap::new(),
+            dtype: text("f32"),
+            device: text("cpu"),
+            arithmetic: None,
+            top_k: 3,
+            vocab: None,
+            vocabulary: None,
+            other_texts: Vec::new(),
+            chat_template: None,
+            tokenizer: None,
+            rank_rule: text("strict"),
+            keep_hidden: None,
+        },
+        parts: plan.parts.clone(),
+    }
+}
+
+/// Scores `plan` into `output`; what is done beside every answer may change it.
+fn run(
+    scene: &Scene,
+    plan: &Plan,
+    output: &str,
+    retry_failed: bool,
+    beside: impl Fn(u32, &mut Scored) + Sync,
+) -> Result<Progress> {
+    let cell = Cell { generation_model: "rl".to_owned(), task: "demo".to_owned(), model: "mock".to_owned() };
+    let store = Store::open(&scene.path(output))?;
+    let cell = store.cell(&cell, &manifest(&cell, plan), Format::Parquet)?;
+    let progress = Progress::default();
+    Run {
+        inputs: &[Input::new(plan, &cell, BTreeSet::new(), retry_failed)?],
+        tokenizer: &TextTokenizer::from_file(&fixture("qwen3-tied").join("tokenizer.json"))?,
+        sample_options: &SampleOptions {
+            boundary: Boundary::Joint,
+            end: None,
+            max_tokens: 512,
+            too_long: TooLong::Skip,
+        },
+        fail_on_bad_row: false,
+        engine: &Disturbed(Mock::new("mock", 3), beside),
+        progress: &progress,
+        stop: &AtomicBool::new(false),
+    }
+    .score()?;
+    Ok(progress)
+}
+
+/// What happens to a dataset of this content.
+type Change = fn(&Path, &[u8]);
+
+/// A dataset of more parts than the pipeline holds at once, some 16.
+fn dataset(scene: &Scene) -> Plan {
+    let row = |i| json!({"input": format!("{i} is"), "output": " so"});
+    let path = scene.dataset("rl_demo.jsonl", &(0..PARTS * 256).map(row).collect::<Vec<_>>());
+    scan(&path, PlanOptions::default()).unwrap()
+}
+
+#[test]
+fn a_dataset_that_changes_under_the_run_ends_it() {
+    let scene = Scene::new();
+    let mut plan = dataset(&scene);
+    let content = fs::read(&plan.path).unwrap();
+    run(&scene, &plan, "whole", false, |_, _| {}).unwrap();
+    let whole = scene.files("whole");
+
+    let changes: [(&str, Change, &str); 3] = [
+        (
+            "cut",
+            |path, content| fs::write(path, &content[..content.len() / 2]).unwrap(),
+            "changed while it was read: run again",
+        ),
+        (
+            "replaced",
+            |path, content| {
+                let other = path.with_extension("other");
+                fs::write(&other, [b"{\"input\": 1}\n", &content[13..]].concat()).unwrap();
+                fs::rename(&other, path).unwrap();
+            },
+            "changed while it was read: run again",
+        ),
+        ("gone", |path, _| fs::remove_file(path).unwrap(), "No such file or directory (os error 2)"),
+    ];
+    for (output, change, told) in changes {
+        let error = run(&scene, &plan, output, false, |sample, _| {
+            if sample == 12 * 256 {
+                change(&plan.path, &content);
+            }
+        });
+        let error = error.err().unwrap().to_string();
+        assert!(error.contains(&format!("dataset `{}`", plan.path.display())) && error.ends_with(told), "{error}");
+        let files = scene.files(output);
+        assert!((1..whole.len()).contains(&files.len()), "{output}: {} files", files.len());
+        for (path, bytes) in files {
+            assert!(whole[&path] == bytes, "{output}/{path}");
+        }
+        assert!(store::cells(&scene.path(output)).is_ok());
+        // What was scanned comes back.
+        fs::write(&plan.path, &content).unwrap();
+        plan = scan(&plan.path, PlanOptions::default()).unwrap();
+        run(&scene, &plan, output, false, |_, _| {}).unwrap();
+        assert!(scene.files(output) == whole, "{output}");
+    }
+}
+
+/// Every file and when it was written.
+fn times(scene: &Scene, output: &str) -> BTreeMap<String, SystemTime> {
+    let modified = |path: &String| fs::metadata(scene.path(output).join(path)).unwrap().modified().unwrap();
+    scene.files(output).into_keys().map(|path| (path.clone(), modified(&path))).collect()
+}
+
+#[test]
+fn failed_samples_are_scored_again_on_demand() {
+    let scene = Scene::new();
+    let path = scene.dataset("rl_demo.jsonl", &many_rows(5 * 256));
+    let plan = scan(&path, PlanOptions::default()).unwrap();
+    run(&scene, &plan, "whole", false, |_, _| {}).unwrap();
+    let whole = scene.files("whole");
+    // The engine fails on two samples of part 1 and one of part 3.
+    let fails = |sample, scored: &mut Scored| {
+        if [256, 300, 800].contains(&sample) {
+            scored.scores = Err("out of memory".to_owned());
+        }
+    };
+    let progress = run(&scene, &plan, "out", false, fails).unwrap();
+    assert_eq!(progress.snapshot().samples_with(Status::Failed), 3);
+    let before = times(&scene, "out");
+    // A failed part is done as well.
+    assert_eq!(run(&scene, &plan, "out", false, |_, _| {}).unwrap().snapshot().parts, 0);
+    // A retry that fails in the middle loses nothing.
+    let broken = run(&scene, &plan, "out", true, |_, _| panic!("the engine breaks"));
+    assert!(matches!(broken, Err(Error::Panic { .. })));
+    assert_eq!(times(&scene, "out"), before);
+
+    assert_eq!(run(&scene, &plan, "out", true, |_, _| {}).unwrap().snapshot().parts, 2);
+    assert!(scene.files("out") == whole);
+    let again: Vec<_> = times(&scene, "out").into_iter().filter(|(path, time)| before[path] != *time).collect();
+    let again: Vec<&str> = again.iter().map(|(path, _)| path.rsplit('/').next().unwrap()).collect();
+    assert_eq!(again, ["part-00000001.parquet", "part-00000003.parquet"].repeat(2));
+    assert_eq!(run(&scene, &plan, "out", true, |_, _| {}).unwrap().snapshot().parts, 0);
+}
+
+/// What a model that ran out of memory leaves, made by hand of a good run's tables.
+fn fail_sample(scene: &Scene, part: &str) {
+    let edit = |table: &str, change: &dyn Fn(Value) -> Option<Value>| {
+        let path = format!("out/{table}/generation_model=rl/task=demo/model=tied/{part}");
+        let text = fs::read_to_string(scene.path(&path)).unwrap();
+        let rows = text.lines().filter_map(|line| change(serde_json::from_str(line).unwrap()));
+        scene.write(&path, rows.map(|row| row.to_string() + "\n").collect::<String>());
+    };
+    edit("tokens", &|row| (row["sample_id"] != 300).then_some(row));
+    edit("samples", &|mut row| {
+        if row["sample_id"] == 300 {
+            row["status"] = "failed".into();
+        }
+        Some(row)
+    });
+}
+
+#[test]
+fn the_option_is_there_for_people() {
+    let scene = Scene::new();
+    scene.dataset("rl_demo.jsonl", &many_rows(600));
+    let tied = [("tied", "qwen3-tied")];
+    scene.score("rl_demo.jsonl", &tied, "out", "--out jsonl --engine mock").expect(0, "600 ok samples");
+    let whole = scene.files("out");
+    fail_sample(&scene, "part-00000001.jsonl");
+    scene.score("rl_demo.jsonl", &tied, "out", "--out jsonl --engine mock").expect(0, "tied: already scored");
+    assert!(scene.files("out") != whole);
+    let again = scene.score("rl_demo.jsonl", &tied, "out", "--out jsonl --engine mock --retry-failed");
+    again.expect(0, "tied: 256 ok samples");
+    assert!(scene.files("out") == whole);
+    scene.write("out/samples/generation_model=rl/task=demo/model=tied/part-00000000.jsonl", "{}\n");
+    let broken = scene.score("rl_demo.jsonl", &tied, "out", "--out jsonl --engine mock --retry-failed");
+    broken.expect(1, "part-00000000.jsonl`: not a samples table: missing field `status`");
+}

@@ -1,0 +1,44 @@
+//! Messages that cannot be written: nobody reads them, the disk is full. What they tell of is done all the same.
+
+use std::fs::File;
+use std::process::Stdio;
+
+use crate::common::{Scene, fixture, rows};
+
+const MODELS: [(&str, &str); 2] = [("rl", "qwen3-tied"), ("base", "qwen3-shifted")];
+
+/// Ways to lose what is written to stderr.
+fn deaf() -> [(&'static str, Stdio); 2] {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    [("a closed pipe", writer.into()), ("a full disk", File::options().write(true).open("/dev/full").unwrap().into())]
+}
+
+/// The exit code of a command whose messages are lost.
+fn code(scene: &Scene, arguments: &str, stderr: Stdio) -> Option<i32> {
+    let command = scene.command(arguments);
+    let mut deaf = std::process::Command::new(command.get_program());
+    deaf.args(command.get_args()).current_dir(scene.path(""));
+    deaf.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).status().unwrap().code()
+}
+
+#[test]
+fn every_model_is_scored_and_the_exit_code_stays() {
+    for (log, format) in [("", "text"), ("-vv", "text"), ("-v", "json")] {
+        for (what, stderr) in deaf() {
+            let scene = Scene::new();
+            scene.dataset("rl_demo.jsonl", &rows());
+            let models = MODELS.map(|(name, of)| format!("{name}={}", fixture(of).display())).join(",");
+            let score = format!("score --dataset rl_demo.jsonl --models {models} --output-dir out --engine mock");
+            assert_eq!(code(&scene, &format!("{score} {log} --log-format {format}"), stderr), Some(0), "{what}, {log}");
+            assert_eq!(scene.parts("out"), 2, "{what}, {log}");
+            for (what, stderr) in deaf() {
+                let above = "kl --data-dir out --fail-above kl_k1=-1 --fail-above kl_k3=-1";
+                assert_eq!(code(&scene, above, stderr), Some(3), "{what}");
+            }
+            for (what, stderr) in deaf() {
+                assert_eq!(code(&scene, "kl --data-dir nowhere", stderr), Some(1), "{what}");
+            }
+        }
+    }
+}
