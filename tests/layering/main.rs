@@ -1,0 +1,158 @@
+//! Imports run one way: a module uses only those that stand above it in `lib.rs`, and within every folder no two files and no
+//! two folders import each other, directly or over others.
+
+mod circles;
+mod examples;
+mod modules;
+mod tokens;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use circles::circles;
+use modules::{Import, Modules};
+
+/// Circles that are still there, by folder: whoever cuts one takes it off. Nothing is ever added.
+const KNOWN: &[(&str, &str)] = &[
+    ("cli", "args inputs models session text vocabularies"),
+    ("cli", "demo exact import in_one_go inspect kl mod render run score scorer status verify"),
+    ("cli/args", "kl mod run score"),
+    ("dataset", "chats endings harness names row shapes"),
+    ("dataset", "plan source windows"),
+    ("decoder", "adapter attention block body cpu ffn head linear load mod rope"),
+    ("decoder/checkpoint", "gguf mod safetensors"),
+    ("exact", "batch mod part"),
+    ("exact", "position tile"),
+    ("experiments", "mod parse"),
+    ("gguf", "mod read"),
+    ("hidden", "mod reader"),
+    ("hub", "cached fetch mod"),
+    ("kernel", "amx avx512 block fma isa mod narrow packed rows wide"),
+    (
+        "shift",
+        "align alone apart check comparison damaged detail differences display estimate exact fields floor \
+         gate mod overall overview pairs_table pass query read_first reference samples scan select slices \
+         statistics study study_pairing summary sums together values warnings writer",
+    ),
+    ("shift", "expressions lists"),
+    ("shift", "measures token"),
+    ("shift/align", "mod table"),
+    ("store", "cell chosen hidden loans manifest mod pairs read survey temporary text"),
+    ("store/cell", "mod part"),
+    ("store/manifest", "mod text"),
+    ("study", "export import mod"),
+    ("table", "check mod"),
+    ("template", "files gguf"),
+    ("template", "mod turns"),
+    ("template/jinja", "access calls filters interpreter tests"),
+    ("template/jinja", "format methods"),
+    ("template/jinja", "iterate scope value"),
+    ("template/jinja", "lexer literals"),
+    ("verify", "mod pairs"),
+];
+
+/// Every source of the library, by its path below `src`.
+fn sources() -> BTreeMap<String, String> {
+    fn walk(folder: &Path, found: &mut BTreeMap<String, String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let name = path.strip_prefix("src").unwrap().to_str().unwrap();
+                found.insert(name.to_owned(), fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    walk(Path::new("src"), &mut found);
+    found
+}
+
+fn imports() -> BTreeSet<Import> {
+    Modules::read(&sources()).imports()
+}
+
+/// The module of the crate that a file belongs to.
+fn top(file: &str) -> &str {
+    file.split('/').next().unwrap().trim_end_matches(".rs")
+}
+
+fn told(import: &Import) -> String {
+    let Import { from, to, line, path } = import;
+    format!("    src/{from}:{line}: `{path}` is in src/{to}")
+}
+
+/// Imports that may not be, as lines; modules are asked for by whom they belong to and by what the path says.
+fn forbidden(is: impl Fn(&str, &str) -> bool) -> Vec<String> {
+    let named = |path: &str| path.strip_prefix("crate::").map(|path| path.split("::").next().unwrap().to_owned());
+    let all = imports();
+    let found = all.iter().filter(|import| {
+        let from = top(&import.from);
+        is(from, top(&import.to)) || named(&import.path).is_some_and(|to| is(from, &to))
+    });
+    found.map(told).collect()
+}
+
+#[test]
+fn modules_import_only_from_above() {
+    let sources = sources();
+    let declared = sources["lib.rs"].lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    let order: Vec<&str> = declared.collect();
+    let place = |name: &str| order.iter().position(|m| *m == name);
+    let found = forbidden(|from, to| place(from).zip(place(to)).is_some_and(|(from, to)| to > from));
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn comparing_needs_no_engine() {
+    let engines = ["tokenize", "reduce", "forest", "decoder", "engine", "pipeline"];
+    let found = forbidden(|from, to| from == "shift" && engines.contains(&to));
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn no_files_and_no_folders_import_each_other() {
+    let found = circles(&imports());
+    let mut known: Vec<(&str, BTreeSet<&str>)> =
+        KNOWN.iter().map(|(folder, parts)| (*folder, parts.split_whitespace().collect())).collect();
+    let mut new = Vec::new();
+    for circle in &found {
+        let listed = known.iter_mut().find(|(folder, parts)| *folder == circle.folder && circle.holds_any_of(parts));
+        let Some((_, parts)) = listed else {
+            new.push(circle.told(&BTreeSet::new()));
+            continue;
+        };
+        if circle.parts.iter().any(|part| !parts.contains(part.as_str())) {
+            new.push(circle.told(parts));
+        }
+        parts.retain(|part| !circle.parts.contains(*part));
+    }
+    assert!(new.is_empty(), "these import one another, directly or over others:\n{}", new.join("\n"));
+    known.retain(|(_, parts)| !parts.is_empty());
+    assert!(known.is_empty(), "in no circle any more: take them off KNOWN: {known:?}");
+}
+
+#[test]
+fn the_engine_seam_does_not_name_its_children() {
+    let seam = &sources()["engine/mod.rs"];
+    let uses: Vec<_> = seam.lines().filter(|l| l.contains("local::") || l.contains("mock::")).collect();
+    assert!(uses.is_empty(), "{uses:?}");
+}
+
+#[test]
+fn families_are_named_in_the_config_alone() {
+    for (file, source) in sources() {
+        if !file.starts_with("decoder/") || file.starts_with("decoder/config") {
+            continue;
+        }
+        for (number, line) in source.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            let family = ["\"qwen", "\"llama", "\"gemma", "\"phi", "\"mixtral", "\"glm"]
+                .iter()
+                .find(|name| code.contains(**name));
+            assert!(family.is_none(), "src/{file}:{}: {line}", number + 1);
+        }
+    }
+}
