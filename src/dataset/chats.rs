@@ -6,9 +6,9 @@
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::dataset::content::{Content, may_repeat};
 use crate::dataset::endings::Endings;
-use crate::dataset::row::Content;
-use crate::dataset::shapes::{Named, may_repeat};
+use crate::dataset::named::Named;
 
 #[derive(Deserialize)]
 #[serde(expecting = "an object with a `role`")]

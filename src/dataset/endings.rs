@@ -1,17 +1,12 @@
 //! How generation ended, as rows say it.
 //!
-//! Owns the fields that say it and their words, each field's by whoever writes it. Refuses to guess: what a row does not say is
+//! Owns their words, each field's by whoever writes it. Refuses to guess: what a row does not say is
 //! not known.
 
 use serde_json::Value;
 
-use crate::dataset::shapes::Named;
-
-/// Why it ended, as servers and evaluations say it. The first that says anything of a response counts, whatever it says: vLLM
-/// puts the text that stopped a response into `stop_reason`, beside the `finish_reason`.
-pub const REASONS: [&str; 4] = ["finish_reason", "finish_reasons", "stop_type", "stop_reason"];
-/// Whether a limit ended it, as trainers say it.
-pub const FLAGS: [&str; 3] = ["truncated", "is_truncated", "response_truncated"];
+use crate::dataset::named::Named;
+use crate::dataset::names::{FLAGS, REASONS};
 
 /// Words of `finish_reason` for a limit of tokens, or an end from outside.
 const CUT: [&str; 13] = [

@@ -5,8 +5,8 @@
 
 use serde_json::Value;
 
-use crate::dataset::row::Content;
-use crate::dataset::shapes::{Named, may_repeat};
+use crate::dataset::content::{Content, may_repeat};
+use crate::dataset::named::Named;
 
 /// The samples of a row: every response to a prompt, and every continuation that was weighed.
 ///

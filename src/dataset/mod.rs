@@ -5,11 +5,13 @@
 
 mod cells;
 mod chats;
+mod content;
 mod cuts;
 mod endings;
 mod foreign;
 mod harness;
 mod json;
+mod named;
 mod names;
 mod plan;
 mod records;
@@ -23,10 +25,11 @@ mod windows;
 
 use std::path::Path;
 
+pub use content::Content;
 pub use cuts::{PART_BYTES, PART_ROWS, Part};
 pub use names::FieldNames;
 pub use plan::{Plan, PlanOptions, scan};
-pub use row::{Content, ReadRow, Row, RowOptions};
+pub use row::{ReadRow, Row, RowOptions};
 pub use windows::{WINDOW, Windows};
 
 /// What files of rows end with.

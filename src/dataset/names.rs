@@ -1,8 +1,54 @@
 //! What fields are called: in the shapes that we know, and in the rows at hand.
 //!
-//! Owns `--fields`. Refuses values: `shapes` reads them.
+//! Owns which fields make a shape, and `--fields`. Refuses values: `shapes` reads them.
 
-use crate::dataset::shapes::{OPTIONAL, SHAPES, Shape};
+/// A shape that a row's content has.
+pub struct Shape {
+    /// The fields that a row of it has.
+    pub needs: &'static [&'static str],
+    pub kind: Kind,
+}
+
+/// How the content of a shape is read.
+pub enum Kind {
+    Ids,
+    /// One response to `needs[0]`, in `needs[1]`.
+    Text,
+    Rollouts,
+    Messages,
+    Harness,
+}
+
+/// Ids come first: a row that has any is read by them alone, and text beside them only tells what they spell.
+pub static SHAPES: [Shape; 7] = [
+    Shape { needs: &["prompt_token_ids", "response_token_ids"], kind: Kind::Ids },
+    Shape { needs: &["input", "output"], kind: Kind::Text },
+    Shape { needs: &["prompt", "response"], kind: Kind::Text },
+    Shape { needs: &["prompt", "completion"], kind: Kind::Text },
+    Shape { needs: &["prompt", "responses"], kind: Kind::Rollouts },
+    Shape { needs: &["messages"], kind: Kind::Messages },
+    Shape { needs: &["arguments", "resps"], kind: Kind::Harness },
+];
+
+/// Why it ended, as servers and evaluations say it. The first that says anything of a response counts, whatever it says: vLLM
+/// puts the text that stopped a response into `stop_reason`, beside the `finish_reason`.
+pub const REASONS: [&str; 4] = ["finish_reason", "finish_reasons", "stop_type", "stop_reason"];
+/// Whether a limit ended it, as trainers say it.
+pub const FLAGS: [&str; 3] = ["truncated", "is_truncated", "response_truncated"];
+
+/// Fields that are read where they are.
+const OPTIONAL: [&str; 10] = [
+    "id",
+    "tools",
+    "chat_template_kwargs",
+    REASONS[0],
+    REASONS[1],
+    REASONS[2],
+    REASONS[3],
+    FLAGS[0],
+    FLAGS[1],
+    FLAGS[2],
+];
 
 /// `--fields`: what the fields of a shape are called in the rows at hand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -5,11 +5,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::dataset::cuts::{Cuts, Part};
-use crate::dataset::records::Records;
+use crate::dataset::records::{Record, Records};
 use crate::dataset::row::{ReadRow, Row, RowOptions};
 use crate::dataset::seen::{self, Seen};
 use crate::dataset::source::{self, RowFile, Source};
 use crate::dataset::unpack::{Packing, Tally};
+use crate::dataset::windows::Windows;
+use crate::digest;
 use crate::error::{Error, Result};
 use crate::schema::KeptField;
 
@@ -88,14 +90,7 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
 }
 
 impl Plan {
-    pub(super) fn new(
-        path: &Path,
-        options: PlanOptions,
-        cuts: Cuts,
-        kept: Vec<KeptField>,
-        hash: String,
-        source: Source,
-    ) -> Self {
+    fn new(path: &Path, options: PlanOptions, cuts: Cuts, kept: Vec<KeptField>, hash: String, source: Source) -> Self {
         let (rows, samples, parts) = (cuts.rows(), cuts.samples(), cuts.finish());
         Self { path: path.to_owned(), options, parts, rows, samples, kept, hash, has_chats: false, source }
     }
@@ -127,5 +122,29 @@ impl Plan {
             Source::File(_) => None,
             Source::Windows(windows) => Some(windows.size()),
         }
+    }
+}
+
+impl Windows {
+    /// The plan of the text at `path`, at most `limit` windows of it. Each window is a row.
+    ///
+    /// # Errors
+    /// A text of less than a window, or one that cannot be read.
+    pub fn plan(self, path: &Path, limit: Option<u32>) -> Result<Plan> {
+        let bytes = 4 * self.size as u64;
+        let windows = (self.ids.len() / self.size).min(limit.map_or(usize::MAX, |limit| limit as usize));
+        let mut cuts = Cuts::default();
+        for index in 0..windows as u64 {
+            let record = Record { number: index + 1, offset: index * bytes, end: (index + 1) * bytes, raw: &[] };
+            if !cuts.add(&record, 1, bytes) {
+                return Err(Error::dataset(path, None, "more windows than 32 bits can number"));
+            }
+        }
+        if windows == 0 {
+            let (tokens, size) = (self.ids.len(), self.size);
+            return Err(Error::dataset(path, None, format!("{tokens} tokens are less than a window of {size}")));
+        }
+        let options = PlanOptions { rows: RowOptions::default(), limit };
+        Ok(Plan::new(path, options, cuts, Vec::new(), digest::file(path)?, Source::Windows(self)))
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Owns what a good row is. Refuses to end a run: a bad row keeps its place and its reason.
 
+use crate::dataset::content::{Content, may_repeat};
 use crate::dataset::json::{self, Fields};
 use crate::dataset::names::FieldNames;
 use crate::dataset::shapes;
@@ -23,37 +24,6 @@ impl RowOptions {
     /// Every field that a row is read from.
     pub(super) fn wanted(&self) -> Vec<&str> {
         self.fields.all().chain(self.cluster.iter().chain(&self.keep).map(String::as_str)).collect()
-    }
-}
-
-/// What a row says was written: one sample, or several of a chat.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Content {
-    /// A prompt and its response as text. `cut`: whether generation was cut, by a limit of tokens, so that no end token
-    /// follows it; `None` where the row does not say.
-    Text { input: String, output: String, cut: Option<bool> },
-    /// Token ids of a prompt and its response: never retokenised. Texts only if the row has them.
-    Ids { prompt: Vec<u32>, response: Vec<u32>, input: Option<String>, output: Option<String>, cut: Option<bool> },
-    /// A chat of `turns` assistant turns, at least one, each of which is a sample, after `before` turns of it that are
-    /// only context. `messages`, `tools` and `kwargs` are JSON as the row has it; `cut` is about the last turn.
-    Chat { messages: String, tools: Option<String>, kwargs: Option<String>, before: u32, turns: u32, cut: Option<bool> },
-}
-
-impl Content {
-    pub fn samples(&self) -> u32 {
-        match self {
-            Self::Text { .. } | Self::Ids { .. } => 1,
-            Self::Chat { turns, .. } => *turns,
-        }
-    }
-
-    /// Bytes of text (for ids, four a token): what parts are cut by.
-    fn text_bytes(&self) -> usize {
-        match self {
-            Self::Text { input, output, .. } => input.len() + output.len(),
-            Self::Ids { prompt, response, .. } => 4 * (prompt.len() + response.len()),
-            Self::Chat { messages, .. } => messages.len(),
-        }
     }
 }
 
@@ -93,7 +63,7 @@ impl Row {
         // Each of its samples has the row's id, cluster and kept fields.
         let texts = [&row.id, &row.cluster].into_iter().flatten();
         let kept = row.kept.iter().map(|value| if let Kept::Text(text) = value { text.len() } else { 0 });
-        shapes::may_repeat(texts.map(String::len).chain(kept).sum(), row.samples() as usize)?;
+        may_repeat(texts.map(String::len).chain(kept).sum(), row.samples() as usize)?;
         Ok(row)
     }
 

@@ -1,0 +1,47 @@
+//! What a row says was written, as text, ids or messages.
+//!
+//! Owns the content of a row whatever its fields were, and how much one row may repeat. Refuses fields: `shapes` reads them.
+
+/// What a row says was written: one sample, or several of a chat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A prompt and its response as text. `cut`: whether generation was cut, by a limit of tokens, so that no end token
+    /// follows it; `None` where the row does not say.
+    Text { input: String, output: String, cut: Option<bool> },
+    /// Token ids of a prompt and its response: never retokenised. Texts only if the row has them.
+    Ids { prompt: Vec<u32>, response: Vec<u32>, input: Option<String>, output: Option<String>, cut: Option<bool> },
+    /// A chat of `turns` assistant turns, at least one, each of which is a sample, after `before` turns of it that are
+    /// only context. `messages`, `tools` and `kwargs` are JSON as the row has it; `cut` is about the last turn.
+    Chat { messages: String, tools: Option<String>, kwargs: Option<String>, before: u32, turns: u32, cut: Option<bool> },
+}
+
+impl Content {
+    pub fn samples(&self) -> u32 {
+        match self {
+            Self::Text { .. } | Self::Ids { .. } => 1,
+            Self::Chat { turns, .. } => *turns,
+        }
+    }
+
+    /// Bytes of text (for ids, four a token): what parts are cut by.
+    pub fn text_bytes(&self) -> usize {
+        match self {
+            Self::Text { input, output, .. } => input.len() + output.len(),
+            Self::Ids { prompt, response, .. } => 4 * (prompt.len() + response.len()),
+            Self::Chat { messages, .. } => messages.len(),
+        }
+    }
+}
+
+/// Most bytes that a row's samples may repeat together: a short row can name a long prompt many times.
+const REPEATED_BYTES: usize = 256 << 20;
+/// What a sample takes beside its texts.
+const SAMPLE_BYTES: usize = 1 << 10;
+
+/// Refuses to repeat `bytes` so many `times` that they would fill the memory.
+pub fn may_repeat(bytes: usize, times: usize) -> Result<(), String> {
+    if (bytes + SAMPLE_BYTES).saturating_mul(times) <= REPEATED_BYTES {
+        return Ok(());
+    }
+    Err(format!("{times} samples that repeat {bytes} bytes each are too much for one row"))
+}
