@@ -5,11 +5,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use super::failure::Failure;
 use super::measures::{self, Row};
-use super::tile::{Failure, Tiles};
+use super::options::{MAX_REMOVED, Options};
+use super::tile::Tiles;
 use super::tokens::{self, Token, Tokens};
-use super::{MAX_REMOVED, Options};
-
 use crate::error::{Error, Result};
 use crate::hidden::Reader;
 use crate::scores::overlap;

@@ -3,9 +3,9 @@
 //! Owns the way from a few of them to more, where f32 does not decide. Refuses products of whole heads.
 
 use super::doubt::Verdict;
+use super::failure::Failure;
 use super::kernel::CHUNK;
 use super::measures::{Logits, Options, Row, measure};
-use super::tile::Failure;
 use crate::decoder::Head;
 
 /// Ids of each model whose logits are computed again in f64: what the others lose is small and of either sign. Where it is

@@ -6,10 +6,11 @@ use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
 use super::doubt::Verdict;
-use super::measures::{Logits, Options, Row, Side, measure};
+use super::failure::Failure;
+use super::measures::{Logits, Options, Row, measure};
 use super::position::Position;
 use crate::decoder::Head;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::stop::Stop;
 
 /// Bytes of both models' logits that exist at once. Rows share the passage of a head's weights through the cache: at
@@ -20,23 +21,6 @@ const MAX_ROWS: usize = 1024;
 
 /// Rows whose whole vocabulary is in memory in f64 at once: they share the passage of the weights.
 const WHOLE_ROWS: usize = 64;
-
-/// Why a tile has no measures.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// A row of the tile, and whose logits they are: 0 P's, 1 Q's.
-    #[error("the logits at row {row} of {} are not finite", ["P", "Q"][*side])]
-    NotFinite { row: usize, side: usize },
-    #[error(transparent)]
-    Other(#[from] Error),
-}
-
-impl Failure {
-    /// Of a row.
-    pub fn of(row: usize) -> impl Fn(Side) -> Self {
-        move |side| Self::NotFinite { row, side: side as usize }
-    }
-}
 
 /// Two heads, and room for their logits that is taken up once: fresh memory would cost as much as what is computed in it.
 pub struct Tiles<'a> {

@@ -11,8 +11,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::check::{Folders, fill, folder, output};
+use super::experiment::{Experiment, Experiments, Model, Text};
 use super::options::{OF_A_MODEL, Options};
-use super::{Experiment, Experiments, Model, Text};
 use crate::error::{Error, Result};
 
 const OUTPUT: &str = "ppl_data/{experiment}";

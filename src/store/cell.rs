@@ -3,7 +3,7 @@
 //! Owns that what was decided for a cell stays decided, and that one process at a time writes it. Refuses to look for cells:
 //! `read` finds those that are there; and texts: [`super::text`] settles them.
 
-mod part;
+pub(super) mod part;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,13 +12,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-pub use part::PartWriter;
-
 use super::hidden::{HiddenFiles, HiddenPart};
+use super::layout::{Cell, MANIFEST, file_name, text_folder};
 use super::lock::Lock;
+use super::manifest::Manifest;
 use super::temporary::Temporary;
 use super::text::{Claim, TextStore};
-use super::{Cell, MANIFEST, Manifest, file_name, text_folder};
 use crate::error::{Error, Result};
 use crate::hidden::Layout;
 use crate::schema::folder;
@@ -193,17 +192,6 @@ impl CellStore {
     /// The done part's samples table, and what it is written as.
     pub fn samples(&self, part: u32) -> (PathBuf, Format) {
         (self.path(folder::SAMPLES, part), self.format)
-    }
-
-    /// Files for the part under `.tmp`; dropping the writer instead of committing removes them.
-    ///
-    /// # Errors
-    /// Another process writes the cell; files that cannot be created.
-    pub fn begin(&self, part: u32) -> Result<PartWriter<'_>> {
-        self.lock()?;
-        let create = |table: &str| Temporary::create(&self.root, &format!("{table}-{part:08}"));
-        let (samples, tokens) = (create(folder::SAMPLES)?, create(folder::TOKENS)?);
-        Ok(PartWriter::new(self, part, samples, tokens))
     }
 
     /// Longest sample, in tokens, which the run that came first over the text settled.

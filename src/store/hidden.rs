@@ -7,8 +7,9 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use super::layout::file_name;
+use super::manifest::Manifest;
 use super::temporary::{Temporary, withdraw};
-use super::{Manifest, file_name};
 use crate::error::{Error, Result};
 use crate::hidden::{self, Layout};
 use crate::schema::folder;

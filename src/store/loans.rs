@@ -5,9 +5,12 @@
 
 use std::path::PathBuf;
 
+use super::directory::Store;
+use super::hidden;
+use super::layout::Cell;
 use super::lock::{Lock, Shared};
+use super::read::FoundCell;
 use super::temporary::withdraw;
-use super::{Cell, FoundCell, Store, hidden};
 use crate::error::{Error, Result};
 
 /// A cell whose loans no other process ends.

@@ -4,24 +4,22 @@
 //! once and before anything is scored; a model's own file holds the rest, and the digest of the text's. Refuses what cannot
 //! change a number: paths, threads, batch sizes, times.
 
+pub(super) mod facts;
 mod file;
-mod pair;
-mod text;
+pub(super) mod pair;
+pub(super) mod text;
 
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use pair::PairManifest;
-pub use text::TextManifest;
-
-use super::TEXT;
-use crate::dataset::{Part, Plan};
+use self::facts::{DatasetFacts, EngineFacts, TokenFacts};
+use self::file::{ARITHMETIC, ELSEWHERE, compare};
+use self::text::TextManifest;
+use super::layout::TEXT;
+use crate::dataset::Part;
 use crate::error::{Error, Result};
-use crate::hidden;
-use file::{ARITHMETIC, ELSEWHERE, compare, first_difference};
 
 /// What made a cell's tables.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,123 +37,6 @@ pub struct Manifest {
     pub engine: EngineFacts,
     /// The same for every model of a text.
     pub parts: Vec<Part>,
-}
-
-/// Which rows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DatasetFacts {
-    /// BLAKE3 of the file.
-    pub blake3: String,
-    pub rows: u32,
-    pub samples: u32,
-    pub limit: Option<u32>,
-    /// Tokens of a window, where the rows are windows of a text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub window: Option<u32>,
-    /// What the rows call the fields that are read, where that differs from their usual names.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fields: Vec<String>,
-    pub cluster: Option<String>,
-    pub keep_fields: Vec<String>,
-}
-
-impl DatasetFacts {
-    /// Of a dataset that was scanned.
-    pub fn of(plan: &Plan) -> Self {
-        let Plan { hash, rows, samples, options, .. } = plan;
-        Self {
-            blake3: hash.clone(),
-            rows: *rows,
-            samples: *samples,
-            limit: options.limit,
-            window: plan.window(),
-            fields: options.rows.fields.to_words(),
-            cluster: options.rows.cluster.clone(),
-            keep_fields: options.rows.keep.clone(),
-        }
-    }
-
-    /// The first field in which an earlier run's rows differ from these, with both values.
-    pub fn difference(&self, earlier: &Self) -> Option<String> {
-        let (Ok(before), Ok(now)) = (serde_json::to_value(earlier), serde_json::to_value(self)) else { return None };
-        let (field, values) = first_difference("dataset".to_owned(), &before, &now, &|_| true)?;
-        Some(format!("{field} = {values}"))
-    }
-}
-
-/// How rows became ids.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TokenFacts {
-    /// BLAKE3 of the tokenizer file, and of what files beside it lay over it, if anything.
-    pub tokenizer: String,
-    /// BLAKE3 of every id's text; absent where that is not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vocabulary: Option<String>,
-    /// `always` or `never`, where not the tokenizer decided whether a BOS stands before every text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bos: Option<String>,
-    pub boundary: String,
-    /// The id of the appended end token.
-    pub end: Option<u32>,
-    /// Longest sample in tokens: the shortest context among the models of the run that came first. A model of a shorter one
-    /// leaves out what it cannot take.
-    pub max_tokens: usize,
-    pub too_long: String,
-    /// Identity of the chat template, where rows are chats; `own` where each model read its own, of which its facts speak.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub chat_template: Option<String>,
-    /// `--chat-template-kwargs`, as compact JSON.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub chat_template_kwargs: Option<String>,
-}
-
-/// Stands for the identity of a chat template where each model has its own.
-pub const OWN: &str = "own";
-
-impl TokenFacts {
-    /// Whether contexts differ by intent: each model read its own chat template.
-    pub fn has_own_templates(&self) -> bool {
-        self.chat_template.as_deref() == Some(OWN)
-    }
-}
-
-/// What scored them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EngineFacts {
-    pub name: String,
-    /// File name to BLAKE3 of config and weights.
-    pub files: BTreeMap<String, String>,
-    /// Type of weights and products: `f32` or `bf16`.
-    pub dtype: String,
-    /// `cpu` or `cuda`.
-    pub device: String,
-    /// How its products were summed, where the processor decides that: bf16 models differ by some 0.02 nats a token
-    /// between any two ways.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub arithmetic: Option<String>,
-    pub top_k: usize,
-    /// Ids that the model can score; absent where that is not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vocab: Option<usize>,
-    /// As `tokens.vocabulary`, of the model's own tokenizer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vocabulary: Option<String>,
-    /// Ids whose text is another in that tokenizer than in the one that made the ids.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub other_texts: Vec<u32>,
-    /// Identity of the chat template that it read, where models read their own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub chat_template: Option<String>,
-    /// As `tokens.tokenizer`, of the tokenizer that read what the model's own template wrote before responses.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tokenizer: Option<String>,
-    pub rank_rule: String,
-    /// The hidden rows that its parts keep; absent if they keep none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub keep_hidden: Option<hidden::Shape>,
 }
 
 /// A model's own file. Serialised with its fields in this order.

@@ -9,12 +9,16 @@ use std::sync::{Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 
+use super::layout::{Cell, MANIFEST, file_name, is_absent, text_folder};
 use super::lock::Lock;
+use super::manifest::Manifest;
+use super::manifest::pair::PairManifest;
+use super::names;
+use super::read::{self, part_of};
 use super::temporary::{Temporary, withdraw};
-use super::{Cell, MANIFEST, Manifest, Origin, PairManifest, file_name, is_absent, names, part_of, read, text_folder};
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
-use crate::table::{self, Format, Table};
+use crate::table::{self, Format, Origin, Table};
 
 /// Two models on one text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

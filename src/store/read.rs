@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::hidden::HiddenFiles;
-use super::{Cell, MANIFEST, Manifest, Store, TEXT, file_name, names};
+use super::layout::{Cell, MANIFEST, TEXT, file_name};
+use super::manifest::Manifest;
+use super::names;
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
 use crate::table::Format;
@@ -104,17 +106,6 @@ fn holds_tokens(root: &Path, cell: &Cell) -> Result<bool> {
 /// The number of a part by its file's name.
 pub fn part_of(path: &Path) -> Option<u32> {
     path.file_stem()?.to_str()?.strip_prefix("part-")?.parse().ok()
-}
-
-impl Store {
-    /// What an earlier run decided for the cell; `None` if there was none.
-    ///
-    /// # Errors
-    /// As [`Manifest::read`].
-    pub fn manifest_of(&self, cell: &Cell) -> Result<Option<Manifest>> {
-        let path = self.root.join(folder::RUNS).join(cell.folder()?).join(MANIFEST);
-        if path.exists() { Manifest::read(&path).map(Some) } else { Ok(None) }
-    }
 }
 
 /// The folder of the manifests.

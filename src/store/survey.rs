@@ -7,10 +7,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::hidden::HiddenFiles;
-use super::pairs::pair_manifests;
+use super::layout::{Cell, MANIFEST, TEXT, file_name};
+use super::manifest::Manifest;
+use super::manifest::pair::PairManifest;
+use super::manifest::text::TextManifest;
+use super::names;
+use super::pairs::{PairCell, pair_manifests};
 use super::read::{self, Partition, partitions_and_others};
 use super::temporary::leftovers;
-use super::{Cell, MANIFEST, Manifest, PairCell, PairManifest, TEXT, TextManifest, file_name, names};
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
 use crate::table::Format;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use arrow::error::ArrowError;
 use parquet::errors::ParquetError;
 
-use super::is_absent;
+use super::layout::is_absent;
 use super::owner::Owner;
 use crate::error::{Error, Result};
 use crate::schema::folder;

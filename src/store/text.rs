@@ -8,10 +8,11 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::layout::{MANIFEST, TEXT, is_absent};
 use super::lock::{Lock, Shared};
-use super::manifest::{Manifest, TextManifest};
+use super::manifest::Manifest;
+use super::manifest::text::TextManifest;
 use super::temporary::{Temporary, withdraw};
-use super::{MANIFEST, TEXT, is_absent};
 use crate::error::{Error, Result};
 use crate::schema::folder;
 

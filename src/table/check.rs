@@ -5,7 +5,7 @@
 
 use arrow::error::ArrowError;
 
-use super::ScoredSample;
+use super::scored::ScoredSample;
 use crate::error::{Error, Result};
 use crate::sample::Sample;
 use crate::scores::TokenScores;

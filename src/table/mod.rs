@@ -7,6 +7,7 @@ mod check;
 mod decode;
 mod encode;
 mod origin;
+mod scored;
 mod seal;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use arrow::error::ArrowError;
 pub use decode::{footer, holds, statuses};
 pub use encode::{Format, Table, write};
 pub use origin::{Origin, parted_from};
+pub use scored::ScoredSample;
 pub use seal::{is_sealed, recorded, seal};
 
 use check::check;
@@ -30,13 +32,6 @@ use crate::sample::{Kept, ResponseToken, Sample, Status};
 use crate::schema::{self, KeptField, KeptType};
 use crate::scores::TokenScores;
 use crate::tokenize::token_text;
-
-/// A sample and, if its status says so, its scores: one entry a token of [`Sample::scored_tokens`].
-#[derive(Clone, Debug)]
-pub struct ScoredSample {
-    pub sample: Sample,
-    pub scores: Option<TokenScores>,
-}
 
 /// A row of the tokens table before it is split into columns.
 struct TokenRow<'a> {

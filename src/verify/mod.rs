@@ -17,7 +17,6 @@ mod source;
 mod tokens;
 
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -27,7 +26,7 @@ pub use report::{Checked, Finding, Kind, Problem, Report};
 use agree::Given;
 use numbers::Rules;
 use report::Findings;
-use source::{Broken, Source};
+use source::{Broken, Source, guarded};
 use tokens::Ids;
 
 use crate::dataset::Part;
@@ -197,25 +196,6 @@ impl OnePart<'_> {
             top_k: engine.top_k,
             vocab: engine.vocab,
             strict_ranks: engine.rank_rule == RANK_STRICT,
-        }
-    }
-}
-
-/// Reads a file; what ends the reading is a finding, panics of decoders on broken bytes included.
-fn guarded<T>(
-    path: &Path,
-    findings: &mut Findings,
-    read: impl FnOnce(&mut Findings) -> Result<T, Broken>,
-) -> Option<T> {
-    match catch_unwind(AssertUnwindSafe(|| read(findings))) {
-        Ok(Ok(value)) => Some(value),
-        Ok(Err((kind, what))) => {
-            findings.of_file(kind, path, what);
-            None
-        }
-        Err(_) => {
-            findings.of_file(Kind::Unreadable, path, "its bytes make the decoder panic");
-            None
         }
     }
 }

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, UInt32Type};
 
-use super::guarded;
 use super::report::{Findings, Kind};
 use super::scored::{self, Ids};
-use super::source::{self, Broken};
+use super::source::{self, Broken, guarded};
 use crate::schema::pair;
 use crate::store::{self, Cell, Manifest, PairCell, SurveyedCell, SurveyedPair};
 use crate::table::{self, Format, Origin, Table};

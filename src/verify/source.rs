@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::BufReader;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::report::Kind;
+use super::report::{Findings, Kind};
 use crate::schema;
 use crate::table::{self, Format, Origin, Table};
 
@@ -25,6 +26,25 @@ pub(super) struct Source {
     pub hash: Option<String>,
     /// What it says of itself.
     pub origin: Option<Origin>,
+}
+
+/// Reads a file; what ends the reading is a finding, panics of decoders on broken bytes included.
+pub(super) fn guarded<T>(
+    path: &Path,
+    findings: &mut Findings,
+    read: impl FnOnce(&mut Findings) -> Result<T, Broken>,
+) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(|| read(findings))) {
+        Ok(Ok(value)) => Some(value),
+        Ok(Err((kind, what))) => {
+            findings.of_file(kind, path, what);
+            None
+        }
+        Err(_) => {
+            findings.of_file(Kind::Unreadable, path, "its bytes make the decoder panic");
+            None
+        }
+    }
 }
 
 /// Opens `path`, which must have the columns of `table`, those of `kept` last, and be the part of a cell that it says.

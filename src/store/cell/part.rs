@@ -25,8 +25,21 @@ pub struct PartWriter<'a> {
     hidden: Option<HiddenPart>,
 }
 
+impl CellStore {
+    /// Files for the part under `.tmp`; dropping the writer instead of committing removes them.
+    ///
+    /// # Errors
+    /// Another process writes the cell; files that cannot be created.
+    pub fn begin(&self, part: u32) -> Result<PartWriter<'_>> {
+        self.lock()?;
+        let create = |table: &str| Temporary::create(&self.root, &format!("{table}-{part:08}"));
+        let (samples, tokens) = (create(folder::SAMPLES)?, create(folder::TOKENS)?);
+        Ok(PartWriter::new(self, part, samples, tokens))
+    }
+}
+
 impl<'a> PartWriter<'a> {
-    pub(super) fn new(cell: &'a CellStore, part: u32, samples: Temporary, tokens: Temporary) -> Self {
+    fn new(cell: &'a CellStore, part: u32, samples: Temporary, tokens: Temporary) -> Self {
         Self { cell, part, samples, tokens, samples_hash: None, tokens_hash: None, hidden: None }
     }
 

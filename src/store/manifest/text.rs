@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::facts::{DatasetFacts, TokenFacts};
 use super::file::{self, ELSEWHERE, compare};
-use super::{DatasetFacts, TokenFacts};
 use crate::dataset::Part;
 use crate::error::Result;
 

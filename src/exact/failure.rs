@@ -1,0 +1,23 @@
+//! Why rows have no measures.
+//!
+//! Owns whose logits are not finite. Refuses files: `part` knows which.
+
+use super::measures::Side;
+use crate::error::Error;
+
+/// Why a tile has no measures.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A row of the tile, and whose logits they are: 0 P's, 1 Q's.
+    #[error("the logits at row {row} of {} are not finite", ["P", "Q"][*side])]
+    NotFinite { row: usize, side: usize },
+    #[error(transparent)]
+    Other(#[from] Error),
+}
+
+impl Failure {
+    /// Of a row.
+    pub fn of(row: usize) -> impl Fn(Side) -> Self {
+        move |side| Self::NotFinite { row, side: side as usize }
+    }
+}
