@@ -6,25 +6,28 @@
 //! jobs that the pipeline gave it and with a sink that drops. The last line is the pipeline's promise: the whole run beside
 //! the engine alone on the same forests, in turns.
 
-use std::collections::{BTreeMap, BTreeSet};
+#[path = "../tests/common/made.rs"]
+mod made;
+
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use candle_core::{DType, Device};
+use tokshift::Result;
 use tokshift::dataset::{self, Plan, PlanOptions};
 use tokshift::decoder::Checkpoint;
 use tokshift::engine::local::{Local, LocalOptions};
-use tokshift::engine::{Caps, Engine, Job, JobSample, RANK_STRICT, Scored};
+use tokshift::engine::{Caps, Engine, Job, JobSample, Scored};
 use tokshift::pipeline::{Input, Progress, Run};
 use tokshift::sample::Sample;
 use tokshift::scores::TokenScores;
 use tokshift::stop::Stop;
-use tokshift::store::{Cell, CellStore, DatasetFacts, EngineFacts, Manifest, Store, TokenFacts};
+use tokshift::store::{Cell, CellStore, Store};
 use tokshift::table::Format;
 use tokshift::tokenize::{Boundary, SampleOptions, TextTokenizer, TooLong};
-use tokshift::{Result, schema};
 
 const TOP_K: usize = 20;
 const ROUNDS: usize = 3;
@@ -135,41 +138,11 @@ impl Bench {
     fn cell(&self, root: &Path) -> CellStore {
         let name = |name: &str| name.to_owned();
         let cell = Cell { generation_model: name("g"), task: name("t"), model: name("m") };
-        let manifest = Manifest {
-            format_version: schema::FORMAT_VERSION,
-            generation_model: name("g"),
-            task: name("t"),
-            model: name("m"),
-            out: Format::Parquet.extension().to_owned(),
-            dataset: DatasetFacts::of(&self.plan),
-            tokens: TokenFacts {
-                tokenizer: self.tokenizer.identity().to_owned(),
-                vocabulary: None,
-                bos: None,
-                boundary: name("joint"),
-                end: None,
-                max_tokens: self.options.max_tokens,
-                too_long: name("skip"),
-                chat_template: None,
-                chat_template_kwargs: None,
-            },
-            engine: EngineFacts {
-                name: name("local"),
-                files: BTreeMap::new(),
-                dtype: name("bf16"),
-                device: name("cpu"),
-                arithmetic: None,
-                top_k: TOP_K,
-                vocab: None,
-                vocabulary: None,
-                other_texts: Vec::new(),
-                chat_template: None,
-                tokenizer: None,
-                rank_rule: RANK_STRICT.to_owned(),
-                keep_hidden: None,
-            },
-            parts: self.plan.parts.clone(),
-        };
+        let mut manifest = made::manifest_of(&cell, &self.plan);
+        manifest.tokens.max_tokens = self.options.max_tokens;
+        "local".clone_into(&mut manifest.engine.name);
+        "bf16".clone_into(&mut manifest.engine.dtype);
+        manifest.engine.top_k = TOP_K;
         Store::open(root).unwrap().cell(&cell, &manifest, Format::Parquet).unwrap()
     }
 }

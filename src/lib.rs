@@ -36,3 +36,11 @@ pub mod experiments;
 pub mod cli;
 
 pub use error::{Error, Result};
+
+/// What tests share names the library as its users do.
+#[cfg(test)]
+extern crate self as tokshift;
+
+#[cfg(test)]
+#[path = "../tests/common/made.rs"]
+mod made;

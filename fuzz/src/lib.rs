@@ -3,6 +3,9 @@
 //! Owns the bed that a file is laid in and what must hold of whatever is read; the fuzz targets and the test of their
 //! corpora call the same functions. Refuses expectations of a particular input: any bytes may come.
 
+#[path = "../../tests/common/made.rs"]
+mod made;
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,16 +14,16 @@ use std::sync::atomic::AtomicBool;
 
 use candle_core::Device;
 use tempfile::TempDir;
-use tokshift::dataset::{self, Content, FieldNames, Part, PlanOptions, Row, RowOptions};
+use tokshift::dataset::{self, Content, FieldNames, PlanOptions, Row, RowOptions};
 use tokshift::decoder::{Adapter, Body, Checkpoint, Form, Head, LogitBlock};
 use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::scores::TokenScores;
 use tokshift::stop::Stop;
-use tokshift::store::{self, Cell, DatasetFacts, EngineFacts, Manifest, Store, TextManifest, TokenFacts};
+use tokshift::store::{self, Cell, Manifest, Store, TextManifest};
 use tokshift::table::{Format, ScoredSample, samples_batch, tokens_batch};
 use tokshift::template::ChatTemplate;
 use tokshift::tokenize::TextTokenizer;
-use tokshift::{experiments, forest, schema, shift, study, verify};
+use tokshift::{experiments, forest, shift, study, verify};
 
 /// A reader under test.
 pub type Target = fn(&[u8]);
@@ -315,73 +318,21 @@ fn publish(root: &Path, model: &str) {
 }
 
 fn facts(cell: &Cell) -> Manifest {
-    let none = String::new;
-    let part = Part { first_row: 0, rows: 3, first_sample: 0, samples: 3, offset: 0, bytes: 0, first_line: 1 };
-    let (rows, samples) = (3, 3);
-    Manifest {
-        format_version: schema::FORMAT_VERSION,
-        generation_model: cell.generation_model.clone(),
-        task: cell.task.clone(),
-        model: cell.model.clone(),
-        out: Format::Parquet.extension().to_owned(),
-        dataset: DatasetFacts {
-            blake3: none(),
-            rows,
-            samples,
-            limit: None,
-            window: None,
-            fields: Vec::new(),
-            cluster: None,
-            keep_fields: Vec::new(),
-        },
-        tokens: TokenFacts {
-            tokenizer: none(),
-            vocabulary: None,
-            bos: None,
-            boundary: none(),
-            end: None,
-            max_tokens: 9,
-            too_long: none(),
-            chat_template: None,
-            chat_template_kwargs: None,
-        },
-        engine: EngineFacts {
-            name: "mock".to_owned(),
-            files: [].into(),
-            dtype: "f32".to_owned(),
-            device: "cpu".to_owned(),
-            arithmetic: None,
-            top_k: 2,
-            vocab: None,
-            vocabulary: None,
-            other_texts: Vec::new(),
-            chat_template: None,
-            tokenizer: None,
-            rank_rule: tokshift::engine::RANK_STRICT.to_owned(),
-            keep_hidden: None,
-        },
-        parts: vec![part],
-    }
+    let mut facts = made::manifest(cell, made::parts(&[3]));
+    facts.tokens.max_tokens = 9;
+    facts
 }
 
 /// "ab" after "c".
 fn text(sample_id: u32) -> Sample {
     let token = |i: u32| ResponseToken { index: 1 + i, start: i, end: i + 1, straddles: false, is_end: false };
     Sample {
-        sample_id,
-        row: sample_id,
-        row_id: None,
-        turn: 0,
-        is_cut: None,
         cluster_id: format!("c{sample_id}"),
         prompt: "c".to_owned(),
         response: "ab".to_owned(),
-        ids: vec![0, 1, 2],
         tokens: vec![token(0), token(1)],
         prompt_tokens_alone: 1,
-        kept: Vec::new(),
-        status: Status::Ok,
-        reason: None,
+        ..made::sample(sample_id, vec![0, 1, 2], 1)
     }
 }
 

@@ -73,26 +73,13 @@ fn is_out_of_memory(error: &Error) -> bool {
 mod tests {
     use super::*;
     use crate::forest::pack;
-    use crate::sample::{ResponseToken, Status};
+    use crate::made;
 
     /// Samples of these lengths in tokens, no two with a common prefix.
     fn samples(lengths: &[u32]) -> Vec<Sample> {
-        let token = |index| ResponseToken { index, start: 0, end: 0, straddles: false, is_end: false };
-        let sample = |(id, &length): (usize, &u32)| Sample {
-            sample_id: id as u32,
-            row: id as u32,
-            row_id: None,
-            turn: 0,
-            is_cut: None,
-            cluster_id: String::new(),
-            prompt: String::new(),
-            response: String::new(),
-            ids: (0..length).map(|i| 1000 * id as u32 + i).collect(),
-            tokens: (1..length).map(token).collect(),
-            prompt_tokens_alone: 0,
-            kept: Vec::new(),
-            status: Status::Ok,
-            reason: None,
+        let sample = |(id, &length): (usize, &u32)| {
+            let ids = (0..length).map(|i| 1000 * id as u32 + i).collect();
+            made::sample(id as u32, ids, 1)
         };
         lengths.iter().enumerate().map(sample).collect()
     }

@@ -3,29 +3,11 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::sample::{ResponseToken, Status};
+use crate::made;
 
 /// A sample over `ids` whose response begins at `response`.
 pub fn sample(ids: Vec<u32>, response: usize) -> Sample {
-    let tokens = (response..ids.len())
-        .map(|index| ResponseToken { index: index as u32, start: 0, end: 0, straddles: false, is_end: false })
-        .collect();
-    Sample {
-        sample_id: 0,
-        row: 0,
-        row_id: None,
-        turn: 0,
-        is_cut: None,
-        cluster_id: String::new(),
-        prompt: String::new(),
-        response: String::new(),
-        ids,
-        tokens,
-        prompt_tokens_alone: 0,
-        kept: Vec::new(),
-        status: Status::Ok,
-        reason: None,
-    }
+    made::sample(0, ids, response as u32)
 }
 
 /// Samples over a tiny alphabet grown from a few stems, so that prefixes, duplicates and proper prefixes occur.

@@ -7,7 +7,7 @@ use half::bf16;
 use tempfile::TempDir;
 
 use super::*;
-use crate::sample::{ResponseToken, Status};
+use crate::made;
 
 const SHAPE: Shape = Shape { dtype: Float::Bf16, width: 3 };
 /// What a header has to escape, and the key of the hash.
@@ -16,23 +16,7 @@ const ORIGIN_TOLD: &str = "{\"model\": \"a\\ü\n tokshift.blake3\"}";
 /// A sample of `tokens` response tokens, the first of them with nothing before it if `bare`.
 fn sample(sample_id: u32, tokens: u32, bare: bool) -> Sample {
     let first = u32::from(!bare);
-    let token = |index| ResponseToken { index, start: 0, end: 0, straddles: false, is_end: false };
-    Sample {
-        sample_id,
-        row: sample_id,
-        row_id: None,
-        turn: 0,
-        is_cut: None,
-        cluster_id: String::new(),
-        prompt: String::new(),
-        response: String::new(),
-        ids: (0..first + tokens).collect(),
-        tokens: (first..first + tokens).map(token).collect(),
-        prompt_tokens_alone: 0,
-        kept: Vec::new(),
-        status: Status::Ok,
-        reason: None,
-    }
+    made::sample(sample_id, (0..first + tokens).collect(), first)
 }
 
 /// A sealed file of two samples; row r holds r, r + 0.5 and −r.

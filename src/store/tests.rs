@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use tempfile::TempDir;
 
 use super::*;
-use crate::dataset::Part;
+use crate::made;
 
 mod manifests;
 mod races;
@@ -17,51 +17,13 @@ fn cell(model: &str) -> Cell {
 }
 
 fn manifest(model: &str) -> Manifest {
-    let part = Part { first_row: 0, rows: 3, first_sample: 0, samples: 3, offset: 0, bytes: 99, first_line: 1 };
-    Manifest {
-        format_version: crate::schema::FORMAT_VERSION,
-        generation_model: "rl".to_owned(),
-        task: "demo".to_owned(),
-        model: model.to_owned(),
-        out: "jsonl".to_owned(),
-        dataset: DatasetFacts {
-            blake3: "d".repeat(64),
-            rows: 3,
-            samples: 3,
-            limit: None,
-            window: None,
-            fields: Vec::new(),
-            cluster: None,
-            keep_fields: Vec::new(),
-        },
-        tokens: TokenFacts {
-            tokenizer: "t".repeat(64),
-            vocabulary: None,
-            bos: None,
-            boundary: "joint".to_owned(),
-            end: None,
-            max_tokens: 512,
-            too_long: "skip".to_owned(),
-            chat_template: None,
-            chat_template_kwargs: None,
-        },
-        engine: EngineFacts {
-            name: "local".to_owned(),
-            files: BTreeMap::from([("config.json".to_owned(), "c".repeat(64))]),
-            dtype: "f32".to_owned(),
-            device: "cpu".to_owned(),
-            arithmetic: None,
-            top_k: 20,
-            vocab: None,
-            vocabulary: None,
-            other_texts: Vec::new(),
-            chat_template: None,
-            tokenizer: None,
-            rank_rule: "strict".to_owned(),
-            keep_hidden: None,
-        },
-        parts: vec![part],
-    }
+    let mut manifest = made::manifest(&cell(model), made::parts(&[3]));
+    "jsonl".clone_into(&mut manifest.out);
+    "local".clone_into(&mut manifest.engine.name);
+    manifest.engine.files.insert("config.json".to_owned(), "c".repeat(64));
+    manifest.engine.top_k = 20;
+    "strict".clone_into(&mut manifest.engine.rank_rule);
+    manifest
 }
 
 /// Stands for a table: the store does not look inside.

@@ -4,11 +4,13 @@
 
 pub mod converted;
 pub mod heads;
+pub mod made;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
@@ -29,6 +31,33 @@ const FOREIGN: [&str; 8] = [
     "HF_HUB_OFFLINE",
     "RUST_BACKTRACE",
     "RUST_LOG",
+];
+
+/// What nothing ever stops.
+pub static NEVER: AtomicBool = AtomicBool::new(false);
+
+/// Every fixture checkpoint.
+pub const CHECKPOINTS: [&str; 20] = [
+    "qwen3-tied",
+    "qwen3-shifted",
+    "qwen3-bias",
+    "llama3",
+    "llama-bf16",
+    "qwen2-yarn",
+    "llama-linear",
+    "smollm3",
+    "mistral",
+    "gemma2",
+    "gemma3",
+    "gemma3-vision",
+    "phi3-longrope",
+    "olmo2",
+    "granite",
+    "glm4",
+    "mixtral",
+    "qwen2-moe",
+    "qwen3-moe",
+    "qwen3-fp8",
 ];
 
 /// A fixture checkpoint, absolute.

@@ -1,17 +1,14 @@
 //! `tokshift demo`, and what its figures must say: the models' exact divergence is known, because they are small.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
+use crate::common::{NEVER, made};
 use assert_cmd::Command;
 use candle_core::{DType, Device};
 use serde_json::Value;
 use tokshift::decoder::{Body, Checkpoint, Form, Head, LogitBlock};
 use tokshift::forest::pack;
-use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::stop::Stop;
-
-static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// Rows of logits at the position before each response token of a demo dataset, in order; f64 log-probabilities.
 fn log_probabilities(model: &str, dataset: &str) -> Vec<Vec<f64>> {
@@ -28,7 +25,7 @@ fn log_probabilities(model: &str, dataset: &str) -> Vec<Vec<f64>> {
         let (mut prompt, response): (Vec<u32>, Vec<u32>) = (ids("prompt_token_ids"), ids("response_token_ids"));
         let from = prompt.len();
         prompt.extend(response);
-        let sample = sample(prompt, from);
+        let sample = made::sample(0, prompt, from as u32);
         let hidden = body.forward(&pack(&[&sample], 4096)[0], &stop).unwrap();
         let hidden = hidden.narrow(0, 0, sample.tokens.len()).unwrap();
         let mut logits = vec![Vec::new(); sample.tokens.len()];
@@ -47,26 +44,6 @@ fn log_probabilities(model: &str, dataset: &str) -> Vec<Vec<f64>> {
         logits
     };
     rows.flat_map(of_row).collect()
-}
-
-fn sample(ids: Vec<u32>, response: usize) -> Sample {
-    let token = |index| ResponseToken { index: index as u32, start: 0, end: 0, straddles: false, is_end: false };
-    Sample {
-        sample_id: 0,
-        row: 0,
-        row_id: None,
-        turn: 0,
-        is_cut: None,
-        cluster_id: String::new(),
-        prompt: String::new(),
-        response: String::new(),
-        tokens: (response..ids.len()).map(token).collect(),
-        ids,
-        prompt_tokens_alone: 0,
-        kept: Vec::new(),
-        status: Status::Ok,
-        reason: None,
-    }
 }
 
 /// Mean over tokens of KL(P‖Q), from the full distributions.

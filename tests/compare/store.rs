@@ -1,12 +1,13 @@
 //! Tables and the output directory as other programs see them: whole or not there, under the names people gave.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use crate::common::made;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Float32Type, Schema, UInt32Type};
@@ -16,12 +17,11 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use proptest::prelude::*;
 use tempfile::TempDir;
 use tokshift::Error;
-use tokshift::dataset::Part;
 use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::schema::{self, token};
 use tokshift::scores::TokenScores;
 use tokshift::shift;
-use tokshift::store::{self, Cell, CellStore, DatasetFacts, EngineFacts, Manifest, Store, TokenFacts};
+use tokshift::store::{self, Cell, CellStore, Manifest, Store};
 use tokshift::table::{Format, ScoredSample, samples_batch, tokens_batch};
 use tokshift::verify;
 
@@ -33,72 +33,19 @@ fn cell(model: &str) -> Cell {
 
 /// Of a dataset in two parts.
 fn manifest(cell: &Cell, out: Format) -> Manifest {
-    let part =
-        |first| Part { first_row: first, rows: 3, first_sample: first, samples: 3, offset: 0, bytes: 9, first_line: 1 };
-    Manifest {
-        format_version: schema::FORMAT_VERSION,
-        generation_model: cell.generation_model.clone(),
-        task: cell.task.clone(),
-        model: cell.model.clone(),
-        out: out.extension().to_owned(),
-        dataset: DatasetFacts {
-            blake3: "d".repeat(64),
-            rows: 6,
-            samples: 6,
-            limit: None,
-            window: None,
-            fields: Vec::new(),
-            cluster: None,
-            keep_fields: Vec::new(),
-        },
-        tokens: TokenFacts {
-            tokenizer: "t".repeat(64),
-            vocabulary: None,
-            bos: None,
-            boundary: "joint".to_owned(),
-            end: None,
-            max_tokens: 512,
-            too_long: "skip".to_owned(),
-            chat_template: None,
-            chat_template_kwargs: None,
-        },
-        engine: EngineFacts {
-            name: "mock".to_owned(),
-            files: BTreeMap::new(),
-            dtype: "f32".to_owned(),
-            device: "cpu".to_owned(),
-            arithmetic: None,
-            top_k: 2,
-            vocab: None,
-            vocabulary: None,
-            other_texts: Vec::new(),
-            chat_template: None,
-            tokenizer: None,
-            rank_rule: "strict".to_owned(),
-            keep_hidden: None,
-        },
-        parts: vec![part(0), part(3)],
-    }
+    Manifest { out: out.extension().to_owned(), ..made::manifest(cell, made::parts(&[3, 3])) }
 }
 
 /// A sample of `tokens` one-byte tokens after `context` ids.
 fn sample(sample_id: u32, context: u32, tokens: u32) -> Sample {
     let token = |i| ResponseToken { index: context + i, start: i, end: i + 1, straddles: false, is_end: false };
     Sample {
-        sample_id,
-        row: sample_id,
-        row_id: None,
-        turn: 0,
-        is_cut: None,
         cluster_id: "c".to_owned(),
         prompt: "p".to_owned(),
         response: "x".repeat(tokens as usize),
-        ids: (0..context + tokens).collect(),
         tokens: (0..tokens).map(token).collect(),
         prompt_tokens_alone: context,
-        kept: Vec::new(),
-        status: Status::Ok,
-        reason: None,
+        ..made::sample(sample_id, (0..context + tokens).collect(), context)
     }
 }
 

@@ -5,59 +5,20 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
+use crate::common::{CHECKPOINTS, NEVER, made};
 use candle_core::{DType, Device, Tensor};
 use tokshift::decoder::{Body, Checkpoint, Form, Head};
 use tokshift::forest::{Forest, pack_apart};
 use tokshift::kernel::Isa;
-use tokshift::sample::{ResponseToken, Sample, Status};
+use tokshift::sample::Sample;
 use tokshift::stop::Stop;
 
-static NEVER: AtomicBool = AtomicBool::new(false);
-
-const FIXTURES: [&str; 20] = [
-    "qwen3-tied",
-    "qwen3-shifted",
-    "qwen3-bias",
-    "llama3",
-    "llama-bf16",
-    "qwen2-yarn",
-    "llama-linear",
-    "smollm3",
-    "mistral",
-    "gemma2",
-    "gemma3",
-    "gemma3-vision",
-    "phi3-longrope",
-    "olmo2",
-    "granite",
-    "glm4",
-    "mixtral",
-    "qwen2-moe",
-    "qwen3-moe",
-    "qwen3-fp8",
-];
-
 fn sample(sample_id: u32, ids: Vec<u32>) -> Sample {
-    let token = |index| ResponseToken { index: index as u32, start: 0, end: 0, straddles: false, is_end: false };
-    Sample {
-        sample_id,
-        row: sample_id,
-        row_id: None,
-        turn: 0,
-        is_cut: None,
-        cluster_id: String::new(),
-        prompt: String::new(),
-        response: String::new(),
-        // Some are read and some are not, in pieces.
-        tokens: (1..ids.len()).filter(|index| index % 9 != 0 && !(20..115).contains(index)).map(token).collect(),
-        ids,
-        prompt_tokens_alone: 1,
-        kept: Vec::new(),
-        status: Status::Ok,
-        reason: None,
-    }
+    let mut sample = made::sample(sample_id, ids, 1);
+    // Some are read and some are not, in pieces.
+    sample.tokens.retain(|token| token.index % 9 != 0 && !(20..115).contains(&token.index));
+    sample
 }
 
 /// Two answers to one prompt, which part in the middle of a block of keys, and a text of its own.
@@ -126,7 +87,7 @@ fn compare(name: &str, checkpoint: &Checkpoint) {
 
 #[test]
 fn fused_steps_compute_what_plain_operations_do() {
-    for fixture in FIXTURES {
+    for fixture in CHECKPOINTS {
         compare(fixture, &Checkpoint::open(&Path::new("tests/fixtures/models").join(fixture)).unwrap());
     }
 }

@@ -2,9 +2,8 @@
 //! `tokenizer.json`, and every hostile header an error.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
-use crate::common::{self, Scene, converted, fixture};
+use crate::common::{self, NEVER, Scene, converted, fixture, made};
 use candle_core::quantized::gguf_file;
 use candle_core::{DType, Device};
 use serde_json::{Value, json};
@@ -12,14 +11,11 @@ use tokshift::dataset::{Content, ReadRow, Row};
 use tokshift::decoder::Checkpoint;
 use tokshift::engine::local::{Local, LocalOptions};
 use tokshift::engine::{Engine, Job, JobSample, TokenScores};
-use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::stop::Stop;
 use tokshift::tokenize::{Boundary, SampleOptions, TextTokenizer, TooLong};
 
 /// Largest |Δ log-probability| against the safetensors, which are within as much of transformers.
 const TOLERANCE: f32 = 1e-4;
-static NEVER: AtomicBool = AtomicBool::new(false);
-
 /// What GGUF cannot say of a fixture, as the converter's files and llama.cpp have it instead.
 fn lost(name: &str) -> Value {
     match name {
@@ -63,23 +59,7 @@ fn logprobs(path: &Path) -> (Checkpoint, Vec<f32>) {
         keep_hidden: false,
     };
     let engine = Local::load(&checkpoint, options).unwrap();
-    let token = |index| ResponseToken { index, start: 0, end: 0, straddles: false, is_end: false };
-    let sample = Sample {
-        sample_id: 0,
-        row: 0,
-        row_id: None,
-        turn: 0,
-        is_cut: None,
-        cluster_id: String::new(),
-        prompt: String::new(),
-        response: String::new(),
-        ids: (0..96).map(|i| (i * i * 37 + 11) % 307).collect(),
-        tokens: (1..96).map(token).collect(),
-        prompt_tokens_alone: 1,
-        kept: Vec::new(),
-        status: Status::Ok,
-        reason: None,
-    };
+    let sample = made::sample(0, (0..96).map(|i| (i * i * 37 + 11) % 307).collect(), 1);
     let mut scores = TokenScores::default();
     let job = Job { part: 0, samples: vec![JobSample { dataset: 0, sample }], stop: &Stop::new(&NEVER) };
     let keep = &mut |scored: tokshift::engine::Scored| {

@@ -7,47 +7,26 @@ mod bits;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
+use crate::common::{CHECKPOINTS, NEVER, made};
 use candle_core::{DType, Device, Tensor};
 use tokshift::decoder::{Adapter, Checkpoint};
 use tokshift::engine::local::{Local, LocalOptions};
 use tokshift::engine::{Engine, Job, JobSample, TokenScores};
-use tokshift::sample::{ResponseToken, Sample, Status};
+use tokshift::sample::Sample;
 use tokshift::stop::Stop;
 
 /// In bf16 Gemma's factor of the embeddings is bf16 too, 4.90625 for √24: another model, whose log-probabilities lie on average
 /// so much from those with √24. By transformers 5.24 in f32 with that factor; mean |Δ| is 0.00171 and 0.00229.
 const OF_FACTOR: [(&str, f64); 2] = [("gemma2", -0.00085), ("gemma3", -0.00161)];
-/// What the scripts made: checkpoints, and adapters whose config names the base.
-const FIXTURES: [&str; 24] = [
-    "qwen3-tied",
-    "qwen3-shifted",
-    "qwen3-bias",
-    "llama3",
-    "llama-bf16",
-    "qwen2-yarn",
-    "llama-linear",
-    "smollm3",
-    "mistral",
-    "gemma2",
-    "gemma3",
-    "gemma3-vision",
-    "phi3-longrope",
-    "olmo2",
-    "granite",
-    "glm4",
-    "mixtral",
-    "qwen2-moe",
-    "qwen3-moe",
-    "qwen3-fp8",
-    "lora-qwen3",
-    "lora-llama3",
-    "lora-phi3",
-    "lora-bf16",
-];
+/// What the scripts made beside checkpoints: adapters whose config names the base.
+const ADAPTERS: [&str; 4] = ["lora-qwen3", "lora-llama3", "lora-phi3", "lora-bf16"];
+
+fn fixtures() -> impl Iterator<Item = &'static str> {
+    CHECKPOINTS.into_iter().chain(ADAPTERS)
+}
+
 const K: usize = 20;
-static NEVER: AtomicBool = AtomicBool::new(false);
 /// Largest |Δ logprob| against the reference in f32.
 const TOLERANCE: f64 = 2e-4;
 
@@ -95,23 +74,7 @@ fn reference(fixture: &str) -> Vec<Row> {
 
 /// A sample that scores every token but the first.
 fn sample(sample_id: usize, ids: &[u32]) -> Sample {
-    let token = |index| ResponseToken { index: index as u32, start: 0, end: 0, straddles: false, is_end: false };
-    Sample {
-        sample_id: sample_id as u32,
-        row: sample_id as u32,
-        row_id: None,
-        turn: 0,
-        is_cut: None,
-        cluster_id: String::new(),
-        prompt: String::new(),
-        response: String::new(),
-        ids: ids.to_vec(),
-        tokens: (1..ids.len()).map(token).collect(),
-        prompt_tokens_alone: 1,
-        kept: Vec::new(),
-        status: Status::Ok,
-        reason: None,
-    }
+    made::sample(sample_id as u32, ids.to_vec(), 1)
 }
 
 fn engine(fixture: &str, dtype: DType, batch_tokens: usize) -> Local {
@@ -166,7 +129,7 @@ fn scores_agree_with_transformers() {
         "{:14} {:12} {:18} {:>10} {:>10} {:>10} {:>10} {:>6}",
         "fixture", "family", "rope", "logprob", "entropy", "rest", "min", "rank"
     );
-    for fixture in FIXTURES {
+    for fixture in fixtures() {
         let rows = reference(fixture);
         let ids: Vec<&[u32]> = rows.iter().map(|r| r.ids.as_slice()).collect();
         let scores = score(&engine(fixture, DType::F32, 4096), &ids);
@@ -256,7 +219,7 @@ fn check_top(row: &Row, got: &TokenScores) {
 fn bf16_is_no_further_from_f32_than_transformers_bf16() {
     println!("Δ logprob of bf16 against f32: mean |Δ|, and the mean of Δ in its standard errors");
     let has_bf16 = |row: &Row| row.tensors.contains_key("logprob_bf16body");
-    let fixtures = FIXTURES.iter().map(|&fixture| (fixture, reference(fixture)));
+    let fixtures = fixtures().map(|fixture| (fixture, reference(fixture)));
     let mut leaning = Vec::new();
     for (fixture, rows) in fixtures.filter(|(_, rows)| rows.iter().all(has_bf16)) {
         let ids: Vec<&[u32]> = rows.iter().map(|r| r.ids.as_slice()).collect();
@@ -309,7 +272,7 @@ fn every_axis_of_the_spec_is_visible() {
     }
     let (axis, least) = most.iter().min_by(|a, b| a.1.total_cmp(b.1)).unwrap();
     println!("{} mutations on {} axes; the least visible, {axis}, moves {least}", mutations.len(), most.len());
-    for fixture in FIXTURES.iter().filter(|name| **name != "qwen3-shifted") {
+    for fixture in fixtures().filter(|name| *name != "qwen3-shifted") {
         assert!(mutations.iter().any(|m| m.fixture == *fixture), "no mutations of {fixture}");
     }
     assert!(most.len() >= 25, "only {} axes", most.len());

@@ -1,20 +1,17 @@
 //! A second opinion on the decoder: candle-transformers' Qwen3, which shares no code with ours above tensor operations.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
+use crate::common::{NEVER, made};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::qwen3;
 use tokshift::decoder::{Body, Checkpoint, Form};
 use tokshift::forest::pack;
-use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::stop::Stop;
 
 /// The fixture without windows: the other implementation has none.
 const FIXTURE: &str = "tests/fixtures/models/qwen3-bias";
-static NEVER: AtomicBool = AtomicBool::new(false);
-
 fn theirs() -> qwen3::Model {
     let mut tensors = std::collections::HashMap::new();
     for entry in std::fs::read_dir(FIXTURE).unwrap() {
@@ -29,26 +26,6 @@ fn theirs() -> qwen3::Model {
     qwen3::Model::new(&config, VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu)).unwrap()
 }
 
-fn sample(ids: &[u32]) -> Sample {
-    let token = |index| ResponseToken { index: index as u32, start: 0, end: 0, straddles: false, is_end: false };
-    Sample {
-        sample_id: 0,
-        row: 0,
-        row_id: None,
-        turn: 0,
-        is_cut: None,
-        cluster_id: String::new(),
-        prompt: String::new(),
-        response: String::new(),
-        ids: ids.to_vec(),
-        tokens: (1..ids.len()).map(token).collect(),
-        prompt_tokens_alone: 0,
-        kept: Vec::new(),
-        status: Status::Ok,
-        reason: None,
-    }
-}
-
 #[test]
 fn hidden_rows_agree_with_candle_transformers() {
     let checkpoint = Checkpoint::open(Path::new(FIXTURE)).unwrap();
@@ -58,7 +35,7 @@ fn hidden_rows_agree_with_candle_transformers() {
         let ids: Vec<u32> = (0..length).map(|i| (i * i * 31 + length) % 307).collect();
         let want = theirs().forward(&Tensor::new(ids.as_slice(), &Device::Cpu).unwrap().unsqueeze(0).unwrap(), 0);
         let want: Vec<f32> = want.unwrap().flatten_all().unwrap().to_vec1().unwrap();
-        let sample = sample(&ids);
+        let sample = made::sample(0, ids, 1);
         let got =
             ours.forward(&pack(&[&sample], 4096)[0], &stop).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let gap = got.iter().zip(&want).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);

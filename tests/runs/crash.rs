@@ -7,17 +7,17 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
-use crate::common::{Scene, fixture, many_rows};
+use crate::common::{Scene, fixture, made, many_rows};
 use serde_json::{Value, json};
 use tokshift::dataset::{Plan, PlanOptions, scan};
 use tokshift::engine::mock::Mock;
 use tokshift::engine::{Caps, Engine, Job, Scored};
 use tokshift::pipeline::{Input, Progress, Run};
 use tokshift::sample::Status;
-use tokshift::store::{self, Cell, DatasetFacts, EngineFacts, Manifest, Store, TokenFacts};
+use tokshift::store::{self, Cell, Manifest, Store};
 use tokshift::table::Format;
 use tokshift::tokenize::{Boundary, SampleOptions, TextTokenizer, TooLong};
-use tokshift::{Error, Result, schema};
+use tokshift::{Error, Result};
 
 const PARTS: usize = 32;
 
@@ -38,42 +38,9 @@ impl<F: Fn(u32, &mut Scored) + Sync> Engine for Disturbed<F> {
 }
 
 fn manifest(cell: &Cell, plan: &Plan) -> Manifest {
-    let text = |x: &str| x.to_owned();
-    Manifest {
-        format_version: schema::FORMAT_VERSION,
-        generation_model: cell.generation_model.clone(),
-        task: cell.task.clone(),
-        model: cell.model.clone(),
-        out: text("parquet"),
-        dataset: DatasetFacts::of(plan),
-        tokens: TokenFacts {
-            tokenizer: text("t"),
-            vocabulary: None,
-            bos: None,
-            boundary: text("joint"),
-            end: None,
-            max_tokens: 512,
-            too_long: text("skip"),
-            chat_template: None,
-            chat_template_kwargs: None,
-        },
-        engine: EngineFacts {
-            name: text("mock"),
-            files: BTreeMap::new(),
-            dtype: text("f32"),
-            device: text("cpu"),
-            arithmetic: None,
-            top_k: 3,
-            vocab: None,
-            vocabulary: None,
-            other_texts: Vec::new(),
-            chat_template: None,
-            tokenizer: None,
-            rank_rule: text("strict"),
-            keep_hidden: None,
-        },
-        parts: plan.parts.clone(),
-    }
+    let mut manifest = made::manifest_of(cell, plan);
+    manifest.engine.top_k = 3;
+    manifest
 }
 
 /// Scores `plan` into `output`; what is done beside every answer may change it.

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::common::made;
 use arrow::array::{
     ArrayRef, BooleanArray, Float32Array, ListArray, RecordBatch, StringArray, UInt32Array, new_null_array,
 };
@@ -19,7 +20,7 @@ use tempfile::TempDir;
 use tokshift::dataset::Part;
 use tokshift::schema;
 use tokshift::shift::{self, Comparison, Estimate, Options, Pair};
-use tokshift::store::{DatasetFacts, EngineFacts, Manifest, TextManifest, TokenFacts};
+use tokshift::store::{Cell, Manifest, TextManifest};
 
 /// A row of the tokens table; what is not here is null.
 #[derive(Clone, Debug, Default)]
@@ -264,51 +265,12 @@ fn manifest(generation_model: &str, task: &str, model: &str, parts: &[&[Sample]]
         bytes: 0,
         first_line: 1,
     });
-    let blake3 = String::new();
-    Manifest {
-        format_version: schema::FORMAT_VERSION,
-        generation_model: generation_model.to_owned(),
-        task: task.to_owned(),
-        model: model.to_owned(),
-        out: "parquet".to_owned(),
-        dataset: DatasetFacts {
-            blake3,
-            rows: 0,
-            samples: 0,
-            limit: None,
-            window: None,
-            fields: Vec::new(),
-            cluster: None,
-            keep_fields,
-        },
-        tokens: TokenFacts {
-            tokenizer: String::new(),
-            vocabulary: None,
-            bos: None,
-            boundary: "joint".to_owned(),
-            end: None,
-            max_tokens: 0,
-            too_long: "skip".to_owned(),
-            chat_template: None,
-            chat_template_kwargs: None,
-        },
-        engine: EngineFacts {
-            name: "fixture".to_owned(),
-            files: [].into(),
-            dtype: "f32".to_owned(),
-            device: "cpu".to_owned(),
-            arithmetic: None,
-            top_k,
-            vocab: None,
-            vocabulary: None,
-            other_texts: Vec::new(),
-            chat_template: None,
-            tokenizer: None,
-            rank_rule: "1 + count(>)".to_owned(),
-            keep_hidden: None,
-        },
-        parts: parts.collect(),
-    }
+    let name = str::to_owned;
+    let cell = Cell { generation_model: name(generation_model), task: name(task), model: name(model) };
+    let mut manifest = made::manifest(&cell, parts.collect());
+    manifest.dataset.keep_fields = keep_fields;
+    manifest.engine.top_k = top_k;
+    manifest
 }
 
 /// The kept fields of some samples.

@@ -5,19 +5,16 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use candle_core::{DType, Device, Tensor};
 use tokshift::decoder::Head;
 use tokshift::exact::{MeasureOptions, Tiles};
 use tokshift::stop::Stop;
 
-use crate::common::heads;
+use crate::common::{NEVER, heads};
 
 const VOCAB: usize = 151_936;
 const HIDDEN: usize = 1024;
-
-static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// A head of random weights, such that logits spread by some nats.
 fn head(folder: &Path, seed: f64) -> Head {

@@ -3,20 +3,17 @@
 
 use std::cell::Cell;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use candle_core::{Device, Tensor};
 use tokshift::decoder::Head;
 use tokshift::exact::{MeasureOptions, Tiles};
 use tokshift::stop::Stop;
 
-use crate::common::heads;
+use crate::common::{NEVER, heads};
 
 const VOCAB: usize = 5_003;
 const HIDDEN: usize = 256;
 const ROWS: usize = 70;
-
-static NEVER: AtomicBool = AtomicBool::new(false);
 
 fn log_softmax(weight: &[f32], hidden: &[f32]) -> Vec<f64> {
     let dot = |w: &[f32]| w.iter().zip(hidden).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum::<f64>();

@@ -8,7 +8,7 @@ use rayon::ThreadPoolBuilder;
 
 use tokshift::engine::Engine;
 
-use super::{FIXTURES, TokenScores, directory, engine, load, reference, sample, score, score_samples};
+use super::{TokenScores, directory, engine, fixtures, load, reference, sample, score, score_samples};
 
 /// The fixture's rows, and rollouts: other endings of the longest rows, and proper prefixes of them.
 fn texts(fixture: &str) -> Vec<Vec<u32>> {
@@ -25,7 +25,7 @@ fn texts(fixture: &str) -> Vec<Vec<u32>> {
 fn rows_are_bit_equal_alone_and_in_any_forest() {
     let config = Config { cases: 2, failure_persistence: None, ..Config::default() };
     let pools = [1, 2].map(|threads| ThreadPoolBuilder::new().num_threads(threads).build().unwrap());
-    for (fixture, dtype) in FIXTURES.iter().flat_map(|f| [(f, DType::F32), (f, DType::BF16)]) {
+    for (fixture, dtype) in fixtures().flat_map(|f| [(f, DType::F32), (f, DType::BF16)]) {
         let texts = texts(fixture);
         let alone = engine(fixture, dtype, 1);
         let alone: Vec<TokenScores> = texts.iter().flat_map(|ids| score(&alone, &[ids])).collect();
@@ -63,7 +63,7 @@ fn long_texts(vocab: u32, limit: usize) -> Vec<Vec<u32>> {
 #[test]
 fn rows_are_bit_equal_across_blocks_of_keys_and_beside_rows_that_are_not_read() {
     let pools = [1, 7].map(|threads| ThreadPoolBuilder::new().num_threads(threads).build().unwrap());
-    for (fixture, dtype) in FIXTURES.iter().flat_map(|f| [(f, DType::F32), (f, DType::BF16)]) {
+    for (fixture, dtype) in fixtures().flat_map(|f| [(f, DType::F32), (f, DType::BF16)]) {
         let (apart, together) = (engine(fixture, dtype, 1), engine(fixture, dtype, 4096));
         let texts = long_texts(apart.caps().vocab as u32, apart.caps().max_tokens);
         let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
