@@ -8,8 +8,8 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
+use super::header::{Header, KINDS, TensorInfo};
 use super::value::{Array, Kind, Value};
-use super::{Header, KINDS, TensorInfo};
 use crate::error::{Error, Result};
 use crate::stand_in;
 
@@ -22,8 +22,23 @@ const DIMENSIONS: u32 = 4;
 
 type Parsed<T> = Result<T, String>;
 
+impl Header {
+    /// Reads the header of the file at `path`.
+    ///
+    /// # Errors
+    /// Not GGUF, cut short, a key or tensor listed twice, a type that is not read, a tensor outside the file or over
+    /// another, or one file of several.
+    pub fn read(path: &Path) -> Result<Self> {
+        let header = header(path)?;
+        match header.unsigned("split.count")? {
+            Some(count @ 2..) => Err(header.error(format!("one of {count} files: merge them with llama-gguf-split"))),
+            _ => Ok(header),
+        }
+    }
+}
+
 /// The header of the file at `path`.
-pub fn header(path: &Path) -> Result<Header> {
+fn header(path: &Path) -> Result<Header> {
     let file = File::open(path).map_err(Error::io("open", path))?;
     let size = file.metadata().map_err(Error::io("open", path))?.len();
     let mut reader = Reader { file: BufReader::new(file), size, at: 0 };

@@ -12,7 +12,9 @@ use half::bf16;
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
-use super::{DIGITS, Float, HASH, HIDDEN, Index, LENGTH_BYTES, ORIGIN, POSITION, SAMPLE_ID, Shape, TOKENS, header};
+use super::layout::{
+    DIGITS, Float, HASH, HIDDEN, Index, LENGTH_BYTES, ORIGIN, POSITION, SAMPLE_ID, Shape, TOKENS, header,
+};
 use crate::error::{Error, Result};
 
 /// Longest header that is read, far above any of ours.

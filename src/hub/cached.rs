@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use hf_hub::{Cache, Repo};
 
-use super::{Kind, Remote};
+use super::remote::{Kind, Remote};
 
 pub const SINGLE: &str = "model.safetensors";
 pub const INDEX: &str = "model.safetensors.index.json";

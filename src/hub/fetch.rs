@@ -9,7 +9,7 @@ use hf_hub::Cache;
 use hf_hub::api::sync::{ApiBuilder, ApiRepo};
 
 use super::cached::{INDEX, keep_absence, shards};
-use super::{Kind, Remote};
+use super::remote::{Kind, Remote};
 
 /// The environment's token, else what `hf auth login` stored.
 fn token(cache: &Cache) -> Option<String> {

@@ -5,21 +5,18 @@
 
 mod cached;
 mod fetch;
+mod remote;
 
 use std::path::{Path, PathBuf};
 
-use hf_hub::{Cache, Repo, RepoType};
+use hf_hub::Cache;
+
+pub use self::remote::Kind;
 
 use self::cached::Cached;
+use self::remote::{Remote, parse_id};
 use crate::error::{Error, Result};
-use crate::gguf::{self, is_gguf};
-
-/// What a directory holds.
-#[derive(Clone, Copy)]
-pub enum Kind {
-    Model,
-    Adapter,
-}
+use crate::gguf::is_gguf;
 
 /// A model and the adapter on it, of `BASE+ADAPTER`, both as [`resolve`] takes them. A directory of that whole name is
 /// one model.
@@ -85,13 +82,6 @@ enum Place {
     Hub(Cache, Remote, Cached),
 }
 
-/// What a hub has.
-struct Remote {
-    repo: Repo,
-    /// The one file that is meant, a GGUF.
-    file: Option<String>,
-}
-
 fn locate(source: &str, kind: Kind) -> Result<Place> {
     let path = Path::new(source);
     if path.is_dir() {
@@ -129,27 +119,6 @@ fn only_gguf(directory: &Path) -> Result<Option<PathBuf>> {
         0 | 1 => Ok(found.pop()),
         n => Err(Error::file(directory, format!("holds {n} GGUF files: name one of them"))),
     }
-}
-
-/// `org/name` or `org/name/FILE.gguf`, either with `@revision`; the hub allows letters, digits, `-`, `_` and `.` in each part.
-fn parse_id(source: &str) -> Option<Remote> {
-    let (path, revision) = source.split_once('@').unwrap_or((source, "main"));
-    let (org, rest) = path.split_once('/')?;
-    let (name, file) = rest.split_once('/').map_or((rest, None), |(name, file)| (name, Some(file)));
-    let allowed = |part: &str| {
-        !part.is_empty()
-            && !part.starts_with('.')
-            && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-    };
-    let plain = !revision.is_empty() && !revision.starts_with('/') && !revision.split('/').any(|part| part == "..");
-    let is_gguf = |file: &str| {
-        let extension = Path::new(file).extension();
-        file.split('/').all(allowed) && extension.is_some_and(|e| e.eq_ignore_ascii_case(gguf::EXTENSION))
-    };
-    (allowed(org) && allowed(name) && plain && file.is_none_or(is_gguf)).then(|| Remote {
-        repo: Repo::with_revision(format!("{org}/{name}"), RepoType::Model, revision.to_owned()),
-        file: file.map(str::to_owned),
-    })
 }
 
 fn cache() -> Cache {

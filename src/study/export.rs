@@ -10,7 +10,7 @@ use arrow::datatypes::UInt32Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Serialize;
 
-use super::{SUFFIX, first_position};
+use super::rules::{SUFFIX, first_position};
 use crate::error::{Error, Result};
 use crate::schema::{folder, sample, token};
 use crate::store::{Cell, FoundCell, Store};

@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, Float32Array, Float64Array, RecordBatch, StringArra
 use arrow::datatypes::SchemaRef;
 use serde::{Deserialize, Deserializer};
 
-use super::{ENGINE, SUFFIX};
+use super::rules::{ENGINE, SUFFIX};
 use crate::dataset::{self, PART_ROWS, Part};
 use crate::error::{Error, Result};
 use crate::sample::Status;

@@ -5,24 +5,8 @@
 
 mod export;
 mod import;
+mod rules;
 
 pub use export::export;
 pub use import::import;
-
-/// What a manifest calls the engine of tables that were read from the study's files.
-pub const ENGINE: &str = "import";
-
-/// What every file's name ends with.
-const SUFFIX: &str = "_token_losses.json";
-
-/// The first position of a sample that the study keeps: tokens whose index in the whole text is at least one more than
-/// the number of the prompt's tokens alone. Without a BOS and with a clean boundary this leaves out the first
-/// response token, with a BOS none, at a merged boundary one more. Of a row without input, which is null to the study, it
-/// keeps none.
-pub fn first_position(context_tokens: u32, prompt_tokens_alone: u32) -> u32 {
-    if prompt_tokens_alone == 0 {
-        u32::MAX
-    } else {
-        prompt_tokens_alone.saturating_add(1).saturating_sub(context_tokens)
-    }
-}
+pub use rules::{ENGINE, first_position};

@@ -20,9 +20,6 @@ const KNOWN: &[(&str, &str)] = &[
     ("cli/args", "kl mod run score"),
     ("decoder", "adapter attention block body cpu ffn head linear load mod rope"),
     ("decoder/checkpoint", "gguf mod safetensors"),
-    ("gguf", "mod read"),
-    ("hidden", "mod reader"),
-    ("hub", "cached fetch mod"),
     ("kernel", "amx avx512 block fma isa mod narrow packed rows wide"),
     (
         "shift",
@@ -33,7 +30,6 @@ const KNOWN: &[(&str, &str)] = &[
     ("shift", "expressions lists"),
     ("shift", "measures token"),
     ("shift/align", "mod table"),
-    ("study", "export import mod"),
     ("template", "files gguf"),
     ("template", "mod turns"),
     ("template/jinja", "access calls filters interpreter tests"),
