@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::made;
+use crate::sample::Sample;
 
 const SHAPE: Shape = Shape { dtype: Float::Bf16, width: 3 };
 /// What a header has to escape, and the key of the hash.

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, UInt32Array};
@@ -7,7 +8,9 @@ use arrow::datatypes::{DataType, Field, Schema};
 use tempfile::TempDir;
 
 use super::*;
+use crate::error::{Error, Result};
 use crate::made;
+use crate::table::Format;
 
 mod manifests;
 mod races;
@@ -18,6 +21,7 @@ fn cell(model: &str) -> Cell {
 
 fn manifest(model: &str) -> Manifest {
     let mut manifest = made::manifest(&cell(model), made::parts(&[3]));
+    manifest.parts[0].bytes = 99;
     "jsonl".clone_into(&mut manifest.out);
     "local".clone_into(&mut manifest.engine.name);
     manifest.engine.files.insert("config.json".to_owned(), "c".repeat(64));

@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 use tokshift::Error;
 use tokshift::sample::{ResponseToken, Sample, Status};
-use tokshift::schema::{self, token};
+use tokshift::schema::token;
 use tokshift::scores::TokenScores;
 use tokshift::shift;
 use tokshift::store::{self, Cell, CellStore, Manifest, Store};
