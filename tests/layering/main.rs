@@ -32,8 +32,8 @@ const KNOWN: &[(&str, &str)] = &[
     ("shift/align", "mod table"),
     ("template", "files gguf"),
     ("template", "mod turns"),
-    ("template/jinja", "access calls filters interpreter tests"),
-    ("template/jinja", "format methods"),
+    ("template/jinja", "calls variables"),
+    ("template/jinja", "filters interpreter methods tests"),
     ("template/jinja", "iterate scope value"),
     ("template/jinja", "lexer literals"),
 ];
