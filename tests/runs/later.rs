@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::common::{Scene, fixture, rows, said};
+use crate::common::{Scene, fixture, many_rows, rows, said};
 use serde_json::json;
 
 /// Contexts of 512 and of 128 tokens, and the one tokenizer.
@@ -204,7 +204,7 @@ fn hidden_rows_may_be_removed_to_make_room() {
 #[test]
 fn samples_that_were_deleted_are_made_again() {
     let scene = Scene::new();
-    scene.dataset("rl_mixed.jsonl", &common::many_rows(300));
+    scene.dataset("rl_mixed.jsonl", &many_rows(300));
     let models = [("rl", "qwen3-tied"), ("other", "qwen3-shifted")];
     let named = format!("rl={},other={}", source(models[0].1), source(models[1].1));
     let score = |more: &str| scene.score("rl_mixed.jsonl", &models, "out", &format!("--limit 300 {more}"));
