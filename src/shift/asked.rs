@@ -54,7 +54,7 @@ pub(super) fn texts<'a>(
 ) -> Result<Vec<Text<'a>>> {
     let readable = found.iter().map(|found| (&found.cell, Some(found.manifest.dataset.window.is_some())));
     let cells = readable.chain(damaged.iter().map(|damaged| (&damaged.cell, None)));
-    must_have_tasks(cells.clone().map(|(cell, _)| cell.task.as_str()).collect(), options)?;
+    must_have_tasks(&cells.clone().map(|(cell, _)| cell.task.as_str()).collect(), options)?;
     let mut texts: BTreeMap<(&str, &str), Text> = BTreeMap::new();
     for (cell, windows) in cells.filter(|(cell, _)| is_wanted(cell, options)) {
         let (generation_model, task) = (cell.generation_model.as_str(), cell.task.as_str());
@@ -67,7 +67,9 @@ pub(super) fn texts<'a>(
         text.is_readable |= windows.is_some();
     }
     let mut texts: Vec<Text> = texts.into_values().collect();
-    texts.iter_mut().for_each(|text| text.models.sort_unstable());
+    for text in &mut texts {
+        text.models.sort_unstable();
+    }
     Ok(texts)
 }
 
@@ -120,7 +122,7 @@ fn pairs<'a>(text: &Text<'a>, exact: &[PairCell], options: &'a Options) -> Resul
 }
 
 /// A task that was asked for by a name that is none would be missed by nobody.
-fn must_have_tasks(tasks: BTreeSet<&str>, options: &Options) -> Result<()> {
+fn must_have_tasks(tasks: &BTreeSet<&str>, options: &Options) -> Result<()> {
     match options.tasks.iter().find(|task| !tasks.contains(task.as_str())) {
         None => Ok(()),
         Some(absent) => {

@@ -220,7 +220,7 @@ fn a_gguf_is_inspected_and_scored() {
     scene.dataset("g_t.jsonl", &common::rows()[..4]);
     let said = scene.run("inspect tied.gguf");
     assert_eq!(said.code, Some(0), "{}", said.stderr);
-    for text in ["F32", "512 tokens", "3 of width 48: 4 heads of 16, 2 for keys and values", "307", "Head"] {
+    for text in ["F32", "512 tokens", "3 of width 48: 4 heads of 16, 2 for keys and values", "307", "keys: head"] {
         assert!(said.stdout.contains(text), "{text} in {}", said.stdout);
     }
     let json: Value = serde_json::from_str(&scene.run("inspect --json tied.gguf").stdout).unwrap();

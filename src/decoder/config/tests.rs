@@ -1,9 +1,9 @@
 //! What configs mean, in both spellings, and what is refused by name.
 
-use serde_json::{Value, json};
+use serde_json::{Value, json, to_value};
 
 use super::parse;
-use crate::decoder::spec::{Activation, DecoderSpec, RopeScaling};
+use crate::decoder::spec::{Activation, DecoderSpec, Norms, QkNorm, RopeScaling};
 
 fn read(family: &str, fields: &Value) -> Result<DecoderSpec, String> {
     let mut config = json!({
@@ -262,4 +262,38 @@ fn gemma_rounds_its_embedding_factor_to_the_type_of_its_weights() {
     }
     let granite = read("granite", &json!({"embedding_multiplier": 12.1})).unwrap();
     assert_eq!(granite.embedding_scale_in(DType::BF16), 12.1);
+}
+
+/// Scripts read them in `inspect --json`.
+#[test]
+fn words_do_not_follow_the_names_of_variants() {
+    let words = |values: Vec<serde_json::Result<serde_json::Value>>| -> Vec<_> {
+        values.into_iter().map(Result::unwrap).collect()
+    };
+    let activations = [Activation::Silu, Activation::GeluTanh].map(to_value).into();
+    assert_eq!(words(activations), ["silu", "gelu_tanh"]);
+    let norms = [Norms::Before, Norms::After, Norms::BeforeAndAfter].map(to_value).into();
+    assert_eq!(words(norms), ["before", "after", "before_and_after"]);
+    let qk_norms = [QkNorm::None, QkNorm::Head, QkNorm::Projection].map(to_value).into();
+    assert_eq!(words(qk_norms), ["none", "head", "projection"]);
+    let (factor, low_freq_factor, high_freq_factor, original_max_tokens) = (8.0, 1.0, 4.0, 64.0);
+    let scalings = [
+        RopeScaling::None,
+        RopeScaling::Each { factors: vec![2.0] },
+        RopeScaling::Linear { factor },
+        RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_tokens },
+        RopeScaling::Yarn { factor, ramp: (1.0, 2.0) },
+        RopeScaling::LongRope { short: vec![1.0], long: vec![2.0], original_max_tokens: 80 },
+    ];
+    let expected = [
+        json!("none"),
+        json!({"each": {"factors": [2.0]}}),
+        json!({"linear": {"factor": 8.0}}),
+        json!({"llama3": {
+            "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_tokens": 64.0
+        }}),
+        json!({"yarn": {"factor": 8.0, "ramp": [1.0, 2.0]}}),
+        json!({"long_rope": {"short": [1.0], "long": [2.0], "original_max_tokens": 80}}),
+    ];
+    assert_eq!(words(scalings.map(to_value).into()), expected);
 }
