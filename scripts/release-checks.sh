@@ -6,7 +6,8 @@
 #     scripts/release-checks.sh ids checkpoints # these alone
 #     scripts/release-checks.sh --list
 #
-# Each makes the Python environments that it needs under target/. Needs python3 with venv, npm and a C++ compiler.
+# Each makes the Python environments that it needs under target/. Needs python3 with venv, npm and a C++ compiler. pip brings
+# CUDA's libraries (some 5 GB) with torch, unless PIP_EXTRA_INDEX_URL names the index of its CPU wheels.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,7 +18,6 @@ environment=target/release-checks/environment
 python() {
     [ -x "$environment/bin/python" ] || python3 -m venv "$environment"
     "$environment/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --extra-index-url https://download.pytorch.org/whl/cpu \
         torch==2.13.0 transformers==5.24.0 peft==0.21.2 numpy pyarrow
     "$environment/bin/python" "$@"
 }
