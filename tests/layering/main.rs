@@ -21,15 +21,6 @@ const KNOWN: &[(&str, &str)] = &[
     ("decoder", "adapter attention block body cpu ffn head linear load mod rope"),
     ("decoder/checkpoint", "gguf mod safetensors"),
     ("kernel", "amx avx512 block fma isa mod narrow packed rows wide"),
-    (
-        "shift",
-        "align alone apart asked check comparison contradictions detail differences display estimate exact \
-         fields floor gate mod overall overview pass query read_first reference samples scan select slices \
-         statistics study study_pairing summary sums tables together values warnings writer",
-    ),
-    ("shift", "expressions lists"),
-    ("shift", "measures token"),
-    ("shift/align", "mod table"),
     ("template", "files gguf"),
     ("template", "mod turns"),
     ("template/jinja", "calls variables"),

@@ -4,10 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::spans::Piece;
 use crate::error::{Error, Result};
 use crate::schema::token;
-use crate::shift::pass::Cursor;
+use crate::shift::numbers::spans::Piece;
+use crate::shift::tables::cursor::Cursor;
 
 const COLUMNS: [&str; 7] =
     [token::SAMPLE_ID, token::POSITION, token::START, token::END, token::STRADDLES, token::IS_END, token::LOGPROB];

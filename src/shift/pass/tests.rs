@@ -14,15 +14,14 @@ use tempfile::TempDir;
 
 use crate::sample::Status;
 use crate::schema::{self, LIST_ITEM, token};
-use crate::shift::comparison::Heads;
-use crate::shift::expressions::STUDY_FROM;
-use crate::shift::measures::{LOGPROBS, SQUARES, STUDY};
-use crate::shift::query::{COUNT, DIFFERS_AT, FARTHEST, NOT_FINITE, ROWS};
-use crate::shift::samples::{SampleFacts, Samples};
-use crate::shift::scan::Footers;
-use crate::shift::sums::{self, What};
-use crate::shift::tables::{PairTables, Table};
-use crate::shift::{measures, query};
+use crate::shift::pass::sums::{self, What};
+use crate::shift::query::by_sample::{self, COUNT, DIFFERS_AT, FARTHEST, NOT_FINITE, ROWS};
+use crate::shift::result::pair::Heads;
+use crate::shift::tables::files::{ModelTable, PairTables};
+use crate::shift::tables::footers::Footers;
+use crate::shift::tables::samples::{SampleFacts, Samples};
+use crate::shift::token::columns::STUDY_FROM;
+use crate::shift::token::measures::{self, LOGPROBS, SQUARES, STUDY};
 use crate::table::{self, Format};
 
 const K: usize = 3;
@@ -133,7 +132,7 @@ fn tables(folder: &TempDir, samples: &[Sample]) -> (PairTables, [Footers; 2]) {
             footers.rows += rows.iter().map(|rows| rows.len() as u64).sum::<u64>();
             files.push(path);
         }
-        let table = Table {
+        let table = ModelTable {
             model: model.to_owned(),
             weights: Default::default(),
             tokens: files,
@@ -179,7 +178,7 @@ proptest! {
         let folder = TempDir::new().unwrap();
         let (pair, footers) = tables(&folder, &samples);
         let facts = facts(samples.len());
-        let query = query::sums_by_sample(&pair, facts.study_from.clone(), true).unwrap();
+        let query = by_sample::sums_by_sample(&pair, facts.study_from.clone(), true).unwrap();
         let plain = query.collect_with_engine(Engine::Streaming).unwrap().unwrap_single();
         let found = sums::collect(&pair, footers.each_ref(), &facts, What::all(true, false, Vec::new())).unwrap();
         let ids: Vec<u32> = plain.column(token::SAMPLE_ID).unwrap().u32().unwrap().iter().flatten().collect();

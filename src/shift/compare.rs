@@ -1,0 +1,115 @@
+//! From directories to comparisons.
+//!
+//! Owns the order of work: select tables, then pair by pair read and compute, then put pairs together. Not here: any of these
+//! steps.
+
+use std::path::Path;
+
+use super::align::pair::of_pair;
+use super::figures::{differences, floor, overall, pair};
+use super::options::Options;
+use super::output::study::StudyFigures;
+use super::result::aligned::AlignedComparison;
+use super::result::comparison::Comparison;
+use super::result::study;
+use super::tables::apart::Apart;
+use super::tables::files::PairTables;
+use super::tables::select::{self, Selection};
+use crate::error::{Error, Result, panic_message};
+use crate::store::FoundCell;
+
+/// P and Q of every pair that [`compare`] would compare.
+///
+/// # Errors
+/// [`crate::Error::Usage`] if P is unclear or nothing fits.
+pub fn chosen(root: &Path, options: &Options) -> Result<Vec<[FoundCell; 2]>> {
+    select::chosen(root, options)
+}
+
+/// Compares every model under `root` with P on every text that both scored.
+///
+/// Memory: some thousand rows of each side a thread and some 400 bytes a sample, whatever the tables' size; quantiles add
+/// 12 bytes a value, up to [`EXACT`](crate::shift::EXACT) of them, else 8 MB a measure and thread; slices some 300 bytes a slice and cluster.
+///
+/// # Errors
+/// [`crate::Error::Usage`] if P is unclear or nothing fits; [`crate::Error::Tables`] if reading tables panics. A pair whose
+/// rows, token ids or contexts do not match, or whose files are damaged, is not compared and in no other's way; if it is
+/// the only one: [`crate::Error::Incomparable`], [`crate::Error::File`].
+pub fn compare(root: &Path, options: &Options) -> Result<Comparison> {
+    guarded(|| compare_all(root, options))
+}
+
+fn compare_all(root: &Path, options: &Options) -> Result<Comparison> {
+    let Selection { pairs, not_compared } = select::pairs(root, options)?;
+    let mut apart = Apart::new(not_compared);
+    let (mut found, mut differences, mut tasks) = (Vec::new(), Vec::new(), overall::Tasks::default());
+    let same = |a: &PairTables, b: &PairTables| (&a.generation_model, &a.task) == (&b.generation_model, &b.task);
+    for text in pairs.chunk_by(same) {
+        let (tables, mut of_text) = apart.each(text, |pair| pair::pair(pair, options))?;
+        floor::note(&tables, &mut of_text, &options.noise_floor)?;
+        differences.extend(differences::of_text(&of_text)?);
+        for (tables, (pair, sums)) in tables.iter().zip(of_text) {
+            tasks.add(tables, &pair, &sums)?;
+            found.push(pair);
+        }
+    }
+    let not_compared = apart.finish(found.is_empty())?;
+    let overall = tasks.finish(&mut found, &not_compared);
+    Ok(Comparison { pairs: found, not_compared, differences, overall })
+}
+
+/// What [`study_figures`](crate::shift::study_figures) makes of [`compare`], without the other figures: the study's own file at a fraction of the cost.
+///
+/// # Errors
+/// Those of [`compare`].
+pub fn only_study(root: &Path, options: &Options) -> Result<StudyFigures> {
+    guarded(|| {
+        let Selection { pairs, not_compared } = select::pairs(root, options)?;
+        let mut apart = Apart::new(not_compared);
+        let (tables, found) = apart.each(&pairs, |tables| pair::study_alone(tables, options))?;
+        let mut figures = StudyFigures::new(&apart.finish(found.is_empty())?);
+        for (tables, figure) in tables.iter().zip(&found) {
+            let lacks = || study::lacks(&tables.p.model, &tables.generation_model);
+            figures.add(&tables.title(), figure.as_ref().ok_or_else(lacks), tables.partial.as_ref());
+        }
+        Ok(figures)
+    })
+}
+
+/// The optimised plan of the query that says what is added up of every pair, without running it: [`compare`] adds up
+/// the same by a pass of its own.
+///
+/// # Errors
+/// Those of [`compare`] that the samples tables and footers can show.
+pub fn explain(root: &Path, options: &Options) -> Result<String> {
+    guarded(|| {
+        let Selection { pairs, .. } = select::pairs(root, options)?;
+        let plans = pairs.iter().map(|pair| {
+            let plan = pair::Prepared::new(pair, options)?.query(pair)?.explain(true)?;
+            Ok(format!("{}\n{plan}\n", pair.title()))
+        });
+        plans.collect()
+    })
+}
+
+/// Runs queries on a thread of their own, because libraries panic on some broken Parquet: that is an error of a file.
+fn guarded<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let failed = |panic: Box<dyn std::any::Any + Send>| Error::Tables { message: panic_message(&*panic) };
+    std::thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| Err(failed(panic)))
+}
+
+/// Compares models whose tokens differ, text by text: P under one root with every model under the other.
+///
+/// Memory: a batch of each table and some 50 bytes a sample.
+///
+/// # Errors
+/// Those of [`compare`] but for token ids; texts that differ; tokens without a place in the text.
+pub fn compare_aligned(roots: [&Path; 2], options: &Options) -> Result<AlignedComparison> {
+    guarded(|| {
+        let Selection { pairs, not_compared } = select::pairs_across(roots, options)?;
+        let mut apart = Apart::new(not_compared);
+        let (_, pairs) = apart.each(&pairs, |pair| of_pair(pair, options))?;
+        let not_compared = apart.finish(pairs.is_empty())?;
+        Ok(AlignedComparison { pairs, not_compared })
+    })
+}

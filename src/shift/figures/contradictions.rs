@@ -1,0 +1,126 @@
+//! What the figures of a text say against its being P's own samples at temperature 1.
+//!
+//! Owns these tests and how far off is too far (docs/measures.md: is this text P's). Refuses to answer: `estimate` does.
+
+use crate::error::Result;
+use crate::schema::pair::KL;
+use crate::shift::numbers::stats::{Estimate, clustered_mean, shares};
+use crate::shift::pass::sums::Sums;
+use crate::shift::result::kl_estimate::NEED_OWN_TEXT;
+use crate::shift::token::measures::{KL_BOUNDS, LOGPROBS, OWN_TEXT};
+
+/// Standard errors from which a mean is held to contradict what P's own samples give.
+const FAR: f64 = 3.0;
+
+/// Share of the mean entropy within which the text is P's whatever the errors: products in bf16 move a mean as far.
+const CLOSE: f64 = 0.01;
+
+/// What the lower bound, exact measures and f32 log-probabilities may be off by, and that share of them.
+const ROUNDING: f64 = 1e-6;
+const SHARE: f64 = 1e-5;
+
+/// The samples that are asked of.
+pub struct Of<'a> {
+    sums: &'a Sums,
+    holds: &'a dyn Fn(usize) -> bool,
+}
+
+impl<'a> Of<'a> {
+    pub fn all(sums: &'a Sums) -> Self {
+        Self { sums, holds: &|_| true }
+    }
+
+    /// Those at the places that `holds` says.
+    pub fn some(sums: &'a Sums, holds: &'a dyn Fn(usize) -> bool) -> Self {
+        Self { sums, holds }
+    }
+
+    /// Sum and number of tokens by sample, with nothing of those that are not asked of.
+    fn of(&self, name: &str) -> Result<Vec<(f64, u64)>> {
+        let mut samples = self.sums.of(name)?;
+        samples.iter_mut().enumerate().filter(|(place, _)| !(self.holds)(*place)).for_each(|(_, of)| *of = (0.0, 0));
+        Ok(samples)
+    }
+
+    /// The clustered mean over tokens.
+    pub fn mean(&self, name: &str) -> Result<Option<Estimate>> {
+        let rows = self.sums.facts.iter().zip(self.of(name)?).map(|(facts, (sum, n))| (facts.cluster, sum, n));
+        Ok(clustered_mean(&shares(self.sums.clusters, rows)))
+    }
+
+    /// Sum over all tokens that have it, and their number.
+    pub fn total(&self, name: &str) -> Result<(f64, u64)> {
+        Ok(self.of(name)?.into_iter().fold((0.0, 0), |(sum, n), (s, m)| (sum + s, n + m)))
+    }
+
+    /// The mean of k1 less another measure, its error, and the size of that measure, over the samples that have both at
+    /// the same number of tokens: what their contexts have in common cancels.
+    fn paired(&self, other: &str) -> Result<Option<(f64, f64, f64)>> {
+        let (k1, other) = (self.of(NEED_OWN_TEXT[0])?, self.of(other)?);
+        let both = || k1.iter().zip(&other).zip(&self.sums.facts).filter(|(((_, n), (_, m)), _)| n == m && *n > 0);
+        let rows = both().map(|(((k1, n), (other, _)), facts)| (facts.cluster, k1 - other, *n));
+        let size: f64 = both().map(|((_, (other, _)), _)| other).sum();
+        let mean = clustered_mean(&shares(self.sums.clusters, rows));
+        Ok(mean.and_then(|mean| Some((mean.value, mean.stderr?, size.abs() / mean.n as f64))))
+    }
+}
+
+/// The first that there is, in the order in which docs/measures.md lists them. `exact` says whether the pairs table is at
+/// temperature 1 and over all ids.
+pub fn contradiction(of: &Of, exact: bool) -> Result<Option<String>> {
+    // The ratio's tail is heavy where KL is large, so that its error says too little: the exact KL knows better.
+    let ratio = if exact && of.paired(KL)?.is_some() { None } else { off_1(of)? };
+    let found = [not_at_temperature_1(of)?, outside_the_bounds(of)?, off_the_exact(of, exact)?, ratio];
+    Ok(found.into_iter().flatten().next())
+}
+
+/// E[ln p + H(P)] is 0 at every position of P's own text at temperature 1.
+fn not_at_temperature_1(of: &Of) -> Result<Option<String>> {
+    let Some(mean) = of.mean(OWN_TEXT)? else { return Ok(None) };
+    if mean.value.is_infinite() {
+        return Ok(Some("P gives a token of the text no probability at all".to_owned()));
+    }
+    let Some(error) = mean.stderr else { return Ok(None) };
+    let (of_text, n) = of.total(LOGPROBS[0])?;
+    let entropy = mean.value - of_text / n as f64;
+    let size = mean.value.abs();
+    if size <= FAR * error || size <= CLOSE * entropy {
+        return Ok(None);
+    }
+    let (how, sign) = if mean.value > 0.0 { ("sharper", '+') } else { ("flatter", '−') };
+    Ok(Some(format!(
+        "the text is {how} ({sign}) than P at temperature 1 (mean of logprob + entropy of P: {sign}{size:.4} ± {error:.4} \
+         nats/token)"
+    )))
+}
+
+/// The expectation of k1 lies between the bounds, position by position.
+fn outside_the_bounds(of: &Of) -> Result<Option<String>> {
+    let [lower, upper] = KL_BOUNDS;
+    if let Some(errors) = of.paired(lower)?.and_then(|excess| beyond(-excess.0, excess.1, ROUNDING + SHARE * excess.2))
+    {
+        return Ok(Some(format!("the mean of kl_k1 lies {errors} errors below {lower}")));
+    }
+    let above = of.paired(upper)?.and_then(|excess| beyond(excess.0, excess.1, ROUNDING + SHARE * excess.2));
+    Ok(above.map(|errors| format!("the mean of kl_k1 lies {errors} errors above {upper}")))
+}
+
+/// It is the exact KL.
+fn off_the_exact(of: &Of, exact: bool) -> Result<Option<String>> {
+    let Some((excess, error, size)) = of.paired(KL)?.filter(|_| exact) else { return Ok(None) };
+    let errors = beyond(excess.abs(), error, ROUNDING + SHARE * size);
+    Ok(errors.map(|errors| format!("the mean of kl_k1 lies {errors} errors from the exact KL")))
+}
+
+/// E[q/p] is 1.
+fn off_1(of: &Of) -> Result<Option<String>> {
+    let Some((mean, error)) = of.mean("ratio")?.and_then(|mean| Some((mean, mean.stderr?))) else { return Ok(None) };
+    let errors = beyond((mean.value - 1.0).abs(), error, ROUNDING);
+    Ok(errors.map(|errors| format!("the mean ratio q/p is {:.4} ± {error:.4}, {errors} errors from 1", mean.value)))
+}
+
+/// How many errors `excess` is above 0, if that is more than [`FAR`] beyond `slack`.
+fn beyond(excess: f64, error: f64, slack: f64) -> Option<String> {
+    let is_far = excess.is_finite() && excess > FAR * error + slack;
+    is_far.then(|| if error > 0.0 { format!("{:.1}", excess / error) } else { "many".to_owned() })
+}

@@ -1,0 +1,14 @@
+//! From the sums and queries of a pair to its figures.
+
+pub mod check;
+pub mod perplexity;
+pub mod contradictions;
+pub mod estimate;
+pub mod exact;
+pub mod slices;
+pub mod read_first;
+pub mod study_pairing;
+pub mod pair;
+pub mod floor;
+pub mod differences;
+pub mod overall;

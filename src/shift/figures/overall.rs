@@ -1,0 +1,235 @@
+//! Two models over several tasks.
+//!
+//! Owns how tasks are put together: pooled, or each with the same weight. Refuses to keep more of a task than a few
+//! moments: tables of all tasks are never in memory at once.
+
+use std::collections::BTreeMap;
+
+use crate::error::Result;
+use crate::shift::numbers::stats::{Estimate, Share, clustered_mean, shares};
+use crate::shift::numbers::student::t95;
+use crate::shift::pass::sums::Sums;
+use crate::shift::result::comparison::NotCompared;
+use crate::shift::result::kl_estimate::KlEstimate;
+use crate::shift::result::means::{Overall, OverallMeasure};
+use crate::shift::result::pair::Pair;
+use crate::shift::tables::files::PairTables;
+use crate::shift::token::measures::{self, is_of_pairs};
+
+/// What pooling has to know of one task's clusters with sums s over n rows: r = s − m·n around the task's mean m.
+/// Around any other mean the residual is r + (m − m′)·n, without the cancellation of raw squares.
+#[derive(Clone, Copy, Debug)]
+struct Moments {
+    mean: Estimate,
+    sum: f64,
+    rr: f64,
+    rn: f64,
+    nn: f64,
+}
+
+impl Moments {
+    /// `None` if the task has no row.
+    fn of(shares: &[Share]) -> Option<Self> {
+        let mean = clustered_mean(shares)?;
+        let mut moments = Self { mean, sum: 0.0, rr: 0.0, rn: 0.0, nn: 0.0 };
+        for share in shares.iter().filter(|s| s.n > 0) {
+            let n = share.n as f64;
+            let r = share.sum - mean.value * n;
+            moments.sum += share.sum;
+            moments.rr += r * r;
+            moments.rn += r * n;
+            moments.nn += n * n;
+        }
+        Some(moments)
+    }
+
+    /// Σ (s − m′·n)² over the task's clusters.
+    fn squares_around(&self, other: f64) -> f64 {
+        let step = self.mean.value - other;
+        self.rr + step * (2.0 * self.rn + step * self.nn)
+    }
+}
+
+/// Over tokens, and over samples.
+type TaskMoments = [Option<Moments>; 2];
+
+/// Hashes of config and weights, and the type of products.
+type Weights = (BTreeMap<String, String>, String);
+
+/// Of the exact measures.
+fn temperature(pair: &Pair) -> Option<f64> {
+    pair.exact.as_ref().map(|exact| exact.temperature)
+}
+
+/// The pairs so far, put together by generation model, P and Q.
+#[derive(Default)]
+pub struct Tasks {
+    found: Vec<Found>,
+}
+
+struct Found {
+    overall: Overall,
+    /// What computed P's and Q's numbers.
+    weights: [Weights; 2],
+    /// Another task's were computed by others of the same name.
+    is_mixed: bool,
+    /// By measure, then by task.
+    moments: Vec<Vec<TaskMoments>>,
+    /// By task.
+    kl_estimates: Vec<KlEstimate>,
+}
+
+impl Tasks {
+    pub fn add(&mut self, tables: &PairTables, pair: &Pair, sums: &Sums) -> Result<()> {
+        let weights = [&tables.p, &tables.q].map(|table| table.weights.clone());
+        let same = |o: &Overall| o.generation_model == pair.generation_model && o.p == pair.p && o.q == pair.q;
+        let index = self.found.iter().position(|f| same(&f.overall)).unwrap_or_else(|| {
+            self.found.push(Found::new(pair, weights.clone()));
+            self.found.len() - 1
+        });
+        let found = &mut self.found[index];
+        found.is_mixed |= found.weights != weights;
+        found.overall.temperature =
+            found.overall.temperature.filter(|_| found.overall.temperature == temperature(pair));
+        found.overall.tasks.push(pair.task.clone());
+        found.overall.partial_tasks.extend(pair.partial.is_some().then(|| pair.task.clone()));
+        found.kl_estimates.push(pair.kl_estimate.clone());
+        for (measure, tasks) in measures::ALL.iter().zip(&mut found.moments) {
+            tasks.push(of_task(sums, measure.name)?);
+        }
+        Ok(())
+    }
+
+    /// What has more than one task. A name that means one model in one task and another in the next has no figures over
+    /// both, which its pairs are told.
+    pub fn finish(self, pairs: &mut [Pair], not_compared: &[NotCompared]) -> Vec<Overall> {
+        let (mixed, mut whole): (Vec<_>, Vec<_>) = self.found.into_iter().partition(|f| f.is_mixed);
+        for Found { overall, .. } in mixed {
+            let of_it = |pair: &&mut Pair| {
+                (&pair.generation_model, &pair.p, &pair.q) == (&overall.generation_model, &overall.p, &overall.q)
+            };
+            for pair in pairs.iter_mut().filter(of_it) {
+                let tasks = overall.tasks.join("`, `");
+                pair.notes.push(format!(
+                    "tasks `{tasks}` are not pooled: the files or the dtype of a model differ between them"
+                ));
+            }
+        }
+        for Found { overall, .. } in &mut whole {
+            let lacks = not_compared.iter().filter(|pair| {
+                (&pair.generation_model, &pair.p, &pair.q) == (&overall.generation_model, &overall.p, &overall.q)
+            });
+            overall.missing_tasks = lacks.map(|pair| pair.task.clone()).collect();
+        }
+        let several = whole.into_iter().filter(|f| f.overall.tasks.len() > 1);
+        several.map(Found::finish).collect()
+    }
+}
+
+impl Found {
+    fn new(pair: &Pair, weights: [Weights; 2]) -> Self {
+        let overall = Overall {
+            generation_model: pair.generation_model.clone(),
+            p: pair.p.clone(),
+            q: pair.q.clone(),
+            temperature: temperature(pair),
+            tasks: Vec::new(),
+            partial_tasks: Vec::new(),
+            missing_tasks: Vec::new(),
+            kl_estimate: KlEstimate::Yes,
+            measures: Vec::new(),
+        };
+        let moments = vec![Vec::new(); measures::ALL.len()];
+        Self { overall, weights, is_mixed: false, moments, kl_estimates: Vec::new() }
+    }
+
+    fn finish(mut self) -> Overall {
+        let measure = |(measure, tasks): (&measures::Measure, &Vec<TaskMoments>)| {
+            let [tokens, samples] = [0, 1].map(|i| tasks.iter().filter_map(|t| t[i]).collect::<Vec<_>>());
+            OverallMeasure {
+                name: measure.name,
+                unit: measure.unit,
+                token_mean: pooled(&tokens),
+                sample_mean: pooled(&samples),
+                mean_of_token_means: mean_of_tasks(&tokens),
+                mean_of_sample_means: mean_of_tasks(&samples),
+            }
+        };
+        let all = measures::ALL.iter().zip(&self.moments).map(measure);
+        let tasks = self.overall.tasks.iter().map(String::as_str);
+        self.overall.kl_estimate = KlEstimate::of_all(&tasks.zip(&self.kl_estimates).collect::<Vec<_>>());
+        let has_exact = self.overall.temperature.is_some();
+        self.overall.measures = all.filter(|m| has_exact || !is_of_pairs(m.name)).collect();
+        self.overall
+    }
+}
+
+fn of_task(sums: &Sums, measure: &str) -> Result<TaskMoments> {
+    let samples = sums.of(measure)?;
+    let rows = || sums.facts.iter().zip(&samples).filter(|(_, (_, n))| *n > 0);
+    let by_token = shares(sums.clusters, rows().map(|(facts, (sum, n))| (facts.cluster, *sum, *n)));
+    let by_sample = shares(sums.clusters, rows().map(|(facts, (sum, n))| (facts.cluster, sum / *n as f64, 1)));
+    Ok([Moments::of(&by_token), Moments::of(&by_sample)])
+}
+
+/// The mean and error that `clustered_mean` gives for all tasks' clusters side by side.
+fn pooled(tasks: &[Moments]) -> Option<Estimate> {
+    let n: u64 = tasks.iter().map(|t| t.mean.n).sum();
+    let clusters: u64 = tasks.iter().map(|t| t.mean.clusters).sum();
+    if n == 0 {
+        return None;
+    }
+    let value = tasks.iter().map(|t| t.sum).sum::<f64>() / n as f64;
+    let squares: f64 = tasks.iter().map(|t| t.squares_around(value)).sum();
+    let g = clusters as f64;
+    let stderr = (clusters > 1).then(|| (g / (g - 1.0) * squares).max(0.0).sqrt() / n as f64);
+    Some(Estimate::around(value, stderr, t95(clusters - 1), clusters, n))
+}
+
+/// `Σ m_k / K` with the error `√(Σ se_k²) / K` of independent tasks; Student's t with the degrees of Welch and
+/// Satterthwaite, rounded down. No error if a task has none.
+fn mean_of_tasks(tasks: &[Moments]) -> Option<Estimate> {
+    if tasks.is_empty() {
+        return None;
+    }
+    let k = tasks.len() as f64;
+    let value = tasks.iter().map(|t| t.mean.value).sum::<f64>() / k;
+    let clusters = tasks.iter().map(|t| t.mean.clusters).sum();
+    let errors = tasks.iter().map(|t| Some((t.mean.stderr?.powi(2), t.mean.clusters - 1)));
+    let errors: Option<Vec<(f64, u64)>> = errors.collect();
+    let variance = errors.as_ref().map(|e| e.iter().map(|(v, _)| v).sum::<f64>());
+    let degrees = errors.zip(variance).map_or(0, |(errors, variance)| {
+        let shares: f64 = errors.iter().map(|(v, degrees)| (v / variance).powi(2) / *degrees as f64).sum();
+        // No variance at all: any number of degrees gives the same interval.
+        if shares > 0.0 { ((1.0 / shares) as u64).max(1) } else { 1 }
+    });
+    let stderr = variance.map(|v| v.sqrt() / k);
+    Some(Estimate::around(value, stderr, t95(degrees), clusters, tasks.iter().map(|t| t.mean.n).sum()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pooling_is_one_mean_over_the_clusters_of_all_tasks() {
+        let first = shares(2, [(0, 1.5, 3), (1, 0.25, 1)]);
+        let second = shares(3, [(0, -4.0, 2), (1, 7.0, 9), (2, 0.5, 1)]);
+        let tasks: Vec<_> = [&first, &second].into_iter().map(|s| Moments::of(s).unwrap()).collect();
+        let (got, expected) = (pooled(&tasks).unwrap(), clustered_mean(&[first, second].concat()).unwrap());
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
+        assert!(close(got.value, expected.value) && close(got.stderr.unwrap(), expected.stderr.unwrap()));
+        assert!(close(got.low.unwrap(), expected.low.unwrap()));
+        assert_eq!((got.clusters, got.n), (5, 16));
+    }
+
+    #[test]
+    fn every_task_weighs_the_same() {
+        let one = shares(2, [(0, 1.0, 1), (1, 3.0, 1)]);
+        let tasks: Vec<_> = [&one, &one].into_iter().map(|s| Moments::of(s).unwrap()).collect();
+        let mean = mean_of_tasks(&tasks).unwrap();
+        // Two errors of 1 with one degree each: √2 / 2 with two degrees.
+        assert_eq!((mean.value, mean.stderr), (2.0, Some(0.5f64.sqrt())));
+        assert!((mean.high.unwrap() - 2.0 - 0.5f64.sqrt() * t95(2)).abs() < 1e-12);
+    }
+}

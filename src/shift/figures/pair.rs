@@ -1,0 +1,234 @@
+//! From the sums of a pair to its figures.
+//!
+//! Owns the order of work on one pair: checks that need no scan, the query, checks of what came back, statistics.
+//! Refuses formulas: `measures` has those of a token, `stats` those of a mean.
+
+use std::collections::{BTreeMap, HashSet};
+
+use polars::prelude::LazyFrame;
+
+use super::study_pairing::{self, absolute_mean};
+use super::{check, estimate, exact, perplexity, read_first, slices};
+use crate::error::Result;
+use crate::sample::Status;
+use crate::shift::numbers::stats::{Estimate, FEW_CLUSTERS, clustered_mean, shares};
+use crate::shift::options::Options;
+use crate::shift::pass::sums::{self, Sums, What};
+use crate::shift::pass::values;
+use crate::shift::query::by_sample;
+use crate::shift::result::means::Measure;
+use crate::shift::result::pair::{Cut, LeftOut, Pair};
+use crate::shift::result::study::{self, StudyFigure};
+use crate::shift::tables::files::PairTables;
+use crate::shift::tables::footers::{self, Footers};
+use crate::shift::tables::samples::{self, Samples};
+use crate::shift::token::measures;
+
+/// A pair whose samples tables and footers were read and found fit.
+pub struct Prepared {
+    samples: Samples,
+    p: Footers,
+    q: Footers,
+    different_contexts: u64,
+}
+
+impl Prepared {
+    pub fn new(pair: &PairTables, options: &Options) -> Result<Self> {
+        let samples = samples::read(pair)?;
+        let are_allowed = options.allow_different_context || pair.own_templates;
+        let different_contexts = check::contexts(pair, &samples, are_allowed)?;
+        let (p, q) = (footers::footers(&pair.p)?, footers::footers(&pair.q)?);
+        Self::must_fit(pair)?;
+        Ok(Self { samples, p, q, different_contexts })
+    }
+
+    /// After all was read: it must be what was found fit.
+    fn must_stand(&self, pair: &PairTables) -> Result<()> {
+        footers::must_be_as_before(&pair.p, &self.p)?;
+        footers::must_be_as_before(&pair.q, &self.q)?;
+        Self::must_fit(pair)
+    }
+
+    /// The pairs table must be of the tokens tables.
+    fn must_fit(pair: &PairTables) -> Result<()> {
+        pair.exact.as_ref().map_or(Ok(()), |exact| footers::must_be_pairs(exact, [&pair.p, &pair.q]))
+    }
+
+    /// What [`pair`] adds up, as a lazy query.
+    pub fn query(&self, pair: &PairTables) -> Result<LazyFrame> {
+        by_sample::sums_by_sample(pair, self.samples.study_from.clone(), self.lacks_ids())
+    }
+
+    fn footers(&self) -> [&Footers; 2] {
+        [&self.p, &self.q]
+    }
+
+    fn lacks_ids(&self) -> bool {
+        self.p.lacks_ids || self.q.lacks_ids
+    }
+}
+
+/// The study's figure and nothing else: a fraction of the columns is read, and of the time taken.
+pub fn study_alone(tables: &PairTables, options: &Options) -> Result<Option<StudyFigure>> {
+    let prepared = Prepared::new(tables, options)?;
+    let samples = &prepared.samples;
+    let sums = sums::collect(tables, prepared.footers(), samples, What::study(prepared.lacks_ids()))?;
+    check::tokens(tables, &sums)?;
+    check::rows(tables, samples, &sums, &prepared.p, &prepared.q)?;
+    prepared.must_stand(tables)?;
+    study(tables, samples, &sums)
+}
+
+/// Compares one pair; the sums are what comparing it with others takes.
+pub fn pair(tables: &PairTables, options: &Options) -> Result<(Pair, Sums)> {
+    let prepared = Prepared::new(tables, options)?;
+    let samples = &prepared.samples;
+    let binned = values::cuts(tables, prepared.footers(), options.quantiles)?;
+    let what = What::all(prepared.lacks_ids(), tables.exact.is_some(), binned);
+    let sums = sums::collect(tables, prepared.footers(), samples, what)?;
+    check::tokens(tables, &sums)?;
+    check::exact(tables, &sums)?;
+    let unequal = check::rows(tables, samples, &sums, &prepared.p, &prepared.q)?;
+    let pair = figures(tables, options, &prepared, &sums, unequal)?;
+    prepared.must_stand(tables)?;
+    Ok((pair, sums))
+}
+
+/// The figures of a pair whose sums are fit; `unequal` of its samples were compared up to the shorter side.
+fn figures(tables: &PairTables, options: &Options, prepared: &Prepared, sums: &Sums, unequal: u64) -> Result<Pair> {
+    let clusters = sums.facts.iter().map(|s| s.cluster).collect::<HashSet<_>>().len() as u64;
+    let mut measures = measures::ALL.iter().map(|m| measure(m, sums)).collect::<Result<Vec<_>>>()?;
+    measures.retain(|m| m.token_mean.is_some() || !measures::is_of_pairs(m.name));
+    let exact = exact::of_pair(tables, sums)?;
+    let is_of_all = tables.heads.is_none() && exact.as_ref().is_some_and(|exact| exact.temperature == 1.0);
+    let left_out = left_out(&prepared.samples);
+    let kl_estimate = estimate::of_pair(tables, sums, &left_out, is_of_all)?;
+    let perplexity = perplexity::perplexity(sums)?;
+    let study = study(tables, &prepared.samples, sums)?;
+    let lacks = study.is_none().then(|| study::lacks(&tables.p.model, &tables.generation_model));
+    Ok(Pair {
+        generation_model: tables.generation_model.clone(),
+        task: tables.task.clone(),
+        p: tables.p.model.clone(),
+        q: tables.q.model.clone(),
+        samples: sums.facts.len() as u64,
+        tokens: sums.rows.iter().sum(),
+        clusters,
+        left_out,
+        cut: cut(sums),
+        partial: tables.partial.clone(),
+        heads: tables.heads,
+        measures,
+        perplexity,
+        perplexity_ratio: perplexity::perplexity_ratio(sums)?,
+        perplexity_difference: perplexity::perplexity_difference(sums, &perplexity)?,
+        log_perplexity_correlation: perplexity::correlation(sums)?,
+        rms_delta_p: perplexity::rms_delta_p(sums)?,
+        exact,
+        noise_floor: None,
+        mean_sample_perplexity: perplexity::mean_sample_perplexity(sums)?,
+        quantiles: values::quantiles(tables, sums, options.quantiles)?,
+        slices: if options.slices { slices::of_pair(tables, sums, &kl_estimate, is_of_all)? } else { Vec::new() },
+        read_first: read_first::of_pair(tables, sums)?,
+        study,
+        notes: kl_estimate
+            .note()
+            .into_iter()
+            .chain(notes(tables, prepared, sums, clusters, unequal))
+            .chain(lacks)
+            .collect(),
+        kl_estimate,
+    })
+}
+
+fn measure(measure: &measures::Measure, sums: &Sums) -> Result<Measure> {
+    let samples = sums.of(measure.name)?;
+    let mean = |of: fn((f64, u64)) -> (f64, u64)| -> Option<Estimate> {
+        let rows = sums.facts.iter().zip(&samples).filter(|(_, (_, n))| *n > 0).map(|(facts, sample)| {
+            let (sum, n) = of(*sample);
+            (facts.cluster, sum, n)
+        });
+        clustered_mean(&shares(sums.clusters, rows))
+    };
+    Ok(Measure {
+        name: measure.name,
+        unit: measure.unit,
+        token_mean: mean(|sample| sample),
+        sample_mean: mean(|(sum, n)| (sum / n as f64, 1)),
+        response_mean: measure.per_response.then(|| mean(|(sum, _)| (sum, 1))).flatten(),
+    })
+}
+
+/// What a limit of tokens ended; `None` if nothing.
+fn cut(sums: &Sums) -> Option<Cut> {
+    let samples = sums.facts.iter().filter(|facts| facts.is_cut).count() as u64;
+    let rows = sums.facts.iter().map(|facts| (facts.cluster, f64::from(u8::from(facts.is_cut)), 1));
+    let share = clustered_mean(&shares(sums.clusters, rows))?;
+    (samples > 0).then_some(Cut { samples, share })
+}
+
+/// Samples by what the two sides made of them, those compared left away.
+fn left_out(samples: &Samples) -> Vec<LeftOut> {
+    let place = |status: Status| Status::ALL.iter().position(|s| *s == status);
+    let mut counts: BTreeMap<_, LeftOut> = BTreeMap::new();
+    for sample in samples.rows.iter().filter(|s| !s.is_scored()) {
+        let key = (place(sample.p), place(sample.q));
+        counts.entry(key).or_insert(LeftOut { p: sample.p, q: sample.q, samples: 0 }).samples += 1;
+    }
+    counts.into_values().collect()
+}
+
+fn study(tables: &PairTables, samples: &Samples, sums: &Sums) -> Result<Option<StudyFigure>> {
+    if tables.p.model != tables.generation_model {
+        return Ok(None);
+    }
+    let figure = absolute_mean(sums.of_study()?.into_iter());
+    let null_rows_removed = study_pairing::figure(tables, samples)?;
+    Ok(figure.map(|(kl_divergence, num_data_points, total_tokens)| StudyFigure {
+        generation_model: tables.generation_model.clone(),
+        task: tables.task.clone(),
+        tested_model: tables.q.model.clone(),
+        kl_divergence,
+        num_data_points,
+        total_tokens,
+        avg_tokens_per_data_point: total_tokens as f64 / num_data_points as f64,
+        null_rows_removed,
+    }))
+}
+
+fn notes(tables: &PairTables, prepared: &Prepared, sums: &Sums, clusters: u64, unequal: u64) -> Vec<String> {
+    let mut notes = tables.notes.clone();
+    if clusters < FEW_CLUSTERS {
+        notes.push(format!("only {clusters} clusters: errors and intervals are rough below {FEW_CLUSTERS}"));
+    }
+    let truncated = sums.facts.iter().filter(|s| s.p == Status::Truncated || s.q == Status::Truncated).count();
+    if truncated > 0 {
+        notes.push(format!("samples cut to the shorter of the models' contexts: {truncated}"));
+    }
+    if let Some(Cut { samples, share }) = cut(sums) {
+        let (all, share) = (share.n, 100.0 * share.value);
+        let what = "nats a response are of what there is of them, the probability to end is of the others";
+        notes.push(format!("responses that a limit of tokens ended: {samples} of {all} ({share:.1}%); {what}"));
+    }
+    if unequal > 0 {
+        notes.push(format!("samples of unequal numbers of tokens, compared up to the shorter: {unequal}"));
+    }
+    if prepared.different_contexts > 0 {
+        notes.push(format!("samples scored in different contexts: {}", prepared.different_contexts));
+    }
+    notes.extend(tables.heads.and_then(|heads| heads.no_upper_bound()));
+    let unchecked = sums.unchecked();
+    if unchecked > 0 {
+        let (p, q) = (&tables.p.model, &tables.q.model);
+        notes.push(format!(
+            "tokens of which `{p}` and `{q}` have neither ids nor texts, so that nothing shows that both read one text: \
+             {unchecked}"
+        ));
+    }
+    let not_finite = sums.not_finite();
+    if not_finite > 0 {
+        notes
+            .push(format!("tokens without a finite difference of log-probability, which the means show: {not_finite}"));
+    }
+    notes
+}

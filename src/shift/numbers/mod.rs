@@ -1,0 +1,10 @@
+//! Statistics and formulas: numbers in, numbers out.
+
+pub mod student;
+pub mod stats;
+pub mod quantiles;
+pub mod math;
+pub mod bounds;
+pub mod spans;
+pub mod kinds;
+pub mod regions;

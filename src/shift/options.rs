@@ -1,0 +1,34 @@
+//! What to compare.
+//!
+//! Owns the options of every comparison. Not here: which tables they choose, which `tables` decides.
+
+/// What to compare.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// P. Default: the generation model of each text; of windows, which none wrote, what [`default_reference`](crate::shift::default_reference) says.
+    pub reference: Option<String>,
+    /// The model that sampled, at temperature 1, the texts whose own name says no model that was scored.
+    pub own_text: Option<String>,
+    /// Tasks and generation models to look at; all if empty.
+    pub tasks: Vec<String>,
+    pub generation_models: Vec<String>,
+    /// Compare every two models, in the contexts that the text's writer wrote, not P with each alone.
+    pub all_pairs: bool,
+    /// Models that were also scored in f32: how far each stands from itself is the noise below which nothing is seen.
+    /// Needs quantiles.
+    pub noise_floor: Vec<Twin>,
+    /// Compare samples whose contexts differ (each model was given its own rendering).
+    pub allow_different_context: bool,
+    /// Take quantiles too, exact ones of up to this many tokens ([`EXACT`](crate::shift::EXACT)), a pass over the tables for each
+    /// measure; beyond, in the same pass, from counts.
+    pub quantiles: Option<u64>,
+    /// Take means by region, kind, position and kept field too: one more pass over the tables.
+    pub slices: bool,
+}
+
+/// A model, and the name under which the same weights were scored in f32.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Twin {
+    pub model: String,
+    pub in_f32: String,
+}

@@ -1,0 +1,167 @@
+//! A comparison as text for a terminal.
+//!
+//! Owns columns, digits and the order of the notes. Refuses to print: it gives back a string.
+
+use std::fmt::Write;
+use std::iter;
+
+use super::cells::{Row, aligned, cells, number};
+use super::detail::{exact, noise_floor, read_first, slices};
+use super::marks::named;
+use super::overview::overview;
+use super::warnings::incomplete;
+use crate::escape::visible;
+use crate::shift::numbers::stats::Estimate;
+use crate::shift::result::comparison::Comparison;
+use crate::shift::result::kl_estimate::KlEstimate;
+use crate::shift::result::means::{Difference, Means, Overall, Quantiles, Sides};
+use crate::shift::result::pair::{LeftOut, Pair};
+use crate::shift::result::study::StudyFigure;
+
+/// Every pair, one below the other: who, how much, the means, the study's figure, the notes. Several end in an
+/// overview.
+pub fn table(comparison: &Comparison) -> String {
+    let pairs = comparison.pairs.iter().map(pair);
+    let overview = (comparison.pairs.len() > 1).then(|| overview(comparison));
+    let others = comparison.differences.iter().map(difference).chain(comparison.overall.iter().map(overall));
+    pairs.chain(others).chain(overview).collect::<Vec<_>>().join("\n")
+}
+
+fn pair(pair: &Pair) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let mut line = |line: String| writeln!(text, "{line}").unwrap_or_default();
+    line(pair.title());
+    if let Some(partial) = &pair.partial {
+        line(incomplete(partial));
+    }
+    line(format!("{} samples, {} tokens, G = {} clusters", pair.samples, pair.tokens, pair.clusters));
+    line(String::new());
+    aligned(&rows(pair), 2).into_iter().for_each(&mut line);
+    line(String::new());
+    line(of_sides("perplexity over tokens", pair.perplexity));
+    line(of_sides("mean of sample perplexities", pair.mean_sample_perplexity));
+    together(pair).into_iter().for_each(&mut line);
+    pair.exact.iter().flat_map(exact).for_each(&mut line);
+    pair.noise_floor.iter().flat_map(noise_floor).for_each(&mut line);
+    quantiles(&pair.quantiles, &pair.kl_estimate).into_iter().for_each(&mut line);
+    slices(&pair.slices).into_iter().for_each(&mut line);
+    read_first(&pair.read_first).into_iter().for_each(&mut line);
+    pair.study.iter().flat_map(study).for_each(&mut line);
+    pair.left_out.iter().map(left_out).chain(pair.notes.iter().map(|n| format!("note: {n}"))).for_each(line);
+    text
+}
+
+fn left_out(left_out: &LeftOut) -> String {
+    let LeftOut { p, q, samples } = left_out;
+    format!("left out: P {}, Q {}: {samples} samples", p.as_str(), q.as_str())
+}
+
+fn study(study: &StudyFigure) -> Vec<String> {
+    let told = |what: &str, figure, points, tokens| {
+        let figure = number(figure);
+        format!(
+            "study's kl_divergence{what}: {figure} nats/token over {points} data points, {tokens} tokens \
+             (the size of a mean, no divergence)"
+        )
+    };
+    let mut lines = vec![told("", study.kl_divergence, study.num_data_points, study.total_tokens)];
+    let otherwise = study.null_rows_removed.iter();
+    lines.extend(otherwise.map(|f| {
+        told(", paired as its script does (null rows removed)", f.kl_divergence, f.num_data_points, f.total_tokens)
+    }));
+    lines
+}
+
+/// One model's figure beside the other's.
+fn of_sides(what: &str, sides: Sides) -> String {
+    let told = |side: Option<Estimate>| {
+        let [mean, interval] = cells(side);
+        if interval.is_empty() { mean } else { format!("{mean} {interval}") }
+    };
+    format!("{what}: P {}, Q {}", told(sides.p), told(sides.q))
+}
+
+/// Ratio and difference of perplexities, correlation, root mean square of Δp.
+fn together(pair: &Pair) -> Vec<String> {
+    let estimate = |what: &str, estimate: Option<Estimate>| {
+        let [mean, interval] = cells(Some(estimate?));
+        Some(format!("{what}: {mean} {interval}").trim_end().to_owned())
+    };
+    let correlation =
+        pair.log_perplexity_correlation.map(|r| format!("correlation of log-probabilities: {}", number(r)));
+    let ratio = estimate("perplexity of Q / of P", pair.perplexity_ratio);
+    let less = estimate("perplexity of Q - of P", pair.perplexity_difference);
+    let rms = estimate("root mean square of q - p", pair.rms_delta_p);
+    [ratio, less, correlation, rms].into_iter().flatten().collect()
+}
+
+fn difference(difference: &Difference) -> String {
+    let Difference { p, q, minus, task, generation_model, samples, .. } = difference;
+    let title = format!("`{q}` - `{minus}`, P = `{p}`, on `{task}` by `{generation_model}`: {samples} samples");
+    let mut text = visible(&title) + "\n\n";
+    let of = |m: &Means| row(&named(m.name, &difference.kl_estimate), m.unit, m.token_mean, m.sample_mean);
+    let rows: Vec<_> = iter::once(head()).chain(difference.measures.iter().map(of)).collect();
+    text.extend(aligned(&rows, 2).into_iter().chain(note(&difference.kl_estimate)).map(|line| line + "\n"));
+    text
+}
+
+fn note(estimate: &KlEstimate) -> Option<String> {
+    estimate.note().map(|note| visible(&format!("note: {note}")))
+}
+
+fn overall(overall: &Overall) -> String {
+    let Overall { p, q, tasks, generation_model, .. } = overall;
+    let count = tasks.len();
+    let title = format!("P = `{p}`, Q = `{q}` over {count} tasks by `{generation_model}`");
+    let lines = iter::once(title).chain(overall.incomplete()).chain([String::new()]);
+    let mut text: String = lines.map(|line| visible(&line) + "\n").collect();
+    let mut rows = vec![head()];
+    for m in &overall.measures {
+        rows.push(row(&named(m.name, &overall.kl_estimate), m.unit, m.token_mean, m.sample_mean));
+        rows.push(row("  mean of tasks", m.unit, m.mean_of_token_means, m.mean_of_sample_means));
+    }
+    text.extend(aligned(&rows, 2).into_iter().chain(note(&overall.kl_estimate)).map(|line| line + "\n"));
+    text
+}
+
+/// Some of the quantiles, and an empty line; nothing if there are none.
+fn quantiles(all: &[Quantiles], estimate: &KlEstimate) -> Vec<String> {
+    const OTHERS: [&str; 6] = ["q0.001", "q0.01", "q0.05", "q0.95", "q0.99", "q0.999"];
+    let mut rows = vec![["measure", "unit", "median ± error", "95% interval"].map(str::to_owned).to_vec()];
+    rows[0].extend(OTHERS.map(str::to_owned));
+    for of in all {
+        let quantile = |name: &str| of.quantiles.iter().find(|q| q.name == name).map(|q| q.estimate);
+        let unit = if of.exact { of.unit.to_owned() } else { format!("{} (within 0.5%)", of.unit) };
+        let mut row = vec![named(of.measure, estimate), unit];
+        row.extend(cells(quantile("median")));
+        row.extend(OTHERS.map(|name| quantile(name).map_or_else(String::new, |q| number(q.value))));
+        rows.push(row);
+    }
+    if all.is_empty() { Vec::new() } else { aligned(&rows, 2).into_iter().chain([String::new()]).collect() }
+}
+
+fn head() -> Row {
+    let head = ["measure", "unit", "token mean ± error", "95% interval", "sample mean ± error", "95% interval"];
+    head.map(str::to_owned).to_vec()
+}
+
+fn rows(pair: &Pair) -> Vec<Row> {
+    let cut = pair.cut.map_or_else(String::new, |cut| format!(" ({:.1}% cut)", 100.0 * cut.share.value));
+    let of_response = format!("nats/response{cut}");
+    let mut rows = vec![head()];
+    for measure in &pair.measures {
+        let name = named(measure.name, &pair.kl_estimate);
+        rows.push(row(&name, measure.unit, measure.token_mean, measure.sample_mean));
+        if measure.response_mean.is_some() {
+            rows.push(row(&name, &of_response, None, measure.response_mean));
+        }
+    }
+    rows
+}
+
+fn row(name: &str, unit: &str, tokens: Option<Estimate>, samples: Option<Estimate>) -> Row {
+    let [token_mean, token_interval] = cells(tokens);
+    let [sample_mean, sample_interval] = cells(samples);
+    vec![name.to_owned(), unit.to_owned(), token_mean, token_interval, sample_mean, sample_interval]
+}

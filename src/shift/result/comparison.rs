@@ -1,0 +1,63 @@
+//! The result of comparing models, as plain data.
+//!
+//! Owns what a whole comparison holds. Not here: computing it, which `figures` does, and showing it, which `output` does.
+
+use super::means::{Difference, Overall};
+use super::pair::{Pair, title};
+
+/// All pairs that were asked for.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Comparison {
+    pub pairs: Vec<Pair>,
+    /// Pairs that were asked for too, and why they are not among them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_compared: Vec<NotCompared>,
+    /// Every two Qs that share P and text.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
+    /// Pairs that share all but the task, over their tasks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overall: Vec<Overall>,
+}
+
+impl Comparison {
+    /// Whether some pair's tables are damaged, or must not be compared.
+    pub fn failed(&self) -> bool {
+        self.not_compared.iter().any(|pair| pair.failed)
+    }
+}
+
+/// Two models that have nothing in common yet, or whose tables cannot be compared.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct NotCompared {
+    pub generation_model: String,
+    pub task: String,
+    pub p: String,
+    pub q: String,
+    pub why: String,
+    /// More scoring does not help: tables are damaged, or must not be compared.
+    #[serde(skip_serializing_if = "is_false")]
+    pub failed: bool,
+    /// One of the two never scored the text; other texts of the generation model were scored by both.
+    #[serde(skip_serializing_if = "is_false")]
+    pub not_scored: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+impl NotCompared {
+    /// That these are all there is, and why.
+    pub fn all(pairs: &[Self]) -> String {
+        let yet = if pairs.iter().any(|pair| pair.failed) { "" } else { " yet" };
+        let told: Vec<_> = pairs.iter().map(Self::told).collect();
+        format!("nothing to compare{yet}: {}", told.join("; "))
+    }
+
+    /// Who, on whose text, and why.
+    pub fn told(&self) -> String {
+        format!("{}: {}", title(&self.p, &self.q, &self.task, &self.generation_model), self.why)
+    }
+}

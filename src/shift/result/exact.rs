@@ -1,0 +1,40 @@
+//! What only full distributions tell of two models.
+//!
+//! Owns its shape. Not here: the means of exact measures, which are means like all others.
+
+use crate::schema::token;
+use crate::shift::numbers::stats::Estimate;
+
+/// Figures of a pairs table.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct ExactFigures {
+    /// What logits were divided by.
+    pub temperature: f64,
+    /// Tokens at which P's favourite most often ranks below third with Q.
+    pub most_shifted: Vec<ShiftedToken>,
+    /// Tokens at which most of all KL(P‖Q) is.
+    pub most_kl: Vec<ShiftedToken>,
+    /// The probability to end where the response ended; absent if no end token is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Stop>,
+}
+
+/// One token of the vocabulary, over all positions at which it was written.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct ShiftedToken {
+    pub token_id: u32,
+    pub token: Option<String>,
+    pub tokens: u64,
+    pub shifted: u64,
+    /// Σ KL(P‖Q) in nats.
+    pub kl: f64,
+}
+
+/// Means over samples.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Stop {
+    pub p: Estimate,
+    pub q: Estimate,
+    /// Q − P, paired.
+    pub difference: Estimate,
+}

@@ -1,0 +1,95 @@
+//! Whether k1 and k3 estimate KL(P‖Q) on a text: only samples of P itself at temperature 1 make them do so.
+//!
+//! Owns the three answers, and which measures they are about. Not here: how a pair's answer is found, which `figures` does.
+
+use serde::{Serialize, Serializer};
+
+use crate::error::Result;
+
+/// Whether k1 and k3 estimate KL(P‖Q).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KlEstimate {
+    Yes,
+    No { reason: String },
+    Unknown { reason: String },
+}
+
+/// What speaks for it where nothing speaks against it.
+const SUPPORTED: &str = "P wrote the text, and neither its entropy, the bounds nor the mean ratio contradicts that";
+
+impl KlEstimate {
+    pub fn answer(&self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No { .. } => "no",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Yes => SUPPORTED,
+            Self::No { reason } | Self::Unknown { reason } => reason,
+        }
+    }
+
+    /// Why it is not known to be one, as a sentence goes on after "the measure is"; `None` if it is one.
+    pub fn doubt(&self) -> Option<String> {
+        match self {
+            Self::Yes => None,
+            Self::No { reason } => Some(format!("not a KL estimate: {reason}")),
+            Self::Unknown { reason } => Some(format!("not known to be a KL estimate: {reason}")),
+        }
+    }
+
+    /// What a reader of k1 and k3 has to know.
+    pub fn note(&self) -> Option<String> {
+        Some(format!("kl_k1 and kl_k3 are {}", self.doubt()?))
+    }
+
+    /// Of a figure that several are part of, each of them called by its name: no if any is no, unknown if any is unknown.
+    pub fn of_all(parts: &[(&str, &Self)]) -> Self {
+        let told = |(name, part): &(&str, &Self)| format!("{name}: {}", part.reason());
+        let is_no = |(_, part): &&(&str, &Self)| matches!(part, Self::No { .. });
+        let is_unknown = |(_, part): &&(&str, &Self)| matches!(part, Self::Unknown { .. });
+        if let Some(no) = parts.iter().find(is_no) {
+            return Self::No { reason: told(no) };
+        }
+        parts.iter().find(is_unknown).map_or(Self::Yes, |unknown| Self::Unknown { reason: told(unknown) })
+    }
+
+    /// Of some of the tokens that this is of, which `what` chose.
+    pub fn of_selected(&self, what: &str) -> Self {
+        match self {
+            Self::No { .. } => self.clone(),
+            Self::Yes | Self::Unknown { .. } => Self::No { reason: format!("{what}: selected text is not P's") },
+        }
+    }
+
+    /// Of some of the tokens that this is of, of which nobody can tell what chose them.
+    pub fn of_chosen_somehow(&self, why: &str) -> Self {
+        match self {
+            Self::Yes => Self::Unknown { reason: why.to_owned() },
+            Self::No { .. } | Self::Unknown { .. } => self.clone(),
+        }
+    }
+}
+
+impl Serialize for KlEstimate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Told<'a> {
+            answer: &'a str,
+            reason: &'a str,
+        }
+        Told { answer: self.answer(), reason: self.reason() }.serialize(serializer)
+    }
+}
+
+/// Of a measure; `None` of those that hold on any text.
+pub fn of_measure<'a>(measure: &str, estimate: &'a KlEstimate) -> Option<&'a KlEstimate> {
+    NEED_OWN_TEXT.contains(&measure).then_some(estimate)
+}
+
+/// Measures that estimate KL(P‖Q) on such a text alone.
+pub const NEED_OWN_TEXT: [&str; 2] = ["kl_k1", "kl_k3"];

@@ -1,0 +1,142 @@
+//! Means and quantiles: of a pair, of some of its tokens, of two Qs, over several tasks.
+//!
+//! Owns their shapes. Not here: computing them, which `figures` does.
+
+use super::kl_estimate::KlEstimate;
+use crate::shift::numbers::quantiles::Quantile;
+use crate::shift::numbers::stats::Estimate;
+
+/// A figure of each model alone; absent if it has no log-probability.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Sides {
+    pub p: Option<Estimate>,
+    pub q: Option<Estimate>,
+}
+
+/// Both means of one measure over some tokens, or of its difference.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Means {
+    pub name: &'static str,
+    /// Of both means.
+    pub unit: &'static str,
+    pub token_mean: Option<Estimate>,
+    pub sample_mean: Option<Estimate>,
+}
+
+/// The means of one measure.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Measure {
+    pub name: &'static str,
+    /// Of both means.
+    pub unit: &'static str,
+    /// Mean over tokens; absent if no token has the measure.
+    pub token_mean: Option<Estimate>,
+    /// Mean over samples of each sample's mean over tokens.
+    pub sample_mean: Option<Estimate>,
+    /// Mean over samples of each sample's sum: nats a response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_mean: Option<Estimate>,
+}
+
+/// The means of Q minus those of another Q, on the samples that both were compared on token by token.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Difference {
+    pub generation_model: String,
+    pub task: String,
+    pub p: String,
+    /// The Q whose means are taken from, and the one whose means are taken away.
+    pub q: String,
+    pub minus: String,
+    /// What logits were divided by for exact measures, which are left out where both have none or not the same.
+    pub temperature: Option<f64>,
+    /// Samples of which both have the same number of tokens.
+    pub samples: u64,
+    /// Whether differences of k1 and k3 estimate those of KL(P‖Q).
+    pub kl_estimate: KlEstimate,
+    pub measures: Vec<Means>,
+}
+
+/// What of a pair lies in the noise.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct NoiseFloor {
+    /// KL(model‖model in f32), of P and of Q.
+    pub p: Estimate,
+    pub q: Estimate,
+    /// KL(P‖Q), both in f32.
+    pub in_f32: Option<Estimate>,
+    /// The upper end of KL(P‖Q) lies under the higher of both floors.
+    pub is_below: bool,
+    /// Share of tokens whose KL(P‖Q) lies under the higher of both floors' 99th percentiles.
+    pub tokens_below: f64,
+}
+
+/// Q compared with P over every task that one generation model wrote text for, if they are several.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Overall {
+    pub generation_model: String,
+    pub p: String,
+    pub q: String,
+    /// What logits were divided by for exact measures, which are left out unless all tasks have them at the same.
+    pub temperature: Option<f64>,
+    pub tasks: Vec<String>,
+    /// Those of them of which parts are missing, and those that are not among them because nothing of them was compared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub partial_tasks: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing_tasks: Vec<String>,
+    /// Whether k1 and k3 estimate KL(P‖Q) on the texts of all tasks.
+    pub kl_estimate: KlEstimate,
+    pub measures: Vec<OverallMeasure>,
+}
+
+impl Overall {
+    /// Which tasks are not there as a whole, if that is so of any.
+    pub fn incomplete(&self) -> Option<String> {
+        let told = |what: &str, tasks: &[String]| {
+            let tasks = tasks.iter().map(|task| format!("`{task}`")).collect::<Vec<_>>().join(", ");
+            (!tasks.is_empty()).then(|| format!("{what} {tasks}"))
+        };
+        let partial = told("parts are missing of", &self.partial_tasks);
+        let missing = told("nothing was compared of", &self.missing_tasks);
+        let what: Vec<_> = partial.into_iter().chain(missing).collect();
+        (!what.is_empty()).then(|| format!("INCOMPLETE: {}", what.join("; ")))
+    }
+}
+
+/// One measure over several tasks.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct OverallMeasure {
+    pub name: &'static str,
+    pub unit: &'static str,
+    /// All tasks' tokens, or samples, as if they were one task's; a cluster belongs to one task.
+    pub token_mean: Option<Estimate>,
+    pub sample_mean: Option<Estimate>,
+    /// Means over tasks of each task's mean, every task with the same weight.
+    pub mean_of_token_means: Option<Estimate>,
+    pub mean_of_sample_means: Option<Estimate>,
+}
+
+/// The quantiles of one measure.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Quantiles {
+    pub measure: &'static str,
+    /// Of every value.
+    pub unit: &'static str,
+    /// Whether they are those of the values themselves: else each is within 0.5% of it, `min` and `max` aside.
+    pub exact: bool,
+    pub quantiles: Vec<Quantile>,
+}
+
+/// Tokens of a pair that have something in common.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Slice {
+    /// `region`, `kind`, `position`, or a kept field as `field.NAME`.
+    pub by: String,
+    /// What they have in common: `answer`, `number`, `8-15`, `true`, …
+    pub value: String,
+    pub samples: u64,
+    pub tokens: u64,
+    /// Whether k1 and k3 estimate KL(P‖Q) at these tokens.
+    pub kl_estimate: KlEstimate,
+    pub measures: Vec<Means>,
+}

@@ -1,0 +1,10 @@
+//! What comes of a comparison, as plain data.
+
+pub mod kl_estimate;
+pub mod means;
+pub mod exact;
+pub mod read_first;
+pub mod study;
+pub mod pair;
+pub mod comparison;
+pub mod aligned;

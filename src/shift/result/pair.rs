@@ -1,0 +1,132 @@
+//! The result of comparing two models on one text.
+//!
+//! Owns its shape and what each figure is called. Not here: computing it, which `figures` does, and showing it, which
+//! `output` does.
+
+use super::exact::ExactFigures;
+use super::kl_estimate::KlEstimate;
+use super::means::{Measure, NoiseFloor, Quantiles, Sides, Slice};
+use super::read_first::ReadFirst;
+use super::study::StudyFigure;
+use crate::escape::visible;
+use crate::sample::Status;
+use crate::shift::numbers::stats::Estimate;
+
+/// Q compared with P on the text that one generation model wrote for one task. Every difference is Q − P.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Pair {
+    pub generation_model: String,
+    pub task: String,
+    pub p: String,
+    pub q: String,
+    /// Samples that both scored, and the tokens that both scored of them.
+    pub samples: u64,
+    pub tokens: u64,
+    /// Clusters of those samples.
+    pub clusters: u64,
+    pub left_out: Vec<LeftOut>,
+    /// Present if a limit of tokens ended the generation of some of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Cut>,
+    /// Present if a table is not complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partial: Option<Partial>,
+    /// Whether k1 and k3 estimate KL(P‖Q) on this text.
+    pub kl_estimate: KlEstimate,
+    /// Present if one model gives ids a probability that the other does not have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heads: Option<Heads>,
+    pub measures: Vec<Measure>,
+    /// exp(−mean log-probability over tokens).
+    pub perplexity: Sides,
+    /// Perplexity of Q over that of P, with the error of the two together: what moves both moves it less.
+    pub perplexity_ratio: Option<Estimate>,
+    /// Perplexity of Q less that of P; as the ratio.
+    pub perplexity_difference: Option<Estimate>,
+    /// Pearson's correlation of ln p(t) and ln q(t) over tokens.
+    pub log_perplexity_correlation: Option<f64>,
+    /// Root of the mean of (q(t) − p(t))² over tokens.
+    pub rms_delta_p: Option<Estimate>,
+    /// What only full distributions tell, where there is a pairs table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exact: Option<ExactFigures>,
+    /// Where both models were also scored in f32.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise_floor: Option<NoiseFloor>,
+    /// Mean over samples of each sample's perplexity.
+    pub mean_sample_perplexity: Sides,
+    /// Over tokens; empty if they were not asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub quantiles: Vec<Quantiles>,
+    /// By region, kind, position and kept field; empty if they were not asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub slices: Vec<Slice>,
+    /// Samples that moved most, to look at first.
+    pub read_first: ReadFirst,
+    /// The study's figure, if P is the generation model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub study: Option<StudyFigure>,
+    /// What a reader of the figures has to know.
+    pub notes: Vec<String>,
+}
+
+impl Pair {
+    /// Who is compared with whom, on whose text.
+    pub fn title(&self) -> String {
+        title(&self.p, &self.q, &self.task, &self.generation_model)
+    }
+}
+
+pub fn title(p: &str, q: &str, task: &str, generation_model: &str) -> String {
+    visible(&format!("P = `{p}`, Q = `{q}` on `{task}` by `{generation_model}`"))
+}
+
+/// Ids that each model can score, where the two are not equally many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Heads {
+    pub p: usize,
+    pub q: usize,
+}
+
+impl Heads {
+    /// Why there is no upper bound on KL(P‖Q), if P has ids to which Q gives no probability.
+    pub fn no_upper_bound(&self) -> Option<String> {
+        let Self { p, q } = self;
+        let what = format!("P gives {p} ids a probability, Q {q}, so that KL(P‖Q) has no upper bound");
+        (p > q).then(|| format!("{what}: `kl --exact` compares the ids of both"))
+    }
+}
+
+/// Responses that a limit of tokens ended: what they say is counted, that they end is not.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Cut {
+    pub samples: u64,
+    /// Of all samples that were compared.
+    pub share: Estimate,
+}
+
+/// Samples that one side at least did not score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct LeftOut {
+    #[serde(serialize_with = "status_name")]
+    pub p: Status,
+    #[serde(serialize_with = "status_name")]
+    pub q: Status,
+    pub samples: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn status_name<S: serde::Serializer>(status: &Status, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(status.as_str())
+}
+
+/// A comparison over the parts that both tables have.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Partial {
+    /// Parts that were compared, of how many.
+    pub compared: u64,
+    pub parts: u64,
+    /// Parts that a side lacks.
+    pub missing_p: Vec<u32>,
+    pub missing_q: Vec<u32>,
+}

@@ -1,0 +1,48 @@
+//! The samples that a person should read first.
+//!
+//! Owns what is said of each. Not here: which samples they are, which `figures` decides.
+
+/// The responses and tokens of which the two models think most differently, the most different first.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct ReadFirst {
+    /// By the size of Σ ln p − ln q.
+    pub responses: Vec<FarResponse>,
+    /// By the size of ln q − ln p; of each response no more than one.
+    pub tokens: Vec<FarToken>,
+}
+
+/// A response that P and Q find differently likely.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct FarResponse {
+    #[serde(flatten)]
+    pub place: Place,
+    pub tokens: u64,
+    /// Σ ln p − ln q: nats by which P finds it likelier than Q.
+    pub nats: f64,
+}
+
+/// A token that P and Q find differently likely.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct FarToken {
+    #[serde(flatten)]
+    pub place: Place,
+    /// Index in the response.
+    pub position: u32,
+    /// Its id, if known.
+    pub token_id: Option<u32>,
+    /// Its text, if known (tokens that end a turn have an empty one), and up to 60 characters of the response before it.
+    pub token: Option<String>,
+    pub before: Option<String>,
+    /// ln p, ln q.
+    pub logprob_p: Option<f64>,
+    pub logprob_q: Option<f64>,
+}
+
+/// Where a sample is found again.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Place {
+    pub sample_id: u32,
+    /// Of the dataset, from 0.
+    pub row: u32,
+    pub row_id: Option<String>,
+}

@@ -1,0 +1,39 @@
+//! The study's figure, with the study's own names.
+//!
+//! Owns its shape and why a pair has none. Not here: computing it, and the study's JSON file.
+
+/// The absolute mean difference of log-probability that the study calls a KL divergence; keys in its order.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct StudyFigure {
+    pub generation_model: String,
+    pub task: String,
+    pub tested_model: String,
+    /// Nats a token, without sign.
+    pub kl_divergence: f64,
+    /// Samples with a token that counts, in both models.
+    pub num_data_points: u64,
+    /// Tokens that count.
+    pub total_tokens: u64,
+    pub avg_tokens_per_data_point: f64,
+    /// The figure as the study's script pairs rows, if that is otherwise than by row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub null_rows_removed: Option<NullsRemoved>,
+}
+
+/// The study's figure where null rows are removed from each side before what is left is paired by its place: rows after
+/// one that only one side lacks are compared with other rows.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct NullsRemoved {
+    pub kl_divergence: f64,
+    pub num_data_points: u64,
+    pub total_tokens: u64,
+}
+
+/// Why a pair has no such figure.
+pub fn lacks(p: &str, generation_model: &str) -> String {
+    if p == generation_model {
+        "no token counts for the study's figure: left out".to_owned()
+    } else {
+        format!("the study's figure takes the generation model `{generation_model}` as P: left out")
+    }
+}

@@ -1,0 +1,84 @@
+//! Which pairs are asked for, by the names of models.
+//!
+//! Owns P and Q of every text, whether their tables can be read or not. Refuses to look at tables: `select` does.
+
+use std::collections::BTreeSet;
+
+use super::reference::{reference, wanted};
+use super::texts::Text;
+use super::twins;
+use super::writer::writer;
+use crate::error::{Error, Result};
+use crate::shift::options::{Options, Twin};
+use crate::store::PairCell;
+
+/// A text, and P and Q of every pair of its models that is asked for.
+#[derive(Clone, Debug)]
+pub struct Asked<'a> {
+    pub text: Text<'a>,
+    pub pairs: Vec<[&'a str; 2]>,
+    /// Pairs of the generation model's other texts that this one is missing from: one of the two never scored it.
+    pub unscored: Vec<[&'a str; 2]>,
+}
+
+/// Every pair that `options` ask for; `exact` are all pairs tables.
+///
+/// # Errors
+/// [`Error::Usage`] if P was not scored on some text, no two models scored any, or a noise floor is asked of a model that
+/// scored none.
+pub fn asked<'a>(texts: Vec<Text<'a>>, exact: &[PairCell], options: &'a Options) -> Result<Vec<Asked<'a>>> {
+    let mut asked = Vec::with_capacity(texts.len());
+    for text in texts {
+        let pairs = pairs(&text, exact, options)?;
+        asked.push(Asked { text, pairs, unscored: Vec::new() });
+    }
+    if asked.iter().all(|asked| asked.pairs.is_empty()) {
+        return Err(Error::Usage("nothing to compare: no text was scored by two models".to_owned()));
+    }
+    let mut of_floors = options.noise_floor.iter().flat_map(|Twin { model, in_f32 }| [model, in_f32]);
+    if let Some(absent) = of_floors.find(|name| !asked.iter().any(|asked| asked.text.models.contains(&name.as_str()))) {
+        return Err(Error::Usage(format!("--noise-floor: no text was scored by `{absent}`")));
+    }
+    let unscored: Vec<_> = asked.iter().map(|one| unscored(one, &asked)).collect();
+    asked.iter_mut().zip(unscored).for_each(|(asked, unscored)| asked.unscored = unscored);
+    Ok(asked)
+}
+
+/// What the generation model's other texts have and this one lacks, since a model never scored it.
+fn unscored<'a>(one: &Asked<'a>, all: &[Asked<'a>]) -> Vec<[&'a str; 2]> {
+    let of_model = all.iter().filter(|other| other.text.generation_model == one.text.generation_model);
+    let pairs: BTreeSet<[&str; 2]> = of_model.flat_map(|other| other.pairs.iter().copied()).collect();
+    let is_scored = |pair: &[&str; 2]| pair.iter().all(|model| one.text.models.contains(model));
+    pairs.into_iter().filter(|pair| !is_scored(pair) && !one.pairs.contains(pair)).collect()
+}
+
+fn pairs<'a>(text: &Text<'a>, exact: &[PairCell], options: &'a Options) -> Result<Vec<[&'a str; 2]>> {
+    // Of a text of which nothing can be read, all that is known is which pairs there would be.
+    let p = if text.is_readable { reference(text, exact, options)? } else { wanted(text, exact, options) };
+    let mut ps = vec![p];
+    ps.extend(text.models.iter().filter(|other| options.all_pairs && **other != p));
+    let mut pairs = Vec::new();
+    for (i, p) in ps.iter().enumerate() {
+        pairs.extend(text.models.iter().filter(|q| !ps[..=i].contains(q)).map(|q| [*p, *q]));
+    }
+    for pair in twins::pairs(&options.noise_floor, &pairs) {
+        if pair.iter().all(|name| text.models.contains(name)) && !pairs.contains(&pair) {
+            pairs.push(pair);
+        }
+    }
+    Ok(pairs)
+}
+
+/// A writer who is told and whom no text of the pairs can be by would be heard by nobody.
+///
+/// # Errors
+/// [`Error::Usage`] if that is so.
+pub fn must_be_heard(asked: &[Asked], options: &Options) -> Result<()> {
+    let Some(told) = options.own_text.as_deref() else { return Ok(()) };
+    let is_by = |asked: &&Asked| writer(&asked.text, options) == Some(told);
+    if asked.iter().filter(is_by).any(|asked| !asked.pairs.is_empty()) {
+        return Ok(());
+    }
+    let why = "a text is by the model that its name says, if that was scored, and windows are nobody's";
+    Err(Error::Usage(format!("--own-text: `{told}` scored no text whose writer has to be told: {why}")))
+}

@@ -1,0 +1,124 @@
+//! The files of two models on one text, and what their manifests say of them.
+//!
+//! Owns the parts that both sides have. Refuses to open a table, and to choose which are compared: `select` does.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::pair_files::{PairFiles, exact_of};
+use super::run_notes;
+use crate::error::{Error, Result};
+use crate::shift::result::pair::{Heads, Partial, title};
+use crate::store::{FoundCell, FoundPair, Manifest};
+use crate::study;
+use crate::table::Origin;
+
+/// One model's files of one text, in part order.
+#[derive(Clone, Debug)]
+pub struct ModelTable {
+    pub model: String,
+    /// What computed the numbers: hashes of config and weights, and the type of products.
+    pub weights: (BTreeMap<String, String>, String),
+    pub tokens: Vec<PathBuf>,
+    pub samples: Vec<PathBuf>,
+    /// What the files must say of themselves, in the same order.
+    pub origins: Vec<Origin>,
+    /// Length of the lists of most likely tokens.
+    pub top_k: usize,
+    /// Fields of the dataset's rows in the samples tables.
+    pub kept: Vec<String>,
+    /// Read from another program's files, which may hold more or fewer tokens of a response.
+    pub imported: bool,
+}
+
+/// Two models on the text that one generation model wrote for one task.
+#[derive(Clone, Debug)]
+pub struct PairTables {
+    pub generation_model: String,
+    pub task: String,
+    pub p: ModelTable,
+    pub q: ModelTable,
+    pub partial: Option<Partial>,
+    /// Samples are windows of a text, not responses.
+    pub of_windows: bool,
+    /// Why P cannot have sampled the text, if who wrote it says so.
+    pub foreign: Option<String>,
+    /// Ids that each can score, if these are not equally many.
+    pub heads: Option<Heads>,
+    /// Contexts differ by intent.
+    pub own_templates: bool,
+    /// The exact measures of all the parts that are compared.
+    pub exact: Option<PairFiles>,
+    /// What a reader of the figures has to know of the two runs.
+    pub notes: Vec<String>,
+}
+
+impl PairTables {
+    /// Who is compared with whom, on whose text.
+    pub fn title(&self) -> String {
+        title(&self.p.model, &self.q.model, &self.task, &self.generation_model)
+    }
+
+    /// Whether KL(P‖Q) has an upper bound: Q gives every id of P a probability.
+    pub fn is_bounded(&self) -> bool {
+        self.heads.is_none_or(|heads| heads.no_upper_bound().is_none())
+    }
+
+    /// The error that these two tables must not be compared.
+    pub fn incomparable(&self, what: impl Into<String>) -> Error {
+        let (p, q, task) = (self.p.model.clone(), self.q.model.clone(), self.task.clone());
+        Error::Incomparable { p, q, task, what: what.into() }
+    }
+}
+
+/// The files of the parts that both sides have.
+pub fn of_pair(p: &FoundCell, q: &FoundCell, exact: &[FoundPair], foreign: Option<String>) -> Result<PairTables> {
+    let is_complete = p.missing.is_empty() && q.missing.is_empty();
+    let partial = (!is_complete).then(|| Partial {
+        compared: p.parts.iter().filter(|part| q.parts.contains(part)).count() as u64,
+        parts: p.manifest.parts.len() as u64,
+        missing_p: p.missing.clone(),
+        missing_q: q.missing.clone(),
+    });
+    let (exact, exact_note) = exact_of(p, q, exact)?;
+    Ok(PairTables {
+        generation_model: p.cell.generation_model.clone(),
+        task: p.cell.task.clone(),
+        p: table(p, &q.missing)?,
+        q: table(q, &p.missing)?,
+        partial,
+        of_windows: p.manifest.dataset.window.is_some(),
+        foreign,
+        heads: heads(p, q),
+        own_templates: [p, q].iter().all(|found| found.manifest.tokens.has_own_templates()),
+        exact,
+        notes: run_notes::of(p, q).into_iter().chain(exact_note).collect(),
+    })
+}
+
+/// Ids that each model can score, where both are known and not the same.
+fn heads(p: &FoundCell, q: &FoundCell) -> Option<Heads> {
+    let (p, q) = (p.manifest.engine.vocab?, q.manifest.engine.vocab?);
+    (p != q).then_some(Heads { p, q })
+}
+
+fn table(found: &FoundCell, left_out: &[u32]) -> Result<ModelTable> {
+    let keep = |files: &[PathBuf]| {
+        let both = found.parts.iter().zip(files).filter(|(part, _)| !left_out.contains(part));
+        both.map(|(_, path)| path.clone()).collect()
+    };
+    let digest = found.manifest.digest()?;
+    let parts = found.parts.iter().filter(|part| !left_out.contains(part));
+    let origins = parts.map(|&part| found.cell.origin(&digest, part)).collect();
+    let Manifest { dataset, engine, .. } = &found.manifest;
+    Ok(ModelTable {
+        model: found.cell.model.clone(),
+        weights: (engine.files.clone(), engine.dtype.clone()),
+        tokens: keep(&found.tokens),
+        samples: keep(&found.samples),
+        origins,
+        top_k: engine.top_k,
+        kept: dataset.keep_fields.clone(),
+        imported: engine.name == study::ENGINE,
+    })
+}

@@ -1,0 +1,186 @@
+//! What the footers of a table's files say.
+//!
+//! Owns the promise behind the sorted hint: footers are read before polars is told that the rows ascend, because a
+//! wrong hint loses rows silently. Not here: the rows.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use arrow::datatypes::{DataType, Schema};
+use parquet::arrow::parquet_to_arrow_schema;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::statistics::Statistics;
+
+use super::files::ModelTable;
+use super::pair_files::PairFiles;
+use crate::error::{Error, Result};
+use crate::schema::{self, token};
+use crate::table::{self, Origin};
+
+/// What the footers of a tokens table say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Footers {
+    pub rows: u64,
+    /// First and last `sample_id` of each file; `None` if it has no rows.
+    pub samples: Vec<Option<(u32, u32)>>,
+    /// The hash that each file holds of itself, if it does.
+    pub hashes: Vec<Option<String>>,
+    /// Some row has no token id (an import), or may have none: the tokens' texts must agree instead.
+    pub lacks_ids: bool,
+}
+
+/// Reads the footers of a tokens table and checks that `sample_id` ascends over its files as they are listed: a sample
+/// may go on in the next row group, never in the next file.
+///
+/// # Errors
+/// [`Error::File`] naming the file that breaks the order, has no statistics to prove it by, or is of another part or cell.
+pub fn footers(table: &ModelTable) -> Result<Footers> {
+    ordered(&table.tokens, &table.origins, &schema::tokens())
+}
+
+/// Another process may score a part again while it is read, file by file and in several passes.
+///
+/// # Errors
+/// [`Error::File`] naming a tokens table that is no longer the one whose footers were read `before`.
+pub fn must_be_as_before(table: &ModelTable, before: &Footers) -> Result<()> {
+    let now = footers(table)?;
+    let mut files = table.tokens.iter().zip(now.hashes.iter().zip(&before.hashes));
+    match files.find(|(_, (now, before))| now != before) {
+        Some((path, _)) => Err(Error::file(path, "was scored again while it was compared: run the same command again")),
+        None => must_be_samples(table),
+    }
+}
+
+/// The same of a pairs table, whose rows polars is told to be in order too, and which must have been made of the tokens tables
+/// of P and Q that are there.
+///
+/// # Errors
+/// Those of [`footers`].
+pub fn must_be_pairs(exact: &PairFiles, of: [&ModelTable; 2]) -> Result<()> {
+    for (index, (path, origin)) in exact.files.iter().zip(&exact.origins).enumerate() {
+        let refuse = |what| Error::file(path, format!("{what}; delete it, and `kl --exact` makes it again"));
+        let (found, _) = table::footer(path)?;
+        let denied = origin.denied_by(found.as_ref());
+        let found = found.filter(|_| denied.is_none()).ok_or_else(|| refuse(denied.unwrap_or_default()))?;
+        for (table, named) in of.iter().zip(&found.tokens) {
+            let Some(tokens) = table.tokens.get(index) else { continue };
+            let (_, hash) = table::footer(tokens)?;
+            if let Some(what) = table::parted_from(named.as_deref(), tokens, hash.as_deref()) {
+                return Err(refuse(what));
+            }
+        }
+    }
+    ordered(&exact.files, &exact.origins, &schema::pairs()).map(drop)
+}
+
+fn ordered(files: &[PathBuf], origins: &[Origin], columns: &Schema) -> Result<Footers> {
+    let mut found = Footers::default();
+    let mut last = None;
+    for (path, origin) in files.iter().zip(origins) {
+        let metadata = metadata(path)?;
+        must_have(path, &metadata, columns)?;
+        must_be(path, &metadata, origin)?;
+        let before = last;
+        let mut of_file: Option<(u32, u32)> = None;
+        for group in metadata.row_groups() {
+            let Some((low, high)) = sample_range(path, group)? else { continue };
+            if before.is_some_and(|b| low <= b) || last.is_some_and(|l| low < l) {
+                return Err(Error::file(path, format!("its samples begin at {low}, before those that precede end")));
+            }
+            last = Some(high);
+            of_file = Some((of_file.map_or(low, |(first, _)| first), high));
+            found.rows += group.num_rows().cast_unsigned();
+            // A footer that does not count them hides whether there are any.
+            found.lacks_ids |= nulls(group, token::TOKEN_ID).is_none_or(|nulls| nulls > 0);
+        }
+        found.samples.push(of_file);
+        found.hashes.push(table::recorded(metadata.file_metadata().key_value_metadata()));
+    }
+    Ok(found)
+}
+
+/// The files must be samples tables, before polars is told to read them, and those that were written with the tokens.
+///
+/// # Errors
+/// [`Error::File`] naming the file and the column that is missing or of another type, or that it is of another part or cell.
+pub fn must_be_samples(table: &ModelTable) -> Result<()> {
+    table.samples.iter().zip(&table.origins).zip(&table.tokens).try_for_each(|((path, origin), tokens)| {
+        let metadata = metadata(path)?;
+        must_have(path, &metadata, &schema::samples(&[]))?;
+        must_be(path, &metadata, origin)?;
+        let hash = table::recorded(metadata.file_metadata().key_value_metadata());
+        // Programs that write a table again leave it out.
+        let Some(named) = table::footer(tokens)?.0 else { return Ok(()) };
+        match table::parted_from(named.samples.as_deref(), path, hash.as_deref()) {
+            Some(what) => Err(Error::file(tokens, format!("{what}; `tokshift verify` tells what to do"))),
+            None => Ok(()),
+        }
+    })
+}
+
+/// Files that were moved would turn signs without a trace. One that says nothing was not written by `score`.
+fn must_be(path: &Path, metadata: &ParquetMetaData, origin: &Origin) -> Result<()> {
+    let found = Origin::read(metadata.file_metadata().key_value_metadata());
+    match found.and_then(|found| origin.contradicted_by(&found)) {
+        Some(what) => Err(Error::file(path, format!("{what}; `tokshift verify` tells what to do"))),
+        None => Ok(()),
+    }
+}
+
+/// Every column of `expected`, whatever else there is.
+fn must_have(path: &Path, metadata: &ParquetMetaData, expected: &Schema) -> Result<()> {
+    let file = metadata.file_metadata();
+    let found = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())
+        .map_err(|e| Error::file(path, format!("not a table of tokshift: {e}")))?;
+    for field in expected.fields() {
+        let (name, wanted) = (field.name(), field.data_type());
+        let what = match found.field_with_name(name) {
+            Err(_) => "is missing".to_owned(),
+            Ok(found) if !same_kind(wanted, found.data_type()) => {
+                format!("is {} where {wanted} is expected", found.data_type())
+            }
+            Ok(_) => continue,
+        };
+        return Err(Error::file(path, format!("not a table of tokshift: column `{name}` {what}")));
+    }
+    Ok(())
+}
+
+/// Whether polars reads both types alike: programs that write a table again choose among the types of texts and lists.
+fn same_kind(wanted: &DataType, found: &DataType) -> bool {
+    match (wanted, found) {
+        (DataType::Utf8, DataType::LargeUtf8 | DataType::Utf8View) => true,
+        (DataType::List(wanted), DataType::List(found) | DataType::LargeList(found)) => {
+            same_kind(wanted.data_type(), found.data_type())
+        }
+        _ => wanted == found,
+    }
+}
+
+fn metadata(path: &Path) -> Result<ParquetMetaData> {
+    let file = File::open(path).map_err(Error::io("read", path))?;
+    ParquetMetaDataReader::new().parse_and_finish(&file).map_err(|e| Error::file(path, e.to_string()))
+}
+
+/// Lowest and highest `sample_id` of a row group; `None` if it has no rows.
+fn sample_range(path: &Path, group: &RowGroupMetaData) -> Result<Option<(u32, u32)>> {
+    if group.num_rows() == 0 {
+        return Ok(None);
+    }
+    // Unsigned numbers are stored as signed ones of the same bits.
+    if let Some(Statistics::Int32(ids)) = statistics(group, token::SAMPLE_ID)
+        && let (Some(low), Some(high)) = (ids.min_opt(), ids.max_opt())
+    {
+        return Ok(Some((low.cast_unsigned(), high.cast_unsigned())));
+    }
+    Err(Error::file(path, format!("the footer has no range of `{}`: its order cannot be checked", token::SAMPLE_ID)))
+}
+
+/// Rows without a value, if the footer counts them.
+fn nulls(group: &RowGroupMetaData, column: &str) -> Option<u64> {
+    statistics(group, column).and_then(Statistics::null_count_opt)
+}
+
+fn statistics<'a>(group: &'a RowGroupMetaData, column: &str) -> Option<&'a Statistics> {
+    group.columns().iter().find(|c| c.column_path().string() == column)?.statistics()
+}

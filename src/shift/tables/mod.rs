@@ -1,0 +1,18 @@
+//! The tables of two models: which they are, what their footers promise, and their rows.
+
+pub mod texts;
+pub mod writer;
+pub mod reference;
+pub mod twins;
+pub mod asked;
+pub mod run_notes;
+pub mod pair_files;
+pub mod files;
+pub mod select;
+pub mod apart;
+pub mod scan;
+pub mod footers;
+pub mod samples;
+pub mod fields;
+pub mod columns;
+pub mod cursor;

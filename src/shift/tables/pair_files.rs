@@ -1,0 +1,67 @@
+//! Whether two models have exact measures.
+//!
+//! Owns which pairs table is theirs, and what is said where it cannot be used. Refuses to open it.
+
+use std::path::PathBuf;
+
+use crate::error::Result;
+use crate::store::{FoundCell, FoundPair, PairCell, PairManifest};
+use crate::table::Origin;
+
+/// The pairs table of two models.
+#[derive(Clone, Debug)]
+pub struct PairFiles {
+    pub files: Vec<PathBuf>,
+    /// What they must say of themselves.
+    pub origins: Vec<Origin>,
+    /// What logits were divided by.
+    pub temperature: f64,
+    /// Ids that end a response.
+    pub stop: Vec<u32>,
+}
+
+/// The pairs table, if it has every part that both sides have and is of these two runs; else what to say of it.
+pub fn exact_of(p: &FoundCell, q: &FoundCell, found: &[FoundPair]) -> Result<(Option<PairFiles>, Option<String>)> {
+    if let Some(pair) = found_pair(p, q, found) {
+        return exact_of_pair(p, q, pair);
+    }
+    let turned = found_pair(q, p, found).filter(|pair| pair.manifest.is_ok());
+    let turned = turned.map(|pair| exact_of_pair(q, p, pair)).transpose()?;
+    let (p, q) = (&p.cell.model, &q.cell.model);
+    let note = format!("exact measures are there of `{q}` as P beside `{p}` alone: --reference {q} shows them");
+    Ok((None, turned.and_then(|(exact, _)| exact).map(|_| note)))
+}
+
+fn found_pair<'a>(p: &FoundCell, q: &FoundCell, found: &'a [FoundPair]) -> Option<&'a FoundPair> {
+    found.iter().find(|pair| {
+        let PairCell { generation_model, task, p: of_p, q: of_q } = &pair.cell;
+        (generation_model, task) == (&p.cell.generation_model, &p.cell.task)
+            && (of_p, of_q) == (&p.cell.model, &q.cell.model)
+    })
+}
+
+/// Why the two cannot be compared: nobody can tell what their pairs table is of. A manifest without parts decides nothing.
+pub fn damage(p: &FoundCell, q: &FoundCell, found: &[FoundPair]) -> Option<String> {
+    let pair = found_pair(p, q, found).filter(|pair| p.parts.iter().any(|&part| pair.part(part).exists()))?;
+    let error = pair.manifest.as_ref().err()?;
+    Some(format!("{error}; delete it and `{}`, and kl --exact makes both again", pair.folder.display()))
+}
+
+fn exact_of_pair(p: &FoundCell, q: &FoundCell, pair: &FoundPair) -> Result<(Option<PairFiles>, Option<String>)> {
+    let Ok(manifest) = &pair.manifest else { return Ok((None, None)) };
+    let digest = manifest.digest()?;
+    if (&manifest.of_p, &manifest.of_q) != (&p.manifest.digest()?, &q.manifest.digest()?) {
+        let path = pair.folder.display();
+        return Ok((None, Some(format!("the exact measures are of other runs, and left out: delete `{path}`"))));
+    }
+    let both: Vec<u32> = p.parts.iter().copied().filter(|part| q.parts.contains(part)).collect();
+    let origins = both.iter().map(|&part| pair.cell.origin(&digest, part)).collect();
+    let (files, missing): (Vec<_>, Vec<_>) = both.iter().map(|&part| pair.part(part)).partition(|file| file.exists());
+    if !missing.is_empty() {
+        let (missing, all) = (missing.len(), missing.len() + files.len());
+        let what = format!("the exact measures lack {missing} of {all} parts, and are left out: kl --exact continues");
+        return Ok((None, Some(what)));
+    }
+    let PairManifest { temperature, stop, .. } = manifest.clone();
+    Ok((Some(PairFiles { files, origins, temperature, stop }), None))
+}

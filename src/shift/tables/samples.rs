@@ -1,0 +1,133 @@
+//! The two samples tables of a pair, side by side.
+//!
+//! Owns what the comparison knows of a sample beside its tokens: its cluster, its status on both sides, whether the
+//! contexts agree. Refuses the tokens themselves.
+
+use std::collections::HashMap;
+
+use polars::prelude::{
+    Column, DataFrame, DataType, Engine, Expr, Field, IntoColumn, JoinArgs, JoinCoalesce, JoinType, NewChunkedArray,
+    PolarsResult, SortMultipleOptions, StringChunked, UInt32Chunked, col,
+};
+
+use super::files::PairTables;
+use super::footers;
+use super::scan::scan;
+use crate::error::{Error, Result};
+use crate::sample::Status;
+use crate::schema::sample;
+use crate::shift::token::columns::{P, Q, STUDY_FROM};
+use crate::study::first_position;
+
+const SAME_CONTEXT: &str = "same_context";
+
+/// A sample of both tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SampleFacts {
+    pub id: u32,
+    /// Number of its cluster, from 0 in the order of first appearance.
+    pub cluster: u32,
+    pub p: Status,
+    pub q: Status,
+    pub same_context: bool,
+    /// A limit of tokens ended its generation, as far as the rows say.
+    pub is_cut: bool,
+}
+
+impl SampleFacts {
+    /// Whether the tokens tables of both sides hold rows of it.
+    pub fn is_scored(&self) -> bool {
+        self.p.is_scored() && self.q.is_scored()
+    }
+}
+
+/// All samples of a pair, in `sample_id` order.
+pub struct Samples {
+    pub rows: Vec<SampleFacts>,
+    pub clusters: usize,
+    /// The first position that the study counts, by sample.
+    pub first_counted: Vec<u32>,
+    /// The same with `sample_id`, for the query over the tokens.
+    pub study_from: DataFrame,
+}
+
+/// Reads both samples tables; memory is one row a sample, without the texts.
+///
+/// # Errors
+/// [`Error::Incomparable`] if a sample is in one table only; [`Error::File`] for a status of another version.
+pub fn read(pair: &PairTables) -> Result<Samples> {
+    footers::must_be_samples(&pair.p)?;
+    footers::must_be_samples(&pair.q)?;
+    let frame = side_by_side(pair)?;
+    let (p, q) = (statuses(pair, &frame, P)?, statuses(pair, &frame, Q)?);
+    let (cluster, clusters) = number(frame.column(sample::CLUSTER_ID)?.str()?);
+    let same_context = frame.column(SAME_CONTEXT)?.bool()?;
+    let ids = frame.column(sample::SAMPLE_ID)?.u32()?;
+    let cut = |side: &str| -> Result<_> { Ok(frame.column(&format!("{side}{}", sample::IS_CUT))?.bool()?.clone()) };
+    let (p_cut, q_cut) = (cut(P)?, cut(Q)?);
+    let rows = ids.iter().zip(same_context.iter()).enumerate().map(|(i, (id, same))| SampleFacts {
+        id: id.unwrap_or_default(),
+        cluster: cluster[i],
+        p: p[i],
+        q: q[i],
+        same_context: same.unwrap_or(false),
+        is_cut: [&p_cut, &q_cut].iter().any(|cut| cut.get(i) == Some(true)),
+    });
+    let rows = rows.collect();
+    let first_counted = frame.column(STUDY_FROM)?.u32()?.iter().map(Option::unwrap_or_default).collect();
+    Ok(Samples { rows, clusters, first_counted, study_from: frame.select([sample::SAMPLE_ID, STUDY_FROM])? })
+}
+
+fn side_by_side(pair: &PairTables) -> Result<DataFrame> {
+    let id = || col(sample::SAMPLE_ID);
+    let side = |prefix: &str| {
+        let name = |column: &str| col(column).alias(format!("{prefix}{column}"));
+        vec![id(), name(sample::STATUS), name(sample::CONTEXT_HASH), name(sample::IS_CUT)]
+    };
+    let mut of_p = side(P);
+    of_p.extend([col(sample::CLUSTER_ID), study_from().alias(STUDY_FROM)]);
+    let p = scan(&pair.p.samples)?.select(of_p);
+    let q = scan(&pair.q.samples)?.select(side(Q));
+    let full = JoinArgs { coalesce: JoinCoalesce::CoalesceColumns, ..JoinArgs::new(JoinType::Full) };
+    let hash = |prefix: &str| col(format!("{prefix}{}", sample::CONTEXT_HASH));
+    let frame = p
+        .join(q, [id()], [id()], full)
+        .with_column(hash(P).eq_missing(hash(Q)).alias(SAME_CONTEXT))
+        .sort([sample::SAMPLE_ID], SortMultipleOptions::default());
+    Ok(frame.collect_with_engine(Engine::Streaming)?.unwrap_single())
+}
+
+/// The first position that the study keeps; 0 where the context is unknown: an import holds the study's own tokens.
+fn study_from() -> Expr {
+    let first = |columns: &mut [Column]| -> PolarsResult<Column> {
+        let rows = columns[0].u32()?.iter().zip(columns[1].u32()?.iter());
+        let first = rows
+            .map(|(context, alone)| context.zip(alone).map_or(0, |(context, alone)| first_position(context, alone)));
+        Ok(UInt32Chunked::from_iter_values(STUDY_FROM.into(), first).into_column())
+    };
+    let field = |_: &_, _: &_| Ok(Field::new(STUDY_FROM.into(), DataType::UInt32));
+    col(sample::CONTEXT_TOKENS).map_many(first, &[col(sample::PROMPT_TOKENS_ALONE)], field)
+}
+
+fn statuses(pair: &PairTables, frame: &DataFrame, side: &str) -> Result<Vec<Status>> {
+    let column = frame.column(&format!("{side}{}", sample::STATUS))?.str()?;
+    let (model, folder) = if side == P { (&pair.p.model, &pair.p.samples) } else { (&pair.q.model, &pair.q.samples) };
+    let absent = column.null_count();
+    if absent > 0 {
+        return Err(pair.incomparable(format!("{absent} samples are not in the samples table of `{model}`")));
+    }
+    let unknown = |name| Error::file(&folder[0], format!("unknown status `{name}`"));
+    let parse = |name| Status::of_name(name).ok_or_else(|| unknown(name));
+    column.iter().flatten().map(parse).collect()
+}
+
+/// Numbers names from 0 in the order of first appearance.
+fn number(names: &StringChunked) -> (Vec<u32>, usize) {
+    let mut numbers: HashMap<Option<&str>, u32> = HashMap::new();
+    let each = names.iter().map(|name| {
+        let next = numbers.len() as u32;
+        *numbers.entry(name).or_insert(next)
+    });
+    let each = each.collect();
+    (each, numbers.len())
+}

@@ -1,0 +1,212 @@
+//! Which tables are compared with which.
+//!
+//! Owns what becomes of each pair that is asked for: compared, or told of. Refuses to open a table.
+
+use std::path::Path;
+
+use super::asked::{self, Asked, asked};
+use super::files::{self, PairTables};
+use super::pair_files::damage;
+use super::reference::reference;
+use super::texts::{Text, is_wanted, texts};
+use super::{twins, writer};
+use crate::error::{Error, Result};
+use crate::shift::options::Options;
+use crate::shift::result::comparison::NotCompared;
+use crate::store::{self, DamagedCell, FoundCell, FoundPair, PairCell};
+
+/// What `Manifest::out` must say.
+const PARQUET: &str = "parquet";
+
+/// What is compared, and what cannot be yet.
+#[derive(Default)]
+pub struct Selection {
+    pub pairs: Vec<PairTables>,
+    pub not_compared: Vec<NotCompared>,
+}
+
+/// The cells under one root.
+struct Cells {
+    found: Vec<FoundCell>,
+    damaged: Vec<DamagedCell>,
+}
+
+impl Cells {
+    fn of(root: &Path) -> Result<Self> {
+        let (found, damaged) = store::cells_and_damaged(root)?;
+        Ok(Self { found, damaged })
+    }
+
+    /// What there is of a model on a text, or why it cannot be read; `None` if it never scored it.
+    fn look(&self, text: &Text, model: &str) -> Option<Result<&FoundCell, &Error>> {
+        let found = self.found.iter().find(|found| text.is_of(&found.cell) && found.cell.model == model);
+        let damaged = || self.damaged.iter().find(|damaged| text.is_of(&damaged.cell) && damaged.cell.model == model);
+        found.map(Ok).or_else(|| damaged().map(|damaged| Err(&damaged.error)))
+    }
+}
+
+/// Why a pair is not compared.
+enum Why {
+    /// More scoring helps.
+    Yet(String),
+    /// The model that this names has none of the text.
+    NotScored(String),
+    Damaged(String),
+}
+
+/// Two models on a text, and where their cells are.
+struct Wanted<'a> {
+    text: &'a Text<'a>,
+    models: [&'a str; 2],
+    cells: [&'a Cells; 2],
+}
+
+impl<'a> Wanted<'a> {
+    /// Both cells, if they can be compared.
+    fn cells(&self, exact: &[FoundPair]) -> Result<[&'a FoundCell; 2], Why> {
+        let [p, q] = [0, 1].map(|side| self.cells[side].look(self.text, self.models[side]));
+        let (p, q) = match (p, q) {
+            (Some(Ok(p)), Some(Ok(q))) => (p, q),
+            (Some(Err(error)), _) | (_, Some(Err(error))) => return Err(Why::Damaged(error.to_string())),
+            (found, _) => {
+                let absent = self.models[usize::from(found.is_some())];
+                return Err(Why::NotScored(format!("`{absent}` was not scored on it")));
+            }
+        };
+        if let Some(why) = not_parquet(p).or_else(|| not_parquet(q)).or_else(|| damage(p, q, exact)) {
+            return Err(Why::Damaged(why));
+        }
+        unfinished(p, q).map_or(Ok([p, q]), |why| Err(Why::Yet(why.to_owned())))
+    }
+}
+
+impl Selection {
+    fn add(&mut self, wanted: &Wanted, exact: &[FoundPair], foreign: Option<String>) {
+        let tables = |[p, q]: [&FoundCell; 2]| {
+            files::of_pair(p, q, exact, foreign).map_err(|error| Why::Damaged(error.to_string()))
+        };
+        let why = match wanted.cells(exact).and_then(tables) {
+            Ok(tables) => return self.pairs.push(tables),
+            Err(why) => why,
+        };
+        let (failed, not_scored) = (matches!(why, Why::Damaged(_)), matches!(why, Why::NotScored(_)));
+        let (Why::Yet(why) | Why::NotScored(why) | Why::Damaged(why)) = why;
+        self.not_compared.push(NotCompared {
+            generation_model: wanted.text.generation_model.to_owned(),
+            task: wanted.text.task.to_owned(),
+            p: wanted.models[0].to_owned(),
+            q: wanted.models[1].to_owned(),
+            why,
+            failed,
+            not_scored,
+        });
+    }
+
+    /// # Errors
+    /// [`Error::Usage`] if there are pairs, and none of them can be compared.
+    fn checked(self) -> Result<Self> {
+        if self.pairs.is_empty() && !self.not_compared.is_empty() {
+            return Err(Error::Usage(NotCompared::all(&self.not_compared)));
+        }
+        Ok(self)
+    }
+}
+
+/// Every pair that `options` ask for, by generation model, task, P and Q.
+///
+/// # Errors
+/// [`Error::Usage`] if nothing fits, nothing is done on both sides, or P was not scored on some text.
+pub fn pairs(root: &Path, options: &Options) -> Result<Selection> {
+    let (exact, cells) = (store::found_pairs(root)?, Cells::of(root)?);
+    let selected = asked_for(&cells, &exact, options).and_then(|asked| {
+        asked::must_be_heard(&asked, options)?;
+        let mut selection = Selection::default();
+        for Asked { text, pairs, unscored } in &asked {
+            for models in pairs.iter().chain(unscored) {
+                let foreign = writer::foreign(models[0], text, options);
+                selection.add(&Wanted { text, models: *models, cells: [&cells; 2] }, &exact, foreign);
+            }
+        }
+        Ok(selection)
+    });
+    let damaged = cells.damaged.into_iter().find(|damaged| is_wanted(&damaged.cell, options));
+    match (selected, damaged) {
+        // What is damaged may be why.
+        (Err(_), Some(first)) => Err(first.error),
+        (Ok(selection), Some(first)) if is_all(&selection, &first.error) => Err(first.error),
+        (selected, _) => selected?.checked(),
+    }
+}
+
+/// Whether nothing is compared, for this one reason.
+fn is_all(selection: &Selection, error: &Error) -> bool {
+    let why = error.to_string();
+    selection.pairs.is_empty() && selection.not_compared.iter().all(|pair| pair.why == why)
+}
+
+/// P of every text under the first root, with each model under the second.
+///
+/// # Errors
+/// Those of [`pairs`].
+pub fn pairs_across(roots: [&Path; 2], options: &Options) -> Result<Selection> {
+    let [of_p, of_q] = [Cells::of(roots[0])?, Cells::of(roots[1])?];
+    let others = texts(&of_q.found, &of_q.damaged, &Options { tasks: Vec::new(), ..options.clone() })?;
+    let mut selection = Selection::default();
+    for text in &texts(&of_p.found, &of_p.damaged, options)? {
+        let Some(other) = others.iter().find(|other| other.is_called(text.generation_model, text.task)) else {
+            continue;
+        };
+        let p = reference(text, &[], options)?;
+        for q in &other.models {
+            selection.add(&Wanted { text, models: [p, *q], cells: [&of_p, &of_q] }, &[], None);
+        }
+    }
+    let selection = selection.checked()?;
+    if selection.pairs.is_empty() {
+        return Err(Error::Usage("nothing to compare: no text was scored under both directories".to_owned()));
+    }
+    Ok(selection)
+}
+
+/// P and Q of every pair that [`pairs`] would compare.
+///
+/// # Errors
+/// Those of [`pairs`] that are not of one pair.
+pub fn chosen(root: &Path, options: &Options) -> Result<Vec<[FoundCell; 2]>> {
+    let (exact, cells) = (store::found_pairs(root)?, Cells::of(root)?);
+    let asked = asked_for(&cells, &exact, options)?;
+    let pairs = asked.iter().flat_map(|Asked { text, pairs, .. }| pairs.iter().map(move |pair| (text, *pair)));
+    let fit = pairs.filter_map(|(text, models)| Wanted { text, models, cells: [&cells; 2] }.cells(&exact).ok());
+    Ok(fit.map(|both| both.map(Clone::clone)).collect())
+}
+
+fn asked_for<'a>(cells: &'a Cells, exact: &[FoundPair], options: &'a Options) -> Result<Vec<Asked<'a>>> {
+    let exact: Vec<PairCell> = exact.iter().map(|pair| pair.cell.clone()).collect();
+    let texts = texts(&cells.found, &cells.damaged, options)?;
+    for text in &texts {
+        let models: Vec<&FoundCell> = cells.found.iter().filter(|found| text.is_of(&found.cell)).collect();
+        twins::must_be_twins(&models, &options.noise_floor)?;
+    }
+    asked(texts, &exact, options)
+}
+
+/// Why nothing of two tables can be compared before more of them is scored.
+fn unfinished(p: &FoundCell, q: &FoundCell) -> Option<&'static str> {
+    let is_complete = p.missing.is_empty() && q.missing.is_empty();
+    if !is_complete && cuts(p) != cuts(q) {
+        return Some("a table is not complete, and the two were cut into different parts");
+    }
+    let is_common = |part| q.parts.contains(part);
+    (!p.parts.iter().any(is_common)).then_some("no part is done on both sides")
+}
+
+/// First sample and number of samples of every part. Files may lie otherwise: an import has its own.
+fn cuts(found: &FoundCell) -> Vec<(u32, u32)> {
+    found.manifest.parts.iter().map(|part| (part.first_sample, part.samples)).collect()
+}
+
+/// Why tables of another format are not compared.
+fn not_parquet(found: &FoundCell) -> Option<String> {
+    let (model, out) = (&found.cell.model, &found.manifest.out);
+    (out != PARQUET).then(|| format!("the tables of `{model}` are {out}: only {PARQUET} can be compared"))
+}

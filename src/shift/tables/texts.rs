@@ -1,0 +1,77 @@
+//! The texts that were scored, and which of them are asked for.
+//!
+//! Owns the filters by task and generation model. Not here: which models of a text are compared.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::{Error, Result};
+use crate::shift::options::Options;
+use crate::store::{Cell, DamagedCell, FoundCell};
+
+/// A text, and the models that scored it.
+#[derive(Clone, Debug)]
+pub struct Text<'a> {
+    pub generation_model: &'a str,
+    pub task: &'a str,
+    /// Its samples are windows of a text, as far as a manifest that can be read says so.
+    pub of_windows: bool,
+    /// In the order of their names; of some nothing may be readable.
+    pub models: Vec<&'a str>,
+    /// Whether any of them can be read.
+    pub is_readable: bool,
+}
+
+impl Text<'_> {
+    /// Whether a cell is of this text.
+    pub fn is_of(&self, cell: &Cell) -> bool {
+        self.is_called(&cell.generation_model, &cell.task)
+    }
+
+    /// What it is called.
+    pub fn is_called(&self, generation_model: &str, task: &str) -> bool {
+        (self.generation_model, self.task) == (generation_model, task)
+    }
+}
+
+/// The texts that `options` ask for, by generation model and task.
+///
+/// # Errors
+/// [`Error::Usage`] for a task that nothing of was scored.
+pub fn texts<'a>(found: &'a [FoundCell], damaged: &'a [DamagedCell], options: &Options) -> Result<Vec<Text<'a>>> {
+    let readable = found.iter().map(|found| (&found.cell, Some(found.manifest.dataset.window.is_some())));
+    let cells = readable.chain(damaged.iter().map(|damaged| (&damaged.cell, None)));
+    must_have_tasks(&cells.clone().map(|(cell, _)| cell.task.as_str()).collect(), options)?;
+    let mut texts: BTreeMap<(&str, &str), Text> = BTreeMap::new();
+    for (cell, windows) in cells.filter(|(cell, _)| is_wanted(cell, options)) {
+        let (generation_model, task) = (cell.generation_model.as_str(), cell.task.as_str());
+        let text = texts.entry((generation_model, task)).or_insert_with(|| {
+            let (of_windows, models, is_readable) = (false, Vec::new(), false);
+            Text { generation_model, task, of_windows, models, is_readable }
+        });
+        text.models.push(&cell.model);
+        text.of_windows |= windows == Some(true);
+        text.is_readable |= windows.is_some();
+    }
+    let mut texts: Vec<Text> = texts.into_values().collect();
+    for text in &mut texts {
+        text.models.sort_unstable();
+    }
+    Ok(texts)
+}
+
+/// A task that was asked for by a name that is none would be missed by nobody.
+fn must_have_tasks(tasks: &BTreeSet<&str>, options: &Options) -> Result<()> {
+    match options.tasks.iter().find(|task| !tasks.contains(task.as_str())) {
+        None => Ok(()),
+        Some(absent) => {
+            let there: Vec<_> = tasks.iter().map(|task| format!("`{task}`")).collect();
+            Err(Error::Usage(format!("no text of task `{absent}` was scored: there is {}", there.join(", "))))
+        }
+    }
+}
+
+/// Whether its text is asked for.
+pub fn is_wanted(cell: &Cell, options: &Options) -> bool {
+    let fits = |filter: &[String], name: &String| filter.is_empty() || filter.contains(name);
+    fits(&options.tasks, &cell.task) && fits(&options.generation_models, &cell.generation_model)
+}

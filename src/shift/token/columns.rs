@@ -1,0 +1,39 @@
+//! The columns of the joined tokens.
+//!
+//! Owns their names: the prefix of each side, and what is read of each table. Not here: formulas over them.
+
+use polars::prelude::{Expr, col};
+
+use crate::schema::{pair, token};
+
+/// Prefixes of the two models' columns after the join.
+pub const P: &str = "p.";
+pub const Q: &str = "q.";
+
+/// First position of a sample that the study counts; joined to the tokens from the samples tables.
+pub const STUDY_FROM: &str = "study_from";
+
+/// Prefix of the columns of a pairs table after the join.
+pub const EXACT: &str = "x.";
+
+/// The name that [`top_id`](super::expressions::top_id) has on each side.
+pub const TOP_ID: &str = "top_id";
+
+/// A column of the pairs table.
+pub fn x(column: &str) -> Expr {
+    col(format!("{EXACT}{column}"))
+}
+
+pub fn p(column: &str) -> Expr {
+    col(format!("{P}{column}"))
+}
+
+pub fn q(column: &str) -> Expr {
+    col(format!("{Q}{column}"))
+}
+
+/// The columns of a pairs table that are read.
+pub const EXACT_COLUMNS: [&str; 5] = [pair::KL, pair::KL_REVERSE, pair::JS, pair::TV, pair::RANK_OF_TOP_P];
+
+/// The columns that the measures and checks read of each side, beside those of `lists`.
+pub const COLUMNS: [&str; 5] = [token::TOKEN_ID, token::IS_END, token::LOGPROB, token::RANK, token::ENTROPY];

@@ -1,0 +1,7 @@
+//! One token that both models scored: its columns, its values, and what is measured of it.
+
+pub mod columns;
+pub mod lists;
+pub mod seen;
+pub mod expressions;
+pub mod measures;
