@@ -87,10 +87,8 @@ pub mod pair {
     pub const SAMPLE_ID: &str = "sample_id";
     pub const POSITION: &str = "position";
     pub const TOKEN_ID: &str = "token_id";
+    /// The first of the [`Divergence`](super::Divergence)s, which all have a column.
     pub const KL: &str = "kl";
-    pub const KL_REVERSE: &str = "kl_reverse";
-    pub const JS: &str = "js";
-    pub const TV: &str = "tv";
     /// Of the token: ln p, ln q − ln p, q − p; null after the last.
     pub const LOGPROB_P: &str = "logprob_p";
     pub const DELTA_LOGPROB: &str = "delta_logprob";
@@ -110,6 +108,34 @@ pub mod pair {
     /// Probability of ids that the other model does not have, taken away before the comparison.
     pub const REMOVED_P: &str = "removed_p";
     pub const REMOVED_Q: &str = "removed_q";
+}
+
+/// How far two whole distributions are apart, as a pairs table has it. None is ever negative.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Divergence {
+    /// KL(P‖Q), nats.
+    Kl,
+    /// KL(Q‖P), nats.
+    KlReverse,
+    /// The Jensen-Shannon divergence, nats.
+    Js,
+    /// Total variation.
+    Tv,
+}
+
+impl Divergence {
+    /// All of them, in the order of the table's columns and of their own numbers.
+    pub const ALL: [Self; 4] = [Self::Kl, Self::KlReverse, Self::Js, Self::Tv];
+
+    /// Its column, and the name of its measure.
+    pub const fn column(self) -> &'static str {
+        match self {
+            Self::Kl => pair::KL,
+            Self::KlReverse => "kl_reverse",
+            Self::Js => "js",
+            Self::Tv => "tv",
+        }
+    }
 }
 
 /// Name of the items of every list column: Parquet encodings are addressed by it.
@@ -143,14 +169,9 @@ pub fn tokens() -> SchemaRef {
 pub fn pairs() -> SchemaRef {
     let u32s = |name, nullable| Field::new(name, DataType::UInt32, nullable);
     let f64s = |name, nullable| Field::new(name, DataType::Float64, nullable);
-    Arc::new(Schema::new(vec![
-        u32s(pair::SAMPLE_ID, false),
-        u32s(pair::POSITION, false),
-        u32s(pair::TOKEN_ID, true),
-        f64s(pair::KL, false),
-        f64s(pair::KL_REVERSE, false),
-        f64s(pair::JS, false),
-        f64s(pair::TV, false),
+    let keys = [u32s(pair::SAMPLE_ID, false), u32s(pair::POSITION, false), u32s(pair::TOKEN_ID, true)];
+    let divergences = Divergence::ALL.map(|divergence| f64s(divergence.column(), false));
+    let others = [
         f64s(pair::LOGPROB_P, true),
         f64s(pair::DELTA_LOGPROB, true),
         f64s(pair::DELTA_P, true),
@@ -164,7 +185,8 @@ pub fn pairs() -> SchemaRef {
         f64s(pair::STOP_Q, true),
         f64s(pair::REMOVED_P, false),
         f64s(pair::REMOVED_Q, false),
-    ]))
+    ];
+    Arc::new(Schema::new(keys.into_iter().chain(divergences).chain(others).collect::<Vec<_>>()))
 }
 
 /// The type that a whole dataset has for a kept field.

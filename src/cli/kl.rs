@@ -64,6 +64,7 @@ fn options(args: &KlArgs) -> shift::Options {
         noise_floor: args.noise_floor.clone(),
         quantiles: quantiles.then_some(shift::EXACT),
         slices: args.slices || args.statistics.is_some(),
+        plain: args.plain,
     }
 }
 

@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, Float64Array, RecordBatch, UInt32Array};
 use super::kernel::exp;
 use super::part::Compared;
 use crate::error::Result;
-use crate::schema;
+use crate::schema::{self, Divergence};
 
 /// Rows of the table, in the order given.
 pub fn of_rows(rows: &[Compared]) -> Result<RecordBatch> {
@@ -18,14 +18,9 @@ pub fn of_rows(rows: &[Compared]) -> Result<RecordBatch> {
     let some =
         |f: &dyn Fn(&Compared) -> Option<f64>| -> ArrayRef { Arc::new(rows.iter().map(f).collect::<Float64Array>()) };
     let logprob = |f: fn([f64; 2]) -> f64| some(&move |c| c.row.logprob.map(f));
-    let columns = vec![
-        ids(&|c| Some(c.key.0)),
-        ids(&|c| Some(c.key.1)),
-        ids(&|c| c.token),
-        numbers(&|c| c.row.kl),
-        numbers(&|c| c.row.kl_reverse),
-        numbers(&|c| c.row.js),
-        numbers(&|c| c.row.tv),
+    let mut columns = vec![ids(&|c| Some(c.key.0)), ids(&|c| Some(c.key.1)), ids(&|c| c.token)];
+    columns.extend(Divergence::ALL.map(|divergence| numbers(&|c| c.row.divergence(divergence))));
+    columns.extend([
         logprob(|[p, _]| p),
         logprob(|[p, q]| q - p),
         logprob(|[p, q]| exp(q.min(0.0)) - exp(p.min(0.0))),
@@ -39,6 +34,6 @@ pub fn of_rows(rows: &[Compared]) -> Result<RecordBatch> {
         some(&|c| c.row.stop.map(|[_, q]| q)),
         numbers(&|c| c.row.removed[0]),
         numbers(&|c| c.row.removed[1]),
-    ];
+    ]);
     Ok(RecordBatch::try_new(schema::pairs(), columns)?)
 }

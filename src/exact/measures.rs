@@ -12,6 +12,7 @@ use super::kernel::{CHUNK, LANES, add, ln_1p, total};
 use super::rest::{self, MASKED};
 use super::softmax::{Softmax, padded};
 use crate::kernel::math::vectorised;
+use crate::schema::Divergence;
 
 /// How rows are compared.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +42,18 @@ pub struct Row {
     pub stop: Option<[f64; 2]>,
     /// Probability of the ids that only one row has, before they are left out.
     pub removed: [f64; 2],
+}
+
+impl Row {
+    /// One of the divergences.
+    pub fn divergence(&self, divergence: Divergence) -> f64 {
+        match divergence {
+            Divergence::Kl => self.kl,
+            Divergence::KlReverse => self.kl_reverse,
+            Divergence::Js => self.js,
+            Divergence::Tv => self.tv,
+        }
+    }
 }
 
 /// Two rows of logits.

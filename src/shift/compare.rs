@@ -5,15 +5,19 @@
 
 use std::path::Path;
 
+use polars::prelude::LazyFrame;
+
 use super::align::pair::of_pair;
 use super::figures::{differences, floor, overall, pair};
 use super::options::Options;
 use super::output::study::StudyFigures;
+use super::query::joined;
 use super::result::aligned::AlignedComparison;
 use super::result::comparison::Comparison;
 use super::result::study;
 use super::tables::apart::Apart;
 use super::tables::files::PairTables;
+use super::tables::footers;
 use super::tables::select::{self, Selection};
 use crate::error::{Error, Result, panic_message};
 use crate::store::FoundCell;
@@ -76,8 +80,33 @@ pub fn only_study(root: &Path, options: &Options) -> Result<StudyFigures> {
     })
 }
 
-/// The optimised plan of the query that says what is added up of every pair, without running it: [`compare`] adds up
-/// the same by a pass of its own.
+/// The tables of every pair that [`compare`] would compare.
+///
+/// # Errors
+/// Those of [`compare`] that the manifests can show.
+pub fn pairs(root: &Path, options: &Options) -> Result<Vec<PairTables>> {
+    Ok(select::pairs(root, options)?.pairs)
+}
+
+/// The lazy query that defines every figure over tokens: one row for each token that both models scored, in the order of
+/// `sample_id` and `position`, with the columns of both tokens tables (`p.logprob`, `q.logprob`), those of the pairs table if
+/// there is one (`x.kl`), and one for every measure (`kl_k1`; docs/measures.md has its unit).
+///
+/// Polars is told that the rows ascend. Footers prove it of row groups; of the rows in them `tokshift verify` does.
+///
+/// # Errors
+/// [`crate::Error::File`] naming a file whose footer does not prove that its rows are in order, or are of these tables.
+pub fn joined(pair: &PairTables) -> Result<LazyFrame> {
+    guarded(|| {
+        footers::footers(&pair.p)?;
+        footers::footers(&pair.q)?;
+        footers::must_fit(pair)?;
+        joined::joined(pair)
+    })
+}
+
+/// The optimised plan of the query over [`joined`] tokens that adds up every pair's measures by sample, without running it.
+/// [`compare`] runs it if [`Options::plain`] is set, and adds up the same by a faster pass otherwise.
 ///
 /// # Errors
 /// Those of [`compare`] that the samples tables and footers can show.

@@ -15,7 +15,7 @@ mod align;
 mod output;
 mod compare;
 
-pub use compare::{chosen, compare, compare_aligned, explain, only_study};
+pub use compare::{chosen, compare, compare_aligned, explain, joined, only_study, pairs};
 pub use numbers::quantiles::{EXACT, Quantile, Values};
 pub use numbers::stats::{Estimate, FEW_CLUSTERS, Share, clustered_mean, shares};
 pub use options::{Options, Twin};
@@ -35,4 +35,6 @@ pub use result::means::{Difference, Means, Measure, NoiseFloor, Overall, Overall
 pub use result::pair::{Cut, Heads, LeftOut, Pair, Partial};
 pub use result::read_first::{FarResponse, FarToken, Place, ReadFirst};
 pub use result::study::{NullsRemoved, StudyFigure};
+pub use tables::files::{ModelTable, PairTables};
+pub use tables::pair_files::PairFiles;
 pub use tables::reference::default_reference;

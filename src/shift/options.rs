@@ -24,6 +24,8 @@ pub struct Options {
     pub quantiles: Option<u64>,
     /// Take means by region, kind, position and kept field too: one more pass over the tables.
     pub slices: bool,
+    /// Compute every figure by the lazy queries that define it, slowly; quantiles are exact of any number of tokens.
+    pub plain: bool,
 }
 
 /// A model, and the name under which the same weights were scored in f32.

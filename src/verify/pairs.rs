@@ -9,12 +9,9 @@ use arrow::datatypes::{Float64Type, UInt32Type};
 use super::report::{Findings, Kind};
 use super::scored::{self, Ids};
 use super::source::{self, Broken, guarded};
-use crate::schema::pair;
+use crate::schema::{Divergence, pair};
 use crate::store::{self, Cell, Manifest, PairCell, SurveyedCell, SurveyedPair};
 use crate::table::{self, Format, Origin, Table};
-
-/// Never negative, whatever the two models are.
-const DIVERGENCES: [&str; 4] = [pair::KL, pair::KL_REVERSE, pair::JS, pair::TV];
 
 /// Tells what is wrong with a pair, and gives what to delete.
 pub(super) fn check(found: &SurveyedPair, cells: &[SurveyedCell], findings: &mut Findings) -> Vec<PathBuf> {
@@ -75,7 +72,7 @@ fn rows(path: &Path, origin: &Origin, of: [Option<&Path>; 2]) -> Result<(), Brok
     for batch in source.batches {
         let batch = batch.map_err(|e| (Kind::Unreadable, e))?;
         order(&batch, &mut last, &mut found)?;
-        for name in DIVERGENCES {
+        for name in Divergence::ALL.map(Divergence::column) {
             let column = batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<Float64Type>());
             let values = column.map(|column| column.values().as_ref()).unwrap_or_default();
             if let Some(value) = values.iter().find(|value| !value.is_finite() || **value < 0.0) {

@@ -4,6 +4,7 @@
 
 pub mod converted;
 pub mod heads;
+pub mod held;
 pub mod made;
 
 use std::collections::BTreeMap;

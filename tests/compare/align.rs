@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use crate::common::{Columns, Scene, fixture};
+use crate::common::{Columns, Scene, fixture, held};
 use serde_json::{Value, json};
+use tokshift::shift::AlignedPair;
 
 /// A scene in which `own` read three rows by its own tokenizer and `other` by one that cuts otherwise.
 fn scene(more: &str) -> Scene {
@@ -53,6 +54,7 @@ fn a_text_is_compared_byte_by_byte() {
     let said = scene.run("kl --align text --data-dir own-out --other-dir other-out --json");
     assert_eq!(said.code, Some(0), "{}", said.stderr);
     let pairs: Value = serde_json::from_str(&said.stdout).unwrap();
+    held::read_back::<Vec<AlignedPair>>(&said.stdout);
     let pair = &pairs[0];
     let (own, other) = (tokens(&scene, "own"), tokens(&scene, "other"));
     assert_ne!(own.len(), other.len(), "both tokenizers cut alike: nothing is aligned");

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::common::{Columns, Scene, rows};
+use crate::common::{Columns, Scene, held, rows};
 use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
+use tokshift::shift::Comparison;
 
 /// A model `p`, and `q` with every weight moved by about `step` of itself, each scored as it is and in f32.
 fn scene(step: f64) -> Scene {
@@ -44,10 +45,12 @@ fn moved(tensor: &Tensor, step: f64) -> Tensor {
 
 /// The pair of `p` and `q` as JSON.
 fn compared(scene: &Scene, p: &str, q: &str) -> Value {
-    let said = scene
-        .run("kl --data-dir out --exact --models p=p,q=q,p32=p,q32=q --reference p --noise-floor p=p32,q=q32 --json");
+    let kl = "kl --data-dir out --exact --models p=p,q=q,p32=p,q32=q --reference p --noise-floor p=p32,q=q32 --json";
+    let said = scene.run(kl);
     assert_eq!(said.code, Some(0), "{}", said.stderr);
     let found: Value = serde_json::from_str(&said.stdout).unwrap();
+    held::read_back::<Comparison>(&said.stdout);
+    held::assert_same(&found, &serde_json::from_str(&scene.run(&format!("{kl} --plain")).stdout).unwrap());
     found["pairs"].as_array().unwrap().iter().find(|pair| pair["p"] == p && pair["q"] == q).unwrap().clone()
 }
 

@@ -106,6 +106,11 @@ pub struct KlArgs {
     #[arg(long, alias = "fail_above", value_name = "MEASURE=X", value_parser = limit)]
     pub fail_above: Vec<Limit>,
 
+    /// Compute every figure by the lazy queries that define it, which --explain prints: slow, and equal but for the last
+    /// digits
+    #[arg(long, action = ArgAction::SetTrue, conflicts_with_all = ["only_study", "align"])]
+    pub plain: bool,
+
     /// Print everything as JSON instead of a table
     #[arg(long, action = ArgAction::SetTrue)]
     pub json: bool,

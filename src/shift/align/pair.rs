@@ -9,7 +9,7 @@ use polars::prelude::{Engine, JoinArgs, JoinType, col};
 
 use super::read::Texts;
 use crate::error::Result;
-use crate::schema::sample;
+use crate::schema::{self, sample};
 use crate::shift::numbers::spans::{Aligned, align};
 use crate::shift::numbers::stats::{Share, clustered_mean};
 use crate::shift::options::Options;
@@ -39,8 +39,16 @@ pub fn of_pair(pair: &PairTables, options: &Options) -> Result<AlignedPair> {
 fn same_texts(pair: &PairTables, options: &Options) -> Result<()> {
     let may_differ = options.allow_different_context || pair.own_templates;
     let right = |name: &str| col(name).alias(format!("q_{name}"));
-    let p = scan(&pair.p.samples)?.select([col(sample::SAMPLE_ID), col(sample::PROMPT), col(sample::RESPONSE)]);
-    let q = scan(&pair.q.samples)?.select([col(sample::SAMPLE_ID), right(sample::PROMPT), right(sample::RESPONSE)]);
+    let p = scan(&pair.p.samples, &schema::samples(&[]))?.select([
+        col(sample::SAMPLE_ID),
+        col(sample::PROMPT),
+        col(sample::RESPONSE),
+    ]);
+    let q = scan(&pair.q.samples, &schema::samples(&[]))?.select([
+        col(sample::SAMPLE_ID),
+        right(sample::PROMPT),
+        right(sample::RESPONSE),
+    ]);
     let on = || [col(sample::SAMPLE_ID)];
     for (name, what, is_allowed) in [(sample::RESPONSE, "responses", false), (sample::PROMPT, "prompts", may_differ)] {
         let differs = col(name).neq_missing(col(format!("q_{name}")));
@@ -101,7 +109,8 @@ impl Sums {
             clustered_mean(&shares)
         };
         let delta = |of: &OfSample| of.logprob[1] - of.logprob[0];
-        let measure = |name, unit, mean| AlignedMeasure { name, unit, mean };
+        let measure =
+            |name: &str, unit: &str, mean| AlignedMeasure { name: name.to_owned(), unit: unit.to_owned(), mean };
         let bits = "bits/byte";
         let measures = vec![
             measure("bits_per_byte_p", bits, mean(|of| -of.logprob[0] / LN_2, |of| of.bytes)),

@@ -12,9 +12,6 @@ use crate::shift::result::means::{Difference, Means};
 use crate::shift::result::pair::Pair;
 use crate::shift::token::measures::{self, is_of_pairs};
 
-/// The measures whose differences are taken.
-const MEASURES: [&str; 4] = ["kl", "kl_k1", "kl_k3", "delta_logprob"];
-
 /// Every two Qs that share P on one text, in the order of the pairs.
 pub fn of_text(pairs: &[(Pair, Sums)]) -> Result<Vec<Difference>> {
     let twos = pairs.iter().enumerate().flat_map(|(i, one)| pairs[i + 1..].iter().map(move |other| (one, other)));
@@ -25,11 +22,11 @@ fn difference((one, of_one): &(Pair, Sums), (other, of_other): &(Pair, Sums)) ->
     let place: HashMap<u32, usize> = of_other.facts.iter().enumerate().map(|(i, s)| (s.id, i)).collect();
     let both = of_one.facts.iter().enumerate().filter_map(|(i, s)| Some((i, *place.get(&s.id)?)));
     let both: Vec<_> = both.filter(|(i, j)| of_one.rows[*i] == of_other.rows[*j]).collect();
-    let wanted = measures::ALL.iter().filter(|m| MEASURES.contains(&m.name));
+    let wanted = measures::ALL.iter().filter(|m| m.is_in_differences);
     let [first, second] = [one, other].map(|pair| pair.exact.as_ref().map(|exact| exact.temperature));
     let temperature = first.filter(|_| first == second);
     let wanted = wanted.filter(|m| temperature.is_some() || !is_of_pairs(m.name));
-    let known = |m: &Result<Means>| !m.as_ref().is_ok_and(|m| m.token_mean.is_none() && is_of_pairs(m.name));
+    let known = |m: &Result<Means>| !m.as_ref().is_ok_and(|m| m.token_mean.is_none() && is_of_pairs(&m.name));
     Ok(Difference {
         generation_model: one.generation_model.clone(),
         task: one.task.clone(),
@@ -50,8 +47,8 @@ fn means(measure: &measures::Measure, one: &Sums, other: &Sums, both: &[(usize, 
     let rows: Vec<_> = paired.map(|(i, j)| (one.facts[*i].cluster, a[*i].0 - b[*j].0, a[*i].1)).collect();
     let by_sample = rows.iter().map(|(cluster, sum, n)| (*cluster, sum / *n as f64, 1));
     Ok(Means {
-        name: measure.name,
-        unit: measure.unit,
+        name: measure.name.to_owned(),
+        unit: measure.unit.to_owned(),
         sample_mean: clustered_mean(&shares(one.clusters, by_sample)),
         token_mean: clustered_mean(&shares(one.clusters, rows)),
     })

@@ -147,8 +147,8 @@ impl Found {
         let measure = |(measure, tasks): (&measures::Measure, &Vec<TaskMoments>)| {
             let [tokens, samples] = [0, 1].map(|i| tasks.iter().filter_map(|t| t[i]).collect::<Vec<_>>());
             OverallMeasure {
-                name: measure.name,
-                unit: measure.unit,
+                name: measure.name.to_owned(),
+                unit: measure.unit.to_owned(),
                 token_mean: pooled(&tokens),
                 sample_mean: pooled(&samples),
                 mean_of_token_means: mean_of_tasks(&tokens),
@@ -159,7 +159,7 @@ impl Found {
         let tasks = self.overall.tasks.iter().map(String::as_str);
         self.overall.kl_estimate = KlEstimate::of_all(&tasks.zip(&self.kl_estimates).collect::<Vec<_>>());
         let has_exact = self.overall.temperature.is_some();
-        self.overall.measures = all.filter(|m| has_exact || !is_of_pairs(m.name)).collect();
+        self.overall.measures = all.filter(|m| has_exact || !is_of_pairs(&m.name)).collect();
         self.overall
     }
 }

@@ -13,8 +13,9 @@ use crate::error::Result;
 use crate::sample::Status;
 use crate::shift::numbers::stats::{Estimate, FEW_CLUSTERS, clustered_mean, shares};
 use crate::shift::options::Options;
-use crate::shift::pass::sums::{self, Sums, What};
-use crate::shift::pass::values;
+use crate::shift::pass::collect::{self, What};
+use crate::shift::pass::sums::Sums;
+use crate::shift::pass::{plain, values};
 use crate::shift::query::by_sample;
 use crate::shift::result::means::Measure;
 use crate::shift::result::pair::{Cut, LeftOut, Pair};
@@ -38,7 +39,7 @@ impl Prepared {
         let are_allowed = options.allow_different_context || pair.own_templates;
         let different_contexts = check::contexts(pair, &samples, are_allowed)?;
         let (p, q) = (footers::footers(&pair.p)?, footers::footers(&pair.q)?);
-        Self::must_fit(pair)?;
+        footers::must_fit(pair)?;
         Ok(Self { samples, p, q, different_contexts })
     }
 
@@ -46,17 +47,21 @@ impl Prepared {
     fn must_stand(&self, pair: &PairTables) -> Result<()> {
         footers::must_be_as_before(&pair.p, &self.p)?;
         footers::must_be_as_before(&pair.q, &self.q)?;
-        Self::must_fit(pair)
-    }
-
-    /// The pairs table must be of the tokens tables.
-    fn must_fit(pair: &PairTables) -> Result<()> {
-        pair.exact.as_ref().map_or(Ok(()), |exact| footers::must_be_pairs(exact, [&pair.p, &pair.q]))
+        footers::must_fit(pair)
     }
 
     /// What [`pair`] adds up, as a lazy query.
     pub fn query(&self, pair: &PairTables) -> Result<LazyFrame> {
-        by_sample::sums_by_sample(pair, self.samples.study_from.clone(), self.lacks_ids())
+        by_sample::sums_by_sample(pair, self.samples.study_from.clone())
+    }
+
+    fn sums(&self, pair: &PairTables, options: &Options) -> Result<Sums> {
+        if options.plain {
+            return plain::collect(pair, self.footers(), &self.samples);
+        }
+        let binned = values::cuts(pair, self.footers(), options.quantiles)?;
+        let what = What::all(self.lacks_ids(), pair.exact.is_some(), binned);
+        collect::collect(pair, self.footers(), &self.samples, what)
     }
 
     fn footers(&self) -> [&Footers; 2] {
@@ -72,7 +77,7 @@ impl Prepared {
 pub fn study_alone(tables: &PairTables, options: &Options) -> Result<Option<StudyFigure>> {
     let prepared = Prepared::new(tables, options)?;
     let samples = &prepared.samples;
-    let sums = sums::collect(tables, prepared.footers(), samples, What::study(prepared.lacks_ids()))?;
+    let sums = collect::collect(tables, prepared.footers(), samples, What::study(prepared.lacks_ids()))?;
     check::tokens(tables, &sums)?;
     check::rows(tables, samples, &sums, &prepared.p, &prepared.q)?;
     prepared.must_stand(tables)?;
@@ -83,9 +88,7 @@ pub fn study_alone(tables: &PairTables, options: &Options) -> Result<Option<Stud
 pub fn pair(tables: &PairTables, options: &Options) -> Result<(Pair, Sums)> {
     let prepared = Prepared::new(tables, options)?;
     let samples = &prepared.samples;
-    let binned = values::cuts(tables, prepared.footers(), options.quantiles)?;
-    let what = What::all(prepared.lacks_ids(), tables.exact.is_some(), binned);
-    let sums = sums::collect(tables, prepared.footers(), samples, what)?;
+    let sums = prepared.sums(tables, options)?;
     check::tokens(tables, &sums)?;
     check::exact(tables, &sums)?;
     let unequal = check::rows(tables, samples, &sums, &prepared.p, &prepared.q)?;
@@ -98,7 +101,7 @@ pub fn pair(tables: &PairTables, options: &Options) -> Result<(Pair, Sums)> {
 fn figures(tables: &PairTables, options: &Options, prepared: &Prepared, sums: &Sums, unequal: u64) -> Result<Pair> {
     let clusters = sums.facts.iter().map(|s| s.cluster).collect::<HashSet<_>>().len() as u64;
     let mut measures = measures::ALL.iter().map(|m| measure(m, sums)).collect::<Result<Vec<_>>>()?;
-    measures.retain(|m| m.token_mean.is_some() || !measures::is_of_pairs(m.name));
+    measures.retain(|m| m.token_mean.is_some() || !measures::is_of_pairs(&m.name));
     let exact = exact::of_pair(tables, sums)?;
     let is_of_all = tables.heads.is_none() && exact.as_ref().is_some_and(|exact| exact.temperature == 1.0);
     let left_out = left_out(&prepared.samples);
@@ -151,11 +154,11 @@ fn measure(measure: &measures::Measure, sums: &Sums) -> Result<Measure> {
         clustered_mean(&shares(sums.clusters, rows))
     };
     Ok(Measure {
-        name: measure.name,
-        unit: measure.unit,
+        name: measure.name.to_owned(),
+        unit: measure.unit.to_owned(),
         token_mean: mean(|sample| sample),
         sample_mean: mean(|(sum, n)| (sum / n as f64, 1)),
-        response_mean: measure.per_response.then(|| mean(|(sum, _)| (sum, 1))).flatten(),
+        response_mean: measure.is_per_response.then(|| mean(|(sum, _)| (sum, 1))).flatten(),
     })
 }
 

@@ -10,7 +10,7 @@ use polars::prelude::{DataFrame, PolarsResult, col};
 
 use super::estimate;
 use crate::error::Result;
-use crate::schema::{sample, token};
+use crate::schema::{self, sample, token};
 use crate::shift::numbers::kinds::{self, KINDS};
 use crate::shift::numbers::regions::{self, REGIONS};
 use crate::shift::numbers::stats::{FEW_CLUSTERS, Share, clustered_mean};
@@ -23,23 +23,6 @@ use crate::shift::tables::fields::{self, DecidedBy};
 use crate::shift::tables::files::PairTables;
 use crate::shift::tables::scan::scan;
 use crate::shift::token::measures::{self, Measure, is_of_pairs};
-
-/// The measures whose means are taken.
-const MEASURES: [&str; 13] = [
-    "kl",
-    "kl_reverse",
-    "js",
-    "tv",
-    "kl_k1",
-    "kl_k3",
-    "kl_lower",
-    "kl_upper",
-    "delta_entropy",
-    "delta_p",
-    "log2_rank_ratio",
-    "same_top",
-    "shift_class.shifted",
-];
 
 /// Every slice that has a token, dimension by dimension. `estimate` is the pair's, and `exact` says whether the pairs table is
 /// at temperature 1 and over all ids.
@@ -66,11 +49,21 @@ fn of_tokens(by: &str, estimate: &KlEstimate) -> KlEstimate {
 }
 
 fn measures() -> impl Iterator<Item = &'static Measure> {
-    measures::ALL.iter().filter(|m| MEASURES.contains(&m.name))
+    measures::ALL.iter().filter(|m| m.is_in_slices)
 }
 
 /// Sum and number of tokens, by measure.
-type OfMeasures = [(f64, u64); MEASURES.len()];
+type OfMeasures = [(f64, u64); MEASURES];
+
+/// The measures whose means are taken.
+const MEASURES: usize = {
+    let (mut n, mut i) = (0, 0);
+    while i < measures::ALL.len() {
+        n += measures::ALL[i].is_in_slices as usize;
+        i += 1;
+    }
+    n
+};
 
 /// What is known of a slice: shares by cluster of every measure, over tokens and over samples.
 #[derive(Clone, Default)]
@@ -85,7 +78,7 @@ impl Slot {
     fn add(&mut self, clusters: usize, cluster: u32, tokens: u64, sums: &OfMeasures) {
         if self.shares.is_empty() {
             // Only now: most of the slices that there could be have no token.
-            self.shares = vec![[vec![Share::default(); clusters], vec![Share::default(); clusters]]; MEASURES.len()];
+            self.shares = vec![[vec![Share::default(); clusters], vec![Share::default(); clusters]]; MEASURES];
         }
         self.samples += 1;
         self.tokens += tokens;
@@ -101,13 +94,13 @@ impl Slot {
 
     fn finish(&self, by: &str, value: String) -> Slice {
         let means = |(measure, [of_tokens, of_samples]): (&Measure, &[Vec<Share>; 2])| Means {
-            name: measure.name,
-            unit: measure.unit,
+            name: measure.name.to_owned(),
+            unit: measure.unit.to_owned(),
             token_mean: clustered_mean(of_tokens),
             sample_mean: clustered_mean(of_samples),
         };
         let measures =
-            measures().zip(&self.shares).map(means).filter(|m| m.token_mean.is_some() || !is_of_pairs(m.name));
+            measures().zip(&self.shares).map(means).filter(|m| m.token_mean.is_some() || !is_of_pairs(&m.name));
         let measures = measures.collect();
         let (samples, tokens, kl_estimate) = (self.samples, self.tokens, KlEstimate::Yes);
         Slice { by: by.to_owned(), value, samples, tokens, kl_estimate, measures }
@@ -192,7 +185,8 @@ fn by_token(tables: &PairTables, sums: &Sums) -> Result<Vec<Slice>> {
 type Thinking = HashMap<u32, Vec<Range<u32>>>;
 
 fn thinking(tables: &PairTables) -> Result<Thinking> {
-    let texts = scan(&tables.p.samples)?.select([sample::SAMPLE_ID, sample::PROMPT, sample::RESPONSE].map(col));
+    let texts = scan(&tables.p.samples, &schema::samples(&[]))?
+        .select([sample::SAMPLE_ID, sample::PROMPT, sample::RESPONSE].map(col));
     batches::fold(texts, Order::Any, Thinking::new(), |found, batch| {
         let ids = batch.column(sample::SAMPLE_ID)?.u32()?;
         let (prompts, responses) = (batch.column(sample::PROMPT)?.str()?, batch.column(sample::RESPONSE)?.str()?);

@@ -9,7 +9,7 @@ use polars::prelude::{DataType, col};
 
 use crate::error::Result;
 use crate::sample::Status;
-use crate::schema::token;
+use crate::schema::{self, token};
 use crate::shift::query::batches::{self, Order};
 use crate::shift::result::study::NullsRemoved;
 use crate::shift::tables::files::{ModelTable, PairTables};
@@ -76,7 +76,7 @@ fn terms(table: &ModelTable, samples: &Samples) -> Result<HashMap<u32, Vec<f64>>
     let from: HashMap<u32, u32> = ids.zip(samples.first_counted.iter().copied()).collect();
     let term = study_side(col(token::LOGPROB).cast(DataType::Float64)).alias(TERM);
     let columns = [col(token::SAMPLE_ID), col(token::POSITION), col(token::IS_END), term];
-    let tokens = scan(&table.tokens)?.select(columns);
+    let tokens = scan(&table.tokens, &schema::tokens())?.select(columns);
     batches::fold(tokens, Order::Rows, HashMap::<u32, Vec<f64>>::new(), move |found, batch| {
         let (ids, positions) = (batch.column(token::SAMPLE_ID)?.u32()?, batch.column(token::POSITION)?.u32()?);
         let (ends, terms) = (batch.column(token::IS_END)?.bool()?, batch.column(TERM)?.f64()?);

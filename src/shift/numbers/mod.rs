@@ -1,5 +1,6 @@
 //! Statistics and formulas: numbers in, numbers out.
 
+pub mod json;
 pub mod student;
 pub mod stats;
 pub mod quantiles;

@@ -29,9 +29,9 @@ pub const QUANTILES: [(&str, f64); 13] = [
 pub const EXACT: u64 = 10_000_000;
 
 /// One quantile of a measure's values over tokens.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Quantile {
-    pub name: &'static str,
+    pub name: String,
     #[serde(flatten)]
     pub estimate: Estimate,
 }
@@ -247,7 +247,7 @@ fn estimates(values: &impl Ascending, mut at_most: impl FnMut(f64) -> Option<Est
         let low = reach.and_then(|r| values.quantile(fraction - r));
         let high = reach.and_then(|r| values.quantile(fraction + r));
         let stderr = low.zip(high).map(|(low, high)| if low == high { 0.0 } else { (high - low) / (2.0 * t) });
-        Some(Quantile { name, estimate: Estimate { value, stderr, low, high, clusters, n } })
+        Some(Quantile { name: name.to_owned(), estimate: Estimate { value, stderr, low, high, clusters, n } })
     };
     QUANTILES.into_iter().filter_map(estimate).collect()
 }

@@ -2,15 +2,17 @@
 //!
 //! Owns the estimate, its standard error and its interval. Refuses tables and names: numbers in, numbers out.
 
+use super::json::number;
 use super::student::t95;
 
 /// Below this many clusters the normal theory behind the interval is doubtful, and summaries say so.
 pub const FEW_CLUSTERS: u64 = 30;
 
 /// A mean with its 95% interval.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Estimate {
-    /// The mean, in the unit of its measure. Infinite or NaN if a row was (JSON: `null`).
+    /// The mean, in the unit of its measure. Infinite or NaN if a row was (JSON: `null`, which is read as NaN).
+    #[serde(deserialize_with = "number")]
     pub value: f64,
     /// Standard error, clustered; absent with fewer than two clusters, and of what is no finite number.
     pub stderr: Option<f64>,

@@ -25,7 +25,7 @@ fn paragraph(pair: &AlignedPair) -> String {
     let head = [title, counts].into_iter().chain(pair.partial.as_ref().map(incomplete));
     let mut rows = vec![["measure", "unit", "mean ± error", "95% interval"].map(str::to_owned).to_vec()];
     for measure in &pair.measures {
-        let mut row = vec![named(measure.name, &pair.kl_estimate), measure.unit.to_owned()];
+        let mut row = vec![named(&measure.name, &pair.kl_estimate), measure.unit.clone()];
         row.extend(cells(measure.mean));
         rows.push(row);
     }

@@ -38,7 +38,7 @@ pub fn exceeded(comparison: &Comparison, limits: &[Limit]) -> Vec<String> {
 }
 
 fn told(pair: &Pair, Limit { measure, value: limit }: &Limit) -> Option<String> {
-    let mean = pair.measures.iter().find(|m| m.name == measure).and_then(|m| m.token_mean);
+    let mean = pair.measures.iter().find(|m| m.name == *measure).and_then(|m| m.token_mean);
     let unknown = |why: &str| format!("{why}, so it is not known to be at most");
     let doubt = of_measure(measure, &pair.kl_estimate).and_then(KlEstimate::doubt);
     let no_bound = pair.heads.and_then(|heads| heads.no_upper_bound()).filter(|_| measure == KL_BOUNDS[1]);

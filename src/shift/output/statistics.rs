@@ -119,12 +119,11 @@ fn of_pair(pair: &Pair) -> Vec<Row<'_>> {
     let subject = Subject { temperature, partial: pair.partial.is_some(), ..subject };
     let means = pair.measures.iter().flat_map(|m| {
         let means = [("token_mean", m.token_mean), ("sample_mean", m.sample_mean), ("response_mean", m.response_mean)];
-        means.map(|(statistic, mean)| (m.name, statistic, mean))
+        means.map(|(statistic, mean)| (m.name.as_str(), statistic, mean))
     });
-    let quantiles = pair
-        .quantiles
-        .iter()
-        .flat_map(|of| of.quantiles.iter().map(|quantile| (of.measure, quantile.name, Some(quantile.estimate))));
+    let quantiles = pair.quantiles.iter().flat_map(|of| {
+        of.quantiles.iter().map(|quantile| (of.measure.as_str(), quantile.name.as_str(), Some(quantile.estimate)))
+    });
     let (tokens, samples) = (pair.perplexity, pair.mean_sample_perplexity);
     let perplexities = [
         ("perplexity_p", "over_tokens", tokens.p),
@@ -167,7 +166,7 @@ fn of_difference<'a>(difference: &'a Difference, pairs: &[Pair]) -> Vec<Row<'a>>
 }
 
 fn both_means(means: &Means) -> [Figure<'_>; 2] {
-    [(means.name, "token_mean", means.token_mean), (means.name, "sample_mean", means.sample_mean)]
+    [(means.name.as_str(), "token_mean", means.token_mean), (means.name.as_str(), "sample_mean", means.sample_mean)]
 }
 
 fn of_overall(overall: &Overall) -> Vec<Row<'_>> {
@@ -180,7 +179,7 @@ fn of_overall(overall: &Overall) -> Vec<Row<'_>> {
             ("mean_of_token_means", m.mean_of_token_means),
             ("mean_of_sample_means", m.mean_of_sample_means),
         ];
-        means.map(|(statistic, mean)| (m.name, statistic, mean))
+        means.map(|(statistic, mean)| (m.name.as_str(), statistic, mean))
     }))
 }
 

@@ -100,7 +100,7 @@ fn difference(difference: &Difference) -> String {
     let Difference { p, q, minus, task, generation_model, samples, .. } = difference;
     let title = format!("`{q}` - `{minus}`, P = `{p}`, on `{task}` by `{generation_model}`: {samples} samples");
     let mut text = visible(&title) + "\n\n";
-    let of = |m: &Means| row(&named(m.name, &difference.kl_estimate), m.unit, m.token_mean, m.sample_mean);
+    let of = |m: &Means| row(&named(&m.name, &difference.kl_estimate), &m.unit, m.token_mean, m.sample_mean);
     let rows: Vec<_> = iter::once(head()).chain(difference.measures.iter().map(of)).collect();
     text.extend(aligned(&rows, 2).into_iter().chain(note(&difference.kl_estimate)).map(|line| line + "\n"));
     text
@@ -118,8 +118,8 @@ fn overall(overall: &Overall) -> String {
     let mut text: String = lines.map(|line| visible(&line) + "\n").collect();
     let mut rows = vec![head()];
     for m in &overall.measures {
-        rows.push(row(&named(m.name, &overall.kl_estimate), m.unit, m.token_mean, m.sample_mean));
-        rows.push(row("  mean of tasks", m.unit, m.mean_of_token_means, m.mean_of_sample_means));
+        rows.push(row(&named(&m.name, &overall.kl_estimate), &m.unit, m.token_mean, m.sample_mean));
+        rows.push(row("  mean of tasks", &m.unit, m.mean_of_token_means, m.mean_of_sample_means));
     }
     text.extend(aligned(&rows, 2).into_iter().chain(note(&overall.kl_estimate)).map(|line| line + "\n"));
     text
@@ -132,8 +132,8 @@ fn quantiles(all: &[Quantiles], estimate: &KlEstimate) -> Vec<String> {
     rows[0].extend(OTHERS.map(str::to_owned));
     for of in all {
         let quantile = |name: &str| of.quantiles.iter().find(|q| q.name == name).map(|q| q.estimate);
-        let unit = if of.exact { of.unit.to_owned() } else { format!("{} (within 0.5%)", of.unit) };
-        let mut row = vec![named(of.measure, estimate), unit];
+        let unit = if of.exact { of.unit.clone() } else { format!("{} (within 0.5%)", of.unit) };
+        let mut row = vec![named(&of.measure, estimate), unit];
         row.extend(cells(quantile("median")));
         row.extend(OTHERS.map(|name| quantile(name).map_or_else(String::new, |q| number(q.value))));
         rows.push(row);
@@ -151,8 +151,8 @@ fn rows(pair: &Pair) -> Vec<Row> {
     let of_response = format!("nats/response{cut}");
     let mut rows = vec![head()];
     for measure in &pair.measures {
-        let name = named(measure.name, &pair.kl_estimate);
-        rows.push(row(&name, measure.unit, measure.token_mean, measure.sample_mean));
+        let name = named(&measure.name, &pair.kl_estimate);
+        rows.push(row(&name, &measure.unit, measure.token_mean, measure.sample_mean));
         if measure.response_mean.is_some() {
             rows.push(row(&name, &of_response, None, measure.response_mean));
         }

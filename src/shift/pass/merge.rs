@@ -9,19 +9,22 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::error::{Error, Result, panic_message};
-use crate::schema::token;
+use crate::schema::{Divergence, pair, token};
 use crate::shift::numbers::bounds::Side;
 use crate::shift::tables::columns::Columns;
 use crate::shift::tables::cursor::Cursor;
 use crate::shift::tables::files::PairTables;
 use crate::shift::tables::footers::Footers;
 use crate::shift::token::lists;
-use crate::shift::token::seen::{Exact, NOTHING_EXACT, Seen, Token};
+use crate::shift::token::seen::{Divergences, Seen, Token};
+
+/// There is no pairs table, or no row of it.
+const NO_DIVERGENCES: Divergences = Divergences::NONE;
 
 /// What is read of both tokens tables beside the keys.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Reads {
-    pub columns: &'static [&'static str],
+    pub columns: Vec<&'static str>,
     /// What `lists` computes; of lists that a table has, too.
     pub lists: bool,
     /// The tokens' texts, where ids are unknown.
@@ -41,7 +44,7 @@ pub struct Run<'a> {
     /// Whether KL(P‖Q) has an upper bound.
     is_bounded: bool,
     /// Of each row, if there is a pairs table.
-    exact: &'a [Exact],
+    divergences: &'a [Divergences],
 }
 
 impl Run<'_> {
@@ -65,7 +68,7 @@ impl Run<'_> {
             lists: if self.lists { self.lists(row, &p, &q) } else { [f64::NAN; lists::PLACES] },
             p,
             q,
-            exact: self.exact.get(row).unwrap_or(&NOTHING_EXACT),
+            divergences: self.divergences.get(row).unwrap_or(&NO_DIVERGENCES),
             study_from,
         }
     }
@@ -103,7 +106,7 @@ struct Chunk<'a> {
 pub fn fold<S: Send>(
     pair: &PairTables,
     footers: [&Footers; 2],
-    reads: Reads,
+    reads: &Reads,
     make: impl Fn() -> S + Sync,
     step: impl Fn(&mut S, &Run) -> Result<()> + Sync,
 ) -> Result<Vec<S>> {
@@ -156,10 +159,10 @@ fn chunks<'a>(pair: &'a PairTables, [p, q]: [&Footers; 2]) -> Vec<Chunk<'a>> {
     (0..of_p.len()).map(|part| Chunk { p: one(of_p, part), q: one(of_q, part), exact: one(exact, part) }).collect()
 }
 
-fn merge(pair: &PairTables, chunk: &Chunk, reads: Reads, step: &mut dyn FnMut(&Run) -> Result<()>) -> Result<()> {
+fn merge(pair: &PairTables, chunk: &Chunk, reads: &Reads, step: &mut dyn FnMut(&Run) -> Result<()>) -> Result<()> {
     let mut p = Cursor::new(chunk.p, &names(pair, reads));
     let mut q = Cursor::new(chunk.q, &names(pair, reads));
-    let mut exact = Cursor::new(if reads.exact { chunk.exact } else { &[] }, &columns::of_pairs());
+    let mut exact = Cursor::new(if reads.exact { chunk.exact } else { &[] }, &of_pairs());
     let mut of_rows = Vec::new();
     loop {
         let (Some(of_p), Some(of_q)) = (p.peek()?, q.peek()?) else { return Ok(()) };
@@ -172,11 +175,11 @@ fn merge(pair: &PairTables, chunk: &Chunk, reads: Reads, step: &mut dyn FnMut(&R
         of_rows.clear();
         if reads.exact && !chunk.exact.is_empty() {
             for row in 0..rows {
-                of_rows.push(exact_of(&mut exact, of_p.0.key(of_p.1 + row))?);
+                of_rows.push(divergences_of(&mut exact, of_p.0.key(of_p.1 + row))?);
             }
         }
         let (lists, is_bounded) = (reads.lists, pair.is_bounded());
-        step(&Run { p: of_p, q: of_q, rows, lists, is_bounded, exact: &of_rows })?;
+        step(&Run { p: of_p, q: of_q, rows, lists, is_bounded, divergences: &of_rows })?;
         p.advance(rows);
         q.advance(rows);
     }
@@ -192,24 +195,30 @@ fn same_keys((p, of_p): (&Columns, usize), (q, of_q): (&Columns, usize)) -> usiz
 }
 
 /// What the pairs table has at a key.
-fn exact_of(cursor: &mut Cursor, key: (u32, u32)) -> Result<Exact> {
+fn divergences_of(cursor: &mut Cursor, key: (u32, u32)) -> Result<Divergences> {
     while let Some((columns, row)) = cursor.peek()? {
         let found = columns.key(row);
         if found > key {
             break;
         }
-        let exact = columns.exact(row);
+        let divergences = columns.divergences(row);
         cursor.advance(1);
         if found == key {
-            return Ok(exact);
+            return Ok(divergences);
         }
     }
-    Ok(NOTHING_EXACT)
+    Ok(Divergences::NONE)
 }
 
-fn names(pair: &PairTables, reads: Reads) -> Vec<&'static str> {
+/// The columns of a pairs table that are read.
+fn of_pairs() -> Vec<&'static str> {
+    let keys = [pair::SAMPLE_ID, pair::POSITION];
+    keys.into_iter().chain(Divergence::ALL.map(Divergence::column)).collect()
+}
+
+fn names(pair: &PairTables, reads: &Reads) -> Vec<&'static str> {
     let mut names = vec![token::SAMPLE_ID, token::POSITION];
-    names.extend(reads.columns);
+    names.extend(&reads.columns);
     names.extend([token::TOKEN].iter().filter(|_| reads.texts));
     names.extend(lists::NUMBERS.iter().filter(|_| reads.lists));
     // Empty ones stay on disk.

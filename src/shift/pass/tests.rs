@@ -4,24 +4,27 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Float32Array, Float32Builder, ListBuilder, RecordBatch, StringArray, UInt32Array,
-    UInt32Builder,
+    ArrayRef, BooleanArray, Float32Array, Float32Builder, Float64Array, ListBuilder, RecordBatch, StringArray,
+    UInt32Array, UInt32Builder,
 };
 use arrow::datatypes::{DataType, Field};
-use polars::prelude::{Column, DataFrame, Engine};
+use polars::prelude::{Column, DataFrame};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use super::collect::{self, What};
+use super::sums::Sums;
+use super::{plain, values};
 use crate::sample::Status;
-use crate::schema::{self, LIST_ITEM, token};
-use crate::shift::pass::sums::{self, What};
-use crate::shift::query::by_sample::{self, COUNT, DIFFERS_AT, FARTHEST, NOT_FINITE, ROWS};
+use crate::schema::{self, Divergence, LIST_ITEM, pair, token};
+use crate::shift::numbers::quantiles::Quantile;
 use crate::shift::result::pair::Heads;
 use crate::shift::tables::files::{ModelTable, PairTables};
 use crate::shift::tables::footers::Footers;
+use crate::shift::tables::pair_files::PairFiles;
 use crate::shift::tables::samples::{SampleFacts, Samples};
 use crate::shift::token::columns::STUDY_FROM;
-use crate::shift::token::measures::{self, LOGPROBS, SQUARES, STUDY};
+use crate::shift::token::measures;
 use crate::table::{self, Format};
 
 const K: usize = 3;
@@ -31,6 +34,7 @@ const SAMPLES_A_PART: u32 = 4;
 #[derive(Clone, Debug)]
 struct Row {
     id: Option<u32>,
+    has_text: bool,
     is_end: bool,
     logprob: Option<f32>,
     rank: Option<u32>,
@@ -52,9 +56,10 @@ fn row() -> impl Strategy<Value = Row> {
     let numbers = (known(logprob().boxed()), prop::option::weighted(0.9, 1u32..9), known((0.0f32..3.0).boxed()));
     let more = (list, known(logprob().boxed()), known((-30.0f32..-9.0).boxed()));
     let id = prop_oneof![9 => Just(Some(7)), 1 => Just(None), 1 => Just(Some(3))];
-    (id, prop::bool::weighted(0.1), numbers, more).prop_map(
-        |(id, is_end, (logprob, rank, entropy), (list, rest, min))| Row {
+    (id, prop::bool::weighted(0.8), prop::bool::weighted(0.1), numbers, more).prop_map(
+        |(id, has_text, is_end, (logprob, rank, entropy), (list, rest, min))| Row {
             id,
+            has_text,
             is_end,
             logprob,
             rank,
@@ -98,7 +103,7 @@ fn write(path: &Path, first_sample: u32, samples: &[&Vec<Row>]) {
         Arc::new(keys.iter().map(|key| Some(key.1)).collect::<UInt32Array>()),
         u32s(&|row| row.id),
         // Where ids are unknown, texts decide.
-        Arc::new(rows.iter().map(|row| Some(format!("{}", row.id.unwrap_or(7)))).collect::<StringArray>()),
+        Arc::new(rows.iter().map(|row| row.has_text.then(|| row.id.unwrap_or(7).to_string())).collect::<StringArray>()),
         u32s(&|_| None),
         u32s(&|_| None),
         flags(&|_| false),
@@ -118,10 +123,48 @@ fn write(path: &Path, first_sample: u32, samples: &[&Vec<Row>]) {
     table::write(file, Format::Parquet, table::Table::Tokens, &batch, None).unwrap();
 }
 
+/// A part of the pairs table: most of the tokens, and the row after each response; of an older version without `tv`.
+fn write_pairs(path: &Path, first_sample: u32, samples: &[Sample], is_old: bool) {
+    let rows = |(id, (p, _)): (u32, &Sample)| {
+        let last = p.len() as u32;
+        (0..=last).map(move |at| (id, at, at == last))
+    };
+    let rows: Vec<_> = (first_sample..).zip(samples).flat_map(rows).filter(|(id, at, _)| (id + at) % 5 != 4).collect();
+    // Some number between 0 and 1 for each column and row.
+    let value = |row: usize, column: usize| (((row * 31 + column) as f64) * 0.618_034).fract();
+    let schema = schema::pairs();
+    let columns = schema.fields().iter().enumerate().map(|(column, field)| match field.data_type() {
+        DataType::UInt32 => {
+            let u32s = rows.iter().enumerate().map(|(row, (id, at, is_after))| match field.name().as_str() {
+                pair::SAMPLE_ID => Some(*id),
+                pair::POSITION => Some(*at),
+                pair::TOKEN_ID => (!is_after).then_some(7),
+                _ => Some((value(row, column) * 9.0) as u32),
+            });
+            Arc::new(u32s.collect::<UInt32Array>()) as ArrayRef
+        }
+        _ => Arc::new((0..rows.len()).map(|row| Some(value(row, column))).collect::<Float64Array>()),
+    });
+    let mut batch = RecordBatch::try_new(schema.clone(), columns.collect()).unwrap();
+    if is_old {
+        batch.remove_column(schema.index_of(Divergence::Tv.column()).unwrap());
+    }
+    let file = std::fs::File::create(path).unwrap();
+    table::write(file, Format::Parquet, table::Table::Pairs, &batch, None).unwrap();
+}
+
+/// What a case is about, beside the rows.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    /// Every token has an id.
+    has_ids: bool,
+    has_pairs: bool,
+}
+
 /// Both tables, cut into parts, and what their footers say.
-fn tables(folder: &TempDir, samples: &[Sample]) -> (PairTables, [Footers; 2]) {
+fn tables(folder: &TempDir, samples: &[Sample], case: Case) -> (PairTables, [Footers; 2]) {
     let side = |model: &str, of: fn(&Sample) -> &Vec<Row>| {
-        let mut footers = Footers { lacks_ids: true, ..Footers::default() };
+        let mut footers = Footers { lacks_ids: !case.has_ids, ..Footers::default() };
         let mut files = Vec::new();
         for (part, samples) in samples.chunks(SAMPLES_A_PART as usize).enumerate() {
             let (path, first) = (folder.path().join(format!("{model}-{part}.parquet")), part as u32 * SAMPLES_A_PART);
@@ -146,8 +189,20 @@ fn tables(folder: &TempDir, samples: &[Sample]) -> (PairTables, [Footers; 2]) {
     };
     let ((p, of_p), (q, of_q)) = (side("p", |sample| &sample.0), side("q", |sample| &sample.1));
     let (generation_model, task) = ("p".to_owned(), "t".to_owned());
-    let (partial, of_windows, own_templates, exact) = (None, false, false, None);
+    let (partial, of_windows, own_templates) = (None, false, false);
     let (notes, foreign) = (Vec::new(), None);
+    let is_old = samples.len() % 3 == 0;
+    let part = |(part, samples): (usize, &[Sample])| {
+        let path = folder.path().join(format!("pairs-{part}.parquet"));
+        write_pairs(&path, part as u32 * SAMPLES_A_PART, samples, is_old);
+        path
+    };
+    let exact = case.has_pairs.then(|| PairFiles {
+        files: samples.chunks(SAMPLES_A_PART as usize).enumerate().map(part).collect(),
+        origins: Vec::new(),
+        temperature: 1.0,
+        stop: Vec::new(),
+    });
     let heads = (samples.len() % 2 == 1).then_some(Heads { p: 8, q: 7 });
     (
         PairTables { generation_model, task, p, q, partial, of_windows, foreign, heads, own_templates, exact, notes },
@@ -169,36 +224,53 @@ fn close(a: f64, b: f64) -> bool {
     a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-13 * (1.0 + a.abs())
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+/// A sample's value, its count, and both together for several of them.
+type Values = Vec<(f64, u64)>;
 
-    /// Every sum, count and check of every sample, whatever is null, infinite or on one side alone.
+fn are_close(one: &Values, other: &Values) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|((a, n), (b, m))| n == m && close(*a, *b))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// Every sum, count and check of every sample and every quantile, whatever is null, infinite or on one side alone, with
+    /// ids or without, with a pairs table or without.
     #[test]
-    fn the_pass_adds_up_what_the_query_does(samples in prop::collection::vec(sample(), 1..14)) {
-        let folder = TempDir::new().unwrap();
-        let (pair, footers) = tables(&folder, &samples);
-        let facts = facts(samples.len());
-        let query = by_sample::sums_by_sample(&pair, facts.study_from.clone(), true).unwrap();
-        let plain = query.collect_with_engine(Engine::Streaming).unwrap().unwrap_single();
-        let found = sums::collect(&pair, footers.each_ref(), &facts, What::all(true, false, Vec::new())).unwrap();
-        let ids: Vec<u32> = plain.column(token::SAMPLE_ID).unwrap().u32().unwrap().iter().flatten().collect();
-        prop_assert_eq!(&ids, &found.facts.iter().map(|facts| facts.id).collect::<Vec<_>>());
-        let counts = |name: &str| -> Vec<u64> {
-            plain.column(name).unwrap().u64().unwrap().iter().map(Option::unwrap_or_default).collect()
-        };
-        prop_assert_eq!(counts(ROWS), found.rows.clone());
-        prop_assert_eq!(counts(NOT_FINITE).iter().sum::<u64>(), found.not_finite());
-        let terms = measures::ALL.iter().map(|m| m.name).chain([STUDY]).chain(LOGPROBS).chain(SQUARES);
-        for name in terms {
-            let sums = plain.column(name).unwrap().f64().unwrap().iter().map(Option::unwrap_or_default);
-            for ((plain, n), (sum, m)) in sums.zip(counts(&format!("{name}{COUNT}"))).zip(found.of(name).unwrap()) {
-                prop_assert!(n == m && close(plain, sum), "{}: {} of {}, {} of {}", name, plain, n, sum, m);
-            }
+    fn the_pass_gives_what_the_query_does(
+        samples in prop::collection::vec(sample(), 1..14),
+        has_ids: bool,
+        has_pairs: bool,
+    ) {
+        let mut samples = samples;
+        if has_ids {
+            let rows = samples.iter_mut().flat_map(|(p, q)| p.iter_mut().chain(q));
+            rows.for_each(|row| row.id = row.id.or(Some(5)));
         }
-        let farthest = plain.column(FARTHEST).unwrap().u64().unwrap().iter().flatten().map(|key| !(key as u32));
-        prop_assert_eq!(farthest.collect::<Vec<_>>(), found.farthest().iter().map(|f| f.position).collect::<Vec<_>>());
-        let differ = plain.column(DIFFERS_AT).unwrap().u32().unwrap();
-        let first = ids.iter().zip(differ.iter()).find_map(|(id, at)| Some((*id, at?)));
-        prop_assert_eq!(first, found.first_difference());
+        let folder = TempDir::new().unwrap();
+        let (pair, footers) = tables(&folder, &samples, Case { has_ids, has_pairs });
+        let facts = facts(samples.len());
+        let what = What::all(!has_ids, has_pairs, Vec::new());
+        let fast = collect::collect(&pair, footers.each_ref(), &facts, what).unwrap();
+        let plain = plain::collect(&pair, footers.each_ref(), &facts).unwrap();
+        prop_assert_eq!(&plain.facts, &fast.facts);
+        prop_assert_eq!(&plain.rows, &fast.rows);
+        prop_assert_eq!(plain.not_finite(), fast.not_finite());
+        prop_assert_eq!(plain.unchecked(), fast.unchecked());
+        prop_assert_eq!(plain.farthest(), fast.farthest());
+        prop_assert_eq!(plain.first_difference(), fast.first_difference());
+        for term in measures::terms(true) {
+            let (plain, fast) = (plain.of(term.name).unwrap(), fast.of(term.name).unwrap());
+            prop_assert!(are_close(&plain, &fast), "{}: {:?} {:?}", term.name, plain, fast);
+        }
+        let quantiles = |sums: &Sums| -> Vec<(String, Values)> {
+            let all = values::quantiles(&pair, sums, Some(u64::MAX)).unwrap();
+            let of = |one: &Quantile| (one.estimate.value, one.estimate.n);
+            all.iter().map(|all| (all.measure.clone(), all.quantiles.iter().map(of).collect())).collect()
+        };
+        for ((name, plain), (_, fast)) in quantiles(&plain).iter().zip(&quantiles(&fast)) {
+            prop_assert!(are_close(plain, fast), "{}: {:?} {:?}", name, plain, fast);
+        }
+        prop_assert_eq!(quantiles(&plain).len(), quantiles(&fast).len());
     }
 }

@@ -3,22 +3,23 @@
 //! Owns the extra passes over the tables and what they hold at once: 12 bytes a value of one measure; or where values are
 //! too many, over some of the parts, to know beforehand about where the quantiles lie. Refuses to read: `pass` does.
 
+use std::collections::HashMap;
+
+use polars::prelude::col;
+
+use super::collect::merged;
 use super::merge::{self, Reads, Run};
-use super::sums::{Binned, Sums, merged};
+use super::sums::{Binned, Sums};
 use crate::error::Result;
 use crate::schema::token;
 use crate::shift::numbers::quantiles::{Cuts, Histogram, Values};
+use crate::shift::query::batches::{self, Order};
+use crate::shift::query::joined::joined;
 use crate::shift::result::means::Quantiles;
 use crate::shift::tables::files::PairTables;
 use crate::shift::tables::footers::Footers;
+use crate::shift::token::columns::COLUMNS;
 use crate::shift::token::measures::{self, Measure};
-
-/// The measures whose quantiles are taken.
-const MEASURES: [&str; 9] =
-    ["kl", "kl_reverse", "js", "tv", "kl_k1", "kl_k3", "delta_logprob", "delta_p", "rank_shift"];
-
-/// What they are computed of.
-const READS: [&str; 2] = [token::LOGPROB, token::RANK];
 
 /// Tokens of which the cuts are taken.
 const CUT_BY: u64 = 2_000_000;
@@ -41,8 +42,8 @@ pub fn quantiles(tables: &PairTables, sums: &Sums, exact_to: Option<u64>) -> Res
         }
     } else {
         let of = |(measure, binned): (&Measure, &Binned)| Quantiles {
-            measure: measure.name,
-            unit: measure.unit,
+            measure: measure.name.to_owned(),
+            unit: measure.unit.to_owned(),
             exact: false,
             quantiles: binned.quantiles(),
         };
@@ -61,7 +62,7 @@ pub fn cuts(tables: &PairTables, footers: [&Footers; 2], exact_to: Option<u64>) 
     }
     let measures: Vec<&Measure> = listed(tables).collect();
     let every = (rows / CUT_BY).max(1) as usize;
-    let reads = Reads { columns: &READS, lists: false, texts: false, exact: true, every };
+    let reads = Reads { every, ..reads(&measures) };
     let make = || measures.iter().map(|_| Histogram::default()).collect::<Vec<_>>();
     let step = |histograms: &mut Vec<Histogram>, run: &Run| {
         for row in 0..run.len() {
@@ -74,7 +75,7 @@ pub fn cuts(tables: &PairTables, footers: [&Footers; 2], exact_to: Option<u64>) 
         }
         Ok(())
     };
-    let found = merge::fold(tables, footers, reads, make, step)?;
+    let found = merge::fold(tables, footers, &reads, make, step)?;
     let found = merged(found, |all: &mut Histogram, more| all.merge(&more));
     Ok(measures.iter().zip(&found).map(|(measure, histogram)| (measure.name, histogram.cuts())).collect())
 }
@@ -82,14 +83,27 @@ pub fn cuts(tables: &PairTables, footers: [&Footers; 2], exact_to: Option<u64>) 
 /// The measures whose quantiles are taken, as far as there are tables for them.
 fn listed(tables: &PairTables) -> impl Iterator<Item = &'static Measure> {
     let has_exact = tables.exact.is_some();
-    let is_there = move |m: &&Measure| MEASURES.contains(&m.name) && (has_exact || !measures::is_of_pairs(m.name));
+    let is_there = move |m: &&Measure| m.has_quantiles && (has_exact || !measures::is_of_pairs(m.name));
     measures::ALL.iter().filter(is_there)
+}
+
+/// What a pass reads to compute some measures.
+fn reads(measures: &[&Measure]) -> Reads {
+    let lists = measures.iter().any(|measure| measure.needs_lists());
+    let is_read = |name: &&str| lists || measures.iter().any(|measure| measure.needs(name));
+    Reads {
+        columns: COLUMNS.into_iter().filter(is_read).collect(),
+        lists,
+        texts: false,
+        exact: measures.iter().any(|measure| measures::is_of_pairs(measure.name)),
+        every: 1,
+    }
 }
 
 /// The share of the tokens that have the measure at which it is below `limit`; 0 if none has.
 pub fn share_below(tables: &PairTables, sums: &Sums, name: &str, limit: f64) -> Result<f64> {
     let Some(measure) = measures::ALL.iter().find(|m| m.name == name) else { return Ok(0.0) };
-    let count = |counts: &mut [u64; 2], _, _, value| {
+    let count = move |counts: &mut [u64; 2], _, _, value| {
         counts[0] += u64::from(value < limit);
         counts[1] += 1;
     };
@@ -115,18 +129,21 @@ impl Pass<'_> {
             all
         });
         let quantiles = values.map_or_else(Vec::new, |values| values.quantiles(self.sums.clusters));
-        Ok(Quantiles { measure: measure.name, unit: measure.unit, exact: true, quantiles })
+        Ok(Quantiles { measure: measure.name.to_owned(), unit: measure.unit.to_owned(), exact: true, quantiles })
     }
 
     /// Hands every value with its measure's place and its cluster to `push`, in any order; gives back each thread's state.
-    fn feed<S: Send>(
+    fn feed<S: Send + 'static>(
         &self,
         measures: &[&Measure],
         make: impl Fn() -> S + Sync,
-        push: impl Fn(&mut S, usize, u32, f64) + Sync,
+        push: impl Fn(&mut S, usize, u32, f64) + Send + Sync + 'static,
     ) -> Result<Vec<S>> {
+        if self.sums.plain {
+            return Ok(vec![self.query(measures, make(), push)?]);
+        }
         let facts = &self.sums.facts;
-        let reads = Reads { columns: &READS, lists: false, texts: false, exact: true, every: 1 };
+        let reads = reads(measures);
         let [p, q] = &self.sums.footers;
         let step = |state: &mut S, run: &Run| {
             let mut last = None;
@@ -146,6 +163,29 @@ impl Pass<'_> {
             }
             Ok(())
         };
-        merge::fold(self.tables, [p, q], reads, make, step)
+        merge::fold(self.tables, [p, q], &reads, make, step)
+    }
+
+    /// The same by the lazy query.
+    fn query<S: Send + 'static>(
+        &self,
+        measures: &[&Measure],
+        state: S,
+        push: impl Fn(&mut S, usize, u32, f64) + Send + Sync + 'static,
+    ) -> Result<S> {
+        let clusters: HashMap<u32, u32> = self.sums.facts.iter().map(|facts| (facts.id, facts.cluster)).collect();
+        let names: Vec<&'static str> = measures.iter().map(|measure| measure.name).collect();
+        let columns: Vec<_> = [token::SAMPLE_ID].into_iter().chain(names.iter().copied()).map(col).collect();
+        batches::fold(joined(self.tables)?.select(columns), Order::Any, state, move |state, batch| {
+            let ids = batch.column(token::SAMPLE_ID)?.u32()?;
+            for (place, name) in names.iter().enumerate() {
+                for (id, value) in ids.iter().zip(batch.column(name)?.f64()?.iter()) {
+                    if let (Some(cluster), Some(value)) = (id.and_then(|id| clusters.get(&id)), value) {
+                        push(state, place, *cluster, value);
+                    }
+                }
+            }
+            Ok(())
+        })
     }
 }

@@ -1,46 +1,50 @@
 //! The sums of each sample as a lazy query.
 //!
-//! Owns what is added up of the joined tokens, as the plain form of what `pass` does; `--explain` shows it. Not here: running
-//! it, and judging what comes out.
+//! Owns what is added up of the joined tokens: what `pass` does fast, `kl --plain` does by this, and `--explain` shows it. Not
+//! here: judging what comes out.
 
-use polars::prelude::{DataFrame, DataType, Engine, Expr, LazyFrame, col, len, lit, when};
+use polars::prelude::{DataFrame, DataType, Engine, Expr, IntoLazy, JoinType, LazyFrame, NULL, col, len, lit, when};
 
-use super::joined::{KEYS, joined};
+use super::joined::{KEYS, joined, ordered};
 use crate::error::Result;
-use crate::schema::{pair, token};
+use crate::schema::{self, token};
 use crate::shift::tables::files::{ModelTable, PairTables};
 use crate::shift::tables::scan::{hint_sorted, scan};
+use crate::shift::token::columns::STUDY_FROM;
+use crate::shift::token::expressions;
 use crate::shift::token::measures::{self, LOGPROBS, SQUARES, STUDY};
-use crate::shift::token::{expressions, lists};
 
-/// Columns of the answer beside a sum and a count (suffix [`COUNT`]) of every measure.
+/// Columns of the answer beside a sum and a count (suffix [`COUNT`]) of every measure and term.
 pub const ROWS: &str = "rows";
 pub const NOT_FINITE: &str = "not_finite";
 /// The first position at which the tokens differ, null if none does.
 pub const DIFFERS_AT: &str = "differs_at";
+/// Tokens of which no side's id or text says whether they are the same.
+pub const UNCHECKED: &str = "unchecked";
 /// The largest difference of log-probability and where it is ([`expressions::farthest`]).
 pub const FARTHEST: &str = "farthest";
 pub const COUNT: &str = ".n";
 
 /// One row a sample that both tables have rows of, in `sample_id` order: rows, sums and counts.
 /// `facts` holds `sample_id` (ascending, flagged so) and `study_from`.
-pub fn sums_by_sample(pair: &PairTables, facts: DataFrame, lacks_ids: bool) -> Result<LazyFrame> {
-    let have_lists = pair.p.top_k.max(pair.q.top_k) > 0;
-    let tokens = joined(pair, facts, lacks_ids)?.with_column(lists::all(have_lists, pair.is_bounded()));
-    let mut values = vec![col(token::SAMPLE_ID), col(token::POSITION)];
-    values.extend(measures::ALL.iter().map(|m| (m.value)().alias(m.name)));
+pub fn sums_by_sample(pair: &PairTables, facts: DataFrame) -> Result<LazyFrame> {
+    let id = [col(token::SAMPLE_ID)];
+    let facts = facts.lazy().select([col(token::SAMPLE_ID), col(STUDY_FROM)]);
+    let tokens = hint_sorted(joined(pair)?.join(facts, id.clone(), id, ordered(JoinType::Left)), &KEYS)?;
+    let mut values = KEYS.map(col).to_vec();
+    values.extend(measures::ALL.iter().map(|measure| col(measure.name)));
     values.push(expressions::study().alias(STUDY));
     values.extend([expressions::a(), expressions::b()].into_iter().zip(LOGPROBS).map(|(side, name)| side.alias(name)));
     values.extend(SQUARES.into_iter().zip(expressions::squares()).map(|(name, square)| square.alias(name)));
     values.push(expressions::not_finite().alias(NOT_FINITE));
     values.push(expressions::farthest().alias(FARTHEST));
-    let differs = when(expressions::differs(lacks_ids)).then(col(token::POSITION));
-    values.push(differs.otherwise(lit(polars::prelude::NULL)).alias(DIFFERS_AT));
+    values.push(when(expressions::differs()).then(col(token::POSITION)).otherwise(lit(NULL)).alias(DIFFERS_AT));
+    values.push(expressions::unchecked().alias(UNCHECKED));
 
     let mut sums = vec![len().cast(DataType::UInt64).alias(ROWS)];
-    sums.extend(measures::ALL.iter().flat_map(|m| sum_and_count(m.name)));
+    sums.extend(measures::ALL.iter().flat_map(|measure| sum_and_count(measure.name)));
     sums.extend([STUDY].into_iter().chain(LOGPROBS).chain(SQUARES).flat_map(sum_and_count));
-    sums.push(col(NOT_FINITE).sum().cast(DataType::UInt64));
+    sums.extend([NOT_FINITE, UNCHECKED].map(|name| col(name).sum().cast(DataType::UInt64)));
     sums.push(col(DIFFERS_AT).min());
     sums.push(col(FARTHEST).max());
     Ok(tokens.select(values).group_by_stable([col(token::SAMPLE_ID)]).agg(sums))
@@ -48,7 +52,7 @@ pub fn sums_by_sample(pair: &PairTables, facts: DataFrame, lacks_ids: bool) -> R
 
 /// Rows of each sample of one table, in `sample_id` order.
 pub fn rows_by_sample(table: &ModelTable) -> Result<LazyFrame> {
-    let rows = hint_sorted(scan(&table.tokens)?, &KEYS)?.select([col(token::SAMPLE_ID)]);
+    let rows = hint_sorted(scan(&table.tokens, &schema::tokens())?, &KEYS)?.select([col(token::SAMPLE_ID)]);
     Ok(rows.group_by_stable([col(token::SAMPLE_ID)]).agg([len().cast(DataType::UInt64).alias(ROWS)]))
 }
 

@@ -4,30 +4,25 @@
 
 use polars::prelude::{Expr, JoinType, LazyFrame, col, lit};
 
-use super::joined::{KEYS, both, ordered};
+use super::joined::{KEYS, joined, ordered};
 use crate::error::Result;
-use crate::schema::{pair, token};
+use crate::schema::{self, pair, token};
 use crate::shift::tables::files::{ModelTable, PairTables};
 use crate::shift::tables::pair_files::PairFiles;
 use crate::shift::tables::scan::{hint_sorted, scan};
+use crate::shift::token::columns::{self, DESCRIPTION};
+use crate::shift::token::expressions;
 use crate::shift::token::measures::{LOGPROBS, Measure};
-use crate::shift::token::{columns, expressions, lists};
-
-/// What a token is, beside its numbers and whether it ends the turn.
-pub const DESCRIPTION: [&str; 3] = [token::TOKEN, token::START, token::END];
 
 /// Logarithm of each model's probability to end a response.
 pub const STOPS: [&str; 2] = [pair::STOP_P, pair::STOP_Q];
 
-/// Every joined token in order: `sample_id`, `position`, what it is ([`DESCRIPTION`], P's), and `measures` by name.
+/// Every joined token in order: its keys, what it is of the text ([`DESCRIPTION`], P's), and `measures` by name.
 pub fn described(pair: &PairTables, measures: &[&Measure]) -> Result<LazyFrame> {
-    let tokens = hint_sorted(both(pair, [&DESCRIPTION, &[]])?, &KEYS)?;
-    let tokens = tokens.with_column(lists::all(pair.p.top_k.max(pair.q.top_k) > 0, pair.is_bounded()));
     let mut columns = KEYS.map(col).to_vec();
-    columns.extend(DESCRIPTION.map(|name| columns::p(name).alias(name)));
-    columns.push(columns::p(token::IS_END).alias(token::IS_END));
-    columns.extend(measures.iter().map(|m| (m.value)().alias(m.name)));
-    Ok(tokens.select(columns))
+    columns.extend(DESCRIPTION.into_iter().chain([token::IS_END]).map(|name| columns::p(name).alias(name)));
+    columns.extend(measures.iter().map(|measure| col(measure.name)));
+    Ok(joined(pair)?.select(columns))
 }
 
 /// The joined tokens that `chosen` picks by their keys: what each is, P's id, and both log-probabilities ([`LOGPROBS`]).
@@ -35,16 +30,16 @@ pub fn some(pair: &PairTables, chosen: &Expr) -> Result<LazyFrame> {
     let mut columns = KEYS.map(col).to_vec();
     columns.extend(DESCRIPTION.into_iter().chain([token::TOKEN_ID]).map(|name| columns::p(name).alias(name)));
     columns.extend([expressions::a(), expressions::b()].into_iter().zip(LOGPROBS).map(|(side, name)| side.alias(name)));
-    Ok(both(pair, [&DESCRIPTION, &[]])?.filter(chosen.clone()).select(columns))
+    Ok(joined(pair)?.filter(chosen.clone()).select(columns))
 }
 
 /// Where responses may end, in order: keys, the token if there is one, and both models' ln of the probability to end
 /// ([`STOPS`]), before each end token and after each response.
 pub fn ends(p: &ModelTable, exact: &PairFiles) -> Result<LazyFrame> {
     let keys = KEYS.map(col);
-    let tokens =
-        hint_sorted(scan(&p.tokens)?, &KEYS)?.select([KEYS.map(col).to_vec(), vec![col(token::IS_END)]].concat());
-    let rows = hint_sorted(scan(&exact.files)?, &KEYS)?;
+    let tokens = hint_sorted(scan(&p.tokens, &schema::tokens())?, &KEYS)?
+        .select([KEYS.map(col).to_vec(), vec![col(token::IS_END)]].concat());
+    let rows = hint_sorted(scan(&exact.files, &schema::pairs())?, &KEYS)?;
     let mut columns = KEYS.map(col).to_vec();
     columns.extend([col(pair::TOKEN_ID)].into_iter().chain(STOPS.map(col)));
     let rows = rows.select(columns).join(tokens, keys.clone(), keys, ordered(JoinType::Left));
@@ -56,9 +51,8 @@ pub fn ends(p: &ModelTable, exact: &PairFiles) -> Result<LazyFrame> {
 }
 
 /// Every joined token in order, with what makes one a shifted one: P's id and text, the exact KL, Q's rank of P's choice.
-pub fn shifted(tables: &PairTables) -> Result<LazyFrame> {
-    let tokens = hint_sorted(both(tables, [&[token::TOKEN], &[]])?, &KEYS)?;
-    Ok(tokens.select([
+pub fn shifted(pair: &PairTables) -> Result<LazyFrame> {
+    Ok(joined(pair)?.select([
         columns::p(token::TOKEN_ID).alias(token::TOKEN_ID),
         columns::p(token::TOKEN).alias(token::TOKEN),
         columns::x(pair::KL).alias(pair::KL),

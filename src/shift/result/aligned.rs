@@ -8,7 +8,7 @@ use super::pair::Partial;
 use crate::shift::numbers::stats::Estimate;
 
 /// All pairs that were asked for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct AlignedComparison {
     pub pairs: Vec<AlignedPair>,
     /// Pairs that were asked for too, and why they are not among them.
@@ -16,7 +16,7 @@ pub struct AlignedComparison {
 }
 
 /// Q beside P on one text, each by its own tokens. Every difference is Q − P.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct AlignedPair {
     pub generation_model: String,
     pub task: String,
@@ -40,15 +40,15 @@ pub struct AlignedPair {
     pub kl_estimate: KlEstimate,
     pub measures: Vec<AlignedMeasure>,
     /// What a reader of the figures has to know of the two runs.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
 /// A mean with its clustered error.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct AlignedMeasure {
-    pub name: &'static str,
-    pub unit: &'static str,
+    pub name: String,
+    pub unit: String,
     /// Over all spans, or bytes, or responses, as the unit says.
     pub mean: Option<Estimate>,
 }

@@ -6,17 +6,17 @@ use super::means::{Difference, Overall};
 use super::pair::{Pair, title};
 
 /// All pairs that were asked for.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Comparison {
     pub pairs: Vec<Pair>,
     /// Pairs that were asked for too, and why they are not among them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_compared: Vec<NotCompared>,
     /// Every two Qs that share P and text.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Difference>,
     /// Pairs that share all but the task, over their tasks.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overall: Vec<Overall>,
 }
 
@@ -28,7 +28,7 @@ impl Comparison {
 }
 
 /// Two models that have nothing in common yet, or whose tables cannot be compared.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct NotCompared {
     pub generation_model: String,
     pub task: String,
@@ -36,10 +36,10 @@ pub struct NotCompared {
     pub q: String,
     pub why: String,
     /// More scoring does not help: tables are damaged, or must not be compared.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub failed: bool,
     /// One of the two never scored the text; other texts of the generation model were scored by both.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub not_scored: bool,
 }
 

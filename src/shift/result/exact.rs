@@ -2,11 +2,11 @@
 //!
 //! Owns its shape. Not here: the means of exact measures, which are means like all others.
 
-use crate::schema::token;
+use crate::shift::numbers::json::number;
 use crate::shift::numbers::stats::Estimate;
 
 /// Figures of a pairs table.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ExactFigures {
     /// What logits were divided by.
     pub temperature: f64,
@@ -20,18 +20,19 @@ pub struct ExactFigures {
 }
 
 /// One token of the vocabulary, over all positions at which it was written.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ShiftedToken {
     pub token_id: u32,
     pub token: Option<String>,
     pub tokens: u64,
     pub shifted: u64,
     /// Σ KL(P‖Q) in nats.
+    #[serde(deserialize_with = "number")]
     pub kl: f64,
 }
 
 /// Means over samples.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Stop {
     pub p: Estimate,
     pub q: Estimate,

@@ -2,7 +2,8 @@
 //!
 //! Owns the three answers, and which measures they are about. Not here: how a pair's answer is found, which `figures` does.
 
-use serde::{Serialize, Serializer};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::Result;
 
@@ -83,6 +84,23 @@ impl Serialize for KlEstimate {
             reason: &'a str,
         }
         Told { answer: self.answer(), reason: self.reason() }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for KlEstimate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Told {
+            answer: String,
+            reason: String,
+        }
+        let Told { answer, reason } = Told::deserialize(deserializer)?;
+        match answer.as_str() {
+            "yes" => Ok(Self::Yes),
+            "no" => Ok(Self::No { reason }),
+            "unknown" => Ok(Self::Unknown { reason }),
+            other => Err(D::Error::unknown_variant(other, &["yes", "no", "unknown"])),
+        }
     }
 }
 

@@ -7,28 +7,28 @@ use crate::shift::numbers::quantiles::Quantile;
 use crate::shift::numbers::stats::Estimate;
 
 /// A figure of each model alone; absent if it has no log-probability.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Sides {
     pub p: Option<Estimate>,
     pub q: Option<Estimate>,
 }
 
 /// Both means of one measure over some tokens, or of its difference.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Means {
-    pub name: &'static str,
+    pub name: String,
     /// Of both means.
-    pub unit: &'static str,
+    pub unit: String,
     pub token_mean: Option<Estimate>,
     pub sample_mean: Option<Estimate>,
 }
 
 /// The means of one measure.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Measure {
-    pub name: &'static str,
+    pub name: String,
     /// Of both means.
-    pub unit: &'static str,
+    pub unit: String,
     /// Mean over tokens; absent if no token has the measure.
     pub token_mean: Option<Estimate>,
     /// Mean over samples of each sample's mean over tokens.
@@ -39,7 +39,7 @@ pub struct Measure {
 }
 
 /// The means of Q minus those of another Q, on the samples that both were compared on token by token.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Difference {
     pub generation_model: String,
     pub task: String,
@@ -57,7 +57,7 @@ pub struct Difference {
 }
 
 /// What of a pair lies in the noise.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct NoiseFloor {
     /// KL(model‖model in f32), of P and of Q.
     pub p: Estimate,
@@ -71,7 +71,7 @@ pub struct NoiseFloor {
 }
 
 /// Q compared with P over every task that one generation model wrote text for, if they are several.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Overall {
     pub generation_model: String,
     pub p: String,
@@ -80,9 +80,9 @@ pub struct Overall {
     pub temperature: Option<f64>,
     pub tasks: Vec<String>,
     /// Those of them of which parts are missing, and those that are not among them because nothing of them was compared.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partial_tasks: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_tasks: Vec<String>,
     /// Whether k1 and k3 estimate KL(P‖Q) on the texts of all tasks.
     pub kl_estimate: KlEstimate,
@@ -104,10 +104,10 @@ impl Overall {
 }
 
 /// One measure over several tasks.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct OverallMeasure {
-    pub name: &'static str,
-    pub unit: &'static str,
+    pub name: String,
+    pub unit: String,
     /// All tasks' tokens, or samples, as if they were one task's; a cluster belongs to one task.
     pub token_mean: Option<Estimate>,
     pub sample_mean: Option<Estimate>,
@@ -117,18 +117,18 @@ pub struct OverallMeasure {
 }
 
 /// The quantiles of one measure.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Quantiles {
-    pub measure: &'static str,
+    pub measure: String,
     /// Of every value.
-    pub unit: &'static str,
+    pub unit: String,
     /// Whether they are those of the values themselves: else each is within 0.5% of it, `min` and `max` aside.
     pub exact: bool,
     pub quantiles: Vec<Quantile>,
 }
 
 /// Tokens of a pair that have something in common.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Slice {
     /// `region`, `kind`, `position`, or a kept field as `field.NAME`.
     pub by: String,

@@ -13,7 +13,7 @@ use crate::sample::Status;
 use crate::shift::numbers::stats::Estimate;
 
 /// Q compared with P on the text that one generation model wrote for one task. Every difference is Q − P.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Pair {
     pub generation_model: String,
     pub task: String,
@@ -56,10 +56,10 @@ pub struct Pair {
     /// Mean over samples of each sample's perplexity.
     pub mean_sample_perplexity: Sides,
     /// Over tokens; empty if they were not asked for.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quantiles: Vec<Quantiles>,
     /// By region, kind, position and kept field; empty if they were not asked for.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slices: Vec<Slice>,
     /// Samples that moved most, to look at first.
     pub read_first: ReadFirst,
@@ -82,7 +82,7 @@ pub fn title(p: &str, q: &str, task: &str, generation_model: &str) -> String {
 }
 
 /// Ids that each model can score, where the two are not equally many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Heads {
     pub p: usize,
     pub q: usize,
@@ -98,7 +98,7 @@ impl Heads {
 }
 
 /// Responses that a limit of tokens ended: what they say is counted, that they end is not.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Cut {
     pub samples: u64,
     /// Of all samples that were compared.
@@ -106,22 +106,35 @@ pub struct Cut {
 }
 
 /// Samples that one side at least did not score.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LeftOut {
-    #[serde(serialize_with = "status_name")]
+    #[serde(with = "status")]
     pub p: Status,
-    #[serde(serialize_with = "status_name")]
+    #[serde(with = "status")]
     pub q: Status,
     pub samples: u64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn status_name<S: serde::Serializer>(status: &Status, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(status.as_str())
+/// A status by its name in the samples table.
+mod status {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::sample::Status;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+    pub fn serialize<S: Serializer>(status: &Status, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(status.as_str())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Status, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Status::of_name(&name).ok_or_else(|| D::Error::custom(format!("there is no status `{name}`")))
+    }
 }
 
 /// A comparison over the parts that both tables have.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Partial {
     /// Parts that were compared, of how many.
     pub compared: u64,

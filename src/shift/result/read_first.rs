@@ -2,8 +2,10 @@
 //!
 //! Owns what is said of each. Not here: which samples they are, which `figures` decides.
 
+use crate::shift::numbers::json::number;
+
 /// The responses and tokens of which the two models think most differently, the most different first.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ReadFirst {
     /// By the size of Σ ln p − ln q.
     pub responses: Vec<FarResponse>,
@@ -12,17 +14,18 @@ pub struct ReadFirst {
 }
 
 /// A response that P and Q find differently likely.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct FarResponse {
     #[serde(flatten)]
     pub place: Place,
     pub tokens: u64,
     /// Σ ln p − ln q: nats by which P finds it likelier than Q.
+    #[serde(deserialize_with = "number")]
     pub nats: f64,
 }
 
 /// A token that P and Q find differently likely.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct FarToken {
     #[serde(flatten)]
     pub place: Place,
@@ -39,7 +42,7 @@ pub struct FarToken {
 }
 
 /// Where a sample is found again.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Place {
     pub sample_id: u32,
     /// Of the dataset, from 0.

@@ -2,13 +2,16 @@
 //!
 //! Owns its shape and why a pair has none. Not here: computing it, and the study's JSON file.
 
+use crate::shift::numbers::json::number;
+
 /// The absolute mean difference of log-probability that the study calls a KL divergence; keys in its order.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct StudyFigure {
     pub generation_model: String,
     pub task: String,
     pub tested_model: String,
     /// Nats a token, without sign.
+    #[serde(deserialize_with = "number")]
     pub kl_divergence: f64,
     /// Samples with a token that counts, in both models.
     pub num_data_points: u64,
@@ -22,8 +25,9 @@ pub struct StudyFigure {
 
 /// The study's figure where null rows are removed from each side before what is left is paired by its place: rows after
 /// one that only one side lacks are compared with other rows.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct NullsRemoved {
+    #[serde(deserialize_with = "number")]
     pub kl_divergence: f64,
     pub num_data_points: u64,
     pub total_tokens: u64,

@@ -12,10 +12,9 @@ use arrow::compute::cast;
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, UInt32Type};
 
 use crate::error::{Error, Result};
-use crate::schema::{LIST_ITEM, pair, token};
+use crate::schema::{Divergence, LIST_ITEM, token};
 use crate::shift::numbers::spans::Piece;
-use crate::shift::token::columns::EXACT_COLUMNS;
-use crate::shift::token::seen::{Exact, Seen};
+use crate::shift::token::seen::{Divergences, Seen};
 
 /// Columns that were read; those that were not are `None`, and what they hold is unknown.
 #[derive(Debug)]
@@ -35,7 +34,7 @@ pub struct Columns {
     min: Option<PrimitiveArray<Float32Type>>,
     top_ids: Option<ListArray>,
     top_logprobs: Option<ListArray>,
-    exact: [Option<Float64Array>; EXACT_COLUMNS.len()],
+    divergences: [Option<Float64Array>; Divergence::ALL.len()],
 }
 
 impl Columns {
@@ -49,10 +48,9 @@ impl Columns {
         };
         let floats = |name| primitive::<Float32Type>(path, batch, name);
         let text = Ok(batch.column_by_name(token::TOKEN)).and_then(|column| as_type(path, column, &DataType::Utf8));
-        let mut exact = [const { None }; EXACT_COLUMNS.len()];
-        for (column, name) in exact.iter_mut().zip(EXACT_COLUMNS) {
-            let found = as_type(path, batch.column_by_name(name), &DataType::Float64)?;
-            *column = found.map(|found| found.as_primitive::<Float64Type>().clone());
+        let mut divergences = [const { None }; Divergence::ALL.len()];
+        for divergence in Divergence::ALL {
+            divergences[divergence as usize] = primitive::<Float64Type>(path, batch, divergence.column())?;
         }
         Ok(Self {
             sample_id: key(token::SAMPLE_ID)?,
@@ -70,7 +68,7 @@ impl Columns {
             min: floats(token::MIN_LOGPROB)?,
             top_ids: list(path, batch, token::TOP_IDS, DataType::UInt32)?,
             top_logprobs: list(path, batch, token::TOP_LOGPROBS, DataType::Float32)?,
-            exact,
+            divergences,
         })
     }
 
@@ -129,9 +127,9 @@ impl Columns {
         at(self.min.as_ref(), row).map_or(f64::NAN, f64::from)
     }
 
-    /// The columns of a pairs table.
-    pub fn exact(&self, row: usize) -> Exact {
-        std::array::from_fn(|column| at(self.exact[column].as_ref(), row))
+    /// Of a pairs table.
+    pub fn divergences(&self, row: usize) -> Divergences {
+        Divergences::new(|divergence| at(self.divergences[divergence as usize].as_ref(), row))
     }
 }
 
@@ -173,9 +171,4 @@ fn as_type(path: &Path, column: Option<&ArrayRef>, wanted: &DataType) -> Result<
         return Ok(Some(column.clone()));
     }
     cast(column, wanted).map(Some).map_err(|e| Error::file(path, e.to_string()))
-}
-
-/// Names of a pairs table's columns that are read.
-pub fn of_pairs() -> Vec<&'static str> {
-    [pair::SAMPLE_ID, pair::POSITION].into_iter().chain(EXACT_COLUMNS).collect()
 }

@@ -70,12 +70,8 @@ fn open(path: &Path, names: &[&str]) -> Result<ParquetRecordBatchReader> {
     let failed = |e: parquet::errors::ParquetError| Error::file(path, e.to_string());
     let file = File::open(path).map_err(Error::io("read", path))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(failed)?;
-    // A column that is missing would read as one whose every value is unknown.
-    let place = |name: &&str| {
-        let missing = |_| Error::file(path, format!("not a table of tokshift: column `{name}` is missing"));
-        builder.schema().index_of(name).map_err(missing)
-    };
-    let roots = names.iter().map(place).collect::<Result<Vec<_>>>()?;
+    // What an older file lacks is null; `footers` knows what none may lack.
+    let roots: Vec<usize> = names.iter().filter_map(|name| builder.schema().index_of(name).ok()).collect();
     let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
     builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(failed)
 }

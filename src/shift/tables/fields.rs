@@ -10,7 +10,7 @@ use polars::prelude::{AnyValue, DataFrame, DataType, Engine, Expr, col};
 use super::samples::SampleFacts;
 use super::scan::scan;
 use crate::error::Result;
-use crate::schema::sample;
+use crate::schema::{self, sample};
 use crate::shift::numbers::stats::FEW_CLUSTERS;
 
 /// Values that get a group each; more of them are put together.
@@ -41,7 +41,11 @@ pub enum DecidedBy {
 /// More texts: the 11 most frequent and the others.
 pub fn groups(files: &[PathBuf], name: &str, samples: &[SampleFacts]) -> Result<(Groups, DecidedBy)> {
     // Not `col`, to which some names are patterns.
-    let frame = scan(files)?.select([col(sample::SAMPLE_ID), col(sample::ROW), Expr::Column(name.into())]);
+    let frame = scan(files, &schema::samples(&[]))?.select([
+        col(sample::SAMPLE_ID),
+        col(sample::ROW),
+        Expr::Column(name.into()),
+    ]);
     let frame = frame.collect_with_engine(Engine::Streaming)?.unwrap_single();
     let is_number = frame.column(name)?.dtype() == &DataType::Float64;
     let values = values(&frame, name, samples)?;

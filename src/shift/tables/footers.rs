@@ -11,11 +11,16 @@ use parquet::arrow::parquet_to_arrow_schema;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 
-use super::files::ModelTable;
+use super::files::{ModelTable, PairTables};
 use super::pair_files::PairFiles;
 use crate::error::{Error, Result};
-use crate::schema::{self, token};
+use crate::schema::{self, pair, sample, token};
 use crate::table::{self, Origin};
+
+/// What every version's tables have. Any other column that a file lacks is null.
+const OF_TOKENS: [&str; 4] = [token::SAMPLE_ID, token::POSITION, token::TOKEN_ID, token::LOGPROB];
+const OF_SAMPLES: [&str; 5] = [sample::SAMPLE_ID, sample::ROW_ID, sample::ROW, sample::CLUSTER_ID, sample::STATUS];
+const OF_PAIRS: [&str; 3] = [pair::SAMPLE_ID, pair::POSITION, pair::KL];
 
 /// What the footers of a tokens table say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +40,7 @@ pub struct Footers {
 /// # Errors
 /// [`Error::File`] naming the file that breaks the order, has no statistics to prove it by, or is of another part or cell.
 pub fn footers(table: &ModelTable) -> Result<Footers> {
-    ordered(&table.tokens, &table.origins, &schema::tokens())
+    ordered(&table.tokens, &table.origins, (&schema::tokens(), &OF_TOKENS))
 }
 
 /// Another process may score a part again while it is read, file by file and in several passes.
@@ -56,7 +61,7 @@ pub fn must_be_as_before(table: &ModelTable, before: &Footers) -> Result<()> {
 ///
 /// # Errors
 /// Those of [`footers`].
-pub fn must_be_pairs(exact: &PairFiles, of: [&ModelTable; 2]) -> Result<()> {
+fn must_be_pairs(exact: &PairFiles, of: [&ModelTable; 2]) -> Result<()> {
     for (index, (path, origin)) in exact.files.iter().zip(&exact.origins).enumerate() {
         let refuse = |what| Error::file(path, format!("{what}; delete it, and `kl --exact` makes it again"));
         let (found, _) = table::footer(path)?;
@@ -70,10 +75,15 @@ pub fn must_be_pairs(exact: &PairFiles, of: [&ModelTable; 2]) -> Result<()> {
             }
         }
     }
-    ordered(&exact.files, &exact.origins, &schema::pairs()).map(drop)
+    ordered(&exact.files, &exact.origins, (&schema::pairs(), &OF_PAIRS)).map(drop)
 }
 
-fn ordered(files: &[PathBuf], origins: &[Origin], columns: &Schema) -> Result<Footers> {
+/// [`must_be_pairs`] of the pairs table, if there is one.
+pub fn must_fit(pair: &PairTables) -> Result<()> {
+    pair.exact.as_ref().map_or(Ok(()), |exact| must_be_pairs(exact, [&pair.p, &pair.q]))
+}
+
+fn ordered(files: &[PathBuf], origins: &[Origin], columns: (&Schema, &[&str])) -> Result<Footers> {
     let mut found = Footers::default();
     let mut last = None;
     for (path, origin) in files.iter().zip(origins) {
@@ -106,7 +116,7 @@ fn ordered(files: &[PathBuf], origins: &[Origin], columns: &Schema) -> Result<Fo
 pub fn must_be_samples(table: &ModelTable) -> Result<()> {
     table.samples.iter().zip(&table.origins).zip(&table.tokens).try_for_each(|((path, origin), tokens)| {
         let metadata = metadata(path)?;
-        must_have(path, &metadata, &schema::samples(&[]))?;
+        must_have(path, &metadata, (&schema::samples(&[]), &OF_SAMPLES))?;
         must_be(path, &metadata, origin)?;
         let hash = table::recorded(metadata.file_metadata().key_value_metadata());
         // Programs that write a table again leave it out.
@@ -127,19 +137,17 @@ fn must_be(path: &Path, metadata: &ParquetMetaData, origin: &Origin) -> Result<(
     }
 }
 
-/// Every column of `expected`, whatever else there is.
-fn must_have(path: &Path, metadata: &ParquetMetaData, expected: &Schema) -> Result<()> {
-    let file = metadata.file_metadata();
-    let found = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())
-        .map_err(|e| Error::file(path, format!("not a table of tokshift: {e}")))?;
+/// Every column of `expected` that the file has is of its type, and it has those that are `required`.
+fn must_have(path: &Path, metadata: &ParquetMetaData, (expected, required): (&Schema, &[&str])) -> Result<()> {
+    let found = schema_of(path, metadata)?;
     for field in expected.fields() {
         let (name, wanted) = (field.name(), field.data_type());
         let what = match found.field_with_name(name) {
-            Err(_) => "is missing".to_owned(),
+            Err(_) if required.contains(&name.as_str()) => "is missing".to_owned(),
             Ok(found) if !same_kind(wanted, found.data_type()) => {
                 format!("is {} where {wanted} is expected", found.data_type())
             }
-            Ok(_) => continue,
+            _ => continue,
         };
         return Err(Error::file(path, format!("not a table of tokshift: column `{name}` {what}")));
     }
@@ -155,6 +163,17 @@ fn same_kind(wanted: &DataType, found: &DataType) -> bool {
         }
         _ => wanted == found,
     }
+}
+
+/// The columns of a table.
+pub fn columns(path: &Path) -> Result<Schema> {
+    schema_of(path, &metadata(path)?)
+}
+
+fn schema_of(path: &Path, metadata: &ParquetMetaData) -> Result<Schema> {
+    let file = metadata.file_metadata();
+    parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())
+        .map_err(|e| Error::file(path, format!("not a table of tokshift: {e}")))
 }
 
 fn metadata(path: &Path) -> Result<ParquetMetaData> {

@@ -15,7 +15,7 @@ use super::footers;
 use super::scan::scan;
 use crate::error::{Error, Result};
 use crate::sample::Status;
-use crate::schema::sample;
+use crate::schema::{self, sample};
 use crate::shift::token::columns::{P, Q, STUDY_FROM};
 use crate::study::first_position;
 
@@ -86,8 +86,8 @@ fn side_by_side(pair: &PairTables) -> Result<DataFrame> {
     };
     let mut of_p = side(P);
     of_p.extend([col(sample::CLUSTER_ID), study_from().alias(STUDY_FROM)]);
-    let p = scan(&pair.p.samples)?.select(of_p);
-    let q = scan(&pair.q.samples)?.select(side(Q));
+    let p = scan(&pair.p.samples, &schema::samples(&[]))?.select(of_p);
+    let q = scan(&pair.q.samples, &schema::samples(&[]))?.select(side(Q));
     let full = JoinArgs { coalesce: JoinCoalesce::CoalesceColumns, ..JoinArgs::new(JoinType::Full) };
     let hash = |prefix: &str| col(format!("{prefix}{}", sample::CONTEXT_HASH));
     let frame = p

@@ -6,18 +6,41 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arrow::datatypes::{DataType, Schema};
 use polars::io::HiveOptions;
-use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet};
+use polars::prelude::{Expr, LazyFrame, NULL, PlRefPath, ScanArgsParquet, lit};
 use polars_plan::plans::{HintIR, Sorted};
 
+use super::footers;
 use crate::error::Result;
 
-/// The rows of `files`, in that order. Names of folders are not parsed into columns.
-pub fn scan(files: &[PathBuf]) -> Result<LazyFrame> {
+/// The rows of `files`, in that order, with every column of `expected`, null where an older file lacks it. Names of folders
+/// are not parsed into columns.
+pub fn scan(files: &[PathBuf], expected: &Schema) -> Result<LazyFrame> {
     let paths = files.iter().map(|p| PlRefPath::try_from_path(p)).collect::<Result<_, _>>()?;
     let hive_options = HiveOptions { enabled: Some(false), ..HiveOptions::default() };
-    let args = ScanArgsParquet { hive_options, glob: false, ..ScanArgsParquet::default() };
-    Ok(LazyFrame::scan_parquet_files(paths, args)?)
+    let args = ScanArgsParquet { hive_options, glob: false, allow_missing_columns: true, ..ScanArgsParquet::default() };
+    let frame = LazyFrame::scan_parquet_files(paths, args)?;
+    // Polars takes the columns of the first file.
+    let Some(first) = files.first() else { return Ok(frame) };
+    let found = footers::columns(first)?;
+    let lacking = expected.fields().iter().filter(|field| found.field_with_name(field.name()).is_err());
+    let nulls: Vec<Expr> =
+        lacking.map(|field| lit(NULL).cast(polars_type(field.data_type())).alias(field.name())).collect();
+    Ok(if nulls.is_empty() { frame } else { frame.with_columns(nulls) })
+}
+
+/// What polars reads a column of this type as.
+fn polars_type(of: &DataType) -> polars::prelude::DataType {
+    use polars::prelude::DataType as Polars;
+    match of {
+        DataType::UInt32 => Polars::UInt32,
+        DataType::Float32 => Polars::Float32,
+        DataType::Float64 => Polars::Float64,
+        DataType::Boolean => Polars::Boolean,
+        DataType::List(item) => Polars::List(Box::new(polars_type(item.data_type()))),
+        _ => Polars::String,
+    }
 }
 
 /// Tells polars that `frame` ascends by `columns`, which it believes: merge joins and ordered groups follow.

@@ -4,7 +4,7 @@
 
 use polars::prelude::{Expr, col};
 
-use crate::schema::{pair, token};
+use crate::schema::{Divergence, pair, token};
 
 /// Prefixes of the two models' columns after the join.
 pub const P: &str = "p.";
@@ -32,8 +32,13 @@ pub fn q(column: &str) -> Expr {
     col(format!("{Q}{column}"))
 }
 
-/// The columns of a pairs table that are read.
-pub const EXACT_COLUMNS: [&str; 5] = [pair::KL, pair::KL_REVERSE, pair::JS, pair::TV, pair::RANK_OF_TOP_P];
+/// The columns of a pairs table that are joined.
+pub fn of_pairs() -> impl Iterator<Item = &'static str> {
+    Divergence::ALL.into_iter().map(Divergence::column).chain([pair::RANK_OF_TOP_P])
+}
 
 /// The columns that the measures and checks read of each side, beside those of `lists`.
 pub const COLUMNS: [&str; 5] = [token::TOKEN_ID, token::IS_END, token::LOGPROB, token::RANK, token::ENTROPY];
+
+/// What a token is of the text.
+pub const DESCRIPTION: [&str; 3] = [token::TOKEN, token::START, token::END];

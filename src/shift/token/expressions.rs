@@ -42,13 +42,19 @@ pub fn farthest() -> Expr {
 }
 
 /// Whether the two sides hold different tokens here. Without ids on a side, texts decide.
-pub fn differs(lacks_ids: bool) -> Expr {
-    let ids = p(token::TOKEN_ID).neq(q(token::TOKEN_ID));
-    if !lacks_ids {
-        return ids;
-    }
-    let unknown = p(token::TOKEN_ID).is_null().or(q(token::TOKEN_ID).is_null());
-    when(unknown).then(p(token::TOKEN).neq_missing(q(token::TOKEN))).otherwise(ids)
+pub fn differs() -> Expr {
+    when(lacks_an_id())
+        .then(p(token::TOKEN).neq_missing(q(token::TOKEN)))
+        .otherwise(p(token::TOKEN_ID).neq(q(token::TOKEN_ID)))
+}
+
+/// Whether no side's id or text says that they are the same.
+pub fn unchecked() -> Expr {
+    lacks_an_id().and(p(token::TOKEN).is_null()).and(q(token::TOKEN).is_null())
+}
+
+fn lacks_an_id() -> Expr {
+    p(token::TOKEN_ID).is_null().or(q(token::TOKEN_ID).is_null())
 }
 
 /// Whether k1 is not a number to average: a model gave the token no probability at all, or none that is known.

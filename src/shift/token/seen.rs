@@ -2,8 +2,8 @@
 //!
 //! Owns what is known of a token on both sides, `None` where a table has null. Refuses formulas and columns.
 
-use super::columns::EXACT_COLUMNS;
 use super::lists::PLACES;
+use crate::schema::Divergence;
 
 /// What one model's table says of a token.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,11 +21,23 @@ pub struct Seen {
     pub top_id: Option<u32>,
 }
 
-/// What the pairs table says of a token, in the order of [`EXACT_COLUMNS`].
-pub type Exact = [Option<f64>; EXACT_COLUMNS.len()];
+/// What the pairs table says of a token; nothing if there is none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Divergences([Option<f64>; Divergence::ALL.len()]);
 
-/// There is no pairs table.
-pub const NOTHING_EXACT: Exact = [None; EXACT_COLUMNS.len()];
+impl Divergences {
+    /// Nothing.
+    pub const NONE: Self = Self([None; Divergence::ALL.len()]);
+
+    /// What `value` gives of each.
+    pub fn new(value: impl Fn(Divergence) -> Option<f64>) -> Self {
+        Self(Divergence::ALL.map(value))
+    }
+
+    pub fn of(&self, divergence: Divergence) -> Option<f64> {
+        self.0[divergence as usize]
+    }
+}
 
 /// A token on both sides.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +47,7 @@ pub struct Token<'a> {
     pub q: Seen,
     /// The numbers of `lists`, in the order of their places; NaN where a side lacks what they need.
     pub lists: [f64; PLACES],
-    pub exact: &'a Exact,
+    pub divergences: &'a Divergences,
     /// First position of the sample that the study counts.
     pub study_from: u32,
 }
@@ -59,6 +71,11 @@ impl Token<'_> {
     /// q(t) − p(t).
     pub fn delta_p(&self) -> Option<f64> {
         Some(self.q.probability? - self.p.probability?)
+    }
+
+    /// Of the two whole distributions at its place.
+    pub fn divergence(&self, divergence: Divergence) -> Option<f64> {
+        self.divergences.of(divergence)
     }
 
     /// A number of `lists`.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
-use tokshift::shift::{Limit, Options, Pair, compare, exceeded};
+use tokshift::shift::{Limit, Options, Pair, exceeded};
 
 use super::fixture::{Output, Sample, Token, assert_close, named, sample, token_mean};
 
@@ -154,7 +154,7 @@ fn bounds_hold_between_the_fixtures() {
             output.parts("base", &task, "tuned", &[&[reference(&of_q, row)]]);
             kl.push(numbers(&exact, &format!("{p}.{q}.{row}.kl")));
         }
-        let pairs = compare(output.root(), &Options::default()).unwrap().pairs;
+        let pairs = output.compare_with(&Options::default()).unwrap().pairs;
         assert!(pairs.len() == kl.len() && pairs.len() >= 2);
         for (pair, kl) in pairs.iter().zip(kl) {
             assert_eq!(pair.tokens, kl.len() as u64);
@@ -252,7 +252,7 @@ fn a_larger_head_of_p_has_no_upper_bound() {
         output.manifest(model, |manifest| manifest["engine"]["vocab"] = vocab.into());
     }
     let options = Options { slices: true, ..Options::default() };
-    let comparison = compare(output.root(), &options).unwrap();
+    let comparison = output.compare_with(&options).unwrap();
     let pair = &comparison.pairs[0];
     assert_eq!(named(pair, "kl_upper").token_mean, None);
     assert!(token_mean(pair, "kl_lower").value > 0.0);
@@ -267,6 +267,6 @@ fn a_larger_head_of_p_has_no_upper_bound() {
     }
     // The other way round every id has a probability.
     let turned = Options { reference: Some("tuned".to_owned()), ..Options::default() };
-    let turned = compare(output.root(), &turned).unwrap();
+    let turned = output.compare_with(&turned).unwrap();
     assert!(token_mean(&turned.pairs[0], "kl_upper").value > 0.0);
 }

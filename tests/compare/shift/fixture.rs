@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::common::made;
+use crate::common::{held, made};
 use arrow::array::{
     ArrayRef, BooleanArray, Float32Array, ListArray, RecordBatch, StringArray, UInt32Array, new_null_array,
 };
@@ -201,6 +201,13 @@ impl Output {
         parquet(path, &take_record_batch(&read(path), &UInt32Array::from(rows.to_vec())).unwrap());
     }
 
+    /// Writes a file again as a version that did not know these columns.
+    pub fn without(&self, path: &Path, columns: &[&str]) {
+        let mut batch = read(path);
+        columns.iter().for_each(|name| drop(batch.remove_column(batch.schema().index_of(name).unwrap())));
+        parquet(path, &batch);
+    }
+
     /// Writes a file again as a program that keeps statistics of `sample_id` alone does.
     pub fn without_statistics(&self, path: &Path) {
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
@@ -217,8 +224,28 @@ impl Output {
         writer.close().unwrap();
     }
 
+    /// What `options` ask for: the pass and the queries give the same, and it can be read back from JSON.
+    pub fn compare_with(&self, options: &Options) -> tokshift::Result<Comparison> {
+        let comparison = shift::compare(self.root(), options);
+        let plain = shift::compare(self.root(), &Options { plain: true, ..options.clone() });
+        let json = |of: &Comparison| serde_json::to_value(of).unwrap();
+        match (&comparison, &plain) {
+            // Where values are too many for one list, only the query has all of them.
+            (Ok(fast), Ok(_)) if fast.pairs.iter().any(|pair| pair.quantiles.iter().any(|of| !of.exact)) => {}
+            (Ok(fast), Ok(plain)) => {
+                held::assert_same(&json(fast), &json(plain));
+                held::read_back::<Comparison>(&serde_json::to_string_pretty(fast).unwrap());
+            }
+            (fast, plain) => {
+                let error = |of: &tokshift::Result<Comparison>| of.as_ref().err().map(ToString::to_string);
+                assert_eq!(error(fast), error(plain));
+            }
+        }
+        comparison
+    }
+
     pub fn compare(&self) -> tokshift::Result<Comparison> {
-        let comparison = shift::compare(self.root(), &Options::default());
+        let comparison = self.compare_with(&Options::default());
         let of_study = comparison.as_ref().ok().map(shift::study_figures);
         // The study's figures alone are the same, and there are none where the tables are refused.
         assert_eq!(shift::only_study(self.root(), &Options::default()).ok(), of_study);

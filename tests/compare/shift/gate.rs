@@ -1,6 +1,6 @@
 //! Limits on means.
 
-use tokshift::shift::{self, Comparison, Limit, Options, exceeded};
+use tokshift::shift::{Comparison, Limit, Options, exceeded};
 
 use super::fixture::{Output, Three, drawn, samples, scored, token_mean};
 
@@ -48,7 +48,7 @@ fn told(samples: usize, reference: &str, limit: f64) -> Vec<String> {
     output.model("base", &scored(&texts, &P));
     output.model("tuned", &scored(&texts, &Q));
     let options = Options { reference: Some(reference.to_owned()), ..Options::default() };
-    let comparison = shift::compare(output.root(), &options).unwrap();
+    let comparison = output.compare_with(&options).unwrap();
     exceeded(&comparison, &["kl_k1", "kl_k3"].map(|name| Limit::new(name, limit).unwrap()))
 }
 

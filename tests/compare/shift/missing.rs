@@ -10,7 +10,7 @@ const OF_P: [&[f32]; 2] = [&[-1.0, -2.0], &[-1.5]];
 const OF_Q: [&[f32]; 2] = [&[-1.5, -1.0], &[-2.5]];
 
 fn compare(output: &Output, options: &Options) -> Comparison {
-    shift::compare(output.root(), options).unwrap()
+    output.compare_with(options).unwrap()
 }
 
 fn all_pairs() -> Options {
@@ -52,7 +52,7 @@ fn every_pair_of_a_damaged_p_is_told_of() {
     assert_eq!(compared(&comparison), [["one", "three"], ["one", "two"], ["three", "two"]]);
     assert!(comparison.pairs.iter().all(|pair| pair.kl_estimate.reason() == "the text is by `base`, not by P"));
     // With it alone there would be nothing else.
-    let error = shift::compare(output.root(), &Options::default()).unwrap_err().to_string();
+    let error = output.compare_with(&Options::default()).unwrap_err().to_string();
     assert!(error.contains("model=base/manifest.json`: not a tokshift manifest"), "{error}");
 }
 

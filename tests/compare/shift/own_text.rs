@@ -123,7 +123,7 @@ fn a_token_that_p_cannot_say_is_not_its_own() {
 }
 
 fn compare(output: &Output, options: Options) -> Comparison {
-    shift::compare(output.root(), &options).unwrap()
+    output.compare_with(&options).unwrap()
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn windows_of_a_text_are_nobodys() {
     assert_eq!(answer(&comparison.pairs[0]), ("no", "windows of a text are nobody's samples"));
     assert!(shift::table(&comparison).contains("kl_k1 (not KL)"));
     let told = Options { own_text: Some("base".to_owned()), ..Options::default() };
-    let error = shift::compare(output.root(), &told).unwrap_err().to_string();
+    let error = output.compare_with(&told).unwrap_err().to_string();
     assert!(error.starts_with("--own-text: `base` scored no text whose writer has to be told"), "{error}");
 }
 
@@ -171,7 +171,7 @@ fn a_writer_is_told_where_the_name_says_none_that_was_scored() {
     let named = text_of(&P, 40);
     for writer in ["tuned", "nobody"] {
         let told = Options { own_text: Some(writer.to_owned()), ..Options::default() };
-        assert!(shift::compare(named.root(), &told).unwrap_err().to_string().starts_with("--own-text: "));
+        assert!(named.compare_with(&told).unwrap_err().to_string().starts_with("--own-text: "));
     }
 }
 

@@ -20,7 +20,7 @@ fn no_reference_asks_for_one() {
     let expected = "`writer` was not scored on `task` by `writer`: give --reference, one of `base`, `tuned`";
     assert_eq!(output.error(), expected);
     let options = Options { reference: Some("base".to_owned()), ..Options::default() };
-    assert_eq!(shift::compare(output.root(), &options).unwrap().pairs.len(), 1);
+    assert_eq!(output.compare_with(&options).unwrap().pairs.len(), 1);
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn filters_choose_texts() {
         output.parts(generation_model, task, "tuned", &[&three()]);
     }
     let texts = |options: &Options| {
-        let pairs = shift::compare(output.root(), options).unwrap().pairs;
+        let pairs = output.compare_with(options).unwrap().pairs;
         pairs.into_iter().map(|p| (p.generation_model, p.task, p.p)).collect::<Vec<_>>()
     };
     let text = |g: &str, t: &str, p: &str| (g.to_owned(), t.to_owned(), p.to_owned());
@@ -88,7 +88,7 @@ fn different_contexts_need_leave() {
         output.error()
     );
     let options = Options { allow_different_context: true, ..Options::default() };
-    let pair = shift::compare(output.root(), &options).unwrap().pairs.remove(0);
+    let pair = output.compare_with(&options).unwrap().pairs.remove(0);
     assert!(pair.notes.contains(&"samples scored in different contexts: 1".to_owned()), "{:?}", pair.notes);
 }
 
@@ -173,6 +173,21 @@ fn foreign_tables_are_named() {
     fs::copy(spare, samples).unwrap();
     let error = output.error();
     assert!(error.contains("samples/") && error.ends_with("column `row_id` is missing"), "{error}");
+}
+
+#[test]
+fn a_column_that_an_older_file_lacks_is_null() {
+    let output = Output::new();
+    output.model("base", &three());
+    output.model("tuned", &three());
+    let whole = output.compare().unwrap();
+    // Null in all rows: numbers that these tables never knew.
+    output.without(&output.tokens("tuned", 0), &["logit", "ties", "rank", "entropy", "rest_logprob", "min_logprob"]);
+    let samples = output.folder("samples", "base", "task", "base").join("part-00000000.parquet");
+    output.without(&samples, &["is_cut"]);
+    assert_eq!(output.compare().unwrap(), whole);
+    output.without(&output.tokens("base", 0), &["logprob"]);
+    assert!(output.error().ends_with("not a table of tokshift: column `logprob` is missing"), "{}", output.error());
 }
 
 #[test]

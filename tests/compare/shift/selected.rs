@@ -20,7 +20,7 @@ fn compared(change: impl Fn(usize, &mut Sample)) -> Comparison {
         }
         output.model(name, &samples);
     }
-    let comparison = shift::compare(output.root(), &Options { slices: true, ..Options::default() }).unwrap();
+    let comparison = output.compare_with(&Options { slices: true, ..Options::default() }).unwrap();
     assert_eq!(comparison.pairs[0].kl_estimate, KlEstimate::Yes);
     comparison
 }

@@ -23,7 +23,7 @@ fn clustered(logprobs: &[&[f32]]) -> Vec<Sample> {
 }
 
 fn compare(output: &Output) -> Comparison {
-    shift::compare(output.root(), &Options { quantiles: Some(shift::EXACT), ..Options::default() }).unwrap()
+    output.compare_with(&Options { quantiles: Some(shift::EXACT), ..Options::default() }).unwrap()
 }
 
 /// Two Qs on one task.
@@ -40,7 +40,7 @@ fn quantiles_are_those_of_the_tokens() {
     let comparison = compare(&two_models());
     let all = &comparison.pairs[0].quantiles;
     // Nothing knew a rank.
-    let names: Vec<_> = all.iter().map(|q| (q.measure, q.exact)).collect();
+    let names: Vec<_> = all.iter().map(|q| (q.measure.as_str(), q.exact)).collect();
     assert_eq!(names, [("kl_k1", true), ("kl_k3", true), ("delta_logprob", true), ("delta_p", true)]);
     let k1 = P.concat().into_iter().zip(ONE.concat()).map(|(a, b)| f64::from(a) - f64::from(b));
     let mut k1: Vec<f64> = k1.collect();
@@ -60,13 +60,13 @@ fn more_values_than_fit_go_into_a_histogram() {
     let output = two_models();
     let exact = compare(&output).pairs.remove(0).quantiles;
     let options = Options { quantiles: Some(7), ..Options::default() };
-    let binned = shift::compare(output.root(), &options).unwrap().pairs.remove(0).quantiles;
+    let binned = output.compare_with(&options).unwrap().pairs.remove(0).quantiles;
     assert_eq!((exact.len(), binned.len()), (4, 4));
     for (a, b) in exact.iter().zip(&binned) {
-        assert_eq!((a.measure, a.exact, b.exact), (b.measure, true, false));
+        assert_eq!((&a.measure, a.exact, b.exact), (&b.measure, true, false));
         for (a, b) in a.quantiles.iter().zip(&b.quantiles) {
             let largest = exact.iter().flat_map(|q| &q.quantiles).map(|q| q.estimate.value.abs()).fold(0.0, f64::max);
-            assert_eq!((a.name, a.estimate.n, a.estimate.clusters), (b.name, b.estimate.n, b.estimate.clusters));
+            assert_eq!((&a.name, a.estimate.n, a.estimate.clusters), (&b.name, b.estimate.n, b.estimate.clusters));
             assert!((a.estimate.value - b.estimate.value).abs() <= 0.005 * largest, "{a:?} {b:?}");
         }
     }
@@ -89,7 +89,7 @@ fn two_models_differ_by_their_paired_tokens() {
     assert_close(k1.sample_mean.unwrap().value, sample_means[0] - sample_means[1]);
     // P drops out: the same as k1 of P = two, Q = one.
     let options = Options { reference: Some("two".to_owned()), ..Options::default() };
-    let turned = shift::compare(two_models().root(), &options).unwrap();
+    let turned = two_models().compare_with(&options).unwrap();
     let turned = token_mean(turned.pairs.iter().find(|p| p.q == "one").unwrap(), "kl_k1");
     assert_close(k1.token_mean.unwrap().stderr.unwrap(), turned.stderr.unwrap());
 }
@@ -204,7 +204,7 @@ fn statistics_are_one_long_table() {
 fn statistics_hold_slices_and_differences() {
     let output = two_models();
     let options = Options { slices: true, ..Options::default() };
-    let comparison = shift::compare(output.root(), &options).unwrap();
+    let comparison = output.compare_with(&options).unwrap();
     let path = output.root().join("statistics.parquet");
     fs::write(&path, shift::statistics_parquet(&comparison).unwrap()).unwrap();
     let table = read(&path);

@@ -1,6 +1,6 @@
 //! Slices of the tokens, and what to read first.
 
-use tokshift::shift::{self, Options, Pair, ReadFirst, Slice};
+use tokshift::shift::{Options, Pair, ReadFirst, Slice};
 
 use super::fixture::{Output, Sample, Token, assert_close, sample, token, token_mean};
 
@@ -35,7 +35,7 @@ fn output() -> Output {
 
 fn compared() -> Pair {
     let options = Options { slices: true, ..Options::default() };
-    shift::compare(output().root(), &options).unwrap().pairs.remove(0)
+    output().compare_with(&options).unwrap().pairs.remove(0)
 }
 
 fn slice<'a>(pair: &'a Pair, by: &str, value: &str) -> &'a Slice {

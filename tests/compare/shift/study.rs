@@ -120,7 +120,7 @@ fn another_reference_has_no_figure() {
         output.model(model, &samples(&[&[-1.0]]));
     }
     let options = Options { reference: Some("one".to_owned()), ..Options::default() };
-    let comparison = shift::compare(output.root(), &options).unwrap();
+    let comparison = output.compare_with(&options).unwrap();
     let names: Vec<_> = comparison.pairs.iter().map(|p| (p.p.as_str(), p.q.as_str(), p.study.is_some())).collect();
     assert_eq!(names, [("one", "base", false), ("one", "two", false)]);
     assert!(comparison.pairs[0].notes.iter().any(|n| n.contains("takes the generation model `base` as P")));

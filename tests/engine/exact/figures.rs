@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use tokshift::shift::Comparison;
 
 use super::runs::{FOUR, exact, ids_dataset, models, numbers, pairs_folder, score};
-use crate::common::{Columns, Scene, fixture};
+use crate::common::{Columns, Scene, fixture, held};
 
 /// The bounds that lists of twenty give hold the exact value at every token.
 #[test]
@@ -76,8 +77,13 @@ fn the_figures_are_those_of_the_table() {
     ids_dataset(&scene);
     let (p, q) = ("qwen3-tied", "qwen3-shifted");
     let found = exact(&scene, p, q, "");
-    let said = scene.run(&format!("kl --data-dir out --reference {p} --json --quantiles --slices"));
+    let kl = format!("kl --data-dir out --reference {p} --json --quantiles --slices");
+    let said = scene.run(&kl);
     let comparison: Value = serde_json::from_str(&said.expect(0, "").stdout).unwrap();
+    held::read_back::<Comparison>(&said.stdout);
+    // The queries give the same.
+    let plain = scene.run(&format!("{kl} --plain"));
+    held::assert_same(&comparison, &serde_json::from_str(&plain.expect(0, "").stdout).unwrap());
     let pair = &comparison["pairs"][0];
     let close = |found: &Value, expected: f64| {
         let found = found.as_f64().unwrap();

@@ -133,7 +133,7 @@ proptest! {
         rows in prop::collection::vec((0u32..9, prop_oneof![Just(0.0), 1e-9..1e-3, -5.0..5.0f64, 0.0..1e5]), 1..200),
     ) {
         for (a, b) in exact(&rows, 9).iter().zip(&binned(&rows, 9)) {
-            prop_assert_eq!((a.name, a.estimate.n, a.estimate.clusters), (b.name, b.estimate.n, b.estimate.clusters));
+            prop_assert_eq!((&a.name, a.estimate.n, a.estimate.clusters), (&b.name, b.estimate.n, b.estimate.clusters));
             let mut sorted: Vec<f64> = rows.iter().map(|r| r.1).collect();
             sorted.sort_by(f64::total_cmp);
             // Between two values the error is that of the larger of them.
