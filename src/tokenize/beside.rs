@@ -115,18 +115,15 @@ impl Beside {
             let Some(token) = written(file, value, is_named)? else { continue };
             let name = token.content.clone();
             let is_special = is_named || called.contains(&name);
-            match find(&self.tokens, &name).or_else(|| find(&known, &name)) {
+            if let Some(own) = find(&self.tokens, &name).or_else(|| find(&known, &name)) {
                 // A list's own flags, and that it calls a token special, change nothing.
-                Some(own) => {
-                    told.flagged.extend((has_flags && !is_alike(own, &token)).then(|| name.clone()));
-                    told.plain.extend((!is_special && !own.special && self.splits_special).then_some(name));
-                }
-                None => {
-                    told.added.extend(newer.contains(&name).then(|| name.clone()));
-                    let is_told = !is_special && !token.special && (may_be_normal || self.splits_special);
-                    told.plain.extend(is_told.then_some(name));
-                    self.tokens.push(token);
-                }
+                told.flagged.extend((has_flags && !is_alike(own, &token)).then(|| name.clone()));
+                told.plain.extend((!is_special && !own.special && self.splits_special).then_some(name));
+            } else {
+                told.added.extend(newer.contains(&name).then(|| name.clone()));
+                let is_told = !is_special && !token.special && (may_be_normal || self.splits_special);
+                told.plain.extend(is_told.then_some(name));
+                self.tokens.push(token);
             }
         }
         self.notes.extend(told.notes());

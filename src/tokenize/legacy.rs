@@ -83,7 +83,7 @@ fn of_map(name: &str, value: &mut Value) -> Vec<String> {
     match value {
         Value::Object(token) if name != EXTRA => as_special(token),
         Value::Array(tokens) if name == EXTRA => {
-            tokens.iter_mut().filter_map(Value::as_object_mut).for_each(as_special)
+            tokens.iter_mut().filter_map(Value::as_object_mut).for_each(as_special);
         }
         Value::Array(tokens) if name == OLD_EXTRA => {
             for token in tokens.iter_mut().filter(|token| !is_typed(token)) {

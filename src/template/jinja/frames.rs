@@ -135,7 +135,9 @@ impl Symbols<'_> {
         self.branch(&mut new, |own| rest.iter().for_each(|(test, stmts)| own.branches(test, stmts, &[], &[])));
         self.branch(&mut new, |own| own.stmts(other));
         let (loaded, stored) = new;
-        loaded.into_iter().for_each(|name| self.add(name, Load::Outer));
+        for name in loaded {
+            self.add(name, Load::Outer);
+        }
         self.stored.extend(stored.into_iter().filter(|name| self.stores.insert(*name)));
     }
 

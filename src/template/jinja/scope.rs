@@ -53,7 +53,9 @@ impl Variables {
 impl Scope {
     pub fn new(parent: Option<Rc<Self>>, hidden: &[Name]) -> Rc<Self> {
         let mut variables = Variables::default();
-        hidden.iter().for_each(|name| variables.set(*name, None));
+        for name in hidden {
+            variables.set(*name, None);
+        }
         Rc::new(Self { variables: RefCell::new(variables), parent })
     }
 
