@@ -19,7 +19,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("cli", "demo exact import in_one_go inspect kl mod render run score scorer status verify"),
     ("cli/args", "kl mod run score"),
     ("decoder", "adapter attention block body cpu ffn head linear load mod rope"),
-    ("decoder/checkpoint", "gguf mod safetensors"),
+    ("decoder/checkpoint", "gguf mod roots safetensors"),
     ("kernel", "amx avx512 block fma isa mod narrow packed rows wide"),
     ("template", "files gguf"),
     ("template", "mod turns"),
