@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 
 def rows_of(out: Path, table: str) -> list[dict]:
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--tokshift", type=Path, default=Path("target/release/tokshift"))
     args = parser.parse_args()
     ours = scored(args.tokshift, args.model, args.rows, args.limit)
-    tokenizer = AutoTokenizer.from_pretrained(args.model)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(args.model / "tokenizer.json"))
     f32 = AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32).eval()
     bf16 = AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.bfloat16).eval()
     own, theirs = [], []

@@ -11,15 +11,11 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
+use super::found::{DEFAULT, SpecialTokens, TOOL_USE, Templates};
 use super::gguf;
 use crate::error::{Error, Result};
 use crate::gguf::{Header, is_gguf};
 use crate::{python_json, stand_in};
-
-/// The template that is used where no other fits.
-pub const DEFAULT: &str = "default";
-/// The template that is used where there are tools.
-const TOOL_USE: &str = "tool_use";
 
 /// Largest template that is read; real ones stay under 64 KiB.
 const TEMPLATE_BYTES: u64 = 1 << 20;
@@ -30,13 +26,6 @@ const NAMED: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "p
 /// More of them: with names of their own where they are an object, as transformers 5 has it, and without where they are a
 /// list.
 const MORE: [&str; 3] = ["additional_special_tokens", "extra_special_tokens", "model_specific_special_tokens"];
-
-/// Sources of templates.
-#[derive(Clone, Debug, Default)]
-pub struct Templates {
-    pub default: Option<String>,
-    pub tool_use: Option<String>,
-}
 
 impl Templates {
     /// `chat_template.jinja` (with `additional_chat_templates/tool_use.jinja` beside it), else `chat_template` of
@@ -74,26 +63,6 @@ impl Templates {
         }
         Some(found)
     }
-
-    /// The templates there are, by name.
-    pub fn named(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        [(DEFAULT, &self.default), (TOOL_USE, &self.tool_use)]
-            .into_iter()
-            .filter_map(|(name, source)| Some((name, source.as_deref()?)))
-    }
-
-    /// The name of the template for a conversation with tools.
-    pub fn with_tools(&self) -> &'static str {
-        if self.tool_use.is_some() { TOOL_USE } else { DEFAULT }
-    }
-}
-
-/// The special tokens of a tokenizer, as text.
-#[derive(Clone, Debug, Default)]
-pub struct SpecialTokens {
-    named: BTreeMap<String, String>,
-    /// All of them, without order.
-    all: Vec<String>,
 }
 
 impl SpecialTokens {
@@ -135,35 +104,6 @@ impl SpecialTokens {
         };
         all.extend(more);
         Ok(Self::new(named, all))
-    }
-
-    /// `named`, and others that have no name.
-    pub fn new(named: BTreeMap<String, String>, mut all: Vec<String>) -> Self {
-        all.extend(named.values().cloned());
-        all.retain(|token| !token.is_empty());
-        Self { named, all }
-    }
-
-    /// The tokens that a template may name, by name.
-    pub fn named(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.named.iter().map(|(name, token)| (name.as_str(), token.as_str()))
-    }
-
-    /// The token that ends a text.
-    pub fn eos(&self) -> Option<&str> {
-        self.named.get("eos_token").map(String::as_str)
-    }
-
-    /// The special token that stands first in `text`, with its place; the longest of those that begin there.
-    pub fn first_in<'a>(&'a self, text: &str) -> Option<(usize, &'a str)> {
-        let found = self.all.iter().filter_map(|token| Some((text.find(token.as_str())?, token.as_str())));
-        found.min_by_key(|(at, token)| (*at, usize::MAX - token.len()))
-    }
-
-    /// The special token that `text` ends with, the longest if there are several.
-    pub fn last_of(&self, text: &str) -> Option<&str> {
-        let found = self.all.iter().map(String::as_str).filter(|token| text.ends_with(token));
-        found.max_by_key(|token| token.len())
     }
 }
 

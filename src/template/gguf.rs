@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::files::{SpecialTokens, Templates};
+use super::found::{SpecialTokens, Templates};
 use crate::error::{Error, Result};
 use crate::gguf::{Array, Header};
 

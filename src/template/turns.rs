@@ -16,8 +16,10 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
+use super::chat_template::ChatTemplate;
+use super::given::{self, Kwargs};
 use super::jinja::Value;
-use super::{ChatTemplate, Kwargs, given, parts};
+use super::parts;
 
 /// Fuel of all renderings of one row, and what every message of each adds to it: turns cost the square of their number.
 const ROW_FUEL: u64 = 50_000_000;
@@ -61,6 +63,29 @@ pub struct Turn {
 }
 
 impl ChatTemplate {
+    /// The text of a conversation: `messages` is a list of objects with a `role`, `tools` a list of JSON schemas.
+    ///
+    /// # Errors
+    /// Messages or tools that are none, a content that the template does not take, what it raises, what it uses that is not
+    /// supported, or too much work; for the `reason` of a sample.
+    pub fn render(&self, messages: &Json, tools: Option<&Json>, generation_prompt: bool) -> Result<String, String> {
+        self.render_with(messages, tools, &Kwargs::default(), generation_prompt)
+    }
+
+    /// [`ChatTemplate::render`] with variables of the conversation's own.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn render_with(
+        &self,
+        messages: &Json,
+        tools: Option<&Json>,
+        kwargs: &Kwargs,
+        generation_prompt: bool,
+    ) -> Result<String, String> {
+        Conversation::new(self, list(messages)?, tools, kwargs)?.whole(generation_prompt)
+    }
+
     /// The turns of the assistant in `messages` from number `first` on, in order: as many as there are messages with that
     /// role.
     ///

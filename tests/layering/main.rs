@@ -21,12 +21,6 @@ const KNOWN: &[(&str, &str)] = &[
     ("decoder", "adapter attention block body cpu ffn head linear load mod rope"),
     ("decoder/checkpoint", "gguf mod roots safetensors"),
     ("kernel", "amx avx512 block fma isa mod narrow packed rows wide"),
-    ("template", "files gguf"),
-    ("template", "mod turns"),
-    ("template/jinja", "calls variables"),
-    ("template/jinja", "filters interpreter methods tests"),
-    ("template/jinja", "iterate scope value"),
-    ("template/jinja", "lexer literals"),
 ];
 
 /// Every source of the library, by its path below `src`.

@@ -16,22 +16,12 @@ use super::compare;
 use super::error::{Result, raise, refuse};
 use super::interpreter::Interpreter;
 use super::methods::{self, containers};
-use super::scope::Scope;
 use super::show;
-use super::value::{Object, Range, Value};
+use super::value::{Object, Range, Scope, Value};
 use super::variables::may_be_named;
-
-const FUNCTIONS: [&str; 8] =
-    ["range", "dict", "lipsum", "cycler", "joiner", "namespace", "raise_exception", "strftime_now"];
 
 /// Longest range that the sandbox makes.
 const MAX_RANGE: i128 = 100_000;
-
-/// The function of this name that every template sees.
-pub fn global(name: &str) -> Option<Value> {
-    let function = FUNCTIONS.iter().find(|function| **function == name)?;
-    Some(Value::object(Object::Function(function)))
-}
 
 impl Interpreter<'_> {
     /// `value.name(args)`

@@ -8,9 +8,8 @@ use super::ast::{Compare, Const, Expr};
 use super::compare;
 use super::error::Result;
 use super::interpreter::Interpreter;
-use super::scope::Scope;
 use super::show;
-use super::value::Value;
+use super::value::{Scope, Value};
 
 impl Interpreter<'_> {
     pub fn eval(&self, expr: &Expr, scope: &Rc<Scope>) -> Result<Value> {

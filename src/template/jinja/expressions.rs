@@ -5,9 +5,9 @@
 
 use super::ast::{Compare, Const, Expr, If, Math};
 use super::error::{Result, refuse};
-use super::lexer::Token;
 use super::parser::Parser;
 use super::postfix::chain;
+use super::token::Token;
 
 type Operators = &'static [(&'static str, Math)];
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use super::ast::{Body, Expr, For, Macro, Name, Node, Stmt, Target};
 use super::error::{Result, raise, refuse};
+use super::known;
 use super::walk::{self, Seen};
-use super::{filters, tests};
 
 /// Fills in what the bodies of a template hide.
 ///
@@ -19,10 +19,10 @@ use super::{filters, tests};
 pub fn settle(root: &mut Body, names: &[Arc<str>]) -> Result<()> {
     let mut wrong = None;
     walk::all(&root.stmts, &mut |seen| match seen {
-        Seen::Filter { name, soft: false } if !filters::exists(name) => {
+        Seen::Filter { name, soft: false } if !known::is_filter(name) => {
             wrong.get_or_insert_with(|| raise(format!("No filter named '{name}'")));
         }
-        Seen::Test { name, soft: false } if !tests::exists(name) => {
+        Seen::Test { name, soft: false } if !known::is_test(name) => {
             wrong.get_or_insert_with(|| raise(format!("No test named '{name}'")));
         }
         _ => {}

@@ -13,10 +13,8 @@ use chrono::NaiveDate;
 use super::arguments::Args;
 use super::ast::{Body, Expr, Name, Node, Step, Stmt, Target};
 use super::error::{Error, Kind, Result, refuse};
-use super::filters;
-use super::scope::Scope;
 use super::show;
-use super::value::{Object, Value};
+use super::value::{Object, Scope, Value};
 
 /// Deepest nesting of what runs: a macro that calls itself takes some ten levels each time.
 const MAX_DEPTH: usize = 600;
@@ -235,14 +233,6 @@ impl<'t> Interpreter<'t> {
             }
             flow => Ok(flow),
         }
-    }
-
-    /// `value | name(args)`
-    pub fn filter(&self, name: &str, args: &Args) -> Result<Value> {
-        self.charge(1)?;
-        let made = filters::call(self, name, args)?;
-        self.charge_value(&made)?;
-        Ok(made)
     }
 
     /// The value of an expression that must be true or false.

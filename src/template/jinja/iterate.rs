@@ -2,26 +2,11 @@
 //!
 //! Owns Python's iteration. Refuses numbers and none, as Python does.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::rc::Rc;
-
 use super::error::{Error, Result, raise, refuse};
-use super::value::{Dict, Items, Range, Value, View};
+use super::value::{Cursor, Value, View};
 
 /// Longest text in bytes whose characters are listed.
 const MOST_CHARS: usize = 1 << 20;
-
-/// The items of a value, one after another.
-#[derive(Debug)]
-pub enum Cursor {
-    Items(Rc<Items>, usize),
-    Range(Rc<Range>, usize),
-    Chars(std::sync::Arc<str>, usize),
-    View(View, Rc<Dict>, usize),
-    Once(Rc<RefCell<VecDeque<Result<Value>>>>),
-    Empty,
-}
 
 impl Value {
     /// # Errors

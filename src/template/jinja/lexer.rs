@@ -4,21 +4,7 @@
 
 use super::error::{Result, raise};
 use super::literals;
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Token {
-    Data(String),
-    PrintBegin,
-    PrintEnd,
-    BlockBegin,
-    BlockEnd,
-    Name(String),
-    Str(String),
-    Int(i128),
-    Float(f64),
-    Op(&'static str),
-    End,
-}
+use super::token::Token;
 
 /// The longer ones first.
 const OPERATORS: [&str; 26] = [

@@ -3,7 +3,7 @@
 //! Owns their forms and Python's escapes. Refuses what Rust's texts cannot hold: half of a surrogate pair.
 
 use super::error::{Result, raise, refuse};
-use super::lexer::Token;
+use super::token::Token;
 
 /// A number that stands first in `rest`, and its bytes. After a dot it is a whole number: an index.
 pub fn number(rest: &str, after_dot: bool) -> Result<(Token, usize)> {

@@ -12,8 +12,7 @@ use super::ast::For;
 use super::compare;
 use super::error::{Result, raise, refuse};
 use super::interpreter::{Flow, Interpreter};
-use super::scope::Scope;
-use super::value::{Loop, LoopState, Object, Value};
+use super::value::{Loop, LoopState, Object, Scope, Value};
 
 impl Interpreter<'_> {
     pub fn for_loop(&self, statement: &Arc<For>, scope: &Rc<Scope>, out: &mut String) -> Result<Flow> {

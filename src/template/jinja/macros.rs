@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::ast::{Body, Macro, Name, Node, Parameter, Target};
 use super::error::{Result, raise};
-use super::lexer::Token;
 use super::parser::Parser;
+use super::token::Token;
 use super::walk;
 
 impl Parser {

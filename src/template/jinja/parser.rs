@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::ast::Name;
 use super::error::{Result, raise, refuse};
-use super::lexer::{self, Token};
+use super::lexer;
+use super::token::Token;
 
 /// Deepest nesting of statements and of expressions.
 const MAX_DEPTH: usize = 100;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::ast::{Arguments, Const, Expr, Step};
 use super::error::{Result, raise, refuse};
-use super::lexer::Token;
 use super::parser::Parser;
+use super::token::Token;
 
 impl Parser {
     pub fn filters(&mut self, steps: &mut Vec<Step>) -> Result<()> {

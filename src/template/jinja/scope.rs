@@ -3,29 +3,13 @@
 //! Owns the chain of frames. Refuses values that frames hold on to forever: a rendering clears them.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::ast::Name;
-use super::value::Value;
+use super::value::{Scope, Value, Variables};
 
 /// So many variables are looked through one by one: most frames have no more.
 const FEW: usize = 16;
-
-/// A frame: its own variables, and what is around it.
-#[derive(Debug, Default)]
-pub struct Scope {
-    variables: RefCell<Variables>,
-    parent: Option<Rc<Self>>,
-}
-
-/// Variables by name; `None`: not set yet, and what is outside is hidden.
-#[derive(Debug, Default)]
-struct Variables {
-    list: Vec<(Name, Option<Value>)>,
-    /// Where each of them stands, if they are more than a few.
-    places: HashMap<Name, usize>,
-}
 
 impl Variables {
     fn place(&self, name: Name) -> Option<usize> {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::ast::{Body, Expr, For, Node, Step, Stmt};
 use super::error::{Result, raise, refuse};
-use super::lexer::Token;
 use super::parser::Parser;
+use super::token::Token;
 
 /// A tree, and the names of its variables by number.
 pub fn parse(source: &str) -> Result<(Body, Vec<Arc<str>>)> {

@@ -8,9 +8,8 @@ use super::arguments::Args;
 use super::ast::{Arguments, Expr, Step};
 use super::error::{Result, raise};
 use super::interpreter::Interpreter;
-use super::scope::Scope;
 use super::tests;
-use super::value::{Object, Value};
+use super::value::{Object, Scope, Value};
 
 impl Interpreter<'_> {
     /// What is done to a value one after another.

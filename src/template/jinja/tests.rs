@@ -10,15 +10,7 @@ use super::compare;
 use super::error::{Result, raise, refuse};
 use super::methods::cases;
 use super::value::{Object, Value};
-use super::{filters, numbers, show};
-
-const NAMES: &str = " odd even divisibleby defined undefined filter test none boolean false true integer float lower upper \
-    string mapping number sequence iterable callable sameas escaped in == eq equalto != ne > gt greaterthan ge >= < lt \
-    lessthan <= le ";
-
-pub fn exists(name: &str) -> bool {
-    NAMES.split(' ').any(|known| known == name && !name.is_empty())
-}
+use super::{known, numbers, show};
 
 /// `value is name(args)`; the value is the first of the arguments.
 pub fn call(name: &str, args: &Args) -> Result<bool> {
@@ -34,7 +26,7 @@ pub fn call(name: &str, args: &Args) -> Result<bool> {
         "undefined" => matches!(value, Value::Undefined(_)),
         "filter" | "test" => {
             compare::hashable(&value)?;
-            value.as_str().is_some_and(if name == "filter" { filters::exists } else { exists })
+            value.as_str().is_some_and(if name == "filter" { known::is_filter } else { known::is_test })
         }
         "none" => matches!(value, Value::None),
         "boolean" => matches!(value, Value::Bool(_)),

@@ -9,21 +9,22 @@ mod texts;
 use super::arguments::{Args, need};
 use super::error::{Result, raise, refuse};
 use super::interpreter::Interpreter;
-use super::json;
 use super::show;
 use super::value::Value;
+use super::{json, known};
 
-const NAMES: &str = " abs attr batch capitalize center count d default dictsort e escape filesizeformat first float \
-    forceescape format groupby indent int join last length list lower items map min max pprint random reject rejectattr \
-    replace reverse round safe select selectattr slice sort string striptags sum title trim truncate unique upper \
-    urlencode urlize wordcount wordwrap xmlattr tojson ";
-
-pub fn exists(name: &str) -> bool {
-    NAMES.split(' ').any(|known| known == name && !name.is_empty())
+impl Interpreter<'_> {
+    /// `value | name(args)`
+    pub fn filter(&self, name: &str, args: &Args) -> Result<Value> {
+        self.charge(1)?;
+        let made = call(self, name, args)?;
+        self.charge_value(&made)?;
+        Ok(made)
+    }
 }
 
 /// `value | name(args)`; the value is the first of the arguments.
-pub fn call(interpreter: &Interpreter, name: &str, args: &Args) -> Result<Value> {
+fn call(interpreter: &Interpreter, name: &str, args: &Args) -> Result<Value> {
     match name {
         "tojson" => json::tojson(args),
         "default" | "d" => {
@@ -59,7 +60,7 @@ pub fn call(interpreter: &Interpreter, name: &str, args: &Args) -> Result<Value>
         }
         "capitalize" | "center" | "e" | "escape" | "forceescape" | "format" | "indent" | "lower" | "replace"
         | "title" | "trim" | "truncate" | "upper" | "urlencode" | "wordcount" => texts::call(name, args),
-        _ if exists(name) => Err(refuse(&format!("the filter `{name}`"))),
+        _ if known::is_filter(name) => Err(refuse(&format!("the filter `{name}`"))),
         _ => Err(raise(format!("No filter named '{name}'"))),
     }
 }
