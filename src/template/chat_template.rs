@@ -35,9 +35,9 @@ pub const DATE: NaiveDate = NaiveDate::from_ymd_opt(2024, 7, 26).expect("a day o
 pub struct ChatTemplate {
     parsed: Vec<(&'static str, Template)>,
     templates: Templates,
-    tokens: SpecialTokens,
+    pub(super) tokens: SpecialTokens,
     date: NaiveDate,
-    kwargs: Kwargs,
+    pub(super) kwargs: Kwargs,
 }
 
 impl ChatTemplate {
