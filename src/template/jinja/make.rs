@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::error::{Result, refuse};
-use super::value::{Dict, Items, Object, Value};
+use super::value::{Dict, Items, Object, Value, View};
 
 /// Deepest nesting; JSON that was read is no deeper than 128.
 const MAX_DEPTH: u16 = 200;
