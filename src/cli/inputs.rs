@@ -43,7 +43,7 @@ pub fn device(text: &str) -> Result<Device> {
 
 /// Scans the datasets and settles their names.
 pub fn datasets(args: &ScoreArgs) -> Result<Vec<Dataset>> {
-    let mut names = BTreeSet::new();
+    let (options, mut names) = (args.options.options(), BTreeSet::new());
     let dataset = |path: &PathBuf| {
         let (generation_model, task) = dataset_names(args, path)?;
         if !names.insert((generation_model.clone(), task.clone())) {
@@ -51,7 +51,7 @@ pub fn datasets(args: &ScoreArgs) -> Result<Vec<Dataset>> {
                 "two datasets are called {generation_model}_{task}: score them one at a time with --generation-model"
             );
         }
-        Ok(Dataset { generation_model, task, plan: scan(path, &args.options)? })
+        Ok(Dataset { generation_model, task, plan: scan(path, &options)? })
     };
     Listed::all(&args.dataset).iter().map(dataset).collect()
 }

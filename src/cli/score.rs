@@ -46,7 +46,7 @@ pub fn run(args: &ScoreArgs) -> Result<Exit> {
             }
         }
     }
-    if args.options.out() == OutFormat::TokenLosses {
+    if session.options.out() == OutFormat::TokenLosses {
         in_one_go.cells()?.iter().try_for_each(|found| output.export(found))?;
     }
     if let Some(exact) = &exact {
@@ -63,15 +63,15 @@ fn exact<'a>(args: &'a ScoreArgs, models: &'a [String]) -> Option<Exact<'a>> {
 
 /// The models, opened.
 fn models(args: &ScoreArgs) -> Result<Vec<Model>> {
-    let models = named::resolve(&Listed::all(&args.models))?;
+    let (models, options) = (named::resolve(&Listed::all(&args.models))?, args.options.options());
     if args.exact && models.len() < 2 {
         bail!("--exact compares models with one another: give two in --models");
     }
-    if args.exact && args.options.out() == OutFormat::Jsonl {
+    if args.exact && options.out() == OutFormat::Jsonl {
         bail!("--exact needs tables of Parquet: leave --out jsonl away");
     }
     let models = models.into_iter().map(|named| {
-        let model = Model::open(named, &args.options, args.engine)?;
+        let model = Model::open(named, &options, args.engine)?;
         if args.exact { model.lending() } else { Ok(model) }
     });
     models.collect()
@@ -95,9 +95,10 @@ fn tell(texts: &[Text], audits: &[Audit], told: &mut BTreeSet<String>) {
 fn session(args: &ScoreArgs, datasets: &[Dataset], models: &[Model]) -> Result<Session> {
     let wrote = |model: &&Model| datasets.iter().any(|dataset| dataset.generation_model == model.named.name);
     let default = || models.iter().find(wrote).or(models.first()).context("--models is empty");
-    let tokenizer = match &args.options.tokenizer {
+    let options = args.options.options();
+    let tokenizer = match &options.tokenizer {
         Some(source) => inputs::tokenizer_path(source)?,
         None => default()?.named.tokenizer()?,
     };
-    Session::new(&args.options, &models.iter().collect::<Vec<_>>(), &tokenizer)
+    Session::new(&options, &models.iter().collect::<Vec<_>>(), &tokenizer)
 }

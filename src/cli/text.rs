@@ -45,6 +45,6 @@ pub fn dataset(args: &ScoreArgs, session: &Session) -> Result<Option<Dataset>> {
     let stem = || path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let task = args.task.clone().or_else(stem).unwrap_or_default();
     let generation_model = args.generation_model.clone().unwrap_or_else(|| "text".to_owned());
-    let plan = Windows::new(ids, *window, tokenizer.prefix()).plan(path, args.options.limit)?;
+    let plan = Windows::new(ids, *window, tokenizer.prefix()).plan(path, session.options.limit)?;
     Ok(Some(Dataset { generation_model, task, plan }))
 }

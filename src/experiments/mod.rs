@@ -10,5 +10,5 @@ mod options;
 mod parse;
 
 pub use experiment::{Experiment, Experiments, Model, Text};
-pub use options::{BoundaryChoice, DtypeChoice, OF_A_MODEL, OnError, Options, OutFormat, TooLongChoice};
+pub use options::{DtypeChoice, OF_A_MODEL, OnError, Options, OutFormat, TemplateChoice};
 pub use parse::read;

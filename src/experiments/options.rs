@@ -1,105 +1,58 @@
 //! Options of scoring, whether typed after `--` or written in a file.
 //!
-//! Owns their names, their help, their defaults, and which of them a model may have to itself. Refuses their effects.
+//! Owns their names, their words, their defaults, and which of them a model may have to itself. Not here: their flags and
+//! help (`cli`), and their effects (`score`).
 
-use clap::ValueEnum;
 use serde::{Deserialize, Deserializer};
 
 use crate::template::{Kwargs, NaiveDate};
 use crate::tokenize::{Bos, Boundary, TooLong};
 
-/// Everything that `score` can be told beside datasets, models and output; what is `None` has the default that the
-/// method of the same name gives.
-#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args, Deserialize)]
+/// Everything that scoring can be told beside datasets, models and output; what is `None` has the default that the
+/// method of the same name gives. `cli/args/options.rs` has the flags and their help.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
-    /// Format of the tables [default: parquet]
-    #[arg(long)]
+    /// Format of the tables.
     pub out: Option<OutFormat>,
-
-    /// Length of the lists of most likely tokens; 0 for none [default: 20]
-    #[arg(long, alias = "top_k", value_name = "K")]
+    /// Length of the lists of most likely tokens; 0 for none.
     pub top_k: Option<usize>,
-
-    /// Only the first rows (the published study scored 100)
-    #[arg(long, value_name = "ROWS")]
+    /// Only the first rows of a dataset.
     pub limit: Option<u32>,
-
-    /// tokenizer.json for all models, or a model directory or hub id that has one
-    /// [default: the generation model's if it is among the models, else the first model's]
-    #[arg(long, value_name = "PATH")]
+    /// A `tokenizer.json`, or a model directory or hub id that has one; `None`: that of a model.
     pub tokenizer: Option<String>,
-
-    /// What renders rows of messages: a chat template's file, or a model directory or hub id that has one
-    /// [default: that of the tokenizer's directory]
-    #[arg(long, alias = "chat_template", value_name = "PATH")]
+    /// A chat template's file, or a model directory or hub id that has one; `None`: that of the tokenizer's directory.
     pub chat_template: Option<String>,
-
-    /// Whose chat template renders rows of messages: text, one for all models, or own, each model's own, so that contexts
-    /// differ and responses are tokenised apart from them [default: text]
-    #[arg(long, conflicts_with = "chat_template")]
+    /// Whose chat template renders rows of messages.
     pub template: Option<TemplateChoice>,
-
-    /// The day that a chat template's `strftime_now` tells; a template that asks for it gives another text each day
-    /// [default: 2024-07-26, to which Llama's templates fall back]
-    #[arg(long, alias = "chat_date", value_name = "YYYY-MM-DD")]
+    /// The day that a chat template's `strftime_now` tells.
     pub chat_date: Option<NaiveDate>,
-
-    /// More variables for the chat template, as a JSON object, e.g. {"enable_thinking": false}; a row's own
-    /// `chat_template_kwargs` come before these
-    #[arg(long, alias = "chat_template_kwargs", value_name = "JSON")]
+    /// More variables for the chat template; a row's own come before these.
     pub chat_template_kwargs: Option<Kwargs>,
-
-    /// Tokenise prompt and response as one text, or apart [default: joint]
-    #[arg(long)]
-    pub boundary: Option<BoundaryChoice>,
-
-    /// Whether a BOS stands before every text; auto: as the tokenizer's own file says. Chats have what their template
-    /// writes [default: auto]
-    #[arg(long)]
-    pub bos: Option<BosChoice>,
-
-    /// Token appended after each response: none, auto (the generation config's end-of-sequence) or an id
-    /// [default: none]
-    #[arg(long, value_name = "none|auto|ID")]
+    /// Whether prompt and response are tokenised as one text.
+    pub boundary: Option<Boundary>,
+    /// Whether a BOS stands before every text.
+    pub bos: Option<Bos>,
+    /// Token appended after each response: `none`, `auto` or an id.
     #[serde(default, deserialize_with = "word_or_id")]
     pub end: Option<String>,
-
-    /// What to do with a row longer than the shortest context among the models [default: skip]
-    #[arg(long, alias = "too_long")]
-    pub too_long: Option<TooLongChoice>,
-
-    /// What to do with a row that cannot be read [default: skip]
-    #[arg(long, alias = "on_error")]
+    /// What becomes of a row that is longer than the shortest context among the models.
+    pub too_long: Option<TooLong>,
+    /// What becomes of a row that cannot be read.
     pub on_error: Option<OnError>,
-
-    /// What the rows call the fields that are read, e.g. input=question,output=answer
-    #[arg(long, value_delimiter = ',', value_name = "NAME=FIELD")]
+    /// What the rows call the fields that are read, each as `NAME=FIELD`.
     pub fields: Option<Vec<String>>,
-
-    /// Field whose equal values mark rows that are not independent [default: equal prompts]
-    #[arg(long, value_name = "FIELD")]
+    /// Field whose equal values mark rows that are not independent; `None`: equal prompts do.
     pub cluster: Option<String>,
-
-    /// Fields of the rows to keep in the samples table, e.g. reward,correct
-    #[arg(long, alias = "keep_fields", value_delimiter = ',', value_name = "FIELDS")]
+    /// Fields of the rows to keep in the samples table.
     pub keep_fields: Option<Vec<String>>,
-
-    /// Keep what each model's head reads of every response token (hidden size × 2 or 4 bytes a token), so that
-    /// `kl --exact` has both full distributions again
-    #[arg(long, alias = "keep_hidden", num_args = 0..=1, default_missing_value = "true", value_name = "true|false", require_equals = true)]
+    /// Whether hidden states are kept: hidden size × 2 or 4 bytes a token.
     pub keep_hidden: Option<bool>,
-
-    /// Type of weights and products [default: auto]
-    #[arg(long)]
+    /// Type of weights and products.
     pub dtype: Option<DtypeChoice>,
-
-    /// cpu, cuda or cuda:N [default: cpu]
-    #[arg(long)]
+    /// `cpu`, `cuda` or `cuda:N`.
     pub device: Option<String>,
-
-    /// Tokens computed together: decides memory and speed, never a number [default: 4096]
-    #[arg(long, visible_alias = "batch-size", alias = "batch_size", alias = "batch_tokens", value_name = "N")]
+    /// Tokens computed together: decides memory and speed, never a number.
     pub batch_tokens: Option<usize>,
 }
 
@@ -147,8 +100,8 @@ impl Options {
         match self.boundary {
             // What is paired by its ids must not have been merged with what stands before it.
             None if self.has_own_templates() => Boundary::Separate,
-            None | Some(BoundaryChoice::Joint) => Boundary::Joint,
-            Some(BoundaryChoice::Separate) => Boundary::Separate,
+            None => Boundary::Joint,
+            Some(boundary) => boundary,
         }
     }
 
@@ -158,11 +111,7 @@ impl Options {
     }
 
     pub fn bos(&self) -> Bos {
-        match self.bos {
-            None | Some(BosChoice::Auto) => Bos::Auto,
-            Some(BosChoice::Always) => Bos::Always,
-            Some(BosChoice::Never) => Bos::Never,
-        }
+        self.bos.unwrap_or_default()
     }
 
     pub fn end(&self) -> &str {
@@ -170,11 +119,7 @@ impl Options {
     }
 
     pub fn too_long(&self) -> TooLong {
-        match self.too_long {
-            None | Some(TooLongChoice::Skip) => TooLong::Skip,
-            Some(TooLongChoice::Truncate) => TooLong::Truncate,
-            Some(TooLongChoice::Fail) => TooLong::Fail,
-        }
+        self.too_long.unwrap_or(TooLong::Skip)
     }
 
     /// Whether a row that cannot be read ends the run.
@@ -203,64 +148,51 @@ impl Options {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OutFormat {
     Parquet,
     Jsonl,
-    /// Parquet, and the published study's JSON beside it
+    /// Parquet, and the published study's JSON beside it.
     TokenLosses,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum BoundaryChoice {
-    Joint,
-    Separate,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TemplateChoice {
+    /// One for all models.
     Text,
+    /// Each model's own.
     Own,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum BosChoice {
-    Auto,
-    Always,
-    Never,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TooLongChoice {
-    /// Record it as too long
-    Skip,
-    /// Score the tokens that fit
-    Truncate,
-    /// End the run
-    Fail,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnError {
-    /// Record it as failed and go on
+    /// It is recorded as failed.
     Skip,
-    /// End the run
+    /// It ends the run.
     Fail,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DtypeChoice {
-    /// bf16 if every matrix is stored in bf16, else f32
+    /// bf16 if every matrix is stored in bf16, else f32.
     Auto,
     F32,
     Bf16,
+}
+
+impl DtypeChoice {
+    /// The name that manifests give the type; `None` where the checkpoint decides.
+    pub fn decided(self) -> Option<&'static str> {
+        match self {
+            Self::Auto => None,
+            Self::F32 => Some("f32"),
+            Self::Bf16 => Some("bf16"),
+        }
+    }
 }
 
 /// `end = "auto"` and `end = 151645` both read well.

@@ -2,10 +2,13 @@
 //!
 //! Owns the choice between the tokenizer's own word and the user's. Refuses a BOS that the tokenizer does not name.
 
+use serde::Deserialize;
+
 use super::TextTokenizer;
 
 /// Whether a BOS stands before every text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Bos {
     /// As the tokenizer's own post-processor says, and transformers 5 does.
     #[default]

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use serde::Deserialize;
 use tokenizers::Tokenizer;
 
 use super::bytes::Span;
@@ -15,7 +16,8 @@ use crate::digest;
 use crate::sample::{ResponseToken, Sample, Status};
 
 /// Where prompt and response meet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Boundary {
     /// One text, as the study did and as a server that is given the whole text does: tokens may span the boundary.
     Joint,
@@ -34,7 +36,8 @@ impl Boundary {
 }
 
 /// What becomes of a sample that is longer than the context.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum TooLong {
     Skip,
     Truncate,

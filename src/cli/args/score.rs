@@ -1,15 +1,14 @@
 //! Arguments of `tokshift score`.
 //!
-//! Owns what a run is given beside the scoring options, which `experiments` has and a file may give too.
+//! Owns what a run is given beside the scoring options, which a file of experiments may give too ([`OptionArgs`]).
 
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser};
 
-use super::{EngineArg, Listed, listed, threads};
+use super::{EngineArg, Listed, OptionArgs, listed, threads};
 use crate::cli::text::TextArgs;
-use crate::experiments::Options;
 
 /// Teacher-force a dataset's responses through models; record what each thought of every response token
 #[derive(Debug, Parser)]
@@ -43,7 +42,7 @@ pub struct ScoreArgs {
     pub task: Option<String>,
 
     #[command(flatten)]
-    pub options: Options,
+    pub options: OptionArgs,
 
     /// Then compare every two of the models exactly, from the full distributions, as `kl --exact` does. Hidden rows take up
     /// room until that is done; with --keep-hidden they stay

@@ -7,13 +7,12 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use candle_core::{DType, Device};
-use clap::ValueEnum;
 
 use crate::cli::inputs::{self, Dataset};
 use crate::cli::session;
 use crate::decoder::Form;
 use crate::error::Error;
-use crate::experiments::{DtypeChoice, Experiment, Model, Text};
+use crate::experiments::{Experiment, Model, Text};
 use crate::store::{self, DamagedCell, DatasetFacts, FoundCell};
 
 /// Cells in the file's order, and their datasets.
@@ -118,8 +117,7 @@ impl<'a> Cells<'a> {
         let (found, dataset) = (self.found(cell)?, self.dataset(cell)?);
         let before = &found.manifest;
         let (options, engine) = (&self.model(cell).options, &before.engine);
-        let name = |choice: DtypeChoice| choice.to_possible_value().map(|value| value.get_name().to_owned());
-        let dtype = (options.dtype() != DtypeChoice::Auto).then(|| name(options.dtype())).flatten();
+        let dtype = options.dtype().decided();
         let top_k = engine.vocab.map_or(options.top_k(), |vocab| options.top_k().min(vocab));
         // `auto` is what the tokenizer's model says.
         let end = match options.end() {
