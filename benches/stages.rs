@@ -12,7 +12,6 @@ mod made;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use candle_core::{DType, Device};
@@ -31,7 +30,6 @@ use tokshift::tokenize::{Boundary, SampleOptions, TextTokenizer, TooLong};
 
 const TOP_K: usize = 20;
 const ROUNDS: usize = 3;
-static NEVER: AtomicBool = AtomicBool::new(false);
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
@@ -130,7 +128,7 @@ impl Bench {
             fail_on_bad_row: true,
             engine,
             progress: &Progress::default(),
-            stop: &NEVER,
+            stop: &Stop::never(),
         };
         seconds(|| run.score().unwrap())
     }
@@ -160,7 +158,7 @@ impl Recorded {
     fn score(&self, engine: &dyn Engine) {
         let sample = |sample: &Sample| JobSample { dataset: 0, sample: sample.clone() };
         let samples = self.samples.iter().map(sample).collect();
-        let job = Job { part: self.part, samples, stop: &Stop::new(&NEVER) };
+        let job = Job { part: self.part, samples, stop: &Stop::never() };
         engine.score(&job, &mut |_| Ok(())).unwrap();
     }
 }

@@ -41,6 +41,18 @@ pub enum Error {
     #[error("{holder} writes {what} into `{}`: wait for its end, or give another --output-dir", root.display())]
     Busy { what: String, root: PathBuf, holder: String },
 
+    /// What was going on when something failed.
+    #[error("{doing}: {source}")]
+    While { doing: String, source: Box<Self> },
+
+    /// Several things failed that do not depend on one another.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Several(Vec<Self>),
+
+    /// What failed before was asked for again, and was not tried again.
+    #[error("{0}")]
+    Again(String),
+
     /// Options that contradict each other or the data.
     #[error("{0}")]
     Usage(String),
@@ -90,6 +102,26 @@ impl Error {
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         let path = path.as_ref().to_owned();
         move |source| Self::Io { action, path, source }
+    }
+
+    /// Options that contradict each other or the data: what is wrong, and what to give instead.
+    pub fn usage(what: impl Into<String>) -> Self {
+        Self::Usage(what.into())
+    }
+
+    /// This error, which came while `doing` was going on.
+    #[must_use]
+    pub fn during(self, doing: impl Into<String>) -> Self {
+        Self::While { doing: doing.into(), source: Box::new(self) }
+    }
+
+    /// Whether the run was asked to stop, rather than failed.
+    pub fn is_stopped(&self) -> bool {
+        match self {
+            Self::Stopped => true,
+            Self::While { source, .. } => source.is_stopped(),
+            _ => false,
+        }
     }
 
     /// `what` is wrong with the file at `path`.

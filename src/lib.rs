@@ -33,6 +33,7 @@ pub mod study;
 pub mod verify;
 pub mod shift;
 pub mod experiments;
+pub mod score;
 pub mod cli;
 
 pub use error::{Error, Result};

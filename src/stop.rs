@@ -14,10 +14,25 @@ pub struct Stop<'a> {
     failed: AtomicBool,
 }
 
+static NEVER: AtomicBool = AtomicBool::new(false);
+
+impl Stop<'static> {
+    /// Of work that nobody asks to end.
+    pub fn never() -> Self {
+        Self::new(&NEVER)
+    }
+}
+
 impl<'a> Stop<'a> {
     /// A run that ends when `asked` is raised.
     pub fn new(asked: &'a AtomicBool) -> Self {
         Self { asked, failed: AtomicBool::new(false) }
+    }
+
+    /// What ends when it is asked to, and by nothing that fails elsewhere: a part of this.
+    #[must_use]
+    pub fn part(&self) -> Self {
+        Self::new(self.asked)
     }
 
     /// Ends this run alone: one of its threads failed.

@@ -11,7 +11,8 @@ use anyhow::{Context, Result};
 use clap::Parser;
 
 use super::args::{DemoArgs, KlArgs, ScoreArgs};
-use super::{Exit, kl, progress, score};
+use super::exit::Exit;
+use super::{kl, progress, score};
 use crate::shift;
 
 /// Files that the binary carries, by their paths in the demo's directory.

@@ -3,7 +3,8 @@
 use anyhow::Result;
 
 use super::args::ImportArgs;
-use super::{Exit, progress};
+use super::exit::Exit;
+use super::progress;
 use crate::store::Store;
 use crate::study;
 

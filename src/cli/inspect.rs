@@ -9,14 +9,15 @@ use anyhow::Result;
 use candle_core::DType;
 use serde::Serialize;
 
-use super::Exit;
 use super::args::InspectArgs;
-use super::{inputs, kl, progress};
+use super::exit::Exit;
+use super::{kl, progress};
 use crate::decoder::{Checkpoint, DecoderSpec, Rope, RopeScaling, VOCABULARY_BLOCK};
 use crate::engine::local;
 use crate::escape::visible;
 use crate::experiments::Options;
 use crate::hub;
+use crate::score::named;
 use crate::tokenize::TextTokenizer;
 
 /// All that is told.
@@ -111,7 +112,7 @@ impl<'a> Inspected<'a> {
             notes: checkpoint.notes(),
             context: spec.max_tokens,
             spec,
-            tokenizer: Tokenizer::of(&inputs::tokenizer_of(&path)),
+            tokenizer: Tokenizer::of(&named::tokenizer_of(&path)),
             memory: Memory { weights, batch: batch_bytes(spec, batch_tokens), batch_tokens },
             path,
         })

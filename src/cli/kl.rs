@@ -6,8 +6,10 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::args::{AlignArg, KlArgs, Listed};
-use super::exact::Exact;
-use super::{Exit, progress};
+use super::exit::Exit;
+use super::terminal::Terminal;
+use super::{progress, signals};
+use crate::score::exact::Exact;
 use crate::shift::{self, StudyFigures};
 use crate::store;
 
@@ -85,7 +87,7 @@ pub fn exact(args: &KlArgs, options: &shift::Options) -> Result<()> {
     let models = &Listed::all(models);
     let exact = Exact { root, models, temperature: *temperature, allow_removed: *allow_removed };
     exact.must_know_models()?;
-    exact.run(&shift::chosen(root, options)?)
+    Ok(exact.run(&shift::chosen(root, options)?, (&Terminal::new(), &signals::stop()))?)
 }
 
 fn align(args: &KlArgs, other: &Path, options: &shift::Options) -> Result<Exit> {

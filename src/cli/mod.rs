@@ -4,26 +4,18 @@
 
 mod args;
 mod demo;
-mod exact;
-mod heads;
+mod exit;
 mod import;
-mod in_one_go;
-mod inputs;
 mod inspect;
 mod kl;
-mod models;
-mod named;
 mod progress;
 mod render;
 mod run;
 mod score;
-mod scorer;
-mod session;
 mod signals;
 mod status;
-mod text;
+mod terminal;
 mod verify;
-mod vocabularies;
 
 use std::process::ExitCode;
 
@@ -31,32 +23,7 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use args::{Args, Command, LogFormat};
-
-/// What a command says with its exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Exit {
-    /// Everything was done.
-    Done,
-    /// Some of it failed, which was told.
-    Failed,
-    /// Results are damaged.
-    Damaged,
-    /// A mean may lie above a limit that was given.
-    Above,
-    /// Nothing failed, but rows of the data were not scored; their reasons stand in the samples table.
-    Unscored,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        match exit {
-            Exit::Done => Self::SUCCESS,
-            Exit::Failed | Exit::Damaged => Self::FAILURE,
-            Exit::Above => Self::from(3),
-            Exit::Unscored => Self::from(4),
-        }
-    }
-}
+use exit::tell;
 
 /// Parses the command line and runs it. Exit codes: 0 done; 1 an error, printed, or damaged results; 2 wrong usage; 3 a
 /// mean may lie above a limit; 4 done, but rows of the data were not scored; 130 and 143 ended by SIGINT or SIGTERM.
@@ -80,7 +47,7 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             progress::say_error(&tell(&error));
-            let stopped = matches!(error.downcast_ref(), Some(crate::Error::Stopped));
+            let stopped = error.downcast_ref().is_some_and(crate::Error::is_stopped);
             signals::exit_code().filter(|_| stopped).map_or(ExitCode::FAILURE, ExitCode::from)
         }
     }
@@ -104,12 +71,6 @@ fn log(verbose: u8, format: LogFormat) {
             subscriber(&format!("{filter},{}=info", progress::TOLD)).json().init();
         }
     }
-}
-
-/// An error and its causes, but for those that the error before them already tells.
-fn tell(error: &anyhow::Error) -> String {
-    let add = |told: String, cause: String| if told.ends_with(&cause) { told } else { format!("{told}: {cause}") };
-    error.chain().map(ToString::to_string).reduce(add).unwrap_or_default()
 }
 
 /// Panics of a stage come back as errors with the stage's name; the default report would print them twice. One of the

@@ -10,10 +10,10 @@ use serde::Serialize;
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
-use super::Exit;
 use super::args::RenderArgs;
-use super::inputs;
+use super::exit::Exit;
 use crate::escape;
+use crate::score::inputs;
 use crate::template::{self, ChatTemplate, DATE, Kwargs, STACK, Turn};
 
 /// Renders every conversation of a file; one that fails is told of and does not end the rest.

@@ -10,6 +10,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::low_level;
 
 use crate::error::{Error, Result};
+use crate::stop::Stop;
 
 /// Runs are to end.
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -42,15 +43,16 @@ fn came(signal: c_int) {
     STOP.store(true, Ordering::SeqCst);
 }
 
-/// Does `work`, which ends soon after the flag that it is given is raised. One at a time.
-///
-/// # Errors
-/// Those of `work`; [`Error::Stopped`] if a signal came, even when `work` was done: nothing is to follow it.
-pub fn heed<T>(work: impl FnOnce(&'static AtomicBool) -> Result<T>) -> Result<T> {
+/// What a signal raises.
+pub fn stop() -> Stop<'static> {
+    Stop::new(&STOP)
+}
+
+/// Does `work`, which ends soon after [`stop`] is raised: a signal that comes meanwhile does that alone. One at a time.
+pub fn heed(work: impl FnOnce()) {
     AT_ONCE.store(false, Ordering::SeqCst);
-    let outcome = work(&STOP);
+    work();
     AT_ONCE.store(true, Ordering::SeqCst);
-    if outcome.is_ok() && STOP.load(Ordering::SeqCst) { Err(Error::Stopped) } else { outcome }
 }
 
 /// The exit code after a signal, as shells count it: 128 + its number. `None` if none came.

@@ -12,7 +12,8 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::args::StatusArgs;
-use super::{Exit, kl, progress};
+use super::exit::Exit;
+use super::{kl, progress};
 use crate::error::Error;
 use crate::escape::visible;
 use crate::journal::{self, Entry};

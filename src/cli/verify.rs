@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use anyhow::Result;
 
-use super::Exit;
 use super::args::VerifyArgs;
+use super::exit::Exit;
 use super::kl::print;
 use crate::escape::visible;
 use crate::verify::{self, Finding, Report};

@@ -3,12 +3,18 @@
 //! Owns a stand-in that needs no weights: it drives the pipeline's tests and dry runs. Its answers come out of order
 //! and several jobs may run at once. Refuses meaning: nothing about a model can be learnt from it.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use crate::engine::source::{EngineSource, Facts};
 use crate::engine::{Caps, Engine, Job, Scored, TokenScores};
 use crate::error::Result;
+use crate::hidden;
 use crate::reduce::{CHUNK, Reducer};
 use crate::sample::Sample;
+
+/// The longest sample that it takes: it has no model to ask.
+const CONTEXT: usize = 1 << 20;
 
 /// Deterministic scores over a vocabulary of the 64 ids around each target.
 pub struct Mock {
@@ -20,7 +26,7 @@ pub struct Mock {
 impl Mock {
     /// Numbers differ by `name`, as models do.
     pub fn new(name: &str, top_k: usize) -> Self {
-        let caps = Caps { max_tokens: 1 << 20, vocab: u32::MAX as usize, hidden: None, jobs_in_flight: 8 };
+        let caps = Caps { max_tokens: CONTEXT, vocab: u32::MAX as usize, hidden: None, jobs_in_flight: 8 };
         Self { caps, seed: hash(&name), top_k: top_k.min(CHUNK) }
     }
 
@@ -61,6 +67,47 @@ impl Engine for Mock {
             sink(Scored { index, scores: Ok(self.score_sample(&job.samples[index].sample)) })?;
         }
         Ok(job.samples.iter().map(|s| s.sample.ids.len()).sum())
+    }
+}
+
+/// A mock that is made when it is needed.
+#[derive(Debug)]
+pub struct MockSource {
+    name: String,
+    top_k: usize,
+}
+
+impl MockSource {
+    /// Numbers differ by `name`; lists have `top_k` entries, or as many as the mock's vocabulary.
+    pub fn new(name: &str, top_k: usize) -> Self {
+        Self { name: name.to_owned(), top_k }
+    }
+}
+
+impl EngineSource for MockSource {
+    fn max_tokens(&self) -> usize {
+        CONTEXT
+    }
+
+    fn vocab(&self) -> Option<usize> {
+        None
+    }
+
+    fn hidden_shape(&self) -> Result<hidden::Shape, String> {
+        Err("the stand-in engine has no hidden rows".to_owned())
+    }
+
+    fn adapts_head(&self) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn facts(&self) -> Result<Facts> {
+        let (files, arithmetic) = (BTreeMap::new(), None);
+        Ok(Facts { engine: "mock", files, dtype: "f32", device: "cpu", arithmetic, top_k: self.top_k })
+    }
+
+    fn load(&self, _keep_hidden: bool) -> Result<Box<dyn Engine>> {
+        Ok(Box::new(Mock::new(&self.name, self.top_k)))
     }
 }
 

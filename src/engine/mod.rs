@@ -1,11 +1,13 @@
 //! What scores tokens: the seam between the pipeline and a model, wherever the model runs.
 //!
 //! Owns the [`Engine`] trait and the data that crosses it. Refuses to name its children: the pipeline sees
-//! `&dyn Engine`, and `cli` alone chooses one.
+//! `&dyn Engine`, and `score` alone chooses one.
 
 pub mod local;
+pub mod local_source;
 mod memory;
 pub mod mock;
+pub mod source;
 
 use crate::error::Result;
 use crate::hidden;

@@ -10,7 +10,6 @@ mod progress;
 mod slices;
 
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
 pub use input::Input;
@@ -43,7 +42,7 @@ pub struct Run<'a> {
     pub engine: &'a dyn Engine,
     pub progress: &'a Progress,
     /// Raised from outside, ends the run.
-    pub stop: &'a AtomicBool,
+    pub stop: &'a Stop<'a>,
 }
 
 /// What is known by now of each piece of a slice.
@@ -62,7 +61,7 @@ impl Run<'_> {
         for (index, input) in self.inputs.iter().enumerate() {
             input.missing().for_each(|part| self.progress.expect(self.part(index, part).bytes));
         }
-        let (stop, reader, assembly) = (Stop::new(self.stop), self.reader(), Assembly::default());
+        let (stop, reader, assembly) = (self.stop.part(), self.reader(), Assembly::default());
         let stages = flow::Stages {
             read: |slice| self.read(&reader, slice),
             tokenize: |pieces| Ok(self.note(self.tokenize(pieces)?)),
@@ -195,7 +194,7 @@ impl Run<'_> {
     /// Those of reading and of rows that may not be skipped.
     pub fn hidden_bytes(&self) -> Result<u64> {
         let Some(shape) = self.engine.caps().hidden else { return Ok(0) };
-        let (stop, reader) = (Stop::new(self.stop), self.reader());
+        let (stop, reader) = (self.stop.part(), self.reader());
         let of_slice = |slice| -> Result<u64> {
             stop.check()?;
             let mut rows = 0;

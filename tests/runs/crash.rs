@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 use crate::common::{Scene, fixture, made, many_rows};
@@ -14,6 +13,7 @@ use tokshift::engine::mock::Mock;
 use tokshift::engine::{Caps, Engine, Job, Scored};
 use tokshift::pipeline::{Input, Progress, Run};
 use tokshift::sample::Status;
+use tokshift::stop::Stop;
 use tokshift::store::{self, Cell, Manifest, Store};
 use tokshift::table::Format;
 use tokshift::tokenize::{Boundary, SampleOptions, TextTokenizer, TooLong};
@@ -67,7 +67,7 @@ fn run(
         fail_on_bad_row: false,
         engine: &Disturbed(Mock::new("mock", 3), beside),
         progress: &progress,
-        stop: &AtomicBool::new(false),
+        stop: &Stop::never(),
     }
     .score()?;
     Ok(progress)

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, ValueEnum};
 
-use super::{Listed, listed, threads};
+use super::listed::{self, Listed};
+use super::shared::threads;
 use crate::shift::{Limit, Twin};
 
 /// Compare models over the tables of `score`: KL(P‖Q) per token with honest errors

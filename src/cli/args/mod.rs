@@ -11,6 +11,7 @@ mod options;
 mod render;
 mod run;
 mod score;
+mod shared;
 mod status;
 mod verify;
 
@@ -21,10 +22,10 @@ pub use import::ImportArgs;
 pub use inspect::InspectArgs;
 pub use kl::{AlignArg, KlArgs};
 pub use listed::Listed;
-pub use options::OptionArgs;
 pub use render::RenderArgs;
 pub use run::RunArgs;
 pub use score::ScoreArgs;
+pub use shared::EngineArg;
 pub use status::StatusArgs;
 pub use verify::VerifyArgs;
 
@@ -89,18 +90,4 @@ pub enum LogFormat {
     Text,
     /// An object a line
     Json,
-}
-
-/// What scores.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum EngineArg {
-    Local,
-    Mock,
-}
-
-fn threads(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(n) if (1..=1024).contains(&n) => Ok(n),
-        _ => Err("expected a number from 1 to 1024".to_owned()),
-    }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser};
 
-use super::{EngineArg, threads};
+use super::shared::{EngineArg, threads};
 
 /// Score and compare what a file of experiments asks for; a rerun does what is missing
 #[derive(Debug, Parser)]

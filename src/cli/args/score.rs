@@ -5,10 +5,12 @@
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, Parser, value_parser};
 
-use super::{EngineArg, Listed, OptionArgs, listed, threads};
-use crate::cli::text::TextArgs;
+use super::listed::{self, Listed};
+use super::options::OptionArgs;
+use super::shared::{EngineArg, threads};
+use crate::dataset::WINDOW;
 
 /// Teacher-force a dataset's responses through models; record what each thought of every response token
 #[derive(Debug, Parser)]
@@ -65,6 +67,21 @@ pub struct ScoreArgs {
     /// What scores: a model, or a stand-in with made-up numbers that needs a tokenizer only
     #[arg(long, default_value = "local", hide = true)]
     pub engine: EngineArg,
+}
+
+/// What a text's rows would be chosen and read by.
+const OF_ROWS: [&str; 6] = ["dataset", "fields", "cluster", "keep_fields", "boundary", "end"];
+
+#[derive(Debug, clap::Args)]
+pub struct TextArgs {
+    /// Plain text instead of rows, cut into windows of which the second half is scored, as llama.cpp does; called
+    /// `text` and by the file's name unless --generation-model and --task say otherwise
+    #[arg(long, conflicts_with_all = OF_ROWS, value_name = "FILE")]
+    pub text: Option<PathBuf>,
+
+    /// Tokens of a window of --text; of 512, 255 are scored
+    #[arg(long, requires = "text", default_value_t = WINDOW, value_name = "N", value_parser = value_parser!(u32).range(4..))]
+    pub window: u32,
 }
 
 const SCORE_EXAMPLES: &str = "\

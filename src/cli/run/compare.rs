@@ -9,9 +9,10 @@ use std::path::Path;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::cli::session::Output;
-use crate::cli::{progress, tell};
+use crate::cli::exit::tell;
+use crate::cli::progress;
 use crate::error::Error;
+use crate::score::session::Output;
 use crate::shift::{self, Comparison, NotCompared};
 use crate::store::{self, FoundCell};
 

@@ -1,20 +1,20 @@
 //! `tokshift run`: a file of experiments from its first cell to its last comparison.
 //!
 //! Owns the order: look at datasets, score model by model, compare directory by directory, tell. A failure ends its own
-//! cells alone and is told at the end. Refuses to score: `session` does.
+//! cells alone and is told at the end. Not here: scoring (`score::many`).
 
-mod cells;
 mod compare;
-mod models;
 mod plan;
 mod report;
-mod scoring;
 
 use anyhow::Result;
 
-use super::Exit;
 use super::args::RunArgs;
-use cells::{Cells, State};
+use super::exit::Exit;
+use super::signals;
+use super::terminal::Terminal;
+use crate::score::cells::{Cells, State};
+use crate::score::many;
 
 /// Does what the file asks for, or tells what that is.
 pub fn run(args: &RunArgs) -> Result<Exit> {
@@ -23,7 +23,8 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
     if args.dry_run {
         return plan::print(&cells, args);
     }
-    let scored = scoring::score(&mut cells, args)?;
+    let (terminal, engine) = (Terminal::new(), args.engine.choice());
+    let scored = many::score_cells(&mut cells, engine, args.retry_failed, &terminal, &signals::stop())?;
     let comparisons = compare::compare(&scored.outputs);
     report::print(&cells, &comparisons, args.json)?;
     let failed = cells.all.iter().any(|cell| matches!(cell.state, State::Failed(_)));

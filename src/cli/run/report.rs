@@ -7,10 +7,10 @@ use std::fmt::Write;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::cells::{Cell, Cells, State};
 use super::compare::Compared;
 use crate::cli::kl;
 use crate::escape::visible;
+use crate::score::cells::{Cell, Cells, State};
 use crate::shift;
 
 /// A cell for a script.

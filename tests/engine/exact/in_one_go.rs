@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::runs::{exact, ids_dataset, models, pairs_folder, score};
-use crate::common::{Columns, Scene};
+use crate::common::{Columns, Scene, fixture};
 
 /// In one go: the tables of `score`, the pairs tables of `kl --exact`, and no hidden rows left.
 #[test]
@@ -82,4 +82,26 @@ fn score_compares_the_pairs_that_kl_shows() {
     }
     let said = scene.run("kl --data-dir one --reference b");
     said.expect_out("exact measures are there of `r` as P beside `b` alone: --reference r shows them");
+}
+
+#[path = "../../../examples/score.rs"]
+#[expect(dead_code, reason = "its `main` is the example's")]
+mod example;
+
+/// The library alone gives the figure that the commands print.
+#[test]
+fn a_program_scores_and_compares_through_the_library() {
+    let scene = Scene::new();
+    ids_dataset(&scene);
+    let [p, q] = ["qwen3-tied", "qwen3-shifted"].map(fixture);
+    let [p, q] = [p.to_str().unwrap(), q.to_str().unwrap()];
+    let kl = example::mean_kl(p, q, &scene.path("g_ids.jsonl"), &scene.path("library")).unwrap();
+    let options = "--generation-model p --task example --exact";
+    score(&scene, "g_ids.jsonl", &[("p", "qwen3-tied"), ("q", "qwen3-shifted")], "commands", options).expect(0, "");
+    assert_eq!(scene.files("library"), scene.files("commands"));
+    let figures: Value = serde_json::from_str(&scene.run("kl --json --data-dir commands").stdout).unwrap();
+    let measures = figures["pairs"][0]["measures"].as_array().unwrap();
+    let printed = measures.iter().find(|measure| measure["name"] == "kl").unwrap();
+    assert_eq!(printed["token_mean"]["value"].as_f64(), Some(kl));
+    assert!(kl > 0.0);
 }

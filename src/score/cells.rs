@@ -1,4 +1,4 @@
-//! Every cell of a file: experiment × task × model, and what became of it.
+//! Every cell of a file of experiments: experiment × task × model, and what became of it.
 //!
 //! Owns the first look at datasets and at what earlier runs left. Refuses models.
 
@@ -8,8 +8,8 @@ use std::path::Path;
 
 use candle_core::{DType, Device};
 
-use crate::cli::inputs::{self, Dataset};
-use crate::cli::session;
+use super::assignment;
+use super::datasets::{self, Dataset};
 use crate::decoder::Form;
 use crate::error::Error;
 use crate::experiments::{Experiment, Model, Text};
@@ -37,6 +37,7 @@ pub struct Cell {
     pub state: State,
 }
 
+/// How a cell stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     ToDo,
@@ -66,18 +67,22 @@ impl<'a> Cells<'a> {
         Self { experiments, datasets, found, all }
     }
 
+    /// The cell's experiment.
     pub fn experiment(&self, cell: &Cell) -> &'a Experiment {
         &self.experiments[cell.experiment]
     }
 
+    /// The cell's text.
     pub fn text(&self, cell: &Cell) -> &'a Text {
         &self.experiment(cell).texts[cell.text]
     }
 
+    /// The cell's model.
     pub fn model(&self, cell: &Cell) -> &'a Model {
         &self.experiment(cell).models[cell.model]
     }
 
+    /// The rows of the cell's text; `None` if they cannot be used.
     pub fn dataset(&self, cell: &Cell) -> Option<&Dataset> {
         self.datasets[cell.experiment][cell.text].as_ref()
     }
@@ -132,7 +137,7 @@ impl<'a> Cells<'a> {
                 is_continued && engine.arithmetic.as_deref() != arithmetic,
                 "another processor's arithmetic (TOKSHIFT_CPU)",
             ),
-            (before.out != session::format(options).extension(), "another format"),
+            (before.out != assignment::format(options).extension(), "another format"),
             (engine.top_k != top_k, "another top-k"),
             (dtype.is_some_and(|dtype| engine.dtype != dtype), "another dtype"),
             (engine.keep_hidden.is_some() != options.keeps_hidden(), "another --keep-hidden"),
@@ -171,7 +176,7 @@ fn earlier(output: &Path) -> Result<Found, String> {
 }
 
 fn scan(experiment: &Experiment, text: &Text) -> (Option<Dataset>, State) {
-    match inputs::scan(&text.dataset, &experiment.options) {
+    match datasets::scan(&text.dataset, &experiment.options) {
         Ok(plan) => {
             tracing::info!(dataset = %text.dataset.display(), rows = plan.rows, parts = plan.parts.len(), "scanned");
             let (generation_model, task) = (experiment.generation_model().to_owned(), text.task.clone());

@@ -6,13 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::Result;
-
+use super::datasets::Dataset;
 use super::exact::Exact;
-use super::inputs::Dataset;
 use super::models::Model;
+use super::watch::Watch;
+use crate::error::Result;
 use crate::schema::folder;
 use crate::shift::default_reference;
+use crate::stop::Stop;
 use crate::store::{self, Borrowed, Cell, FoundCell, PairCell, Store};
 
 /// Models beside one another on the same texts.
@@ -32,6 +33,7 @@ pub struct Begun {
 }
 
 impl<'a> InOneGo<'a> {
+    /// Of models and datasets, all of each with all of the other.
     pub fn new(root: &'a Path, models: &'a [Model], datasets: &'a [Dataset]) -> Self {
         let models = models.iter().map(|model| model.named.name.as_str()).collect();
         let texts = datasets.iter().map(|dataset| (&*dataset.generation_model, &*dataset.task)).collect();
@@ -48,7 +50,7 @@ impl<'a> InOneGo<'a> {
         }
         let (found, damaged) = store::cells_and_damaged(self.root)?;
         match damaged.into_iter().find(|damaged| self.is_asked(&damaged.cell)) {
-            Some(damaged) => Err(damaged.error.into()),
+            Some(damaged) => Err(damaged.error),
             None => Ok(found.into_iter().filter(|found| self.is_asked(&found.cell)).collect()),
         }
     }
@@ -141,10 +143,13 @@ impl<'a> InOneGo<'a> {
     }
 
     /// Compares what is not compared yet, and ends the loans.
-    pub fn compare(&self, exact: &Exact, store: &Store, begun: Begun) -> Result<()> {
+    ///
+    /// # Errors
+    /// As [`Exact::run`].
+    pub fn compare(&self, exact: &Exact, store: &Store, begun: Begun, seen: (&dyn Watch, &Stop)) -> Result<()> {
         let (cells, mut borrowed) = (self.cells()?, begun.borrowed);
-        exact.run(&self.found_pairs(&cells))?;
+        exact.run(&self.found_pairs(&cells), seen)?;
         let mut of_cells = cells.iter().filter_map(|found| Some((found, borrowed.remove(&found.cell)?)));
-        of_cells.try_for_each(|(found, borrowed)| store.end_loans(found, borrowed)).map_err(Into::into)
+        of_cells.try_for_each(|(found, borrowed)| store.end_loans(found, borrowed))
     }
 }

@@ -1,12 +1,10 @@
-//! Models as people type them.
+//! Models by name: what is typed for one, and where its files are.
 //!
-//! Owns their names, and where their files are. Refuses to open any.
+//! Owns `NAME=SOURCE`. Not here: what the files hold.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
-
-use super::inputs;
+use crate::error::{Error, Result};
 use crate::{gguf, hub};
 
 /// A model as typed, its files found.
@@ -24,7 +22,7 @@ impl NamedModel {
     ///
     /// # Errors
     /// As [`hub::resolve`].
-    pub fn find(name: String, source: &str) -> crate::Result<Self> {
+    pub fn find(name: String, source: &str) -> Result<Self> {
         let (base, adapter) = hub::parts(source);
         let adapter = adapter.map(|adapter| hub::resolve(adapter, hub::Kind::Adapter)).transpose()?;
         Ok(Self { name, path: hub::resolve(base, hub::Kind::Model)?, adapter })
@@ -33,26 +31,37 @@ impl NamedModel {
     /// Its tokenizer.
     ///
     /// # Errors
-    /// There is none.
+    /// [`Error::Usage`] if there is none.
     pub fn tokenizer(&self) -> Result<PathBuf> {
-        let path = inputs::tokenizer_of(&self.path);
+        let path = tokenizer_of(&self.path);
         if !path.is_file() {
-            bail!("model `{}` has no tokenizer.json: give --tokenizer{}", self.name, hub::hint());
+            let (name, hint) = (&self.name, hub::hint());
+            return Err(Error::usage(format!("model `{name}` has no tokenizer.json: give --tokenizer{hint}")));
         }
         Ok(path)
     }
 }
 
+/// Where the tokenizer of a model is, if it has one: a GGUF file holds its own.
+pub fn tokenizer_of(model: &Path) -> PathBuf {
+    if model.is_file() { model.to_owned() } else { model.join("tokenizer.json") }
+}
+
 /// Resolves `NAME=SOURCE` or `SOURCE`, whose name is then the last part of its path.
+///
+/// # Errors
+/// [`Error::Usage`] for an empty name or source, and for a name that two models have; those of [`NamedModel::find`].
 pub fn resolve(arguments: &[String]) -> Result<Vec<NamedModel>> {
     let mut models: Vec<NamedModel> = Vec::new();
     for argument in arguments {
         let (name, source) = split(argument);
         if name.is_empty() || source.is_empty() {
-            bail!("`{argument}` in --models is not NAME=SOURCE");
+            return Err(Error::usage(format!("`{argument}` in --models is not NAME=SOURCE")));
         }
         if models.iter().any(|model| model.name == name) {
-            bail!("two models are called `{name}` in --models: name one of them NAME=SOURCE");
+            return Err(Error::usage(format!(
+                "two models are called `{name}` in --models: name one of them NAME=SOURCE"
+            )));
         }
         models.push(NamedModel::find(name, source)?);
     }
@@ -74,7 +83,7 @@ pub fn split(argument: &str) -> (String, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::split;
 
     #[test]
     fn names_default_to_the_last_part() {

@@ -1,11 +1,12 @@
-//! The models of a file, each opened once however many experiments name it.
+//! The models of a file of experiments, each opened once however many experiments name it.
 //!
 //! Owns which cells share a model in memory: those that would load the same. Refuses to load.
 
-use crate::cli::args::EngineArg;
-use crate::cli::models::Model;
-use crate::cli::named::NamedModel;
-use crate::cli::tell;
+use std::rc::Rc;
+
+use super::models::{EngineChoice, Model};
+use super::named::NamedModel;
+use crate::engine::local_source::Resident;
 use crate::experiments::{self, DtypeChoice};
 
 /// What decides what is in memory.
@@ -32,20 +33,21 @@ pub struct Opened {
 
 /// All that were looked for.
 pub struct Models {
-    engine: EngineArg,
+    engine: EngineChoice,
+    resident: Rc<Resident>,
     pub opened: Vec<Opened>,
 }
 
 impl Models {
-    pub fn new(engine: EngineArg) -> Self {
-        Self { engine, opened: Vec::new() }
+    pub fn new(engine: EngineChoice) -> Self {
+        Self { engine, resident: Rc::default(), opened: Vec::new() }
     }
 
     /// The place of a model in [`Self::opened`]; it is fetched if need be.
     pub fn open(&mut self, model: &experiments::Model) -> usize {
         let options = &model.options;
         let key = Key {
-            name: (self.engine == EngineArg::Mock).then(|| model.name.clone()),
+            name: (self.engine == EngineChoice::Mock).then(|| model.name.clone()),
             source: model.source.clone(),
             dtype: options.dtype(),
             device: options.device().to_owned(),
@@ -57,7 +59,7 @@ impl Models {
             return place;
         }
         let named = NamedModel::find(model.name.clone(), &model.source).map_err(|e| e.to_string());
-        let open = |named| Model::open(named, options, self.engine).map_err(|e| tell(&e));
+        let open = |named| Model::open(named, options, self.engine, &self.resident).map_err(|e| e.to_string());
         let opened = named.clone().and_then(open);
         self.opened.push(Opened { key, named, model: opened });
         self.opened.len() - 1

@@ -6,13 +6,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
-
-use super::inputs::tokenizer_of;
 use super::models::Model;
-use super::progress;
+use super::named::tokenizer_of;
+use super::watch::{Event, Watch};
 use crate::digest;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::gguf::is_gguf;
 use crate::tokenize::{TOKENIZER_FILES, TextTokenizer};
 
@@ -34,11 +32,16 @@ pub struct Vocabulary {
 pub type Vocabularies = BTreeMap<PathBuf, Vocabulary>;
 
 /// A model whose tokenizer has the same ids for other texts, and what to do.
-pub type Refused<'a> = (&'a Model, anyhow::Error);
+pub type Refused<'a> = (&'a Model, Error);
 
 /// Compares every model's tokenizer with `tokenizer`, which was read from `chosen`; a model that cannot be given its ids is in
 /// no other's way.
-pub fn compare<'a>(models: &[&'a Model], chosen: &Path, tokenizer: &TextTokenizer) -> (Vocabularies, Vec<Refused<'a>>) {
+pub fn compare<'a>(
+    models: &[&'a Model],
+    chosen: &Path,
+    tokenizer: &TextTokenizer,
+    watch: &dyn Watch,
+) -> (Vocabularies, Vec<Refused<'a>>) {
     let (mut found, mut refused) = (Vocabularies::new(), Vec::new());
     for model in models.iter().filter(|model| model.vocab().is_some()) {
         let path = &model.named.path;
@@ -50,11 +53,11 @@ pub fn compare<'a>(models: &[&'a Model], chosen: &Path, tokenizer: &TextTokenize
             found.insert(path.clone(), Vocabulary { digest: tokenizer.vocabulary(), other_texts: Vec::new() });
             continue;
         }
-        match TextTokenizer::from_file(&own).map(|own| of_model(model, &own, chosen, tokenizer)) {
+        match TextTokenizer::from_file(&own).map(|own| of_model(model, &own, (chosen, tokenizer), watch)) {
             Ok(Ok(vocabulary)) => drop(found.insert(path.clone(), vocabulary)),
             Ok(Err(why)) => refused.push((*model, why)),
             // --tokenizer stands in for one that is broken, or of a kind that is not known.
-            Err(e) => progress::say_once(&unread(&model.named.name, &e)),
+            Err(e) => watch.event(&Event::Warning(&unread(&model.named.name, &e))),
         }
     }
     (found, refused)
@@ -63,42 +66,49 @@ pub fn compare<'a>(models: &[&'a Model], chosen: &Path, tokenizer: &TextTokenize
 /// What is said of a model whose own tokenizer cannot be read.
 fn unread(name: &str, why: &Error) -> String {
     format!(
-        "warning: nothing says whether `{name}` reads the ids as the texts that they were made of, as its own tokenizer \
-         cannot be read: {why}. Where the model has another tokenizer, put it there"
+        "nothing says whether `{name}` reads the ids as the texts that they were made of, as its own tokenizer cannot be \
+         read: {why}. Where the model has another tokenizer, put it there"
     )
 }
 
-fn of_model(model: &Model, own: &TextTokenizer, chosen: &Path, tokenizer: &TextTokenizer) -> Result<Vocabulary> {
+fn of_model(
+    model: &Model,
+    own: &TextTokenizer,
+    (chosen, tokenizer): (&Path, &TextTokenizer),
+    watch: &dyn Watch,
+) -> Result<Vocabulary> {
     let name = &model.named.name;
     let differing = tokenizer.other_texts(own);
     let told =
         |&(id, _): &(u32, bool)| format!("{id} is {:?} there and {:?} here", own.text_of(id), tokenizer.text_of(id));
     let examples: Vec<String> = differing.iter().take(SHOWN).map(told).collect();
     if differing.len() > RENAMED || differing.iter().any(|(_, is_added)| !is_added) {
-        bail!(
+        return Err(Error::usage(format!(
             "`{name}` reads {} ids as other texts: its tokenizer is `{}`, the ids are made by `{}` (id {}). Score it with \
              its own into another --output-dir, and compare the two with `kl --align text --other-dir`",
             differing.len(),
             tokenizer_of(&model.named.path).display(),
             chosen.display(),
             examples.join("; ")
-        );
+        )));
     }
     if !differing.is_empty() {
         let ids: Vec<String> = differing.iter().map(|(id, _)| id.to_string()).collect();
-        progress::say_once(&format!(
-            "warning: `{name}` calls {} special tokens otherwise than the tokenizer in use: ids {} (id {})",
+        let text = format!(
+            "`{name}` calls {} special tokens otherwise than the tokenizer in use: ids {} (id {})",
             differing.len(),
             ids.join(", "),
             examples.join("; ")
-        ));
+        );
+        watch.event(&Event::Warning(&text));
     }
     if own.prefix() != tokenizer.prefix() {
-        progress::say_once(&format!(
-            "warning: the tokenizer of `{name}` begins every text with {:?}, the one in use with {:?}",
+        let text = format!(
+            "the tokenizer of `{name}` begins every text with {:?}, the one in use with {:?}",
             own.prefix(),
             tokenizer.prefix()
-        ));
+        );
+        watch.event(&Event::Warning(&text));
     }
     Ok(Vocabulary { digest: own.vocabulary(), other_texts: differing.into_iter().map(|(id, _)| id).collect() })
 }

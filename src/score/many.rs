@@ -1,23 +1,22 @@
-//! The cells of a file, model by model.
+//! The cells of a file of experiments, model by model.
 //!
-//! Owns which cells go through the pipeline together, and what a failure ends. Only a signal ends the whole.
+//! Owns which cells go through the pipeline together, and what a failure ends: its own cells alone. Only a [`Stop`] ends
+//! the whole. Not here: comparing what was scored.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-
+use super::assignment::{self, Assignment};
 use super::cells::{Cell, Cells, State};
-use super::models::{Models, Opened};
-use crate::cli::args::RunArgs;
-use crate::cli::inputs;
-use crate::cli::models::{Model, Resident};
-use crate::cli::progress::{self, Display};
-use crate::cli::scorer::Scorer;
-use crate::cli::session::{self, Output, Session, Text};
-use crate::cli::tell;
-use crate::error::Error;
+use super::inputs;
+use super::models::{EngineChoice, Model};
+use super::opened::{Models, Opened};
+use super::scorer::Scorer;
+use super::session::{Output, Session};
+use super::watch::{Event, Watch};
+use crate::error::{Error, Result};
 use crate::experiments::OutFormat;
+use crate::stop::Stop;
 use crate::store;
 
 /// What scoring leaves behind beside the cells' states.
@@ -28,27 +27,35 @@ pub struct Scored<'a> {
     pub unscored: u64,
 }
 
-/// Scores every cell that is to do.
+/// Scores every cell that is to do; with `retry_failed`, parts that hold a failed sample are scored again.
 ///
 /// # Errors
-/// The run was asked to stop. Anything else becomes the state of the cells that it ends.
-pub fn score<'a>(cells: &mut Cells<'a>, args: &RunArgs) -> Result<Scored<'a>> {
-    let mut models = Models::new(args.engine);
-    let places = open_models(cells, &mut models);
-    let sessions = open_sessions(cells, &models, &places);
+/// [`Error::Stopped`] if `stop` was raised. Anything else becomes the state of the cells that it ends.
+pub fn score_cells<'a>(
+    cells: &mut Cells<'a>,
+    engine: EngineChoice,
+    retry_failed: bool,
+    watch: &dyn Watch,
+    stop: &Stop,
+) -> Result<Scored<'a>> {
+    let mut models = Models::new(engine);
+    let places = open_models(cells, &mut models, watch);
+    let sessions = open_sessions(cells, &models, &places, watch);
     let outputs = open_outputs(cells);
-    let mut run = Scoring { cells, places: &places, sessions: &sessions, outputs: &outputs, unscored: 0 };
-    let bytes = run.cells.all.iter().filter(|cell| cell.state == State::ToDo).map(|cell| run.cells.bytes_missing(cell));
+    let to_do = cells.all.iter().filter(|cell| cell.state == State::ToDo);
     // How much of it holds a failed sample is not known before.
-    let display = if args.retry_failed { Display::of_one() } else { Display::of_all(bytes.sum()) };
-    let resident = Resident::default();
+    if !retry_failed {
+        watch.event(&Event::Planned { bytes: to_do.map(|cell| cells.bytes_missing(cell)).sum() });
+    }
+    let (places, sessions) = (&places, &sessions);
+    let mut run = Scoring { cells, places, sessions, outputs: &outputs, watch, unscored: 0 };
     for (place, opened) in models.opened.iter().enumerate() {
         if let Ok(model) = &opened.model {
-            run.model(place, &mut Scorer::new(model, &display, &resident, args.retry_failed))?;
+            run.model(place, &mut Scorer::new(model, watch, stop, retry_failed))?;
         }
     }
     let unscored = run.unscored;
-    export(cells, &outputs);
+    export(cells, &outputs, watch);
     Ok(Scored { outputs, unscored })
 }
 
@@ -57,7 +64,7 @@ type Places = Vec<Vec<Option<usize>>>;
 
 /// Opens the models that have something to do; cells of those that cannot be used have failed unless they are finished:
 /// models are moved away when they were scored.
-fn open_models(cells: &mut Cells, models: &mut Models) -> Places {
+fn open_models(cells: &mut Cells, models: &mut Models, watch: &dyn Watch) -> Places {
     let mut places: Places = cells.experiments.iter().map(|e| vec![None; e.models.len()]).collect();
     for index in 0..cells.all.len() {
         let cell = &cells.all[index];
@@ -70,14 +77,14 @@ fn open_models(cells: &mut Cells, models: &mut Models) -> Places {
         let cell = &cells.all[index];
         let opened = places[cell.experiment][cell.model].map(|place| &models.opened[place].model);
         if let Some(Err(why)) = opened {
-            settle_without_model(cells, index, why);
+            settle_without_model(cells, index, why, watch);
         }
     }
     places
 }
 
 /// A cell to do whose model cannot be used has failed, unless it is finished.
-fn settle_without_model(cells: &mut Cells, index: usize, why: &str) {
+fn settle_without_model(cells: &mut Cells, index: usize, why: &str, watch: &dyn Watch) {
     let cell = &cells.all[index];
     if cell.state != State::ToDo {
         return;
@@ -85,13 +92,13 @@ fn settle_without_model(cells: &mut Cells, index: usize, why: &str) {
     let complete = cells.is_complete(cell);
     if complete {
         let (model, task) = (&cells.model(cell).name, &cells.text(cell).task);
-        progress::say(&format!("{model} on {task}: scored before and kept, though the model cannot be used: {why}"));
+        watch.event(&Event::KeptWithoutModel { model, task, why });
     }
     cells.all[index].state = if complete { State::Done } else { State::Failed(why.to_owned()) };
 }
 
 /// A session an experiment; without one, its cells have failed.
-fn open_sessions(cells: &mut Cells, models: &Models, places: &Places) -> Vec<Option<Session>> {
+fn open_sessions(cells: &mut Cells, models: &Models, places: &Places, watch: &dyn Watch) -> Vec<Option<Session>> {
     let mut sessions = Vec::new();
     for (index, experiment) in cells.experiments.iter().enumerate() {
         let opened: Vec<_> = places[index].iter().flatten().map(|&place| &models.opened[place]).collect();
@@ -104,11 +111,13 @@ fn open_sessions(cells: &mut Cells, models: &Models, places: &Places) -> Vec<Opt
             Some(source) => inputs::tokenizer_path(source),
             None => match opened.first().map(|first| &first.named) {
                 Some(Ok(first)) => first.tokenizer(),
-                Some(Err(why)) => bail!("its tokenizer would make the ids, unless `tokenizer` names one: {why}"),
-                None => bail!("it has no model"),
+                Some(Err(why)) => {
+                    Err(Error::usage(format!("its tokenizer would make the ids, unless `tokenizer` names one: {why}")))
+                }
+                None => Err(Error::usage("it has no model")),
             },
         };
-        match tokenizer().and_then(|path| Session::of_those_that_fit(&experiment.options, &usable, &path)) {
+        match tokenizer().and_then(|path| Session::of_those_that_fit(&experiment.options, &usable, &path, watch)) {
             Ok((session, refused)) => {
                 for (model, why) in refused {
                     let is_it = |opened: &Opened| opened.model.as_ref().is_ok_and(|one| std::ptr::eq(one, model));
@@ -116,14 +125,14 @@ fn open_sessions(cells: &mut Cells, models: &Models, places: &Places) -> Vec<Opt
                     for cell in 0..cells.all.len() {
                         let of = &cells.all[cell];
                         if of.experiment == index && places[index][of.model] == place {
-                            settle_without_model(cells, cell, &tell(&why));
+                            settle_without_model(cells, cell, &why.to_string(), watch);
                         }
                     }
                 }
                 sessions.push(Some(session));
             }
             Err(error) => {
-                cells.settle(&State::Failed(tell(&error)), |cell| cell.experiment == index);
+                cells.settle(&State::Failed(error.to_string()), |cell| cell.experiment == index);
                 sessions.push(None);
             }
         }
@@ -146,7 +155,7 @@ fn open_outputs<'a>(cells: &mut Cells<'a>) -> BTreeMap<&'a Path, Output> {
             Err(error) => {
                 let experiments = cells.experiments;
                 let is_there = |cell: &Cell| experiments[cell.experiment].output == path;
-                cells.settle(&State::Failed(tell(&error)), is_there);
+                cells.settle(&State::Failed(error.to_string()), is_there);
             }
         }
     }
@@ -158,6 +167,7 @@ struct Scoring<'r, 'a> {
     places: &'r Places,
     sessions: &'r [Option<Session>],
     outputs: &'r BTreeMap<&'a Path, Output>,
+    watch: &'r dyn Watch,
     unscored: u64,
 }
 
@@ -166,7 +176,7 @@ impl Scoring<'_, '_> {
     fn model(&mut self, place: usize, scorer: &mut Scorer) -> Result<()> {
         for group in self.groups(place) {
             match self.group(scorer, &group) {
-                Err(error) if is_stopped(&error) => return Err(error),
+                Err(error) if error.is_stopped() => return Err(error),
                 // Alone, each shows its own failure, and those that have none are done.
                 Err(_) if group.len() > 1 => group.iter().try_for_each(|&index| self.alone(scorer, index))?,
                 Err(error) => self.fail(group[0], &error),
@@ -178,7 +188,7 @@ impl Scoring<'_, '_> {
 
     fn alone(&mut self, scorer: &mut Scorer, index: usize) -> Result<()> {
         match self.group(scorer, &[index]) {
-            Err(error) if is_stopped(&error) => Err(error),
+            Err(error) if error.is_stopped() => Err(error),
             Err(error) => {
                 self.fail(index, &error);
                 Ok(())
@@ -187,11 +197,12 @@ impl Scoring<'_, '_> {
         }
     }
 
-    fn fail(&mut self, index: usize, error: &anyhow::Error) {
-        let why = tell(error);
+    fn fail(&mut self, index: usize, error: &Error) {
+        let why = error.to_string();
         let cell = &self.cells.all[index];
         let (model, task) = (&self.cells.model(cell).name, &self.cells.text(cell).task);
-        progress::say(&format!("{model} on {task} of {}: failed: {why}", self.cells.experiment(cell).name));
+        let experiment = &self.cells.experiment(cell).name;
+        self.watch.event(&Event::Failed { experiment, task, model, why: &why });
         self.cells.all[index].state = State::Failed(why);
     }
 
@@ -219,26 +230,21 @@ impl Scoring<'_, '_> {
 
     fn group(&mut self, scorer: &mut Scorer, group: &[usize]) -> Result<()> {
         let cells = &self.cells;
-        let text = |&index: &usize| {
+        let assignment = |&index: &usize| {
             let cell = &cells.all[index];
-            Some(Text {
+            Some(Assignment {
                 session: self.sessions[cell.experiment].as_ref()?,
                 output: self.outputs.get(cells.experiment(cell).output.as_path())?,
                 dataset: cells.dataset(cell)?,
                 model: &cells.model(cell).name,
-                again: &session::NONE,
+                again: &assignment::NONE,
             })
         };
-        let texts: Option<Vec<Text>> = group.iter().map(text).collect();
-        let texts = texts.context("a cell was not prepared")?;
-        let name = &format!("{} on {}", texts[0].model, texts[0].dataset.task);
-        match scorer.score(name, &texts)? {
-            None => progress::say(&format!("{name}: already scored")),
-            Some(outcome) => {
-                progress::say(&format!("{name}: {}", outcome.describe()));
-                self.unscored += outcome.counts.unscored();
-            }
-        }
+        let assignments: Option<Vec<Assignment>> = group.iter().map(assignment).collect();
+        let assignments = assignments.ok_or_else(|| Error::usage("a cell was not prepared"))?;
+        let name = &format!("{} on {}", assignments[0].model, assignments[0].dataset.task);
+        let outcome = scorer.score(name, &assignments)?;
+        self.unscored += outcome.map_or(0, |outcome| outcome.counts.unscored());
         for &index in group {
             self.cells.all[index].state = State::Done;
         }
@@ -246,12 +252,8 @@ impl Scoring<'_, '_> {
     }
 }
 
-fn is_stopped(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(Error::Stopped))
-}
-
 /// Writes the study's files where they were asked for; a cell whose file cannot be written has failed.
-fn export(cells: &mut Cells, outputs: &BTreeMap<&Path, Output>) {
+fn export(cells: &mut Cells, outputs: &BTreeMap<&Path, Output>, watch: &dyn Watch) {
     for (path, output) in outputs {
         let is_asked = |cell: &Cell| {
             let experiment = &cells.experiments[cell.experiment];
@@ -271,7 +273,7 @@ fn export(cells: &mut Cells, outputs: &BTreeMap<&Path, Output>) {
                     let found = found.iter().find(|found| cells.is_it(cell, &found.cell));
                     let damaged = damaged.iter().find(|damaged| cells.is_it(cell, &damaged.cell));
                     match (found, damaged) {
-                        (Some(found), _) => output.export(found).map_err(|e| tell(&e)),
+                        (Some(found), _) => output.export(found, watch).map_err(|e| e.to_string()),
                         (None, Some(damaged)) => Err(damaged.error.to_string()),
                         (None, None) => Ok(()),
                     }

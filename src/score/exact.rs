@@ -1,4 +1,4 @@
-//! `kl --exact` and `score --exact`: the pairs tables that are missing, from hidden rows and heads.
+//! What `kl --exact` and `score --exact` do: the pairs tables that are missing, from hidden rows and heads.
 //!
 //! Owns that whatever stands in the way of any pair is told before the first is computed. Refuses to know which pairs are
 //! asked for.
@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
-
 use super::heads::Heads;
-use super::{inputs, named, progress, signals, tell};
+use super::watch::{Compared, Event, Watch, watched};
+use super::{inputs, named};
+use crate::error::{Error, Result};
 use crate::exact::{self, Pair};
 use crate::stop::Stop;
 use crate::store::{self, FoundCell};
@@ -35,13 +35,19 @@ impl Exact<'_> {
         let names = self.models.iter().map(|typed| named::split(typed).0);
         let Some(name) = names.into_iter().find(|name| !known.contains(name.as_str())) else { return Ok(()) };
         let known = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        bail!("--models: no model `{name}` was scored into `{}`, but {known}: give NAME=DIRECTORY", self.root.display())
+        Err(Error::usage(format!(
+            "--models: no model `{name}` was scored into `{}`, but {known}: give NAME=DIRECTORY",
+            self.root.display()
+        )))
     }
 
     /// What is there of the pairs must have been made as this would make it.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`], which names what to delete.
     pub fn must_agree(&self, pairs: &[[FoundCell; 2]]) -> Result<()> {
         let heads = Heads::new(self.models)?;
-        pairs.iter().try_for_each(|[p, q]| Ok(exact::must_agree(self.root, p, q, &self.options(p, q, &heads)?)?))
+        pairs.iter().try_for_each(|[p, q]| exact::must_agree(self.root, p, q, &self.options(p, q, &heads)?))
     }
 
     /// Writes what is missing of every pair. A pair that is whole needs no heads; those that are given must be right all
@@ -49,7 +55,7 @@ impl Exact<'_> {
     ///
     /// # Errors
     /// Those of pairs that cannot be compared, once the others are.
-    pub fn run(&self, pairs: &[[FoundCell; 2]]) -> Result<()> {
+    pub fn run(&self, pairs: &[[FoundCell; 2]], seen: (&dyn Watch, &Stop)) -> Result<()> {
         let mut heads = Heads::new(self.models)?;
         let mut needed = Vec::new();
         for [p, q] in pairs {
@@ -68,14 +74,14 @@ impl Exact<'_> {
         pairs.iter().flatten().try_for_each(|cell| heads.must_have_scored(cell))?;
         let mut failures = Vec::new();
         for (p, q, pair) in &left {
-            match compare(p, q, pair, &mut heads) {
-                Err(error) if matches!(error.downcast_ref(), Some(crate::Error::Stopped)) => return Err(error),
+            match compare([p, q], pair, &mut heads, seen) {
+                Err(error) if error.is_stopped() => return Err(error),
                 compared => failures.extend(compared.err()),
             }
         }
         match failures.len() {
             0 | 1 => failures.pop().map_or(Ok(()), Err),
-            _ => bail!("{}", failures.iter().map(tell).collect::<Vec<_>>().join("; ")),
+            _ => Err(Error::Several(failures)),
         }
     }
 
@@ -91,16 +97,13 @@ impl Exact<'_> {
     }
 }
 
-fn compare(p: &FoundCell, q: &FoundCell, pair: &Pair, heads: &mut Heads) -> Result<()> {
+fn compare([p, q]: [&FoundCell; 2], pair: &Pair, heads: &mut Heads, (watch, stop): (&dyn Watch, &Stop)) -> Result<()> {
     let both = heads.load([p, q])?;
+    let name = format!("comparing `{}` with `{}` on `{}`", p.cell.model, q.cell.model, p.cell.task);
     let started = Instant::now();
-    let (positions, again) = signals::heed(|asked| pair.run(both, &Stop::new(asked)))
-        .with_context(|| format!("comparing `{}` with `{}` on `{}`", p.cell.model, q.cell.model, p.cell.task))?;
-    let seconds = started.elapsed().as_secs_f64();
-    let again = if again == 0 { String::new() } else { format!(", {again} of them in f64 throughout") };
-    progress::say(&format!(
-        "exact: {} beside {} on {} by {}: {positions} positions in {seconds:.1} s{again}",
-        p.cell.model, q.cell.model, p.cell.task, p.cell.generation_model
-    ));
+    let compared = watched((watch, stop), (&name, None), || pair.run(both, &stop.part()));
+    let (positions, in_f64) = compared.map_err(|e| e.during(name))?;
+    let elapsed = started.elapsed();
+    watch.event(&Event::Compared(Compared { p: &p.cell, q: &q.cell, positions, in_f64, elapsed }));
     Ok(())
 }

@@ -7,13 +7,13 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device};
 
-use super::models::ADAPTER_FOLDER;
 use super::named::{self, NamedModel};
 use crate::decoder::{Adapter, Checkpoint, Form, Head};
 use crate::digest::{self, Fingerprint};
+use crate::engine::local_source::ADAPTER_FOLDER;
+use crate::error::{Error, Result};
 use crate::store::FoundCell;
 
 /// What decides a head: the model, and the type of its weights.
@@ -59,8 +59,8 @@ impl Heads {
         let (names, options) = (list(|name| format!("`{name}`"), ", "), list(|name| format!("{name}=DIRECTORY"), ","));
         match lacking.len() {
             0 => Ok(()),
-            1 => bail!("--exact needs the head of {names}: give {options} in --models"),
-            _ => bail!("--exact needs the heads of {names}: give {options} in --models"),
+            1 => Err(Error::usage(format!("--exact needs the head of {names}: give {options} in --models"))),
+            _ => Err(Error::usage(format!("--exact needs the heads of {names}: give {options} in --models"))),
         }
     }
 
@@ -80,12 +80,12 @@ impl Heads {
             };
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if cell.manifest.engine.files.get(&name) != Some(&hash) {
-                bail!(
+                return Err(Error::usage(format!(
                     "`{}` is not what scored `{}` on `{}`: give the model's own directory in --models",
                     path.display(),
                     cell.cell.model,
                     cell.cell.task
-                );
+                )));
             }
             self.hashed.insert(path, (now, hash));
         }
@@ -99,20 +99,21 @@ impl Heads {
     pub fn load(&mut self, cells: [&FoundCell; 2]) -> Result<[&Head; 2]> {
         self.loaded.retain(|loaded, _| cells.iter().any(|cell| key(cell) == *loaded));
         for cell in cells {
-            let directory = self.directory(cell).context("the head was not given")?.to_owned();
+            let directory = self.directory(cell).ok_or_else(|| Error::usage("the head was not given"))?.to_owned();
             if let Entry::Vacant(place) = self.loaded.entry(key(cell)) {
                 let checkpoint = Checkpoint::open(&directory)?;
                 let dtype = if cell.manifest.engine.dtype == "bf16" { DType::BF16 } else { DType::F32 };
                 let head = Head::load(&checkpoint, None, dtype, &Device::Cpu, Form::of(&Device::Cpu)?)?;
                 for path in checkpoint.head_files() {
                     if self.hashed.get(&path).is_none_or(|(was, _)| Fingerprint::of(&path).ok().as_ref() != Some(was)) {
-                        bail!("`{}` changed since it was checked: run again", path.display());
+                        let path = path.display();
+                        return Err(Error::usage(format!("`{path}` changed since it was checked: run again")));
                     }
                 }
                 place.insert(head);
             }
         }
-        let head = |cell| self.loaded.get(&key(cell)).context("the head is gone");
+        let head = |cell| self.loaded.get(&key(cell)).ok_or_else(|| Error::usage("the head is gone"));
         Ok([head(cells[0])?, head(cells[1])?])
     }
 }
@@ -124,17 +125,24 @@ fn refuse_adapter_on_head(cell: &FoundCell, named: &NamedModel, checkpoint: &Che
         return Ok(());
     }
     let Some(directory) = &named.adapter else {
-        bail!("`{name}` was scored with an adapter: give {name}=BASE+ADAPTER_DIRECTORY in --models");
+        return Err(Error::usage(format!(
+            "`{name}` was scored with an adapter: give {name}=BASE+ADAPTER_DIRECTORY in --models"
+        )));
     };
     let adapter = Adapter::open(directory)?;
     for path in adapter.files() {
         let file = path.file_name().unwrap_or_default().to_string_lossy();
         if cell.manifest.engine.files.get(&format!("{ADAPTER_FOLDER}{file}")) != Some(&digest::file(&path)?) {
-            bail!("`{}` is not what scored `{name}`: give the adapter's own directory in --models", path.display());
+            return Err(Error::usage(format!(
+                "`{}` is not what scored `{name}`: give the adapter's own directory in --models",
+                path.display()
+            )));
         }
     }
     if adapter.is_on_head(checkpoint.spec())? {
-        bail!("the adapter of `{name}` is on the head: --exact cannot compute what it adds there");
+        return Err(Error::usage(format!(
+            "the adapter of `{name}` is on the head: --exact cannot compute what it adds there"
+        )));
     }
     Ok(())
 }

@@ -1,0 +1,35 @@
+//! How a command ends: its exit code, or the words of its error.
+
+use std::process::ExitCode;
+
+/// What a command says with its exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything was done.
+    Done,
+    /// Some of it failed, which was told.
+    Failed,
+    /// Results are damaged.
+    Damaged,
+    /// A mean may lie above a limit that was given.
+    Above,
+    /// Nothing failed, but rows of the data were not scored; their reasons stand in the samples table.
+    Unscored,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => Self::SUCCESS,
+            Exit::Failed | Exit::Damaged => Self::FAILURE,
+            Exit::Above => Self::from(3),
+            Exit::Unscored => Self::from(4),
+        }
+    }
+}
+
+/// An error and its causes, but for those that the error before them already tells.
+pub fn tell(error: &anyhow::Error) -> String {
+    let add = |told: String, cause: String| if told.ends_with(&cause) { told } else { format!("{told}: {cause}") };
+    error.chain().map(ToString::to_string).reduce(add).unwrap_or_default()
+}

@@ -1,0 +1,115 @@
+//! What one model is to do with one dataset: the cell that the numbers go to, and its manifest.
+//!
+//! Owns everything that decides a cell's numbers, as its manifest tells it. Not here: scoring.
+
+use std::collections::BTreeSet;
+
+use super::datasets::Dataset;
+use super::models::Model;
+use super::session::{Output, Session};
+use crate::error::{Error, Result};
+use crate::experiments::{Options, OutFormat};
+use crate::schema;
+use crate::store::{Cell, CellStore, DatasetFacts, EngineFacts, Manifest, OWN, TokenFacts};
+use crate::table::Format;
+use crate::template::ChatTemplate;
+use crate::tokenize::SampleOptions;
+
+/// What tables are written as.
+pub fn format(options: &Options) -> Format {
+    match options.out() {
+        OutFormat::Parquet | OutFormat::TokenLosses => Format::Parquet,
+        OutFormat::Jsonl => Format::Jsonl,
+    }
+}
+
+/// A dataset that a model is to score, and where the tables go.
+#[derive(Clone, Copy)]
+pub struct Assignment<'a> {
+    pub session: &'a Session,
+    pub output: &'a Output,
+    pub dataset: &'a Dataset,
+    /// What the model is called beside this dataset.
+    pub model: &'a str,
+    /// Parts that are scored though they are done.
+    pub again: &'a BTreeSet<u32>,
+}
+
+/// No part is scored again.
+pub static NONE: BTreeSet<u32> = BTreeSet::new();
+
+impl Assignment<'_> {
+    /// Names of the cell that the model's numbers go to.
+    pub fn cell(&self) -> Cell {
+        let Dataset { generation_model, task, .. } = self.dataset;
+        Cell { generation_model: generation_model.clone(), task: task.clone(), model: self.model.to_owned() }
+    }
+
+    /// The store of the cell, if nothing there was decided otherwise. What earlier runs settled as the longest sample stays
+    /// so.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] for what was decided otherwise; rows of messages without a chat template.
+    pub fn open(&self, model: &Model) -> Result<CellStore> {
+        let cell = self.cell();
+        let store = self.output.store.cell(&cell, &self.manifest(&cell, model)?, format(&self.session.options))?;
+        Ok(if model.lends() { store.lending() } else { store })
+    }
+
+    /// What scores the cell. A model that lends hidden rows goes on keeping those of a cell that was begun so, and a cell of
+    /// which nobody said how products were summed is continued without a word of it.
+    fn engine(&self, cell: &Cell, model: &Model) -> Result<EngineFacts> {
+        let mut facts = model.facts()?.clone();
+        if let Some(vocabulary) = self.session.vocabularies.get(&model.named.path) {
+            facts.vocabulary = Some(vocabulary.digest.clone());
+            facts.other_texts.clone_from(&vocabulary.other_texts);
+        }
+        if self.dataset.plan.has_chats {
+            facts.chat_template = self.session.own_template(model)?.map(|template| template.identity());
+            facts.tokenizer = self.session.identity_of_own(model)?;
+        }
+        let Some(earlier) = self.output.store.manifest_of(cell)? else { return Ok(facts) };
+        if model.lends() && earlier.engine.keep_hidden.is_some() {
+            facts.keep_hidden = model.hidden_shape();
+        }
+        if earlier.engine.arithmetic.is_none() {
+            facts.arithmetic = None;
+        }
+        Ok(facts)
+    }
+
+    fn manifest(&self, cell: &Cell, model: &Model) -> Result<Manifest> {
+        let SampleOptions { boundary, end, too_long, .. } = self.session.sample_options;
+        let own = if self.dataset.plan.has_chats { self.session.own_template(model)? } else { None };
+        let template = own.as_ref().or(self.session.tokenizer.template());
+        let kwargs = template.and_then(ChatTemplate::kwargs);
+        let is_own = self.session.options.has_own_templates();
+        let template = if is_own { Some(OWN.to_owned()) } else { template.map(ChatTemplate::identity) };
+        let (plan, options) = (&self.dataset.plan, &self.session.options);
+        if plan.has_chats && template.is_none() {
+            let path = plan.path.display();
+            return Err(Error::usage(format!("`{path}` has rows of messages: give --chat-template")));
+        }
+        Ok(Manifest {
+            format_version: schema::FORMAT_VERSION,
+            generation_model: cell.generation_model.clone(),
+            task: cell.task.clone(),
+            model: cell.model.clone(),
+            out: format(&self.session.options).extension().to_owned(),
+            dataset: DatasetFacts::of(plan),
+            tokens: TokenFacts {
+                tokenizer: self.session.tokenizer.identity().to_owned(),
+                vocabulary: Some(self.session.tokenizer.vocabulary()),
+                bos: options.bos().decided().map(str::to_owned),
+                boundary: boundary.as_str().to_owned(),
+                end,
+                max_tokens: self.session.max_tokens(),
+                too_long: too_long.as_str().to_owned(),
+                chat_template: template.filter(|_| plan.has_chats),
+                chat_template_kwargs: kwargs.filter(|_| plan.has_chats),
+            },
+            engine: self.engine(cell, model)?,
+            parts: plan.parts.clone(),
+        })
+    }
+}

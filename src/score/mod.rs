@@ -1,0 +1,183 @@
+//! From options to scored cells: what `tokshift score` does, for any program.
+//!
+//! Owns the order: datasets, models, the one tokenizer, then model after model. What is said on the way goes to a
+//! [`Watch`]; a [`Stop`] ends it early. [`many`] does the same for the cells of a file of experiments. Not here: flags,
+//! words for people, signals (`cli`).
+//!
+//! The files import one way: `watch`, `named`, `models`, `datasets`, `inputs`, `vocabularies`, `session`, `windows`,
+//! `assignment`, `scorer`, `heads`, `exact`, `in_one_go`; for files of experiments `cells`, `opened`, `many`.
+
+mod assignment;
+pub mod cells;
+pub mod datasets;
+pub mod exact;
+mod heads;
+mod in_one_go;
+pub mod inputs;
+pub mod many;
+pub mod models;
+pub mod named;
+mod opened;
+mod scorer;
+pub mod session;
+mod vocabularies;
+pub mod watch;
+mod windows;
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+pub use models::EngineChoice;
+pub use watch::{Compared, Event, Log, Noticed, Outcome, Watch};
+pub use windows::PlainText;
+
+use crate::engine::local_source::Resident;
+use crate::error::{Error, Result};
+use crate::experiments::{Options, OutFormat};
+use crate::stop::Stop;
+use assignment::Assignment;
+use datasets::{Dataset, Names};
+use exact::Exact;
+use in_one_go::InOneGo;
+use models::Model;
+use scorer::Scorer;
+use session::{Output, Session};
+
+/// What is to be scored by what, and where the tables go.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Files of rows, each named `GENERATION-MODEL_TASK.jsonl` unless the names are given.
+    pub datasets: Vec<PathBuf>,
+    /// A text beside them.
+    pub text: Option<PlainText>,
+    /// The models, each as `NAME=SOURCE` or `SOURCE`: a directory, a GGUF file or a hub id, with `+ADAPTER` behind it if
+    /// there is one.
+    pub models: Vec<String>,
+    /// The output directory, which is created; what is there already is continued.
+    pub output_dir: PathBuf,
+    /// The model that wrote every response, if the files' names do not say so.
+    pub generation_model: Option<String>,
+    /// The task, if the files' names do not say so.
+    pub task: Option<String>,
+    pub options: Options,
+    /// Whether every two models are compared exactly afterwards; hidden states are kept until then.
+    pub exact: bool,
+    /// With `exact`: whether one model may give ids that the other lacks more than 0.001 of its probability.
+    pub allow_removed: bool,
+    /// Whether parts that hold a failed sample are scored again.
+    pub retry_failed: bool,
+    pub engine: EngineChoice,
+}
+
+impl Request {
+    /// Scores the rows of `datasets` with every one of `models`, all else as the options' defaults say.
+    pub fn new(datasets: Vec<PathBuf>, models: Vec<String>, output_dir: &Path) -> Self {
+        Self {
+            datasets,
+            text: None,
+            models,
+            output_dir: output_dir.to_owned(),
+            generation_model: None,
+            task: None,
+            options: Options::default(),
+            exact: false,
+            allow_removed: false,
+            retry_failed: false,
+            engine: EngineChoice::Local,
+        }
+    }
+}
+
+/// What became of each model, in the request's order.
+#[derive(Clone, Debug)]
+pub struct Scores {
+    pub models: Vec<ModelScores>,
+}
+
+/// What became of a model.
+#[derive(Clone, Debug)]
+pub struct ModelScores {
+    pub name: String,
+    /// What was done; `None` if it had scored everything before.
+    pub outcome: Option<Outcome>,
+}
+
+impl Scores {
+    /// Samples of this run that have no numbers; the samples tables tell why.
+    pub fn unscored(&self) -> u64 {
+        self.models.iter().flat_map(|model| &model.outcome).map(|outcome| outcome.counts.unscored()).sum()
+    }
+}
+
+/// Scores every dataset with every model, one model after the other, and writes the tables under the output directory.
+///
+/// # Errors
+/// The first failure ends it: a dataset, model or option that is refused, or a part that could not be scored or written.
+/// [`Error::Stopped`] if `stop` was raised. Parts that are written stay, and the same request continues.
+pub fn score(request: &Request, watch: &dyn Watch, stop: &Stop) -> Result<Scores> {
+    let Request { options, output_dir, text, .. } = request;
+    let [generation_model, task] = [&request.generation_model, &request.task].map(Option::as_deref);
+    let names = Names { generation_model, task, models: &request.models };
+    let mut datasets = datasets::open(&request.datasets, &names, options)?;
+    let models = open_models(request)?;
+    let session = open_session(options, &datasets, &models, watch)?;
+    datasets.extend(text.as_ref().map(|text| text.open(generation_model, task, &session)).transpose()?);
+    let output = Output::open(output_dir)?;
+    let in_one_go = InOneGo::new(&output.root, &models, &datasets);
+    let exact = request.exact.then_some(Exact {
+        root: output_dir,
+        models: &request.models,
+        temperature: 1.0,
+        allow_removed: request.allow_removed,
+    });
+    let begun = exact.as_ref().map(|exact| in_one_go.begin(exact, &output.store)).transpose()?.unwrap_or_default();
+    let score_with = |model: &Model| {
+        let name = &model.named.name;
+        let assignment = |dataset| {
+            let none = &assignment::NONE;
+            let all = Assignment { session: &session, output: &output, dataset, model: name, again: none };
+            Assignment { again: begun.again.get(&all.cell()).unwrap_or(none), ..all }
+        };
+        let assignments: Vec<Assignment> = datasets.iter().map(assignment).collect();
+        let outcome = Scorer::new(model, watch, stop, request.retry_failed).score(name, &assignments)?;
+        Ok(ModelScores { name: name.clone(), outcome })
+    };
+    let scores = Scores { models: models.iter().map(score_with).collect::<Result<_>>()? };
+    if options.out() == OutFormat::TokenLosses {
+        in_one_go.cells()?.iter().try_for_each(|found| output.export(found, watch))?;
+    }
+    if let Some(exact) = &exact {
+        in_one_go.compare(exact, &output.store, begun, (watch, stop))?;
+    }
+    Ok(scores)
+}
+
+/// The models, opened.
+fn open_models(request: &Request) -> Result<Vec<Model>> {
+    let models = named::resolve(&request.models)?;
+    if request.exact && models.len() < 2 {
+        return Err(Error::usage("--exact compares models with one another: give two in --models"));
+    }
+    if request.exact && request.options.out() == OutFormat::Jsonl {
+        return Err(Error::usage("--exact needs tables of Parquet: leave --out jsonl away"));
+    }
+    let resident = Rc::new(Resident::default());
+    let models = models.into_iter().map(|named| {
+        let model = Model::open(named, &request.options, request.engine, &resident)?;
+        if request.exact { model.lending() } else { Ok(model) }
+    });
+    models.collect()
+}
+
+/// The one tokenizer for every model: the one asked for, else the generation model's, else the first model's.
+fn open_session(options: &Options, datasets: &[Dataset], models: &[Model], watch: &dyn Watch) -> Result<Session> {
+    let wrote = |model: &&Model| datasets.iter().any(|dataset| dataset.generation_model == model.named.name);
+    let tokenizer = match &options.tokenizer {
+        Some(source) => inputs::tokenizer_path(source)?,
+        None => {
+            let model = models.iter().find(wrote).or(models.first());
+            model.ok_or_else(|| Error::usage("--models is empty"))?.named.tokenizer()?
+        }
+    };
+    Session::new(options, &models.iter().collect::<Vec<_>>(), &tokenizer, watch)
+}

@@ -1,0 +1,153 @@
+//! Models that can be loaded.
+//!
+//! Owns everything of a model that can be known before it is in memory, as options say it is run. Not here: datasets, and
+//! what a model's files hold (its [`EngineSource`] knows).
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use candle_core::{DType, Device};
+
+use super::named::NamedModel;
+use crate::engine::local_source::{LocalRequest, LocalSource, Resident};
+use crate::engine::mock::MockSource;
+use crate::engine::source::{EngineSource, Facts};
+use crate::engine::{Engine, RANK_STRICT};
+use crate::error::{Error, Result};
+use crate::experiments::{DtypeChoice, Options};
+use crate::hidden;
+use crate::store::EngineFacts;
+
+/// What scores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EngineChoice {
+    /// The decoder on this machine.
+    #[default]
+    Local,
+    /// A stand-in with made-up numbers, for trying out what surrounds a model: it needs no weights.
+    Mock,
+}
+
+/// A model whose files were looked at, so that what is wrong shows before anything is scored.
+pub struct Model {
+    pub named: NamedModel,
+    source: Box<dyn EngineSource>,
+    keep_hidden: bool,
+    /// Hidden rows are made for a comparison that follows at once, and no manifest speaks of them.
+    lends: bool,
+    facts: OnceCell<EngineFacts>,
+}
+
+impl Model {
+    /// Reads the headers of a model's files. Models of one `resident` share the weights of a base that they have in
+    /// common, where one follows the other.
+    ///
+    /// # Errors
+    /// Files that are no model, or that do not fit the options.
+    pub fn open(named: NamedModel, options: &Options, engine: EngineChoice, resident: &Rc<Resident>) -> Result<Self> {
+        let device = device(options.device())?;
+        let source: Box<dyn EngineSource> = match engine {
+            EngineChoice::Mock => Box::new(MockSource::new(&named.name, options.top_k())),
+            EngineChoice::Local => {
+                let NamedModel { name, path, adapter } = named.clone();
+                let dtype = match options.dtype() {
+                    DtypeChoice::Auto => None,
+                    DtypeChoice::F32 => Some(DType::F32),
+                    DtypeChoice::Bf16 => Some(DType::BF16),
+                };
+                let (batch_tokens, top_k) = (options.batch_tokens(), options.top_k());
+                let request = LocalRequest { name, path, adapter, dtype, device, batch_tokens, top_k };
+                Box::new(LocalSource::open(request, Rc::clone(resident))?)
+            }
+        };
+        let keep_hidden = options.keeps_hidden();
+        if keep_hidden {
+            source.hidden_shape().map_err(|why| Error::usage(format!("--keep-hidden: {why}")))?;
+        }
+        Ok(Self { named, source, keep_hidden, lends: false, facts: OnceCell::new() })
+    }
+
+    /// The same model, which hands out hidden rows too.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for one that has none, or whose adapter is on the head, of which they know nothing.
+    pub fn lending(self) -> Result<Self> {
+        let name = &self.named.name;
+        self.source.hidden_shape().map_err(|why| Error::usage(format!("--exact: {why}")))?;
+        if self.source.adapts_head()? {
+            return Err(Error::usage(format!(
+                "the adapter of `{name}` is on the head: --exact cannot compute what it adds there"
+            )));
+        }
+        Ok(Self { lends: true, ..self })
+    }
+
+    /// Whether it hands out hidden rows that its manifest does not speak of.
+    pub fn lends(&self) -> bool {
+        self.lends
+    }
+
+    /// Of the hidden rows that it can hand out.
+    pub fn hidden_shape(&self) -> Option<hidden::Shape> {
+        self.source.hidden_shape().ok()
+    }
+
+    /// Longest sample in tokens that it takes.
+    pub fn max_tokens(&self) -> usize {
+        self.source.max_tokens()
+    }
+
+    /// Ids that it has logits of; `None` where they have no end.
+    pub fn vocab(&self) -> Option<usize> {
+        self.source.vocab()
+    }
+
+    /// The model in memory.
+    ///
+    /// # Errors
+    /// As [`EngineSource::load`].
+    pub fn load(&self) -> Result<Box<dyn Engine>> {
+        self.source.load(self.keep_hidden || self.lends)
+    }
+
+    /// What of it decides the numbers. Reads every byte of it, once.
+    ///
+    /// # Errors
+    /// As [`EngineSource::facts`].
+    pub fn facts(&self) -> Result<&EngineFacts> {
+        if let Some(facts) = self.facts.get() {
+            return Ok(facts);
+        }
+        let Facts { engine, files, dtype, device, arithmetic, top_k } = self.source.facts()?;
+        let facts = EngineFacts {
+            name: engine.to_owned(),
+            files,
+            dtype: dtype.to_owned(),
+            device: device.to_owned(),
+            arithmetic,
+            top_k,
+            vocab: self.vocab(),
+            vocabulary: None,
+            other_texts: Vec::new(),
+            chat_template: None,
+            tokenizer: None,
+            rank_rule: RANK_STRICT.to_owned(),
+            keep_hidden: self.hidden_shape().filter(|_| self.keep_hidden),
+        };
+        Ok(self.facts.get_or_init(|| facts))
+    }
+}
+
+/// What `--device` names.
+fn device(text: &str) -> Result<Device> {
+    let cuda = |index: &str| {
+        let index = index.parse().map_err(|e| Error::usage(format!("--device {text}: expected cuda:N: {e}")))?;
+        Device::new_cuda(index).map_err(|e| Error::usage(format!("--device {text}: {e}")))
+    };
+    match text.split_once(':') {
+        None if text == "cpu" => Ok(Device::Cpu),
+        None if text == "cuda" => cuda("0"),
+        Some(("cuda", index)) => cuda(index),
+        _ => Err(Error::usage(format!("--device {text}: expected cpu, cuda or cuda:N"))),
+    }
+}

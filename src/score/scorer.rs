@@ -1,0 +1,168 @@
+//! A model at work: what is missing of some datasets goes through the pipeline with it.
+//!
+//! Owns loading the model when it is first needed, one run of the pipeline, and its log. Not here: which datasets, and
+//! what a failure ends; the caller decides both.
+
+use std::time::Instant;
+
+use super::assignment::Assignment;
+use super::datasets::Dataset;
+use super::models::Model;
+use super::session::Session;
+use super::watch::{Event, Noticed, Outcome, Watch, watched};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::journal::Entry;
+use crate::pipeline::{Input, Progress, Run};
+use crate::stop::Stop;
+use crate::store::CellStore;
+
+/// A model that is loaded when something is found missing, and then stays.
+pub struct Scorer<'a> {
+    model: &'a Model,
+    watch: &'a dyn Watch,
+    stop: &'a Stop<'a>,
+    engine: Option<Box<dyn Engine>>,
+    /// Parts that hold a failed sample are scored again.
+    retry_failed: bool,
+    /// Why it cannot be loaded; it is not tried again.
+    broken: Option<String>,
+}
+
+impl<'a> Scorer<'a> {
+    /// Nothing is loaded yet. With `retry_failed`, parts that hold a failed sample are scored again.
+    pub fn new(model: &'a Model, watch: &'a dyn Watch, stop: &'a Stop<'a>, retry_failed: bool) -> Self {
+        Self { model, watch, stop, engine: None, retry_failed, broken: None }
+    }
+
+    /// Scores what is missing of `assignments`, whose sessions go together; `None` if nothing was. `name` is what the run is
+    /// called in events and errors.
+    ///
+    /// # Errors
+    /// The first failure; parts written before it are kept, and what they cost is in the log.
+    pub fn score(&mut self, name: &str, assignments: &[Assignment]) -> Result<Option<Outcome>> {
+        let cells = assignments.iter().map(|assignment| assignment.open(self.model)).collect::<Result<Vec<_>>>()?;
+        let inputs = assignments.iter().zip(&cells);
+        let inputs = inputs.map(|(assignment, cell)| {
+            Input::new(&assignment.dataset.plan, cell, assignment.again.clone(), self.retry_failed)
+        });
+        let inputs = inputs.collect::<Result<Vec<_>>>()?;
+        assignments.iter().zip(&cells).for_each(|(assignment, cell)| self.tell_of_hidden(assignment, cell));
+        let all_done = || inputs.iter().all(Input::is_done);
+        if !all_done() {
+            cells.iter().try_for_each(CellStore::lock)?;
+        }
+        // Asked again, because another process may have done it by then.
+        match assignments.first().filter(|_| !all_done()) {
+            None => {
+                self.watch.event(&Event::AlreadyScored { run: name });
+                Ok(None)
+            }
+            Some(first) => self.run(name, first.session, assignments, (&cells, &inputs)).map(Some),
+        }
+    }
+
+    /// Scores the parts that `inputs` miss, which go into `cells`; both are in the order of the assignments.
+    fn run(
+        &mut self,
+        name: &str,
+        session: &Session,
+        assignments: &[Assignment],
+        (cells, inputs): (&[CellStore], &[Input]),
+    ) -> Result<Outcome> {
+        let missing: Vec<Vec<u32>> = inputs.iter().map(|input| input.missing().collect()).collect();
+        tracing::debug!(name, missing = ?missing.iter().map(Vec::len).collect::<Vec<_>>(), "parts");
+        let (seen, progress) = ((self.watch, self.stop), Progress::default());
+        let own = if assignments.iter().any(|assignment| assignment.dataset.plan.has_chats) {
+            session.own_tokenizer(self.model)?
+        } else {
+            None
+        };
+        let run = Run {
+            inputs,
+            tokenizer: own.as_ref().unwrap_or(&session.tokenizer),
+            sample_options: &session.sample_options,
+            fail_on_bad_row: session.options.fails_on_bad_row(),
+            engine: self.engine()?,
+            progress: &progress,
+            stop: seen.1,
+        };
+        if cells.iter().any(CellStore::takes_hidden) {
+            let bytes = watched(seen, (name, None), || run.hidden_bytes())?;
+            seen.0.event(&Event::KeepsHidden { run: name, bytes });
+        }
+        let started = Instant::now();
+        let result = watched(seen, (name, Some(&progress)), || run.score());
+        let noticed = assignments.iter().zip(inputs).map(|(assignment, input)| {
+            let Dataset { generation_model, task, .. } = assignment.dataset;
+            Noticed { generation_model: generation_model.clone(), task: task.clone(), audit: input.audit() }
+        });
+        let outcome = Outcome { counts: progress.snapshot(), elapsed: started.elapsed(), noticed: noticed.collect() };
+        let failed = result.as_ref().err().map(Error::to_string);
+        log(assignments, cells, &missing, &outcome, failed.as_deref());
+        result.map_err(|e| e.during(format!("scoring with `{name}`")))?;
+        seen.0.event(&Event::Scored { run: name, outcome: &outcome });
+        Ok(outcome)
+    }
+
+    /// Tells of kept hidden rows that are gone, which no table needs.
+    fn tell_of_hidden(&self, assignment: &Assignment, cell: &CellStore) {
+        let parts = cell.without_hidden().difference(assignment.again).count();
+        if parts > 0 {
+            let (model, task, tokens) = (assignment.model, &assignment.dataset.task, &*cell.tokens());
+            self.watch.event(&Event::HiddenLost { model, task, parts, tokens });
+        }
+    }
+
+    /// The model in memory.
+    fn engine(&mut self) -> Result<&dyn Engine> {
+        if let Some(why) = &self.broken {
+            return Err(Error::Again(why.clone()));
+        }
+        if self.engine.is_none() {
+            let (name, started) = (&self.model.named.name, Instant::now());
+            let engine = self.model.load().inspect_err(|error| self.broken = Some(error.to_string()))?;
+            tracing::info!(model = name, seconds = started.elapsed().as_secs_f64(), "loaded");
+            self.engine = Some(engine);
+        }
+        self.engine.as_deref().ok_or_else(|| Error::model(&self.model.named.name, "it is gone"))
+    }
+}
+
+/// Shares a run's seconds and tokens out among its cells, by the bytes of the parts that it finished.
+fn log(assignments: &[Assignment], cells: &[CellStore], missing: &[Vec<u32>], outcome: &Outcome, failed: Option<&str>) {
+    let finished = |(cell, missing): (&CellStore, &Vec<u32>)| -> Vec<u32> {
+        missing.iter().copied().filter(|&part| cell.is_done(part)).collect()
+    };
+    let finished: Vec<_> = cells.iter().zip(missing).map(finished).collect();
+    let bytes = |(assignment, parts): (&Assignment, &Vec<u32>)| -> u64 {
+        parts.iter().map(|&part| assignment.dataset.plan.parts[part as usize].bytes).sum()
+    };
+    let bytes: Vec<u64> = assignments.iter().zip(&finished).map(bytes).collect();
+    let all = bytes.iter().sum::<u64>().max(1) as f64;
+    for (assignment, noticed) in assignments.iter().zip(&outcome.noticed) {
+        for noticed in noticed.audit.lines() {
+            tracing::info!(task = assignment.dataset.task, model = assignment.model, noticed, "rows");
+        }
+    }
+    for ((assignment, parts), bytes) in assignments.iter().zip(&finished).zip(bytes) {
+        if parts.is_empty() && failed.is_none() {
+            continue;
+        }
+        let (cell, share) = (assignment.cell(), bytes as f64 / all);
+        let entry = Entry {
+            generation_model: cell.generation_model,
+            task: cell.task,
+            model: cell.model,
+            parts: parts.len() as u64,
+            cells: finished.iter().filter(|parts| !parts.is_empty()).count() as u64,
+            seconds: share * outcome.elapsed.as_secs_f64(),
+            tokens: (share * outcome.counts.tokens as f64).round() as u64,
+            bytes,
+            failed: failed.map(str::to_owned),
+        };
+        let Entry { generation_model, task, model, parts, seconds, tokens, .. } = &entry;
+        tracing::info!(generation_model, task, model, parts, seconds, tokens, failed, "scored");
+        assignment.output.journal.add(&entry);
+    }
+}

@@ -1,0 +1,136 @@
+//! What scoring says while it goes on.
+//!
+//! Owns the events and the trait that takes them. Not here: words for people, bars and signals (`cli` has them).
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::pipeline::{Progress, Snapshot};
+use crate::stop::Stop;
+use crate::store::Cell;
+use crate::tokenize::Audit;
+
+/// What happened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// Something of the input that may surprise its owner. The same text comes again where it is true of several models
+    /// or datasets.
+    Warning(&'a str),
+    /// So many bytes of datasets' parts are about to be worked through by several runs.
+    Planned { bytes: u64 },
+    /// A cell was scored before, and its model cannot be opened now.
+    KeptWithoutModel { model: &'a str, task: &'a str, why: &'a str },
+    /// A cell of a file of experiments failed; the others go on.
+    Failed { experiment: &'a str, task: &'a str, model: &'a str, why: &'a str },
+    /// Parts whose hidden states were kept and are gone; their tables stand in the folder `tokens`.
+    HiddenLost { model: &'a str, task: &'a str, parts: usize, tokens: &'a Path },
+    /// The run of this name is going to keep so many bytes of hidden states.
+    KeepsHidden { run: &'a str, bytes: u64 },
+    /// Nothing was left to score in the run of this name.
+    AlreadyScored { run: &'a str },
+    /// The run of this name scored what was left.
+    Scored { run: &'a str, outcome: &'a Outcome },
+    /// A file of the published study's format was written.
+    Exported(&'a Path),
+    /// Two models were compared exactly.
+    Compared(Compared<'a>),
+}
+
+/// What one run of a model did.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Samples, tokens and bytes of this run alone.
+    pub counts: Snapshot,
+    pub elapsed: Duration,
+    /// What was noticed of the rows, a dataset each.
+    pub noticed: Vec<Noticed>,
+}
+
+/// What was noticed of a dataset's rows.
+#[derive(Clone, Debug)]
+pub struct Noticed {
+    pub generation_model: String,
+    pub task: String,
+    pub audit: Audit,
+}
+
+/// An exact comparison that is done.
+#[derive(Debug)]
+pub struct Compared<'a> {
+    pub p: &'a Cell,
+    pub q: &'a Cell,
+    /// Positions at which both distributions were taken.
+    pub positions: usize,
+    /// Those of them at which every logit was computed in f64.
+    pub in_f64: usize,
+    pub elapsed: Duration,
+}
+
+/// Whoever wants to know how scoring goes.
+pub trait Watch {
+    /// Takes an event. The default logs it.
+    fn event(&self, event: &Event) {
+        match event {
+            Event::Warning(text) => tracing::warn!("{text}"),
+            event => tracing::info!("{event:?}"),
+        }
+    }
+
+    /// Calls `work`, once; `progress` tells meanwhile how far it is, if that is known. Work within ends soon after the
+    /// [`Stop`] is raised, and leaves what is finished; outside of it the process may be killed at any time.
+    fn watch(&self, name: &str, progress: Option<&Progress>, work: &mut dyn FnMut()) {
+        let (_, _) = (name, progress);
+        work();
+    }
+}
+
+/// Logs, and shows nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Log;
+
+impl Watch for Log {}
+
+/// Does `work` under the eyes of `watch`.
+///
+/// # Errors
+/// Those of `work`; [`Error::Stopped`] if it was to stop meanwhile, even when the work was done: nothing is to follow it.
+pub fn watched<T>(
+    (watch, stop): (&dyn Watch, &Stop),
+    (name, progress): (&str, Option<&Progress>),
+    work: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    let (mut work, mut outcome) = (Some(work), None);
+    watch.watch(name, progress, &mut || {
+        if let Some(work) = work.take() {
+            outcome = Some(work());
+        }
+    });
+    let done = outcome.unwrap_or(Err(Error::Stopped))?;
+    stop.check()?;
+    Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    /// Nothing follows what was done while somebody asked to stop.
+    #[test]
+    fn work_that_was_to_stop_is_not_gone_on_from() {
+        let asked = AtomicBool::new(false);
+        let seen: (&dyn Watch, &Stop) = (&Log, &Stop::new(&asked));
+        assert_eq!(watched(seen, ("work", None), || Ok(1)).unwrap(), 1);
+        let asks = || {
+            asked.store(true, Ordering::Relaxed);
+            Ok(1)
+        };
+        assert!(watched(seen, ("work", None), asks).unwrap_err().is_stopped());
+        let fails = || Err::<(), _>(Error::usage("no"));
+        let failed = watched((&Log, &Stop::never()), ("work", None), fails).unwrap_err();
+        assert_eq!(failed.during("trying").to_string(), "trying: no");
+    }
+}
