@@ -1,6 +1,7 @@
-//! Names of content: BLAKE3 hashes of files, of texts and of token ids.
+//! Content hashes (BLAKE3) of files, texts and token ids.
 //!
-//! Owns how the project identifies what it read. Refuses to be security: it tells change, not malice.
+//! Owns how tokshift identifies its inputs. The hashes detect accidental changes; they do not protect against
+//! tampering.
 
 use std::fs::File;
 use std::io::Read;
@@ -29,7 +30,7 @@ pub fn file(path: &Path) -> Result<String> {
     }
 }
 
-/// What tells, without reading it, whether a path still leads to the same file with the same content.
+/// Identifies, without reading it, whether a path still leads to the same file with the same content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     device: u64,

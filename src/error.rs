@@ -1,6 +1,6 @@
-//! What can go wrong, with the place it went wrong in every variant.
+//! The errors of the library, each with the place where it occurred.
 //!
-//! Owns the library's one error type. Refuses to print: messages reach people through `cli` alone.
+//! Owns the library's one error type. Not here: printing (`cli`).
 
 use std::any::Any;
 use std::io;
@@ -26,19 +26,19 @@ pub enum Error {
     #[error("model `{model}`: {what}")]
     Model { model: String, what: String },
 
-    /// A file of a model or of an earlier run does not hold what it should.
+    /// A file of a model or of an earlier run does not contain what it should.
     #[error("`{}`: {what}", path.display())]
     File { path: PathBuf, what: String },
 
     /// An earlier run under the same output directory decided otherwise.
     #[error(
-        "`{}` was made with {field} = {values}: give the same options, or {instead}",
+        "`{}` was made with {field} = {values}: use the same options, or {instead}",
         manifest.display()
     )]
     Mismatch { manifest: PathBuf, field: String, values: String, instead: String },
 
     /// Another process writes what this one would.
-    #[error("{holder} writes {what} into `{}`: wait for its end, or give another --output-dir", root.display())]
+    #[error("{holder} writes {what} into `{}`: wait until it ends, or use another --output-dir", root.display())]
     Busy { what: String, root: PathBuf, holder: String },
 
     /// What was going on when something failed.
@@ -71,12 +71,12 @@ pub enum Error {
 
     /// A library panicked over tables: most do on broken bytes somewhere.
     #[error(
-        "reading the tables failed ({message}): `tokshift verify` tells which file is damaged; if all is well, please \
+        "reading the tables failed ({message}): run `tokshift verify` to find the damaged file; if it finds no problem, please \
          report this bug"
     )]
     Tables { message: String },
 
-    /// The run was asked to stop; everything finished is kept.
+    /// Stopping was requested; everything finished is kept.
     #[error("stopped before the end; the same command continues where it left off")]
     Stopped,
 

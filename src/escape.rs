@@ -1,6 +1,6 @@
-//! Text of data, models and files on its way to a terminal.
+//! Escapes text from data, models and files for a terminal.
 //!
-//! Owns what a terminal would obey. Refuses HTML and file names: those have other rules.
+//! Owns which characters a terminal would act on. Not here: HTML and file names, which have other rules.
 
 /// `text` on one line, with control characters and the marks that turn or hide writing made visible.
 pub fn visible(text: &str) -> String {

@@ -1,7 +1,7 @@
 //! Samples as token trees: what they share is computed once.
 //!
 //! Owns the packing of samples into forests within a token budget. A *segment* is a run of tokens with a parent
-//! segment; a sample is the path from a root to the segment where it ends. Refuses tensors and models.
+//! segment; a sample is the path from a root to the segment where it ends. Not here: tensors and models (`decoder`).
 
 use std::ops::Range;
 
@@ -50,7 +50,7 @@ pub struct Forest {
     pub targets: Vec<Target>,
     /// Which sample the targets `range` belong to, as its index in the slice that was packed.
     pub samples: Vec<(usize, Range<usize>)>,
-    /// The row of each of them that holds its last response token, if it has one: what would come next is read there.
+    /// The row of each sample's last response token, if it has one: what would come next is read there.
     pub ends: Vec<Option<usize>>,
     /// The rows that something is read at, targets or ends, ascending: all that the last layer has to compute.
     pub read: Vec<usize>,

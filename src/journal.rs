@@ -1,7 +1,7 @@
-//! What a run cost: one append-only file a process under `logs/` of an output directory.
+//! The log of what runs cost: one append-only file per process under `logs/` of an output directory.
 //!
-//! Owns everything that depends on time, host and luck, so that results do not: nothing here is one, and the folder
-//! may be deleted. Refuses to be in the way: a line that cannot be written is a warning.
+//! Owns everything that depends on time, host and chance, so that results do not. Nothing here is a result, and the
+//! folder may be deleted. A line that cannot be written is a warning and stops nothing.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::Cell;
 
-/// The folder beside the tables.
+/// The folder next to the tables.
 pub const FOLDER: &str = "logs";
 
 /// One cell's share of one run of the pipeline.
@@ -27,8 +27,11 @@ pub struct Entry {
     /// Cells in the same run. Its seconds and tokens are shared out among them by the bytes of their parts.
     pub cells: u64,
     pub seconds: f64,
-    /// Tokens scored, prompts included.
+    /// Tokens of the samples that were scored, prompts included.
     pub tokens: u64,
+    /// Tokens that the model computed: fewer, if samples share prefixes. Older logs do not say.
+    #[serde(default)]
+    pub computed: Option<u64>,
     /// Of the dataset's file, those of the finished parts.
     pub bytes: u64,
     /// Why the run ended early, if it did.
@@ -76,7 +79,7 @@ impl Journal {
         let host = host();
         let line = Line { unix_seconds: unix_time().0, host: &host, process: std::process::id(), entry };
         let text = serde_json::to_string(&line)? + "\n";
-        // A poisoned lock still holds the file; nothing panics while holding it.
+        // A poisoned lock still contains the file; nothing panics while it is locked.
         let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let file = match &mut *file {
             Some(file) => file,
@@ -104,14 +107,23 @@ pub fn entries(root: &Path) -> Vec<Entry> {
     texts.iter().flat_map(|text| text.lines()).filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-/// Tokens a second over the entries that tell any.
+/// Tokens that the model computed per second, over the entries that say how many.
+pub fn computed_rate<'a>(entries: impl Iterator<Item = &'a Entry>) -> Option<f64> {
+    per_second(entries.filter_map(|entry| Some((entry.computed?, entry.seconds))))
+}
+
+/// Tokens of samples scored per second, those that samples share counted for each: what the time of a dataset is
+/// estimated from.
 pub fn rate<'a>(entries: impl Iterator<Item = &'a Entry>) -> Option<f64> {
-    let add = |(tokens, seconds): (u64, f64), entry: &Entry| (tokens + entry.tokens, seconds + entry.seconds);
-    let (tokens, seconds) = entries.fold((0, 0.0), add);
+    per_second(entries.map(|entry| (entry.tokens, entry.seconds)))
+}
+
+fn per_second(entries: impl Iterator<Item = (u64, f64)>) -> Option<f64> {
+    let (tokens, seconds) = entries.fold((0, 0.0), |(tokens, seconds), (n, s)| (tokens + n, seconds + s));
     (tokens > 0 && seconds > 0.0).then(|| tokens as f64 / seconds)
 }
 
-/// Bytes of datasets for a token, over the entries that tell any.
+/// Bytes of datasets per token, over the entries that say both.
 pub fn bytes_a_token<'a>(entries: impl Iterator<Item = &'a Entry>) -> Option<f64> {
     let (bytes, tokens) = entries.fold((0, 0), |(bytes, tokens), entry| (bytes + entry.bytes, tokens + entry.tokens));
     (bytes > 0 && tokens > 0).then(|| bytes as f64 / tokens as f64)
@@ -141,6 +153,7 @@ mod tests {
             cells: 2,
             seconds: 2.0,
             tokens,
+            computed: (tokens != 5).then_some(tokens / 2),
             bytes: 4 * tokens,
             failed: None,
         }
@@ -159,6 +172,7 @@ mod tests {
         assert_eq!(found.iter().map(|e| e.task.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
         assert_eq!(found[1].failed.as_deref(), Some("no\nmemory"));
         assert_eq!(rate(found[..2].iter()), Some(10.0));
+        assert_eq!(computed_rate(found.iter()), Some(5.0), "not of the one that does not say");
         assert_eq!(bytes_a_token(found.iter()), Some(4.0));
         assert_eq!((rate([].iter()), bytes_a_token([].iter())), (None, None));
     }

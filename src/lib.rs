@@ -1,8 +1,8 @@
-//! tokshift shows, token by token, how far a language model's distribution moved.
+//! tokshift measures, token by token, how far a language model's distribution has moved.
 //!
-//! Rows `{input, output}` are teacher-forced through several models; what each thought of every response token
-//! becomes Parquet, and lazy queries over the joined tables compare the models. `ARCHITECTURE.md` walks the
-//! modules in the order of the data; each imports only from those above it here.
+//! Rows `{input, output}` are teacher-forced through several models. Each model's scores of every response token
+//! become Parquet, and lazy queries over the joined tables compare the models. `ARCHITECTURE.md` describes the modules
+//! in the order of the data; each imports only from those above it here.
 
 pub mod error;
 pub mod stop;

@@ -1,7 +1,7 @@
 //! JSON as Python writes it: with `NaN`, `Infinity` and `-Infinity`, which are not JSON.
 //!
-//! Owns that one difference, and the files of settings that Python wrote. Refuses to parse: serde does, once the words are
-//! replaced.
+//! Owns that one difference, and files of settings that Python wrote. Not here: parsing, which serde does once the
+//! words are replaced.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -36,8 +36,8 @@ pub fn replace_words(text: &str, replacement: impl Fn(&str) -> String) -> Cow<'_
     Cow::Owned(out)
 }
 
-/// The object in a file of settings, such as a `config.json`. A number that JSON lacks becomes its word as a text: whoever
-/// needs a number there tells which field holds what, and nobody else minds.
+/// The object in a file of settings, such as a `config.json`. A number that JSON lacks becomes its word as a text:
+/// code that needs a number there reports the field, and other code ignores it.
 ///
 /// # Errors
 /// No such file, or what is in it is no object.

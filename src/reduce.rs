@@ -1,8 +1,8 @@
-//! From blocks of logits to what is kept of a token, without ever holding a row of logits.
+//! From blocks of logits to what is stored of a token; a full row of logits never exists.
 //!
-//! Owns the incremental reduction over the vocabulary: log-sum-exp, rank, ties, entropy, minimum, top-k and the
-//! mass outside it. Refuses to know where logits come from: `Reducer` sees blocks of rows in ascending id order,
-//! and any cut of the vocabulary at multiples of [`CHUNK`] gives the same bits.
+//! Owns the incremental reduction over the vocabulary: log-sum-exp, rank, ties, entropy, minimum, top k and the
+//! probability outside it. Not here: where logits come from. `Reducer` sees blocks of rows in ascending id order, and
+//! any split of the vocabulary at multiples of [`CHUNK`] gives the same bits.
 
 #![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 
@@ -85,8 +85,8 @@ struct Row {
     min: f32,
     /// Σ x eˣ⁻ᵐᵃˣ over all entries.
     weighted: f64,
-    /// Σ eˣ⁻ᵐᵃˣ over the entries that are neither the target nor in `top`: summed directly, never as a difference,
-    /// so that a tiny rest beside a certain token keeps all its digits.
+    /// Σ eˣ⁻ᵐᵃˣ over the entries that are neither the target nor in `top`: summed directly, never as a difference, so
+    /// that a tiny rest next to a certain token keeps all its digits.
     rest: f64,
     /// What belongs to `rest` and is too small beside e^max for an f64.
     far: Far,
@@ -150,7 +150,7 @@ impl Row {
         }
     }
 
-    /// The slow way through a chunk that holds the target or a candidate for the top-k.
+    /// The slow path for a chunk that contains the target or a candidate for the top k.
     fn push_each(&mut self, first_id: u32, chunk: &[f32], exps: &[f64]) {
         for (id, (&x, &e)) in (first_id..).zip(chunk.iter().zip(exps)) {
             if id == self.target {

@@ -1,7 +1,7 @@
 //! A sample: one text as token ids, and which of them are the response.
 //!
-//! Owns the type that travels from `tokenize` to `table`. Refuses to know where it came from (a dataset's
-//! row) or what a model thought of it (`engine::TokenScores`).
+//! Owns the type that travels from `tokenize` to `table`. Not here: where it came from (`dataset`), and a model's
+//! scores of it (`scores`).
 
 use crate::digest;
 
@@ -41,7 +41,7 @@ impl Status {
         Self::ALL.into_iter().find(|status| status.as_str() == name)
     }
 
-    /// Whether an engine sees the sample and the tokens table holds rows of it.
+    /// Whether an engine scores the sample and the tokens table contains its rows.
     pub fn is_scored(self) -> bool {
         matches!(self, Self::Ok | Self::Truncated)
     }
@@ -117,7 +117,7 @@ impl Sample {
         self.tokens.iter().filter(|t| t.index > 0)
     }
 
-    /// Marks the sample as not scored, with the reason, and drops what an engine would score.
+    /// Sets the status and the reason and changes nothing else. `Truncated`, which is scored, is set here too.
     pub fn fail(&mut self, status: Status, reason: impl Into<String>) {
         self.status = status;
         self.reason = Some(reason.into());

@@ -1,7 +1,7 @@
 //! The tables: column names, types, folders and the format version.
 //!
-//! Owns every name that a reader of the output has to know; `table` fills the columns, `store` makes the
-//! paths, `shift` reads both. Refuses data.
+//! Owns every name that a reader of the output has to know. `table` fills the columns, `store` makes the paths,
+//! `shift` reads both. Not here: data.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub const FORMAT_VERSION: u32 = 2;
 pub mod folder {
     pub const TOKENS: &str = "tokens";
     pub const SAMPLES: &str = "samples";
-    /// Hidden rows, where they were kept.
+    /// Hidden states, where they were kept.
     pub const HIDDEN: &str = "hidden";
     /// Exact measures of two models.
     pub const PAIRS: &str = "pairs";

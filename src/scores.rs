@@ -1,7 +1,7 @@
-//! What a model thought of a sample's tokens.
+//! One model's scores of a sample's tokens.
 //!
-//! Owns the columns that `reduce` fills, engines hand over and `table` writes, and how much of two models' lists is the
-//! same. Refuses probabilities: `reduce` has them.
+//! Owns the columns that `reduce` fills, engines return and `table` writes, and how much two models' lists have in
+//! common. Not here: computing probabilities (`reduce`).
 
 use std::ops::Range;
 
@@ -23,23 +23,23 @@ pub struct TokenScores {
     pub rest_logprob: Vec<f32>,
     /// The lowest log-probability of the vocabulary.
     pub min_logprob: Vec<f32>,
-    /// The top-k lists, `k` entries a token, best first, equal ones by lower id.
+    /// The top-k lists, `k` entries per token, most likely first, equal ones by lower id.
     pub top_ids: Vec<u32>,
     pub top_logprobs: Vec<f32>,
-    /// Length of each token's list: the smaller of the k asked for and the vocabulary.
+    /// Number of entries in each token's list: the smaller of the requested k and the vocabulary.
     pub k: usize,
-    /// What the head read, if it was asked for: the bytes of a row of [`crate::hidden::Shape`] before each token, and of
-    /// the one after the last. They go to a file as they come.
+    /// The final hidden states, if they are requested: the bytes of a row of [`crate::hidden::Shape`] before each
+    /// token, and of the one after the last. They are written to a file as they come.
     pub hidden: Vec<u8>,
 }
 
 impl TokenScores {
-    /// Scored tokens held.
+    /// Number of scored tokens.
     pub fn len(&self) -> usize {
         self.logprob.len()
     }
 
-    /// Whether no token is held.
+    /// Whether there are no tokens.
     pub fn is_empty(&self) -> bool {
         self.logprob.is_empty()
     }

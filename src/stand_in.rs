@@ -1,7 +1,8 @@
-//! What stands where a file should be: the pointer of a Git LFS clone without its files, the page of a failed download.
+//! Files in place of the expected file: the pointer of a Git LFS clone without its files, the page of a failed
+//! download.
 //!
-//! Owns how such files are told by their first bytes, so that every reader names them alike. Refuses to read any further:
-//! a reader knows what its own files look like.
+//! Owns how such files are recognised by their first bytes, so that every reader names them alike. Not here: what an
+//! expected file looks like, which its reader knows.
 
 use std::fs::File;
 use std::io::Read;
@@ -9,7 +10,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Bytes that tell; a web page may begin with a comment or blank lines.
+/// First bytes that identify a file; a web page may begin with a comment or blank lines.
 const HEAD_BYTES: u64 = 1 << 10;
 /// What every pointer begins with, by Git LFS's specification.
 const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
@@ -36,7 +37,7 @@ pub fn named(head: &[u8]) -> Option<&'static str> {
     is_page.then_some("is a web page (HTML or XML), not the file: the download went wrong, fetch it again")
 }
 
-/// Refuses what stands in for the file at `path`, whose first bytes are `head`.
+/// An error if another kind of file is at `path`, whose first bytes are `head`.
 ///
 /// # Errors
 /// It is a pointer or a page.
@@ -44,7 +45,8 @@ pub fn refuse(path: &Path, head: &[u8]) -> Result<()> {
     named(head).map_or(Ok(()), |what| Err(Error::file(path, what)))
 }
 
-/// The error of a file that could not be parsed: `what` is wrong with it, unless `head` tells that it is another file.
+/// The error of a file that could not be parsed: `what` is wrong with it, unless `head` identifies another kind of
+/// file.
 pub fn explain(path: &Path, head: &[u8], what: impl Into<String>) -> Error {
     Error::file(path, named(head).map_or_else(|| what.into(), str::to_owned))
 }

@@ -1,6 +1,7 @@
-//! When work ends before its end: somebody asked for it, or another part of the same run failed.
+//! Stopping work early: the user requested it, or another part of the same run failed.
 //!
-//! Owns the two reasons and the one question that whatever takes long puts between its steps. Refuses to know who asks.
+//! Owns the two reasons and the one check that long-running code makes between its steps. Not here: who requests it
+//! (`cli::signals`).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -24,7 +25,7 @@ impl Stop<'static> {
 }
 
 impl<'a> Stop<'a> {
-    /// A run that ends when `asked` is raised.
+    /// A run that ends when `asked` is set.
     pub fn new(asked: &'a AtomicBool) -> Self {
         Self { asked, failed: AtomicBool::new(false) }
     }
@@ -40,7 +41,7 @@ impl<'a> Stop<'a> {
         self.failed.store(true, Ordering::Relaxed);
     }
 
-    /// Whether somebody asked.
+    /// Whether stopping was requested.
     pub fn was_asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
     }

@@ -1,7 +1,7 @@
-//! `tokshift demo`: the whole of it on models that the binary carries.
+//! `tokshift demo`: scores and compares the models that the binary contains.
 //!
-//! Owns the embedded files, and a walk through the commands as a user would type them. The models are trained by
-//! `scripts/train_demo.py`; nothing is fetched.
+//! Owns the embedded files, and the commands that it shows as a user would type them. `scripts/train_demo.py` trains
+//! the models; nothing is downloaded.
 
 use std::fs;
 use std::path::Path;
@@ -44,7 +44,7 @@ rewarded for right answers alone. Each wrote answers of its own; now each reads 
 pub fn run(args: &DemoArgs) -> Result<Exit> {
     let started = Instant::now();
     unpack(&args.output_dir)?;
-    tell(STORY);
+    print(STORY);
     let path = |relative: &str| args.output_dir.join(relative).display().to_string();
     let data = FILES.iter().filter(|(file, _)| file.starts_with("data/")).map(|(file, _)| path(file));
     let models = ["rl", "sft", "base"].map(|name| format!("{name}={}", path(&format!("models/{name}"))));
@@ -65,23 +65,23 @@ pub fn run(args: &DemoArgs) -> Result<Exit> {
         &out,
     ])?;
     let options = ["--data-dir", &out, "--exact", "--models", &models.join(",")];
-    tell(&format!("$ tokshift kl {}", options.join(" ")));
+    print(&format!("$ tokshift kl {}", options.join(" ")));
     kl::exact(&KlArgs::try_parse_from(["kl"].iter().chain(&options))?, &shift::Options::default())?;
     let comparison = shift::compare(Path::new(&out), &shift::Options::default())?;
     kl::print(&shift::overview(&comparison))?;
     let seconds = started.elapsed().as_secs_f64();
-    tell(&format!(
+    print(&format!(
         "Done in {seconds:.0} s. Every measure, with errors, quantiles and slices:\n$ tokshift kl --quantiles --slices --data-dir {out}"
     ));
     Ok(Exit::Done)
 }
 
-/// Says a paragraph.
-fn tell(text: &str) {
+/// Prints a paragraph to stderr.
+fn print(text: &str) {
     ["", text, ""].iter().flat_map(|text| text.split('\n')).for_each(progress::say);
 }
 
-/// Files that are there with this content stay, so that a second demo continues the first.
+/// Files that exist with this content stay, so that a second demo continues the first.
 fn unpack(directory: &Path) -> Result<()> {
     for (name, content) in FILES {
         let path = directory.join(name);
@@ -97,7 +97,7 @@ fn unpack(directory: &Path) -> Result<()> {
 
 /// Shows `tokshift score` as it would be typed, and runs it.
 fn score_as_typed(options: &[&str]) -> Result<()> {
-    tell(&format!("$ tokshift score {}", options.join(" ")));
+    print(&format!("$ tokshift score {}", options.join(" ")));
     score::run(&ScoreArgs::try_parse_from(std::iter::once("score").chain(options.iter().copied()))?)?;
     Ok(())
 }

@@ -13,7 +13,7 @@ pub enum Exit {
     Damaged,
     /// A mean may lie above a limit that was given.
     Above,
-    /// Nothing failed, but rows of the data were not scored; their reasons stand in the samples table.
+    /// Nothing failed, but some rows were not scored; the samples table contains the reasons.
     Unscored,
 }
 
@@ -29,7 +29,7 @@ impl From<Exit> for ExitCode {
 }
 
 /// An error and its causes, but for those that the error before them already tells.
-pub fn tell(error: &anyhow::Error) -> String {
+pub fn describe(error: &anyhow::Error) -> String {
     let add = |told: String, cause: String| if told.ends_with(&cause) { told } else { format!("{told}: {cause}") };
     error.chain().map(ToString::to_string).reduce(add).unwrap_or_default()
 }

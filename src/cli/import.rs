@@ -1,4 +1,4 @@
-//! `tokshift import`: the study's files into tables.
+//! `tokshift import`: the published study's files into tables.
 
 use anyhow::Result;
 

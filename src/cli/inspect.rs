@@ -1,6 +1,6 @@
-//! `tokshift inspect`: what was understood of a model.
+//! `tokshift inspect`: shows how a model is read.
 //!
-//! Owns the figures that follow from headers alone. Refuses to load weights.
+//! Owns the values that follow from headers alone. No weights are loaded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::hub;
 use crate::score::named;
 use crate::tokenize::TextTokenizer;
 
-/// All that is told.
+/// Everything that is shown.
 #[derive(Debug, Serialize)]
 struct Inspected<'a> {
     path: PathBuf,

@@ -1,4 +1,4 @@
-//! `tokshift kl`: compare, then a table, JSON, or the study's file; the limits at the end.
+//! `tokshift kl`: compares, then prints tables, JSON or the study's file, and checks the limits last.
 
 use std::io::Write;
 use std::path::Path;
@@ -29,7 +29,7 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
         return print(&shift::explain(&args.data_dir, &options)?);
     }
     let comparison = shift::compare(&args.data_dir, &options)?;
-    tell(&shift::warnings(&comparison));
+    report(&shift::warnings(&comparison));
     if let Some(path) = &args.output_file {
         store::write_file(path, study_json(&shift::study_figures(&comparison))?.as_bytes())?;
     }
@@ -43,24 +43,24 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
     }
     let exceeded = shift::exceeded(&comparison, &args.fail_above);
     for message in &exceeded {
-        progress::say(&format!("above the limit: {message}"));
+        progress::say(&format!("limit not met: {message}"));
     }
     Ok(if exceeded.is_empty() { exit(comparison.failed()) } else { Exit::Above })
 }
 
-/// Of a comparison in which some pair's tables are damaged, or must not be compared.
+/// The exit code of a comparison; `failed` if a pair's tables are damaged or must not be compared.
 fn exit(failed: bool) -> Exit {
     if failed { Exit::Failed } else { Exit::Done }
 }
 
-/// Quantiles and slices are found where something that was asked for needs them, too.
+/// Quantiles and slices are also computed if another requested output needs them.
 fn options(args: &KlArgs) -> shift::Options {
     let quantiles = args.quantiles || args.statistics.is_some() || !args.noise_floor.is_empty();
     shift::Options {
         reference: args.reference.clone(),
         own_text: args.own_text.clone(),
         tasks: args.task.clone(),
-        generation_models: args.target_gen_model.iter().cloned().collect(),
+        generation_models: args.generation_model.iter().cloned().collect(),
         all_pairs: args.all_pairs,
         allow_different_context: args.allow_different_context,
         noise_floor: args.noise_floor.clone(),
@@ -72,7 +72,7 @@ fn options(args: &KlArgs) -> shift::Options {
 
 fn only_study(args: &KlArgs, options: &shift::Options) -> Result<Exit> {
     let figures = shift::only_study(&args.data_dir, options)?;
-    tell(&figures.warnings);
+    report(&figures.warnings);
     let json = study_json(&figures)?;
     match &args.output_file {
         Some(path) => store::write_file(path, json.as_bytes())?,
@@ -81,7 +81,7 @@ fn only_study(args: &KlArgs, options: &shift::Options) -> Result<Exit> {
     Ok(exit(figures.failed))
 }
 
-/// Writes what is missing of the pairs tables.
+/// Writes missing pairs tables.
 pub fn exact(args: &KlArgs, options: &shift::Options) -> Result<()> {
     let KlArgs { data_dir: root, models, temperature, allow_removed, .. } = args;
     let models = &Listed::all(models);
@@ -92,7 +92,7 @@ pub fn exact(args: &KlArgs, options: &shift::Options) -> Result<()> {
 
 fn align(args: &KlArgs, other: &Path, options: &shift::Options) -> Result<Exit> {
     let comparison = shift::compare_aligned([&args.data_dir, other], options)?;
-    tell(&shift::aligned_warnings(&comparison));
+    report(&shift::aligned_warnings(&comparison));
     if args.json {
         print(&(serde_json::to_string_pretty(&comparison.pairs)? + "\n"))?;
     } else {
@@ -101,21 +101,21 @@ fn align(args: &KlArgs, other: &Path, options: &shift::Options) -> Result<Exit> 
     Ok(exit(comparison.not_compared.iter().any(|pair| pair.failed)))
 }
 
-/// The study's file; pairs without a figure are told of, and in no one's way.
+/// The study's file. Pairs without a value are listed on stderr.
 fn study_json(figures: &StudyFigures) -> Result<String> {
     let json = figures.to_json()?;
-    tell(&figures.left_out);
+    report(&figures.left_out);
     Ok(json)
 }
 
-/// Says lines on stderr.
-fn tell(lines: &[String]) {
+/// Prints lines to stderr.
+fn report(lines: &[String]) {
     for line in lines {
         progress::say(line);
     }
 }
 
-/// Writes to stdout; a reader that has seen enough (`| head`) is no error.
+/// Writes to stdout; a reader that has stopped (`| head`) is not an error.
 pub fn print(text: &str) -> Result<Exit> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(e).context("cannot write to stdout"),

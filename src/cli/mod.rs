@@ -1,6 +1,6 @@
-//! The command line: what people type, what they read, what scripts see.
+//! The command line: what people type and read, and what scripts see.
 //!
-//! Owns clap, messages, exit codes. Refuses work: a command checks its options and calls the library.
+//! Owns clap, messages and exit codes. A command checks its options and calls the library.
 
 mod args;
 mod demo;
@@ -23,10 +23,10 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use args::{Args, Command, LogFormat};
-use exit::tell;
+use exit::describe;
 
 /// Parses the command line and runs it. Exit codes: 0 done; 1 an error, printed, or damaged results; 2 wrong usage; 3 a
-/// mean may lie above a limit; 4 done, but rows of the data were not scored; 130 and 143 ended by SIGINT or SIGTERM.
+/// mean is not known to keep its limit; 4 done, but rows of the data were not scored; 130 and 143 ended by SIGINT or SIGTERM.
 pub fn main() -> ExitCode {
     let args = Args::parse();
     limit_threads(args.threads());
@@ -46,14 +46,14 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(exit) => exit.into(),
         Err(error) => {
-            progress::say_error(&tell(&error));
+            progress::say_error(&describe(&error));
             let stopped = error.downcast_ref().is_some_and(crate::Error::is_stopped);
             signals::exit_code().filter(|_| stopped).map_or(ExitCode::FAILURE, ExitCode::from)
         }
     }
 }
 
-/// Log messages on stderr: warnings, and tokshift's own doings if asked for. Libraries' stay out of it.
+/// Log messages on stderr: warnings, and tokshift's own messages if requested. Those of libraries are left out.
 fn log(verbose: u8, format: LogFormat) {
     let filter = match verbose {
         0 => "warn",
@@ -87,12 +87,12 @@ fn hush_panics() {
     }));
 }
 
-/// Tells the libraries with a thread pool of their own how many threads to use; they read it from the environment
-/// alone, once, when they first work.
+/// Sets the number of threads of libraries with their own thread pools, which read it from the environment once, when they
+/// first work.
 fn limit_threads(threads: Option<usize>) {
     let Some(threads) = threads else { return };
     for name in ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS", "POLARS_MAX_THREADS"] {
-        // SAFETY: called before any other thread exists, so that nobody reads the environment meanwhile.
+        // SAFETY: called before any other thread exists, so no thread reads the environment meanwhile.
         #[allow(unsafe_code)]
         unsafe {
             std::env::set_var(name, threads.to_string());

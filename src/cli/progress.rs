@@ -1,7 +1,7 @@
-//! How far a run is: bars on a terminal, a line now and then elsewhere.
+//! Progress display: bars on a terminal, otherwise a line every 30 seconds.
 //!
-//! Owns stderr: every line there goes through here, and one that cannot be written is no failure of what it tells of.
-//! Refuses to count.
+//! Owns stderr: every line goes through here, and one that cannot be written does not fail the command. Not here: the
+//! counters (`pipeline::progress`).
 
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
@@ -17,7 +17,7 @@ use crate::escape::visible;
 use crate::pipeline::{Progress, Snapshot};
 
 const REDRAW: Duration = Duration::from_millis(200);
-/// Between two lines where nobody watches.
+/// Between two lines if stderr is not a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(30);
 const TEMPLATE: &str = "{prefix:30!} {bar:32} {percent:>3}%  {msg}";
 
@@ -27,12 +27,12 @@ static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 /// Held while bars are drawn, or a line is written in their place.
 static STDERR: Mutex<()> = Mutex::new(());
 
-/// Whether stderr is lines of JSON, so that what a person is told is one too.
+/// Whether stderr is lines of JSON, so that lines for people are JSON too.
 static AS_JSON: AtomicBool = AtomicBool::new(false);
 
 static TOLD_ONCE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// Target of the log messages that are what a person is told.
+/// Target of the log messages that are lines for people.
 pub const TOLD: &str = "tokshift::told";
 
 /// From now on [`say`] logs, and nothing else goes to stderr.
@@ -40,7 +40,7 @@ pub fn say_as_json() {
     AS_JSON.store(true, Ordering::Relaxed);
 }
 
-/// Tells a person, above the bars.
+/// Prints a line for people, above the bars.
 pub fn say(line: &str) {
     if AS_JSON.load(Ordering::Relaxed) {
         // An empty line is for the eye.
@@ -52,14 +52,14 @@ pub fn say(line: &str) {
     }
 }
 
-/// As [`say`], of what is true of several texts or models, and told with the first.
+/// As [`say`], for lines that are true of several response sets or models; each is printed once.
 pub fn say_once(line: &str) {
     if TOLD_ONCE.lock().unwrap_or_else(PoisonError::into_inner).insert(line.to_owned()) {
         say(line);
     }
 }
 
-/// As [`say`], of what ends the process.
+/// As [`say`], for the error that ends the process.
 pub fn say_error(line: &str) {
     if AS_JSON.load(Ordering::Relaxed) {
         tracing::error!(target: TOLD, "{line}");
@@ -95,12 +95,12 @@ impl Write for Stderr {
     }
 }
 
-/// What is shown of a command that scores.
+/// Progress display of a command that scores.
 pub struct Display {
     started: Instant,
-    /// Bytes of all datasets that will be worked through by all models; `None` if there is one run only.
+    /// Samples that all models will score in all datasets; `None` if there is one run only.
     total: Option<u64>,
-    /// Bytes of the runs that ended.
+    /// Samples of the runs that ended.
     before: AtomicU64,
 }
 
@@ -110,9 +110,9 @@ impl Display {
         Self { started: Instant::now(), total: None, before: AtomicU64::new(0) }
     }
 
-    /// For runs that work through `bytes` together: a second line tells how far they all are.
-    pub fn of_all(bytes: u64) -> Self {
-        Self { total: Some(bytes), ..Self::of_one() }
+    /// For runs that score `samples` together: a second line shows how far they all are.
+    pub fn of_all(samples: u64) -> Self {
+        Self { total: Some(samples), ..Self::of_one() }
     }
 
     /// Runs `work` and shows how far `progress` is meanwhile.
@@ -123,7 +123,7 @@ impl Display {
             if std::io::stderr().is_terminal() && !AS_JSON.load(Ordering::Relaxed) {
                 self.draw(name, progress, started, &wait);
             } else {
-                self.tell(name, progress, started, &wait);
+                self.print_lines(name, progress, started, &wait);
             }
         };
         let result = thread::scope(|scope| {
@@ -132,7 +132,7 @@ impl Display {
             drop(done);
             result
         });
-        self.before.fetch_add(progress.snapshot().bytes_done, Ordering::Relaxed);
+        self.before.fetch_add(progress.snapshot().samples_done, Ordering::Relaxed);
         result
     }
 
@@ -152,14 +152,9 @@ impl Display {
         };
         while wait.recv_timeout(REDRAW) == Err(RecvTimeoutError::Timeout) {
             let now = progress.snapshot();
-            let left = left(now.bytes_done, now.bytes_total, started.elapsed());
+            let left = left(now.samples_done, now.samples_total, started.elapsed());
             let _stderr = stderr();
-            set(
-                &current,
-                now.bytes_done,
-                now.bytes_total,
-                format!("{} tok/s  {left}", rate(now.tokens, started.elapsed())),
-            );
+            set(&current, now.samples_done, now.samples_total, format!("{}  {left}", speed(&now, started.elapsed())));
             if let Some((bar, total)) = &overall {
                 let done = self.done(&now);
                 set(bar, done, *total, self::left(done, *total, self.started.elapsed()));
@@ -171,7 +166,7 @@ impl Display {
         }
     }
 
-    fn tell(&self, name: &str, progress: &Progress, started: Instant, wait: &Receiver<()>) {
+    fn print_lines(&self, name: &str, progress: &Progress, started: Instant, wait: &Receiver<()>) {
         while wait.recv_timeout(LINE_EVERY) == Err(RecvTimeoutError::Timeout) {
             let now = progress.snapshot();
             let all = self.total.map_or_else(String::new, |total| {
@@ -183,14 +178,20 @@ impl Display {
     }
 
     fn done(&self, now: &Snapshot) -> u64 {
-        self.before.load(Ordering::Relaxed) + now.bytes_done
+        self.before.load(Ordering::Relaxed) + now.samples_done
     }
 }
 
 /// Share, speed and time left of one run.
 fn line(now: &Snapshot, elapsed: Duration) -> String {
-    let left = left(now.bytes_done, now.bytes_total, elapsed);
-    format!("{}%, {} tok/s, {left}", percent(now.bytes_done, now.bytes_total), rate(now.tokens, elapsed))
+    let (done, total) = (now.samples_done, now.samples_total);
+    let left = left(done, total, elapsed);
+    format!("{}%, {done} of {total} samples, {}, {left}", percent(done, total), speed(now, elapsed))
+}
+
+/// Response tokens, of which each is scored once: of all tokens, those that samples share are computed only once.
+fn speed(now: &Snapshot, elapsed: Duration) -> String {
+    format!("{} response tok/s", rate(now.response_tokens, elapsed))
 }
 
 fn percent(done: u64, total: u64) -> u64 {
@@ -226,7 +227,7 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// Tokens a second, whole.
+/// Tokens per second, rounded down.
 pub fn rate(tokens: u64, elapsed: Duration) -> u64 {
     (tokens as f64 / elapsed.as_secs_f64().max(1e-3)) as u64
 }
@@ -242,6 +243,7 @@ mod tests {
         assert_eq!(left(120, 100, Duration::from_secs(30)), "0 s left");
         assert_eq!(duration(7384.4), "2 h 3 min");
         let progress = Progress::default();
-        assert_eq!(line(&progress.snapshot(), Duration::from_secs(1)), "0%, 0 tok/s, time left unknown");
+        let expected = "0%, 0 of 0 samples, 0 response tok/s, time left unknown";
+        assert_eq!(line(&progress.snapshot(), Duration::from_secs(1)), expected);
     }
 }

@@ -1,4 +1,4 @@
-//! `tokshift render`: conversations as the texts that a model is given, cut into turns.
+//! `tokshift render`: conversations as the texts that a model is given, split into turns.
 
 use std::fs;
 use std::io::{self, Write};
@@ -16,7 +16,7 @@ use crate::escape;
 use crate::score::inputs;
 use crate::template::{self, ChatTemplate, DATE, Kwargs, STACK, Turn};
 
-/// Renders every conversation of a file; one that fails is told of and does not end the rest.
+/// Renders every conversation of a file. One that fails is reported and does not stop the others.
 pub fn run(args: &RenderArgs) -> Result<Exit> {
     let thread = thread::Builder::new().name("render".to_owned()).stack_size(STACK);
     let joined = thread::scope(|scope| Ok::<_, io::Error>(thread.spawn_scoped(scope, || render(args))?.join()))?;
@@ -39,7 +39,7 @@ fn render(args: &RenderArgs) -> Result<Exit> {
         if args.json {
             writeln!(out, "{}", serde_json::to_string(&rendered)?)?;
         } else {
-            rendered.tell(number, &mut out)?;
+            rendered.print(number, &mut out)?;
         }
     }
     Ok(exit)
@@ -77,16 +77,16 @@ impl Rendered {
         Ok(Self { error, text: text.ok(), prompt: prompt.ok(), turns: turns.unwrap_or_default() })
     }
 
-    fn tell(&self, number: usize, out: &mut impl Write) -> io::Result<()> {
+    fn print(&self, number: usize, out: &mut impl Write) -> io::Result<()> {
         if let Some(error) = &self.error {
             writeln!(out, "conversation {number}: {}\n", escape::visible(error))?;
         }
         for turn in &self.turns {
             writeln!(out, "conversation {number}, turn {}", turn.turn)?;
             for (name, text) in [("prompt", &turn.prompt), ("response", &turn.response)] {
-                tell_lines(name, text, out)?;
+                print_lines(name, text, out)?;
             }
-            tell_lines("end", turn.end.as_deref().unwrap_or_default(), out)?;
+            print_lines("end", turn.end.as_deref().unwrap_or_default(), out)?;
             writeln!(out)?;
         }
         Ok(())
@@ -94,7 +94,7 @@ impl Rendered {
 }
 
 /// Lines with their ends shown, under a name in the margin.
-fn tell_lines(name: &str, text: &str, out: &mut impl Write) -> io::Result<()> {
+fn print_lines(name: &str, text: &str, out: &mut impl Write) -> io::Result<()> {
     let mut margin = name;
     for line in text.split_inclusive('\n') {
         writeln!(out, "{margin:>8} | {}", escape::visible(line))?;

@@ -1,7 +1,7 @@
-//! SIGINT and SIGTERM: the first ends a run in good order, the second ends the process.
+//! SIGINT and SIGTERM: the first ends a run cleanly, the second ends the process.
 //!
-//! Owns the process's handlers and what they raise. Outside of a run the first signal ends the process too: nothing is
-//! in the making there that the next start would not make again.
+//! Owns the process's handlers and the flag that they set. Outside of a run the first signal ends the process too,
+//! because nothing is being written there that the next start would not write again.
 
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

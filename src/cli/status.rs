@@ -1,7 +1,7 @@
-//! `tokshift status`: what an output directory holds and what it cost.
+//! `tokshift status`: progress, size and speed of an output directory.
 //!
-//! Owns the figures of a cell that need no comparison, of damaged ones too: it tells what it cannot read and goes on.
-//! Refuses to open tokens tables.
+//! Owns the values of a cell that need no comparison, also of damaged cells: it reports what it cannot read and
+//! continues. Tokens tables are not opened.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -35,12 +35,13 @@ struct CellStatus {
     made_with: Option<MadeWith>,
     /// Of the done parts' files.
     bytes: u64,
-    /// From the log; absent if it tells nothing.
+    /// From the log; absent if it has no entry.
     seconds: Option<f64>,
+    /// Computed tokens: those that samples share count once.
     tokens_per_second: Option<f64>,
     /// Why the last run that touched the cell ended early, if it did and parts are missing since.
     failed: Option<String>,
-    /// What of it cannot be read; the other figures leave it out.
+    /// What cannot be read; the other values leave it out.
     damaged: Vec<String>,
 }
 
@@ -85,7 +86,7 @@ impl CellStatus {
             }
             match by_status(&part.samples) {
                 Ok(statuses) => statuses.into_iter().for_each(|status| *samples.entry(status).or_default() += 1),
-                // That a file is missing was told already.
+                // That a file is missing was recorded already.
                 Err(what) if part.samples.exists() => damaged.push(what),
                 Err(_) => {}
             }
@@ -101,7 +102,7 @@ impl CellStatus {
             made_with,
             bytes,
             seconds: (!own.is_empty()).then(|| own.iter().map(|entry| entry.seconds).sum()),
-            tokens_per_second: journal::rate(own.iter().copied()),
+            tokens_per_second: journal::computed_rate(own.iter().copied()),
             failed: own.last().and_then(|entry| entry.failed.clone()).filter(|_| done.len() < found.parts.len()),
             damaged,
         }
@@ -123,11 +124,11 @@ fn by_status(path: &Path) -> Result<Vec<String>, String> {
 }
 
 fn table(cells: &[CellStatus]) -> String {
-    let head = ["text", "model", "parts", "samples", "dtype", "top-k", "limit", "size", "seconds", "tok/s"];
+    let head = ["responses", "model", "parts", "samples", "dtype", "top-k", "limit", "size", "seconds", "tok/s"];
     let rows = cells.iter().map(|cell| {
         let samples = cell.samples.iter().map(|(status, n)| format!("{n} {status}")).collect::<Vec<_>>().join(", ");
         let or_dash = |figure: Option<String>| figure.unwrap_or_else(|| "-".to_owned());
-        let of_manifest = |told: fn(&MadeWith) -> Option<String>| or_dash(cell.made_with.as_ref().and_then(told));
+        let of_manifest = |value: fn(&MadeWith) -> Option<String>| or_dash(cell.made_with.as_ref().and_then(value));
         vec![
             format!("{} by {}", cell.task, cell.generation_model),
             cell.model.clone(),
@@ -142,11 +143,11 @@ fn table(cells: &[CellStatus]) -> String {
         ]
     });
     let rows: Vec<_> = std::iter::once(head.map(str::to_owned).to_vec()).chain(rows).collect();
-    let told = cells.iter().flat_map(|cell| {
+    let damage = cells.iter().flat_map(|cell| {
         let failed = cell.failed.iter().map(|why| ("failed", why));
         failed.chain(cell.damaged.iter().map(|what| ("damaged", what))).map(|(kind, what)| {
             visible(&format!("{kind}: {} on {} by {}: {what}", cell.model, cell.task, cell.generation_model))
         })
     });
-    aligned(&rows, 2).into_iter().chain(told).map(|line| line + "\n").collect()
+    aligned(&rows, 2).into_iter().chain(damage).map(|line| line + "\n").collect()
 }

@@ -30,12 +30,12 @@ impl Terminal {
         Self { rows: Some(RefCell::default()), ..self }
     }
 
-    fn tell_rows(&self, noticed: &[Noticed]) {
-        let Some(told) = &self.rows else { return };
+    fn print_rows(&self, noticed: &[Noticed]) {
+        let Some(printed) = &self.rows else { return };
         for Noticed { generation_model, task, audit } in noticed {
             for line in audit.lines() {
                 let line = format!("  {generation_model}_{task}: {line}");
-                if told.borrow_mut().insert(line.clone()) {
+                if printed.borrow_mut().insert(line.clone()) {
                     progress::say(&line);
                 }
             }
@@ -47,25 +47,25 @@ impl Watch for Terminal {
     fn event(&self, event: &Event) {
         match event {
             Event::Warning(text) => progress::say_once(&format!("warning: {text}")),
-            Event::Planned { bytes } => *self.display.borrow_mut() = Display::of_all(*bytes),
+            Event::Planned { samples } => *self.display.borrow_mut() = Display::of_all(*samples),
             Event::KeptWithoutModel { model, task, why } => progress::say(&format!(
-                "{model} on {task}: scored before and kept, though the model cannot be used: {why}"
+                "{model} on {task}: the model cannot be used ({why}); its earlier, complete scores are kept"
             )),
             Event::Failed { experiment, task, model, why } => {
                 progress::say(&format!("{model} on {task} of {experiment}: failed: {why}"));
             }
             Event::HiddenLost { model, task, parts, tokens } => progress::say(&format!(
-                "{model} on {task}: {parts} parts kept hidden rows that are no longer there; once these parts are deleted \
-                 from `{}`, the same command makes both again",
+                "{model} on {task}: the hidden states of {parts} parts were deleted; delete these parts from `{}` too, and the \
+                 same command recreates both",
                 tokens.display()
             )),
             Event::KeepsHidden { run, bytes } => {
-                progress::say(&format!("{run}: keeps {} of hidden rows", progress::size(*bytes)));
+                progress::say(&format!("{run}: will store {} of hidden states", progress::size(*bytes)));
             }
             Event::AlreadyScored { run } => progress::say(&format!("{run}: already scored")),
             Event::Scored { run, outcome } => {
                 progress::say(&format!("{run}: {}", describe(outcome)));
-                self.tell_rows(&outcome.noticed);
+                self.print_rows(&outcome.noticed);
             }
             Event::Exported(path) => progress::say(&format!("wrote {}", path.display())),
             Event::Compared(compared) => progress::say(&describe_pair(compared)),
@@ -83,27 +83,24 @@ impl Watch for Terminal {
 /// A line about a run.
 fn describe(Outcome { counts, elapsed, .. }: &Outcome) -> String {
     let by_status = Status::ALL.iter().map(|&status| (counts.samples_with(status), status.as_str()));
-    let saved = match counts.tokens.saturating_sub(counts.computed) {
-        0 => String::new(),
-        saved => format!(", {} computed ({saved} shared)", counts.computed),
-    };
     let by_status: Vec<String> = by_status.filter(|(n, _)| *n > 0).map(|(n, name)| format!("{n} {name}")).collect();
     format!(
-        "{} samples; {} tokens, {} of them scored{saved}, in {:.1} s ({} tok/s)",
+        "{} samples; {} response tokens; computed {} of {} tokens in {:.1} s ({} tok/s)",
         by_status.join(", "),
-        counts.tokens,
         counts.response_tokens,
+        counts.computed,
+        counts.tokens,
         elapsed.as_secs_f64(),
-        progress::rate(counts.tokens, *elapsed)
+        progress::rate(counts.computed, *elapsed)
     )
 }
 
 /// A line about an exact comparison.
 fn describe_pair(Compared { p, q, positions, in_f64, elapsed }: &Compared) -> String {
     let seconds = elapsed.as_secs_f64();
-    let in_f64 = if *in_f64 == 0 { String::new() } else { format!(", {in_f64} of them in f64 throughout") };
+    let in_f64 = if *in_f64 == 0 { String::new() } else { format!(", {in_f64} of them entirely in f64") };
     format!(
-        "exact: {} beside {} on {} by {}: {positions} positions in {seconds:.1} s{in_f64}",
+        "exact: KL({}‖{}) on {} by {}: {positions} positions in {seconds:.1} s{in_f64}",
         p.model, q.model, p.task, p.generation_model
     )
 }

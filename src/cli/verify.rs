@@ -1,4 +1,4 @@
-//! `tokshift verify`: what is damaged, and what to delete.
+//! `tokshift verify`: prints what is damaged, and what to delete.
 
 use std::fmt::Write;
 
@@ -10,8 +10,8 @@ use super::kl::print;
 use crate::escape::visible;
 use crate::verify::{self, Finding, Report};
 
-/// Files to delete that are told; `--json` has all.
-const TOLD: usize = 20;
+/// Number of files to delete that are printed; `--json` has all.
+const SHOWN: usize = 20;
 
 /// Reads everything in the directory again.
 pub fn run(args: &VerifyArgs) -> Result<Exit> {
@@ -19,37 +19,47 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
     if args.json {
         print(&(serde_json::to_string_pretty(&report)? + "\n"))?;
     } else {
-        print(&tell(&report)?)?;
+        print(&describe(&report)?)?;
     }
     Ok(if report.is_well() { Exit::Done } else { Exit::Damaged })
 }
 
-fn tell(report: &Report) -> Result<String> {
+fn describe(report: &Report) -> Result<String> {
     let mut text = String::new();
     let checked = &report.checked;
     writeln!(text, "{} parts, {} samples, {} tokens", checked.parts, checked.samples, checked.tokens)?;
     if checked.unfinished_parts > 0 {
-        writeln!(text, "{} parts are not done yet: the same score continues", checked.unfinished_parts)?;
+        writeln!(text, "{} parts are not done yet: the same `score` command continues them", checked.unfinished_parts)?;
     }
     if checked.unscored_texts > 0 {
         let texts = checked.unscored_texts;
-        writeln!(text, "{texts} texts have no scored part yet: any score of them begins anew")?;
+        writeln!(
+            text,
+            "{texts} response sets have no scored part yet: the next `score` of them starts from the beginning"
+        )?;
     }
     if checked.files_without_hash > 0 {
-        writeln!(text, "{} files have no hash: only impossible values show in them", checked.files_without_hash)?;
+        writeln!(
+            text,
+            "{} files have no hash: only impossible values are noticed in them",
+            checked.files_without_hash
+        )?;
     }
     if checked.parts_without_hidden > 0 {
         let parts = checked.parts_without_hidden;
-        writeln!(text, "{parts} parts kept hidden rows that are no longer there: all but `kl --exact` works without")?;
+        writeln!(
+            text,
+            "{parts} parts had hidden states that were deleted: everything except `kl --exact` works without them"
+        )?;
     }
     if report.is_well() {
-        writeln!(text, "all is well")?;
+        writeln!(text, "no problem found")?;
     }
     for problem in &report.problems {
         let kind = serde_json::to_value(problem.kind)?;
         writeln!(text, "\n{} ({})", kind.as_str().unwrap_or_default(), problem.count)?;
         for finding in &problem.first {
-            writeln!(text, "  {}", told(finding))?;
+            writeln!(text, "  {}", line(finding))?;
         }
         let more = problem.count - problem.first.len() as u64;
         if more > 0 {
@@ -57,19 +67,19 @@ fn tell(report: &Report) -> Result<String> {
         }
     }
     if !report.redo.is_empty() {
-        writeln!(text, "\nTo redo, delete these, in this order, and run the same command again:")?;
-        for file in report.redo.iter().take(TOLD) {
+        writeln!(text, "\nDelete these files, in this order, and run the same command again:")?;
+        for file in report.redo.iter().take(SHOWN) {
             writeln!(text, "  {}", visible(&file.display().to_string()))?;
         }
-        if report.redo.len() > TOLD {
-            writeln!(text, "  and {} more: --json lists all", report.redo.len() - TOLD)?;
+        if report.redo.len() > SHOWN {
+            writeln!(text, "  and {} more: --json lists all", report.redo.len() - SHOWN)?;
         }
     }
     Ok(text)
 }
 
-/// One line: names of files and what stands in them are anybody's, and a terminal obeys control characters.
-fn told(finding: &Finding) -> String {
+/// One line. Control characters in names and contents of files are escaped, because a terminal would act on them.
+fn line(finding: &Finding) -> String {
     let row = finding.row.map(|row| format!(", row {row}")).unwrap_or_default();
     let sample = finding.sample_id.map(|id| format!(", sample_id {id}")).unwrap_or_default();
     visible(&format!("{}{row}{sample}: {}", finding.file.display(), finding.found))

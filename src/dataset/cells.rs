@@ -1,7 +1,8 @@
 //! Values of Arrow columns as JSON, the way Python shows them.
 //!
-//! Owns what each type looks like: floats of 32 bits as the doubles that they are, `NaN` and `Infinity` in Python's words,
-//! bytes as the text that they spell, instants in UTC, what is null as null. Refuses what has no such form, with its type.
+//! Owns the form of each type: 32-bit floats as the doubles that they are, `NaN` and `Infinity` in Python's words,
+//! bytes as the text that they encode, timestamps in UTC, nulls as null. A value without such a form is an error that
+//! names its type.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -15,10 +16,10 @@ use arrow::datatypes::{
 use arrow::temporal_conversions::as_datetime;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-/// Writes the value of a row; refuses it with words that go on after the column's name.
+/// Writes the value of a row. The error continues a sentence after the column's name.
 pub type Cells<'a> = Box<dyn Fn(usize, &mut Vec<u8>) -> Result<(), String> + 'a>;
 
-/// Digits that a double holds whatever they are.
+/// Number of decimal digits that every double represents.
 const DIGITS: usize = 15;
 
 /// How the values of a `column` are written. Those of messages are as transformers 5.24 gives them to a chat template: a table
@@ -83,12 +84,12 @@ fn values(array: &dyn Array) -> Result<Cells<'_>, String> {
     Ok(or_null(array, values))
 }
 
-/// Types that hold texts, or other values.
+/// Types that contain texts, or other values.
 fn texts_or_nested(array: &dyn Array) -> Result<Cells<'_>, String> {
     let kind = array.data_type();
     let bytes = move |out: &mut Vec<u8>, bytes| match std::str::from_utf8(bytes) {
         Ok(spelt) => text(out, spelt),
-        Err(_) => Err(format!("holds bytes that are no text in UTF-8 (the column is of type {kind})")),
+        Err(_) => Err(format!("contains bytes that are not UTF-8 (the column is of type {kind})")),
     };
     let values: Cells = match kind {
         DataType::Utf8 => {
@@ -197,7 +198,7 @@ fn shown(array: &dyn Array) -> Result<ArrayFormatter<'_>, String> {
     ArrayFormatter::try_new(array, &options).map_err(|e| e.to_string())
 }
 
-/// Numbers where a double holds them, else texts.
+/// Numbers if a double represents them, else texts.
 fn decimals(array: &dyn Array) -> Result<Cells<'_>, String> {
     let shown = shown(array)?;
     Ok(Box::new(move |row, out| {
@@ -211,7 +212,7 @@ fn decimals(array: &dyn Array) -> Result<Cells<'_>, String> {
 fn instants<T: ArrowPrimitiveType<Native = i64>>(array: &dyn Array, has_zone: bool) -> Cells<'_> {
     let (array, zone) = (array.as_primitive::<T>(), if has_zone { "Z" } else { "" });
     Box::new(move |row, out| {
-        let instant = as_datetime::<T>(array.value(row)).ok_or("holds an instant that no calendar has")?;
+        let instant = as_datetime::<T>(array.value(row)).ok_or("contains a time that no calendar has")?;
         text(out, &format!("{instant:?}{zone}"))
     })
 }

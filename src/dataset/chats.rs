@@ -1,7 +1,7 @@
-//! Rows of messages: which turns of the assistant are samples.
+//! Rows of messages: which assistant turns are samples.
 //!
-//! Owns the shapes whose prompt is a conversation: a whole one, or one that a completion, a response or each of several
-//! responses goes on with (TRL's and verl's). Refuses to render: a chat template does.
+//! Owns the shapes whose prompt is a conversation: a whole one, or one continued by a completion, a response or each
+//! of several responses (TRL's and verl's). Not here: rendering (`template`).
 
 use serde::Deserialize;
 use serde_json::json;

@@ -1,8 +1,8 @@
-//! What a row says was written, as text, ids or messages.
+//! The content of a row, as text, ids or messages.
 //!
-//! Owns the content of a row whatever its fields were, and how much one row may repeat. Refuses fields: `shapes` reads them.
+//! Owns that content whatever its fields were, and how much one row may repeat. Not here: fields (`shapes`).
 
-/// What a row says was written: one sample, or several of a chat.
+/// The content of a row: one sample, or several of a chat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// A prompt and its response as text. `cut`: whether generation was cut, by a limit of tokens, so that no end token
@@ -23,7 +23,7 @@ impl Content {
         }
     }
 
-    /// Bytes of text (for ids, four a token): what parts are cut by.
+    /// Bytes of text (for ids, four per token), by which parts are split.
     pub fn text_bytes(&self) -> usize {
         match self {
             Self::Text { input, output, .. } => input.len() + output.len(),
@@ -35,7 +35,7 @@ impl Content {
 
 /// Most bytes that a row's samples may repeat together: a short row can name a long prompt many times.
 const REPEATED_BYTES: usize = 256 << 20;
-/// What a sample takes beside its texts.
+/// The memory that a sample takes in addition to its texts.
 const SAMPLE_BYTES: usize = 1 << 10;
 
 /// Refuses to repeat `bytes` so many `times` that they would fill the memory.

@@ -1,12 +1,13 @@
-//! Where a dataset is cut into parts.
+//! Splits a dataset into parts.
 //!
-//! Owns the two limits. The cuts follow from the rows and them alone, so that every model of a dataset has the same.
+//! Owns the two limits. The part boundaries depend on the rows alone, so that every model of a dataset has the same
+//! parts.
 
 use crate::dataset::records::Record;
 
 /// A part closes at this many rows...
 pub const PART_ROWS: u32 = 256;
-/// ...or at this much input + output text in bytes, whichever comes first; a longer row is a part alone.
+/// ...or at this many bytes of input and output text, whichever comes first. A longer row is a part by itself.
 pub const PART_BYTES: u64 = 256 * 1024;
 
 /// One part: a run of whole rows.
@@ -44,7 +45,8 @@ impl Cuts {
         self.samples
     }
 
-    /// Adds the row of `record`, whose `samples` hold `text_bytes` of text; false if 32 bits cannot number them.
+    /// Adds the row of `record`, whose `samples` contain `text_bytes` of text. Returns false if 32 bits cannot number
+    /// them.
     pub fn add(&mut self, record: &Record, samples: u32, text_bytes: u64) -> bool {
         let (Some(rows), Some(all)) = (self.rows.checked_add(1), self.samples.checked_add(samples)) else {
             return false;

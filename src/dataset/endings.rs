@@ -1,7 +1,7 @@
-//! How generation ended, as rows say it.
+//! How generation ended, according to the row.
 //!
-//! Owns their words, each field's by whoever writes it. Refuses to guess: what a row does not say is
-//! not known.
+//! Owns the fields that say so and the values of each, which depend on the program that writes it. Nothing is guessed:
+//! what a row does not say is unknown.
 
 use serde_json::Value;
 
@@ -46,7 +46,7 @@ const ENDED_BY_TYPE: [&str; 2] = ["eos", "word"];
 const CUT_BY_REASON: [&str; 5] = ["max_tokens", "model_context_window_exceeded", "model_length", "length", "abort"];
 const ENDED_BY_REASON: [&str; 5] = ["end_turn", "stop_sequence", "tool_use", "stop", "tool_calls"];
 
-/// Whether each response of a row was cut; one that is missing is not known.
+/// Whether each response of a row was cut off; a missing one is unknown.
 pub struct Endings(Vec<Option<bool>>);
 
 impl Endings {
@@ -135,7 +135,7 @@ fn by_reason(name: &str, value: &Value) -> Option<Said> {
     })
 }
 
-/// Also as 0 and 1, which tensors hold.
+/// Also as 0 and 1, as tensors contain them.
 fn by_flag(value: &Value) -> Option<Said> {
     let as_number = || value.as_f64().filter(|number| [0.0, 1.0].contains(number)).map(|number| number == 1.0);
     value.as_bool().or_else(as_number).map(|is_cut| if is_cut { Said::Cut } else { Said::Ended })

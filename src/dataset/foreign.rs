@@ -1,6 +1,6 @@
-//! Files that are often taken for rows and are something else.
+//! Files that are often mistaken for rows.
 //!
-//! Owns how they are known, by their first bytes, and what to do with them. Refuses to read them.
+//! Owns how they are recognised by their first bytes, and the advice for each. They are not read.
 
 use crate::stand_in;
 
@@ -9,10 +9,10 @@ const KINDS: [(&[u8], &str); 14] = [
     (b"PARE", "is Parquet whose footer is encrypted: decrypt it"),
     (b"ARROW1", "is an Arrow (Feather) file: write it as Parquet"),
     (b"ORC", "is an ORC file: write it as Parquet"),
-    (b"PK\x03\x04", "is a zip archive (as .npz, .xlsx, .pt and .eval files are): unpack it"),
-    (b"BZh", "is packed by bzip2: pack it by gzip or zstd, or not at all"),
-    (b"\xFD7zXZ\0", "is packed by xz: pack it by gzip or zstd, or not at all"),
-    (b"\x04\x22\x4D\x18", "is packed by lz4: pack it by gzip or zstd, or not at all"),
+    (b"PK\x03\x04", "is a zip archive (as .npz, .xlsx, .pt and .eval files are): extract it"),
+    (b"BZh", "is compressed with bzip2: use gzip, zstd or no compression"),
+    (b"\xFD7zXZ\0", "is compressed with xz: use gzip, zstd or no compression"),
+    (b"\x04\x22\x4D\x18", "is compressed with lz4: use gzip, zstd or no compression"),
     (b"SQLite format 3\0", "is a SQLite database: write its rows as JSON lines or Parquet"),
     (b"\x80\x02", PICKLE),
     (b"\x80\x03", PICKLE),

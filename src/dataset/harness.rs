@@ -1,20 +1,21 @@
 //! Rows that the lm-evaluation-harness logs (`samples_*.jsonl`).
 //!
-//! Owns what its requests are: a prompt with settings and the responses to it, a prompt with a continuation, or a text
-//! alone. Refuses its scores, what its filters made of the responses, and requests with more than text, such as images.
+//! Owns the forms of its requests: a prompt with settings and the responses to it, a prompt with a continuation, or a
+//! text alone. Its scores and its filters' output are not read. A request with more than text, such as an image, is an
+//! error.
 
 use serde_json::Value;
 
 use crate::dataset::content::{Content, may_repeat};
 use crate::dataset::named::Named;
 
-/// The samples of a row: every response to a prompt, and every continuation that was weighed.
+/// The samples of a row: every response to a prompt, and every continuation that was scored.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn contents(row: &Named) -> Result<Vec<Content>, String> {
-    let requests = numbered(row.json("arguments")?, "gen_args_").ok_or("`arguments` is no list of requests")?;
-    let answers = numbered(row.json("resps")?, "").ok_or("`resps` is no list of responses")?;
+    let requests = numbered(row.json("arguments")?, "gen_args_").ok_or("`arguments` is not a list of requests")?;
+    let answers = numbered(row.json("resps")?, "").ok_or("`resps` is not a list of responses")?;
     if answers.len() > requests.len() {
         return Err(format!("`resps` are of {} requests, `arguments` are {}", answers.len(), requests.len()));
     }
@@ -37,7 +38,7 @@ fn of_request(request: Vec<Value>, answers: Value) -> Result<Vec<Content>, Strin
     let mut arguments = request.into_iter();
     let first_two = (arguments.next(), arguments.next());
     if let Some(more) = arguments.next() {
-        return Err(format!("has more than text, {}: only requests of text are scored", told(&more)));
+        return Err(format!("has more than text, {}: only text requests are scored", told(&more)));
     }
     match first_two {
         (Some(Value::String(input)), Some(Value::Object(_))) => {
@@ -48,7 +49,7 @@ fn of_request(request: Vec<Value>, answers: Value) -> Result<Vec<Content>, Strin
         }
         (Some(Value::String(input)), Some(Value::String(continuation))) => Ok(vec![text(&input, continuation)]),
         (Some(Value::String(whole)), None) => Ok(vec![text("", whole)]),
-        (Some(Value::Array(_)), _) => Err("is a chat for a server, not the text that it made of it".to_owned()),
+        (Some(Value::Array(_)), _) => Err("is a chat for a server, not the text that the server made of it".to_owned()),
         _ => Err(NEITHER.to_owned()),
     }
 }

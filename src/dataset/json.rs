@@ -1,7 +1,7 @@
-//! A line's JSON object, as Python writes them.
+//! A row's JSON object, as Python writes it.
 //!
-//! Owns which field holds what kind of value. Refuses to read fields that nobody asked for: they are passed over
-//! without a look at their numbers, escapes or depth.
+//! Owns which field has which type of value. Fields that were not requested are skipped without checking their
+//! numbers, escapes or depth.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ use crate::sample::Kept;
 /// Fields that a message about a missing one lists at most.
 pub const FIELDS_LISTED: usize = 8;
 
-/// Stands for Python's `NaN`, a number that no double holds, and so nothing that reads numbers takes it for one.
+/// Replaces Python's `NaN`. No double represents it, so no code that reads numbers accepts it.
 const NAN: &str = "-7e7777777";
 /// Begins the object that stands for a value that could not be read, with the reason.
 const REFUSED: &str = r#"{"\u0000":"#;
@@ -120,7 +120,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// That a field which a row must have is not there, or null.
+    /// The error for a required field that is missing or null.
     pub fn missing(&self, name: &str) -> String {
         if self.values.contains_key(name) {
             let is_nan = self.values.get(name).copied().flatten() == Some(NAN);
@@ -177,7 +177,8 @@ fn string(name: &str, raw: &str) -> Result<String, String> {
     serde_json::from_str(raw).map_err(|e| format!("`{name}` is a string that cannot be read: {}", reason(&e)))
 }
 
-/// A number that 64-bit floats hold; `None` for an integer beyond them (a hash, a snowflake id), which is kept as text.
+/// A number that 64-bit floats represent; `None` for an integer beyond them (a hash, a snowflake id), which is kept as
+/// text.
 fn number(raw: &str) -> Option<f64> {
     let value: f64 = raw.parse().ok()?;
     let is_integer = raw.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
@@ -263,7 +264,7 @@ fn as_written(token: &str) -> &str {
     WORDS.iter().find(|(_, number)| *number == token).map_or(token, |(python, _)| python)
 }
 
-/// What stands in a row for a value that could not be read; `reason` goes on after its name.
+/// Replaces a value that could not be read; `reason` continues after its name.
 pub fn refused(reason: &str) -> String {
     format!("{REFUSED}{}}}", Value::from(reason))
 }

@@ -1,7 +1,7 @@
-//! Rows of a dataset: what a line of JSONL, an element of a JSON array or a row of Parquet says, and how the file is cut
-//! into parts.
+//! Rows of a dataset: lines of JSONL, elements of a JSON array or rows of Parquet, and the split of the file into
+//! parts.
 //!
-//! Owns reading other people's rows. Refuses tokens: a row is text or ids here, `tokenize` makes samples of it.
+//! Owns reading other people's rows. Not here: tokens. A row is text or ids, and `tokenize` makes samples of it.
 
 mod cells;
 mod chats;

@@ -1,6 +1,6 @@
 //! A row's fields by the names that shapes have for them.
 //!
-//! Owns reading values under whatever names the rows at hand have for them. Refuses to know shapes: `shapes` does.
+//! Owns reading values under the user's own field names. Not here: shapes (`shapes`).
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -61,7 +61,8 @@ impl<'a> Named<'a> {
         self.fields.list(self.names.of(name), what)
     }
 
-    /// A text beside ids: `name` must be a string, any of `others` is read if it is one (it may be a list of messages).
+    /// A text next to ids: `name` must be a string; any of `others` is read if it is one (it may be a list of
+    /// messages).
     pub fn text_of_ids(&self, name: &str, others: &[&str]) -> Result<Option<String>, String> {
         if let Some(text) = self.fields.optional_text(self.names.of(name))? {
             return Ok(Some(text));

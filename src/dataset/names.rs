@@ -1,6 +1,6 @@
-//! What fields are called: in the shapes that we know, and in the rows at hand.
+//! Field names: those of the known shapes, and those in the user's rows.
 //!
-//! Owns which fields make a shape, and `--fields`. Refuses values: `shapes` reads them.
+//! Owns which fields make a shape, and `--fields`. Not here: values (`shapes`).
 
 /// A shape that a row's content has.
 pub struct Shape {
@@ -19,7 +19,7 @@ pub enum Kind {
     Harness,
 }
 
-/// Ids come first: a row that has any is read by them alone, and text beside them only tells what they spell.
+/// Ids come first: a row that has any is read by them alone, and text next to them only says what they decode to.
 pub static SHAPES: [Shape; 7] = [
     Shape { needs: &["prompt_token_ids", "response_token_ids"], kind: Kind::Ids },
     Shape { needs: &["input", "output"], kind: Kind::Text },

@@ -1,6 +1,6 @@
-//! The one scan of a dataset: its parts, its size, its kept fields' types.
+//! The one scan of a dataset: its parts, its size, the types of its kept fields.
 //!
-//! Owns what is true of the whole file. Refuses to hold rows.
+//! Owns what is true of the whole file. No rows are kept.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use crate::digest;
 use crate::error::{Error, Result};
 use crate::schema::KeptField;
 
-/// What decides the cuts beside the data.
+/// What decides the part boundaries, other than the data.
 #[derive(Clone, Debug, Default)]
 pub struct PlanOptions {
     pub rows: RowOptions,
@@ -42,8 +42,8 @@ pub struct Plan {
 /// Reads the whole file once, holding one row at a time.
 ///
 /// # Errors
-/// A file that cannot be read, changes, or holds no row that can be read; a field to keep or to cluster by that no row has, or to keep
-/// under a name that is taken; more rows than 32 bits can number.
+/// A file that cannot be read, changes, or contains no readable row; a field to keep or to cluster by that no row has,
+/// or that would be kept under a name that is taken; more rows than 32 bits can number.
 pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
     seen::check_names(&options.rows)?;
     let before = source::fingerprint(path)?;
@@ -77,12 +77,12 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
     let hash = tally.finish(path)?;
     file.check(path)?;
     if cuts.rows() == 0 {
-        return Err(Error::dataset(path, None, "holds no rows"));
+        return Err(Error::dataset(path, None, "contains no rows"));
     }
     if let (true, Some(what)) = (seen.is_empty(), first_bad) {
-        let forms = "rows are JSON lines, a JSON array or Parquet, as they are or packed by gzip or zstd";
+        let forms = "rows are JSON lines, a JSON array or Parquet, uncompressed or compressed with gzip or zstd";
         let among = options.limit.map(|limit| format!(" among its first {limit}")).unwrap_or_default();
-        let all = format!("holds no row that can be used{among}; the first: {what} ({forms})");
+        let all = format!("contains no usable row{among}; the first: {what} ({forms})");
         return Err(Error::dataset(path, None, all));
     }
     let kept = seen.finish(path, &options.rows)?;
@@ -108,7 +108,7 @@ impl Plan {
         }
     }
 
-    /// Words for the place of a row by its [`ReadRow::line`].
+    /// Describes the place of a row by its [`ReadRow::line`].
     pub fn place(&self, line: u64) -> String {
         match &self.source {
             Source::File(file) => file.place(line),

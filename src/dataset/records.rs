@@ -1,6 +1,6 @@
-//! Rows of a text as bytes, one held at a time: its lines, or the elements of its one array.
+//! The rows of a text as bytes, one at a time: its lines, or the elements of its one array.
 //!
-//! Owns where a row begins and ends, blank lines included. Refuses their meaning.
+//! Owns where a row begins and ends, including blank lines. Not here: what a row means (`row`).
 
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// Words for the place of a row.
+    /// Describes the place of a row.
     pub fn place(self, number: u64) -> String {
         match self {
             Self::Lines => format!("line {number}"),
@@ -58,7 +58,7 @@ pub struct Records {
     buffer: Vec<u8>,
     number: u64,
     offset: u64,
-    /// Where we stand in an array.
+    /// The current place in an array.
     place: Place,
 }
 
@@ -71,7 +71,7 @@ enum Place {
 }
 
 impl Records {
-    /// From the beginning of the text; its first character tells the form.
+    /// From the beginning of the text; its first character decides the form.
     ///
     /// # Errors
     /// A file that cannot be read, or is known to be something else.
@@ -117,7 +117,7 @@ impl Records {
     /// The next line, blank or not, of which the last may lack its end; or the next element.
     ///
     /// # Errors
-    /// A file that cannot be read, a row beyond all measure, or an array that is broken between its elements.
+    /// A file that cannot be read, a row that is too long, or an array that is broken between its elements.
     pub fn next_record(&mut self) -> Result<Option<Record<'_>>> {
         self.buffer.clear();
         if self.form == Form::Array && !self.reach_element()? {
@@ -210,7 +210,7 @@ impl Records {
         Error::dataset(&self.path, Some(self.form.place(self.number)), what)
     }
 
-    /// Passes over white space; what stands there then.
+    /// Skips white space and returns the next byte.
     fn skip_space(&mut self) -> Result<Option<u8>> {
         loop {
             let chunk = self.peek()?;

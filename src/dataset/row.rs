@@ -1,6 +1,6 @@
-//! One row of a dataset: the fields we know, and what is wrong with a bad one.
+//! One row of a dataset: the known fields, and what is wrong with an unreadable row.
 //!
-//! Owns what a good row is. Refuses to end a run: a bad row keeps its place and its reason.
+//! Owns what a readable row is. An unreadable row does not end the run: it keeps its place and its reason.
 
 use crate::dataset::content::{Content, may_repeat};
 use crate::dataset::json::{self, Fields};
@@ -12,7 +12,7 @@ use crate::schema::{KeptField, KeptType};
 /// Which fields of a row matter, and as what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowOptions {
-    /// `--fields`: what fields are called that a row's content is read from.
+    /// `--fields`: the names of the fields that a row's content is read from.
     pub fields: FieldNames,
     /// `--cluster`: the field whose value says which rows belong together.
     pub cluster: Option<String>,

@@ -1,6 +1,6 @@
-//! The fields that were asked for, as a dataset has them.
+//! The requested fields as they occur in a dataset.
 //!
-//! Owns which names may be kept, and the one type that each kept field has. Refuses rows beyond their values.
+//! Owns which names may be kept, and the one type that each kept field has. Not here: rows, other than their values.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::sample::Kept;
 use crate::schema::{self, KeptField, KeptType};
 
-/// Kept fields become columns of the samples table, beside its own and those that its folders name.
+/// Kept fields become columns of the samples table, next to its own and those that its folders name.
 ///
 /// # Errors
 /// A name that is taken.
@@ -29,9 +29,9 @@ pub fn check_names(options: &RowOptions) -> Result<()> {
     Ok(())
 }
 
-/// Which of the fields that were asked for some row had.
+/// Which of the requested fields some row had.
 pub struct Seen {
-    /// Whether there was a row at all that could be used.
+    /// Whether there was any usable row.
     any: bool,
     cluster: bool,
     kept: Vec<KeptSeen>,
@@ -87,7 +87,7 @@ impl KeptSeen {
         self.texts |= matches!(value, Kept::Text(_));
     }
 
-    /// The one type that holds every value; `None` if there was none.
+    /// The one type that fits every value; `None` if there was none.
     fn kind(&self) -> Option<KeptType> {
         match (self.bools, self.numbers, self.texts) {
             (false, false, false) => None,

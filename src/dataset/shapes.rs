@@ -1,7 +1,7 @@
-//! The content of a row, by the shape that its fields tell.
+//! The content of a row, by the shape that its fields have.
 //!
-//! Owns how each shape is read, and that a row has exactly one. Refuses to guess: a row of two shapes is a bad row
-//! until `--fields` says which is meant.
+//! Owns how each shape is read, and that a row has exactly one. A row of two shapes is unreadable until `--fields`
+//! chooses one.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ use crate::dataset::json::Fields;
 use crate::dataset::named::Named;
 use crate::dataset::names::{FieldNames, Kind, SHAPES, Shape};
 
-/// What a row says was written.
+/// The content of a row.
 ///
 /// # Errors
 /// What is wrong with it: no shape, two of them, or values that its shape cannot have.
@@ -28,14 +28,14 @@ pub fn contents(fields: &Fields, names: &FieldNames) -> Result<Vec<Content>, Str
     };
     if let [a, b, ..] = whole[..] {
         let (a, b) = (row.told(a), row.told(b));
-        return Err(format!("the row has {a} and also {b}: say with --fields which of them is meant"));
+        return Err(format!("the row has {a} and also {b}: choose one of them with --fields"));
     }
     // Where no shape is whole, reading the one that was begun, or else the usual one, says what is missing.
     let begun = || shapes.iter().copied().find(|shape| shape.needs.iter().any(has));
     let usual = || shapes.iter().copied().find(|shape| shape.needs == SHAPES[1].needs).or(shapes.first().copied());
     let shape = whole.first().copied().or_else(begun).or_else(usual).unwrap_or(&SHAPES[1]);
     let contents = read(&row, shape)?;
-    // It would have no sample to be told by.
+    // There would be no sample to report the problem.
     if contents.is_empty() { Err(format!("{} without a response", row.told(shape))) } else { Ok(contents) }
 }
 

@@ -1,6 +1,7 @@
-//! Where the rows of a dataset are read again, part by part.
+//! Reads the rows of a dataset again, part by part.
 //!
-//! Owns what a file must still be after its scan, and where reading goes on. Refuses to cut: parts are handed in.
+//! Owns the check that the file has not changed since its scan, and the place where reading continues. Not here: the
+//! part boundaries (`cuts`).
 
 use std::fmt;
 use std::path::Path;
@@ -37,7 +38,7 @@ pub struct RowFile {
 pub fn fingerprint(path: &Path) -> Result<Fingerprint> {
     let metadata = std::fs::metadata(path).map_err(Error::io("read the dataset", path))?;
     if !metadata.is_file() {
-        let what = if metadata.is_dir() { "is a directory" } else { "is no file that can be read twice" };
+        let what = if metadata.is_dir() { "is a directory" } else { "is not a file that can be read twice" };
         return Err(Error::dataset(path, None, format!("{what}, expected a file of rows")));
     }
     Fingerprint::of(path)
@@ -58,11 +59,11 @@ impl RowFile {
         if fingerprint(path)? == self.was { Ok(()) } else { Err(changed(path)) }
     }
 
-    /// Words for the place of a row by its number.
+    /// Describes the place of a row by its number.
     pub fn place(&self, number: u64) -> String {
         match self.packing {
-            // It has no lines but those that we make of it.
-            Packing::Parquet => format!("row {number} of the table"),
+            // It has no lines. Its rows count from 0, as in the column `row` of the samples table and in dataframes.
+            Packing::Parquet => format!("row {} of the table (from 0)", number.saturating_sub(1)),
             _ => self.form.place(number),
         }
     }

@@ -1,7 +1,7 @@
 //! A Parquet file's rows as JSON lines.
 //!
-//! Owns which columns are read: those that a row may be read from, and no others, whatever they hold. Refuses to hold more
-//! than a few rows.
+//! Owns which columns are read: those that a row may be read from, and no others, whatever they contain. Only a few
+//! rows are in memory at a time.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -17,7 +17,7 @@ use crate::dataset::cells::{Cells, cells};
 use crate::dataset::json::{FIELDS_LISTED, refused};
 use crate::error::{Error, Result, panic_message};
 
-/// Rows that are held at a time: long responses are long here too.
+/// Rows in memory at a time; responses may be long.
 const BATCH_ROWS: usize = 16;
 
 /// The text of a table.
@@ -80,7 +80,7 @@ fn listed(columns: Vec<(String, bool)>) -> Vec<(String, bool)> {
     columns.into_iter().filter(is_listed).collect()
 }
 
-/// A line a row: what is null is `null`, and so is what is not read, whose name alone may be of use.
+/// One line per row. Nulls are `null`, and so are unread values, of which only the name may be of use.
 fn render(batch: &RecordBatch, columns: &[(String, bool)], lines: &mut Vec<u8>) {
     let mut read = batch.columns().iter();
     let columns: Vec<(String, Option<Result<Cells, String>>)> = columns

@@ -1,7 +1,7 @@
-//! A dataset's file as text, however it is packed.
+//! A dataset's file as text, compressed or not.
 //!
-//! Owns the packings, told by a file's first bytes, and the bound on what they may hold: a small file that unpacks to
-//! no end is refused. Refuses rows.
+//! Owns the compression formats, recognised by a file's first bytes, and the limit on their output: a small file that
+//! decompresses without end is an error. Not here: rows (`records`).
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -15,10 +15,10 @@ use crate::error::{Error, Result};
 
 /// Bytes read at once: few system calls, and BLAKE3's wide kernels are fed.
 const READ_BYTES: usize = 1 << 20;
-/// Bytes that tell how a file is packed.
+/// First bytes that identify a compression format.
 const HEAD_BYTES: u64 = 4;
 
-/// A packed file may hold this much text...
+/// A compressed file may contain this much text...
 const FREE_BYTES: u64 = 64 << 20;
 /// ...and this many times its own size, some ten times what rows of text come to.
 const RATIO: u64 = 1000;
@@ -140,7 +140,7 @@ struct Bounded {
 impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.unpacked.read(buffer)?;
-        let over = || io::Error::other(format!("it unpacks to more than {RATIO} times its size"));
+        let over = || io::Error::other(format!("it decompresses to more than {RATIO} times its size"));
         self.left = self.left.checked_sub(read as u64).ok_or_else(over)?;
         Ok(read)
     }

@@ -1,6 +1,6 @@
 //! A plain text as windows of token ids, as llama.cpp measures perplexity.
 //!
-//! Owns which tokens of a window are context and which are scored. Refuses to tokenise: ids are handed in.
+//! Owns which tokens of a window are context and which are scored. Not here: tokenising (`tokenize`).
 
 use crate::dataset::content::Content;
 use crate::dataset::cuts::Part;
@@ -24,7 +24,7 @@ impl Windows {
         Self { ids, size: size as usize, prefix: prefix.to_vec() }
     }
 
-    /// The windows of `part`, a row each.
+    /// The windows of `part`, one per row.
     pub(super) fn read(&self, part: &Part) -> Vec<ReadRow> {
         let windows = self.ids.chunks_exact(self.size).skip(part.first_row as usize).take(part.rows as usize);
         let row = |(row, window): (u32, &[u32])| ReadRow {

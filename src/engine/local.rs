@@ -1,7 +1,7 @@
 //! The local engine: a decoder on this machine.
 //!
-//! Owns the way from a job to scores: forests, body, head, reducer. Refuses to choose a model or a device, and batches
-//! (`memory` has them).
+//! Owns the steps from a job to scores: forests, body, head, reducer. Not here: choosing a model or a device (`cli`),
+//! and batches (`memory`).
 
 use std::ops::Range;
 use std::sync::atomic::AtomicUsize;
@@ -28,7 +28,7 @@ const LISTED: usize = 8;
 /// How to run a model.
 #[derive(Clone, Debug)]
 pub struct LocalOptions {
-    /// The name under which errors speak of the model.
+    /// The model's name in errors.
     pub name: String,
     /// f32 or bf16; what weights are kept in and products round to.
     pub dtype: DType,
@@ -71,7 +71,7 @@ impl Local {
                 model = options.name,
                 count,
                 ?first,
-                "the checkpoint holds tensors that the model does not use"
+                "the checkpoint contains tensors that the model does not use"
             );
         }
         if checkpoint.spec().fp8_block.is_some() {
@@ -147,7 +147,7 @@ impl Local {
         Ok(())
     }
 
-    /// What is kept of a sample's hidden rows: nothing unless it was asked for.
+    /// The stored hidden states of a sample: nothing unless they are requested.
     fn kept(&self, hidden: &Tensor, forest: &Forest, place: usize, targets: &Range<usize>) -> Result<Vec<u8>> {
         if self.caps.hidden.is_none() {
             return Ok(Vec::new());

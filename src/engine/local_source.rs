@@ -24,7 +24,7 @@ pub const ADAPTER_FOLDER: &str = "adapter/";
 /// Which model is loaded, and how.
 #[derive(Clone, Debug)]
 pub struct LocalRequest {
-    /// The name under which errors speak of the model.
+    /// The model's name in errors.
     pub name: String,
     /// A directory, or a GGUF file.
     pub path: PathBuf,
@@ -91,7 +91,7 @@ impl LocalSource {
 fn open_adapter(path: &Path, directory: Option<&Path>) -> Result<Option<Adapter>> {
     match directory {
         Some(_) if gguf::is_gguf(path) => Err(Error::usage(format!(
-            "`{}`: adapters name weights as Hugging Face does: give their base as safetensors",
+            "`{}`: adapters name weights as Hugging Face does: use a base in safetensors",
             path.display()
         ))),
         Some(directory) => Adapter::open(directory).map(Some),
@@ -99,7 +99,7 @@ fn open_adapter(path: &Path, directory: Option<&Path>) -> Result<Option<Adapter>
             let path = path.display();
             Err(Error::usage(format!(
                 "`{path}` holds an adapter (adapter_config.json) beside the model's weights, and transformers loads both: \
-                 give `{path}+{path}` for the model with it, or move it away"
+                 use `{path}+{path}` for the model with it, or move it away"
             )))
         }
         None => Ok(None),

@@ -1,8 +1,8 @@
-//! Batches that fit the memory there is.
+//! Batch sizes that fit into memory.
 //!
-//! Owns what follows when one does not: smaller ones for the samples that are still owed, and in the end a sample that
-//! fails alone. Refuses to foresee it: the allocator alone knows. Only what comes back as an error can be met so (a GPU's
-//! memory): where the system's runs out, it ends the process.
+//! Owns the reaction to an out-of-memory error: retry the unscored samples in smaller batches, and fail a sample that
+//! does not fit in a batch of its own. Memory use is not predicted, because only the allocator knows it. This works
+//! where allocation returns an error (GPU memory); if host memory runs out, the operating system kills the process.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -47,10 +47,13 @@ pub fn score_in_batches(
             }
             if let [(place, _)] = forest.samples[..] {
                 let tokens = packed[place].ids.len();
-                hand(place, Err(format!("out of memory: its {tokens} tokens do not fit, though computed alone")))?;
+                hand(
+                    place,
+                    Err(format!("out of memory: its {tokens} tokens do not fit even in a batch of their own")),
+                )?;
             } else {
                 let fewer = forest.tokens.len().min(limit) / 2;
-                tracing::warn!("out of memory at {} tokens: going on with {fewer} at once", forest.tokens.len());
+                tracing::warn!("out of memory at {} tokens: continuing with {fewer} at once", forest.tokens.len());
                 // Another job may have gone lower meanwhile.
                 batch_tokens.fetch_min(fewer, Ordering::Relaxed);
                 break;
@@ -125,7 +128,7 @@ mod tests {
     #[test]
     fn a_sample_that_does_not_fit_alone_fails_with_its_length() {
         let (reasons, limit) = run(&[5, 70, 6, 50, 7], 4096, 50);
-        let told = "out of memory: its 70 tokens do not fit, though computed alone";
+        let told = "out of memory: its 70 tokens do not fit even in a batch of their own";
         assert_eq!(reasons, [None, Some(told.to_owned()), None, None, None]);
         assert!((18..=50).contains(&limit), "one long sample does not make small batches of the others: {limit}");
         assert!(run(&[5], 4096, 4).0[0].is_some());

@@ -1,7 +1,7 @@
-//! The mock engine: numbers that follow from token ids alone, and the habits of an awkward engine.
+//! The mock engine: scores that follow from token ids alone, and the habits of an awkward engine.
 //!
-//! Owns a stand-in that needs no weights: it drives the pipeline's tests and dry runs. Its answers come out of order
-//! and several jobs may run at once. Refuses meaning: nothing about a model can be learnt from it.
+//! Owns an engine that needs no weights, for tests of the pipeline and for dry runs. Its answers come out of order and
+//! several jobs may run at once. Its scores say nothing about any model.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -94,7 +94,7 @@ impl EngineSource for MockSource {
     }
 
     fn hidden_shape(&self) -> Result<hidden::Shape, String> {
-        Err("the stand-in engine has no hidden rows".to_owned())
+        Err("the mock engine has no hidden states".to_owned())
     }
 
     fn adapts_head(&self) -> Result<bool> {

@@ -1,7 +1,7 @@
-//! What scores tokens: the seam between the pipeline and a model, wherever the model runs.
+//! The interface between the pipeline and a model, wherever the model runs.
 //!
-//! Owns the [`Engine`] trait and the data that crosses it. Refuses to name its children: the pipeline sees
-//! `&dyn Engine`, and `score` alone chooses one.
+//! Owns the [`Engine`] trait and the data that crosses it. Not here: which engine is used. The pipeline sees `&dyn
+//! Engine`, and `cli` alone chooses one.
 
 pub mod local;
 pub mod local_source;
@@ -22,7 +22,7 @@ pub struct Caps {
     pub max_tokens: usize,
     /// Number of ids that the model can score; a sample with an id at or above it fails.
     pub vocab: usize,
-    /// What it fills `hidden` with; `None` if it keeps no hidden rows.
+    /// What it fills `hidden` with; `None` if it keeps no hidden states.
     pub hidden: Option<hidden::Shape>,
     /// Jobs that the engine wants at once. A local model wants one: it uses every core for it.
     pub jobs_in_flight: usize,
@@ -34,7 +34,7 @@ pub const RANK_STRICT: &str = "1 + count(>)";
 /// The same rows of one or several datasets, packed together so that equal prompts are computed once.
 #[derive(Debug)]
 pub struct Job<'a> {
-    /// The part of the first dataset that they belong to, by which failures are told.
+    /// Their part of the first dataset, which failures name.
     pub part: u32,
     /// Samples to score, in order; every one has a scored token and no more than `Caps::max_tokens` ids.
     pub samples: Vec<JobSample>,
@@ -69,6 +69,6 @@ pub trait Engine: Sync {
     ///
     /// # Errors
     /// A cause outside a row (a server, say) fails the part; [`crate::Error::Stopped`] soon after the job was stopped. What `sink` returns
-    /// is passed on untouched: the consumer has left.
+    /// is returned unchanged: the consumer has stopped.
     fn score(&self, job: &Job, sink: &mut dyn FnMut(Scored) -> Result<()>) -> Result<usize>;
 }

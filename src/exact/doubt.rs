@@ -1,8 +1,8 @@
-//! Whether a row that was measured partly in f32 holds the promised digits: 1e-9 + 1e-5 of each value.
+//! Whether a row that was measured partly in f32 reaches the error target: 1e-9 + 1e-5 of each value.
 //!
-//! Owns the bounds on what the rounding of unlikely ids' logits does to the four measures, to ranks and to which id is
-//! likeliest. Where rows are flat and two models hardly apart it is more than that; `position` then takes more ids in f64.
-//! Refuses to measure.
+//! Owns the estimated bounds on the effect of rounding in the logits of unlikely ids: on the four measures, on ranks
+//! and on which id is the most likely. If a row is flat and the models are nearly equal, the effect exceeds the
+//! target; `position` then recomputes more ids in f64. Not here: the measures (`measures`).
 
 use super::rest::Sums;
 
@@ -25,7 +25,7 @@ pub fn noise(all: [&[f32]; 2], likely: &[u32], exact: [&[f64]; 2], caps: [Option
     (of_model(0) + of_model(1)).sqrt()
 }
 
-/// What follows from a row's errors.
+/// The effect of a row's rounding errors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Verdict {
     /// It is as it should be.
@@ -38,7 +38,7 @@ pub enum Verdict {
     Unsure,
 }
 
-/// What is known of a row's errors.
+/// A row's estimated rounding errors.
 #[derive(Clone, Copy, Debug)]
 pub struct Doubt {
     /// Standard deviation of the error of a logit, and of a log-ratio d: what logits are divided by is between them.
@@ -52,7 +52,7 @@ impl Doubt {
         Self { of_logits: noise, of_ratios: (noise * scale).hypot(EVALUATION) }
     }
 
-    /// Below this |d| errors turn signs: three of their standard deviations.
+    /// If |d| is below this (three standard deviations), rounding can flip its sign.
     #[expect(clippy::cast_possible_truncation, reason = "a bound")]
     pub fn near(self) -> f32 {
         (3.0 * self.of_ratios) as f32
@@ -68,8 +68,8 @@ impl Doubt {
         likely.iter().filter(|x| **x > max - 2.0 * self.slack()).count() < largest
     }
 
-    /// Whether `sums` (KL, reversed KL, JS and twice the total variation) are within what is promised, at `rest` of them
-    /// from ids that hold the share `others`.
+    /// Whether `sums` (KL, reversed KL, JS and twice the total variation) reach the error target, if `rest` of them
+    /// comes from ids with the share `others` of the probability.
     ///
     /// With errors e of d, of the standard deviation σ: ½ Σ w |d + e| is off by ½ Σ w e (s − s̄), s = ± 1 the sign of d and s̄
     /// its mean, since the sum of all exponentials is off too: at most of the variance σ² Σ w². Where d is near 0 it is off by

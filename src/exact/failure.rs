@@ -1,6 +1,6 @@
 //! Why rows have no measures.
 //!
-//! Owns whose logits are not finite. Refuses files: `part` knows which.
+//! Owns which model's logits are not finite. Not here: files (`part`).
 
 use super::measures::Side;
 use crate::error::Error;

@@ -1,7 +1,7 @@
 //! Exponentials and logarithms of many numbers at once.
 //!
-//! Owns functions without a branch in f64 and f32, which compilers turn into whatever vectors the processor has. Every lane is
-//! computed alike: the same numbers give the same bits on every processor. Refuses formulas.
+//! Owns branch-free functions in f64 and f32, which compilers turn into whatever vectors the processor has. Every lane
+//! is computed alike: the same numbers give the same bits on every processor. Not here: formulas (`measures`).
 
 #![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 
@@ -29,7 +29,7 @@ macro_rules! exponential {
                 tail = tail.mul_add(r, *c);
             }
             let mantissa = (tail * r).mul_add(r, r) + 1.0;
-            // The integer n stands in the low bits; an exponent has a bias.
+            // The low bits contain the integer n; an exponent has a bias.
             let n = shifted.to_bits().wrapping_sub(ROUND.to_bits());
             let power = $float::from_bits(n.wrapping_add($bias) << $place);
             if x < $lowest { 0.0 } else { mantissa * power }

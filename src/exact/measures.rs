@@ -1,9 +1,9 @@
-//! What two rows of logits say of each other.
+//! The measures of two rows of logits.
 //!
-//! Owns the formulas (docs/measures.md: exact) and their digits: every sum is of terms that are not negative, so that
-//! nothing cancels and two equal rows give exactly 0. Ids that carry the probability are taken in f64 here, all others in
-//! f32 by `rest`; `doubt` says whether that was enough. Refuses what is of one row alone: `softmax` has it. Refuses to know
-//! where logits come from.
+//! Owns the formulas (docs/measures.md: "Exact measures") and their accuracy: every sum is of terms that are not
+//! negative, so that nothing cancels and two equal rows give exactly 0. Ids that carry most of the probability are
+//! computed in f64 here, all others in f32 by `rest`; `doubt` says whether that was accurate enough. Not here: values
+//! of one row alone (`softmax`), and where logits come from.
 
 #![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 
@@ -34,7 +34,7 @@ pub struct Row {
     pub entropy: [f64; 2],
     /// The most likely ids, the lowest of equal ones.
     pub top: [u32; 2],
-    /// 1 + the number of ids that Q holds likelier than `top[0]`.
+    /// 1 + the number of ids that are more likely in Q than `top[0]`.
     pub rank_of_top_p: u32,
     /// Of the target, if there is one and both rows have it.
     pub logprob: Option<[f64; 2]>,
@@ -81,8 +81,8 @@ pub enum Side {
     Q,
 }
 
-/// Compares P's and Q's logits; ids that only the longer row has are left out. The second is whether the row holds the
-/// promised digits.
+/// Compares P's and Q's logits; ids that only the longer row has are left out. The second result says whether the row
+/// reaches the error target.
 ///
 /// # Errors
 /// Whose logits are not finite.

@@ -1,7 +1,8 @@
-//! Exact shift: the full distributions of two models at every token, from the hidden rows that each kept.
+//! Exact comparison: the full distributions of two models at every token, recomputed from stored hidden states.
 //!
-//! Owns the way from hidden files and heads to pairs tables. Two heads are in memory and no body: what takes long is four
-//! numbers' worth of the vocabulary a token, not a forward pass. Refuses to score, and statistics: `shift` has them.
+//! Owns the steps from hidden-state files and heads to pairs tables. Only the two heads are in memory. Cost per token:
+//! two head products and the reductions over the vocabulary, no forward pass. Not here: scoring (`pipeline`), and
+//! statistics (`shift`).
 
 mod batch;
 mod doubt;

@@ -1,6 +1,6 @@
 //! How two models are compared.
 //!
-//! Owns what decides the numbers of a pair beside its files. Refuses what a measure needs (`measures`).
+//! Owns what decides the numbers of a pair, other than its files. Not here: what a measure needs (`measures`).
 
 /// How two models are compared.
 #[derive(Clone, Debug)]
@@ -9,7 +9,7 @@ pub struct Options {
     pub temperature: f64,
     /// Ids that end a response.
     pub stop: Vec<u32>,
-    /// Ids that one model alone has may hold more than [`MAX_REMOVED`] of its probability.
+    /// Ids that only one model has may carry more than [`MAX_REMOVED`] of its probability.
     pub allow_removed: bool,
 }
 

@@ -1,6 +1,6 @@
-//! Two models on one text: which parts are to be compared, and the pairs tables of them.
+//! Two models on one response set: which parts are to be compared, and their pairs tables.
 //!
-//! Owns the manifest of a pair. Refuses rows: `part` puts them beside each other.
+//! Owns the manifest of a pair. Not here: rows (`part`).
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ impl<'a> Pair<'a> {
     /// Looks at what is done under `root`, and whether the rest can be.
     ///
     /// # Errors
-    /// A part without hidden rows; an earlier run with other options.
+    /// A part without hidden states; an earlier run with other options.
     pub fn open(root: &Path, p: &'a FoundCell, q: &'a FoundCell, options: Options) -> Result<Self> {
         let store = Store::open(root)?.pair(&manifest(p, q, &options)?)?;
         let inputs = [Input::new(p)?, Input::new(q)?];
@@ -54,7 +54,7 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// Whether what is there of a pair was made as `options` say.
+/// Whether existing parts of a pair were computed with `options`.
 ///
 /// # Errors
 /// [`Error::Mismatch`], which names what to delete.

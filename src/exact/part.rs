@@ -1,6 +1,7 @@
-//! One part of a pair: which rows of the two hidden files stand beside each other.
+//! One part of a pair: pairs up the positions of two hidden-state files.
 //!
-//! Owns every check that what two runs kept belongs together. Memory: a tile's logits, and one part's tokens and results.
+//! Owns every check that the files of two runs belong together. Memory: a tile's logits, and one part's tokens and
+//! results.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -35,20 +36,20 @@ impl<'a> Input<'a> {
     }
 
     /// # Errors
-    /// One of the parts has no hidden rows.
+    /// One of the parts has no hidden states.
     pub fn must_have(&self, parts: &[u32]) -> Result<()> {
         parts.iter().try_for_each(|&part| self.files(part).map(drop))
     }
 
-    /// Tokens and hidden rows of a part.
+    /// Tokens and hidden states of a part.
     fn files(&self, part: u32) -> Result<(&'a Path, &'a Path)> {
         let place = self.cell.parts.iter().position(|&other| other == part);
         let files = place.and_then(|at| Some((self.cell.tokens.get(at)?, self.cell.hidden.get(at)?.as_ref()?)));
         files.map(|(tokens, hidden)| (tokens.as_path(), hidden.as_path())).ok_or_else(|| {
             let (name, task) = (&self.cell.cell.model, &self.cell.cell.task);
             Error::Usage(format!(
-                "`{name}` kept no hidden rows of `{task}`: score it with --keep-hidden into another --output-dir, or both \
-                 models with `score --exact`"
+                "no hidden states of `{name}` on `{task}`: rescore it with --keep-hidden into another --output-dir, or run \
+                 `score --exact` with both models"
             ))
         })
     }
@@ -57,13 +58,14 @@ impl<'a> Input<'a> {
         let (tokens, hidden) = self.files(part)?;
         let reader = Reader::open(hidden)?;
         let origin = self.cell.cell.origin(&self.cell.manifest.digest()?, part);
-        let refuse =
-            |path: &Path, what: String| Error::file(path, format!("{what}; `tokshift verify` tells what to do"));
+        let refuse = |path: &Path, what: String| {
+            Error::file(path, format!("{what}; run `tokshift verify` to see what to delete"))
+        };
         if let Some(what) = origin.denied_by(Origin::of_json(reader.origin()).as_ref()) {
             return Err(refuse(hidden, what));
         }
         if self.cell.manifest.engine.keep_hidden.is_some_and(|shape| reader.shape() != shape) {
-            return Err(Error::file(hidden, "its rows are not of the shape that the manifest says"));
+            return Err(Error::file(hidden, "its hidden states do not have the shape in the manifest"));
         }
         let Tokens { origin: found, hash, rows } = tokens::read(tokens)?;
         // Programs that write a table again leave it out.
@@ -84,7 +86,7 @@ impl<'a> Input<'a> {
 /// A model's part.
 struct OfPart<'a> {
     tokens: Vec<Token>,
-    /// Which the tokens table holds of itself.
+    /// The tokens table's hash of itself.
     tokens_hash: Option<String>,
     tokens_path: &'a Path,
     hidden_path: &'a Path,
@@ -109,7 +111,7 @@ struct Place {
     rows: [usize; 2],
 }
 
-/// Compares every position of a part that both models scored; gives the hashes of both tokens tables, too.
+/// Compares every position of a part that both models scored, and returns the hashes of both tokens tables.
 ///
 /// # Errors
 /// Files that are damaged or do not belong together.
@@ -184,7 +186,7 @@ fn places(p: &OfPart, q: &OfPart) -> Result<Vec<Place>> {
     Ok(places)
 }
 
-/// The hidden rows of some places, `[rows, width]`; runs of the file are read at once.
+/// The hidden states of some places, `[rows, width]`; runs of the file are read at once.
 fn gather(of: &OfPart, places: &[Place], side: usize) -> Result<Vec<f32>> {
     let mut values = Vec::with_capacity(places.len() * of.reader.shape().width);
     for run in places.chunk_by(|a, b| a.rows[side] + 1 == b.rows[side]) {
@@ -194,7 +196,7 @@ fn gather(of: &OfPart, places: &[Place], side: usize) -> Result<Vec<f32>> {
     Ok(values)
 }
 
-/// Ids that one model alone has may hold next to nothing.
+/// Ids that only one model has may carry almost no probability.
 fn refuse_removed(compared: &[Compared], p: &OfPart, allowed: bool) -> Result<()> {
     for (side, name) in ["P", "Q"].into_iter().enumerate() {
         let sum: f64 = compared.iter().map(|c| c.row.removed[side]).sum();
@@ -202,8 +204,7 @@ fn refuse_removed(compared: &[Compared], p: &OfPart, allowed: bool) -> Result<()
         // A mean that is no number is not small either.
         if !(mean <= MAX_REMOVED || allowed) {
             let what = format!(
-                "{name} gives ids that the other model does not have a probability of {mean:.2e} on average, above \
-                 {MAX_REMOVED:e}: --allow-removed compares what is left"
+                "ids that only {name} has carry {mean:.2e} of its probability on average, above {MAX_REMOVED:e}: use --allow-removed to compare the common ids"
             );
             return Err(Error::file(p.hidden_path, what));
         }

@@ -1,6 +1,7 @@
-//! One position of a tile: which ids are taken in f64.
+//! One position of a tile: which ids are recomputed in f64.
 //!
-//! Owns the way from a few of them to more, where f32 does not decide. Refuses products of whole heads.
+//! Owns the steps from a few such ids to more, where f32 is not accurate enough. Not here: products of whole heads
+//! (`tile`).
 
 use super::doubt::Verdict;
 use super::failure::Failure;
@@ -98,7 +99,7 @@ fn most_likely(logits: &[f32], count: usize) -> Vec<u32> {
     };
     let mut lowest = f32::NEG_INFINITY;
     for (first, chunk) in (0..).step_by(CHUNK).zip(logits.chunks(CHUNK)) {
-        // Few chunks hold any: whether one does is a vector's work.
+        // Few chunks contain any, and one vector operation decides whether a chunk does.
         if chunk.iter().map(|x| u32::from(*x > lowest)).sum::<u32>() == 0 {
             continue;
         }

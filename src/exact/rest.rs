@@ -1,8 +1,8 @@
-//! The ids that are not likely, in f32: nearly all of a vocabulary, and little of its probability.
+//! The unlikely ids, in f32: nearly all of a vocabulary, and little of its probability.
 //!
-//! Owns the same sums as `measures` over them, to 3e-6 of each term, with the same promise: terms are not negative, and
-//! of equal rows they are 0. Differences of logits are taken before anything is rounded to f32. Refuses the ids that carry
-//! the probability: they are masked here, and `measures` takes them in f64.
+//! Owns the same sums as `measures` over them, to 3e-6 of each term, with the same guarantee: terms are not negative,
+//! and 0 for equal rows. Differences of logits are computed before anything is rounded to f32. Not here: the ids that
+//! carry most of the probability, which are masked here and computed by `measures`.
 
 #![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 
@@ -86,8 +86,8 @@ fn exps_in_lanes(logits: &[f32], max: Two, scale: Two) -> [f64; 2] {
         for i in 0..CHUNK {
             let above = x[i] - max.high;
             let u = above * scale.high;
-            // What rounding took off both (Knuth's sum of two, and the product's remainder): the sums' logarithms
-            // stand beside small differences.
+            // The rounding errors of both (Knuth's two-sum, and the product's remainder), because the sums' logarithms
+            // are subtracted from nearly equal values.
             let back = above - x[i];
             let lost = (x[i] - (above - back)) - (max.high + back) - max.low;
             let lost = lost.mul_add(scale.high, above.mul_add(scale.low, above.mul_add(scale.high, -u)));

@@ -1,6 +1,7 @@
-//! One row of logits by itself: its largest, the logarithm of its sum of exponentials, its entropy.
+//! One row of logits by itself: its maximum, the logarithm of its sum of exponentials, its entropy.
 //!
-//! Owns the softmax of a row whose likely ids are given in f64 and all others in f32. Refuses to compare rows.
+//! Owns the softmax of a row whose likely ids are given in f64 and all others in f32. Not here: comparing rows
+//! (`measures`).
 
 #![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 

@@ -1,6 +1,6 @@
-//! Logits of two models at the same positions, a tile of rows at a time.
+//! Logits of two models at the same positions, a tile of positions at a time.
 //!
-//! Owns how many rows that is, and the two heads' products, each computed once. Refuses to keep a tile.
+//! Owns the size of a tile, and the two heads' products, each computed once. Tiles are not kept.
 
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;

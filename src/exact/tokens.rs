@@ -1,4 +1,4 @@
-//! The tokens table of a part, as far as a pair needs it: which ids stand where, and the lists of likely ones.
+//! The columns of a part's tokens table that a pair needs: its ids and its top-k lists.
 
 use std::fs::File;
 use std::path::Path;
@@ -29,7 +29,7 @@ pub struct Token {
 pub struct Tokens {
     /// What the file says it is of.
     pub origin: Option<Origin>,
-    /// The hash that it holds of itself.
+    /// Its hash of itself.
     pub hash: Option<String>,
     /// Every token of the part, in order.
     pub rows: Vec<Token>,

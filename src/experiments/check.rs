@@ -1,6 +1,6 @@
-//! Names and patterns: what becomes of a name on disk.
+//! Names and patterns in a study file, and what becomes of them on disk.
 //!
-//! Owns the refusal of names that would share a folder, and filling patterns. Encoding is the store's.
+//! Owns the error about names that would share a folder, and filling in patterns. Not here: encoding names (`store`).
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -47,7 +47,7 @@ pub fn folder(name: &str) -> Result<String, String> {
     store::folder_name(name).map_err(|e| e.to_string())
 }
 
-/// `text` with every `{key}` replaced by its value; what values hold is not looked at again.
+/// `text` with every `{key}` replaced by its value; values are not searched again.
 ///
 /// # Errors
 /// An empty pattern, and a `{key}` that is none of `values`.

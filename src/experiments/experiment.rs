@@ -1,6 +1,6 @@
-//! What a file of experiments says.
+//! The content of a study file.
 //!
-//! Owns experiments, their models and texts. Refuses to read: `parse` does.
+//! Owns experiments, their models and response sets. Not here: reading the file (`parse`).
 
 use std::path::PathBuf;
 

@@ -1,8 +1,8 @@
 //! A study as a file: experiments × tasks × models, and how each is scored.
 //!
-//! Owns the TOML, and what can be said of it without looking at a dataset or a model: patterns filled in, options
-//! merged, names that would share a folder refused. Refuses to score. Paths in the file are relative to the directory
-//! that tokshift is started in, as those of its command line are, wherever the file lies.
+//! Owns the TOML, and everything that follows without looking at a dataset or a model: patterns filled in, options
+//! merged, names that would share a folder rejected. Paths in the file are relative to the current directory, like
+//! those on the command line, wherever the file is. Not here: scoring (`cli`).
 
 mod check;
 mod experiment;

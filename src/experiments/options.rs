@@ -1,4 +1,4 @@
-//! Options of scoring, whether typed after `--` or written in a file.
+//! The scoring options, from the command line or from a study file.
 //!
 //! Owns their names, their words, their defaults, and which of them a model may have to itself. Not here: their flags and
 //! help (`cli`), and their effects (`score`).
@@ -56,11 +56,11 @@ pub struct Options {
     pub batch_tokens: Option<usize>,
 }
 
-/// Options that a model may have to itself: they decide how it is run, and neither rows nor ids.
+/// Options that may differ by model: they affect how it runs, but neither rows nor ids.
 pub const OF_A_MODEL: [&str; 3] = ["dtype", "device", "batch_tokens"];
 
 impl Options {
-    /// These, and where they say nothing those of `outer`.
+    /// These options; where one is not set, the one of `outer`.
     #[must_use]
     pub fn or(self, outer: &Self) -> Self {
         let outer = outer.clone();
@@ -98,7 +98,7 @@ impl Options {
 
     pub fn boundary(&self) -> Boundary {
         match self.boundary {
-            // What is paired by its ids must not have been merged with what stands before it.
+            // Responses that are paired by their ids must not contain a token that spans the boundary.
             None if self.has_own_templates() => Boundary::Separate,
             None => Boundary::Joint,
             Some(boundary) => boundary,
@@ -122,7 +122,7 @@ impl Options {
         self.too_long.unwrap_or(TooLong::Skip)
     }
 
-    /// Whether a row that cannot be read ends the run.
+    /// Whether an unreadable row stops the run.
     pub fn fails_on_bad_row(&self) -> bool {
         self.on_error == Some(OnError::Fail)
     }

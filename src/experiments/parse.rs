@@ -1,6 +1,6 @@
 //! From TOML to experiments.
 //!
-//! Owns the file's keys and the lines of its errors. Refuses a key that it does not know, wherever it stands.
+//! Owns the file's keys and the line numbers in its errors. An unknown key is an error everywhere.
 
 use std::ops::Range;
 use std::path::Path;
@@ -65,7 +65,7 @@ struct Common {
     texts: Folders,
 }
 
-/// A file's text, to tell lines by.
+/// A file's text, to find line numbers.
 struct Source<'a> {
     path: &'a Path,
     text: &'a str,
@@ -92,7 +92,7 @@ impl Source<'_> {
         let experiments = tables.into_iter().map(|table| self.experiment(table, &mut common));
         let experiments = experiments.collect::<Result<Vec<_>>>()?;
         if experiments.is_empty() {
-            return Err(Error::file(self.path, "holds no [[experiment]]"));
+            return Err(Error::file(self.path, "contains no [[experiment]]"));
         }
         Ok(Experiments { threads: threads.transpose()?, experiments })
     }

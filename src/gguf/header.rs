@@ -1,6 +1,6 @@
-//! What a header says, and its values by key.
+//! The content of a header, and its values by key.
 //!
-//! Owns which types of tensors are known. Refuses bytes: `read` has them.
+//! Owns which types of tensors are known. Not here: bytes (`read`).
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,8 +1,8 @@
-//! GGUF, the file format of llama.cpp: what a header says, and where each tensor's bytes lie.
+//! GGUF, the file format of llama.cpp: what a header says, and where each tensor's bytes are.
 //!
 //! Owns the container of <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>, versions 2 and 3, little-endian.
-//! A header is read without belief: nothing is allocated for what it claims, only for bytes that are there, and every
-//! tensor must lie within the file, apart from the others. Refuses to know what a key or a tensor means.
+//! A header is not trusted: memory is allocated only for bytes that exist, never for what it claims, and every tensor
+//! must lie within the file, without overlapping another. Not here: what a key or a tensor means.
 
 mod header;
 mod read;

@@ -1,6 +1,6 @@
-//! Reading a header from its file.
+//! Reads a header from its file.
 //!
-//! Owns the order of the bytes and the checks of what they claim. Refuses arrays within arrays.
+//! Owns the order of the bytes and the checks of what they claim. An array within an array is an error.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

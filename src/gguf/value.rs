@@ -1,6 +1,6 @@
 //! Values of a header.
 //!
-//! Owns their types. An array stays the bytes that it is in the file, so that it takes no more memory than there.
+//! Owns their types. An array stays in the bytes of the file, so that it takes no more memory than there.
 
 use std::fmt::{self, Display, Formatter};
 

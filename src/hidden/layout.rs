@@ -1,23 +1,23 @@
 //! A file before its rows are known: its header, its index, and where each sample's rows go.
 //!
-//! Owns the order of the bytes. Refuses to read files that are whole: `reader` does.
+//! Owns the order of the bytes. Not here: reading complete files (`reader`).
 
 use serde::{Deserialize, Serialize};
 
 use crate::sample::Sample;
 
 /// The format's bytes are little-endian, and numbers are read and written as the processor has them.
-const _: () = assert!(cfg!(target_endian = "little"), "hidden rows are read where numbers are little-endian");
+const _: () = assert!(cfg!(target_endian = "little"), "hidden states are read on little-endian machines only");
 
 /// Tensors of a file, in this order.
 pub const SAMPLE_ID: &str = "sample_id";
 pub const POSITION: &str = "position";
 pub const HIDDEN: &str = "hidden";
-/// The header's entry that holds the file's hash. Stands before all that others chose.
+/// The header entry with the file's hash. It comes before all entries whose length varies.
 pub(super) const HASH: &str = "tokshift.blake3";
 /// The header's entry that says what the rows are of.
 pub(super) const ORIGIN: &str = "tokshift.part";
-/// The header's entry that holds the hash of the tokens table that was written with the rows; zeros where that has none.
+/// The header entry with the hash of the tokens table that was written with the rows; zeros if that has none.
 pub(super) const TOKENS: &str = "tokshift.tokens";
 /// Hexadecimal digits of a hash.
 pub(super) const DIGITS: usize = 64;

@@ -1,7 +1,7 @@
-//! Hidden rows on disk: what a model's head reads, one row a token, as a safetensors file.
+//! Final hidden states on disk: the input of a model's head, one row per token, as a safetensors file.
 //!
-//! Owns the file's layout and its hash of itself. Whoever has the head's weights gets both full distributions again from
-//! such files, without a logits file and without the body. Refuses names and places: `store` has them.
+//! Owns the file's layout and its hash of itself. From such files and the head's weights both full distributions can
+//! be recomputed, without a file of logits and without the body. Not here: names and places (`store`).
 
 mod layout;
 mod reader;

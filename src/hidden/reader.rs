@@ -1,6 +1,6 @@
-//! Files of hidden rows that are whole: their hash, and reading rows back.
+//! Complete files of hidden states: checking their hash, and reading rows.
 //!
-//! Owns every check of a file that somebody may have changed. Refuses to hold more than the rows asked for.
+//! Owns every check of a file that may have been changed. Only the requested rows are in memory.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -45,10 +45,10 @@ fn head(mut file: &File, path: &Path) -> Result<Vec<u8>> {
 fn digits(head: &[u8], key: &str, path: &Path) -> Result<usize> {
     let found = head.windows(key.len()).position(|window| window == key.as_bytes());
     let at = found.map(|found| found + key.len() + 3).filter(|at| at + DIGITS <= head.len());
-    at.ok_or_else(|| Error::file(path, "not hidden rows of tokshift: no hash of itself"))
+    at.ok_or_else(|| Error::file(path, "not a hidden-state file of tokshift: no hash of itself"))
 }
 
-/// Where a file's hash stands, what stands there, and what should.
+/// The place of a file's hash, the hash there, and the right one.
 fn hashes(file: &File, path: &Path) -> Result<(u64, Vec<u8>, String)> {
     let mut head = head(file, path)?;
     let at = digits(&head, HASH, path)?;
@@ -84,10 +84,10 @@ impl Reader {
         if hash.as_bytes() != recorded {
             return Err(Error::file(
                 path,
-                "its bytes are not those that were written: delete its part's tokens too, and score again",
+                "its bytes have changed since it was written: delete its part's tokens too, and score again",
             ));
         }
-        let wrong = |what: String| Error::file(path, format!("not hidden rows of tokshift: {what}"));
+        let wrong = |what: String| Error::file(path, format!("not a hidden-state file of tokshift: {what}"));
         let mut length = [0; LENGTH_BYTES];
         file.read_exact_at(&mut length, 0).map_err(Error::io("read", path))?;
         let length = u64::from_le_bytes(length);
@@ -130,7 +130,7 @@ impl Reader {
         &self.origin
     }
 
-    /// Whether the rows were written with the tokens table of this hash; one that has none cannot tell.
+    /// Whether the rows were written with the tokens table of this hash. A table without a hash cannot be checked.
     pub fn is_beside(&self, tokens: Option<&str>) -> bool {
         tokens.is_none_or(|tokens| tokens == self.tokens)
     }
@@ -185,7 +185,7 @@ impl Index {
     }
 }
 
-/// The shape of the rows and their number, of a header that lists our three tensors as we lay them.
+/// The shape and number of the rows, from a header that lists our three tensors in our layout.
 fn shape(metadata: &Metadata) -> Result<(Shape, usize), String> {
     let info = |name: &str| metadata.info(name).ok_or_else(|| format!("no tensor `{name}`"));
     let hidden = info(HIDDEN)?;

@@ -83,7 +83,7 @@ fn a_flipped_bit_a_cut_and_another_file_are_refused() {
         assert!(Reader::open(&path).is_err(), "bit {bit}");
     }
     std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
-    assert!(error(&path).contains("not those that were written"), "{}", error(&path));
+    assert!(error(&path).contains("have changed since it was written"), "{}", error(&path));
     for junk in [&b""[..], b"junk", &[0xff; 200]] {
         std::fs::write(&path, junk).unwrap();
         assert!(error(&path).contains("no hash of itself"), "{}", error(&path));
@@ -118,7 +118,7 @@ fn a_sealed_file_that_says_nonsense_is_refused() {
     ];
     for (from, to) in changes {
         reseal(&replace(from, to));
-        assert!(error(&path).contains("not hidden rows of tokshift"), "{from}: {}", error(&path));
+        assert!(error(&path).contains("not a hidden-state file of tokshift"), "{from}: {}", error(&path));
     }
     reseal(&[&bytes[..], b"more"].concat());
     assert!(error(&path).contains("its header lists"), "{}", error(&path));

@@ -1,7 +1,8 @@
-//! What of a repository is in the hub's cache, which other programs fill too, each with the files that it reads.
+//! What the hub's cache contains of a repository. Other programs fill the cache too, each with the files that it
+//! reads.
 //!
-//! Owns which files tokshift reads, and which of them a snapshot lacks. That the hub has no such file is kept as
-//! huggingface_hub keeps it: an empty file of its name under `.no_exist`. Refuses to ask the hub.
+//! Owns which files tokshift reads, and which of them a snapshot lacks. That the hub has no such file is recorded as
+//! huggingface_hub records it: an empty file of its name under `.no_exist`. Not here: requests to the hub (`fetch`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use super::remote::{Kind, Remote};
 pub const SINGLE: &str = "model.safetensors";
 pub const INDEX: &str = "model.safetensors.index.json";
 const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
-/// What a model may have beside config and weights.
+/// Files that a model may have in addition to config and weights.
 const BESIDE: [&str; 7] = [
     "tokenizer.json",
     "tokenizer_config.json",
@@ -32,7 +33,7 @@ impl Kind {
         }
     }
 
-    /// Files that there may be beside config and weights.
+    /// Optional files in addition to config and weights.
     pub fn beside(self) -> &'static [&'static str] {
         match self {
             Self::Model => &BESIDE,
@@ -99,7 +100,7 @@ fn snapshot(cache: &Cache, repo: &Repo) -> Option<PathBuf> {
     is_name.then(|| cache.repo(repo.clone()).pointer_path(commit))
 }
 
-/// Config and weights: one file where there is one or nothing tells of several, else those of the index.
+/// Config and weights: one file if there is one or nothing says that there are several, else those of the index.
 fn needed(directory: &Path, kind: Kind) -> Vec<String> {
     let mut names = vec![kind.config().to_owned()];
     let index = fs::read(directory.join(INDEX)).ok().filter(|_| matches!(kind, Kind::Model));
@@ -126,7 +127,8 @@ fn no_exist(directory: &Path, name: &str) -> PathBuf {
     directory.join("../../.no_exist").join(commit).join(name)
 }
 
-/// Keeps that the hub has no file `name` for the snapshot. A cache that cannot be written is asked again.
+/// Records that the hub has no file `name` for the snapshot. If the cache cannot be written, the hub is contacted
+/// again.
 pub fn keep_absence(directory: &Path, name: &str) {
     let place = no_exist(directory, name);
     if let Some(folder) = place.parent() {

@@ -1,7 +1,7 @@
-//! Fetching from the Hugging Face hub into its cache.
+//! Downloads from the Hugging Face hub into its cache.
 //!
-//! Owns the hub's environment (`HF_HOME`, `HF_HUB_CACHE`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_ENDPOINT`), and the order of
-//! requests: a list, then what of it is read and not there. Refuses pickle.
+//! Owns the hub's environment (`HF_HOME`, `HF_HUB_CACHE`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_ENDPOINT`), and the order
+//! of requests: a list, then the needed files that the cache lacks. Pickle files are never requested.
 
 use std::path::{Path, PathBuf};
 

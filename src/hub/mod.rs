@@ -1,7 +1,7 @@
 //! Models and adapters by name: a local directory or GGUF file, or a repository on the Hugging Face hub.
 //!
-//! Owns what a name may be, and when the hub is asked. Refuses to read files, and to know which a repository has: `cached`
-//! and `fetch` do.
+//! Owns what a name may be, and when the hub is contacted. Not here: which files a repository has (`cached`, `fetch`),
+//! and reading them.
 
 mod cached;
 mod fetch;
@@ -66,7 +66,7 @@ pub fn find(source: &str, kind: Kind) -> Result<Option<PathBuf>> {
     }
 }
 
-/// What to do about a file that a model lacks, where it may be on the hub and was not asked for.
+/// Advice for a missing file that may be on the hub, if the hub was not contacted.
 pub fn hint() -> &'static str {
     if is_offline() {
         " (HF_HUB_OFFLINE is set: without it, what the cache lacks of a hub's model is fetched)"

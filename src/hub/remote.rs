@@ -1,6 +1,6 @@
 //! Repositories of the hub by their ids.
 //!
-//! Owns what an id may be. Refuses to ask whether there is such a repository.
+//! Owns what an id may be. Not here: whether there is such a repository (`fetch`).
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use hf_hub::{Repo, RepoType};
 
 use crate::gguf;
 
-/// What a directory holds.
+/// The content of a directory.
 #[derive(Clone, Copy)]
 pub enum Kind {
     Model,

@@ -3,6 +3,8 @@
 //! Owns detection and the switch by which tests and benches ask for less. An [`Isa`] exists only where it can run, which
 //! is what makes the kernels sound.
 
+use half::bf16;
+
 use crate::kernel::Element;
 
 /// A set of instructions that this processor has.
@@ -26,6 +28,9 @@ pub enum Set {
 /// The environment variable that asks for fewer instructions than the processor has.
 pub const VARIABLE: &str = "TOKSHIFT_CPU";
 
+/// The summation order of every set that fuses a product with its sum.
+const FMA: &str = "fma";
+
 const NAMES: [(&str, Set); 5] = [
     ("amx", Set::Amx),
     ("avx512bf16", Set::Avx512Bf16),
@@ -46,14 +51,18 @@ impl Isa {
         }
     }
 
-    /// The set called `name`.
+    /// The set called `name`; `fma`, as manifests record the summation order of several sets, is the best of these.
     ///
     /// # Errors
     /// As [`Isa::from_env`].
     pub fn choose(name: &str) -> Result<Self, String> {
+        if name == FMA {
+            let same = Self::all().find(|isa| isa.arithmetic::<bf16>() == FMA);
+            return same.ok_or_else(|| format!("{VARIABLE} is `{FMA}`, but no set of this processor sums that way"));
+        }
         let known = || NAMES.map(|(name, _)| name).join(", ");
         let Some(&(_, set)) = NAMES.iter().find(|(known, _)| *known == name) else {
-            return Err(format!("{VARIABLE} is `{name}`; it can be one of {}", known()));
+            return Err(format!("{VARIABLE} is `{name}`; it can be one of {}, or {FMA}", known()));
         };
         if set.is_available() {
             Ok(Self(set))
@@ -81,7 +90,7 @@ impl Isa {
             Set::Amx | Set::Avx512Bf16 if T::PAIR == 2 => self.name(),
             // Products of two bf16 are exact, so that fusing them with a sum changes nothing; but adapters are f32.
             Set::Portable if cfg!(target_arch = "x86_64") => self.name(),
-            _ => "fma",
+            _ => FMA,
         }
     }
 

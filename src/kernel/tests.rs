@@ -210,6 +210,11 @@ fn less_can_be_asked_for_but_not_more() {
     assert_eq!(Isa::choose("portable").unwrap().to_string(), "portable");
     assert!(Isa::choose("fast").unwrap_err().contains("avx512bf16"));
     assert_eq!(Isa::all().next(), Some(Isa::best()));
+    // What a manifest records can be asked for.
+    for isa in Isa::all() {
+        let recorded = isa.arithmetic::<bf16>();
+        assert_eq!(Isa::choose(recorded).unwrap().arithmetic::<bf16>(), recorded);
+    }
 }
 
 /// Kernels read and write through pointers, so no block reaches one that its slices do not hold.

@@ -1,6 +1,6 @@
-//! Parts put together again from the slices that they were scored in.
+//! Reassembles parts from the slices in which they were scored.
 //!
-//! Owns what is scored of parts that are not whole yet. Refuses to write.
+//! Owns the scores of incomplete parts. Not here: writing (`store`).
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -28,10 +28,10 @@ pub struct Assembly {
 }
 
 impl Assembly {
-    /// Adds scored rows of a part that has `rows`; gives back the part, its samples in order, once all of them are here.
+    /// Adds scored rows of a part that has `rows`. Returns the part, its samples in order, once all of them are here.
     pub fn add(&self, piece: &Piece, rows: u32, scored: Scored) -> Option<Scored> {
         let place = (piece.dataset, piece.part);
-        // Nothing panics while it is held.
+        // Nothing panics while it is locked.
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let (found, mut samples) = open.remove(&place).unwrap_or_default();
         let found = found + piece.rows.len() as u32;

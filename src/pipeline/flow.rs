@@ -1,7 +1,7 @@
 //! Threads and channels: four stages in a row, whatever they do.
 //!
-//! Owns the wiring of the pipeline and its end: backpressure, the stop flag, joins, the first failure. Refuses to know
-//! what flows: stages are closures, and none of them knows its neighbours.
+//! Owns the wiring of the pipeline and its end: backpressure, the stop flag, joins, the first failure. Not here: what
+//! flows. Stages are closures, and none of them knows its neighbours.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -15,12 +15,12 @@ use crate::template::STACK;
 
 /// Parts that wait to be tokenised. One is enough to keep the tokenizer busy: reading is a thousand times faster.
 const ROWS_WAITING: usize = 1;
-/// Tokenised parts that wait for the engine. One, ready when the engine is: more would only hold memory.
+/// Tokenised parts that wait for the engine. One, ready when the engine is: more would only take memory.
 const JOBS_WAITING: usize = 1;
-/// Scored parts that wait to be written; each holds its lists, some tens of megabytes at k = 20.
+/// Scored parts that wait to be written; each contains its lists, some tens of megabytes at k = 20.
 const SCORED_WAITING: usize = 1;
 
-/// The four stages. Each is called once a part, by one of its threads.
+/// The four stages. Each is called once per part, by one of its threads.
 pub struct Stages<Read, Tokenize, Score, Write> {
     pub read: Read,
     pub tokenize: Tokenize,
@@ -37,10 +37,9 @@ pub struct Threads {
 
 /// Sends every part of the work through the stages and waits until the last is written.
 ///
-/// Each stage ends when its channel does: a failed send means that the consumer left. The first error or panic raises
-/// `stop`, which every stage reads between parts (and long ones within a part), and is what this returns after all
-/// threads are joined. A stop asked for from outside ends the run with [`Error::Stopped`]; parts scored by then are
-/// written.
+/// Each stage ends when its channel does: a failed send means that the receiver has stopped. The first error or panic
+/// raises `stop`, which every stage reads between parts (and long ones within a part), and is returned after all
+/// threads are joined. A requested stop ends the run with [`Error::Stopped`]; parts scored by then are written.
 ///
 /// # Errors
 /// The first failure of a stage; [`Error::Panic`] for a panic.
@@ -125,7 +124,7 @@ struct FirstFailure<'a> {
 
 impl FirstFailure<'_> {
     fn record(&self, error: Error) {
-        // A poisoned lock still holds the option; nothing panics while holding it.
+        // A poisoned lock still contains the option; nothing panics while it is locked.
         self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
         // After it: those that see the stop record that they were stopped, which is not the cause.
         self.stop.fail();

@@ -1,6 +1,6 @@
 //! A dataset on its way into a cell.
 //!
-//! Owns which parts are left, and what was noticed of the rows so far. Refuses to read them.
+//! Owns which parts are left, and what was noticed about the rows so far. Not here: reading them (`dataset`).
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -22,7 +22,8 @@ pub struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// Parts of `plan` that `cell` lacks, and those of `again`; with `retry_failed` those too that hold a failed sample.
+    /// Parts of `plan` that `cell` lacks, and those of `again`; with `retry_failed` also those that contain a failed
+    /// sample.
     ///
     /// # Errors
     /// A samples table that cannot be read.

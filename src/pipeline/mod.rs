@@ -1,7 +1,7 @@
 //! One model over its datasets: which rows go through which stage.
 //!
-//! Owns what the stages do to a slice of rows: read, tokenise, score, write. Refuses threads (`flow` has them), and to choose:
-//! models, tokenizers and output cells are handed in.
+//! Owns what the stages do to a slice of rows: read, tokenise, score, write. Not here: threads (`flow`), and the
+//! choice of models, tokenizers and output cells (`cli`).
 
 mod assembly;
 pub mod flow;
@@ -27,7 +27,7 @@ use crate::tokenize::{Audit, SampleOptions, TextTokenizer, TooLong};
 use assembly::{Assembly, Scored};
 use slices::{Piece, Slice};
 
-/// Threads that tokenise: a tokenizer does some 600,000 tokens a second on one, a model far fewer.
+/// Threads that tokenise: a tokenizer processes some 600,000 tokens per second on one, a model far fewer.
 const TOKENIZE_THREADS: usize = 2;
 
 /// One engine over one or several datasets. The same rows of all of them are one job, so that prompts they share are
@@ -59,7 +59,7 @@ impl Run<'_> {
     pub fn score(&self) -> Result<()> {
         let slices = self.slices();
         for (index, input) in self.inputs.iter().enumerate() {
-            input.missing().for_each(|part| self.progress.expect(self.part(index, part).bytes));
+            input.missing().for_each(|part| self.progress.expect(self.part(index, part).samples));
         }
         let (stop, reader, assembly) = (self.stop.part(), self.reader(), Assembly::default());
         let stages = flow::Stages {
@@ -72,8 +72,8 @@ impl Run<'_> {
         flow::run(slices.into_iter(), &stages, threads, &stop)
     }
 
-    /// The jobs, in order. The file of a part's hidden rows is laid out before the first of them is known: such parts are
-    /// scored whole.
+    /// The jobs, in order. A part's file of hidden states is laid out before the first of them is known, so such parts
+    /// are scored whole.
     fn slices(&self) -> Vec<Slice> {
         let left = |(index, input): (usize, &Input)| {
             input.missing().map(|part| (part, self.part(index, part))).collect::<Vec<_>>()
@@ -163,6 +163,7 @@ impl Run<'_> {
                     unscored.push(ScoredSample { sample, scores: None });
                 }
             }
+            self.progress.passed_over(unscored.len());
             let hidden = self.begin_hidden(&piece, &job.samples[first..])?;
             outcomes.push((piece, Scored { samples: unscored, hidden }));
         }
@@ -178,7 +179,7 @@ impl Run<'_> {
         Ok(outcomes)
     }
 
-    /// The file for the hidden rows of a dataset's part, if its cell keeps them.
+    /// The file for the hidden states of a dataset's part, if its cell keeps them.
     fn begin_hidden(&self, piece: &Piece, samples: &[JobSample]) -> Result<Option<HiddenPart>> {
         let cell = self.inputs[piece.dataset].cell;
         let shape = self.engine.caps().hidden.filter(|_| cell.takes_hidden());
@@ -187,7 +188,7 @@ impl Run<'_> {
         layout.map(|layout| cell.begin_hidden(piece.part, layout)).transpose()
     }
 
-    /// Bytes of hidden rows that the run will keep. Takes a pass of the tokenizer over all that is left, some thousand
+    /// Bytes of hidden states that the run will keep. Takes a pass of the tokenizer over all that is left, some thousand
     /// times faster than scoring it.
     ///
     /// # Errors
@@ -226,11 +227,11 @@ impl Run<'_> {
         if !self.ends_run(sample.status) {
             return Ok(());
         }
-        let (path, row) = (&self.inputs[dataset].plan.path, format!("row {}", sample.row + 1));
+        let (path, row) = (&self.inputs[dataset].plan.path, format!("row {} (from 0)", sample.row));
         Err(Error::dataset(path, Some(row), sample.reason.as_deref().unwrap_or_default()))
     }
 
-    /// The engine's answers in the job's order; `keep` is given each sample's hidden rows.
+    /// The engine's answers in the job's order; `keep` is given each sample's hidden states.
     fn run_job(
         &self,
         job: &Job,
@@ -268,7 +269,7 @@ impl Run<'_> {
                 audit.skip(&scored.sample);
             }
             input.add(audit);
-            self.progress.written(part.bytes, samples.iter().map(|s| s.sample.status));
+            self.progress.written(samples.iter().map(|s| s.sample.status));
         }
         Ok(())
     }

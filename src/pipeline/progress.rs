@@ -1,6 +1,6 @@
-//! How far a run is: counters that its stages raise and a display reads.
+//! Progress of a run: counters that its stages raise and a display reads.
 //!
-//! Owns numbers. Refuses to draw: `cli` does.
+//! Owns the numbers. Not here: drawing them (`cli`).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,9 +9,9 @@ use crate::sample::Status;
 /// Counters of one run; a reader sees each at least as old as the last part written.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Bytes of the datasets' files that will be worked through, and those behind us.
-    bytes_total: AtomicU64,
-    bytes_done: AtomicU64,
+    /// Samples of the parts that will be scored, and those that the engine has answered or that cannot be scored.
+    samples_total: AtomicU64,
+    samples_done: AtomicU64,
     /// Tokens of the samples scored so far, prompts included: raised sample by sample.
     tokens: AtomicU64,
     /// Response tokens scored so far.
@@ -25,8 +25,8 @@ pub struct Progress {
 /// A copy of the counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    pub bytes_total: u64,
-    pub bytes_done: u64,
+    pub samples_total: u64,
+    pub samples_done: u64,
     pub tokens: u64,
     pub response_tokens: u64,
     pub computed: u64,
@@ -39,8 +39,8 @@ impl Progress {
     pub fn snapshot(&self) -> Snapshot {
         let get = |n: &AtomicU64| n.load(Ordering::Relaxed);
         Snapshot {
-            bytes_total: get(&self.bytes_total),
-            bytes_done: get(&self.bytes_done),
+            samples_total: get(&self.samples_total),
+            samples_done: get(&self.samples_done),
             tokens: get(&self.tokens),
             response_tokens: get(&self.response_tokens),
             computed: get(&self.computed),
@@ -49,11 +49,16 @@ impl Progress {
         }
     }
 
-    pub(super) fn expect(&self, bytes: u64) {
-        self.bytes_total.fetch_add(bytes, Ordering::Relaxed);
+    pub(super) fn expect(&self, samples: u32) {
+        self.samples_total.fetch_add(u64::from(samples), Ordering::Relaxed);
+    }
+
+    pub(super) fn passed_over(&self, samples: usize) {
+        self.samples_done.fetch_add(samples as u64, Ordering::Relaxed);
     }
 
     pub(super) fn scored(&self, tokens: usize, response_tokens: usize) {
+        self.samples_done.fetch_add(1, Ordering::Relaxed);
         self.tokens.fetch_add(tokens as u64, Ordering::Relaxed);
         self.response_tokens.fetch_add(response_tokens as u64, Ordering::Relaxed);
     }
@@ -62,8 +67,7 @@ impl Progress {
         self.computed.fetch_add(tokens as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn written(&self, bytes: u64, statuses: impl Iterator<Item = Status>) {
-        self.bytes_done.fetch_add(bytes, Ordering::Relaxed);
+    pub(super) fn written(&self, statuses: impl Iterator<Item = Status>) {
         self.parts.fetch_add(1, Ordering::Relaxed);
         for status in statuses {
             self.samples[status as usize].fetch_add(1, Ordering::Relaxed);

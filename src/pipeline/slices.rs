@@ -1,8 +1,8 @@
-//! Which rows of which datasets are one job.
+//! Which rows of which datasets form one job.
 //!
-//! Owns the alignment of datasets that are cut into parts differently: texts by several models answer the same prompts in
-//! the same order, but parts are cut by bytes, so that part i of one holds other rows than part i of another. Refuses to
-//! read rows.
+//! Owns the alignment of datasets with different part boundaries: responses by several models answer the same prompts
+//! in the same order, but parts are split by size, so part i of one dataset contains other rows than part i of
+//! another. Not here: reading rows (`dataset`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -28,8 +28,8 @@ pub struct Piece {
 /// The parts of each dataset that are left, ascending, with their numbers.
 pub type Left<'a> = [Vec<(u32, &'a Part)>];
 
-/// Slices that hold the same rows of every dataset that lacks them, in order. Each begins where a part of some dataset
-/// does, so that a part is whole after a few of them; a dataset alone is sliced as it is cut.
+/// Slices with the same rows of every dataset that lacks them, in order. Each begins where a part of some dataset
+/// does, so that a part is complete after a few of them. A single dataset is sliced at its part boundaries.
 pub fn by_rows(left: &Left) -> Vec<Slice> {
     let bounds: BTreeSet<u32> = left.iter().flatten().flat_map(|(_, part)| [part.first_row, rows(part).end]).collect();
     let bounds: Vec<u32> = bounds.into_iter().collect();
@@ -44,7 +44,8 @@ pub fn by_rows(left: &Left) -> Vec<Slice> {
     bounds.windows(2).map(slice).filter(|slice| !slice.pieces.is_empty()).collect()
 }
 
-/// Slices of whole parts, those of the same number together: for what must know all of a part before it is scored.
+/// Slices of whole parts, those of the same number together, for use where all of a part must be known before it is
+/// scored.
 pub fn by_parts(left: &Left) -> Vec<Slice> {
     let mut slices: BTreeMap<u32, Vec<Piece>> = BTreeMap::new();
     for (dataset, parts) in left.iter().enumerate() {

@@ -29,7 +29,7 @@ pub struct Assignment<'a> {
     pub session: &'a Session,
     pub output: &'a Output,
     pub dataset: &'a Dataset,
-    /// What the model is called beside this dataset.
+    /// The model's name for this dataset.
     pub model: &'a str,
     /// Parts that are scored though they are done.
     pub again: &'a BTreeSet<u32>,
@@ -45,19 +45,19 @@ impl Assignment<'_> {
         Cell { generation_model: generation_model.clone(), task: task.clone(), model: self.model.to_owned() }
     }
 
-    /// The store of the cell, if nothing there was decided otherwise. What earlier runs settled as the longest sample stays
-    /// so.
+    /// The store of the cell, if earlier runs agree. The longest sample that earlier runs fixed stays.
     ///
     /// # Errors
     /// [`Error::Mismatch`] for what was decided otherwise; rows of messages without a chat template.
     pub fn open(&self, model: &Model) -> Result<CellStore> {
         let cell = self.cell();
         let store = self.output.store.cell(&cell, &self.manifest(&cell, model)?, format(&self.session.options))?;
-        Ok(if model.lends() { store.lending() } else { store })
+        Ok(if model.keeps_temporary() { store.with_temporary_hidden() } else { store })
     }
 
-    /// What scores the cell. A model that lends hidden rows goes on keeping those of a cell that was begun so, and a cell of
-    /// which nobody said how products were summed is continued without a word of it.
+    /// The engine facts in the cell's manifest. A cell that was begun with stored hidden states continues to store them, even
+    /// if this run needs only temporary ones. A cell whose manifest does not record the summation order is continued without
+    /// it.
     fn engine(&self, cell: &Cell, model: &Model) -> Result<EngineFacts> {
         let mut facts = model.facts()?.clone();
         if let Some(vocabulary) = self.session.vocabularies.get(&model.named.path) {
@@ -69,7 +69,7 @@ impl Assignment<'_> {
             facts.tokenizer = self.session.identity_of_own(model)?;
         }
         let Some(earlier) = self.output.store.manifest_of(cell)? else { return Ok(facts) };
-        if model.lends() && earlier.engine.keep_hidden.is_some() {
+        if model.keeps_temporary() && earlier.engine.keep_hidden.is_some() {
             facts.keep_hidden = model.hidden_shape();
         }
         if earlier.engine.arithmetic.is_none() {
@@ -88,7 +88,7 @@ impl Assignment<'_> {
         let (plan, options) = (&self.dataset.plan, &self.session.options);
         if plan.has_chats && template.is_none() {
             let path = plan.path.display();
-            return Err(Error::usage(format!("`{path}` has rows of messages: give --chat-template")));
+            return Err(Error::usage(format!("`{path}` has rows of messages: use --chat-template")));
         }
         Ok(Manifest {
             format_version: schema::FORMAT_VERSION,

@@ -1,6 +1,6 @@
 //! Every cell of a file of experiments: experiment × task × model, and what became of it.
 //!
-//! Owns the first look at datasets and at what earlier runs left. Refuses models.
+//! Owns the first look at datasets and at the results of earlier runs. Not here: models (`models`).
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -10,6 +10,7 @@ use candle_core::{DType, Device};
 
 use super::assignment;
 use super::datasets::{self, Dataset};
+use crate::dataset::Part;
 use crate::decoder::Form;
 use crate::error::Error;
 use crate::experiments::{Experiment, Model, Text};
@@ -112,12 +113,21 @@ impl<'a> Cells<'a> {
 
     /// Bytes of the parts that a cell lacks.
     pub fn bytes_missing(&self, cell: &Cell) -> u64 {
-        let done = self.found(cell).map_or(&[][..], |found| &found.parts);
-        let parts = self.dataset(cell).map_or(&[][..], |dataset| &dataset.plan.parts);
-        (0..).zip(parts).filter(|(part, _)| !done.contains(part)).map(|(_, part)| part.bytes).sum()
+        self.missing(cell).map(|part| part.bytes).sum()
     }
 
-    /// Why the store would refuse the cell, as far as its dataset and its options decide that.
+    /// Samples of the parts that a cell lacks.
+    pub fn samples_missing(&self, cell: &Cell) -> u64 {
+        self.missing(cell).map(|part| u64::from(part.samples)).sum()
+    }
+
+    fn missing(&self, cell: &Cell) -> impl Iterator<Item = &Part> {
+        let done = self.found(cell).map_or(&[][..], |found| &found.parts);
+        let parts = self.dataset(cell).map_or(&[][..], |dataset| &dataset.plan.parts);
+        (0..).zip(parts).filter(|(part, _)| !done.contains(part)).map(|(_, part)| part)
+    }
+
+    /// Why the store would reject the cell, as far as its dataset and its options decide that.
     pub fn refused(&self, cell: &Cell) -> Option<String> {
         let (found, dataset) = (self.found(cell)?, self.dataset(cell)?);
         let before = &found.manifest;
@@ -133,10 +143,7 @@ impl<'a> Cells<'a> {
         let arithmetic = Form::of(&Device::Cpu).ok().and_then(|form| form.arithmetic(dtype_before));
         let is_continued = self.bytes_missing(cell) > 0 && engine.arithmetic.is_some();
         let differs = [
-            (
-                is_continued && engine.arithmetic.as_deref() != arithmetic,
-                "another processor's arithmetic (TOKSHIFT_CPU)",
-            ),
+            (is_continued && engine.arithmetic.as_deref() != arithmetic, "another summation order (TOKSHIFT_CPU)"),
             (before.out != assignment::format(options).extension(), "another format"),
             (engine.top_k != top_k, "another top-k"),
             (dtype.is_some_and(|dtype| engine.dtype != dtype), "another dtype"),
@@ -147,11 +154,11 @@ impl<'a> Cells<'a> {
         ];
         let differs = differs.into_iter().find_map(|(differs, what)| differs.then(|| what.to_owned()));
         let differs = DatasetFacts::of(&dataset.plan).difference(&before.dataset).or(differs)?;
-        Some(format!("its parts were made with {differs}: delete them, or give another output"))
+        Some(format!("its parts were made with {differs}: delete them, or use another output"))
     }
 
-    /// Whether every part of the cell was scored before, with what the file asks for now, as far as that can be told
-    /// without the model.
+    /// Whether every part of the cell was scored earlier with the options of the file, as far as that is known without
+    /// the model.
     pub fn is_complete(&self, cell: &Cell) -> bool {
         self.dataset(cell).is_some()
             && self.found(cell).is_some()

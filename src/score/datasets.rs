@@ -28,7 +28,7 @@ pub struct Names<'a> {
     pub models: &'a [String],
 }
 
-/// Scans the datasets and settles their names.
+/// Scans the datasets and decides their names.
 ///
 /// # Errors
 /// [`Error::Usage`] for a file whose names are not known, and for two of the same names; those of [`scan`].
@@ -49,7 +49,7 @@ pub fn open(paths: &[PathBuf], names: &Names, options: &Options) -> Result<Vec<D
 /// Scans a dataset as the options say.
 ///
 /// # Errors
-/// What the scan refuses, and field names that make no sense.
+/// Those of the scan, and invalid field names.
 pub fn scan(path: &Path, options: &Options) -> Result<Plan> {
     let fields = FieldNames::parse(options.fields.as_deref().unwrap_or_default());
     let fields = fields.map_err(|what| Error::usage(format!("--fields {what}")))?;
@@ -70,7 +70,7 @@ impl Names<'_> {
         match (self.generation_model.or(generation_model), self.task.or(task)) {
             (Some(generation_model), Some(task)) => Ok((generation_model.to_owned(), task.to_owned())),
             _ => Err(Error::usage(format!(
-                "`{}` is not called GENERATION-MODEL_TASK.jsonl: give --generation-model and --task",
+                "`{}` is not named GENERATION-MODEL_TASK.jsonl: use --generation-model and --task",
                 path.display()
             ))),
         }

@@ -1,7 +1,7 @@
-//! What `kl --exact` and `score --exact` do: the pairs tables that are missing, from hidden rows and heads.
+//! What `kl --exact` and `score --exact` do: the pairs tables that are missing, from hidden states and heads.
 //!
-//! Owns that whatever stands in the way of any pair is told before the first is computed. Refuses to know which pairs are
-//! asked for.
+//! Owns the rule that everything that would stop any pair is reported before the first pair is computed. Not here:
+//! which pairs are requested.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub struct Exact<'a> {
     pub root: &'a Path,
     /// The models whose heads are needed, as they were typed.
     pub models: &'a [String],
-    /// What logits are divided by.
+    /// The divisor of logits.
     pub temperature: f64,
     pub allow_removed: bool,
 }
@@ -36,7 +36,7 @@ impl Exact<'_> {
         let Some(name) = names.into_iter().find(|name| !known.contains(name.as_str())) else { return Ok(()) };
         let known = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         Err(Error::usage(format!(
-            "--models: no model `{name}` was scored into `{}`, but {known}: give NAME=DIRECTORY",
+            "--models: `{name}` has no scores in `{}`, only {known}: use one of these names, as NAME=DIRECTORY",
             self.root.display()
         )))
     }

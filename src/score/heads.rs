@@ -1,7 +1,7 @@
-//! Heads of models: the part of a checkpoint that `--exact` needs, by the names that runs gave their models.
+//! Output heads of models: the part of a checkpoint that `--exact` needs, under the names that runs gave the models.
 //!
-//! Owns which heads are in memory: the two of the pair at hand. Refuses heads that are not those that scored, and tells so
-//! before the first is loaded: what a pair costs is spent on heads that are known to be right.
+//! Owns which heads are in memory: the two of the current pair. A head that did not score is an error before the first
+//! one is loaded, so that no time is spent on a wrong head.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -59,8 +59,8 @@ impl Heads {
         let (names, options) = (list(|name| format!("`{name}`"), ", "), list(|name| format!("{name}=DIRECTORY"), ","));
         match lacking.len() {
             0 => Ok(()),
-            1 => Err(Error::usage(format!("--exact needs the head of {names}: give {options} in --models"))),
-            _ => Err(Error::usage(format!("--exact needs the heads of {names}: give {options} in --models"))),
+            1 => Err(Error::usage(format!("--exact needs the head of {names}: use {options} in --models"))),
+            _ => Err(Error::usage(format!("--exact needs the heads of {names}: use {options} in --models"))),
         }
     }
 
@@ -81,7 +81,7 @@ impl Heads {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if cell.manifest.engine.files.get(&name) != Some(&hash) {
                 return Err(Error::usage(format!(
-                    "`{}` is not what scored `{}` on `{}`: give the model's own directory in --models",
+                    "`{}` is not the file that scored `{}` on `{}`: use the original model directory in --models",
                     path.display(),
                     cell.cell.model,
                     cell.cell.task
@@ -118,7 +118,7 @@ impl Heads {
     }
 }
 
-/// An adapter on the body has done its work in the hidden rows; of one on the head, they know nothing.
+/// An adapter on the body has done its work in the hidden states; of one on the head, they know nothing.
 fn refuse_adapter_on_head(cell: &FoundCell, named: &NamedModel, checkpoint: &Checkpoint) -> Result<()> {
     let name = &named.name;
     if !cell.manifest.engine.files.keys().any(|file| file.starts_with(ADAPTER_FOLDER)) {
@@ -126,7 +126,7 @@ fn refuse_adapter_on_head(cell: &FoundCell, named: &NamedModel, checkpoint: &Che
     }
     let Some(directory) = &named.adapter else {
         return Err(Error::usage(format!(
-            "`{name}` was scored with an adapter: give {name}=BASE+ADAPTER_DIRECTORY in --models"
+            "`{name}` was scored with an adapter: use {name}=BASE+ADAPTER_DIRECTORY in --models"
         )));
     };
     let adapter = Adapter::open(directory)?;
@@ -134,7 +134,7 @@ fn refuse_adapter_on_head(cell: &FoundCell, named: &NamedModel, checkpoint: &Che
         let file = path.file_name().unwrap_or_default().to_string_lossy();
         if cell.manifest.engine.files.get(&format!("{ADAPTER_FOLDER}{file}")) != Some(&digest::file(&path)?) {
             return Err(Error::usage(format!(
-                "`{}` is not what scored `{name}`: give the adapter's own directory in --models",
+                "`{}` is not the file that scored `{name}`: use the original adapter directory in --models",
                 path.display()
             )));
         }

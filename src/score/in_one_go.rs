@@ -1,7 +1,7 @@
-//! `score --exact`: models that are scored and compared with one another in one go.
+//! `score --exact`: score several models and compare every pair of them.
 //!
-//! Owns which pairs these are, which parts are scored again for hidden rows that are no longer there, and the end of their
-//! loans. Refuses to score and to compare.
+//! Owns the list of pairs, which finished parts are rescored because their hidden states are gone, and the deletion of
+//! temporary hidden states. Not here: scoring (`scorer`) and comparing (`exact`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,22 +14,22 @@ use crate::error::Result;
 use crate::schema::folder;
 use crate::shift::default_reference;
 use crate::stop::Stop;
-use crate::store::{self, Borrowed, Cell, FoundCell, PairCell, Store};
+use crate::store::{self, Cell, FoundCell, PairCell, Store, TemporaryLock};
 
-/// Models beside one another on the same texts.
+/// Several models on the same response sets.
 pub struct InOneGo<'a> {
     root: &'a Path,
-    /// As they were given.
+    /// In the order of --models.
     models: Vec<&'a str>,
     texts: Vec<(&'a str, &'a str)>,
 }
 
-/// What was there at the beginning.
+/// The state at the beginning.
 #[derive(Default)]
 pub struct Begun {
-    /// Parts of each cell that are to be scored again, for their hidden rows.
+    /// Parts of each cell that are to be rescored for their hidden states.
     pub again: BTreeMap<Cell, BTreeSet<u32>>,
-    borrowed: BTreeMap<Cell, Borrowed>,
+    locked: BTreeMap<Cell, TemporaryLock>,
 }
 
 impl<'a> InOneGo<'a> {
@@ -72,8 +72,8 @@ impl<'a> InOneGo<'a> {
         self.models.contains(&&**model) && self.texts.contains(&(generation_model, task))
     }
 
-    /// The pairs of a text, P first, as `kl` asks for them: beside all others the one that is P by default, of the models as
-    /// they were named; of the others whose name comes first.
+    /// The pairs of a response set, P first, as `kl` compares them: P by default with each other model, in the order of the
+    /// models; in all other pairs P is the first by name.
     fn pairs(&self, (generation_model, task): (&str, &str)) -> Vec<PairCell> {
         let mut models = self.models.clone();
         let reference = default_reference(generation_model, &models);
@@ -86,26 +86,26 @@ impl<'a> InOneGo<'a> {
         models.iter().enumerate().flat_map(of).collect()
     }
 
-    /// Looks at what is there, before anything is scored; what is on loan of it stays until the end.
+    /// Looks at what exists, before anything is scored; temporary hidden states are kept until the end.
     ///
     /// # Errors
-    /// Pairs that were made otherwise than `exact` would make them.
+    /// Existing pairs that were computed with other options.
     pub fn begin(&self, exact: &Exact, store: &Store) -> Result<Begun> {
         exact.must_agree(&self.found_pairs(&self.begun()?))?;
-        let mut borrowed = BTreeMap::new();
+        let mut locked = BTreeMap::new();
         for &(generation_model, task) in &self.texts {
             for &model in &self.models {
                 let [generation_model, task, model] = [generation_model, task, model].map(str::to_owned);
                 let cell = Cell { generation_model, task, model };
-                borrowed.insert(cell.clone(), store.borrow(&cell)?);
+                locked.insert(cell.clone(), store.lock_temporary(&cell)?);
             }
         }
-        // Asked after that: from here on it cannot become more.
-        Ok(Begun { again: self.again()?, borrowed })
+        // Compute this after locking; from then on no other process deletes files.
+        Ok(Begun { again: self.again()?, locked })
     }
 
-    /// Parts of each cell that are done, lack hidden rows, and are to be compared yet: with a part that is scored anew its
-    /// pairs begin anew too.
+    /// Parts of each cell that are done, lack hidden states and are still to be compared. If a part is rescored, its pairs
+    /// are recomputed too.
     fn again(&self) -> Result<BTreeMap<Cell, BTreeSet<u32>>> {
         let cells = self.begun()?;
         let is_done = |model: &String, part: u32, of: &Cell| {
@@ -129,7 +129,7 @@ impl<'a> InOneGo<'a> {
         Ok(again)
     }
 
-    /// P and Q of the pairs of which both are there.
+    /// P and Q of the pairs of which both exist.
     fn found_pairs(&self, cells: &[FoundCell]) -> Vec<[FoundCell; 2]> {
         let find = |pair: &PairCell, model: &String| {
             let is_it = |found: &&FoundCell| {
@@ -147,9 +147,9 @@ impl<'a> InOneGo<'a> {
     /// # Errors
     /// As [`Exact::run`].
     pub fn compare(&self, exact: &Exact, store: &Store, begun: Begun, seen: (&dyn Watch, &Stop)) -> Result<()> {
-        let (cells, mut borrowed) = (self.cells()?, begun.borrowed);
+        let (cells, mut locked) = (self.cells()?, begun.locked);
         exact.run(&self.found_pairs(&cells), seen)?;
-        let mut of_cells = cells.iter().filter_map(|found| Some((found, borrowed.remove(&found.cell)?)));
-        of_cells.try_for_each(|(found, borrowed)| store.end_loans(found, borrowed))
+        let mut of_cells = cells.iter().filter_map(|found| Some((found, locked.remove(&found.cell)?)));
+        of_cells.try_for_each(|(found, locked)| store.delete_temporary(found, locked))
     }
 }

@@ -14,7 +14,7 @@ use crate::template::{self, ChatTemplate, SpecialTokens};
 use crate::tokenize;
 use crate::{hub, python_json};
 
-/// The tokenizer that was asked for.
+/// The requested tokenizer.
 ///
 /// # Errors
 /// As [`hub::resolve`].
@@ -38,12 +38,12 @@ pub fn chat_template(source: &str, tokens: &Path) -> Result<ChatTemplate> {
     match ChatTemplate::of_model(&hub::resolve(source, hub::Kind::Model)?)? {
         Some(template) => Ok(template),
         None => Err(Error::usage(format!(
-            "`{source}` has no chat template: neither in its own file nor beside the tokenizer's settings"
+            "`{source}` has no chat template: neither in a file of its own nor in the tokenizer's settings"
         ))),
     }
 }
 
-/// The chat template that was asked for, else that of the tokenizer's directory or GGUF file if it has one.
+/// The requested chat template, else that of the tokenizer's directory or GGUF file, if it has one.
 ///
 /// # Errors
 /// The one that was asked for cannot be had.
@@ -51,7 +51,7 @@ pub fn chat_template_of(options: &Options, tokenizer: &Path, watch: &dyn Watch) 
     let model = if is_gguf(tokenizer) { tokenizer } else { tokenizer.parent().unwrap_or(Path::new(".")) };
     let template = match &options.chat_template {
         Some(source) => Some(chat_template(source, model)?),
-        // Rows of text need none: what is wrong with it is told where it is missed.
+        // Rows of text need no template, so an unusable one is an error only where one is needed.
         None => ChatTemplate::of_model(model).unwrap_or_else(|error| {
             watch.event(&Event::Warning(&error.to_string()));
             None
@@ -83,8 +83,8 @@ pub fn end_ids(directory: &Path) -> Result<Vec<u32>> {
     Ok(Vec::new())
 }
 
-/// `--end`: no token, an id, or the one end-of-sequence id of the generation config beside the tokenizer, or of the
-/// GGUF file that holds it.
+/// `--end`: no token, an id, or the one end-of-sequence id in the generation config next to the tokenizer, or in the
+/// GGUF file.
 ///
 /// # Errors
 /// A text that is none of these, a file that does not name one token, an id that a model does not have.
@@ -122,11 +122,11 @@ fn config_end_token(path: &Path) -> Result<u32> {
     if ids.as_array().is_some_and(|ids| ids.len() > 1) {
         // Which of them ends a turn is not written there, and the wrong one costs some 12 nats a response.
         return Err(Error::usage(format!(
-            "--end auto: `{}` names several end tokens, {ids}: give the id of the one that ends a turn",
+            "--end auto: `{}` names several end tokens, {ids}: use the id of the one that ends a turn",
             path.display()
         )));
     }
     let id = ids.get(0).unwrap_or(ids).as_u64();
     id.and_then(|id| u32::try_from(id).ok())
-        .ok_or_else(|| Error::usage(format!("--end auto: `{}` names no eos_token_id; give the id", path.display())))
+        .ok_or_else(|| Error::usage(format!("--end auto: `{}` names no eos_token_id: use the id", path.display())))
 }

@@ -19,11 +19,11 @@ use crate::experiments::OutFormat;
 use crate::stop::Stop;
 use crate::store;
 
-/// What scoring leaves behind beside the cells' states.
+/// The results of scoring other than the cells' states.
 pub struct Scored<'a> {
     /// Every output directory that something could be written to.
     pub outputs: BTreeMap<&'a Path, Output>,
-    /// Samples that this run came to and that got no numbers.
+    /// Samples that this run read and could not score.
     pub unscored: u64,
 }
 
@@ -43,9 +43,9 @@ pub fn score_cells<'a>(
     let sessions = open_sessions(cells, &models, &places, watch);
     let outputs = open_outputs(cells);
     let to_do = cells.all.iter().filter(|cell| cell.state == State::ToDo);
-    // How much of it holds a failed sample is not known before.
+    // How many parts contain a failed sample is not known in advance.
     if !retry_failed {
-        watch.event(&Event::Planned { bytes: to_do.map(|cell| cells.bytes_missing(cell)).sum() });
+        watch.event(&Event::Planned { samples: to_do.map(|cell| cells.samples_missing(cell)).sum() });
     }
     let (places, sessions) = (&places, &sessions);
     let mut run = Scoring { cells, places, sessions, outputs: &outputs, watch, unscored: 0 };
@@ -112,7 +112,7 @@ fn open_sessions(cells: &mut Cells, models: &Models, places: &Places, watch: &dy
             None => match opened.first().map(|first| &first.named) {
                 Some(Ok(first)) => first.tokenizer(),
                 Some(Err(why)) => {
-                    Err(Error::usage(format!("its tokenizer would make the ids, unless `tokenizer` names one: {why}")))
+                    Err(Error::usage(format!("its tokenizer is needed because `tokenizer` is not set: {why}")))
                 }
                 None => Err(Error::usage("it has no model")),
             },
@@ -252,7 +252,7 @@ impl Scoring<'_, '_> {
     }
 }
 
-/// Writes the study's files where they were asked for; a cell whose file cannot be written has failed.
+/// Writes the study's files where they are requested; a cell whose file cannot be written has failed.
 fn export(cells: &mut Cells, outputs: &BTreeMap<&Path, Output>, watch: &dyn Watch) {
     for (path, output) in outputs {
         let is_asked = |cell: &Cell| {

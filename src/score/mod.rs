@@ -156,15 +156,15 @@ pub fn score(request: &Request, watch: &dyn Watch, stop: &Stop) -> Result<Scores
 fn open_models(request: &Request) -> Result<Vec<Model>> {
     let models = named::resolve(&request.models)?;
     if request.exact && models.len() < 2 {
-        return Err(Error::usage("--exact compares models with one another: give two in --models"));
+        return Err(Error::usage("--exact compares models with one another: use at least two in --models"));
     }
     if request.exact && request.options.out() == OutFormat::Jsonl {
-        return Err(Error::usage("--exact needs tables of Parquet: leave --out jsonl away"));
+        return Err(Error::usage("--exact needs Parquet tables: do not use --out jsonl"));
     }
     let resident = Rc::new(Resident::default());
     let models = models.into_iter().map(|named| {
         let model = Model::open(named, &request.options, request.engine, &resident)?;
-        if request.exact { model.lending() } else { Ok(model) }
+        if request.exact { model.with_temporary_hidden() } else { Ok(model) }
     });
     models.collect()
 }

@@ -34,7 +34,7 @@ pub struct Model {
     source: Box<dyn EngineSource>,
     keep_hidden: bool,
     /// Hidden rows are made for a comparison that follows at once, and no manifest speaks of them.
-    lends: bool,
+    keeps_temporary: bool,
     facts: OnceCell<EngineFacts>,
 }
 
@@ -64,14 +64,14 @@ impl Model {
         if keep_hidden {
             source.hidden_shape().map_err(|why| Error::usage(format!("--keep-hidden: {why}")))?;
         }
-        Ok(Self { named, source, keep_hidden, lends: false, facts: OnceCell::new() })
+        Ok(Self { named, source, keep_hidden, keeps_temporary: false, facts: OnceCell::new() })
     }
 
-    /// The same model, which hands out hidden rows too.
+    /// The same model, which hands out hidden states too.
     ///
     /// # Errors
     /// [`Error::Usage`] for one that has none, or whose adapter is on the head, of which they know nothing.
-    pub fn lending(self) -> Result<Self> {
+    pub fn with_temporary_hidden(self) -> Result<Self> {
         let name = &self.named.name;
         self.source.hidden_shape().map_err(|why| Error::usage(format!("--exact: {why}")))?;
         if self.source.adapts_head()? {
@@ -79,15 +79,15 @@ impl Model {
                 "the adapter of `{name}` is on the head: --exact cannot compute what it adds there"
             )));
         }
-        Ok(Self { lends: true, ..self })
+        Ok(Self { keeps_temporary: true, ..self })
     }
 
-    /// Whether it hands out hidden rows that its manifest does not speak of.
-    pub fn lends(&self) -> bool {
-        self.lends
+    /// Whether it hands out hidden states that its manifest does not speak of.
+    pub fn keeps_temporary(&self) -> bool {
+        self.keeps_temporary
     }
 
-    /// Of the hidden rows that it can hand out.
+    /// Of the hidden states that it can hand out.
     pub fn hidden_shape(&self) -> Option<hidden::Shape> {
         self.source.hidden_shape().ok()
     }
@@ -107,7 +107,7 @@ impl Model {
     /// # Errors
     /// As [`EngineSource::load`].
     pub fn load(&self) -> Result<Box<dyn Engine>> {
-        self.source.load(self.keep_hidden || self.lends)
+        self.source.load(self.keep_hidden || self.keeps_temporary)
     }
 
     /// What of it decides the numbers. Reads every byte of it, once.

@@ -36,13 +36,13 @@ impl NamedModel {
         let path = tokenizer_of(&self.path);
         if !path.is_file() {
             let (name, hint) = (&self.name, hub::hint());
-            return Err(Error::usage(format!("model `{name}` has no tokenizer.json: give --tokenizer{hint}")));
+            return Err(Error::usage(format!("model `{name}` has no tokenizer.json: use --tokenizer{hint}")));
         }
         Ok(path)
     }
 }
 
-/// Where the tokenizer of a model is, if it has one: a GGUF file holds its own.
+/// The path of a model's tokenizer, if it has one. A GGUF file contains its own.
 pub fn tokenizer_of(model: &Path) -> PathBuf {
     if model.is_file() { model.to_owned() } else { model.join("tokenizer.json") }
 }

@@ -1,6 +1,6 @@
 //! The models of a file of experiments, each opened once however many experiments name it.
 //!
-//! Owns which cells share a model in memory: those that would load the same. Refuses to load.
+//! Owns which cells share a model in memory: those that would load the same. Not here: loading (`models`).
 
 use std::rc::Rc;
 

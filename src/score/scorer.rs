@@ -23,7 +23,7 @@ pub struct Scorer<'a> {
     watch: &'a dyn Watch,
     stop: &'a Stop<'a>,
     engine: Option<Box<dyn Engine>>,
-    /// Parts that hold a failed sample are scored again.
+    /// Parts that contain a failed sample are rescored.
     retry_failed: bool,
     /// Why it cannot be loaded; it is not tried again.
     broken: Option<String>,
@@ -47,7 +47,7 @@ impl<'a> Scorer<'a> {
             Input::new(&assignment.dataset.plan, cell, assignment.again.clone(), self.retry_failed)
         });
         let inputs = inputs.collect::<Result<Vec<_>>>()?;
-        assignments.iter().zip(&cells).for_each(|(assignment, cell)| self.tell_of_hidden(assignment, cell));
+        assignments.iter().zip(&cells).for_each(|(assignment, cell)| self.report_hidden(assignment, cell));
         let all_done = || inputs.iter().all(Input::is_done);
         if !all_done() {
             cells.iter().try_for_each(CellStore::lock)?;
@@ -105,8 +105,8 @@ impl<'a> Scorer<'a> {
         Ok(outcome)
     }
 
-    /// Tells of kept hidden rows that are gone, which no table needs.
-    fn tell_of_hidden(&self, assignment: &Assignment, cell: &CellStore) {
+    /// Reports deleted hidden states, which no table needs.
+    fn report_hidden(&self, assignment: &Assignment, cell: &CellStore) {
         let parts = cell.without_hidden().difference(assignment.again).count();
         if parts > 0 {
             let (model, task, tokens) = (assignment.model, &assignment.dataset.task, &*cell.tokens());
@@ -158,6 +158,7 @@ fn log(assignments: &[Assignment], cells: &[CellStore], missing: &[Vec<u32>], ou
             cells: finished.iter().filter(|parts| !parts.is_empty()).count() as u64,
             seconds: share * outcome.elapsed.as_secs_f64(),
             tokens: (share * outcome.counts.tokens as f64).round() as u64,
+            computed: Some((share * outcome.counts.computed as f64).round() as u64),
             bytes,
             failed: failed.map(str::to_owned),
         };

@@ -142,7 +142,7 @@ impl Session {
         }))
     }
 
-    /// Longest sample that every model takes, unless earlier runs over the text settled another.
+    /// Longest sample that fits into every model, unless earlier runs over the response set fixed another limit.
     pub fn max_tokens(&self) -> usize {
         self.sample_options.max_tokens
     }

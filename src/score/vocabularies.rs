@@ -1,7 +1,8 @@
-//! Whether models read the same ids as the same texts.
+//! Whether all models have the same texts for the same ids.
 //!
-//! Owns the comparison of each model's own tokenizer with the one that makes the ids. Refuses models that would be given
-//! other words than their ids were made of; of a model without a tokenizer, or with one that cannot be read, nothing is known.
+//! Owns the comparison of each model's own tokenizer with the one that makes the ids. A model that would read other
+//! texts than its ids were made from is an error. Of a model without a tokenizer, or with an unreadable one, nothing
+//! is known.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -79,9 +80,9 @@ fn of_model(
 ) -> Result<Vocabulary> {
     let name = &model.named.name;
     let differing = tokenizer.other_texts(own);
-    let told =
+    let example =
         |&(id, _): &(u32, bool)| format!("{id} is {:?} there and {:?} here", own.text_of(id), tokenizer.text_of(id));
-    let examples: Vec<String> = differing.iter().take(SHOWN).map(told).collect();
+    let examples: Vec<String> = differing.iter().take(SHOWN).map(example).collect();
     if differing.len() > RENAMED || differing.iter().any(|(_, is_added)| !is_added) {
         return Err(Error::usage(format!(
             "`{name}` reads {} ids as other texts: its tokenizer is `{}`, the ids are made by `{}` (id {}). Score it with \
@@ -104,7 +105,7 @@ fn of_model(
     }
     if own.prefix() != tokenizer.prefix() {
         let text = format!(
-            "the tokenizer of `{name}` begins every text with {:?}, the one in use with {:?}",
+            "the tokenizer of `{name}` starts every sequence with ids {:?}, the one in use with {:?}",
             own.prefix(),
             tokenizer.prefix()
         );

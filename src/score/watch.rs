@@ -1,6 +1,6 @@
-//! What scoring says while it goes on.
+//! The events of scoring.
 //!
-//! Owns the events and the trait that takes them. Not here: words for people, bars and signals (`cli` has them).
+//! Owns the events and the trait that takes them. Not here: wording, bars and signals (`cli`).
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,11 +15,11 @@ use crate::tokenize::Audit;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// Something of the input that may surprise its owner. The same text comes again where it is true of several models
+    /// Something about the input that may surprise its owner. The same text is repeated if it is true of several models
     /// or datasets.
     Warning(&'a str),
-    /// So many bytes of datasets' parts are about to be worked through by several runs.
-    Planned { bytes: u64 },
+    /// Several runs are about to score so many samples.
+    Planned { samples: u64 },
     /// A cell was scored before, and its model cannot be opened now.
     KeptWithoutModel { model: &'a str, task: &'a str, why: &'a str },
     /// A cell of a file of experiments failed; the others go on.

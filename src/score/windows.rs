@@ -29,7 +29,7 @@ impl PlainText {
         let max_tokens = session.max_tokens();
         if *window as usize > max_tokens {
             return Err(Error::usage(format!(
-                "--window {window}: the shortest context among the models holds {max_tokens} tokens"
+                "--window {window} is longer than the shortest context among the models, {max_tokens} tokens"
             )));
         }
         let text = std::fs::read_to_string(path).map_err(Error::io("read the text", path))?;
@@ -37,7 +37,7 @@ impl PlainText {
             return Err(Error::usage(format!("the text `{}` {what}", path.display())));
         }
         let tokenizer = &session.tokenizer;
-        let refused = |e| Error::usage(format!("text `{}`: the tokenizer refused it: {e}", path.display()));
+        let refused = |e| Error::usage(format!("text `{}`: the tokenizer cannot encode it: {e}", path.display()));
         let ids = tokenizer.whole(&text).map_err(refused)?;
         let stem = || path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let task = task.map(str::to_owned).or_else(stem).unwrap_or_default();

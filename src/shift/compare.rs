@@ -1,7 +1,7 @@
 //! From directories to comparisons.
 //!
-//! Owns the order of work: select tables, then pair by pair read and compute, then put pairs together. Not here: any of these
-//! steps.
+//! Owns the order of work: select tables, then read and compute pair by pair, then combine pairs. Not here: any of
+//! these steps.
 
 use std::path::Path;
 
@@ -30,7 +30,7 @@ pub fn chosen(root: &Path, options: &Options) -> Result<Vec<[FoundCell; 2]>> {
     select::chosen(root, options)
 }
 
-/// Compares every model under `root` with P on every text that both scored.
+/// Compares every model under `root` with P on every response set that both scored.
 ///
 /// Memory: some thousand rows of each side a thread and some 400 bytes a sample, whatever the tables' size; quantiles add
 /// 12 bytes a value, up to [`EXACT`](crate::shift::EXACT) of them, else 8 MB a measure and thread; slices some 300 bytes a slice and cluster.
@@ -62,7 +62,8 @@ fn compare_all(root: &Path, options: &Options) -> Result<Comparison> {
     Ok(Comparison { pairs: found, not_compared, differences, overall })
 }
 
-/// What [`study_figures`](crate::shift::study_figures) makes of [`compare`], without the other figures: the study's own file at a fraction of the cost.
+/// The result of [`study_figures`](crate::shift::study_figures) on [`compare`], without all other statistics, at a
+/// fraction of the cost.
 ///
 /// # Errors
 /// Those of [`compare`].
@@ -127,7 +128,7 @@ fn guarded<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     std::thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| Err(failed(panic)))
 }
 
-/// Compares models whose tokens differ, text by text: P under one root with every model under the other.
+/// Compares models whose tokens differ, one response set at a time: P under one root with every model under the other.
 ///
 /// Memory: a batch of each table and some 50 bytes a sample.
 ///

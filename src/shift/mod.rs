@@ -1,7 +1,8 @@
-//! How far models moved: lazy queries over the tables, and the statistics of what comes back.
+//! How far models moved: lazy queries over the tables, and the statistics of their results.
 //!
-//! Owns everything between the tables on disk and a [`Comparison`], in folders that import one way: each only from those
-//! above it here. Refuses engines and terminals: it touches only Parquet and manifests, and `cli` decides what is shown where.
+//! Owns everything between the tables on disk and a [`Comparison`], in folders that import one way: each only from
+//! those above it here. Not here: engines and terminals. It reads only Parquet and manifests, and `cli` decides what
+//! is shown where.
 
 mod options;
 mod numbers;

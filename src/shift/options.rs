@@ -1,6 +1,6 @@
 //! What to compare.
 //!
-//! Owns the options of every comparison. Not here: which tables they choose, which `tables` decides.
+//! Owns the options of every comparison. Not here: which tables they select (`tables`).
 
 /// What to compare.
 #[derive(Clone, Debug, Default)]
@@ -12,10 +12,9 @@ pub struct Options {
     /// Tasks and generation models to look at; all if empty.
     pub tasks: Vec<String>,
     pub generation_models: Vec<String>,
-    /// Compare every two models, in the contexts that the text's writer wrote, not P with each alone.
+    /// Compare every two models, in the contexts of the response set, instead of P with each other model only.
     pub all_pairs: bool,
-    /// Models that were also scored in f32: how far each stands from itself is the noise below which nothing is seen.
-    /// Needs quantiles.
+    /// Models that were also scored in f32: the KL of each with its f32 version is the noise floor. Needs quantiles.
     pub noise_floor: Vec<Twin>,
     /// Compare samples whose contexts differ (each model was given its own rendering).
     pub allow_different_context: bool,
@@ -24,7 +23,8 @@ pub struct Options {
     pub quantiles: Option<u64>,
     /// Take means by region, kind, position and kept field too: one more pass over the tables.
     pub slices: bool,
-    /// Compute every figure by the lazy queries that define it, slowly; quantiles are exact of any number of tokens.
+    /// Compute every statistic by the lazy queries that define it, slowly; quantiles are exact for any number of
+    /// tokens.
     pub plain: bool,
 }
 

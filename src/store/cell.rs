@@ -1,7 +1,7 @@
-//! One cell on its way: its lock, its manifest, its parts.
+//! Writing one cell: its lock, its manifest, its parts.
 //!
-//! Owns that what was decided for a cell stays decided, and that one process at a time writes it. Refuses to look for cells:
-//! `read` finds those that are there; and texts: [`super::text`] settles them.
+//! Owns the rule that what was decided for a cell stays decided, and that one process at a time writes it. Not here:
+//! finding cells (`read`), and what all models of a response set share ([`super::text`]).
 
 pub(super) mod part;
 
@@ -31,14 +31,14 @@ pub struct CellStore {
     folder: PathBuf,
     format: Format,
     text: TextStore,
-    /// Until it is locked: another process may settle the text meanwhile.
+    /// Until it is locked, because another process may publish the response set's manifest meanwhile.
     proposed: Decided,
     /// What stands, once it is locked.
     decided: OnceLock<Decided>,
     /// Whether the manifest is known to stand under its name.
     claimed: AtomicBool,
-    /// [`CellStore::lending`].
-    lends: bool,
+    /// [`CellStore::with_temporary_hidden`].
+    keeps_temporary: bool,
     /// Held from [`CellStore::lock`] on.
     held: Mutex<Option<Held>>,
 }
@@ -78,7 +78,7 @@ impl CellStore {
             proposed: Decided::new(settled)?,
             decided: OnceLock::new(),
             claimed: AtomicBool::new(false),
-            lends: false,
+            keeps_temporary: false,
             held: Mutex::new(None),
         };
         store.check(&store.proposed.manifest, false)?;
@@ -105,7 +105,7 @@ impl CellStore {
             return compare(manifest, &earlier, &path);
         }
         if parts {
-            return Err(Error::file(path, "is missing, so what its parts were made with is unknown: delete them too"));
+            return Err(Error::file(path, "is missing, so the options of its parts are unknown: delete them too"));
         }
         Ok(())
     }
@@ -115,13 +115,14 @@ impl CellStore {
         folders.iter().any(|folder| fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()))
     }
 
-    /// Keeps other processes from writing the cell, until this is dropped, and settles its text. [`CellStore::begin`] does it
-    /// too; those who have to work long for a part ask before: from here on nobody decides otherwise.
+    /// Keeps other processes from writing the cell until this is dropped, and publishes the response set's manifest.
+    /// [`CellStore::begin`] does it too. Callers for which a part takes long lock first: from then on no other process
+    /// decides otherwise.
     ///
     /// # Errors
-    /// [`Error::Busy`] if another process writes it; [`Error::Mismatch`] if one has settled the text otherwise.
+    /// [`Error::Busy`] if another process writes it; [`Error::Mismatch`] if one has published a different manifest.
     pub fn lock(&self) -> Result<()> {
-        // Nothing panics while it is held.
+        // Nothing panics while it is locked.
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if held.is_none() {
             let Cell { generation_model, task, model } = &self.cell;
@@ -153,7 +154,7 @@ impl CellStore {
         let new = file.publish_new(&path)?;
         if let Err(error) = check() {
             if new {
-                // Best effort: it holds no part, and would stand in the way of the run that came first.
+                // Best effort: it has no part, and would be in the way of the run that came first.
                 let _ = fs::remove_file(&path);
             }
             return Err(error);
@@ -172,7 +173,7 @@ impl CellStore {
         [folder::TOKENS, folder::SAMPLES].iter().all(|table| self.path(table, part).exists())
     }
 
-    /// Parts that are done and kept hidden rows that are no longer there. These may be deleted to make room, and are not made
+    /// Parts that are done and kept hidden states that are no longer there. These may be deleted to make room, and are not made
     /// again unless that is asked for.
     pub fn without_hidden(&self) -> BTreeSet<u32> {
         let (files, keeps) = (self.hidden_files(), self.manifest().engine.keep_hidden.is_some());
@@ -199,19 +200,19 @@ impl CellStore {
         self.manifest().tokens.max_tokens
     }
 
-    /// Parts that are scored from here on keep hidden rows, whether the manifest says so or not: if not, they are on
-    /// loan, for whoever asked to use up and remove.
+    /// The same store, in which parts that are scored from now on store hidden states even if the manifest does not say so.
+    /// These are temporary: the caller uses and deletes them.
     #[must_use]
-    pub fn lending(self) -> Self {
-        Self { lends: true, ..self }
+    pub fn with_temporary_hidden(self) -> Self {
+        Self { keeps_temporary: true, ..self }
     }
 
-    /// Whether parts that are scored have hidden rows too.
+    /// Whether parts that are scored have hidden states too.
     pub fn takes_hidden(&self) -> bool {
-        self.lends || self.manifest().engine.keep_hidden.is_some()
+        self.keeps_temporary || self.manifest().engine.keep_hidden.is_some()
     }
 
-    /// What the files of a part say of themselves.
+    /// What the files of a part say about themselves.
     pub fn origin(&self, part: u32) -> Origin {
         self.cell.origin(&self.decided().digest, part)
     }
@@ -220,8 +221,8 @@ impl CellStore {
         HiddenFiles::new(&self.root, &self.folder, self.manifest())
     }
 
-    /// The file for the part's hidden rows, laid out before any is known. A disk that has no room for them tells when they
-    /// are put.
+    /// The file for the part's hidden states, laid out before any is known. If the disk has no room, writing them
+    /// fails.
     ///
     /// # Errors
     /// As [`CellStore::begin`].

@@ -1,6 +1,7 @@
-//! A file at a path of the user's choice, outside of every output directory.
+//! A file at a path that the user chose, outside of every output directory.
 //!
-//! Owns that it is the old one until the new one is whole. Refuses results of runs: those have a layout.
+//! Owns the rule that it is the old file until the new one is complete. Not here: results of runs, which have a
+//! layout.
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -9,9 +10,9 @@ use std::path::{Path, PathBuf};
 use super::temporary::{Temporary, remove_leftovers_beside};
 use crate::error::{Error, Result};
 
-/// Writes `content` to `path` over what may stand there, in one step, with the old file's permissions; a link stays, and what
-/// it names is replaced. What is no file (a pipe), or no name of one's own (`/dev/stdout`, a file that is mounted), is
-/// written to as it is.
+/// Replaces `path` by `content` in one step, with the old file's permissions. A link stays, and its target is
+/// replaced. Anything that is not a regular file (a pipe), or that has no name of its own (`/dev/stdout`, a mounted
+/// file), is written to directly.
 ///
 /// # Errors
 /// [`Error::Io`] naming `path`: no such folder, a full disk. What stood there before is as it was.

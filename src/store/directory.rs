@@ -1,7 +1,7 @@
 //! An output directory that can be written.
 //!
-//! Owns its first steps: that it can be written, and that what dead processes left is cleared away. Refuses parts: those of
-//! a cell are `cell`'s, those of a pair `pairs`'.
+//! Owns its first steps: the check that it can be written, and the deletion of what dead processes left. Not here:
+//! parts of a cell (`cell`) and of a pair (`pairs`).
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -42,8 +42,9 @@ impl Store {
         Ok(Self { root: root.to_owned() })
     }
 
-    /// The cell of this manifest, over its text as earlier runs settled it. Nothing is created before [`CellStore::lock`], and
-    /// the model's own manifest not before its first part: a run that fails earlier decides nothing.
+    /// The cell of this manifest, with its response set as earlier runs fixed it. Nothing is created before
+    /// [`CellStore::lock`], and the model's own manifest not before its first part: a run that fails earlier decides
+    /// nothing.
     ///
     /// # Errors
     /// [`Error::Mismatch`] if an earlier run of the cell, or another model's over the same text, decided otherwise.
@@ -69,7 +70,7 @@ impl Store {
     }
 
     /// Publishes a file made of finished cells under `folder` of the output directory, replacing an older one. `name`
-    /// may hold anything that models and tasks are called; the path that came of it is returned.
+    /// may contain anything that models and tasks are called; the resulting path is returned.
     ///
     /// # Errors
     /// A name too long for a file, a full disk; what `content` gives.

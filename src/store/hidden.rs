@@ -1,7 +1,7 @@
-//! The files of parts' hidden rows: where they are, and the one of a part while it is scored.
+//! The files of parts' hidden states: where they are, and the one of a part while it is scored.
 //!
-//! Owns the way of rows to their places as samples finish, in any order: memory does not depend on the part. Refuses to
-//! publish; the part's writer does, before its tables.
+//! Owns writing rows at their places as samples finish, in any order, so that memory does not depend on the part. Not
+//! here: publishing, which the part's writer does before its tables.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -14,12 +14,13 @@ use crate::error::{Error, Result};
 use crate::hidden::{self, Layout};
 use crate::schema::folder;
 
-/// What names of files of hidden rows end with.
+/// The extension of files of hidden states.
 const KEPT: &str = "safetensors";
-/// The same on loan: made for a comparison that follows at once, which removes them. No manifest speaks of them.
-const ON_LOAN: &str = "loan.safetensors";
+/// The same for temporary ones: written for the comparison that follows, which deletes them. No manifest mentions them.
+/// Versions of tokshift that run at once must agree on it.
+const TEMPORARY_STATES: &str = "loan.safetensors";
 
-/// Where the hidden rows of a cell's parts are.
+/// Where the hidden states of a cell's parts are.
 #[derive(Clone, Debug)]
 pub struct HiddenFiles {
     folder: PathBuf,
@@ -34,7 +35,7 @@ impl HiddenFiles {
 
     /// The file of a part that is scored.
     pub fn path(&self, part: u32) -> PathBuf {
-        self.folder.join(file_name(part, if self.keeps { KEPT } else { ON_LOAN }))
+        self.folder.join(file_name(part, if self.keeps { KEPT } else { TEMPORARY_STATES }))
     }
 
     /// The file, if it is there.
@@ -42,15 +43,15 @@ impl HiddenFiles {
         Some(self.path(part)).filter(|path| path.exists())
     }
 
-    /// Removes what was lent of a part that is no longer what it was.
-    pub fn withdraw_loan(&self, part: u32) -> Result<()> {
+    /// Deletes the temporary hidden states of a part that has changed.
+    pub fn delete_temporary(&self, part: u32) -> Result<()> {
         if self.keeps { Ok(()) } else { withdraw(&self.path(part)) }
     }
 }
 
-/// Whether a file of hidden rows is on loan.
-pub fn is_loan(path: &Path) -> bool {
-    path.to_string_lossy().ends_with(ON_LOAN)
+/// Whether a file contains temporary hidden states.
+pub fn is_temporary(path: &Path) -> bool {
+    path.to_string_lossy().ends_with(TEMPORARY_STATES)
 }
 
 /// A file under `.tmp` with room for every row; dropping it removes it.
@@ -79,7 +80,7 @@ impl HiddenPart {
         let path = self.temporary.path();
         if rows.len() != bytes {
             let what =
-                format!("{} bytes of hidden rows for a sample of {bytes} (this is a bug in tokshift)", rows.len());
+                format!("{} bytes of hidden states for a sample of {bytes} (this is a bug in tokshift)", rows.len());
             return Err(Error::file(path, what));
         }
         self.file.write_all_at(rows, at).map_err(Error::io("write", path))

@@ -1,6 +1,6 @@
-//! What folders and files of the output directory are called.
+//! The names of folders and files in the output directory.
 //!
-//! Owns their names. Refuses to look what is there: `read` and `survey` do.
+//! Owns these names. Not here: which of them exist (`read`, `survey`).
 
 use std::io;
 use std::path::PathBuf;

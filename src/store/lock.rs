@@ -1,12 +1,12 @@
-//! One writer a cell, and several that need what it lends.
+//! Locks: one writer per cell, and several readers of its temporary hidden states.
 //!
-//! Owns the locks: the operating system's, on a file under `.tmp`. The kernel releases it when its holder ends, however it
-//! ends, so a lock is never stale and process ids that come back cannot confuse it; what the file says is only told to
-//! people. Refuses to wait for whoever writes.
+//! Owns the operating system's locks on files under `.tmp`. The kernel releases a lock when its process ends, however
+//! it ends, so a lock is never stale and reused process ids cannot confuse it. The file's content is only for
+//! messages. Nothing here waits for a writer.
 //!
-//! Network file systems pass such locks on (NFS, Lustre with `flock`), or keep them to one machine, or have none. Then
-//! two processes may score one cell: wasted work and no more, since parts are published whole, as a rule with equal bytes, and
-//! one that finds another's samples beside its tokens takes its part back.
+//! Network file systems pass such locks on (NFS, Lustre with `flock`), or apply them to one machine only, or have
+//! none. Then two processes may score one cell. That wastes work and does no harm: parts are published whole, as a
+//! rule with equal bytes, and a process that finds another's samples next to its tokens deletes its part.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Write};
@@ -21,9 +21,9 @@ use crate::schema::folder;
 
 /// What the name of a lock's file begins with.
 const PREFIX: &str = "lock-";
-/// A lock may be held for a moment by somebody who tidies up: held at each of so many looks, it is in use.
+/// Cleanup by another process may hold a lock briefly. One found held this many times in a row is in use.
 const LOOKS: u32 = 5;
-/// Who holds for itself what others share only tidies up, if it takes some seconds: on a network, say.
+/// An exclusive lock on what others share is only cleanup, which may take some seconds on a network.
 const LOOKS_OF_SHARED: u32 = 1000;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
@@ -36,10 +36,10 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Locks what `key` names under `root`; the name of the file tells nothing of it.
+    /// Locks what `key` names under `root`; the file's name does not show the key.
     ///
     /// # Errors
-    /// [`Error::Busy`] if another holds it, who writes `what`; [`Error::Io`] if the file cannot be created.
+    /// [`Error::Busy`] if another process, which writes `what`, holds it; [`Error::Io`] if the file cannot be created.
     pub fn take(root: &Path, key: &Path, what: &str) -> Result<Self> {
         let (path, mut file) = locked(root, key, what, LOOKS, File::try_lock)?;
         // Best effort, as on a full disk: nothing but a message depends on it.
@@ -48,7 +48,7 @@ impl Lock {
     }
 }
 
-/// A lock that several hold at once, each until it is dropped; a [`Lock`] on the same key only none.
+/// A lock that several processes share, each until it is dropped; it excludes a [`Lock`] on the same key.
 #[derive(Debug)]
 pub(super) struct Shared {
     path: PathBuf,
@@ -98,14 +98,15 @@ fn locked(
 }
 
 impl Drop for Lock {
-    /// Removed while it is held: whoever opened the file before, and locks it after, sees that the name leads elsewhere.
+    /// It is deleted while it is held: a process that opened the file before, and locks it after, sees that the name
+    /// leads elsewhere.
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
     }
 }
 
 impl Drop for Shared {
-    /// The last of those that hold it removes the file, as [`Lock`] does.
+    /// The last process that holds it deletes the file, as [`Lock`] does.
     fn drop(&mut self) {
         if self.file.unlock().is_ok() && self.file.try_lock().is_ok() && leads_to(&self.path, &self.file) {
             let _ = fs::remove_file(&self.path);
@@ -113,7 +114,7 @@ impl Drop for Shared {
     }
 }
 
-/// Removes the files of locks that nobody holds, as a killed process leaves them.
+/// Deletes the files of locks that no process holds, which killed processes leave.
 pub(super) fn remove_unheld(temporary: &Path) {
     let entries = fs::read_dir(temporary).into_iter().flatten().flatten();
     let locks = entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX)));
@@ -164,7 +165,7 @@ mod tests {
         let root = root();
         let first = take(&root).unwrap();
         let told = format!(
-            "process {} writes `m` on `t` by `g` into `{}`: wait for its end, or give another --output-dir",
+            "process {} writes `m` on `t` by `g` into `{}`: wait until it ends, or use another --output-dir",
             std::process::id(),
             root.path().display()
         );

@@ -1,8 +1,8 @@
 //! The manifest of a cell: everything that decides its numbers.
 //!
-//! Owns what a later run must agree with. It stands in two files: what all models of a text share is [`text`]'s, published
-//! once and before anything is scored; a model's own file holds the rest, and the digest of the text's. Refuses what cannot
-//! change a number: paths, threads, batch sizes, times.
+//! Owns what a later run must agree with. It is split into two files. What all models of a response set share is in
+//! [`text`], published once and before anything is scored. A model's own file contains the rest, and the digest of the
+//! shared one. Not here: what cannot change a number, such as paths, threads, batch sizes and times.
 
 pub(super) mod facts;
 mod file;

@@ -1,15 +1,15 @@
 //! The output directory: the only place that creates results.
 //!
-//! Owns layout, names, manifests, and the promise that what has a final name is whole. A part is written under `.tmp`,
-//! synced, and published by rename: hidden rows if they are kept, then samples, then tokens, which alone means done. One
-//! process at a time writes a cell, and the first of all settles its text. Refuses to know what stands in a table.
+//! Owns layout, names, manifests, and the guarantee that a file with a final name is complete. A part is written under
+//! `.tmp`, synced, and published by rename: hidden states if they are kept, then samples, then tokens, which alone
+//! means done. One process at a time writes a cell, and the first one fixes what all models of a response set share.
+//! Not here: the content of tables (`table`).
 
 mod cell;
 mod chosen;
 mod directory;
 mod hidden;
 mod layout;
-mod loans;
 mod lock;
 mod manifest;
 pub mod names;
@@ -18,6 +18,7 @@ mod pairs;
 mod read;
 mod survey;
 mod temporary;
+mod temporary_hidden;
 mod text;
 
 pub use cell::CellStore;
@@ -26,7 +27,6 @@ pub use chosen::write_file;
 pub use directory::Store;
 pub use hidden::HiddenPart;
 pub use layout::Cell;
-pub use loans::Borrowed;
 pub use manifest::Manifest;
 pub use manifest::facts::{DatasetFacts, EngineFacts, OWN, TokenFacts};
 pub use manifest::pair::PairManifest;
@@ -34,7 +34,8 @@ pub use manifest::text::TextManifest;
 pub use names::encode as folder_name;
 pub use pairs::{FoundPair, PairCell, PairStore, found_pairs};
 pub use read::{DamagedCell, FoundCell, cells, cells_and_damaged, cells_to_continue, part_of};
-pub use survey::{PartFiles, Survey, SurveyedCell, SurveyedPair, SurveyedText, survey};
+pub use survey::{PartFiles, Survey, SurveyedCell, SurveyedPair, SurveyedText, is_result_name, survey};
+pub use temporary_hidden::TemporaryLock;
 
 #[cfg(test)]
 mod tests;

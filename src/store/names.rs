@@ -1,9 +1,9 @@
-//! Names of people's things as names of folders.
+//! Folder names of generation models, tasks and models.
 //!
-//! Owns the one pair of functions between a generation model, task or model and its hive folder. Hive readers undo
-//! percent-encoding (polars 0.55 and 2.1, DuckDB 2.0), so users see the original names. Two names that differ in case
-//! alone share a folder where the file system ignores case: telling them apart would cost the readable `Qwen3-14B`.
-//! Refuses what no folder can hold.
+//! Owns the one pair of functions between such a name and its hive folder. Hive readers undo percent-encoding (polars
+//! 0.55 and 2.1, DuckDB 2.0), so users see the original names. Two names that differ only in case share a folder where
+//! the file system ignores case: separating them would cost the readable `Qwen3-14B`. A name that no folder can have
+//! is an error.
 
 use crate::error::{Error, Result};
 

@@ -1,7 +1,8 @@
-//! Whose a file under `.tmp` is.
+//! Which process owns a file under `.tmp`.
 //!
-//! Owns the name of a process where several machines share a directory. Two containers are process 1 each, and two
-//! machines know nothing of each other's ids: neither may take the other's work for its own or for a dead process's.
+//! Owns process names that are unique even if several machines share a directory. Process ids alone are not (two
+//! containers can both be process 1), and a process must not mistake another's files for its own or for those of a
+//! dead process.
 
 use std::fmt;
 use std::fs;
@@ -30,7 +31,7 @@ impl Owner {
         ours.then(|| Some(Self { place: place.to_owned(), process: process.parse().ok()? }))?
     }
 
-    /// Whether the process still runs; `None` if that cannot be told from here.
+    /// Whether the process still runs; `None` if that is unknown here.
     pub fn is_running(&self) -> Option<bool> {
         let proc = Path::new("/proc");
         let comparable = self.is_near() && proc.join("self/ns/pid").is_symlink();

@@ -1,6 +1,6 @@
 //! Pairs of models: their folders, their manifests and their parts.
 //!
-//! Owns what [`super::CellStore`] is to cells. A part is one file, so that publishing it is all of it.
+//! Owns for pairs what [`super::CellStore`] owns for cells. A part is one file, so publishing it is one rename.
 
 use std::fs;
 use std::io::Write;
@@ -107,7 +107,7 @@ impl PairStore {
     fn must_agree(&self) -> Result<()> {
         let (path, parts) = (self.manifest_path(), self.parts());
         if !path.exists() {
-            let what = "is missing, so what its parts were made with is unknown: delete them too";
+            let what = "is missing, so the options of its parts are unknown: delete them too";
             return Err(Error::file(parts, format!("its manifest `{}` {what}", path.display())));
         }
         self.manifest.must_equal(&PairManifest::read(&path)?, &path, &parts)
@@ -135,14 +135,14 @@ impl PairStore {
     /// # Errors
     /// Another process writes it.
     pub fn lock(&self) -> Result<()> {
-        // Nothing panics while it is held.
+        // Nothing panics while it is locked.
         let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         if lock.is_none() {
             let PairManifest { generation_model, task, p, q, .. } = &self.manifest;
-            let what = format!("`{p}` beside `{q}` on `{task}` by `{generation_model}`");
+            let what = format!("`{p}` and `{q}` on `{task}` by `{generation_model}`");
             let busy = |error| match error {
                 // There is no other directory that it could be written into.
-                Error::Busy { holder, .. } => Error::Usage(format!("{holder} compares {what}: wait for its end")),
+                Error::Busy { holder, .. } => Error::Usage(format!("{holder} compares {what}: wait until it ends")),
                 other => other,
             };
             *lock = Some(Lock::take(&self.root, &self.folder, &what).map_err(busy)?);
@@ -150,8 +150,8 @@ impl PairStore {
         Ok(())
     }
 
-    /// Publishes a part, after the manifest if it is the first. A manifest without parts decided nothing, and is replaced.
-    /// `tokens` are the hashes of the tokens tables that it was made of, P's and Q's.
+    /// Publishes a part, after the manifest if it is the first. A manifest without parts decides nothing, and is
+    /// replaced. `tokens` are the hashes of P's and Q's tokens tables.
     ///
     /// # Errors
     /// A full disk; another run that decided otherwise; a tokens table that was written again meanwhile.
@@ -171,7 +171,8 @@ impl PairStore {
         self.must_be_of(part, &origin.tokens)?;
         let path = self.path(part);
         file.publish(&path)?;
-        // Who scores a part again removes its tokens, then its pairs: if this one came between, its tokens are gone by now.
+        // Rescoring a part deletes its tokens, then its pairs. If this part was published in between, its tokens are
+        // gone by now.
         self.must_be_of(part, &origin.tokens).or_else(|error| withdraw(&path).and(Err(error)))
     }
 

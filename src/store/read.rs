@@ -1,6 +1,6 @@
-//! What an output directory holds.
+//! Finds what an output directory contains.
 //!
-//! Owns finding cells and their files. Refuses to open tables.
+//! Owns finding cells and their files. Not here: opening tables (`table`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,8 +22,8 @@ pub struct FoundCell {
     pub parts: Vec<u32>,
     pub tokens: Vec<PathBuf>,
     pub samples: Vec<PathBuf>,
-    /// Of the parts whose hidden rows are there, kept or on loan. Those that were kept may have been deleted to make room:
-    /// tables need none.
+    /// For each part its hidden states, stored or temporary, if they exist. Stored ones may have been deleted to make room:
+    /// tables do not need them.
     pub hidden: Vec<Option<PathBuf>>,
     /// Parts of the manifest that are not done.
     pub missing: Vec<u32>,
@@ -32,9 +32,9 @@ pub struct FoundCell {
 /// Every cell under `root`, in the order of their names.
 ///
 /// # Errors
-/// No such directory, no runs in it, a folder or manifest that tokshift did not make, a part without its samples. Files
-/// and folders whose names begin with a dot are file managers' and notebooks', and a folder without a manifest is what a
-/// crash left of a run that published nothing: neither is a cell, nor in the way of those that are.
+/// No such directory, no runs in it, a folder or manifest that tokshift did not make, a part without its samples.
+/// Files and folders whose names begin with a dot belong to file managers and notebooks, and a folder without a
+/// manifest was left by a crash of a run that published nothing. Neither is a cell, and neither is an error.
 pub fn cells(root: &Path) -> Result<Vec<FoundCell>> {
     let (found, damaged) = cells_and_damaged(root)?;
     match damaged.into_iter().next() {
@@ -50,7 +50,7 @@ pub struct DamagedCell {
     pub error: Error,
 }
 
-/// As [`cells`], for who can do without those that are damaged.
+/// As [`cells`], for callers that can do without damaged ones.
 ///
 /// # Errors
 /// Those of [`cells`] that are not of one cell.
@@ -86,7 +86,7 @@ pub fn cells_to_continue(root: &Path) -> Result<(Vec<FoundCell>, Vec<DamagedCell
                         Err(error) => damaged.push(DamagedCell { cell, error }),
                     }
                 } else if holds_tokens(root, &cell)? {
-                    let what = "is missing, so what its tables were made with is unknown: delete them, and score again";
+                    let what = "is missing, so the options of its tables are unknown: delete them, and score again";
                     damaged.push(DamagedCell { cell, error: Error::file(&manifest, what) });
                 }
             }
@@ -117,7 +117,7 @@ pub(super) fn runs(root: &Path) -> Result<PathBuf> {
     let what = match root {
         root if !root.is_dir() => "no such directory",
         root if root.join(folder::TEMPORARY).is_dir() => "no part of any run is finished here yet",
-        _ => "holds no runs; give the --output-dir of `tokshift score`",
+        _ => "contains no runs: use the --output-dir of `tokshift score`",
     };
     Err(Error::file(root, what))
 }
@@ -143,7 +143,7 @@ fn partitions(directory: &Path, key: &str) -> Result<Vec<Partition>> {
     }
 }
 
-/// The folders `model=value` of a text, beside which its manifest and the folders of its pairs lie.
+/// The folders `model=value` of a response set, next to its manifest and the folders of its pairs.
 fn models(text: &Path) -> Result<Vec<Partition>> {
     let (found, others) = partitions_and_others(text, key::MODEL)?;
     let (pairs, _) = partitions_and_others(text, key::P)?;

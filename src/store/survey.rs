@@ -1,8 +1,10 @@
-//! Everything that lies in an output directory, whether a manifest explains it or not.
+//! Lists everything in an output directory, whether a manifest explains it or not.
 //!
-//! Owns telling results from strays; unlike [`super::cells`] it does not stop at what is wrong. Refuses to open tables.
+//! Owns telling results from unknown files; unlike [`super::cells`] it does not stop at an error. Not here: opening
+//! tables (`table`).
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::schema::{folder, key};
 use crate::table::Format;
 
-/// What an output directory holds.
+/// The content of an output directory.
 #[derive(Debug)]
 pub struct Survey {
     /// In the order of their names.
@@ -31,6 +33,16 @@ pub struct Survey {
     pub strays: Vec<PathBuf>,
     /// Files under `.tmp` of processes that are gone, sorted.
     pub leftovers: Vec<PathBuf>,
+}
+
+/// Whether tokshift gives results such names. A file with another name under the results' folders is the user's own.
+pub fn is_result_name(file: &Path) -> bool {
+    const EXTENSIONS: [&str; 4] = ["parquet", "jsonl", "safetensors", "loan.safetensors"];
+    let is_number = |text: &str| text.len() >= 8 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let Some(name) = file.file_name().and_then(OsStr::to_str) else { return false };
+    let part = name.strip_prefix("part-").and_then(|rest| rest.split_once('.'));
+    let is_part = part.is_some_and(|(number, extension)| is_number(number) && EXTENSIONS.contains(&extension));
+    is_part || [MANIFEST, TEXT].contains(&name)
 }
 
 /// A text whose manifest exists.

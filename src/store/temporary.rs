@@ -1,6 +1,6 @@
 //! Files that are not results yet, and how they become results.
 //!
-//! Owns `.tmp`, durability and the removal of what the dead left. Refuses to know what a file is for.
+//! Owns `.tmp`, durability and the deletion of what dead processes left. Not here: what a file is for.
 //!
 //! A name begins with its *owner*, the process that made it.
 
@@ -21,10 +21,10 @@ use crate::schema::folder;
 /// Age at which a file of another machine counts as left behind; a part is written in seconds.
 const ABANDONED: Duration = Duration::from_hours(24);
 
-/// What temporary files are called that stand beside a file of the user's choice: this, then the owner.
+/// Prefix of temporary files next to a file that the user chose; the owner follows.
 const BESIDE: &str = ".tokshift-";
 
-/// A file under `.tmp`, or beside the one that it is to become; removed unless it is published.
+/// A file under `.tmp`, or next to the one that it will replace; deleted unless it is published.
 #[derive(Debug)]
 pub(super) struct Temporary {
     path: PathBuf,
@@ -104,7 +104,7 @@ impl Temporary {
         }
     }
 
-    /// Renames to `path`, over what may stand there.
+    /// Renames to `path`, replacing an existing file.
     pub fn publish(mut self, path: &Path) -> Result<()> {
         let parent = self.prepare(path)?;
         fs::rename(&self.path, path).map_err(Error::io("publish", path))?;
@@ -122,7 +122,7 @@ impl Temporary {
         }
     }
 
-    /// What a final name is given to must be whole: an empty tokens file would mean a part that is done.
+    /// A file with a final name must be complete: an empty tokens file would mean a part that is done.
     fn prepare(&self, path: &Path) -> Result<PathBuf> {
         if !self.written {
             return Err(Error::file(path, "not published: nothing was written for it (this is a bug in tokshift)"));
@@ -176,15 +176,15 @@ fn sync_directory(directory: &Path) -> Result<()> {
     File::open(directory).and_then(|d| d.sync_all()).map_err(Error::io("sync", directory))
 }
 
-/// Removes what dead processes left. Another live process may share the directory, and what we cannot have made is
-/// somebody's: both are kept.
+/// Deletes temporary files of processes that have ended. Files of live processes, and files that tokshift did not name, are
+/// kept.
 pub(super) fn remove_leftovers(temporary: &Path) {
     for path in leftovers(temporary) {
         let _ = fs::remove_file(path);
     }
 }
 
-/// As [`remove_leftovers`], of what [`Temporary::beside`] made in this folder.
+/// As [`remove_leftovers`], for the files of [`Temporary::beside`] in this folder.
 pub(super) fn remove_leftovers_beside(path: &Path) {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     for path in leftovers_called(folder, BESIDE) {

@@ -1,8 +1,8 @@
-//! The one manifest of a text: whose it is while several processes begin at once.
+//! The one manifest of a response set, while several processes start at once.
 //!
-//! Owns that the first run settles which rows, ids and parts a text has, before anything of it is scored; whoever comes
-//! later takes its longest sample over and must agree on all else. A manifest that no model refers to, and that no running
-//! process goes by, was left by a run that scored nothing: it decides nothing and is replaced.
+//! Owns the rule that the first run fixes which rows, ids and parts a response set has, before anything of it is
+//! scored. Later runs adopt its longest sample and must agree in everything else. A manifest that no model refers to
+//! and that no running process has locked was left by a run that scored nothing: it decides nothing and is replaced.
 
 use std::fs;
 use std::io::Write;
@@ -42,10 +42,10 @@ impl TextStore {
         self.root.join(folder::RUNS).join(&self.folder)
     }
 
-    /// `mine` as earlier runs settled it, if any model was scored.
+    /// `mine` with the limit that earlier runs fixed, if any model was scored.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] if they settled it otherwise.
+    /// [`Error::Mismatch`] if they differ otherwise.
     pub fn settled(&self, mine: TextManifest) -> Result<TextManifest> {
         match (self.read()?, self.model()?) {
             (Some(there), Some(_)) => mine.as_settled(&there, &self.path()),
@@ -54,12 +54,12 @@ impl TextStore {
         }
     }
 
-    /// Publishes `mine`, or takes over what another process published first; gives what stands there.
+    /// Publishes `mine`, or adopts what another process published first. Returns the manifest on disk.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] if another run settled the text otherwise.
+    /// [`Error::Mismatch`] if another run's manifest differs.
     pub fn claim(&self, mine: &TextManifest) -> Result<(Claim, TextManifest)> {
-        // What another process goes by, though no model refers to it yet.
+        // A manifest that another process uses, though no model refers to it yet.
         let mut in_use = None;
         loop {
             let claim = Claim(Shared::take(&self.root, &self.key(), &self.what())?);
@@ -84,7 +84,7 @@ impl TextStore {
         }
     }
 
-    /// What stands there must be `mine` still: file systems without locks keep nobody from replacing it.
+    /// The manifest on disk must still be `mine`: file systems without locks do not prevent its replacement.
     pub fn must_be(&self, mine: &TextManifest) -> Result<()> {
         let path = self.path();
         match self.read()? {
@@ -129,7 +129,7 @@ impl TextStore {
     }
 }
 
-/// A model without its text is of another format version, or was damaged: nothing is scored beside it.
+/// A model without the shared manifest has another format version, or is damaged: nothing is scored next to it.
 fn must_be_whole(model: &Path) -> Result<()> {
     Manifest::read(model).map(drop)
 }

@@ -30,8 +30,8 @@ struct TokenLoss<'a> {
     rank: Option<u32>,
 }
 
-/// Writes a cell as the study's script does, to `token_losses/` in the output directory: `results` holds one entry a
-/// row, null for one without tokens; end-of-turn tokens, which the study did not score, are left out.
+/// Writes a cell as the study's script does, to `token_losses/` in the output directory. `results` has one entry per
+/// row, null for one without tokens. End-of-turn tokens, which the study did not score, are left out.
 ///
 /// # Errors
 /// A cell with parts missing, tables that cannot be read, a file that cannot be written.
@@ -68,7 +68,7 @@ fn write(cell: &FoundCell, path: &Path, out: &mut BufWriter<File>) -> Result<()>
     write!(out, "\n  ],\n  \"average_perplexity\": {}\n}}\n", json(&average)).map_err(failed())
 }
 
-/// Of each sample of a part: its id and the first position that the study keeps.
+/// For each sample of a part: its id and the first position that the study keeps.
 fn first_positions(path: &Path) -> Result<Vec<(u32, u32)>> {
     let batch = read(path)?;
     let column = |name| column(&batch, name, path).map(AsArray::as_primitive::<UInt32Type>);
@@ -79,7 +79,7 @@ fn first_positions(path: &Path) -> Result<Vec<(u32, u32)>> {
     Ok((0..batch.num_rows()).map(|row| (ids.value(row), first(row))).collect())
 }
 
-/// What the study tells of a part's tokens, in sample order.
+/// The study's values of a part's tokens, in sample order.
 struct Tokens {
     sample_id: UInt32Array,
     position: UInt32Array,

@@ -27,7 +27,7 @@ const RANK_RULE: &str = "vllm: 1 + count(>=) or place in its top-k";
 struct TokenLosses {
     model: String,
     dataset: String,
-    /// One a row; null for a row without input, output or answer.
+    /// One per row; null for a row without input, output or answer.
     results: Vec<Option<Outcome>>,
 }
 

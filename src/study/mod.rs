@@ -1,7 +1,7 @@
 //! The published study's files: token losses as JSON, in and out.
 //!
-//! Owns the format of `{MODEL}_{GEN_task}_token_losses.json` (Huan et al. 2025, <https://arxiv.org/abs/2507.00432>) and
-//! the rule for which tokens stand in it. Refuses to compute the study's figure: `shift` does, from the tables.
+//! Owns the format of `{MODEL}_{GEN_task}_token_losses.json` (Huan et al. 2025, <https://arxiv.org/abs/2507.00432>)
+//! and the rule for which tokens it contains. Not here: the study's KL value, which `shift` computes from the tables.
 
 mod export;
 mod import;

@@ -1,6 +1,6 @@
 //! What files that are read and files that are written have in common.
 //!
-//! Owns their names, and the rule for which tokens stand in them. Refuses their content: `import` and `export` have it.
+//! Owns their names, and the rule for which tokens they contain. Not here: their content (`import`, `export`).
 
 /// What a manifest calls the engine of tables that were read from the study's files.
 pub const ENGINE: &str = "import";

@@ -1,7 +1,7 @@
-//! What scored samples must be before they become columns.
+//! Checks scored samples before they become columns.
 //!
-//! Owns the refusals: a table that says it is sorted and whole must be, whatever an engine hands over. A column of the
-//! wrong length would otherwise turn into nulls, and a NaN into a mean. Refuses to repair anything.
+//! Owns the errors: a table that claims to be sorted and complete must be, whatever an engine returns. A column of the
+//! wrong length would otherwise turn into nulls, and a NaN into a mean. Nothing is repaired.
 
 use arrow::error::ArrowError;
 
@@ -24,7 +24,7 @@ pub(super) fn check(samples: &[ScoredSample]) -> Result<()> {
     })
 }
 
-/// Every column is as long as there are scored tokens, or empty where the engine cannot tell; no number is NaN.
+/// Every column has one entry per scored token, or none if the engine does not provide it; no number is NaN.
 fn fits(sample: &Sample, scores: &TokenScores) -> Result<()> {
     let (tokens, k) = (sample.scored_tokens().count(), scores.k);
     let lengths = [

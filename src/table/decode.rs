@@ -1,6 +1,6 @@
-//! What a later run must know of tables that it did not make.
+//! Reads back what a later run must know of existing tables.
 //!
-//! Owns reading back one column. Queries are others' (`shift`, `study`).
+//! Owns reading one column. Not here: queries (`shift`, `study`).
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::sample::Status;
 use crate::schema::sample;
 
-/// What the footer of a Parquet file says it is, and the hash that it holds; neither of a file that somebody else wrote.
+/// A Parquet file's origin and its hash of itself, from the footer; neither for a file that another program wrote.
 ///
 /// # Errors
 /// A file that cannot be read, or is no Parquet.
@@ -29,7 +29,7 @@ pub fn footer(path: &Path) -> Result<(Option<Origin>, Option<String>)> {
     Ok((Origin::read(entries), recorded(entries)))
 }
 
-/// Whether a samples table holds a sample with this status.
+/// Whether a samples table contains a sample with this status.
 ///
 /// # Errors
 /// A file that cannot be read, or is no samples table.

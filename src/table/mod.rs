@@ -1,7 +1,7 @@
 //! From scored samples to record batches of the two tables.
 //!
-//! Owns what stands in each column and when it is null. Refuses files: `encode` and `decode` know
-//! formats, `store` paths.
+//! Owns the content of each column and when it is null. Not here: file formats (`encode`, `decode`) and paths
+//! (`store`).
 
 mod check;
 mod decode;
@@ -38,7 +38,7 @@ struct TokenRow<'a> {
     sample: &'a Sample,
     position: u32,
     token: &'a ResponseToken,
-    /// The scores of its sample and its place in them; `None` for a token with nothing before it.
+    /// The scores of its sample and its place in them; `None` for a token without any context.
     scores: Option<(&'a TokenScores, usize)>,
 }
 
@@ -58,7 +58,7 @@ impl TokenRow<'_> {
 }
 
 /// Rows of the tokens table: every response token of the scored samples, in (`sample_id`, `position`) order. A token
-/// with nothing before it is a row without numbers, so that ranges still cover the response.
+/// without any context is a row without numbers, so that ranges still cover the response.
 ///
 /// # Errors
 /// None but a bug's: samples out of order, scores that do not fit their sample or are NaN.

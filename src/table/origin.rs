@@ -1,8 +1,9 @@
-//! What a Parquet file says of itself: which part of which cell it is, and which other files it belongs to.
+//! What a Parquet file says about itself: which part of which cell it is, and which other files it belongs to.
 //!
-//! Owns the entry of the footer that holds it. A folder that was renamed, files that were put elsewhere, or two processes that
-//! each wrote a half of a part would turn signs without a trace otherwise. Files name one another by their own hashes
-//! ([`super::seal`]), which a footer gives without reading the rest. Refuses JSON lines, which have no place for it.
+//! Owns the footer entry that contains it. Without it, a renamed folder, files that were moved, or two processes that
+//! each wrote half of a part would change the sign of a result without a trace. Files name each other by their own
+//! hashes ([`super::seal`]), which a footer contains, so the rest is not read. Not here: JSON lines, which have no
+//! place for it.
 
 use std::path::Path;
 
@@ -36,8 +37,8 @@ fn are_unknown(hashes: &[Option<String>; 2]) -> bool {
     hashes.iter().all(Option::is_none)
 }
 
-/// How a file that names another by the hash `named` is not of the one at `path`, which holds `hash`; `None` if it is, and of
-/// a file without a hash, which another program wrote.
+/// Says that a file which names another by the hash `named` does not belong to the one at `path`, whose hash is
+/// `holds`; `None` if it does, and for a file without a hash, which another program wrote.
 pub fn parted_from(named: Option<&str>, path: &Path, hash: Option<&str>) -> Option<String> {
     hash.filter(|hash| named != Some(hash)).map(|_| {
         format!("was made with another `{}` than the one that is here: files of two runs are mixed", path.display())
@@ -45,7 +46,7 @@ pub fn parted_from(named: Option<&str>, path: &Path, hash: Option<&str>) -> Opti
 }
 
 impl Origin {
-    /// As it stands in files.
+    /// As it is in files.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }

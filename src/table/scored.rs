@@ -1,11 +1,11 @@
-//! What tables are made of.
+//! The input of the tables.
 //!
-//! Owns a sample beside its scores. Refuses columns.
+//! Owns a sample with its scores. Not here: columns (the parent module).
 
 use crate::sample::Sample;
 use crate::scores::TokenScores;
 
-/// A sample and, if its status says so, its scores: one entry a token of [`Sample::scored_tokens`].
+/// A sample and, if its status says so, its scores: one entry per token of [`Sample::scored_tokens`].
 #[derive(Clone, Debug)]
 pub struct ScoredSample {
     pub sample: Sample,

@@ -1,8 +1,8 @@
 //! The hash of a Parquet file inside that file.
 //!
-//! Owns the one entry of the footer that holds it: BLAKE3 over the whole file, with zeros where the hash itself stands.
-//! No writer here knows Parquet's own page checksums, and a flipped bit of a float decodes well. Refuses to know what
-//! else stands in a file.
+//! Owns the footer entry that contains it: BLAKE3 over the whole file, with zeros in place of the hash itself. It is
+//! needed because no writer here writes Parquet's own page checksums, and a flipped bit of a float decodes without an
+//! error. Not here: the rest of the file's content.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -34,7 +34,7 @@ pub fn seal(file: &mut [u8]) -> Option<String> {
     Some(hash)
 }
 
-/// The hash that a footer with these `entries` holds, right or not; `None` of a file that somebody else wrote.
+/// The hash in a footer with these `entries`, right or not; `None` for a file that another program wrote.
 pub fn recorded(entries: Option<&Vec<KeyValue>>) -> Option<String> {
     entries?.iter().find(|entry| entry.key == KEY)?.value.clone()
 }

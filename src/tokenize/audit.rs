@@ -1,13 +1,13 @@
-//! What tokenisation did to the rows that a user may not expect.
+//! Counts what tokenisation did to the rows that a user may not expect.
 //!
-//! Owns the counts, and the words for them. Refuses to judge: a merged boundary or a BOS may well be meant.
+//! Owns the counts and their wording. They are not errors: a merged boundary or a BOS may well be intended.
 
 use std::collections::BTreeMap;
 
 use super::TextTokenizer;
 use crate::sample::{Sample, Status};
 
-/// Reasons told apart; where every row fails for a reason of its own, the rest are under one.
+/// Number of different reasons; if every row fails for a reason of its own, the rest are counted together.
 const REASONS: usize = 10;
 const OTHER_REASONS: &str = "other reasons";
 
@@ -16,13 +16,13 @@ const OTHER_REASONS: &str = "other reasons";
 pub struct Audit {
     /// The first token of the response began in the prompt.
     pub merged: u64,
-    /// The tokens do not spell the text: a normaliser changed it, or the row's ids are of another text.
+    /// The decoded tokens differ from the text: a normaliser changed it, or the row's ids belong to another text.
     pub changed: u64,
     /// The first token of the response begins with a space that the text does not have, as SentencePiece begins texts.
     pub spaced: u64,
     /// No token stands before the response, so that its first one has no log-probability.
     pub unscored: u64,
-    /// The special tokens that the tokenizer puts before every text stand there.
+    /// The ids begin with the special tokens that the tokenizer puts before every text.
     pub bos: u64,
     /// ... and the last of them a second time, because the text begins with it.
     pub bos_doubled: u64,
@@ -95,16 +95,16 @@ impl Audit {
     pub fn lines(&self) -> Vec<String> {
         let counts = [
             (self.merged, "a token spans the end of the prompt and the beginning of the response"),
-            (self.changed, "the tokens do not spell the text"),
+            (self.changed, "the decoded tokens differ from the text"),
             (self.spaced, "the response's first token begins with a space that the text does not have"),
-            (self.unscored, "nothing stands before the response, so that its first token has no log-probability"),
+            (self.unscored, "no token precedes the response, so its first token has no log-probability"),
             (self.bos, "the ids begin with the tokenizer's BOS"),
-            (self.bos_doubled, "they begin with BOS twice, because the text begins with it"),
+            (self.bos_doubled, "the ids begin with BOS twice, because the text begins with it"),
             (self.bos_lacking, "the row's ids lack the BOS that the tokenizer would put first"),
             (self.unknown_ids, "ids that the tokenizer does not have"),
-            (self.renamed, "ids whose text is another in a model's own tokenizer"),
+            (self.renamed, "some id has another text in a model's own tokenizer"),
             (self.partial, "the chat template leaves out the reasoning of the turn"),
-            (self.raw, "the turn's content as it stands, because the chat template would leave out some of it"),
+            (self.raw, "the turn's content is scored as it is, because the chat template would leave out some of it"),
         ];
         let skipped = self.skipped.iter().map(|(reason, &count)| (count, reason.as_str()));
         let counts = counts.into_iter().chain(skipped).filter(|(count, _)| *count > 0);
@@ -137,7 +137,7 @@ fn spells(tokenizer: &TextTokenizer, sample: &Sample) -> bool {
     let start = if ids.starts_with(tokenizer.prefix()) { tokenizer.prefix().len() } else { 0 };
     let end = ids.len() - usize::from(tokens.last().is_some_and(|token| token.is_end));
     let boundary = tokens.first().map_or(end, |token| token.index as usize).clamp(start, end);
-    // The text of a row of ids is what they spell, where the row has none; a character may be cut.
+    // The text of a row of ids is what they decode to, if the row has none; a character may be split.
     let lies = |ids: &[u32], text: &str| {
         tokenizer.bytes.lay_without_specials(ids, text).is_some() || tokenizer.bytes.spell(ids).1 == *text
     };

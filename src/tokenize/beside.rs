@@ -1,7 +1,7 @@
-//! What transformers lays over a `tokenizer.json`: tokens, and flags of tokens, of the files beside it.
+//! The files next to a `tokenizer.json` that transformers applies to it: tokens, and flags of tokens.
 //!
-//! Owns which of these files count, which tokens they add and in which order. Refuses files that are not what they are
-//! called. Where versions of transformers differ, the fifth is followed, and what the fourth does is told.
+//! Owns which of these files count, which tokens they add and in which order. A file that is not what its name says is
+//! an error. Where versions of transformers differ, version 5 is followed, and a note says what version 4 does.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -49,7 +49,7 @@ impl Beside {
         let mut config = object(&file)?;
         if config.get("fast_tokenizer_files").is_some_and(|files| files.as_array().is_some_and(|f| f.len() > 1)) {
             let what =
-                "`fast_tokenizer_files` names several tokenizers, one a version of transformers: give --tokenizer FILE";
+                "`fast_tokenizer_files` names several tokenizers, one a version of transformers: use --tokenizer FILE";
             return Err(Error::file(&file, what));
         }
         if let Some(token) = padding {

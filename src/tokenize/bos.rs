@@ -1,6 +1,7 @@
-//! Whether a BOS stands before every text.
+//! Whether every text begins with a BOS.
 //!
-//! Owns the choice between the tokenizer's own word and the user's. Refuses a BOS that the tokenizer does not name.
+//! Owns the choice between the tokenizer's own setting and the user's. A BOS that the tokenizer does not name is an
+//! error.
 
 use serde::Deserialize;
 

@@ -1,8 +1,9 @@
 //! Which bytes of a text a token stands for.
 //!
-//! Owns the bytes of every token. Offsets that tokenizers give cannot tell bytes: both halves of a character cut over
-//! two tokens carry the whole character's range. So ranges come from the tokens' own bytes, laid along the text; only
-//! where a normaliser changed the text (NFC) do they come from offsets, widened until every byte is covered.
+//! Owns the bytes of every token. Offsets from tokenizers do not determine bytes, because both halves of a character
+//! split over two tokens have the whole character's range. So ranges come from the tokens' own bytes, aligned with the
+//! text. Only where a normaliser changed the text (NFC) do they come from offsets, widened until every byte is
+//! covered.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -13,7 +14,7 @@ use tokenizers::Tokenizer;
 /// A byte range in a text.
 pub type Span = Range<usize>;
 
-/// How a vocabulary spells bytes.
+/// How a vocabulary writes bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Spelling {
     /// GPT-2's alphabet: one printable character a byte.
@@ -132,7 +133,7 @@ impl TokenBytes {
             .or_else(|| lay_pieces(ids.iter().map(|&id| if is_special(id) { &[] } else { self.of(id) }), text))
     }
 
-    /// What the tokens spell, and where each stands in it; bytes that are no UTF-8 become U+FFFD token by token.
+    /// The decoded text, and the range of each token in it; bytes that are not UTF-8 become U+FFFD token by token.
     pub fn spell(&self, ids: &[u32]) -> (Vec<Span>, String) {
         let whole: Vec<u8> = ids.iter().flat_map(|&id| self.of(id)).copied().collect();
         if let Ok(text) = String::from_utf8(whole)
@@ -162,9 +163,9 @@ fn lay_pieces<'a>(pieces: impl Iterator<Item = &'a [u8]>, text: &str) -> Option<
     rest.is_empty().then_some(spans)
 }
 
-/// Spans from a tokenizer's offsets: each token reaches to where the next one begins, so that bytes which the
+/// Ranges from a tokenizer's offsets: each token reaches to where the next one begins, so that bytes which the
 /// normaliser merged into a token (a combining accent) belong to it, nothing overlaps and every byte is covered. Of
-/// the tokens that a character is cut over the first has all of it, the others stand at its end.
+/// the tokens over which a character is split, the first has all of it and the others are empty ranges at its end.
 pub fn widen(offsets: &[(usize, usize)], length: usize) -> Vec<Span> {
     let mut start = 0;
     let span = |i: usize| {

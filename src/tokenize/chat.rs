@@ -1,6 +1,6 @@
-//! Chats to samples: one for each turn of the assistant.
+//! Chats to samples: one for each assistant turn.
 //!
-//! Owns what becomes of a turn's text. Refuses to guess how a model was shown the messages: its chat template says so.
+//! Owns what becomes of a turn's text. How a model is shown the messages is never guessed: its chat template says so.
 
 use super::{Audit, Boundary, TextTokenizer};
 use crate::dataset::Content;
@@ -55,7 +55,7 @@ impl TextTokenizer {
             }
         };
         let mut first = None;
-        // `finish_reason` is about the last turn: those before it ended, or nobody would have answered.
+        // `finish_reason` is about the last turn: earlier ones ended, or there would be no answer to them.
         let (said, last) = (if let Content::Chat { cut, .. } = chat { *cut } else { None }, samples.len() - 1);
         for (index, (sample, turn)) in samples.iter_mut().zip(turns).enumerate() {
             audit.partial += u64::from(turn.rendering == Rendering::Partial);
@@ -81,8 +81,8 @@ impl TextTokenizer {
         template.turns_with(&messages, tools.as_ref(), &kwargs.unwrap_or_default(), *before)
     }
 
-    /// A rendered text has its BOS, if the template writes one: none is put before it. Gives the ids of what was asked, alone:
-    /// what a template writes between that and the content may depend on the content.
+    /// A rendered text has its BOS, if the template writes one: none is added. Returns the ids of the prompt alone,
+    /// because what a template writes between it and the content may depend on the content.
     fn fill_turn(&self, sample: &mut Sample, turn: Turn, boundary: Boundary) -> Result<Vec<u32>, String> {
         let own = &self.of_prompts().tokenizer;
         if own.get_encode_special_tokens() {
@@ -97,7 +97,7 @@ impl TextTokenizer {
             })?),
             None => None,
         };
-        let refused = |e| format!("the tokenizer refused the text: {e}");
+        let refused = |e| format!("the tokenizer cannot encode the text: {e}");
         let asked = match turn.prompt.get(..turn.asked).filter(|asked| asked.len() < turn.prompt.len()) {
             Some(asked) => Some(own.encode_fast(asked, false).map_err(refused)?.get_ids().to_vec()),
             None => None,

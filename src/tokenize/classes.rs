@@ -1,6 +1,7 @@
-//! Classes of transformers' tokenizers.
+//! The classes of transformers' tokenizers.
 //!
-//! Owns which of them reads a tokenizer, and which special tokens it has of its own. Refuses to know what else they do.
+//! Owns which of them reads a tokenizer, and which special tokens it adds itself. Not here: what else they do
+//! (`versions`).
 
 use serde_json::{Map, Value};
 use tokenizers::Tokenizer;

@@ -1,6 +1,6 @@
-//! The files beside a `tokenizer.json`, and where special tokens stand in them.
+//! The files next to a `tokenizer.json`, and where they contain special tokens.
 //!
-//! Owns their names, and the fields of tokens. Refuses JSON that is no object.
+//! Owns their names, and the fields of tokens. A file that is not a JSON object is an error.
 
 use std::fs;
 use std::io::ErrorKind;

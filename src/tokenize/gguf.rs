@@ -1,7 +1,7 @@
 //! The tokenizer in a GGUF file, in the form of a `tokenizer.json`.
 //!
-//! Owns what llama.cpp's vocabulary keys mean: byte-level BPE by the kind of its pre-tokenizer, SentencePiece by scores.
-//! Refuses kinds whose pieces it is not sure of; their `tokenizer.json` can be given instead.
+//! Owns the meaning of llama.cpp's vocabulary keys: byte-level BPE by the kind of its pre-tokenizer, SentencePiece by
+//! scores. A kind that might be split differently is an error; its `tokenizer.json` can be given instead.
 
 use std::collections::HashMap;
 
@@ -65,8 +65,8 @@ pub fn doubt(header: &Header) -> Result<Option<String>> {
     let is_byte_level = header.text("tokenizer.ggml.model")? == Some("gpt2");
     let doubted = is_byte_level && header.text("tokenizer.ggml.pre")?.is_none();
     Ok(doubted.then(|| {
-        "the GGUF file has no `tokenizer.ggml.pre`, so that words are cut as llama.cpp cuts them by default: ids may not be \
-         those that the model was trained with; convert it again, or give --tokenizer"
+        "the GGUF file has no `tokenizer.ggml.pre`, so words are split as llama.cpp splits them by default: ids may not be \
+         those that the model was trained with; convert it again, or use --tokenizer"
             .to_owned()
     }))
 }
@@ -89,14 +89,14 @@ pub fn end_token(header: &Header) -> Result<u32> {
     match (eos, eot) {
         (Some(eos), Some(eot)) if eos != eot => {
             Err(header
-                .error(format!("it names two end tokens, {eos} and {eot}: give the id of the one that ends a turn")))
+                .error(format!("it names two end tokens, {eos} and {eot}: use the id of the one that ends a turn")))
         }
         (Some(id), _) | (None, Some(id)) => Ok(id),
-        (None, None) => Err(header.error("it names no `tokenizer.ggml.eos_token_id`; give the id")),
+        (None, None) => Err(header.error("it names no `tokenizer.ggml.eos_token_id`: use the id")),
     }
 }
 
-const ASK: &str = "which is not known: give --tokenizer";
+const ASK: &str = "which is not known: use --tokenizer";
 
 fn is_llama3(pre: &str) -> bool {
     ["llama-bpe", "llama3", "llama-v3"].contains(&pre)
@@ -115,7 +115,7 @@ struct Vocabulary {
 impl Vocabulary {
     fn read(header: &Header) -> Result<Self> {
         let tokens = header.array("tokenizer.ggml.tokens")?.and_then(Array::texts);
-        let Some(tokens) = tokens else { return Err(header.error("it holds no vocabulary: give --tokenizer")) };
+        let Some(tokens) = tokens else { return Err(header.error("it contains no vocabulary: use --tokenizer")) };
         let kinds = header.array("tokenizer.ggml.token_type")?.and_then(Array::numbers);
         let kinds = kinds.unwrap_or_else(|| vec![1.0; tokens.len()]);
         if kinds.len() != tokens.len() {
@@ -164,11 +164,11 @@ fn byte_level(header: &Header, vocabulary: &Vocabulary, pre: &str) -> Result<Val
         other => return Err(header.error(format!("its pre-tokenizer is of the kind \"{other}\", {ASK}"))),
     };
     let merges = header.array("tokenizer.ggml.merges")?.and_then(Array::texts);
-    let Some(merges) = merges else { return Err(header.error("no `tokenizer.ggml.merges`: give --tokenizer")) };
+    let Some(merges) = merges else { return Err(header.error("no `tokenizer.ggml.merges`: use --tokenizer")) };
     // A token may begin with a space only in vocabularies that are not byte-level.
     let pairs = merges.iter().map(|merge| merge.split_once(' ')).collect::<Option<Vec<_>>>();
     let Some(pairs) = pairs else {
-        return Err(header.error("`tokenizer.ggml.merges` holds something else than two tokens"));
+        return Err(header.error("an entry of `tokenizer.ggml.merges` is not two tokens"));
     };
     let by_text = vocabulary.by_text();
     // The library would cut their texts out of too short a buffer.
@@ -192,7 +192,7 @@ fn byte_level(header: &Header, vocabulary: &Vocabulary, pre: &str) -> Result<Val
 fn sentencepiece(header: &Header, vocabulary: &Vocabulary) -> Result<Value> {
     let scores = header.array("tokenizer.ggml.scores")?.and_then(Array::numbers);
     let Some(scores) = scores.filter(|scores| scores.len() == vocabulary.tokens.len()) else {
-        return Err(header.error("no score for every token: give --tokenizer"));
+        return Err(header.error("no score for every token: use --tokenizer"));
     };
     if let Some(long) = vocabulary.tokens.iter().find(|token| token.len() > LONGEST_PIECE) {
         return Err(header.error(format!("a token of {} bytes: not a vocabulary of SentencePiece", long.len())));

@@ -1,7 +1,8 @@
-//! Files that lie beside a tokenizer whose config does not list its added tokens: special_tokens_map.json, added_tokens.json.
+//! Files next to a tokenizer whose config does not list its added tokens: special_tokens_map.json and
+//! added_tokens.json.
 //!
-//! Owns what they add to the config, and which tokens they make. Refuses ids that are none. Where versions of transformers
-//! differ, the fifth is followed and the difference told, but for what it cannot read.
+//! Owns what they add to the config, and which tokens they make. An invalid id is an error. Where versions of
+//! transformers differ, version 5 is followed and the difference noted, except for what version 5 cannot read.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! From rows to samples: text to token ids, and which of them are the response.
 //!
-//! Owns the one tokenisation of a run: the same ids go to every model. Refuses to fail over a row: what is wrong with it
-//! becomes its sample's status.
+//! Owns the one tokenisation of a run: the same ids go to every model. An unreadable row does not end the run: the
+//! problem becomes its sample's status.
 
 mod audit;
 mod beside;

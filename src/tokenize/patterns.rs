@@ -1,7 +1,7 @@
-//! Patterns of pre-tokenizers and normalisers as Python's tokenizers read them, which is by Oniguruma.
+//! Patterns of pre-tokenizers and normalisers as Python's tokenizers read them, that is, by Oniguruma.
 //!
-//! Owns what Oniguruma means by each construct that our matcher takes for something else: it is rewritten where there is
-//! a way to say it. Refuses the rest by name.
+//! Owns the meaning in Oniguruma of each construct that our matcher reads differently. Such a construct is rewritten
+//! where that is possible; otherwise it is an error that names it.
 
 use serde_json::Value;
 

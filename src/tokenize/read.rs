@@ -1,7 +1,7 @@
-//! Tokenizers as files have them.
+//! Tokenizers as files contain them.
 //!
-//! Owns what a file's tokenizer is made into before any text: with what lies beside it, and which special tokens stand before
-//! a text. Refuses truncation, padding, chance and what a post-processor appends.
+//! Owns the changes to a file's tokenizer before it reads any text: the files next to it, and the special tokens that
+//! begin a text. Truncation, padding, randomness and tokens that a post-processor appends are switched off.
 
 use std::path::Path;
 use std::thread;

@@ -1,7 +1,7 @@
 //! The samples of a row: which ids are the response, and what becomes of a sample that does not fit.
 //!
-//! Owns the boundary between prompt and response, byte ranges and lengths. Refuses to fail: what is wrong with a row
-//! becomes its sample's status.
+//! Owns the boundary between prompt and response, byte ranges and lengths. A problem with a row does not end the run:
+//! it becomes its sample's status.
 
 use std::borrow::Cow;
 
@@ -56,7 +56,7 @@ impl TooLong {
     }
 }
 
-/// What decides ids beside the tokenizer.
+/// What decides ids, other than the tokenizer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SampleOptions {
     pub boundary: Boundary,
@@ -68,7 +68,8 @@ pub struct SampleOptions {
 }
 
 impl TextTokenizer {
-    /// The samples of a row, in order. Never fails: a bad row is one sample with [`Status::Failed`] and the reason.
+    /// The samples of a row, in order. Never fails: an unreadable row is one sample with [`Status::Failed`] and the
+    /// reason.
     pub fn samples(&self, read: ReadRow, options: &SampleOptions) -> Vec<Sample> {
         self.audited(read, options, &mut Audit::default())
     }
@@ -119,7 +120,9 @@ impl TextTokenizer {
                 let end = options.end.filter(|_| cut != Some(true));
                 let before = (&self.tokenizer, self.prefix.as_slice());
                 let filled = self.fill_text(sample, before, input, output, options.boundary, end);
-                filled.map_err(|e| sample.fail(Status::Failed, format!("the tokenizer refused the text: {e}"))).ok()
+                filled
+                    .map_err(|e| sample.fail(Status::Failed, format!("the tokenizer cannot encode the text: {e}")))
+                    .ok()
             }
             (Content::Ids { prompt, response, input, output, cut }, [sample]) => {
                 sample.is_cut = cut;
@@ -170,8 +173,8 @@ impl TextTokenizer {
         Ok([prefix, alone.get_ids()].concat())
     }
 
-    /// Ids are taken as they are. The response's text is the row's own if the tokens spell it (special ones may be
-    /// left out of it), else what they spell.
+    /// Ids are taken as they are. The response's text is the row's own if the tokens decode to it (special ones may be
+    /// left out of it), else what they decode to.
     fn fill_ids(
         &self,
         sample: &mut Sample,

@@ -1,6 +1,6 @@
 //! A tokenizer as models have it: text to ids.
 //!
-//! Owns which bytes of a text each id stands for. Refuses to know rows, and files.
+//! Owns which bytes of a text each id stands for. Not here: rows (`samples`), and files (`read`).
 
 use tokenizers::Tokenizer;
 

@@ -1,9 +1,9 @@
-//! Where transformers does not go by `tokenizer.json`: classes that put a tokenizer together by rules of their own, and
+//! Where transformers does not follow `tokenizer.json`: classes that build a tokenizer by rules of their own, and
 //! `add_prefix_space` of tokenizer_config.json.
 //!
-//! Owns what these rules make, as far as it decides ids, and what is said where versions differ. What both versions do is
-//! done; where they differ, the file counts, which is what transformers 5 goes by unless a class has rules: what
-//! transformers 4 and llama.cpp read is in it, and a tokenizer that transformers 5 saved has its own rules there.
+//! Owns the effect of these rules, as far as it decides ids, and the notes where versions differ. What both versions
+//! do is done. Where they differ, the file counts, which transformers 5 follows unless a class has rules: it contains
+//! what transformers 4 and llama.cpp read, and a tokenizer that transformers 5 saved contains its own rules.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -129,7 +129,7 @@ impl<'a> Rules<'a> {
             format!(
                 "transformers 5 may put a {class} together by rules of its own, which give some texts other ids than \
                  tokenizer.json says; tokshift goes by the file, as transformers 4 does. Where those of transformers 5 are \
-                 meant, give --tokenizer a copy that it saved (save_pretrained)"
+                 meant, use --tokenizer with a copy that it saved (save_pretrained)"
             )
         });
         self.notes.into_iter().chain(doubt).collect()

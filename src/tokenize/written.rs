@@ -1,6 +1,7 @@
-//! Tokens as the files beside a tokenizer write them.
+//! Tokens as the files next to a tokenizer write them.
 //!
-//! Owns their forms, and the flags that one has which does not say them. Refuses what no version of transformers reads.
+//! Owns their forms, and the flags of a token that does not say them. A form that no version of transformers reads is
+//! an error.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,6 +1,6 @@
-//! Whether the models of a text were given the same ids.
+//! Whether the models of a response set were given the same ids.
 //!
-//! Owns the vote on which of them is right. Refuses tables: it sees hashes.
+//! Owns the vote on which of them is right. Not here: tables. It sees hashes only.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! Record batches as typed columns.
 //!
-//! Owns the casts, which the compared schema makes safe. Refuses to judge.
+//! Owns the casts, which the schema check makes safe. Not here: checks of values.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! The hidden rows of a part: that they are those that were written with its tokens table, and of its samples.
+//! Checks a part's hidden states: that they were written with its tokens table, and belong to its samples.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use super::source::Broken;
 use crate::hidden::Reader;
 use crate::table::Origin;
 
-/// Every scored sample has a row before each of its tokens that has one, and a row after the last.
+/// Every scored sample has a hidden state before each of its tokens that has one, and one after the last.
 ///
 /// # Errors
 /// A file that is missing, damaged, of another part or tokens table, or lacks rows.
@@ -33,7 +33,7 @@ pub(super) fn check(path: &Path, samples: &[Sample], origin: &Origin, tokens: Op
         let bare = u32::from(sample.context_tokens == Some(0));
         let (found, expected) = (rows.get(&sample.id).copied().unwrap_or_default(), sample.response_tokens + 1 - bare);
         if found != expected {
-            return Err((Kind::Rows, format!("{found} hidden rows of sample {}, expected {expected}", sample.id)));
+            return Err((Kind::Rows, format!("{found} hidden states of sample {}, expected {expected}", sample.id)));
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
-//! The manifests by themselves and beside each other.
+//! Checks the manifests by themselves and against each other.
 //!
-//! Owns what a manifest must say of its folder, its parts and its dataset. Refuses tables.
+//! Owns what a manifest must say about its folder, its parts and its dataset. Not here: tables.
 
 use std::path::PathBuf;
 
@@ -38,7 +38,7 @@ fn of_cell(cell: &SurveyedCell) -> Result<(), String> {
     let manifest = cell.manifest.as_ref().map(|(manifest, _)| manifest).map_err(ToString::to_string)?;
     let names = [&manifest.generation_model, &manifest.task, &manifest.model];
     if names != [&cell.cell.generation_model, &cell.cell.task, &cell.cell.model] {
-        return Err(format!("is of {names:?}, which is not what its folders are called"));
+        return Err(format!("is of {names:?}, but its folders have other names"));
     }
     Ok(())
 }
@@ -48,7 +48,7 @@ fn of_text(text: &SurveyedText) -> Result<(), String> {
     let manifest = text.manifest.as_ref().map_err(ToString::to_string)?;
     let names = [&manifest.generation_model, &manifest.task];
     if names != [&text.generation_model, &text.task] {
-        return Err(format!("is of {names:?}, which is not what its folders are called"));
+        return Err(format!("is of {names:?}, but its folders have other names"));
     }
     let (mut rows, mut samples) = (0, 0);
     for (index, part) in manifest.parts.iter().enumerate() {
@@ -60,7 +60,7 @@ fn of_text(text: &SurveyedText) -> Result<(), String> {
     }
     let dataset = &manifest.dataset;
     if (rows, samples) != (dataset.rows.into(), dataset.samples.into()) {
-        return Err(format!("its parts hold {rows} rows, the dataset has {}", dataset.rows));
+        return Err(format!("its parts have {rows} rows, the dataset has {}", dataset.rows));
     }
     Ok(())
 }

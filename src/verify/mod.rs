@@ -1,8 +1,9 @@
-//! Whether an output directory holds what its manifests promise, and what to delete where it does not.
+//! Whether an output directory contains what its manifests promise, and what to delete where it does not.
 //!
-//! Owns the pass over everything that was published: every page is read again, every row checked by itself, against its
-//! sample, its part and the other models of its text. Refuses to repair: it names files, and people delete them. Memory
-//! does not grow with the tables: each thread holds a part's samples and a batch of tokens.
+//! Owns the pass over everything that was published: every page is read again, and every row is checked by itself,
+//! against its sample, its part and the other models of its response set. Nothing is repaired: `verify` names files,
+//! and people delete them. Memory does not grow with the tables: each thread has one part's samples and one batch of
+//! tokens.
 
 mod agree;
 mod columns;
@@ -65,14 +66,21 @@ pub fn verify(root: &Path) -> Result<Report> {
     checked.unscored_texts = texts.iter().filter(|text| text.is_unscored(&cells)).count() as u64;
     for (kind, files, what) in [
         (Kind::Stray, strays, "no manifest explains it"),
-        (Kind::Leftover, leftovers, "a process that is gone left it; the next run removes it"),
+        (Kind::Leftover, leftovers, "a process that has ended left it; the next run deletes it"),
     ] {
         for file in files {
-            if is_safe(&file) {
+            if kind == Kind::Stray && !store::is_result_name(&file) {
+                let what = format!("{what}, and tokshift gives no file such a name: move it elsewhere");
+                findings.of_file(kind, &file, what);
+            } else if is_safe(&file) {
                 findings.of_file(kind, &file, what);
                 redo.push(file);
             } else {
-                findings.of_file(kind, &file, format!("{what}; remove it by hand: its name holds control characters"));
+                findings.of_file(
+                    kind,
+                    &file,
+                    format!("{what}; remove it by hand: its name contains control characters"),
+                );
             }
         }
     }
@@ -81,7 +89,8 @@ pub fn verify(root: &Path) -> Result<Report> {
     Ok(Report { checked, problems: findings.into_problems(), redo })
 }
 
-/// Whether a list of names that a script reads line by line can hold this one: a line of it may be another file's name.
+/// Whether the name is UTF-8 without control characters: with a line break in it, a script that reads lines would delete
+/// another file.
 fn is_safe(file: &Path) -> bool {
     file.to_str().is_some_and(|name| !name.chars().any(char::is_control))
 }

@@ -1,9 +1,9 @@
-//! What must hold of one row's numbers, whatever model they are of.
+//! What must be true of one row's numbers, whatever the model.
 //!
-//! Owns the ranges, the list, and the sum of probabilities. Refuses rows around it.
+//! Owns the ranges, the list, and the sum of probabilities. Not here: the rows around it (`tokens`).
 //!
-//! Not checked: that equal entries of a list stand by lower id. They are ordered by logits, and two logits may round to
-//! one log-probability.
+//! Not checked: that equal entries of a list are ordered by id. They are ordered by logits, and two logits may round
+//! to one log-probability.
 
 use super::columns::TokenRow;
 use super::report::Kind;
@@ -17,8 +17,8 @@ const MAX_VOCAB: usize = 1 << 32;
 /// What the manifest says of a cell's numbers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
-    /// Read from another program's file: positions are from 1, and its numbers are what that program wrote, which
-    /// reading them again does not change. The hash still tells whether they are what was imported.
+    /// Imported from another program's file: positions are from 1, and its numbers are what that program wrote, which
+    /// reading them again does not change. The hash still shows whether they are what was imported.
     pub is_import: bool,
     /// Null means unknown, not −∞.
     pub null_is_unknown: bool,
@@ -68,7 +68,7 @@ pub(super) fn check(row: &TokenRow, rules: Rules, tell: &mut dyn FnMut(Kind, Str
     mass(row, tell);
 }
 
-/// Columns that the engine fills and that hold nothing.
+/// Columns that the engine fills and that are empty.
 fn unfilled(row: &TokenRow, rules: Rules, tell: &mut dyn FnMut(Kind, String)) {
     let mut holds = vec![
         ("logit", row.logit.is_some()),
@@ -93,7 +93,7 @@ fn list(row: &TokenRow, rules: Rules) -> Result<(), String> {
         return Err(format!("{ids} top_ids and {logprobs} top_logprobs where the manifest has k = {k}"));
     }
     if let Some(x) = logprobs.iter().find(|x| x.is_nan() || **x > 0.0) {
-        return Err(format!("top_logprobs hold {x}"));
+        return Err(format!("top_logprobs contain {x}"));
     }
     if let Some((a, b)) = logprobs.iter().zip(logprobs.iter().skip(1)).find(|(a, b)| a < b) {
         return Err(format!("top_logprobs ascend from {a} to {b}"));
@@ -101,7 +101,7 @@ fn list(row: &TokenRow, rules: Rules) -> Result<(), String> {
     let mut sorted = ids.to_vec();
     sorted.sort_unstable();
     if let Some((id, _)) = sorted.iter().zip(sorted.iter().skip(1)).find(|(a, b)| a == b) {
-        return Err(format!("top_ids hold {id} twice"));
+        return Err(format!("top_ids contain {id} twice"));
     }
     match (row.token_id, row.logprob) {
         (Some(id), Some(logprob)) if !ids.is_empty() => of_token(row, rules, id, logprob),
@@ -109,7 +109,7 @@ fn list(row: &TokenRow, rules: Rules) -> Result<(), String> {
     }
 }
 
-/// The token's own log-probability and rank beside the list.
+/// The token's own log-probability and rank compared with the list.
 fn of_token(row: &TokenRow, rules: Rules, id: u32, logprob: f32) -> Result<(), String> {
     let logprobs = &row.top_logprobs;
     let place = row.top_ids.iter().position(|&other| other == id);

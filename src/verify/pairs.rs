@@ -1,4 +1,5 @@
-//! The pairs tables: that they are those that were written, of the runs and the tokens that are there, and possible.
+//! Checks the pairs tables: that they are those that were written, that they belong to the runs and tokens that exist,
+//! and that their values are possible.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -39,7 +40,7 @@ fn manifest(found: &SurveyedPair, cells: &[SurveyedCell]) -> Result<(), String> 
     let cell = &found.cell;
     let names = [&manifest.generation_model, &manifest.task, &manifest.p, &manifest.q];
     if names != [&cell.generation_model, &cell.task, &cell.p, &cell.q] {
-        return Err(format!("is of {names:?}, which is not what its folders are called"));
+        return Err(format!("is of {names:?}, but its folders have other names"));
     }
     for (model, digest) in [(&cell.p, &manifest.of_p), (&cell.q, &manifest.of_q)] {
         let of_cell = cells.iter().find(|other| is_of(other, cell, model)).and_then(|cell| cell.manifest.as_ref().ok());
@@ -62,7 +63,7 @@ fn rows(path: &Path, origin: &Origin, of: [Option<&Path>; 2]) -> Result<(), Brok
     let source = source::open(path, Format::Parquet, Table::Pairs, &[], Some(origin))?;
     let named = source.origin.map_or([None, None], |origin| origin.tokens);
     for (tokens, named) in of.iter().zip(&named) {
-        // A table that is missing or broken is told by itself.
+        // A missing or broken table is reported by itself.
         let Some((tokens, Ok((_, hash)))) = tokens.map(|tokens| (tokens, table::footer(tokens))) else { continue };
         if let Some(what) = table::parted_from(named.as_deref(), tokens, hash.as_deref()) {
             return Err((Kind::Mixed, what));

@@ -1,6 +1,7 @@
-//! What was found, and what to delete so that it is made again.
+//! What was found, and what to delete so that it is recreated.
 //!
-//! Owns grouping: however many rows are wrong, a kind of problem costs its first few and a count. Refuses checks.
+//! Owns the grouping: however many rows are wrong, a kind of problem takes its first few findings and a count. Not
+//! here: checks.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -36,7 +37,7 @@ pub enum Kind {
     List,
     /// Probabilities that do not add up to 1.
     Mass,
-    /// Byte ranges that are not the response's, or texts that are not what stands there.
+    /// Byte ranges that are not the response's, or texts that are not those of the ranges.
     Text,
     /// A sample's mean or perplexity that is not that of its tokens.
     Mean,
@@ -117,7 +118,7 @@ impl Findings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Checked {
     pub cells: u64,
-    /// Texts that a run began, and of which no model has a part: they bind nobody.
+    /// Response sets that a run began and of which no model has a part: they decide nothing.
     pub unscored_texts: u64,
     /// Parts that are done, and those that are not: the same `score` goes on with them.
     pub parts: u64,
@@ -126,7 +127,7 @@ pub struct Checked {
     pub tokens: u64,
     /// JSON lines, which have no place for a hash: a number changed into another possible one goes unnoticed in them.
     pub files_without_hash: u64,
-    /// Parts that kept hidden rows which are no longer there.
+    /// Parts that kept hidden states which are no longer there.
     pub parts_without_hidden: u64,
 }
 

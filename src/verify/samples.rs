@@ -1,4 +1,4 @@
-//! The samples table of a part: what its tokens have to fit.
+//! Checks the samples table of a part, which its tokens have to fit.
 //!
 //! Owns the numbering of samples and rows. Memory: one part's samples with their responses.
 
@@ -23,7 +23,7 @@ pub(super) struct Sample {
     pub mean_logprob: Option<f64>,
 }
 
-/// Reads the samples of `part`, in order. Those that are not of the part are told and left out.
+/// Reads the samples of `part`, in order. Those of other parts are reported and left out.
 ///
 /// # Errors
 /// A file that cannot be decoded.

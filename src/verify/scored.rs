@@ -1,6 +1,6 @@
-//! Which tokens of a part a model gave a log-probability.
+//! Which tokens of a part have a log-probability by a model.
 //!
-//! Owns reading the few columns that tell. Refuses to judge: tables are checked elsewhere.
+//! Owns reading the few columns that say so. Not here: checking the table (`tokens`).
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -1,6 +1,6 @@
-//! A table's file as record batches of the columns that `schema` promises.
+//! A table's file as record batches of the columns in `schema`.
 //!
-//! Owns the comparison of schemas, and JSON lines. Refuses to look at values.
+//! Owns the comparison of schemas, and JSON lines. Values are not checked here.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -22,7 +22,7 @@ pub(super) type Broken = (Kind, String);
 /// An open table.
 pub(super) struct Source {
     pub batches: Box<dyn Iterator<Item = Result<RecordBatch, String>>>,
-    /// The hash that the file holds of itself, and that its bytes have; `None` where its format has no place for one.
+    /// The file's hash of itself, which its bytes have; `None` if its format has no place for one.
     pub hash: Option<String>,
     /// What it says of itself.
     pub origin: Option<Origin>,
@@ -72,17 +72,17 @@ fn unreadable(error: &impl ToString) -> Broken {
 
 fn open_parquet(path: &Path, expected: &Schema, kept: &[String], origin: Option<&Origin>) -> Result<Source, Broken> {
     let file = File::open(path).map_err(|e| unreadable(&e))?;
-    // Before anything is decoded: other bytes may spell anything.
+    // Checked before anything is decoded, because changed bytes may decode to anything.
     let sealed = table::is_sealed(&file).map_err(|e| unreadable(&e))?;
     if sealed == Some(false) {
-        return Err((Kind::Checksum, "its bytes are not those that were written".to_owned()));
+        return Err((Kind::Checksum, "its bytes have changed since it was written".to_owned()));
     }
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| unreadable(&e))?;
     check_schema(expected, kept, builder.schema())?;
     if sealed.is_none() {
         return Err((
             Kind::Checksum,
-            "holds no hash of itself: tokshift did not write it, or it is damaged".to_owned(),
+            "contains no hash of itself: tokshift did not write it, or it is damaged".to_owned(),
         ));
     }
     let entries = builder.metadata().file_metadata().key_value_metadata();
@@ -94,7 +94,8 @@ fn open_parquet(path: &Path, expected: &Schema, kept: &[String], origin: Option<
     Ok(Source { batches: Box::new(reader.map(|batch| batch.map_err(|e| e.to_string()))), hash, origin: found })
 }
 
-/// The fixed columns must be as promised; kept fields have the names asked for and one of their three types.
+/// The fixed columns must be those of the schema; kept fields must have the requested names and one of their three
+/// types.
 fn check_schema(expected: &Schema, kept: &[String], found: &Schema) -> Result<(), Broken> {
     let wrong = |what: String| Err((Kind::Schema, what));
     for (index, field) in expected.fields().iter().enumerate() {

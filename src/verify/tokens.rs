@@ -1,4 +1,4 @@
-//! A walk along the tokens table of a part, beside its samples.
+//! Walks through the tokens table of a part together with its samples.
 //!
 //! Owns order, counts, byte ranges and means. Memory: one batch of rows.
 
@@ -109,7 +109,7 @@ impl<'a> Walk<'a> {
         self.at.hasher.update(&row.token_id.unwrap_or_default().to_le_bytes());
     }
 
-    /// Ranges tile the response, and texts are what stands there.
+    /// Ranges cover the response without overlap, and texts are those of the ranges.
     fn text(&mut self, row: &TokenRow) {
         let samples = self.samples;
         let (Some((start, end)), Some(response)) = (row.span, &samples[self.current].response) else { return };
@@ -119,7 +119,7 @@ impl<'a> Walk<'a> {
             let what = format!("bytes {start} to {end} of a response of {length} bytes, expected from {from}");
             self.tell(Kind::Text, row.sample_id, what);
         } else if row.token.is_some_and(|token| token != token_text(response, start, end)) {
-            self.tell(Kind::Text, row.sample_id, format!("token is not what stands in bytes {start} to {end}"));
+            self.tell(Kind::Text, row.sample_id, format!("token is not the text of bytes {start} to {end}"));
         }
         self.at.covered = end;
     }
@@ -132,7 +132,7 @@ impl<'a> Walk<'a> {
         // Nothing stands before it, so nothing predicts it.
         if sample.context_tokens == Some(0) && row.position == Some(0) {
             if row.logprob.is_some() || !row.top_ids.is_empty() {
-                self.tell(Kind::Value, row.sample_id, "numbers for a token with nothing before it");
+                self.tell(Kind::Value, row.sample_id, "scores for a token without any context");
             }
             return;
         }

@@ -218,9 +218,9 @@ fn a_pair_that_is_not_begun_is_in_no_finished_ones_way() {
     // What is not known is not known to be small.
     scene
         .run("kl --data-dir out --fail-above kl_k1=99")
-        .expect(3, &format!("{why}, so it is not known to keep any limit"));
+        .expect(3, &format!("{why}, so it is not known to meet any limit"));
 
     assert_eq!(scene.run("kl --data-dir out --task a").expect(0, "").stderr, "");
     scene.run("kl --data-dir out --task b").expect(1, &format!("nothing to compare yet: {why}"));
-    scene.run("kl --data-dir out --task a,c").expect(1, "no text of task `c` was scored: there is `a`, `b`");
+    scene.run("kl --data-dir out --task a,c").expect(1, "task `c` has not been scored; scored tasks: `a`, `b`");
 }

@@ -158,10 +158,14 @@ fn limits_set_the_exit_code() {
     assert_eq!(run(&["kl_upper=100", "shift_class.shifted=1.5"]).0, Some(0));
     let (code, told) = run(&["kl_upper=100", "kl_lower=0.001"]);
     assert_eq!(code, Some(3), "{told}");
-    assert!(told.contains(&format!("P = `{P}`, Q = `{Q}`")) && told.contains("kl_lower: upper 95% end"), "{told}");
+    assert!(
+        told.contains(&format!("P = `{P}`, Q = `{Q}`"))
+            && told.contains("kl_lower: the 95% interval of the mean ends at"),
+        "{told}"
+    );
     assert!(!told.contains("kl_upper"), "{told}");
     let (code, told) = run(&["kld=1"]);
-    assert!(code == Some(2) && told.contains("give one of kl, kl_reverse"), "{told}");
+    assert!(code == Some(2) && told.contains("use one of kl, kl_reverse"), "{told}");
 
     // The references' exact KL lies between the bounds.
     let exact = candle_core::safetensors::load("tests/fixtures/models/pairs.safetensors", &Device::Cpu).unwrap();
@@ -186,7 +190,7 @@ fn tokens_without_text_are_shown_by_their_ids() {
     score(dataset.to_str().unwrap(), &models, &out, &["--end", "304", "--exact"]);
     let data = out.to_str().unwrap();
     let text = tokshift(&["kl", "--data-dir", data]);
-    let most = text.lines().find(|line| line.starts_with("most of KL(P‖Q)")).unwrap();
+    let most = text.lines().find(|line| line.starts_with("written tokens with most of KL(P‖Q)")).unwrap();
     assert!(most.contains("[#304] 0 of 8"), "{text}");
     assert!(!text.contains("[]"), "{text}");
 }
@@ -215,7 +219,7 @@ fn no_limit_is_kept_on_anothers_text() {
     kl("few", "--reference base").expect_out("kl_k1 (not KL)");
     kl("few", "").expect_out("kl_k1 (KL?)");
     kl("few", "--fail-above kl_k1=1").expect(3, "not known to be a KL estimate: of 5 clusters, below 30");
-    kl("out", "--own-text base").expect(1, "--own-text: `base` scored no text whose writer has to be told");
+    kl("out", "--own-text base").expect(1, "--own-text: `base` scored no text whose author is unknown");
 
     // Windows of a text are nobody's samples.
     scene.write("plain.txt", "one and two and three ".repeat(200));
@@ -273,7 +277,7 @@ fn a_pair_that_cannot_be_compared_ends_no_other() {
         std::fs::remove_file(scene.path(&manifest)).unwrap();
         let code = if name == "r" { 3 } else { 1 };
         kl("--fail-above same_top=1")
-            .expect(code, &format!("`{manifest}`: is missing, so what its tables were made with"));
+            .expect(code, &format!("`{manifest}`: is missing, so the options of its tables are unknown"));
         scene.write(&manifest, "junk");
         if name == "r" {
             kl("").expect(1, &format!("not compared: P = `p`, Q = `r` on `t` by `p`: `{manifest}`"));

@@ -239,7 +239,7 @@ fn parts_without_their_manifest_are_not_taken_for_this_run_s() {
     fs::remove_file(&manifest_file).unwrap();
     let (cell, store) = (cell("m"), Store::open(root.path()).unwrap());
     let error = store.cell(&cell, &manifest(&cell, Format::Parquet), Format::Parquet).unwrap_err().to_string();
-    assert!(error.contains("manifest.json`: is missing, so what its parts were made with is unknown"), "{error}");
+    assert!(error.contains("manifest.json`: is missing, so the options of its parts are unknown"), "{error}");
     fs::remove_dir_all(root.path().join("tokens")).unwrap();
     fs::remove_dir_all(root.path().join("samples")).unwrap();
     publish(&open(root.path(), "m"), 0, &three(0)).unwrap();
@@ -268,7 +268,7 @@ fn a_directory_that_cannot_be_written_is_named() {
         assert!(error.starts_with(&start), "{error}");
     }
     assert!(store::cells(&root.path().join("none")).unwrap_err().to_string().ends_with("no such directory"));
-    assert!(store::cells(root.path()).unwrap_err().to_string().contains("holds no runs"));
+    assert!(store::cells(root.path()).unwrap_err().to_string().contains("contains no runs"));
 }
 
 /// A run that finds out late that another model came first with other rows must not stand in that one's way.

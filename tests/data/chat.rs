@@ -212,7 +212,7 @@ fn kwargs_and_tools_of_rows_reach_the_template() {
 #[test]
 fn messages_need_a_template_and_text_does_not() {
     let scene = scene("{% broken");
-    scene.run(SCORE).expect(1, "has rows of messages: give --chat-template").expect(1, "cannot be read");
+    scene.run(SCORE).expect(1, "has rows of messages: use --chat-template").expect(1, "cannot be read");
     scene.dataset("m_text.jsonl", &[json!({"input": "a", "output": "b"})]);
     let text = SCORE.replace("m_chat", "m_text");
     scene.run(&text).expect(0, "1 ok");
@@ -248,7 +248,7 @@ fn turns_whose_words_are_not_the_templates_are_counted() {
     scene.dataset("m_chat.jsonl", &rows);
     let said = scene.run(SCORE);
     said.expect(0, "1 sample: the chat template leaves out the reasoning of the turn");
-    said.expect(0, "1 sample: the turn's content as it stands");
+    said.expect(0, "1 sample: the turn's content is scored as it is");
     let samples = scene.table("out", "samples", "m", "chat", "m");
     assert_eq!(samples.texts("response")[0].as_deref(), Some("<think>hm</think>yes"));
 }

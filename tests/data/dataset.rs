@@ -260,17 +260,14 @@ fn fields_that_cannot_be_kept_are_refused() {
     let error = scanned(line(1).as_bytes(), options(keep(&[]))).unwrap_err().to_string();
     assert!(error.ends_with("no row has a value in the field `group` of --cluster"), "{error}");
     let error = scanned(b"broken\n", options(keep(&["a"]))).unwrap_err().to_string();
-    assert!(
-        error.contains("holds no row that can be used"),
-        "what no row could tell is no error of the option: {error}"
-    );
+    assert!(error.contains("contains no usable row"), "what no row could tell is no error of the option: {error}");
 }
 
 #[test]
 fn files_that_are_no_dataset_are_refused() {
     for (result, message) in [
-        (scanned(b"", PlanOptions::default()).map(|_| ()), "holds no rows"),
-        (scanned(b"\xEF\xBB\xBF\n \n", PlanOptions::default()).map(|_| ()), "holds no rows"),
+        (scanned(b"", PlanOptions::default()).map(|_| ()), "contains no rows"),
+        (scanned(b"\xEF\xBB\xBF\n \n", PlanOptions::default()).map(|_| ()), "contains no rows"),
         (scan(Path::new("no/such/file.jsonl"), PlanOptions::default()).map(|_| ()), "cannot read the dataset"),
         (scan(Path::new("src"), PlanOptions::default()).map(|_| ()), "is a directory, expected a file of rows"),
     ] {

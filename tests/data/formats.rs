@@ -148,7 +148,7 @@ fn an_array_is_read_element_by_element() {
     );
     for (content, message) in [
         ("[", "element 1: the array ends before it"),
-        ("[]", "holds no rows"),
+        ("[]", "contains no rows"),
         ("[1", "element 1: the array ends inside it"),
         ("[1,", "element 2: the array ends before it"),
         ("[1,]", "element 2: it is missing"),
@@ -194,7 +194,7 @@ fn files_that_mean_harm_are_errors() {
     assert!(error("G_t.jsonl.zst", &packed[..packed.len() / 2]).contains("cannot read the dataset"));
     // A quarter of a gigabyte of blank lines in a few kilobytes.
     let bomb = zstd(&vec![b'\n'; 256 << 20]);
-    assert!(error("G_t.jsonl.zst", &bomb).ends_with("it unpacks to more than 1000 times its size"));
+    assert!(error("G_t.jsonl.zst", &bomb).ends_with("it decompresses to more than 1000 times its size"));
 
     let table = parquet(&rows());
     assert!(error("G_t.parquet", &table[..table.len() - 9]).contains("not a Parquet file that can be read"));
@@ -225,8 +225,8 @@ fn files_of_another_kind_are_named() {
         (b"ARROW1\0\0".to_vec(), "is an Arrow (Feather) file: write it as Parquet"),
         (b"ORC\x08".to_vec(), "is an ORC file"),
         (b"PK\x03\x04".to_vec(), "is a zip archive"),
-        (b"BZh91AY".to_vec(), "is packed by bzip2"),
-        (b"\xFD7zXZ\0".to_vec(), "is packed by xz"),
+        (b"BZh91AY".to_vec(), "is compressed with bzip2"),
+        (b"\xFD7zXZ\0".to_vec(), "is compressed with xz"),
         (b"\x80\x04\x95".to_vec(), "is a Python pickle, which is never read"),
         (b"SQLite format 3\0".to_vec(), "is a SQLite database"),
     ] {

@@ -117,7 +117,10 @@ fn a_generation_model_that_was_not_scored_is_an_error() {
     let output = tokshift(&["kl", "--data-dir", out.to_str().unwrap()]);
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(message.contains("`P` was not scored") && message.contains("--reference"), "{message}");
+    assert!(
+        message.contains("P would be `P`, which did not score `task` by `P`") && message.contains("--reference"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn a_text_is_scored_in_windows() {
 
     score("--window 16").expect(0, "already scored");
     score("--window 32").expect(1, "dataset.rows");
-    score("--window 100000").expect(1, "--window 100000: the shortest context among the models holds");
+    score("--window 100000").expect(1, "--window 100000 is longer than the shortest context among the models");
     score("--window 3").expect(2, "3 is not in 4..");
     score("--dataset wiki.raw").expect(2, "cannot be used with");
     score("--fields input=a").expect(2, "cannot be used with");
@@ -84,7 +84,7 @@ fn rows_of_other_fields_are_scored_and_remembered() {
     let clusters = samples.texts("cluster_id");
     assert!(clusters.chunks(2).all(|pair| pair[0] == pair[1]));
     scene.run("verify out").expect(0, "");
-    score("").expect(1, "holds no row that can be used; the first: no `input` field");
+    score("").expect(1, "contains no usable row; the first: no `input` field");
     score("--fields question=prompt").expect(1, "--fields `question=prompt`: no kind of row has a field `question`");
 }
 

@@ -370,7 +370,7 @@ fn what_may_surprise_is_counted() {
     both.skip(&tokenizer("bos").samples(failed, &JOINT)[0]);
     let lines = [
         "2 samples: the ids begin with the tokenizer's BOS",
-        "2 samples: they begin with BOS twice, because the text begins with it",
+        "2 samples: the ids begin with BOS twice, because the text begins with it",
         "1 sample: failed: broken JSON: x",
     ];
     assert_eq!(both.lines(), lines);

@@ -40,7 +40,7 @@ fn numbers(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-/// Hidden rows and the logits of the last of them.
+/// Hidden states and the logits of the last of them.
 fn compute(checkpoint: &Checkpoint, dtype: DType, form: Form) -> (Vec<f32>, Vec<f32>) {
     let stop = Stop::new(&NEVER);
     let body = Body::load(checkpoint, dtype, &Device::Cpu, form).unwrap();

@@ -316,7 +316,7 @@ fn a_split_file_and_an_unknown_tokenizer_are_told() {
         ];
         vocabulary_file(&path, &keys);
         let error = TextTokenizer::from_file(&path).unwrap_err().to_string();
-        assert!(error.contains(what) && error.contains("give --tokenizer"), "{error}");
+        assert!(error.contains(what) && error.contains("use --tokenizer"), "{error}");
     }
 }
 

@@ -148,7 +148,7 @@ fn what_another_program_left_out_is_fetched() {
         let said = score(&scene, "org/name", "out", &offline);
         match filled.len() {
             1 => said.expect(1, "HF_HUB_OFFLINE is set and the cache lacks model.safetensors, tokenizer.json, "),
-            2 => said.expect(1, "has no tokenizer.json: give --tokenizer (HF_HUB_OFFLINE is set: "),
+            2 => said.expect(1, "has no tokenizer.json: use --tokenizer (HF_HUB_OFFLINE is set: "),
             _ => said.expect(0, "name: 3 ok samples; "),
         };
         // A hub that cannot be reached is no reason to do without what is there.

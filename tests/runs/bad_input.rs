@@ -67,11 +67,11 @@ fn datasets_that_are_none() {
     scene.write("rl_empty.jsonl", " \n\n");
     for (dataset, more, message) in [
         ("rl_gone.jsonl", "", format!("cannot read the dataset `rl_gone.jsonl`: {GONE}")),
-        ("rl_empty.jsonl", "", "dataset `rl_empty.jsonl`: holds no rows\n".to_owned()),
+        ("rl_empty.jsonl", "", "dataset `rl_empty.jsonl`: contains no rows\n".to_owned()),
         (
             "plain.jsonl",
             "",
-            "`plain.jsonl` is not called GENERATION-MODEL_TASK.jsonl: give --generation-model and --task\n".to_owned(),
+            "`plain.jsonl` is not named GENERATION-MODEL_TASK.jsonl: use --generation-model and --task\n".to_owned(),
         ),
         (
             "rl_demo.jsonl,rl_demo.jsonl",
@@ -94,7 +94,7 @@ fn datasets_that_are_none() {
     }
     assert!(!scene.path("out").exists(), "nothing is created before the options are known to be good");
     let named = scene.score("plain.jsonl", &[TIED], "out", "--generation-model rl --task demo");
-    named.expect(1, "dataset `plain.jsonl`: holds no row that can be used; the first: no `input` field");
+    named.expect(1, "dataset `plain.jsonl`: contains no usable row; the first: no `input` field");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn model_directories_that_are_none() {
     refuses_model(&scene, "bare", none);
 
     fs::remove_file(scene.model("mute", "qwen3-tied").join("tokenizer.json")).unwrap();
-    refuses_model(&scene, "mute", "model `m` has no tokenizer.json: give --tokenizer\n");
+    refuses_model(&scene, "mute", "model `m` has no tokenizer.json: use --tokenizer\n");
 
     let hint = "expected a model directory, a .gguf file, or a hub id such as `Qwen/Qwen3-0.6B@main` or `org/name/file.gguf`\n";
     refuses_model(&scene, "gone", &format!("model `gone`: no such directory; {hint}"));
@@ -250,7 +250,7 @@ fn an_adapter_beside_a_models_weights_is_told() {
     let path = scene.model("m", "llama3");
     fs::write(path.join("adapter_config.json"), "{}").unwrap();
     let said = scene.run("score --dataset rl_demo.jsonl --models m --output-dir out");
-    said.expect(1, "`m` holds an adapter (adapter_config.json) beside the model's weights").expect(1, "give `m+m`");
+    said.expect(1, "`m` holds an adapter (adapter_config.json) beside the model's weights").expect(1, "use `m+m`");
 }
 
 /// Python writes numbers that JSON lacks, and reads them.
@@ -341,8 +341,8 @@ fn datasets_of_which_no_row_can_be_used() {
     let scene = Scene::new();
     scene.write("rl_table.csv", "input,output\nSay hello. ,Hello.\n");
     let said = scene.score("rl_table.csv", &[TIED], "out", "");
-    said.expect(1, "dataset `rl_table.csv`: holds no row that can be used; the first: broken JSON: ");
-    said.expect(1, "(rows are JSON lines, a JSON array or Parquet, as they are or packed by gzip or zstd)");
+    said.expect(1, "dataset `rl_table.csv`: contains no usable row; the first: broken JSON: ");
+    said.expect(1, "(rows are JSON lines, a JSON array or Parquet, uncompressed or compressed with gzip or zstd)");
     let other = [json!({"question": "Say hello. ", "answer": "Hello."})];
     scene.dataset("rl_named.jsonl", &other);
     scene.score("rl_named.jsonl", &[TIED], "out", "").expect(1, "the first: no `input` field");

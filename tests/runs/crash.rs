@@ -151,6 +151,8 @@ fn failed_samples_are_scored_again_on_demand() {
     };
     let progress = run(&scene, &plan, "out", false, fails).unwrap();
     assert_eq!(progress.snapshot().samples_with(Status::Failed), 3);
+    let now = progress.snapshot();
+    assert_eq!((now.samples_done, now.samples_total), (1280, 1280));
     let before = times(&scene, "out");
     // A failed part is done as well.
     assert_eq!(run(&scene, &plan, "out", false, |_, _| {}).unwrap().snapshot().parts, 0);

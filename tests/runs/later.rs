@@ -48,7 +48,7 @@ fn a_model_of_a_shorter_context_may_come_later() {
     let strict = "--too-long fail";
     scene.score("rl_mixed.jsonl", &[LONG], "strict", strict).expect(0, "4 ok");
     let failed = scene.score("rl_mixed.jsonl", &[SHORT], "strict", strict);
-    failed.expect(1, "dataset `rl_mixed.jsonl`, row 4: ").expect(1, "the model's context holds 128");
+    failed.expect(1, "dataset `rl_mixed.jsonl`, row 3 (from 0): ").expect(1, "the model's context holds 128");
 
     // In one run, the shortest context among the models is everybody's.
     scene.score("rl_mixed.jsonl", &[LONG, SHORT], "both", "").expect(4, "3 ok, 1 too_long");
@@ -98,12 +98,12 @@ fn numbers_of_two_processors_are_not_mixed_and_beside_one_another_they_are_marke
     score(Some("portable"), "", &models).expect(0, "long: already scored");
     // A cell that lacks a part is continued by one like the first alone.
     fs::remove_dir_all(scene.path("out/tokens")).unwrap();
-    let told = "engine.arithmetic = `fma`, this run has `portable`: give the same options, or ask for the same by TOKSHIFT_CPU";
+    let told = "engine.arithmetic = `fma`, this run has `portable`: use the same options, or set TOKSHIFT_CPU";
     score(Some("portable"), "", &models).expect(1, told);
     score(None, "", &models).expect(0, "3 ok");
     score(Some("portable"), "other-", &models).expect(0, "3 ok");
     let kl = scene.run("kl --data-dir out --reference long");
-    kl.expect(0, "").expect_out("P was scored with the fma arithmetic, Q with portable");
+    kl.expect(0, "").expect_out("P was scored with the summation order fma, Q with portable");
 }
 
 /// Manifests of before said nothing of sums.
@@ -155,7 +155,7 @@ fn a_study_that_asks_for_other_clusters_or_ends_is_not_done() {
     scene.write("study.toml", study(""));
     scene.run("run study.toml").expect(0, "3 ok");
     fs::remove_dir_all(model).unwrap();
-    scene.run("run study.toml").expect(0, "scored before and kept");
+    scene.run("run study.toml").expect(0, "its earlier, complete scores are kept");
     for (more, what) in [
         ("cluster = \"problem\"\n", "dataset.cluster = null, this run has `problem`"),
         ("end = 3\n", "another end token"),
@@ -182,20 +182,20 @@ fn hidden_rows_may_be_removed_to_make_room() {
     assert_eq!(after.stdout, before.stdout);
     let tokens = "out/tokens/generation_model=rl/task=mixed/model=long";
     let told = format!(
-        "long on mixed: 1 parts kept hidden rows that are no longer there; once these parts are deleted from `{tokens}`, the same \
-         command makes both again"
+        "long on mixed: the hidden states of 1 parts were deleted; delete these parts from `{tokens}` too, and the same command \
+         recreates both"
     );
     let again = || scene.score("rl_mixed.jsonl", &models, "out", "--keep-hidden");
     again().expect(0, "long: already scored").expect(0, &told);
-    scene.run("verify out").expect(0, "").expect_out("2 parts kept hidden rows that are no longer there");
+    scene.run("verify out").expect(0, "").expect_out("2 parts had hidden states that were deleted");
     // What needs them says so.
     fs::remove_dir_all(scene.path("out/pairs")).unwrap();
     let exact = scene.run(&format!("kl --data-dir out --reference long --exact --models {named}"));
-    exact.expect(1, "hidden rows of `mixed`");
+    exact.expect(1, "on `mixed`: rescore it");
     for model in ["long", "other"] {
         fs::remove_dir_all(scene.path(&tokens.replace("model=long", &format!("model={model}")))).unwrap();
     }
-    assert!(!again().expect(0, "").stderr.contains("no longer there"));
+    assert!(!again().expect(0, "").stderr.contains("were deleted"));
     scene.run(&format!("kl --data-dir out --reference long --exact --models {named}")).expect(0, "exact: ");
     assert_eq!(scene.run("kl --data-dir out --reference long --json").stdout, before.stdout);
 }

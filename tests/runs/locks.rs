@@ -23,7 +23,7 @@ fn the_second_process_is_told_who_writes() {
     let mut first = scene.start(&command("out", ""));
     first.until(|| scene.parts("out") > 0);
     let told = format!(
-        "error: process {} writes `tied` on `demo` by `rl` into `out`: wait for its end, or give another --output-dir\n",
+        "error: process {} writes `tied` on `demo` by `rl` into `out`: wait until it ends, or use another --output-dir\n",
         first.0.id()
     );
     let second = scene.run(&command("out", ""));
@@ -68,7 +68,7 @@ fn models_of_two_contexts_may_start_together() {
         for said in running.map(Running::end) {
             assert!(matches!(said.code, Some(0 | 4)), "{}", said.stderr);
         }
-        scene.run("verify out").expect(0, "").expect_out("all is well");
+        scene.run("verify out").expect(0, "").expect_out("no problem found");
         scene.run("kl --data-dir out --reference long").expect(0, "");
         assert_eq!(temporary(&scene, "out"), [""; 0]);
     }

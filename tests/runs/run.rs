@@ -268,7 +268,7 @@ fn a_finished_study_stands_without_its_models() {
         std::fs::remove_dir_all(path).unwrap();
     }
     let again = scene.run("run study.toml");
-    again.expect(0, "base on a: scored before and kept, though the model cannot be used: ");
+    again.expect(0, "base on a: the model cannot be used (");
     again.expect_out("2 cells: 2 done, 0 failed, 0 skipped");
     assert!(scene.files("out") == files, "and is compared as before");
     scene.write("study.toml", study("limit = 3\n"));
@@ -408,10 +408,10 @@ fn a_model_of_another_vocabulary_fails_alone() {
     let said = scene.run("run study.toml");
     said.expect(1, "").expect_out("8 cells: 5 done, 3 failed, 0 skipped");
     for task in ["a", "b"] {
-        said.expect_out(&format!("failed: rl, {task}, moved: `moved` reads 46 ids as other texts"));
+        said.expect_out(&format!("failed: rl, {task}, moved: `moved` has other texts for 46 ids"));
     }
     // Where it makes the ids, the others are.
-    said.expect_out("failed: sft, a, sft: `sft` reads 46 ids as other texts")
+    said.expect_out("failed: sft, a, sft: `sft` has other texts for 46 ids")
         .expect_out("`kl --align text --other-dir`");
     said.expect_out("a by rl").expect_out("b by rl");
 }
@@ -567,7 +567,7 @@ fn what_is_wrong_in_the_file_is_told_with_its_line() {
         assert_eq!(top(&scene).len(), 1, "nothing is created");
     }
     scene.write("study.toml", "");
-    scene.run("run study.toml").expect(1, "`study.toml`: holds no [[experiment]]");
+    scene.run("run study.toml").expect(1, "`study.toml`: contains no [[experiment]]");
     scene.run("run nowhere.toml").expect(1, "cannot read `nowhere.toml`");
 }
 

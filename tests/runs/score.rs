@@ -140,7 +140,7 @@ fn a_rerun_does_nothing_and_other_options_are_refused() {
         ("--keep-fields reward", "dataset.keep_fields = a list of 0, this run has a list of 1"),
     ] {
         let said = scene.score("rl_demo.jsonl", &[TIED], "out", more);
-        let hint = "give the same options, or another --output-dir";
+        let hint = "use the same options, or another --output-dir";
         said.expect(1, &format!("error: {}: {hint}\n", made(difference)));
     }
     // Another model over the same rows must have been given the same ids.
@@ -191,14 +191,15 @@ fn datasets_that_are_cut_differently_share_their_prompts() {
     scene.dataset("sft_demo.jsonl", &sft);
     let both = "rl_demo.jsonl,sft_demo.jsonl";
     let said = scene.score(both, &[TIED], "together", "").expect(4, "1 too_long").stderr.clone();
-    let number = |before: &str| -> f64 {
-        let words: Vec<&str> =
-            said.split(|c: char| c.is_whitespace() || c == '(').filter(|word| !word.is_empty()).collect();
-        let at = words.iter().position(|word| word.starts_with(before)).unwrap();
-        words[at - 1].parse().unwrap()
-    };
-    let (tokens, shared) = (number("tokens,"), number("shared)"));
-    assert!(shared > 0.4 * tokens, "{said}");
+    let words: Vec<&str> = said.split(|c: char| c.is_whitespace() || c == '(').collect();
+    // "computed 12 of 30 tokens in 0.5 s (24 tok/s)"
+    let computed = words.iter().position(|word| *word == "computed").unwrap();
+    let number = |offset: usize| -> f64 { words[computed + offset].parse().unwrap() };
+    let (computed, tokens, seconds) = (number(1), number(3), number(6));
+    assert!(computed < 0.6 * tokens, "{said}");
+    let speed: f64 = words[words.iter().position(|word| word.starts_with("tok/s")).unwrap() - 1].parse().unwrap();
+    // Seconds are printed with one digit after the point.
+    assert!(computed / (seconds + 0.06) <= speed && speed <= computed / (seconds - 0.06).max(1e-3), "{said}");
     scene.score("sft_demo.jsonl", &[TIED], "apart", "").expect(4, "1 too_long");
     scene.score("rl_demo.jsonl", &[TIED], "apart", "").expect(0, "300 ok");
     let apart = scene.files("apart");
@@ -300,7 +301,7 @@ fn json_lines_say_what_parquet_says() {
     assert_eq!(lines("samples")[3]["response"], rows()[3]["output"]);
 }
 
-/// The size of hidden rows is known from a first look at all rows, which notices nothing twice.
+/// The size of hidden states is known from a first look at all rows, which notices nothing twice.
 #[test]
 fn rows_are_noticed_once_though_hidden_rows_are_measured_before() {
     let scene = Scene::new();

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-/// Score and compare three tiny models that the program carries: a tour in a minute
+/// Score and compare three tiny built-in models; takes seconds
 #[derive(Debug, Parser)]
 pub struct DemoArgs {
-    /// Where models, datasets and tables go
+    /// Directory for the models, datasets and tables
     #[arg(long, alias = "output_dir", default_value = "tokshift-demo", value_name = "DIR")]
     pub output_dir: PathBuf,
 }

@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-/// Read the published study's token-loss files into tables that `kl` compares
+/// Import the published study's token-loss files into tables that `kl` compares
 #[derive(Debug, Parser)]
 #[command(after_help = IMPORT_EXAMPLES)]
 pub struct ImportArgs {
-    /// Files called MODEL_GENERATION-MODEL_TASK_token_losses.json
+    /// Files named MODEL_GENERATION-MODEL_TASK_token_losses.json
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
-    /// Where tables go
+    /// Directory for the tables
     #[arg(long, alias = "output_dir", value_name = "DIR")]
     pub output_dir: PathBuf,
 }

@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Parser};
 
-/// Show what was understood of a model: arithmetic, parameters, tokenizer, memory
+/// Show how tokshift reads a model: architecture, dtype, parameters, tokenizer, memory
 #[derive(Debug, Parser)]
 pub struct InspectArgs {
     /// A model directory, a .gguf file, or ORG/NAME[@REVISION]

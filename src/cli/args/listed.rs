@@ -1,6 +1,6 @@
-//! Values between commas, whose paths may have commas of their own.
+//! Comma-separated lists of values, of which paths may contain commas.
 //!
-//! Owns where such a list is cut: never within a path that exists. Refuses to say what a value means.
+//! Owns where such a list is split: never within an existing path. Not here: what a value means.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

@@ -1,6 +1,6 @@
-//! What was typed.
+//! The command-line arguments.
 //!
-//! Owns the clap structs and their help, a file a command. Refuses meaning beyond a single option.
+//! Owns the clap structs and their help, one file per command. Not here: checks that involve more than one option.
 
 mod demo;
 mod import;
@@ -31,28 +31,27 @@ pub use verify::VerifyArgs;
 
 use crate::experiments;
 
-/// See, token by token, how far training, quantising or merging moved a language model.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 110, disable_help_subcommand = true, after_help = EXAMPLES)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
 
-    /// Tell on stderr what is done; twice for more
+    /// Log progress to stderr; -vv for debug output
     #[arg(short, long, global = true, action = ArgAction::Count, display_order = 900)]
     pub verbose: u8,
 
-    /// What such messages look like
+    /// Format of everything on stderr: lines of text, or JSON objects
     #[arg(long, global = true, default_value = "text", value_name = "FORMAT", display_order = 901)]
     pub log_format: LogFormat,
 }
 
 const EXAMPLES: &str = "\
-Examples:
+First steps:
   tokshift demo
-  tokshift score --dataset UniReason-RL_coqa.jsonl --models UniReason-RL=./rl,base=Qwen/Qwen3-14B --output-dir out
-  tokshift kl --data-dir out
-  tokshift run study.toml --dry-run";
+  tokshift score --dataset rl_coqa.jsonl --models rl=./rl,base=Qwen/Qwen3-14B \\
+      --output-dir out
+  tokshift kl --data-dir out";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -68,12 +67,12 @@ pub enum Command {
 }
 
 impl Args {
-    /// `--threads` of the command, or of the file that it is about, if there is any.
+    /// `--threads` of the command, or of the study file that it runs.
     pub fn threads(&self) -> Option<usize> {
         match &self.command {
             Command::Score(args) => args.threads,
             Command::Kl(args) => args.threads,
-            // A file that cannot be read is told of by the command itself.
+            // The command itself reports a file that cannot be read.
             Command::Run(args) => args.threads.or_else(|| experiments::read(&args.file).ok()?.threads),
             Command::Demo(_)
             | Command::Import(_)
@@ -88,6 +87,6 @@ impl Args {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     Text,
-    /// An object a line
+    /// One JSON object per line
     Json,
 }

@@ -1,6 +1,6 @@
-//! Scoring options as they are typed.
+//! The scoring options of the command line.
 //!
-//! Owns their flags and help. Not here: their words' meaning and their defaults, which a file of experiments shares
+//! Owns their flags and help. Not here: their meaning and their defaults, which a study file shares
 //! ([`Options`]).
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -11,95 +11,112 @@ use crate::experiments::{DtypeChoice, OnError, Options, OutFormat, TemplateChoic
 use crate::template::{Kwargs, NaiveDate};
 use crate::tokenize::{Bos, Boundary, TooLong};
 
-/// Everything that `score` can be told beside datasets, models and output.
+/// Every option of `score` other than datasets, models and output.
 #[derive(Clone, Debug, clap::Args)]
 pub struct OptionArgs {
     /// Format of the tables [default: parquet]
-    #[arg(long, value_parser = word::<OutFormat>(&OUT))]
+    #[arg(long, help_heading = "Output", value_parser = word::<OutFormat>(&OUT))]
     out: Option<OutFormat>,
 
-    /// Length of the lists of most likely tokens; 0 for none [default: 20]
-    #[arg(long, alias = "top_k", value_name = "K")]
+    /// Length of the top-k lists, 0 for none [default: 20]
+    #[arg(long, help_heading = "Output", alias = "top_k", value_name = "K")]
     top_k: Option<usize>,
 
-    /// Only the first rows (the published study scored 100)
-    #[arg(long, value_name = "ROWS")]
+    /// Only the first rows of each dataset (the published study scored 100)
+    #[arg(long, help_heading = "What to score", value_name = "ROWS")]
     limit: Option<u32>,
 
-    /// tokenizer.json for all models, or a model directory or hub id that has one
-    /// [default: the generation model's if it is among the models, else the first model's]
-    #[arg(long, value_name = "PATH")]
+    /// The tokenizer for all models: a tokenizer.json, or a model directory or hub id that contains one [default: the
+    /// generation model's if it is in --models, else the first model's]
+    #[arg(long, help_heading = "Tokenisation", value_name = "PATH")]
     tokenizer: Option<String>,
 
-    /// What renders rows of messages: a chat template's file, or a model directory or hub id that has one
-    /// [default: that of the tokenizer's directory]
-    #[arg(long, alias = "chat_template", value_name = "PATH")]
+    /// The chat template for rows of messages: its file, or a model directory or hub id that contains one [default: the
+    /// one in the tokenizer's directory]
+    #[arg(long, help_heading = "Tokenisation", alias = "chat_template", value_name = "PATH")]
     chat_template: Option<String>,
 
-    /// Whose chat template renders rows of messages: text, one for all models, or own, each model's own, so that contexts
-    /// differ and responses are tokenised apart from them [default: text]
-    #[arg(long, conflicts_with = "chat_template", value_parser = word::<TemplateChoice>(&TEMPLATE))]
+    /// Whether all models read messages as one chat template writes them (text), or each as its own does (own)
+    /// [default: text]
+    ///
+    /// With `own` contexts differ between models, and responses are tokenised separately from them.
+    #[arg(long, help_heading = "Tokenisation", conflicts_with = "chat_template", value_parser = word::<TemplateChoice>(&TEMPLATE))]
     template: Option<TemplateChoice>,
 
-    /// The day that a chat template's `strftime_now` tells; a template that asks for it gives another text each day
-    /// [default: 2024-07-26, to which Llama's templates fall back]
-    #[arg(long, alias = "chat_date", value_name = "YYYY-MM-DD")]
+    /// Date that a chat template's `strftime_now` returns [default: 2024-07-26, the fallback date in Llama's templates]
+    ///
+    /// It is fixed, so that prompts do not change from day to day.
+    #[arg(long, help_heading = "Tokenisation", alias = "chat_date", value_name = "YYYY-MM-DD")]
     chat_date: Option<NaiveDate>,
 
-    /// More variables for the chat template, as a JSON object, e.g. {"enable_thinking": false}; a row's own
-    /// `chat_template_kwargs` come before these
-    #[arg(long, alias = "chat_template_kwargs", value_name = "JSON")]
+    /// More variables for the chat template, as a JSON object, e.g. {"enable_thinking": false}
+    ///
+    /// A row's own `chat_template_kwargs` take precedence.
+    #[arg(long, help_heading = "Tokenisation", alias = "chat_template_kwargs", value_name = "JSON")]
     chat_template_kwargs: Option<Kwargs>,
 
-    /// Tokenise prompt and response as one text, or apart [default: joint]
-    #[arg(long, value_parser = word::<Boundary>(&BOUNDARY))]
+    /// Tokenise prompt and response as one text (joint) or separately [default: joint]
+    #[arg(long, help_heading = "Tokenisation", value_parser = word::<Boundary>(&BOUNDARY))]
     boundary: Option<Boundary>,
 
-    /// Whether a BOS stands before every text; auto: as the tokenizer's own file says. Chats have what their template
-    /// writes [default: auto]
-    #[arg(long, value_parser = word::<Bos>(&BOS))]
+    /// Whether every text begins with a BOS; auto: as the tokenizer's files say. Chats contain what their template writes
+    /// [default: auto]
+    #[arg(long, help_heading = "Tokenisation", value_parser = word::<Bos>(&BOS))]
     bos: Option<Bos>,
 
-    /// Token appended after each response: none, auto (the generation config's end-of-sequence) or an id
-    /// [default: none]
-    #[arg(long, value_name = "none|auto|ID")]
+    /// End token appended to text responses: none, auto (from the generation config) or an id [default: none]
+    ///
+    /// It is never appended to chats, to token ids, or to a response that a length limit ended. In rows of token ids it
+    /// marks an existing last token as the end.
+    #[arg(long, help_heading = "Tokenisation", visible_alias = "end-token", value_name = "none|auto|ID")]
     end: Option<String>,
 
-    /// What to do with a row longer than the shortest context among the models [default: skip]
-    #[arg(long, alias = "too_long", value_parser = word::<TooLong>(&TOO_LONG))]
+    /// What to do with a row that is longer than the context [default: skip]
+    ///
+    /// The limit is the shortest context among the models of the first run on these responses. It also applies to models
+    /// that are added later; rows that do not fit into a later model with a shorter context are recorded as too long.
+    #[arg(long, help_heading = "Tokenisation", alias = "too_long", value_parser = word::<TooLong>(&TOO_LONG))]
     too_long: Option<TooLong>,
 
-    /// What to do with a row that cannot be read [default: skip]
-    #[arg(long, alias = "on_error", value_parser = word::<OnError>(&ON_ERROR))]
+    /// What to do with an unreadable row [default: skip]
+    #[arg(long, help_heading = "Failures", alias = "on_error", value_parser = word::<OnError>(&ON_ERROR))]
     on_error: Option<OnError>,
 
-    /// What the rows call the fields that are read, e.g. input=question,output=answer
-    #[arg(long, value_delimiter = ',', value_name = "NAME=FIELD")]
+    /// Field names in your rows, e.g. input=question,output=answer
+    #[arg(long, help_heading = "What to score", value_delimiter = ',', value_name = "NAME=FIELD")]
     fields: Option<Vec<String>>,
 
-    /// Field whose equal values mark rows that are not independent [default: equal prompts]
-    #[arg(long, value_name = "FIELD")]
+    /// Cluster standard errors by this field [default: by the token ids of the prompt]
+    #[arg(long, help_heading = "Output", visible_alias = "cluster-by", value_name = "FIELD")]
     cluster: Option<String>,
 
-    /// Fields of the rows to keep in the samples table, e.g. reward,correct
-    #[arg(long, alias = "keep_fields", value_delimiter = ',', value_name = "FIELDS")]
+    /// Fields to copy to the samples table, e.g. reward,correct
+    #[arg(long, help_heading = "Output", alias = "keep_fields", value_delimiter = ',', value_name = "FIELDS")]
     keep_fields: Option<Vec<String>>,
 
-    /// Keep what each model's head reads of every response token (hidden size × 2 or 4 bytes a token), so that
-    /// `kl --exact` has both full distributions again
-    #[arg(long, alias = "keep_hidden", num_args = 0..=1, default_missing_value = "true", value_name = "true|false", require_equals = true)]
+    /// Store the final hidden state of every response token, from which `kl --exact` recomputes the full distributions
+    ///
+    /// This needs hidden size × 2 or 4 bytes per token.
+    #[arg(long, help_heading = "Output", visible_alias = "keep-hidden-states", alias = "keep_hidden", num_args = 0..=1, default_missing_value = "true", value_name = "true|false", require_equals = true)]
     keep_hidden: Option<bool>,
 
-    /// Type of weights and products [default: auto]
-    #[arg(long, value_parser = word::<DtypeChoice>(&DTYPE))]
+    /// Type of weights and matrix products [default: auto]
+    #[arg(long, help_heading = "Models", value_parser = word::<DtypeChoice>(&DTYPE))]
     dtype: Option<DtypeChoice>,
 
     /// cpu, cuda or cuda:N [default: cpu]
-    #[arg(long)]
+    #[arg(long, help_heading = "Models")]
     device: Option<String>,
 
-    /// Tokens computed together: decides memory and speed, never a number [default: 4096]
-    #[arg(long, visible_alias = "batch-size", alias = "batch_size", alias = "batch_tokens", value_name = "N")]
+    /// Tokens per batch. Affects memory and speed; on a CPU never the results [default: 4096]
+    #[arg(
+        long,
+        help_heading = "Speed",
+        visible_alias = "batch-size",
+        alias = "batch_size",
+        alias = "batch_tokens",
+        value_name = "N"
+    )]
     batch_tokens: Option<usize>,
 }
 
@@ -132,24 +149,24 @@ impl OptionArgs {
     }
 }
 
-/// A word that the library knows, and what the help says of it.
+/// A value that the library knows, and its help.
 type Word = (&'static str, Option<&'static str>);
 
 const OUT: [Word; 3] =
-    [("parquet", None), ("jsonl", None), ("token-losses", Some("Parquet, and the published study's JSON beside it"))];
+    [("parquet", None), ("jsonl", None), ("token-losses", Some("Parquet, and the published study's JSON as well"))];
 const TEMPLATE: [Word; 2] = [("text", None), ("own", None)];
 const BOUNDARY: [Word; 2] = [("joint", None), ("separate", None)];
 const BOS: [Word; 3] = [("auto", None), ("always", None), ("never", None)];
 const TOO_LONG: [Word; 3] = [
     ("skip", Some("Record it as too long")),
     ("truncate", Some("Score the tokens that fit")),
-    ("fail", Some("End the run")),
+    ("fail", Some("Stop the run")),
 ];
-const ON_ERROR: [Word; 2] = [("skip", Some("Record it as failed and go on")), ("fail", Some("End the run"))];
+const ON_ERROR: [Word; 2] = [("skip", Some("Record it as failed and continue")), ("fail", Some("Stop the run"))];
 const DTYPE: [Word; 3] =
     [("auto", Some("bf16 if every matrix is stored in bf16, else f32")), ("f32", None), ("bf16", None)];
 
-/// Takes one of `words` and reads it as a file of experiments would.
+/// Accepts one of `words` and reads it as a study file would.
 fn word<T: DeserializeOwned + Clone + Send + Sync + 'static>(words: &[Word]) -> impl TypedValueParser<Value = T> {
     let value = |&(name, help): &Word| help.into_iter().fold(PossibleValue::new(name), PossibleValue::help);
     let words: Vec<PossibleValue> = words.iter().map(value).collect();

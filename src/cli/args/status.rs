@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser};
 
-/// Show what an output directory holds and what it cost
+/// Show progress, size and speed of an output directory
 #[derive(Debug, Parser)]
 pub struct StatusArgs {
     /// The output directory of `score` or `run`

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser};
 
-/// Read an output directory again: what is damaged, and which files to delete so that it is made anew
+/// Check an output directory for damage and list the files to delete before rerunning the command
 #[derive(Debug, Parser)]
 #[command(after_help = VERIFY_EXAMPLES)]
 pub struct VerifyArgs {
@@ -20,6 +20,8 @@ pub struct VerifyArgs {
 const VERIFY_EXAMPLES: &str = "\
 Examples:
   tokshift verify out
-  tokshift verify out --json | jq --raw-output0 '.redo[]' | xargs -0 rm --      # then the same `tokshift score` again
+  tokshift verify out --json | jq --raw-output0 '.redo[]' | xargs -0 rm --
+  # then run the same `tokshift score` again
 
-Exit codes: 0 all is well; 1 something is not, or an error; 2 wrong usage.";
+Exit codes: 0 no problem found; 1 a problem was found, or an error; 2 wrong
+usage.";

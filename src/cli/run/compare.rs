@@ -1,6 +1,6 @@
-//! The comparisons of a run: one an output directory, kept in it.
+//! The comparisons of a run: one per output directory, stored in it.
 //!
-//! Owns which texts can be compared and the files under `comparison/`. Refuses to compute: `shift` does.
+//! Owns which response sets can be compared, and the files under `comparison/`. Not here: computing them (`shift`).
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -9,17 +9,17 @@ use std::path::Path;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::cli::exit::tell;
+use crate::cli::exit::describe;
 use crate::cli::progress;
 use crate::error::Error;
 use crate::score::session::Output;
 use crate::shift::{self, Comparison, NotCompared};
 use crate::store::{self, FoundCell};
 
-/// The folder beside the tables; everything in it follows from them.
+/// The folder next to the tables; everything in it is derived from them.
 const FOLDER: &str = "comparison";
 
-/// Its files: what `kl --json` prints, the study's figures, and every figure as a row.
+/// Its files: what `kl --json` prints, the study's KL values, and every statistic as a row.
 const FILES: [&str; 3] = ["kl.json", "kl_divergence_results.json", "statistics.parquet"];
 
 /// What came of one output directory.
@@ -33,7 +33,7 @@ pub struct Compared {
     pub failed: Option<String>,
 }
 
-/// Compares what stands in each directory, and writes it there.
+/// Compares the results in each directory, and writes the comparison there.
 pub fn compare(outputs: &BTreeMap<&Path, Output>) -> Vec<Compared> {
     outputs.values().map(of_output).collect()
 }
@@ -42,7 +42,7 @@ fn of_output(output: &Output) -> Compared {
     let mut comparison = Comparison::default();
     let mut failures = Vec::new();
     match comparable(&output.root) {
-        Err(error) => failures.push(tell(&error)),
+        Err(error) => failures.push(describe(&error)),
         Ok(texts) => {
             for (generation_model, tasks) in texts {
                 match of_generation_model(&output.root, generation_model, tasks) {
@@ -60,10 +60,10 @@ fn of_output(output: &Output) -> Compared {
             }
         }
     }
-    // What an earlier run compared goes first: files that stand beside one another are of one run.
+    // An earlier comparison is deleted first, so that the files next to each other belong to one run.
     let written = remove(&output.root);
     if let Err(error) = written.and_then(|()| write(output, &comparison)) {
-        failures.push(tell(&error));
+        failures.push(describe(&error));
     }
     let failed = (!failures.is_empty()).then(|| failures.join("; "));
     Compared { output: output.root.display().to_string(), comparison, failed }
@@ -73,7 +73,7 @@ fn of_output(output: &Output) -> Compared {
 fn comparable(root: &Path) -> Result<BTreeMap<String, Vec<String>>> {
     let found = match store::cells_and_damaged(root) {
         Ok((found, _)) => found,
-        // Every cell failed before its first part, which is told of each.
+        // Every cell failed before its first part; each failure is reported.
         Err(Error::File { .. }) if !root.join(crate::schema::folder::RUNS).exists() => Vec::new(),
         Err(error) => return Err(error.into()),
     };
@@ -118,7 +118,8 @@ fn remove(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// `kl.json` as `kl --json` prints it, the study's figures, and every figure as a row of a table. Nothing of no pairs.
+/// `kl.json` as `kl --json` prints it, the study's KL values, and every statistic as a row of a table. Without pairs
+/// nothing is written.
 fn write(output: &Output, comparison: &Comparison) -> Result<()> {
     if comparison.pairs.is_empty() {
         return Ok(());
@@ -130,7 +131,7 @@ fn write(output: &Output, comparison: &Comparison) -> Result<()> {
     let study = shift::study_figures(comparison);
     let root = output.root.display();
     study.left_out.iter().for_each(|pair| progress::say(&format!("{root}: {pair}")));
-    // Without any figure there is no file: each pair's notes say why.
+    // Without any value there is no file: each pair's notes say why.
     if let Ok(json) = study.to_json() {
         publish(FILES[1], json.as_bytes())?;
     }

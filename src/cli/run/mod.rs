@@ -1,7 +1,7 @@
-//! `tokshift run`: a file of experiments from its first cell to its last comparison.
+//! `tokshift run`: a study file from its first cell to its last comparison.
 //!
-//! Owns the order: look at datasets, score model by model, compare directory by directory, tell. A failure ends its own
-//! cells alone and is told at the end. Not here: scoring (`score::many`).
+//! Owns the order: look at datasets, score model by model, compare directory by directory, report. A failure ends only
+//! its own cells and is reported at the end. Not here: scoring (`session`, `scorer`).
 
 mod compare;
 mod plan;
@@ -16,7 +16,7 @@ use super::terminal::Terminal;
 use crate::score::cells::{Cells, State};
 use crate::score::many;
 
-/// Does what the file asks for, or tells what that is.
+/// Runs the study, or prints what a run would do.
 pub fn run(args: &RunArgs) -> Result<Exit> {
     let experiments = crate::experiments::read(&args.file)?.experiments;
     let mut cells = Cells::scan(&experiments);

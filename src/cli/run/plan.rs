@@ -1,13 +1,13 @@
 //! `--dry-run`: what would be done, and how long it may take.
 //!
-//! Owns the estimates. Refuses to create, fetch or load anything.
+//! Owns the estimates. Nothing is created, downloaded or loaded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use serde::Serialize;
 
-use super::report::{Told, missing};
+use super::report::{CellReport, missing};
 use crate::cli::args::{EngineArg, RunArgs};
 use crate::cli::exit::Exit;
 use crate::cli::kl;
@@ -23,15 +23,15 @@ use crate::store::OWN;
 use crate::template::ChatTemplate;
 use crate::{experiments, hub};
 
-/// Tokens are not counted, which would take the tokenizer's minutes. Where no log tells how many bytes of a file make
-/// one, four do: natural text by the tokenizers of today.
+/// Tokens are not counted, because tokenising would take minutes. If no log says how many bytes make one token, four
+/// do: natural text with current tokenizers.
 const BYTES_A_TOKEN: f64 = 4.0;
 
 /// A cell of the plan.
 #[derive(Serialize)]
 struct Planned<'a> {
     #[serde(flatten)]
-    told: Told<'a>,
+    report: CellReport<'a>,
     source: &'a str,
     dataset: String,
     /// Whether the model's files would come from the hub first.
@@ -44,7 +44,7 @@ struct Planned<'a> {
     tokens_estimate: Option<u64>,
     parts_done: usize,
     parts: Option<usize>,
-    /// Of what is left, at the speed that the logs tell of this model; absent if they tell none.
+    /// For the remaining work, at the speed in the logs of this model; absent if there is none.
     seconds_estimate: Option<f64>,
 }
 
@@ -125,7 +125,7 @@ fn plan<'a>(cells: &'a Cells, cell: &'a Cell, looked: &'a Looked, entries: &[Ent
     let left = tokens(cells.bytes_missing(cell));
     let bytes = plan.map(|plan| plan.parts.iter().map(|part| part.bytes).sum::<u64>());
     Planned {
-        told: Told::of(cells, &looked.cell),
+        report: CellReport::of(cells, &looked.cell),
         source: &model.source,
         dataset: cells.text(cell).dataset.display().to_string(),
         fetch: looked.fetch,
@@ -142,15 +142,15 @@ fn text(planned: &[Planned]) -> String {
     let head = ["experiment", "task", "model", "state", "rows", "tokens (estimate)", "parts done", "time"];
     let or_dash = |figure: Option<String>| figure.unwrap_or_else(|| "-".to_owned());
     let row = |cell: &Planned| {
-        let state = if cell.fetch { "to fetch" } else { cell.told.state };
-        let time = match (cell.told.state, cell.seconds_estimate) {
+        let state = if cell.fetch { "to fetch" } else { cell.report.state };
+        let time = match (cell.report.state, cell.seconds_estimate) {
             ("to do", None) => "unknown".to_owned(),
             (_, seconds) => or_dash(seconds.map(duration)),
         };
         vec![
-            cell.told.experiment.to_owned(),
-            cell.told.task.to_owned(),
-            cell.told.model.to_owned(),
+            cell.report.experiment.to_owned(),
+            cell.report.task.to_owned(),
+            cell.report.model.to_owned(),
             state.to_owned(),
             or_dash(cell.rows.map(|rows| rows.to_string())),
             or_dash(cell.tokens_estimate.map(|tokens| tokens.to_string())),
@@ -159,22 +159,23 @@ fn text(planned: &[Planned]) -> String {
         ]
     };
     let rows: Vec<_> = std::iter::once(head.map(str::to_owned).to_vec()).chain(planned.iter().map(row)).collect();
-    let told = planned.iter().map(|cell| &cell.told);
-    let own = planned.iter().filter(|cell| cell.template.is_some()).map(|cell| (cell.told.experiment, cell.told.task));
+    let report = planned.iter().map(|cell| &cell.report);
+    let own =
+        planned.iter().filter(|cell| cell.template.is_some()).map(|cell| (cell.report.experiment, cell.report.task));
     let own: BTreeSet<(&str, &str)> = own.collect();
     let own = own.into_iter().map(|(experiment, task)| {
         visible(&format!(
             "template = \"own\": {experiment}, {task}: each model reads messages by its own chat template"
         ))
     });
-    let lines = aligned(&rows, 4).into_iter().chain([String::new(), total(planned)]).chain(own).chain(missing(told));
+    let lines = aligned(&rows, 4).into_iter().chain([String::new(), total(planned)]).chain(own).chain(missing(report));
     lines.map(|line| line + "\n").collect()
 }
 
 fn total(planned: &[Planned]) -> String {
-    let count = |state: &str| planned.iter().filter(|cell| cell.told.state == state).count();
+    let count = |state: &str| planned.iter().filter(|cell| cell.report.state == state).count();
     let (done, skipped, failed) = (count("done"), count("skipped"), count("failed"));
-    let to_do: Vec<_> = planned.iter().filter(|cell| cell.told.state == "to do").collect();
+    let to_do: Vec<_> = planned.iter().filter(|cell| cell.report.state == "to do").collect();
     let known: f64 = to_do.iter().filter_map(|cell| cell.seconds_estimate).sum();
     let time = match to_do.iter().filter(|cell| cell.seconds_estimate.is_none()).count() {
         0 => duration(known),
@@ -184,7 +185,7 @@ fn total(planned: &[Planned]) -> String {
     let n = planned.len();
     format!(
         "{n} cells: {} to do, {done} done, {skipped} skipped, {failed} would fail; time: {time}\n\
-         (tokens are estimated from bytes: as logs of earlier runs tell, else {BYTES_A_TOKEN} bytes a token)",
+         (tokens are estimated from bytes: by the logs of earlier runs, else {BYTES_A_TOKEN} bytes per token)",
         to_do.len()
     )
 }

@@ -1,6 +1,6 @@
-//! What a run tells at its end: figures, then what is missing and why.
+//! The final report of a run: comparisons, then what is missing and why.
 //!
-//! Owns its text and its JSON. Refuses figures of its own.
+//! Owns its text and its JSON. Not here: the values in it (`shift`).
 
 use std::fmt::Write;
 
@@ -15,7 +15,7 @@ use crate::shift;
 
 /// A cell for a script.
 #[derive(Serialize)]
-pub struct Told<'a> {
+pub struct CellReport<'a> {
     pub experiment: &'a str,
     pub task: &'a str,
     pub model: &'a str,
@@ -25,7 +25,7 @@ pub struct Told<'a> {
     pub reason: Option<&'a str>,
 }
 
-impl<'a> Told<'a> {
+impl<'a> CellReport<'a> {
     pub fn of(cells: &'a Cells, cell: &'a Cell) -> Self {
         let (state, reason) = match &cell.state {
             State::ToDo => ("to do", None),
@@ -47,17 +47,17 @@ impl<'a> Told<'a> {
 
 /// Prints the comparisons and every cell that is not done.
 pub fn print(cells: &Cells, comparisons: &[Compared], json: bool) -> Result<()> {
-    let told: Vec<Told> = cells.all.iter().map(|cell| Told::of(cells, cell)).collect();
+    let reports: Vec<CellReport> = cells.all.iter().map(|cell| CellReport::of(cells, cell)).collect();
     let text = if json {
-        let all = serde_json::json!({ "cells": told, "comparisons": comparisons });
+        let all = serde_json::json!({ "cells": reports, "comparisons": comparisons });
         serde_json::to_string_pretty(&all)? + "\n"
     } else {
-        text(&told, comparisons)
+        text(&reports, comparisons)
     };
     kl::print(&text).map(drop)
 }
 
-fn text(told: &[Told], comparisons: &[Compared]) -> String {
+fn text(reports: &[CellReport], comparisons: &[Compared]) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let mut line = |line: String| writeln!(text, "{line}").unwrap_or_default();
@@ -70,22 +70,23 @@ fn text(told: &[Told], comparisons: &[Compared]) -> String {
             line(format!("{}: not compared: {}\n", visible(output), visible(why)));
         }
     }
-    let count = |state: &str| told.iter().filter(|cell| cell.state == state).count();
+    let count = |state: &str| reports.iter().filter(|cell| cell.state == state).count();
     let (done, failed, skipped) = (count("done"), count("failed"), count("skipped"));
-    line(format!("{} cells: {done} done, {failed} failed, {skipped} skipped", told.len()));
-    missing(told.iter()).into_iter().for_each(line);
+    line(format!("{} cells: {done} done, {failed} failed, {skipped} skipped", reports.len()));
+    missing(reports.iter()).into_iter().for_each(line);
     text
 }
 
 /// Cells that are not done, with their reasons; the models of a text that share one are one line.
-pub fn missing<'a>(told: impl Iterator<Item = &'a Told<'a>>) -> Vec<String> {
-    let missing: Vec<&Told> = told.filter(|cell| cell.reason.is_some()).collect();
-    let same =
-        |a: &&Told, b: &&Told| (a.experiment, a.task, a.state, a.reason) == (b.experiment, b.task, b.state, b.reason);
-    let group = |cells: &[&Told]| {
+pub fn missing<'a>(reports: impl Iterator<Item = &'a CellReport<'a>>) -> Vec<String> {
+    let missing: Vec<&CellReport> = reports.filter(|cell| cell.reason.is_some()).collect();
+    let same = |a: &&CellReport, b: &&CellReport| {
+        (a.experiment, a.task, a.state, a.reason) == (b.experiment, b.task, b.state, b.reason)
+    };
+    let group = |cells: &[&CellReport]| {
         let first = cells.first()?;
         let models = cells.iter().map(|cell| cell.model).collect::<Vec<_>>().join(", ");
-        let Told { experiment, task, state, .. } = first;
+        let CellReport { experiment, task, state, .. } = first;
         Some(visible(&format!("{state}: {experiment}, {task}, {models}: {}", first.reason?)))
     };
     missing.chunk_by(same).filter_map(group).collect()

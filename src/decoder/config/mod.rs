@@ -46,7 +46,7 @@ fn refuse_nulls(map: &Map<String, Value>) -> Parsed<()> {
         _ => &["rms_norm_eps", "hidden_act"],
     };
     match fields.iter().find(|field| map.get(**field).is_some_and(Value::is_null)) {
-        Some(field) => Err(format!("`{field}` is null, which transformers refuses: leave it out or give its value")),
+        Some(field) => Err(format!("`{field}` is null, which transformers refuses: leave it out or set its value")),
         None => Ok(()),
     }
 }

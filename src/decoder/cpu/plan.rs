@@ -83,8 +83,8 @@ fn runs(forest: &Forest, rows: &[usize], places: Range<usize>) -> Vec<Run> {
     runs
 }
 
-/// A block that lies within a parent's path whole is the parent's; the one that a segment begins in is its own, with the
-/// keys before it.
+/// A key block entirely within the parent's path is shared with the parent. The block in which a segment begins is its own
+/// copy, including the earlier keys.
 fn key_blocks(forest: &Forest) -> (Vec<Vec<usize>>, Vec<Vec<u32>>) {
     let mut paths: Vec<Vec<usize>> = Vec::with_capacity(forest.segments.len());
     let mut blocks = Vec::new();

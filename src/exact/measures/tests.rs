@@ -149,7 +149,7 @@ fn logits_that_are_not_finite_are_told() {
 }
 
 proptest! {
-    /// The rest in f32 beside all of it in f64, at every size of shift, in flat rows and sharp ones.
+    /// The rest in f32 compared with all of it in f64, at every size of shift, in flat rows and sharp ones.
     #[test]
     fn what_is_not_likely_keeps_its_digits_in_f32(
         both in prop::collection::vec((-10.0..10.0_f32, -10.0..10.0_f32), 100..600),

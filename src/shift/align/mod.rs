@@ -1,4 +1,4 @@
-//! Models whose tokenizers differ.
+//! Comparison of models with different tokenizers.
 
 pub mod read;
 pub mod pair;

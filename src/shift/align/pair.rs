@@ -1,7 +1,7 @@
-//! Models that read one text as different tokens: what can be said of them all the same.
+//! Compares models that read one text as different tokens.
 //!
-//! Owns the comparison over spans (docs/measures.md): log-probabilities of texts, not of tokens. Refuses everything that
-//! needs one vocabulary: ranks, lists, entropies, divergences.
+//! Owns the comparison over spans (docs/measures.md: "Models with different tokenizers"): log-probabilities of texts,
+//! not of tokens. Not here: everything that needs one vocabulary, such as ranks, lists, entropies and divergences.
 
 use std::f64::consts::LN_2;
 

@@ -1,6 +1,6 @@
-//! The tokens of one table, sample by sample.
+//! Reads the tokens of one table, sample by sample.
 //!
-//! Owns reading them in order, a batch at a time. Refuses to compare.
+//! Owns reading them in order, a batch at a time. Not here: comparing (`pair`).
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ impl<'a> Texts<'a> {
     }
 
     /// The tokens of a sample, in order, without the one that ends a turn; none if the table has no such sample.
-    /// Samples must be asked for in ascending order.
+    /// Samples must be requested in ascending order.
     ///
     /// # Errors
     /// A file that cannot be read or is out of order; tokens whose place in the text is unknown.

@@ -1,6 +1,6 @@
-//! Whether two tables may be compared at all.
+//! Checks whether two tables may be compared at all.
 //!
-//! Owns the refusals: rows, token ids and contexts that do not match. Refuses to repair anything.
+//! Owns the errors: rows, token ids and contexts that do not match. Nothing is repaired.
 
 use std::collections::HashMap;
 
@@ -26,12 +26,12 @@ pub fn contexts(pair: &PairTables, samples: &Samples, allowed: bool) -> Result<u
     }
     Err(pair.incomparable(format!(
         "the models were given different contexts for {count} samples, the first is sample_id {}: \
-         give --allow-different-context to compare them all the same",
+         use --allow-different-context to compare them anyway",
         first.id
     )))
 }
 
-/// Both sides must hold the same token at every joined row.
+/// Both tables must have the same token at every joined row.
 ///
 /// # Errors
 /// [`crate::Error::Incomparable`] naming the first row at which they do not.
@@ -64,7 +64,7 @@ pub fn exact(pair: &PairTables, sums: &Sums) -> Result<()> {
 /// Rows of P, of Q and joined ones must be equally many, but for samples whose status says why not, and imports,
 /// which are compared up to the shorter side. Gives the samples that are.
 ///
-/// The footers settle it at once in the usual case; otherwise both tables' rows are counted by sample.
+/// The footers decide it at once in the usual case; otherwise both tables' rows are counted by sample.
 ///
 /// # Errors
 /// [`crate::Error::Incomparable`] with the counts and the first sample that nothing explains.
@@ -92,7 +92,7 @@ pub fn rows(pair: &PairTables, samples: &Samples, sums: &Sums, p: &Footers, q: &
     let Some((first, counts)) = unexplained.first() else { return Ok(unequal) };
     let (sides, more) = (counts.told_of(first), unexplained.len() - 1);
     Err(pair.incomparable(format!(
-        "P has {} rows, Q has {}, {joined} are of both; first at sample_id {} ({sides}), and {more} more samples",
+        "tables do not match: P has {} rows, Q {}, {joined} in both; first mismatch in sample_id {} ({sides}), {more} more samples",
         p.rows, q.rows, first.id
     )))
 }

@@ -1,6 +1,6 @@
-//! What the figures of a text say against its being P's own samples at temperature 1.
+//! Tests whether the statistics of a response set contradict that P sampled it at temperature 1.
 //!
-//! Owns these tests and how far off is too far (docs/measures.md: is this text P's). Refuses to answer: `estimate` does.
+//! Owns these tests and their limits (docs/measures.md: "Did P write this text?"). Not here: the answer (`estimate`).
 
 use crate::error::Result;
 use crate::schema::pair::KL;
@@ -9,10 +9,11 @@ use crate::shift::pass::sums::Sums;
 use crate::shift::result::kl_estimate::NEED_OWN_TEXT;
 use crate::shift::token::measures::{KL_BOUNDS, LOGPROBS, OWN_TEXT};
 
-/// Standard errors from which a mean is held to contradict what P's own samples give.
+/// Number of standard errors beyond which a mean contradicts that P sampled the text.
 const FAR: f64 = 3.0;
 
-/// Share of the mean entropy within which the text is P's whatever the errors: products in bf16 move a mean as far.
+/// Share of the mean entropy within which P may have sampled the text whatever the standard errors: rounding to bf16
+/// moves a mean as far.
 const CLOSE: f64 = 0.01;
 
 /// What the lower bound, exact measures and f32 log-probabilities may be off by, and that share of them.

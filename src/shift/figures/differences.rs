@@ -1,6 +1,7 @@
-//! Two models against each other, both compared with one P on the same tokens.
+//! Differences between two models that were both compared with one P on the same tokens.
 //!
-//! Owns the pairing: what P's text does to both Qs alike cancels in each cluster. Refuses tokens that only one has.
+//! Owns the pairing: the effect of P's text on both Qs cancels in each cluster. Not here: tokens that only one of them
+//! has.
 
 use std::collections::HashMap;
 
@@ -12,7 +13,7 @@ use crate::shift::result::means::{Difference, Means};
 use crate::shift::result::pair::Pair;
 use crate::shift::token::measures::{self, is_of_pairs};
 
-/// Every two Qs that share P on one text, in the order of the pairs.
+/// Every two Qs that share P on one response set, in the order of the pairs.
 pub fn of_text(pairs: &[(Pair, Sums)]) -> Result<Vec<Difference>> {
     let twos = pairs.iter().enumerate().flat_map(|(i, one)| pairs[i + 1..].iter().map(move |other| (one, other)));
     twos.filter(|((one, _), (other, _))| one.p == other.p).map(|(one, other)| difference(one, other)).collect()

@@ -1,7 +1,7 @@
 //! Whether k1 and k3 estimate KL(P‖Q) on the text of a pair.
 //!
-//! Owns how the answer is found (docs/measures.md: is this text P's). Refuses to take silence for proof: where nobody can
-//! tell, that is the answer.
+//! Owns how the answer is found (docs/measures.md: "Did P write this text?"). A lack of evidence is not evidence:
+//! where it cannot be known, the answer is *unknown*.
 
 use super::contradictions::{Of, contradiction};
 use crate::error::Result;
@@ -41,8 +41,8 @@ pub fn of_prompts(of_pair: &KlEstimate, sums: &Sums, holds: &dyn Fn(usize) -> bo
     }
 }
 
-/// Samples that are left out for what was sampled: the longest, or those with a token that a model lacks. Empty responses and
-/// rows that cannot be read are left out on both sides alike, whatever P thinks.
+/// Samples that are left out because of what was sampled: the longest, or those with a token that a model lacks. Empty
+/// responses and unreadable rows are left out of both tables alike, whatever P's scores.
 fn chosen(left_out: &[LeftOut]) -> Option<String> {
     let is_nobodys = |one: &&LeftOut| one.p == one.q && matches!(one.p, Status::Empty | Status::Failed);
     let samples: u64 = left_out.iter().filter(|one| !is_nobodys(one)).map(|one| one.samples).sum();
@@ -54,19 +54,18 @@ fn chosen(left_out: &[LeftOut]) -> Option<String> {
     })
 }
 
-/// Why nobody can tell.
+/// Why it cannot be known.
 fn unknown(sums: &Sums) -> Result<Option<String>> {
     let unchecked = sums.unchecked();
     if unchecked > 0 {
-        let what =
-            "tokens have neither an id nor a text on both sides, so nobody can tell that both models read one text";
+        let what = "tokens have neither an id nor a text on both sides, so it cannot be known whether both models read one text";
         return Ok(Some(format!("{unchecked} {what}")));
     }
     let Some(mean) = sums.mean(OWN_TEXT)? else { return Ok(Some("P's entropy is not known".to_owned())) };
     if mean.clusters < FEW_CLUSTERS {
         let clusters = mean.clusters;
         return Ok(Some(format!(
-            "of {clusters} clusters, below {FEW_CLUSTERS}, nobody can tell whether P wrote the text"
+            "of {clusters} clusters, below {FEW_CLUSTERS}, it cannot be known whether P wrote the text"
         )));
     }
     let all = Of::all(sums).total(NEED_OWN_TEXT[0])?.1;

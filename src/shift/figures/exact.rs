@@ -1,6 +1,7 @@
-//! What only a pairs table tells: the tokens at which the distributions moved, and whether responses would end.
+//! Statistics that only a pairs table contains: the tokens at which the distributions moved, and the probability to
+//! end.
 //!
-//! Owns two passes over it. Refuses means of its measures, which are means like all others.
+//! Owns two passes over it. Not here: the means of its measures, which are computed like all other means.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -21,7 +22,7 @@ use crate::shift::tables::pair_files::PairFiles;
 /// Of each list.
 const MOST: usize = 10;
 
-/// Q's rank of P's favourite above which a position is shifted (Lin et al. 2023, URIAL).
+/// Q's rank of P's top token above which a position is shifted (Lin et al. 2023, URIAL).
 const SHIFTED: f64 = 3.0;
 
 pub fn of_pair(tables: &PairTables, sums: &Sums) -> Result<Option<ExactFigures>> {
@@ -67,7 +68,8 @@ fn by_token(tables: &PairTables) -> Result<Vec<ShiftedToken>> {
 /// By sample, the position before which it may have ended, and both probabilities of that.
 type Ends = HashMap<u32, (u32, [f64; 2])>;
 
-/// Over the samples that were not cut, neither here nor when they were generated. Windows of a text end where they are full.
+/// Over the samples that were not cut off, neither here nor when they were generated. Windows of a text end where they
+/// are full.
 fn stop(tables: &PairTables, exact: &PairFiles, sums: &Sums) -> Result<Option<Stop>> {
     if tables.of_windows {
         return Ok(None);

@@ -1,7 +1,7 @@
-//! The noise floor: how far a model stands from itself when it is computed in f32.
+//! The noise floor: the KL between a model and its f32 version.
 //!
-//! Owns what is told of a pair whose models have such twins (docs/measures.md: noise floor). Not here: scoring twins, which
-//! are models like all others.
+//! Owns the statistics of a pair whose models have f32 versions (docs/measures.md: "Noise floor"). Not here: scoring
+//! f32 versions, which are models like all others.
 
 use crate::error::Result;
 use crate::schema::pair::KL;
@@ -17,7 +17,7 @@ use crate::shift::tables::twins::of;
 /// Samples that make a floor.
 const LEAST: u64 = 32;
 
-/// Notes the floor in every pair of a text whose two models have twins that were compared with them.
+/// Records the floor in every pair of a response set whose two models have f32 versions that were compared with them.
 pub fn note(tables: &[&PairTables], found: &mut [(Pair, Sums)], twins: &[Twin]) -> Result<()> {
     let floors = found.iter().map(|(pair, _)| {
         let (p_twin, q_twin) = (of(twins, &pair.p)?, of(twins, &pair.q)?);
@@ -39,7 +39,7 @@ pub fn note(tables: &[&PairTables], found: &mut [(Pair, Sums)], twins: &[Twin]) 
             Some(Ok(floor)) => floor,
         };
         if pair.samples < LEAST {
-            pair.notes.push(format!("a noise floor of {} samples: it takes {LEAST} to make one", pair.samples));
+            pair.notes.push(format!("the noise floor is unreliable: {} samples, fewer than {LEAST}", pair.samples));
         }
         let kl = pair.measures.iter().find(|m| m.name == KL).and_then(|m| m.token_mean);
         let high = kl.and_then(|kl| kl.high);
@@ -57,7 +57,7 @@ pub fn note(tables: &[&PairTables], found: &mut [(Pair, Sums)], twins: &[Twin]) 
 /// P's, Q's, and the mean of both in f32.
 type Floor = (Own, Own, Option<Estimate>);
 
-/// Of one model beside its twin: mean, 99th percentile.
+/// KL of one model and its f32 version: mean, 99th percentile.
 #[derive(Clone, Copy)]
 struct Own {
     mean: Estimate,

@@ -1,4 +1,4 @@
-//! From the sums and queries of a pair to its figures.
+//! From the sums and queries of a pair to its statistics.
 
 pub mod check;
 pub mod perplexity;

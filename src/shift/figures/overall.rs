@@ -1,7 +1,7 @@
 //! Two models over several tasks.
 //!
-//! Owns how tasks are put together: pooled, or each with the same weight. Refuses to keep more of a task than a few
-//! moments: tables of all tasks are never in memory at once.
+//! Owns how tasks are combined: pooled, or each with the same weight. Only a few moments of each task are kept: the
+//! tables of all tasks are never in memory at once.
 
 use std::collections::BTreeMap;
 
@@ -100,8 +100,8 @@ impl Tasks {
         Ok(())
     }
 
-    /// What has more than one task. A name that means one model in one task and another in the next has no figures over
-    /// both, which its pairs are told.
+    /// Everything with more than one task. A name that means one model in one task and another in the next has no
+    /// statistics over both, which a note says.
     pub fn finish(self, pairs: &mut [Pair], not_compared: &[NotCompared]) -> Vec<Overall> {
         let (mixed, mut whole): (Vec<_>, Vec<_>) = self.found.into_iter().partition(|f| f.is_mixed);
         for Found { overall, .. } in mixed {

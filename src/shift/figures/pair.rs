@@ -1,7 +1,7 @@
-//! From the sums of a pair to its figures.
+//! From the sums of a pair to its statistics.
 //!
-//! Owns the order of work on one pair: checks that need no scan, the query, checks of what came back, statistics.
-//! Refuses formulas: `measures` has those of a token, `stats` those of a mean.
+//! Owns the order of work on one pair: checks that need no scan, the sums, checks of the sums, statistics. Not here:
+//! formulas of a token (`measures`) and of a mean (`stats`).
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -73,7 +73,7 @@ impl Prepared {
     }
 }
 
-/// The study's figure and nothing else: a fraction of the columns is read, and of the time taken.
+/// The study's KL value alone, which reads a fraction of the columns and takes a fraction of the time.
 pub fn study_alone(tables: &PairTables, options: &Options) -> Result<Option<StudyFigure>> {
     let prepared = Prepared::new(tables, options)?;
     let samples = &prepared.samples;
@@ -97,7 +97,8 @@ pub fn pair(tables: &PairTables, options: &Options) -> Result<(Pair, Sums)> {
     Ok((pair, sums))
 }
 
-/// The figures of a pair whose sums are fit; `unequal` of its samples were compared up to the shorter side.
+/// The statistics of a pair whose sums passed the checks; `unequal` of its samples were compared up to the shorter
+/// length.
 fn figures(tables: &PairTables, options: &Options, prepared: &Prepared, sums: &Sums, unequal: u64) -> Result<Pair> {
     let clusters = sums.facts.iter().map(|s| s.cluster).collect::<HashSet<_>>().len() as u64;
     let mut measures = measures::ALL.iter().map(|m| measure(m, sums)).collect::<Result<Vec<_>>>()?;
@@ -202,7 +203,7 @@ fn study(tables: &PairTables, samples: &Samples, sums: &Sums) -> Result<Option<S
 fn notes(tables: &PairTables, prepared: &Prepared, sums: &Sums, clusters: u64, unequal: u64) -> Vec<String> {
     let mut notes = tables.notes.clone();
     if clusters < FEW_CLUSTERS {
-        notes.push(format!("only {clusters} clusters: errors and intervals are rough below {FEW_CLUSTERS}"));
+        notes.push(format!("only {clusters} clusters: standard errors and intervals are rough below {FEW_CLUSTERS}"));
     }
     let truncated = sums.facts.iter().filter(|s| s.p == Status::Truncated || s.q == Status::Truncated).count();
     if truncated > 0 {
@@ -210,8 +211,8 @@ fn notes(tables: &PairTables, prepared: &Prepared, sums: &Sums, clusters: u64, u
     }
     if let Some(Cut { samples, share }) = cut(sums) {
         let (all, share) = (share.n, 100.0 * share.value);
-        let what = "nats a response are of what there is of them, the probability to end is of the others";
-        notes.push(format!("responses that a limit of tokens ended: {samples} of {all} ({share:.1}%); {what}"));
+        let what = "nats per response include them as they are, the probability to end leaves them out";
+        notes.push(format!("responses that a token limit ended: {samples} of {all} ({share:.1}%); {what}"));
     }
     if unequal > 0 {
         notes.push(format!("samples of unequal numbers of tokens, compared up to the shorter: {unequal}"));
@@ -230,8 +231,9 @@ fn notes(tables: &PairTables, prepared: &Prepared, sums: &Sums, clusters: u64, u
     }
     let not_finite = sums.not_finite();
     if not_finite > 0 {
-        notes
-            .push(format!("tokens without a finite difference of log-probability, which the means show: {not_finite}"));
+        notes.push(format!(
+            "{not_finite} tokens have an infinite or NaN log-probability difference, so means of it are not finite"
+        ));
     }
     notes
 }

@@ -1,7 +1,7 @@
-//! Perplexities, and how the log-probabilities of both models go along.
+//! Perplexities, and the correlation of both models' log-probabilities.
 //!
-//! Owns the figures that are no plain means, and their errors by the derivative of what is done to a mean
-//! (docs/measures.md: perplexity).
+//! Owns the statistics that are not plain means, with standard errors by the derivative (docs/measures.md:
+//! "Perplexity").
 
 use crate::error::Result;
 use crate::shift::numbers::stats::{Estimate, clustered_mean, shares};

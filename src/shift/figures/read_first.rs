@@ -1,6 +1,7 @@
-//! The samples that a person should read first.
+//! Finds the responses and tokens with the largest differences.
 //!
-//! Owns the choice and what is shown of each. Refuses statistics: the most extreme of many says nothing of the rest.
+//! Owns the choice and what is shown of each. Not here: statistics. The most extreme of many says nothing about the
+//! rest.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;

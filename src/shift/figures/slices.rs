@@ -1,7 +1,8 @@
-//! The means of some tokens: by region, kind, position, and by the fields that the samples table kept.
+//! Means over subsets of the tokens: by region, kind, position, and by the fields that the samples table kept.
 //!
-//! Owns which slices there are and what is added up for each: one more pass over the tokens, and two sums a slice,
-//! measure and cluster in memory. Refuses formulas, and to say what kind or region a token is of.
+//! Owns which slices there are and what is added up for each: one more pass over the tokens, and two sums per slice,
+//! measure and cluster in memory. Not here: formulas (`measures`), and the kind or region of a token (`kinds`,
+//! `regions`).
 
 use std::collections::HashMap;
 use std::ops::Range;

@@ -1,7 +1,8 @@
-//! The study's own pairing of two models' rows, where it is another than by row.
+//! The study's own pairing of two models' rows, where it differs from pairing by row.
 //!
-//! Owns that pairing: null rows are removed from each side's list, and what is left is paired by its place; within a
-//! row, tokens too. Refuses to run where no row is null on one side alone: it is then the pairing by row.
+//! Owns that pairing: null rows are removed from each model's list, and the remaining rows are paired by their place;
+//! within a row, so are tokens. It runs only if some row is null for one model alone; otherwise it is the pairing by
+//! row.
 
 use std::collections::HashMap;
 
@@ -33,8 +34,8 @@ const TERM: &str = "term";
 /// A row's `sample_id`, and ln(e^logprob + 1e-10) of its tokens that the study counts.
 type Row = (u32, Vec<f64>);
 
-/// The figure of that pairing; `None` if it pairs the same rows, or none that have a token. All counted tokens of both
-/// sides are in memory, 8 bytes each.
+/// The value of that pairing; `None` if it pairs the same rows, or none that have a token. All counted tokens of both
+/// models are in memory, 8 bytes each.
 pub fn figure(tables: &PairTables, samples: &Samples) -> Result<Option<NullsRemoved>> {
     let differ = |s: &SampleFacts| may_be_null(&tables.p, s.p) != may_be_null(&tables.q, s.q);
     if !samples.rows.iter().any(differ) {

@@ -1,7 +1,7 @@
-//! What two lists of most likely tokens say of one position: bounds on KL(P‖Q), a place.
+//! What two top-k lists imply at one position: bounds on KL(P‖Q), and the place of a token.
 //!
-//! Owns the formulas (MEASURES: two models) and what f32 columns cost them. Refuses columns: slices and numbers in,
-//! a number out, NaN where a side lacks what it needs.
+//! Owns the formulas (docs/measures.md: "Bounds on KL") and the allowance for f32 columns. Not here: columns. Slices
+//! and numbers in, a number out, NaN where a model lacks what it needs.
 
 use super::math::phi;
 
@@ -24,7 +24,7 @@ const FAR: f64 = 50.0;
 pub struct Side<'a> {
     pub ids: &'a [u32],
     pub logprobs: &'a [f32],
-    /// Of the token t that stands there.
+    /// Of the token t at this position.
     pub logprob: f64,
     /// e^`logprob`.
     pub mass: f64,

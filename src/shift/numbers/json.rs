@@ -1,7 +1,7 @@
 //! Numbers as JSON has them.
 //!
-//! Owns how a number that is infinite or none is read again: it was written as `null`. Not here: writing, which `serde_json`
-//! does so by itself.
+//! Owns how a number that is infinite or NaN is read again: it was written as `null`. Not here: writing, which
+//! `serde_json` does by itself.
 
 use serde::{Deserialize, Deserializer};
 

@@ -1,6 +1,6 @@
-//! What kind of text a token is, by Unicode.
+//! The kind of a token's text, by Unicode.
 //!
-//! Owns the five kinds. Refuses tokenizers: the token's own text decides.
+//! Owns the five kinds. Not here: tokenizers. The token's own text decides.
 
 /// In the order of the numbers that [`kind`] gives.
 pub const KINDS: [&str; 5] = ["word", "number", "punctuation", "whitespace", "special"];

@@ -1,6 +1,6 @@
 //! Scalar functions that the measures share.
 //!
-//! Owns their accuracy near zero, where the naive forms cancel. Refuses columns.
+//! Owns their accuracy near zero, where the naive forms cancel. Not here: columns (`expressions`).
 
 use std::sync::LazyLock;
 
@@ -33,7 +33,7 @@ fn phi_near_zero(d: f64) -> f64 {
     square * ((fours[0] + fours[1] * fourth) + (fours[2] + fours[3] * fourth) * eighth)
 }
 
-/// The study's ln(e^a + 1e-10): finite for a token that a model holds impossible.
+/// The study's ln(e^a + 1e-10): finite even for a token of probability 0.
 pub fn study_log(logprob: f64) -> f64 {
     study_log_of(logprob.exp())
 }

@@ -1,7 +1,7 @@
-//! Quantiles whose intervals know that rows of one cluster are not independent.
+//! Quantiles with intervals that are clustered, because rows of one cluster are not independent.
 //!
-//! Owns which quantiles there are, how values are kept until they are known, and their intervals. Refuses tables and
-//! names: numbers in, numbers out.
+//! Owns which quantiles there are, how values are kept until they are known, and their intervals. Not here: tables and
+//! names. Numbers in, numbers out.
 
 use rayon::slice::ParallelSliceMut;
 
@@ -123,7 +123,7 @@ pub struct Histogram {
     high: f64,
 }
 
-/// Bits of a key that a bin does not tell apart: an f64's 52 but for the first 8.
+/// Low bits of a key that a bin ignores: an f64's 52 minus the first 8.
 const WITHIN: u32 = 44;
 
 impl Default for Histogram {

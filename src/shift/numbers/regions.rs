@@ -1,6 +1,6 @@
 //! Where a response thinks and where it answers.
 //!
-//! Owns the reading of `<think>` and `</think>`. Refuses other marks: reasoning models write these.
+//! Owns the reading of `<think>` and `</think>`, which reasoning models write. Other marks are not recognised.
 
 use std::ops::Range;
 

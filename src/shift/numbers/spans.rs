@@ -1,6 +1,6 @@
-//! Two tokenisations of one text as the smallest spans that both have.
+//! Two tokenisations of one text as the shortest spans that both have.
 //!
-//! Owns where a span ends and what it adds up. Refuses to read: byte ranges and log-probabilities in, spans out.
+//! Owns where a span ends and what it adds up. Not here: reading. Byte ranges and log-probabilities in, spans out.
 
 /// A token as far as spans need it: bytes of the response, and ln of its probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,12 +30,12 @@ pub struct Span {
     pub tokens: [u32; 2],
 }
 
-/// A text as cut by both sides.
+/// A text as split by both tokenisations.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Aligned {
     pub spans: Vec<Span>,
-    /// Tokens of each side that no span holds: what straddles the prompt's end or was not scored on either side, what comes
-    /// before the first common boundary and after the last.
+    /// Tokens of each model that belong to no span: those that span the prompt's end or were not scored by either
+    /// model, those before the first common boundary and those after the last.
     pub left_out: [u32; 2],
 }
 

@@ -1,6 +1,6 @@
-//! Means whose errors know that rows of one cluster are not independent.
+//! Means with standard errors that are clustered, because rows of one cluster are not independent.
 //!
-//! Owns the estimate, its standard error and its interval. Refuses tables and names: numbers in, numbers out.
+//! Owns the estimate, its standard error and its interval. Not here: tables and names. Numbers in, numbers out.
 
 use super::json::number;
 use super::student::t95;

@@ -1,7 +1,7 @@
 //! Student's t: how many standard errors the 95% interval reaches to either side.
 //!
-//! Owns that one number for every count of degrees. Refuses other levels and fractional degrees: nothing here asks
-//! for them.
+//! Owns that one number for every count of degrees of freedom. Other levels and fractional degrees are not needed
+//! here.
 
 use std::f64::consts::{FRAC_2_PI, PI};
 

@@ -11,7 +11,7 @@ use crate::shift::result::pair::title;
 const NOTE: &str =
     "each model by the one tokenisation of its own tokenizer; other spellings of a text have probability too\n";
 
-/// A paragraph a pair.
+/// One paragraph per pair.
 pub fn aligned_table(pairs: &[AlignedPair]) -> String {
     pairs.iter().map(paragraph).collect::<Vec<_>>().join("\n") + NOTE
 }

@@ -11,27 +11,58 @@ pub type Row = Vec<String>;
 
 pub fn cells(estimate: Option<Estimate>) -> [String; 2] {
     let Some(estimate) = estimate else { return ["-".to_owned(), String::new()] };
-    let value = number(estimate.value);
-    let mean = estimate.stderr.map_or_else(|| value.clone(), |error| format!("{value} ± {}", number(error)));
+    let mean = estimate.stderr.map_or_else(|| number(estimate.value), |error| with_error(estimate.value, error));
     let interval = estimate.low.zip(estimate.high);
-    [mean, interval.map_or_else(String::new, |(low, high)| format!("[{}, {}]", number(low), number(high)))]
+    [mean, interval.map_or_else(String::new, |(low, high)| format!("[{}, {}]", digits(low, 3), digits(high, 3)))]
 }
 
-/// Five significant digits: fixed where that is short, else scientific.
+/// A value to the decimal place of the second significant digit of its standard error.
+fn with_error(value: f64, error: f64) -> String {
+    let scientific = format!("{error:.1e}");
+    let exponent: i32 = scientific.split_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or_default();
+    match value.abs().max(error) {
+        size if !size.is_finite() || error == 0.0 => format!("{} ± {}", number(value), number(error)),
+        size if size < 1e-4 => format!("{value:.1e} ± {scientific}"),
+        _ if exponent < -7 => format!("{} ± {scientific}", number(value)),
+        _ => {
+            let places = (1 - exponent).max(0) as usize;
+            format!("{value:.places$} ± {error:.places$}")
+        }
+    }
+}
+
+/// Five significant digits.
 pub fn number(x: f64) -> String {
+    digits(x, 5)
+}
+
+/// Bounds with three significant digits, the lower rounded down and the upper up, so that they stay bounds.
+pub fn bounds(low: f64, high: f64) -> String {
+    let round = |x: f64, round: fn(f64) -> f64| {
+        if x == 0.0 || !x.is_finite() {
+            return x;
+        }
+        let scale = 10_f64.powi(2 - x.abs().log10().floor() as i32);
+        if scale.is_finite() { round(x * scale) / scale } else { x }
+    };
+    format!("{} to {}", digits(round(low, f64::floor), 3), digits(round(high, f64::ceil), 3))
+}
+
+/// So many significant digits: fixed where that is short, else scientific.
+fn digits(x: f64, count: i32) -> String {
     match x.abs() {
         0.0 => "0".to_owned(),
         size if !size.is_finite() => x.to_string(),
         size if (1e-3..1e5).contains(&size) => {
-            let digits = 4 - size.log10().floor() as i32;
-            format!("{x:.*}", digits.max(0) as usize)
+            let places = count - 1 - size.log10().floor() as i32;
+            format!("{x:.*}", places.max(0) as usize)
         }
-        _ => format!("{x:.4e}"),
+        _ => format!("{x:.*e}", (count - 1) as usize),
     }
 }
 
-/// A token in brackets: its text, or its id where that is empty or not known, as of tokens that end a turn. Nothing if
-/// neither is there.
+/// A token in brackets: its text, or its id if the text is empty or unknown, as for end-of-turn tokens. Nothing if
+/// neither is known.
 pub fn token(text: Option<&str>, id: Option<u32>) -> Option<String> {
     let text = text.filter(|text| !text.is_empty()).map(visible);
     text.or_else(|| Some(format!("#{}", id?))).map(|name| format!("[{name}]"))
@@ -51,4 +82,33 @@ pub fn aligned(rows: &[Row], names: usize) -> Vec<String> {
     rows.iter()
         .map(|row| row.iter().enumerate().map(pad).collect::<Vec<_>>().join("  ").trim_end().to_owned())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{bounds, with_error};
+
+    #[test]
+    fn a_value_has_the_digits_of_its_standard_error() {
+        for (value, error, shown) in [
+            (0.060_425, 0.002_572_6, "0.0604 ± 0.0026"),
+            (0.426_89, 0.039_590, "0.427 ± 0.040"),
+            (0.5, 0.0996, "0.50 ± 0.10"),
+            (-5.1, 3735.6, "-5 ± 3736"),
+            (3.9e-5, 5.6e-5, "3.9e-5 ± 5.6e-5"),
+            (0.25, 3e-12, "0.25000 ± 3.0e-12"),
+            (0.25, 0.0, "0.25000 ± 0"),
+            (f64::INFINITY, f64::NAN, "inf ± NaN"),
+        ] {
+            assert_eq!(with_error(value, error), shown);
+        }
+    }
+
+    /// A lower bound that is printed must not lie above the one that was computed.
+    #[test]
+    fn printed_bounds_are_bounds() {
+        assert_eq!(bounds(0.060_197, 0.064_463), "0.0601 to 0.0645");
+        assert_eq!(bounds(0.0, f64::INFINITY), "0 to inf");
+        assert_eq!(bounds(1.239e-7, 12_345.6), "1.23e-7 to 12400");
+    }
 }

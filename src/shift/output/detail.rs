@@ -1,8 +1,8 @@
-//! Where a pair moved, as text for a terminal: its slices, and what to read first.
+//! Where a pair moved, as text for a terminal: its slices, and its largest differences.
 //!
-//! Owns these two blocks of lines. Refuses to show text as it stands: data may hold what a terminal obeys.
+//! Owns these two blocks of lines. Text from data is escaped, because a terminal would act on control characters.
 
-use super::cells::{aligned, cells, number, token};
+use super::cells::{aligned, bounds, cells, number, token};
 use super::marks::{legend, mark};
 use crate::escape::visible;
 use crate::shift::numbers::stats::Estimate;
@@ -10,7 +10,7 @@ use crate::shift::result::exact::{ExactFigures, ShiftedToken};
 use crate::shift::result::means::{Means, NoiseFloor, Slice};
 use crate::shift::result::read_first::{FarToken, Place, ReadFirst};
 
-/// Of each list to read first; the JSON has more.
+/// Entries shown of each list of largest differences; the JSON has more.
 const SHOWN: usize = 3;
 /// Of each list of shifted tokens.
 const SHOWN_TOKENS: usize = 5;
@@ -29,7 +29,8 @@ pub fn slices(slices: &[Slice]) -> Vec<String> {
 
 fn row(slice: &Slice) -> Vec<String> {
     let mean = |name: &str| slice.measures.iter().find(|m: &&Means| m.name == name).and_then(|m| m.token_mean);
-    let value = |mean: Option<Estimate>| mean.map_or_else(|| "-".to_owned(), |m| number(m.value));
+    let bounds = mean("kl_lower").zip(mean("kl_upper")).map(|(low, high)| bounds(low.value, high.value));
+    let lower = || mean("kl_lower").map_or_else(|| "-".to_owned(), |low| number(low.value) + " to -");
     let share = |mean: Option<Estimate>| mean.map_or_else(|| "-".to_owned(), |m| format!("{:.1}%", 100.0 * m.value));
     let [kl, _] = cells(mean("kl"));
     let [k1, k3] = ["kl_k1", "kl_k3"].map(|name| {
@@ -42,7 +43,7 @@ fn row(slice: &Slice) -> Vec<String> {
         kl,
         k1,
         k3,
-        format!("{} to {}", value(mean("kl_lower")), value(mean("kl_upper"))),
+        bounds.unwrap_or_else(lower),
         share(mean("same_top")),
         share(mean("shift_class.shifted")),
     ]
@@ -52,14 +53,18 @@ fn row(slice: &Slice) -> Vec<String> {
 pub fn read_first(read_first: &ReadFirst) -> Vec<String> {
     let responses = read_first.responses.iter().take(SHOWN).map(|r| {
         let place = place(&r.place);
-        format!("read first: {place}: ln p - ln q = {} nats over {} tokens", number(r.nats), r.tokens)
+        format!("  {place}: ln p - ln q = {} nats over {} tokens", number(r.nats), r.tokens)
     });
     let tokens = read_first.tokens.iter().take(SHOWN).map(far_token);
     let lines: Vec<_> = responses.chain(tokens).collect();
-    if lines.is_empty() { lines } else { lines.into_iter().chain([String::new()]).collect() }
+    if lines.is_empty() {
+        return lines;
+    }
+    let head = "largest differences (rows and tokens from 0):".to_owned();
+    std::iter::once(head).chain(lines).chain([String::new()]).collect()
 }
 
-/// What full distributions tell: temperature, the end of responses, the tokens that shifted.
+/// Lines that need full distributions: temperature, the end of responses, the tokens that shifted.
 pub fn exact(exact: &ExactFigures) -> Vec<String> {
     let mut lines = Vec::new();
     if exact.temperature != 1.0 {
@@ -74,7 +79,10 @@ pub fn exact(exact: &ExactFigures) -> Vec<String> {
         let text = token(of.token.as_deref(), Some(of.token_id)).unwrap_or_default();
         format!("{text} {} of {}, {} nats", of.shifted, of.tokens, number(of.kl))
     };
-    for (what, tokens) in [("most often shifted", &exact.most_shifted), ("most of KL(P‖Q)", &exact.most_kl)] {
+    for (what, tokens) in [
+        ("written tokens at which the top token most often shifted", &exact.most_shifted),
+        ("written tokens with most of KL(P‖Q)", &exact.most_kl),
+    ] {
         let told: Vec<_> = tokens.iter().take(SHOWN_TOKENS).map(told).collect();
         if !told.is_empty() {
             lines.push(format!("{what}: {}", told.join("; ")));
@@ -83,7 +91,7 @@ pub fn exact(exact: &ExactFigures) -> Vec<String> {
     lines
 }
 
-/// How far both models stand from themselves in f32, and what of the pair is below that.
+/// The KL of both models with their f32 versions, and what of the pair is below that.
 pub fn noise_floor(floor: &NoiseFloor) -> Vec<String> {
     let [p, q] = [floor.p, floor.q].map(|mean| cells(Some(mean)).join(" "));
     let [in_f32, _] = cells(floor.in_f32);
@@ -107,5 +115,5 @@ fn far_token(far: &FarToken) -> String {
         let before = far.before.as_ref().map_or_else(String::new, |before| format!("…{}", visible(before)));
         format!(": {before}{text}")
     });
-    format!("read first: {}, token {}: ln p {p}, ln q {q}{text}", place(&far.place), far.position)
+    format!("  {}, token {}: ln p {p}, ln q {q}{text}", place(&far.place), far.position)
 }

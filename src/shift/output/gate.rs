@@ -1,6 +1,6 @@
 //! Limits on means, for scripts that must stop when a model moved too far.
 //!
-//! Owns what exceeds a limit and how that is told. Refuses exit codes.
+//! Owns which limits are not met and how that is worded. Not here: exit codes (`cli`).
 
 use crate::error::{Error, Result};
 use crate::shift::result::comparison::Comparison;
@@ -23,17 +23,17 @@ impl Limit {
         if names.contains(&measure) {
             return Ok(Self { measure: measure.to_owned(), value });
         }
-        Err(Error::Usage(format!("there is no measure `{measure}`: give one of {}", names.join(", "))))
+        Err(Error::Usage(format!("there is no measure `{measure}`: use one of {}", names.join(", "))))
     }
 }
 
-/// One message for each pair and limit that it is not known to keep: above it, not a number, without any value or
-/// interval, of tables with parts missing, at another temperature than 1, or of a measure that does not estimate KL on this text; one for each pair that
-/// is not compared.
+/// One message for each pair and limit that it is not known to meet: above it, not a number, without any value or
+/// interval, of tables with missing parts, at another temperature than 1, or of a measure that does not estimate KL on
+/// this text; one for each pair that is not compared.
 pub fn exceeded(comparison: &Comparison, limits: &[Limit]) -> Vec<String> {
     let of_pair = |pair| limits.iter().filter_map(move |limit| told(pair, limit));
     let not_compared = comparison.not_compared.iter().filter(|_| !limits.is_empty());
-    let not_compared = not_compared.map(|pair| format!("{}, so it is not known to keep any limit", pair.told()));
+    let not_compared = not_compared.map(|pair| format!("{}, so it is not known to meet any limit", pair.told()));
     comparison.pairs.iter().flat_map(of_pair).chain(not_compared).collect()
 }
 
@@ -52,7 +52,7 @@ fn told(pair: &Pair, Limit { measure, value: limit }: &Limit) -> Option<String> 
             None if mean.value.is_finite() => unknown("one cluster has no interval"),
             None => unknown(&format!("the mean is {}", mean.value)),
             Some(end) if end <= *limit => return None,
-            Some(end) => format!("upper 95% end of the mean is {end}, above"),
+            Some(end) => format!("the 95% interval of the mean ends at {end}, above"),
         },
     };
     Some(format!("{}: {measure}: {what} {limit}", pair.title()))

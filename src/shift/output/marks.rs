@@ -1,4 +1,4 @@
-//! The marks of k1 and k3 where they estimate no KL, or may not.
+//! The marks of k1 and k3 where they do not estimate KL, or might not.
 //!
 //! Owns the marks and their legend. Not here: the answer that they stand for.
 
@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::escape::visible;
 use crate::shift::result::kl_estimate::{KlEstimate, of_measure};
 
-/// What stands beside a number.
+/// The mark next to a number.
 pub fn mark(estimate: &KlEstimate) -> &'static str {
     match estimate {
         KlEstimate::Yes => "",
@@ -16,7 +16,7 @@ pub fn mark(estimate: &KlEstimate) -> &'static str {
     }
 }
 
-/// What stands beside the name of a measure.
+/// The mark next to the name of a measure.
 fn name_mark(estimate: &KlEstimate) -> &'static str {
     match estimate {
         KlEstimate::Yes => "",
@@ -30,7 +30,7 @@ pub fn named(measure: &str, estimate: &KlEstimate) -> String {
     format!("{measure}{}", of_measure(measure, estimate).map_or("", name_mark))
 }
 
-/// What the marks of some figures mean: a line for each reason.
+/// The legend of the marks: one line for each reason.
 pub fn legend<'a>(estimates: impl Iterator<Item = &'a KlEstimate>) -> Vec<String> {
     let line = |estimate: &KlEstimate| Some(visible(&format!("{} {}", mark(estimate), estimate.doubt()?)));
     estimates.filter_map(line).collect::<BTreeSet<_>>().into_iter().collect()

@@ -1,6 +1,6 @@
-//! A comparison's figures as one long table: a row a figure.
+//! A comparison's statistics as one long table: one row per statistic.
 //!
-//! Owns that table's columns. Refuses to compute, and to know where it goes.
+//! Owns that table's columns. Not here: computing them, and where the table goes.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,12 +20,12 @@ use crate::shift::token::measures::is_of_pairs;
 /// All tokens of a pair.
 const ALL: &str = "all";
 
-/// Which tokens a figure is of, and in which models' eyes.
+/// Which tokens a statistic is about, and which models scored them.
 #[derive(Clone, Debug)]
 struct Subject<'a> {
     p: &'a str,
     q: &'a str,
-    /// Another Q, whose figures were taken from Q's.
+    /// Another Q, whose values were subtracted from Q's.
     minus: Option<&'a str>,
     generation_model: &'a str,
     /// None: of all tasks together.
@@ -40,7 +40,7 @@ struct Subject<'a> {
     kl_estimate: &'a KlEstimate,
 }
 
-/// A figure of Q against P.
+/// A statistic of Q compared with P.
 struct Row<'a> {
     subject: Subject<'a>,
     measure: &'a str,
@@ -64,7 +64,7 @@ impl Row<'_> {
     }
 }
 
-/// Every mean and quantile, a row a figure, as the bytes of a Parquet file.
+/// Every mean and quantile, one row per statistic, as the bytes of a Parquet file.
 ///
 /// # Errors
 /// [`crate::Error::Arrow`], [`crate::Error::Parquet`]: the table cannot be encoded.
@@ -79,7 +79,7 @@ pub fn statistics_parquet(comparison: &Comparison) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A figure that may be absent.
+/// A statistic that may be absent.
 type Figure<'a> = (&'a str, &'a str, Option<Estimate>);
 
 impl<'a> Subject<'a> {
@@ -94,7 +94,7 @@ impl<'a> Subject<'a> {
         Self { p, q, minus: None, generation_model, task, slice, temperature, partial: false, kl_estimate }
     }
 
-    /// Marked if parts are missing of one of the `pairs` that its figures are of.
+    /// Marked if parts are missing of one of the `pairs` that its statistics are about.
     fn marked(self, pairs: &[Pair]) -> Self {
         let is_of = |pair: &&Pair| {
             (pair.p.as_str(), pair.generation_model.as_str()) == (self.p, self.generation_model)

@@ -1,6 +1,6 @@
-//! The study's file: the figures of several pairs as its scripts read them.
+//! The study's file: the KL values of several pairs as its scripts read them.
 //!
-//! Owns its JSON (docs/measures.md), and what is told of pairs without a figure. Not here: computing figures.
+//! Owns its JSON (docs/measures.md), and the messages about pairs without a value. Not here: computing values.
 
 use serde_json::Value;
 
@@ -13,12 +13,12 @@ use crate::shift::result::study::{StudyFigure, lacks};
 /// Beside the study's keys where parts are missing: which.
 const PARTIAL: &str = "partial";
 
-/// The study's figures of several pairs.
+/// The study's KL values of several pairs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StudyFigures {
-    /// One object a pair, with the study's keys, and [`PARTIAL`] if parts are missing.
+    /// One object per pair, with the study's keys, and [`PARTIAL`] if parts are missing.
     figures: Vec<Value>,
-    /// Pairs that have no such figure, each with the reason.
+    /// Pairs that have no such value, each with the reason.
     pub left_out: Vec<String>,
     /// Those of [`super::warnings::warnings`].
     pub warnings: Vec<String>,
@@ -27,13 +27,13 @@ pub struct StudyFigures {
 }
 
 impl StudyFigures {
-    /// Without any figure yet, beside pairs that were not compared.
+    /// Without any value yet, with pairs that were not compared.
     pub fn new(not_compared: &[NotCompared]) -> Self {
         let warnings = not_compared.iter().map(warnings::not_compared).collect();
         Self { warnings, failed: not_compared.iter().any(|pair| pair.failed), ..Self::default() }
     }
 
-    /// Takes the figure of the pair called `title` in, or why it has none.
+    /// Adds the value of the pair called `title`, or why it has none.
     pub fn add(&mut self, title: &str, figure: Result<&StudyFigure, String>, partial: Option<&Partial>) {
         self.warnings.extend(warnings::of_pair(title, partial));
         match figure {
@@ -48,7 +48,7 @@ impl StudyFigures {
         }
     }
 
-    /// The list that the study's scripts read: JSON, one object a pair.
+    /// The list that the study's scripts read: JSON, one object per pair.
     ///
     /// # Errors
     /// [`Error::Usage`] with the reasons if no pair has such a figure.
@@ -60,7 +60,7 @@ impl StudyFigures {
     }
 }
 
-/// The study's figures of every pair that has one.
+/// The study's KL values of every pair that has one.
 pub fn study_figures(comparison: &Comparison) -> StudyFigures {
     let mut figures = StudyFigures::new(&comparison.not_compared);
     for pair in &comparison.pairs {

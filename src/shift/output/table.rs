@@ -1,6 +1,6 @@
 //! A comparison as text for a terminal.
 //!
-//! Owns columns, digits and the order of the notes. Refuses to print: it gives back a string.
+//! Owns columns and the order of the notes. It returns a string and prints nothing.
 
 use std::fmt::Write;
 use std::iter;
@@ -18,8 +18,8 @@ use crate::shift::result::means::{Difference, Means, Overall, Quantiles, Sides};
 use crate::shift::result::pair::{LeftOut, Pair};
 use crate::shift::result::study::StudyFigure;
 
-/// Every pair, one below the other: who, how much, the means, the study's figure, the notes. Several end in an
-/// overview.
+/// Every pair, one below the other: the models, the amount of text, the means, the study's value, the notes. Several
+/// pairs end in an overview.
 pub fn table(comparison: &Comparison) -> String {
     let pairs = comparison.pairs.iter().map(pair);
     let overview = (comparison.pairs.len() > 1).then(|| overview(comparison));
@@ -73,7 +73,7 @@ fn study(study: &StudyFigure) -> Vec<String> {
     lines
 }
 
-/// One model's figure beside the other's.
+/// One model's value next to the other's.
 fn of_sides(what: &str, sides: Sides) -> String {
     let told = |side: Option<Estimate>| {
         let [mean, interval] = cells(side);

@@ -1,12 +1,12 @@
-//! What has to be told of comparisons wherever their figures go.
+//! Lines about comparisons that are needed wherever their statistics go.
 //!
-//! Owns these lines. Refuses what a reader has to know of one pair's figures alone: those are its notes.
+//! Owns these lines. Not here: what concerns one pair's statistics alone, which is in its notes.
 
 use crate::shift::result::aligned::{AlignedComparison, AlignedPair};
 use crate::shift::result::comparison::{Comparison, NotCompared};
 use crate::shift::result::pair::{Pair, Partial, title};
 
-/// A line for every pair of which all parts are missing, or some, whoever reads the figures where.
+/// One line for every pair of which some or all parts are missing, whatever is done with its statistics.
 pub fn warnings(comparison: &Comparison) -> Vec<String> {
     let of = |pair: &Pair| of_pair(&pair.title(), pair.partial.as_ref());
     comparison.not_compared.iter().map(not_compared).chain(comparison.pairs.iter().filter_map(of)).collect()
@@ -21,7 +21,7 @@ pub fn aligned_warnings(comparison: &AlignedComparison) -> Vec<String> {
     comparison.not_compared.iter().map(not_compared).chain(comparison.pairs.iter().filter_map(of)).collect()
 }
 
-/// Of a pair that is not among those compared.
+/// The line of a pair that is not compared.
 pub fn not_compared(pair: &NotCompared) -> String {
     format!("not compared: {}", pair.told())
 }

@@ -1,6 +1,7 @@
-//! One pass over a pair's tokens: sums and counts, an entry a sample.
+//! One pass over a pair's tokens: sums and counts, one entry per sample.
 //!
-//! Owns what is added up of each sample, and in which pass. Not here: what the sums are called, and what is made of them.
+//! Owns what is added up for each sample, and in which pass. Not here: the names of the sums, and what is computed
+//! from them.
 
 use super::merge::{self, Reads, Run};
 use super::sums::{Binned, Found, Sample, Sums, farthest_key};
@@ -24,13 +25,13 @@ pub struct What {
 }
 
 impl What {
-    /// Every measure that tables without or with exact measures have, and what other figures need.
+    /// Every measure of tables without or with exact measures, and the sums that other statistics need.
     pub fn all(lacks_ids: bool, has_exact: bool, binned: Vec<(&'static str, Cuts)>) -> Self {
         let reads = Reads { columns: columns::COLUMNS.to_vec(), lists: true, texts: lacks_ids, exact: true, every: 1 };
         Self { terms: measures::terms(has_exact), reads, binned }
     }
 
-    /// What the study's figure is made of.
+    /// The sums of the study's KL value.
     pub fn study(lacks_ids: bool) -> Self {
         let terms = measures::TERMS.into_iter().filter(|term| term.name == STUDY).collect();
         let columns = vec![token::TOKEN_ID, token::IS_END, token::LOGPROB];

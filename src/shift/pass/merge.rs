@@ -1,8 +1,8 @@
-//! Every token that both models scored, once, on all cores: what the passes over whole tables are made of.
+//! Every token that both models scored, once, on all cores: the basis of the passes over whole tables.
 //!
-//! Owns the merge of ordered tables, their division among threads, and which columns are read. A batch of each table is
-//! all that a thread holds. Not here: adding up, since each thread has a state of the caller's. `query` says the same as lazy
-//! queries, which are the plain form; this one is more than twice as fast.
+//! Owns the merge of ordered tables, their division among threads, and which columns are read. Each thread has a batch
+//! of each table in memory. Not here: adding up, since each thread has a state of the caller's. `query` defines the
+//! same as lazy queries; this pass is more than twice as fast.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -21,7 +21,7 @@ use crate::shift::token::seen::{Divergences, Seen, Token};
 /// There is no pairs table, or no row of it.
 const NO_DIVERGENCES: Divergences = Divergences::NONE;
 
-/// What is read of both tokens tables beside the keys.
+/// The columns that are read of both tokens tables, other than the keys.
 #[derive(Clone, Debug)]
 pub struct Reads {
     pub columns: Vec<&'static str>,
@@ -91,7 +91,7 @@ fn side<'a>(columns: &'a Columns, row: usize, seen: &Seen) -> Side<'a> {
     }
 }
 
-/// Files whose rows meet one another's alone.
+/// Files whose rows are joined only with each other's.
 struct Chunk<'a> {
     p: &'a [PathBuf],
     q: &'a [PathBuf],
@@ -119,7 +119,7 @@ pub fn fold<S: Send>(
         {
             if let Err(error) = merge(pair, chunk, reads, &mut |run| step(&mut state, run)) {
                 failed.store(true, Ordering::Relaxed);
-                // Nothing panics while it is held.
+                // Nothing panics while it is locked.
                 failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
             }
         }
@@ -140,7 +140,7 @@ pub fn fold<S: Send>(
 /// First and last sample of a file.
 type Samples = Option<(u32, u32)>;
 
-/// A chunk a part where parts hold the same samples on both sides, as all do but imports'; else everything.
+/// One chunk per part if parts contain the same samples in both tables, as all do except imports; else everything.
 fn chunks<'a>(pair: &'a PairTables, [p, q]: [&Footers; 2]) -> Vec<Chunk<'a>> {
     let exact: &[PathBuf] = pair.exact.as_ref().map_or(&[], |exact| &exact.files);
     let (of_p, of_q) = (&pair.p.tokens, &pair.q.tokens);

@@ -1,7 +1,7 @@
 //! The sums of a pair's samples by the lazy query that defines them.
 //!
-//! Owns the step from the query's answer to [`Sums`]. It is slow: the pass gives the same, but for the order in which a sample's
-//! values are added.
+//! Owns the step from the query's answer to [`Sums`]. It is slow. The pass gives the same sums, except for the order
+//! in which a sample's values are added.
 
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
-//! What a pair's tokens add up to, sample by sample.
+//! The sums over a pair's tokens, sample by sample.
 //!
-//! Owns these sums, wherever they were added up: by the pass or by the query. Not here: what is made of them.
+//! Owns these sums, whether the pass or the query added them up. Not here: what is computed from them.
 
 use crate::error::Result;
 use crate::shift::numbers::quantiles::{Below, Cuts, Histogram, Quantile};
@@ -61,7 +61,7 @@ pub struct Farthest {
     pub size: f64,
 }
 
-/// What is known of a sample beside its sums.
+/// What is known of a sample other than its sums.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sample {
     pub id: u32,

@@ -1,4 +1,4 @@
-//! The pass against the plain form: a lazy query over the same files.
+//! Tests the pass against the reference: a lazy query over the same files.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -153,7 +153,7 @@ fn write_pairs(path: &Path, first_sample: u32, samples: &[Sample], is_old: bool)
     table::write(file, Format::Parquet, table::Table::Pairs, &batch, None).unwrap();
 }
 
-/// What a case is about, beside the rows.
+/// What a case is about, other than the rows.
 #[derive(Clone, Copy, Debug)]
 struct Case {
     /// Every token has an id.

@@ -1,7 +1,8 @@
-//! The values of a pair's tokens on their way into quantiles.
+//! Collects the values of a pair's tokens for quantiles.
 //!
-//! Owns the extra passes over the tables and what they hold at once: 12 bytes a value of one measure; or where values are
-//! too many, over some of the parts, to know beforehand about where the quantiles lie. Refuses to read: `pass` does.
+//! Owns the extra passes over the tables and their memory: 12 bytes per value of one measure; if there are too many
+//! values, a pass over some of the parts to know in advance about where the quantiles lie. Not here: reading
+//! (`merge`).
 
 use std::collections::HashMap;
 

@@ -1,6 +1,6 @@
-//! A query's rows as they come, for what is added up outside polars.
+//! Feeds a polars query's rows, batch by batch, to an accumulator outside polars.
 //!
-//! Owns the passage from a streaming query to a state of our own. Refuses to keep a batch.
+//! Owns the step from a streaming query to that state. No batch is kept.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,7 +1,7 @@
 //! The sums of each sample as a lazy query.
 //!
-//! Owns what is added up of the joined tokens: what `pass` does fast, `kl --plain` does by this, and `--explain` shows it. Not
-//! here: judging what comes out.
+//! Owns what is added up of the joined tokens. `pass` computes it fast, `kl --plain` computes it by this query, and
+//! `--explain` shows it. Not here: checks of the result.
 
 use polars::prelude::{DataFrame, DataType, Engine, Expr, IntoLazy, JoinType, LazyFrame, NULL, col, len, lit, when};
 
@@ -25,8 +25,8 @@ pub const UNCHECKED: &str = "unchecked";
 pub const FARTHEST: &str = "farthest";
 pub const COUNT: &str = ".n";
 
-/// One row a sample that both tables have rows of, in `sample_id` order: rows, sums and counts.
-/// `facts` holds `sample_id` (ascending, flagged so) and `study_from`.
+/// One row per sample that is in both tables, in `sample_id` order: rows, sums and counts. `facts` contains
+/// `sample_id` (ascending, flagged so) and `study_from`.
 pub fn sums_by_sample(pair: &PairTables, facts: DataFrame) -> Result<LazyFrame> {
     let id = [col(token::SAMPLE_ID)];
     let facts = facts.lazy().select([col(token::SAMPLE_ID), col(STUDY_FROM)]);

@@ -1,8 +1,8 @@
 //! The lazy query of a pair: the tokens that both models scored, with a column for every measure.
 //!
-//! Owns that query, which is the definition of every figure over tokens, and the plan's shape: both scans are ordered, so the
-//! join is a merge, and nothing larger than a row group is in memory. Not here: what is asked of the tokens, and the check
-//! that the scans are ordered, which `footers` has.
+//! Owns that query, which defines every statistic over tokens, and the plan's shape: both scans are ordered, so the
+//! join is a merge, and nothing larger than a row group is in memory. Not here: what is computed from the tokens, and
+//! the check that the scans are ordered (`footers`).
 
 use polars::prelude::{DataType, Expr, JoinArgs, JoinType, LazyFrame, MaintainOrderJoin, NULL, col, lit};
 

@@ -1,6 +1,6 @@
-//! Questions about single tokens, as lazy queries over the joined tables.
+//! Look-ups of single tokens, as lazy queries over the joined tables.
 //!
-//! Owns the columns of their answers. Not here: what is made of them, which `figures` does.
+//! Owns the columns of their answers. Not here: what is computed from them (`figures`).
 
 use polars::prelude::{Expr, JoinType, LazyFrame, col, lit};
 

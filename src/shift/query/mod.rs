@@ -1,4 +1,4 @@
-//! Lazy queries over the joined tables: the definition of every figure over tokens.
+//! Lazy queries over the joined tables: the definition of every statistic over tokens.
 
 pub mod batches;
 pub mod joined;

@@ -1,21 +1,21 @@
-//! The result of comparing models whose tokenizers differ.
+//! The result of comparing models with different tokenizers.
 //!
-//! Owns its shape. Not here: computing it, which `align` does.
+//! Owns its shape. Not here: computing it (`align`).
 
 use super::comparison::NotCompared;
 use super::kl_estimate::KlEstimate;
 use super::pair::Partial;
 use crate::shift::numbers::stats::Estimate;
 
-/// All pairs that were asked for.
+/// All requested pairs.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct AlignedComparison {
     pub pairs: Vec<AlignedPair>,
-    /// Pairs that were asked for too, and why they are not among them.
+    /// Requested pairs that are missing, and why.
     pub not_compared: Vec<NotCompared>,
 }
 
-/// Q beside P on one text, each by its own tokens. Every difference is Q − P.
+/// Q compared with P on one response set, each by its own tokens. Every difference is Q − P.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct AlignedPair {
     pub generation_model: String,
@@ -25,13 +25,13 @@ pub struct AlignedPair {
     /// Samples with a span, and their clusters.
     pub samples: u64,
     pub clusters: u64,
-    /// The smallest stretches of text that begin and end between tokens on both sides, and their bytes of UTF-8.
+    /// The shortest stretches of text whose ends are token boundaries in both tokenisations, and their bytes of UTF-8.
     pub spans: u64,
     pub bytes: u64,
     /// Tokens of each side in them.
     pub tokens_p: u64,
     pub tokens_q: u64,
-    /// Tokens of both sides that no span holds, those that end turns aside.
+    /// Tokens of both models that belong to no span, without those that end turns.
     pub left_out_tokens: u64,
     /// Present if a table is not complete.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,7 +39,7 @@ pub struct AlignedPair {
     /// No: each model by the one tokenisation of its own tokenizer.
     pub kl_estimate: KlEstimate,
     pub measures: Vec<AlignedMeasure>,
-    /// What a reader of the figures has to know of the two runs.
+    /// Notes about the two runs that qualify the statistics.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }

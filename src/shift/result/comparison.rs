@@ -1,18 +1,18 @@
 //! The result of comparing models, as plain data.
 //!
-//! Owns what a whole comparison holds. Not here: computing it, which `figures` does, and showing it, which `output` does.
+//! Owns the content of a whole comparison. Not here: computing it (`figures`), and showing it (`output`).
 
 use super::means::{Difference, Overall};
 use super::pair::{Pair, title};
 
-/// All pairs that were asked for.
+/// All requested pairs.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Comparison {
     pub pairs: Vec<Pair>,
-    /// Pairs that were asked for too, and why they are not among them.
+    /// Requested pairs that are missing, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_compared: Vec<NotCompared>,
-    /// Every two Qs that share P and text.
+    /// Every two Qs that share P and a response set.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Difference>,
     /// Pairs that share all but the task, over their tasks.
@@ -56,7 +56,7 @@ impl NotCompared {
         format!("nothing to compare{yet}: {}", told.join("; "))
     }
 
-    /// Who, on whose text, and why.
+    /// The models, the response set, and why.
     pub fn told(&self) -> String {
         format!("{}: {}", title(&self.p, &self.q, &self.task, &self.generation_model), self.why)
     }

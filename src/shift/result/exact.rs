@@ -1,6 +1,6 @@
-//! What only full distributions tell of two models.
+//! Statistics of two models that need the full distributions.
 //!
-//! Owns its shape. Not here: the means of exact measures, which are means like all others.
+//! Owns their shape. Not here: the means of exact measures, which are means like all others.
 
 use crate::shift::numbers::json::number;
 use crate::shift::numbers::stats::Estimate;
@@ -10,7 +10,7 @@ use crate::shift::numbers::stats::Estimate;
 pub struct ExactFigures {
     /// What logits were divided by.
     pub temperature: f64,
-    /// Tokens at which P's favourite most often ranks below third with Q.
+    /// Written tokens at which P's top token is most often not among Q's top three.
     pub most_shifted: Vec<ShiftedToken>,
     /// Tokens at which most of all KL(P‖Q) is.
     pub most_kl: Vec<ShiftedToken>,

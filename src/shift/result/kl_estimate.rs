@@ -1,6 +1,6 @@
-//! Whether k1 and k3 estimate KL(P‖Q) on a text: only samples of P itself at temperature 1 make them do so.
+//! Whether k1 and k3 estimate KL(P‖Q) on a text: they do only on samples of P itself at temperature 1.
 //!
-//! Owns the three answers, and which measures they are about. Not here: how a pair's answer is found, which `figures` does.
+//! Owns the three answers, and which measures they are about. Not here: how a pair's answer is found (`figures`).
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -15,7 +15,7 @@ pub enum KlEstimate {
     Unknown { reason: String },
 }
 
-/// What speaks for it where nothing speaks against it.
+/// The reason for *yes*.
 const SUPPORTED: &str = "P wrote the text, and neither its entropy, the bounds nor the mean ratio contradicts that";
 
 impl KlEstimate {
@@ -48,7 +48,7 @@ impl KlEstimate {
         Some(format!("kl_k1 and kl_k3 are {}", self.doubt()?))
     }
 
-    /// Of a figure that several are part of, each of them called by its name: no if any is no, unknown if any is unknown.
+    /// The answer for a statistic over several pairs, each with its name: no if any is no, unknown if any is unknown.
     pub fn of_all(parts: &[(&str, &Self)]) -> Self {
         let told = |(name, part): &(&str, &Self)| format!("{name}: {}", part.reason());
         let is_no = |(_, part): &&(&str, &Self)| matches!(part, Self::No { .. });
@@ -109,5 +109,5 @@ pub fn of_measure<'a>(measure: &str, estimate: &'a KlEstimate) -> Option<&'a KlE
     NEED_OWN_TEXT.contains(&measure).then_some(estimate)
 }
 
-/// Measures that estimate KL(P‖Q) on such a text alone.
+/// Measures that estimate KL(P‖Q) only on such a text.
 pub const NEED_OWN_TEXT: [&str; 2] = ["kl_k1", "kl_k3"];

@@ -1,12 +1,12 @@
 //! Means and quantiles: of a pair, of some of its tokens, of two Qs, over several tasks.
 //!
-//! Owns their shapes. Not here: computing them, which `figures` does.
+//! Owns their shapes. Not here: computing them (`figures`).
 
 use super::kl_estimate::KlEstimate;
 use crate::shift::numbers::quantiles::Quantile;
 use crate::shift::numbers::stats::Estimate;
 
-/// A figure of each model alone; absent if it has no log-probability.
+/// A statistic of each model by itself; absent if it has no log-probability.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Sides {
     pub p: Option<Estimate>,
@@ -56,7 +56,7 @@ pub struct Difference {
     pub measures: Vec<Means>,
 }
 
-/// What of a pair lies in the noise.
+/// How much of a pair's KL is below the noise floor.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct NoiseFloor {
     /// KL(model‖model in f32), of P and of Q.

@@ -1,4 +1,4 @@
-//! What comes of a comparison, as plain data.
+//! The result of a comparison, as plain data.
 
 pub mod kl_estimate;
 pub mod means;

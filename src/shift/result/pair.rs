@@ -1,7 +1,6 @@
-//! The result of comparing two models on one text.
+//! The result of comparing two models on one response set.
 //!
-//! Owns its shape and what each figure is called. Not here: computing it, which `figures` does, and showing it, which
-//! `output` does.
+//! Owns its shape and the name of each statistic. Not here: computing it (`figures`), and showing it (`output`).
 
 use super::exact::ExactFigures;
 use super::kl_estimate::KlEstimate;
@@ -47,7 +46,7 @@ pub struct Pair {
     pub log_perplexity_correlation: Option<f64>,
     /// Root of the mean of (q(t) − p(t))² over tokens.
     pub rms_delta_p: Option<Estimate>,
-    /// What only full distributions tell, where there is a pairs table.
+    /// Statistics that need full distributions, if there is a pairs table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exact: Option<ExactFigures>,
     /// Where both models were also scored in f32.
@@ -55,23 +54,23 @@ pub struct Pair {
     pub noise_floor: Option<NoiseFloor>,
     /// Mean over samples of each sample's perplexity.
     pub mean_sample_perplexity: Sides,
-    /// Over tokens; empty if they were not asked for.
+    /// Over tokens; empty if they are not requested.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quantiles: Vec<Quantiles>,
-    /// By region, kind, position and kept field; empty if they were not asked for.
+    /// By region, kind, position and kept field; empty if they are not requested.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slices: Vec<Slice>,
     /// Samples that moved most, to look at first.
     pub read_first: ReadFirst,
-    /// The study's figure, if P is the generation model.
+    /// The study's KL value, if P is the generation model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub study: Option<StudyFigure>,
-    /// What a reader of the figures has to know.
+    /// Notes that qualify the statistics.
     pub notes: Vec<String>,
 }
 
 impl Pair {
-    /// Who is compared with whom, on whose text.
+    /// The two models and the response set.
     pub fn title(&self) -> String {
         title(&self.p, &self.q, &self.task, &self.generation_model)
     }

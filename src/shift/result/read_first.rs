@@ -1,6 +1,6 @@
-//! The samples that a person should read first.
+//! The responses and tokens with the largest differences.
 //!
-//! Owns what is said of each. Not here: which samples they are, which `figures` decides.
+//! Owns what is recorded of each. Not here: which they are (`figures`).
 
 use crate::shift::numbers::json::number;
 

@@ -1,4 +1,4 @@
-//! The study's figure, with the study's own names.
+//! The published study's KL value, with the study's own names.
 //!
 //! Owns its shape and why a pair has none. Not here: computing it, and the study's JSON file.
 
@@ -10,7 +10,7 @@ pub struct StudyFigure {
     pub generation_model: String,
     pub task: String,
     pub tested_model: String,
-    /// Nats a token, without sign.
+    /// Nats per token, without sign.
     #[serde(deserialize_with = "number")]
     pub kl_divergence: f64,
     /// Samples with a token that counts, in both models.
@@ -18,13 +18,13 @@ pub struct StudyFigure {
     /// Tokens that count.
     pub total_tokens: u64,
     pub avg_tokens_per_data_point: f64,
-    /// The figure as the study's script pairs rows, if that is otherwise than by row.
+    /// The value as the study's script pairs rows, if that differs from pairing by row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub null_rows_removed: Option<NullsRemoved>,
 }
 
-/// The study's figure where null rows are removed from each side before what is left is paired by its place: rows after
-/// one that only one side lacks are compared with other rows.
+/// The study's KL value if null rows are removed from each file before the remaining rows are paired by their place:
+/// rows after one that only one file lacks are compared with other rows.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct NullsRemoved {
     #[serde(deserialize_with = "number")]
@@ -33,7 +33,7 @@ pub struct NullsRemoved {
     pub total_tokens: u64,
 }
 
-/// Why a pair has no such figure.
+/// Why a pair has no such value.
 pub fn lacks(p: &str, generation_model: &str) -> String {
     if p == generation_model {
         "no token counts for the study's figure: left out".to_owned()

@@ -1,7 +1,6 @@
-//! Pairs that fail for themselves alone.
+//! Errors that end one pair alone.
 //!
-//! Owns which errors are of one pair, and how that pair is told of. Refuses to go on after wrong usage and panics: they are of
-//! all.
+//! Owns which errors concern one pair, and how that pair is reported. Wrong usage and panics end the whole comparison.
 
 use super::files::PairTables;
 use crate::error::{Error, Result};
@@ -47,7 +46,7 @@ impl Apart {
             Error::Incomparable { what, .. } => what.clone(),
             Error::File { .. } | Error::Io { .. } => error.to_string(),
             Error::Arrow(_) | Error::Parquet(_) | Error::Polars(_) => {
-                format!("{error}; `tokshift verify` tells which file is damaged")
+                format!("{error}; run `tokshift verify` to find the damaged file")
             }
             _ => return Err(error),
         };
@@ -67,7 +66,7 @@ impl Apart {
     /// All of them.
     ///
     /// # Errors
-    /// Why, if nothing is left beside them.
+    /// The reasons, if no pair is left.
     pub fn finish(self, is_nothing_left: bool) -> Result<Vec<NotCompared>> {
         match self.first {
             Some(error) if is_nothing_left && self.not_compared.len() == 1 => Err(error),

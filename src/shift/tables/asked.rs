@@ -1,6 +1,7 @@
-//! Which pairs are asked for, by the names of models.
+//! The requested pairs, by the names of models.
 //!
-//! Owns P and Q of every text, whether their tables can be read or not. Refuses to look at tables: `select` does.
+//! Owns P and Q of every response set, whether their tables can be read or not. Not here: looking at tables
+//! (`select`).
 
 use std::collections::BTreeSet;
 
@@ -80,5 +81,5 @@ pub fn must_be_heard(asked: &[Asked], options: &Options) -> Result<()> {
         return Ok(());
     }
     let why = "a text is by the model that its name says, if that was scored, and windows are nobody's";
-    Err(Error::Usage(format!("--own-text: `{told}` scored no text whose writer has to be told: {why}")))
+    Err(Error::Usage(format!("--own-text: `{told}` scored no text whose author is unknown: {why}")))
 }

@@ -1,6 +1,6 @@
 //! A batch of one table's rows as typed columns.
 //!
-//! Owns the step from a file's batches to values, null or not. Refuses to join.
+//! Owns the step from a file's batches to values, null or not. Not here: joining (`merge`).
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use crate::schema::{Divergence, LIST_ITEM, token};
 use crate::shift::numbers::spans::Piece;
 use crate::shift::token::seen::{Divergences, Seen};
 
-/// Columns that were read; those that were not are `None`, and what they hold is unknown.
+/// Columns that were read; all others are `None`, and their content is unknown.
 #[derive(Debug)]
 pub struct Columns {
     pub sample_id: UInt32Array,
@@ -95,7 +95,7 @@ impl Columns {
         }
     }
 
-    /// What the token is of its text; `None` if its place is unknown.
+    /// The token's place in its text; `None` if it is unknown.
     pub fn piece(&self, row: usize) -> Option<Piece> {
         Some(Piece {
             start: at(self.start.as_ref(), row)?,

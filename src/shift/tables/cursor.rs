@@ -1,6 +1,7 @@
 //! The rows of a table's files, in order, batch by batch.
 //!
-//! Owns reading and the promise that keys ascend: rows out of order would be missed in silence. Refuses to join.
+//! Owns reading, and the check that keys ascend: rows out of order would be missed silently. Not here: joining
+//! (`merge`).
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -82,7 +83,7 @@ fn ascending(path: &Path, batch: &Columns, mut last: Option<(u32, u32)>) -> Resu
         let key = batch.key(row);
         if last.is_some_and(|last| key <= last) {
             let what = format!("sample_id {}, position {} does not come after the row before it", key.0, key.1);
-            return Err(Error::file(path, format!("{what}; `tokshift verify` tells what to do")));
+            return Err(Error::file(path, format!("{what}; run `tokshift verify` to see what to delete")));
         }
         last = Some(key);
     }

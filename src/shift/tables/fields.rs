@@ -1,6 +1,6 @@
 //! Samples grouped by a field that their table kept.
 //!
-//! Owns which values make a group of their own, and whether the prompt decides them. Refuses tokens.
+//! Owns which values form a group of their own. Not here: tokens (`slices`).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
-//! The files of two models on one text, and what their manifests say of them.
+//! The files of two models that are compared.
 //!
-//! Owns the parts that both sides have. Refuses to open a table, and to choose which are compared: `select` does.
+//! Owns what is known of them before any is opened. Not here: which files they are (`select`).
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ pub struct ModelTable {
     pub top_k: usize,
     /// Fields of the dataset's rows in the samples tables.
     pub kept: Vec<String>,
-    /// Read from another program's files, which may hold more or fewer tokens of a response.
+    /// Imported from another program's files, which may contain more or fewer tokens of a response.
     pub imported: bool,
 }
 
@@ -41,7 +41,7 @@ pub struct PairTables {
     pub partial: Option<Partial>,
     /// Samples are windows of a text, not responses.
     pub of_windows: bool,
-    /// Why P cannot have sampled the text, if who wrote it says so.
+    /// Why P cannot have sampled the text, if its author is known.
     pub foreign: Option<String>,
     /// Ids that each can score, if these are not equally many.
     pub heads: Option<Heads>,
@@ -49,12 +49,12 @@ pub struct PairTables {
     pub own_templates: bool,
     /// The exact measures of all the parts that are compared.
     pub exact: Option<PairFiles>,
-    /// What a reader of the figures has to know of the two runs.
+    /// Notes about the two runs that qualify the statistics.
     pub notes: Vec<String>,
 }
 
 impl PairTables {
-    /// Who is compared with whom, on whose text.
+    /// The two models and the response set.
     pub fn title(&self) -> String {
         title(&self.p.model, &self.q.model, &self.task, &self.generation_model)
     }

@@ -1,7 +1,7 @@
 //! What the footers of a table's files say.
 //!
-//! Owns the promise behind the sorted hint: footers are read before polars is told that the rows ascend, because a
-//! wrong hint loses rows silently. Not here: the rows.
+//! Owns the check behind the sorted hint: footers are read before polars is told that the rows ascend, because a wrong
+//! hint loses rows silently. Not here: the rows (`scan`).
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub struct Footers {
     pub rows: u64,
     /// First and last `sample_id` of each file; `None` if it has no rows.
     pub samples: Vec<Option<(u32, u32)>>,
-    /// The hash that each file holds of itself, if it does.
+    /// Each file's hash of itself, if it has one.
     pub hashes: Vec<Option<String>>,
     /// Some row has no token id (an import), or may have none: the tokens' texts must agree instead.
     pub lacks_ids: bool,
@@ -43,7 +43,7 @@ pub fn footers(table: &ModelTable) -> Result<Footers> {
     ordered(&table.tokens, &table.origins, (&schema::tokens(), &OF_TOKENS))
 }
 
-/// Another process may score a part again while it is read, file by file and in several passes.
+/// Another process may rescore a part while it is read, file by file and in several passes.
 ///
 /// # Errors
 /// [`Error::File`] naming a tokens table that is no longer the one whose footers were read `before`.
@@ -56,8 +56,8 @@ pub fn must_be_as_before(table: &ModelTable, before: &Footers) -> Result<()> {
     }
 }
 
-/// The same of a pairs table, whose rows polars is told to be in order too, and which must have been made of the tokens tables
-/// of P and Q that are there.
+/// The same for a pairs table, whose rows polars is told to be sorted too, and which must have been computed from the
+/// existing tokens tables of P and Q.
 ///
 /// # Errors
 /// Those of [`footers`].
@@ -95,7 +95,10 @@ fn ordered(files: &[PathBuf], origins: &[Origin], columns: (&Schema, &[&str])) -
         for group in metadata.row_groups() {
             let Some((low, high)) = sample_range(path, group)? else { continue };
             if before.is_some_and(|b| low <= b) || last.is_some_and(|l| low < l) {
-                return Err(Error::file(path, format!("its samples begin at {low}, before those that precede end")));
+                return Err(Error::file(
+                    path,
+                    format!("not sorted: sample_id {low} comes after a higher or equal one"),
+                ));
             }
             last = Some(high);
             of_file = Some((of_file.map_or(low, |(first, _)| first), high));
@@ -122,7 +125,7 @@ pub fn must_be_samples(table: &ModelTable) -> Result<()> {
         // Programs that write a table again leave it out.
         let Some(named) = table::footer(tokens)?.0 else { return Ok(()) };
         match table::parted_from(named.samples.as_deref(), path, hash.as_deref()) {
-            Some(what) => Err(Error::file(tokens, format!("{what}; `tokshift verify` tells what to do"))),
+            Some(what) => Err(Error::file(tokens, format!("{what}; run `tokshift verify` to see what to delete"))),
             None => Ok(()),
         }
     })
@@ -132,7 +135,7 @@ pub fn must_be_samples(table: &ModelTable) -> Result<()> {
 fn must_be(path: &Path, metadata: &ParquetMetaData, origin: &Origin) -> Result<()> {
     let found = Origin::read(metadata.file_metadata().key_value_metadata());
     match found.and_then(|found| origin.contradicted_by(&found)) {
-        Some(what) => Err(Error::file(path, format!("{what}; `tokshift verify` tells what to do"))),
+        Some(what) => Err(Error::file(path, format!("{what}; run `tokshift verify` to see what to delete"))),
         None => Ok(()),
     }
 }

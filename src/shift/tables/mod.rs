@@ -1,4 +1,4 @@
-//! The tables of two models: which they are, what their footers promise, and their rows.
+//! The tables of two models: which they are, what their footers say, and their rows.
 
 pub mod texts;
 pub mod writer;

@@ -1,6 +1,6 @@
 //! Whether two models have exact measures.
 //!
-//! Owns which pairs table is theirs, and what is said where it cannot be used. Refuses to open it.
+//! Owns which pairs table is theirs, and the message if it cannot be used. Not here: opening it.
 
 use std::path::PathBuf;
 
@@ -28,7 +28,7 @@ pub fn exact_of(p: &FoundCell, q: &FoundCell, found: &[FoundPair]) -> Result<(Op
     let turned = found_pair(q, p, found).filter(|pair| pair.manifest.is_ok());
     let turned = turned.map(|pair| exact_of_pair(q, p, pair)).transpose()?;
     let (p, q) = (&p.cell.model, &q.cell.model);
-    let note = format!("exact measures are there of `{q}` as P beside `{p}` alone: --reference {q} shows them");
+    let note = format!("exact measures exist only for P = `{q}`, Q = `{p}`: use --reference {q} to see them");
     Ok((None, turned.and_then(|(exact, _)| exact).map(|_| note)))
 }
 

@@ -1,6 +1,6 @@
 //! Which model is P.
 //!
-//! Owns that choice, for `kl` and for `score --exact`. Refuses to guess of responses that none of the models wrote.
+//! Owns that choice, for `kl` and for `score --exact`. If none of the models wrote the responses, P is not guessed.
 
 use std::cmp::Reverse;
 
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::shift::options::Options;
 use crate::store::PairCell;
 
-/// P of a text unless another is asked for: the model that wrote it, or else the first of `models`.
+/// P of a response set unless another is requested: the model that wrote it, or else the first of `models`.
 pub fn default_reference<'a>(generation_model: &str, models: &[&'a str]) -> Option<&'a str> {
     models.iter().find(|model| **model == generation_model).or(models.first()).copied()
 }
@@ -27,7 +27,7 @@ pub fn reference<'a>(text: &Text<'a>, exact: &[PairCell], options: &'a Options) 
     }
     let scored = text.models.iter().map(|model| format!("`{model}`")).collect::<Vec<_>>().join(", ");
     Err(Error::Usage(format!(
-        "`{wanted}` was not scored on `{}` by `{}`: give --reference, one of {scored}",
+        "P would be `{wanted}`, which did not score `{}` by `{}`: choose --reference from {scored}",
         text.task, text.generation_model
     )))
 }
@@ -42,8 +42,8 @@ pub fn wanted<'a>(text: &Text<'a>, exact: &[PairCell], options: &'a Options) -> 
     wanted.unwrap_or_default()
 }
 
-/// As `score --exact` was given them, as far as that can be told: it compares the first with all others. Where nothing was
-/// compared exactly, by name.
+/// The first model given to `score --exact`, as far as the pairs tables show it: it is compared with all others.
+/// Without exact measures, the first by name.
 fn in_order<'a>(text: &Text<'a>, exact: &[PairCell]) -> Vec<&'a str> {
     let is_p = |pair: &&PairCell, name: &str| text.is_called(&pair.generation_model, &pair.task) && pair.p == name;
     let mut names = text.models.clone();

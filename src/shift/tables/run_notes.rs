@@ -1,6 +1,6 @@
-//! What a reader of a comparison has to know of the two runs.
+//! Notes about the two runs of a comparison.
 //!
-//! Owns what manifests alone tell: contexts, arithmetic, vocabularies, ranks. Refuses to open a table.
+//! Owns what manifests alone say: contexts, summation order, vocabularies, ranks. Not here: opening tables.
 
 use crate::store::FoundCell;
 use crate::study;
@@ -27,13 +27,13 @@ fn arithmetic_note(p: &FoundCell, q: &FoundCell) -> Option<String> {
     if of_p.device != of_q.device {
         let (of_p, of_q) = (&of_p.device, &of_q.device);
         return Some(format!(
-            "P was scored on {of_p}, Q on {of_q}: bf16 models differ by some 0.02 nats a token between them"
+            "P was scored on {of_p}, Q on {of_q}: bf16 models differ by some 0.02 nats per token between them"
         ));
     }
     let (of_p, of_q) = of_p.arithmetic.as_ref().zip(of_q.arithmetic.as_ref()).filter(|(of_p, of_q)| of_p != of_q)?;
     Some(format!(
-        "P was scored with the {of_p} arithmetic, Q with {of_q}: bf16 models differ by some 0.02 nats a token between them \
-         (TOKSHIFT_CPU=NAME makes one processor sum like another)"
+        "P was scored with the summation order {of_p}, Q with {of_q}: bf16 models differ by some 0.02 nats per token between \
+         them (TOKSHIFT_CPU={of_p} selects the order of P on a processor that has it)"
     ))
 }
 

@@ -1,7 +1,7 @@
-//! The two samples tables of a pair, side by side.
+//! The two samples tables of a pair, joined.
 //!
-//! Owns what the comparison knows of a sample beside its tokens: its cluster, its status on both sides, whether the
-//! contexts agree. Refuses the tokens themselves.
+//! Owns what the comparison knows of a sample other than its tokens: its cluster, its status in both tables, whether
+//! the contexts agree. Not here: the tokens themselves.
 
 use std::collections::HashMap;
 
@@ -35,7 +35,7 @@ pub struct SampleFacts {
 }
 
 impl SampleFacts {
-    /// Whether the tokens tables of both sides hold rows of it.
+    /// Whether the tokens tables of both models contain rows of it.
     pub fn is_scored(&self) -> bool {
         self.p.is_scored() && self.q.is_scored()
     }

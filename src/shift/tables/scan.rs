@@ -1,7 +1,7 @@
 //! A table's files as one lazy, ordered scan.
 //!
-//! Owns how polars is told to read them, and the hint that their rows ascend. Not here: the check that makes the hint true,
-//! which `footers` has: a wrong hint loses rows silently.
+//! Owns how polars reads them, and the hint that their rows ascend. Not here: the check that makes the hint true
+//! (`footers`): a wrong hint loses rows silently.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Which tables are compared with which.
 //!
-//! Owns what becomes of each pair that is asked for: compared, or told of. Refuses to open a table.
+//! Owns the filters, and the parts that both models have. Not here: opening tables.
 
 use std::path::Path;
 
@@ -112,7 +112,7 @@ impl Selection {
     }
 }
 
-/// Every pair that `options` ask for, by generation model, task, P and Q.
+/// Every pair that `options` request, by generation model, task, P and Q.
 ///
 /// # Errors
 /// [`Error::Usage`] if nothing fits, nothing is done on both sides, or P was not scored on some text.
@@ -144,7 +144,7 @@ fn is_all(selection: &Selection, error: &Error) -> bool {
     selection.pairs.is_empty() && selection.not_compared.iter().all(|pair| pair.why == why)
 }
 
-/// P of every text under the first root, with each model under the second.
+/// P of every response set under the first root, with each model under the second.
 ///
 /// # Errors
 /// Those of [`pairs`].
@@ -194,7 +194,7 @@ fn asked_for<'a>(cells: &'a Cells, exact: &[FoundPair], options: &'a Options) ->
 fn unfinished(p: &FoundCell, q: &FoundCell) -> Option<&'static str> {
     let is_complete = p.missing.is_empty() && q.missing.is_empty();
     if !is_complete && cuts(p) != cuts(q) {
-        return Some("a table is not complete, and the two were cut into different parts");
+        return Some("P or Q is incomplete, and their datasets are split into different parts");
     }
     let is_common = |part| q.parts.contains(part);
     (!p.parts.iter().any(is_common)).then_some("no part is done on both sides")

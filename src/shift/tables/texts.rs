@@ -59,18 +59,18 @@ pub fn texts<'a>(found: &'a [FoundCell], damaged: &'a [DamagedCell], options: &O
     Ok(texts)
 }
 
-/// A task that was asked for by a name that is none would be missed by nobody.
+/// Without this check, a requested task with a misspelt name would go unnoticed.
 fn must_have_tasks(tasks: &BTreeSet<&str>, options: &Options) -> Result<()> {
     match options.tasks.iter().find(|task| !tasks.contains(task.as_str())) {
         None => Ok(()),
         Some(absent) => {
             let there: Vec<_> = tasks.iter().map(|task| format!("`{task}`")).collect();
-            Err(Error::Usage(format!("no text of task `{absent}` was scored: there is {}", there.join(", "))))
+            Err(Error::Usage(format!("task `{absent}` has not been scored; scored tasks: {}", there.join(", "))))
         }
     }
 }
 
-/// Whether its text is asked for.
+/// Whether its response set is requested.
 pub fn is_wanted(cell: &Cell, options: &Options) -> bool {
     let fits = |filter: &[String], name: &String| filter.is_empty() || filter.contains(name);
     fits(&options.tasks, &cell.task) && fits(&options.generation_models, &cell.generation_model)

@@ -1,20 +1,21 @@
 //! Models that were also scored in f32.
 //!
-//! Owns which further pairs the noise floor needs, and that twins are the same weights. Not here: the floor itself, which
-//! `figures` has.
+//! Owns which further pairs the noise floor needs, and the check that an f32 version has the same weights. Not here:
+//! the floor itself (`figures`).
 
 use crate::error::{Error, Result};
 use crate::shift::options::Twin;
 use crate::store::FoundCell;
 
-/// The further pairs that the floors of `chosen` ones need: each model with its twin, and the twins of both.
+/// The further pairs that the floors of `chosen` ones need: each model with its f32 version, and the f32 versions of
+/// both.
 pub fn pairs<'a>(twins: &'a [Twin], chosen: &[[&str; 2]]) -> Vec<[&'a str; 2]> {
     let own = twins.iter().map(|twin| [twin.model.as_str(), twin.in_f32.as_str()]);
     let both = chosen.iter().filter_map(|[p, q]| Some([of(twins, p)?, of(twins, q)?]));
     own.chain(both).collect()
 }
 
-/// The twin of a model.
+/// The f32 version of a model.
 pub fn of<'a>(twins: &'a [Twin], model: &str) -> Option<&'a str> {
     twins.iter().find(|twin| twin.model == model).map(|twin| twin.in_f32.as_str())
 }

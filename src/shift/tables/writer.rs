@@ -1,6 +1,6 @@
-//! Who wrote a text.
+//! Which model wrote a response set.
 //!
-//! Owns that, as far as names and [`Options::own_text`] say. Refuses to look at the text: `estimate` does.
+//! Owns that, as far as names and [`Options::own_text`] say. Not here: evidence from the text (`estimate`).
 
 use super::texts::Text;
 use crate::shift::options::Options;

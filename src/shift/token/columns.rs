@@ -1,6 +1,6 @@
 //! The columns of the joined tokens.
 //!
-//! Owns their names: the prefix of each side, and what is read of each table. Not here: formulas over them.
+//! Owns their names: the prefix of each model, and which columns of each table are read. Not here: formulas over them.
 
 use polars::prelude::{Expr, col};
 
@@ -37,8 +37,8 @@ pub fn of_pairs() -> impl Iterator<Item = &'static str> {
     Divergence::ALL.into_iter().map(Divergence::column).chain([pair::RANK_OF_TOP_P])
 }
 
-/// The columns that the measures and checks read of each side, beside those of `lists`.
+/// The columns that the measures and checks read of each model, other than those of `lists`.
 pub const COLUMNS: [&str; 5] = [token::TOKEN_ID, token::IS_END, token::LOGPROB, token::RANK, token::ENTROPY];
 
-/// What a token is of the text.
+/// A token's place in the text.
 pub const DESCRIPTION: [&str; 3] = [token::TOKEN, token::START, token::END];

@@ -1,7 +1,7 @@
-//! What is computed of one joined token, as polars expressions over the joined columns.
+//! The measures of one joined token, as polars expressions over the joined columns.
 //!
-//! Owns the names of those columns and the formulas over them (docs/measures.md). Refuses the list of measures:
-//! `measures` has it, with the same formulas over a token's values.
+//! Owns the formulas over these columns (docs/measures.md). Not here: the list of measures (`measures`), with the same
+//! formulas over a token's values.
 //!
 //! a = ln p(t), b = ln q(t), d = b − a.
 
@@ -41,14 +41,14 @@ pub fn farthest() -> Expr {
     d().map_many(key, &[col(token::POSITION)], |_, _| Ok(Field::new("".into(), DataType::UInt64)))
 }
 
-/// Whether the two sides hold different tokens here. Without ids on a side, texts decide.
+/// Whether the two tables have different tokens here. If one has no ids, texts decide.
 pub fn differs() -> Expr {
     when(lacks_an_id())
         .then(p(token::TOKEN).neq_missing(q(token::TOKEN)))
         .otherwise(p(token::TOKEN_ID).neq(q(token::TOKEN_ID)))
 }
 
-/// Whether no side's id or text says that they are the same.
+/// Whether neither ids nor texts say that they are the same.
 pub fn unchecked() -> Expr {
     lacks_an_id().and(p(token::TOKEN).is_null()).and(q(token::TOKEN).is_null())
 }

@@ -1,7 +1,7 @@
-//! The measures that need both sides' lists of most likely tokens, as one function over the joined columns.
+//! The measures that need both models' top-k lists, as one function over the joined columns.
 //!
-//! Owns the step from columns to the slices of a row and back: one pass, nothing exploded. Refuses formulas:
-//! `bounds` has them.
+//! Owns the step from columns to the slices of a row and back: one pass, nothing exploded. Not here: formulas
+//! (`bounds`).
 
 use polars::prelude::{
     Column, DataType, Expr, Field, Float64Type, IntoColumn, ListBuilderTrait, ListPrimitiveChunkedBuilder, NULL,
@@ -31,7 +31,7 @@ pub fn number(place: i64) -> Expr {
     when(value().is_not_nan()).then(value()).otherwise(lit(NULL))
 }
 
-/// Everything that needs the lists, computed once a token.
+/// Everything that needs the lists, computed once per token.
 pub fn all(have_lists: bool, is_bounded: bool) -> Expr {
     let mut input = vec![p(token::LOGPROB), q(token::LOGPROB), p(token::REST_LOGPROB), q(token::REST_LOGPROB)];
     // Without it there is no upper bound.
@@ -61,7 +61,7 @@ fn rows(input: &mut [Column]) -> PolarsResult<Column> {
 
 /// The numbers of one token, in the order of their places.
 pub fn values(token: Option<u32>, p: Side, q: Side, entropy_p: f64, min_q: f64) -> [f64; PLACES] {
-    // Without its id nobody knows whether a list holds the token; without lists it does not matter.
+    // Without its id it is unknown whether a list contains the token; without lists it does not matter.
     let known = token.or((p.ids.is_empty() && q.ids.is_empty()).then_some(0));
     let (lower, upper) = known.map_or((f64::NAN, f64::NAN), |t| bounds::kl(t, &p, &q, entropy_p, min_q));
     [lower, upper, overlap(p.ids, q.ids).unwrap_or(f64::NAN), bounds::place(p.ids, q.ids)]

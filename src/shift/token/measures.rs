@@ -1,7 +1,7 @@
-//! What is computed of one joined token: the list of measures and terms, and each as a function of the token's values.
+//! The measures of one joined token: the list of measures and terms, and each as a function of the token's values.
 //!
-//! Owns what a measure is called and in which unit, and its formula (docs/measures.md). Refuses columns: `expressions`
-//! has the plain form. Refuses sums and means: `query` adds up, `stats` averages.
+//! Owns each measure's name, unit and formula (docs/measures.md). Not here: the reference as column expressions
+//! (`expressions`), sums (`query`) and means (`stats`).
 
 use polars::prelude::Expr;
 use polars_plan::utils::expr_to_leaf_column_names;
@@ -125,7 +125,7 @@ pub const ALL: &[Measure] = &[
     measure(OWN_TEXT, NATS, own_text, |t| Some(t.a()? + t.p.entropy?)),
 ];
 
-/// What is added up of every token beside the measures.
+/// What is added up for every token in addition to the measures.
 #[derive(Clone, Copy)]
 pub struct Term {
     pub name: &'static str,
@@ -144,7 +144,7 @@ pub const TERMS: [Term; 7] = [
     Term { name: SQUARES[3], of: |t| t.delta_p().map(|d| d * d) },
 ];
 
-/// Everything that is added up of a token whose tables are without or with exact measures.
+/// Everything that is added up for a token whose tables are without or with exact measures.
 pub fn terms(has_exact: bool) -> Vec<Term> {
     let measures = ALL.iter().filter(|measure| has_exact || !is_of_pairs(measure.name));
     measures.map(|measure| Term { name: measure.name, of: measure.of }).chain(TERMS).collect()
@@ -179,7 +179,7 @@ fn is_shifted(place: f64) -> f64 {
     share(place > 3.0)
 }
 
-/// Whether no pairs table means that nobody asked for the measure, not that it has no value.
+/// Whether a missing pairs table means that the measure was not requested, rather than that it has no value.
 pub fn is_of_pairs(name: &str) -> bool {
     Divergence::ALL.iter().any(|divergence| divergence.column() == name)
 }

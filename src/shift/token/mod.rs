@@ -1,4 +1,4 @@
-//! One token that both models scored: its columns, its values, and what is measured of it.
+//! One token that both models scored: its columns, its values, and its measures.
 
 pub mod columns;
 pub mod lists;

@@ -1,11 +1,11 @@
-//! One token that both models scored, as plain values: what the measures' second form is computed of.
+//! One token that both models scored, as plain values, from which the fast implementation computes measures.
 //!
-//! Owns what is known of a token on both sides, `None` where a table has null. Refuses formulas and columns.
+//! Owns what is known of a token by both models, `None` where a table has null. Not here: formulas and columns.
 
 use super::lists::PLACES;
 use crate::schema::Divergence;
 
-/// What one model's table says of a token.
+/// One model's columns of a token.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Seen {
     pub token_id: Option<u32>,
@@ -21,7 +21,7 @@ pub struct Seen {
     pub top_id: Option<u32>,
 }
 
-/// What the pairs table says of a token; nothing if there is none.
+/// The pairs table's columns of a token; nothing if there is none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Divergences([Option<f64>; Divergence::ALL.len()]);
 

@@ -1,6 +1,6 @@
-//! One part on its way: written whole under `.tmp`, then published.
+//! Writing one part: completely under `.tmp`, then published.
 //!
-//! Owns the order in which its files appear. Refuses what stands in them.
+//! Owns the order in which its files appear. Not here: their content (`table`, `hidden`).
 
 use arrow::array::RecordBatch;
 
@@ -19,7 +19,7 @@ pub struct PartWriter<'a> {
     part: u32,
     samples: Temporary,
     tokens: Temporary,
-    /// The hashes that the two tables hold of themselves.
+    /// The two tables' hashes of themselves.
     samples_hash: Option<String>,
     tokens_hash: Option<String>,
     hidden: Option<HiddenPart>,
@@ -58,7 +58,7 @@ impl<'a> PartWriter<'a> {
         Ok(())
     }
 
-    /// Publishes these hidden rows with the part; they name its tokens table.
+    /// Publishes these hidden states with the part; they name its tokens table.
     pub fn keep(&mut self, hidden: HiddenPart) {
         self.hidden = Some(hidden);
     }
@@ -72,7 +72,7 @@ impl<'a> PartWriter<'a> {
     pub fn commit(self) -> Result<()> {
         let files = self.cell.hidden_files();
         if self.hidden.is_some() != self.cell.takes_hidden() {
-            let what = "its hidden rows are not what was asked for (this is a bug in tokshift)";
+            let what = "its hidden states are not what was requested (this is a bug in tokshift)";
             return Err(Error::file(files.path(self.part), what));
         }
         self.cell.claim()?;
@@ -85,7 +85,7 @@ impl<'a> PartWriter<'a> {
             // a process that publishes a pair looks at them afterwards.
             withdraw(&tokens)?;
             pairs::withdraw_part(&self.cell.root, self.cell.manifest(), self.part)?;
-            files.withdraw_loan(self.part)?;
+            files.delete_temporary(self.part)?;
         }
         if let Some(hidden) = self.hidden {
             hidden.publish(&files.path(self.part), self.tokens_hash.as_deref())?;

@@ -1,6 +1,6 @@
-//! What decides a cell's numbers: its rows, how they became ids, and what scored them.
+//! What decides a cell's numbers: its rows, how they became ids, and the engine.
 //!
-//! Owns the fields of manifests. Refuses files: `file` reads and compares them.
+//! Owns the fields of manifests. Not here: files (`file`).
 
 use std::collections::BTreeMap;
 
@@ -57,7 +57,7 @@ impl DatasetFacts {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenFacts {
-    /// BLAKE3 of the tokenizer file, and of what files beside it lay over it, if anything.
+    /// BLAKE3 of the tokenizer file, and of the changes by the files next to it, if any.
     pub tokenizer: String,
     /// BLAKE3 of every id's text; absent where that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,7 +72,8 @@ pub struct TokenFacts {
     /// leaves out what it cannot take.
     pub max_tokens: usize,
     pub too_long: String,
-    /// Identity of the chat template, where rows are chats; `own` where each model read its own, of which its facts speak.
+    /// Identity of the chat template, if rows are chats; `own` if each model read its own, which is in the model's
+    /// manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat_template: Option<String>,
     /// `--chat-template-kwargs`, as compact JSON.
@@ -101,8 +102,8 @@ pub struct EngineFacts {
     pub dtype: String,
     /// `cpu` or `cuda`.
     pub device: String,
-    /// How its products were summed, where the processor decides that: bf16 models differ by some 0.02 nats a token
-    /// between any two ways.
+    /// The summation order of its products, where the processor decides it: in bf16 models two orders differ by some
+    /// 0.02 nats per token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arithmetic: Option<String>,
     pub top_k: usize,
@@ -122,7 +123,7 @@ pub struct EngineFacts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokenizer: Option<String>,
     pub rank_rule: String,
-    /// The hidden rows that its parts keep; absent if they keep none.
+    /// The hidden states that its parts keep; absent if they keep none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_hidden: Option<hidden::Shape>,
 }

@@ -1,6 +1,6 @@
 //! Manifests as JSON files, and how two of them differ.
 //!
-//! Owns the format version, and how a disagreement is told. Refuses to know what a manifest says.
+//! Owns the format version, and the wording of a mismatch. Not here: what a manifest says.
 
 use std::path::Path;
 
@@ -11,20 +11,20 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::schema::FORMAT_VERSION;
 
-/// Told beside the manifest's own fields, and no part of it: versions of tokshift that agree on the format version and
-/// on all else may continue each other's runs.
+/// Written next to the manifest's own fields, and not compared: versions of tokshift that agree on the format version
+/// and on all else may continue each other's runs.
 const RENDERED_BY: &str = "rendered_by";
 
 /// What a run can do that decides otherwise than an earlier one of its cell.
 pub(super) const ELSEWHERE: &str = "another --output-dir";
 
-/// What another processor decides otherwise, unless it is asked not to.
+/// Field that differs between processors unless TOKSHIFT_CPU is set.
 pub(super) const ARITHMETIC: &str = "engine.arithmetic";
 
 /// Longest text that a message shows whole; hashes are longer.
 const SHOWN_CHARS: usize = 40;
 
-/// What stands in the file.
+/// The content of the file.
 #[derive(Serialize)]
 struct File<'a, T> {
     #[serde(flatten)]
@@ -41,9 +41,9 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
         Some(version) if *version != FORMAT_VERSION => {
             let is_newer = version.as_u64().is_some_and(|version| version > u64::from(FORMAT_VERSION));
             let instead = if is_newer {
-                "a newer tokshift wrote it: update, or give another --output-dir"
+                "a newer tokshift wrote it: update tokshift, or use another --output-dir"
             } else {
-                "score again into another --output-dir, or use the tokshift that wrote it"
+                "score again into another --output-dir, or use the tokshift version that wrote it"
             };
             let what = format!("format version {version}, this tokshift reads {FORMAT_VERSION}: {instead}");
             return Err(Error::file(path, what));
@@ -78,7 +78,7 @@ pub(super) fn compare<T: Serialize>(
         None => Ok(()),
         Some((field, values)) => {
             let instead = if field == ARITHMETIC {
-                format!("ask for the same by TOKSHIFT_CPU=NAME, or {instead}")
+                format!("set TOKSHIFT_CPU to the manifest's value, or {instead}")
             } else {
                 instead.to_owned()
             };

@@ -1,6 +1,6 @@
 //! The manifest of a pair: what decides its exact measures.
 //!
-//! Owns the two runs that it is of. Refuses what decided those.
+//! Owns the reference to its two runs. Not here: what decided those runs.
 
 use std::path::Path;
 

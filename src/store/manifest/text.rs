@@ -1,6 +1,6 @@
-//! The manifest of a text: which rows every model of it scores, and how they became ids.
+//! The manifest of a response set: which rows every model of it scores, and how they became ids.
 //!
-//! Owns what of it a later run must share, and what it takes over. Refuses all that is a model's own.
+//! Owns which fields a later run must share, and which it adopts. Not here: everything that belongs to one model.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What becomes of temporary files: of the living, of the dead, of other machines, on a full disk.
+//! Tests of temporary files: of living and dead processes, of other machines, on a full disk.
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;

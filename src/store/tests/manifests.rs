@@ -1,4 +1,4 @@
-//! What later runs and other models must agree with.
+//! Tests of what later runs and other models must agree with.
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn the_first_settles_the_text_of_those_that_run_beside_it() {
     let mut other = manifest("other");
     other.tokens.boundary = "separate".to_owned();
     let error = store.cell(&cell("other"), &other, Format::Jsonl).unwrap().lock().unwrap_err().to_string();
-    let told = "text.json` was made with tokens.boundary = `joint`, this run has `separate`: give the same options";
+    let told = "text.json` was made with tokens.boundary = `joint`, this run has `separate`: use the same options";
     assert!(error.contains(told), "{error}");
     for cell in [&long, &short] {
         publish(cell, 0);
@@ -80,7 +80,7 @@ fn every_field_of_the_manifest_is_compared_and_named() {
         let mut changed = manifest("m");
         change(&mut changed);
         let error = store.cell(&cell("m"), &changed, Format::Jsonl).unwrap_err().to_string();
-        let hint = "give the same options, or another --output-dir";
+        let hint = "use the same options, or another --output-dir";
         let path = if is_of_text(difference) { root.path().join(TEXT_PATH) } else { path.clone() };
         assert_eq!(error, format!("`{}` was made with {difference}: {hint}", path.display()));
     }
@@ -116,7 +116,7 @@ fn manifests_of_others_are_told() {
         (String::new(), "not a tokshift manifest: EOF"),
         (
             manifest("m").to_json().unwrap().replace("\"format_version\": 2", "\"format_version\": 9"),
-            "format version 9, this tokshift reads 2: a newer tokshift wrote it: update,",
+            "format version 9, this tokshift reads 2: a newer tokshift wrote it: update tokshift, ",
         ),
     ] {
         fs::write(&path, text).unwrap();
@@ -169,7 +169,7 @@ fn another_format_version_is_told_whatever_else_changed() {
     fs::write(&path, "{\"format_version\": 1, \"cells\": []}").unwrap();
     let error = Manifest::read(&path).unwrap_err().to_string();
     fs::write(root.path().join("text.json"), "{\"format_version\": 1}").unwrap();
-    let end = "format version 1, this tokshift reads 2: score again into another --output-dir, or use the tokshift that wrote it";
+    let end = "format version 1, this tokshift reads 2: score again into another --output-dir, or use the tokshift version that wrote it";
     assert!(error.ends_with(end), "{error}");
     // Nothing is scored beside a model of that version either.
     let store = open(&root);

@@ -1,4 +1,4 @@
-//! Processes that write the same cell, or what is made of it, at once.
+//! Tests of processes that write the same cell, or the same file made from it, at once.
 
 use std::thread;
 

@@ -154,43 +154,44 @@ fn few_clusters_are_noted_and_the_table_reads_well() {
     P = `base`, Q = `tuned` on `task` by `base`
     2 samples, 3 tokens, G = 2 clusters
 
-    measure                      unit            token mean ± error         95% interval  sample mean ± error         95% interval
-    kl_k1 (KL?)                  nats/token      -0.41667 ± 0.38889    [-5.3580, 4.5246]   -0.56250 ± 0.43750    [-6.1215, 4.9965]
-    kl_k1 (KL?)                  nats/response                    -                        -0.62500 ± 0.37500    [-5.3898, 4.1398]
-    kl_k3 (KL?)                  nats/token       0.29860 ± 0.27979    [-3.2564, 3.8536]    0.40352 ± 0.31476    [-3.5959, 4.4029]
-    kl_lower                     nats/token                       -                                         -
-    kl_upper                     nats/token                       -                                         -
-    ratio                        q/p               1.7153 ± 0.66868    [-6.7811, 10.212]     1.9660 ± 0.75226    [-7.5924, 11.524]
-    delta_logprob                nats/token       0.41667 ± 0.38889    [-4.5246, 5.3580]    0.56250 ± 0.43750    [-4.9965, 6.1215]
-    delta_entropy                nats/token      -0.33333 ± 0.44444    [-5.9805, 5.3139]   -0.50000 ± 0.50000    [-6.8531, 5.8531]
-    delta_p                      probability    0.019342 ± 0.044137  [-0.54147, 0.58016]  0.035894 ± 0.049654  [-0.59502, 0.66681]
-    rank_shift                   ranks            -1.0000 ± 0.66667    [-9.4708, 7.4708]    -1.2500 ± 0.75000    [-10.780, 8.2797]
-    log2_rank_ratio              doublings       -0.66667 ± 0.22222    [-3.4903, 2.1569]   -0.75000 ± 0.25000    [-3.9266, 2.4266]
-    same_top                     share            0.66667 ± 0.22222    [-2.1569, 3.4903]    0.75000 ± 0.25000    [-2.4266, 3.9266]
-    overlap                      share            0.66667 ± 0.11111   [-0.74513, 2.0785]    0.62500 ± 0.12500   [-0.96328, 2.2133]
-    shift_class.unshifted        share                            -                                         -
-    shift_class.marginal         share                            -                                         -
-    shift_class.shifted          share                            -                                         -
-    shift_class_token.unshifted  share                       1.0000                                    1.0000
-    shift_class_token.marginal   share                            0                                         0
-    shift_class_token.shifted    share                            0                                         0
-    shift_class_token.unclassed  share            0.66667 ± 0.22222    [-2.1569, 3.4903]    0.75000 ± 0.25000    [-2.4266, 3.9266]
-    logprob_plus_entropy_p       nats/token      -0.33333 ± 0.44444    [-5.9805, 5.3139]   -0.50000 ± 0.50000    [-6.8531, 5.8531]
+    measure                      unit           token mean ± error     95% interval  sample mean ± error     95% interval
+    kl_k1 (KL?)                  nats/token           -0.42 ± 0.39    [-5.36, 4.52]         -0.56 ± 0.44    [-6.12, 5.00]
+    kl_k1 (KL?)                  nats/response                   -                          -0.62 ± 0.38    [-5.39, 4.14]
+    kl_k3 (KL?)                  nats/token            0.30 ± 0.28    [-3.26, 3.85]          0.40 ± 0.31    [-3.60, 4.40]
+    kl_lower                     nats/token                      -                                     -
+    kl_upper                     nats/token                      -                                     -
+    ratio                        q/p                   1.72 ± 0.67    [-6.78, 10.2]          1.97 ± 0.75    [-7.59, 11.5]
+    delta_logprob                nats/token            0.42 ± 0.39    [-4.52, 5.36]          0.56 ± 0.44    [-5.00, 6.12]
+    delta_entropy                nats/token           -0.33 ± 0.44    [-5.98, 5.31]         -0.50 ± 0.50    [-6.85, 5.85]
+    delta_p                      probability         0.019 ± 0.044  [-0.541, 0.580]        0.036 ± 0.050  [-0.595, 0.667]
+    rank_shift                   ranks                -1.00 ± 0.67    [-9.47, 7.47]         -1.25 ± 0.75    [-10.8, 8.28]
+    log2_rank_ratio              doublings            -0.67 ± 0.22    [-3.49, 2.16]         -0.75 ± 0.25    [-3.93, 2.43]
+    same_top                     share                 0.67 ± 0.22    [-2.16, 3.49]          0.75 ± 0.25    [-2.43, 3.93]
+    overlap                      share                 0.67 ± 0.11   [-0.745, 2.08]          0.62 ± 0.12   [-0.963, 2.21]
+    shift_class.unshifted        share                           -                                     -
+    shift_class.marginal         share                           -                                     -
+    shift_class.shifted          share                           -                                     -
+    shift_class_token.unshifted  share                      1.0000                                1.0000
+    shift_class_token.marginal   share                           0                                     0
+    shift_class_token.shifted    share                           0                                     0
+    shift_class_token.unclassed  share                 0.67 ± 0.22    [-2.16, 3.49]          0.75 ± 0.25    [-2.43, 3.93]
+    logprob_plus_entropy_p       nats/token           -0.33 ± 0.44    [-5.98, 5.31]         -0.50 ± 0.50    [-6.85, 5.85]
 
-    perplexity over tokens: P 4.8712 ± 4.6005 [2.9920e-5, 7.9305e5], Q 3.2113 ± 1.7840 [0.0027605, 3735.6]
-    mean of sample perplexities: P 11.242 ± 8.8433 [-101.12, 123.61], Q 4.7530 ± 2.6360 [-28.741, 38.247]
-    perplexity of Q / of P: 0.65924 ± 0.25637 [0.0047105, 92.262]
-    perplexity of Q - of P: -1.6599 ± 2.8165 [-37.447, 34.127]
+    perplexity over tokens: P 4.9 ± 4.6 [2.99e-5, 7.93e5], Q 3.2 ± 1.8 [0.00276, 3736]
+    mean of sample perplexities: P 11.2 ± 8.8 [-101, 124], Q 4.8 ± 2.6 [-28.7, 38.2]
+    perplexity of Q / of P: 0.66 ± 0.26 [0.00471, 92.3]
+    perplexity of Q - of P: -1.7 ± 2.8 [-37.4, 34.1]
     correlation of log-probabilities: 0.99054
-    root mean square of q - p: 0.13898 ± 0.028775 [0, 0.34777]
-    read first: row 1: ln p - ln q = -1.0000 nats over 1 tokens
-    read first: row 0: ln p - ln q = -0.25000 nats over 2 tokens
-    read first: row 1, token 0: ln p -3.0000, ln q -2.0000: [#7]
-    read first: row 0, token 1: ln p -1.5000, ln q -1.0000: [#6]
+    root mean square of q - p: 0.139 ± 0.029 [0, 0.348]
+    largest differences (rows and tokens from 0):
+      row 1: ln p - ln q = -1.0000 nats over 1 tokens
+      row 0: ln p - ln q = -0.25000 nats over 2 tokens
+      row 1, token 0: ln p -3.0000, ln q -2.0000: [#7]
+      row 0, token 1: ln p -1.5000, ln q -1.0000: [#6]
 
     study's kl_divergence: 0.56250 nats/token over 2 data points, 3 tokens (the size of a mean, no divergence)
-    note: kl_k1 and kl_k3 are not known to be a KL estimate: of 2 clusters, below 30, nobody can tell whether P wrote the text
-    note: only 2 clusters: errors and intervals are rough below 30
+    note: kl_k1 and kl_k3 are not known to be a KL estimate: of 2 clusters, below 30, it cannot be known whether P wrote the text
+    note: only 2 clusters: standard errors and intervals are rough below 30
     ");
 }
 
@@ -231,7 +232,7 @@ fn tokens_are_shown_by_their_text_or_else_by_their_ids() {
     let mut comparison = output.compare().unwrap();
     let shown = shift::table(&comparison);
     for (row, text) in [(0, "[\\u{1b}[2J]"), (1, "[#1]"), (2, "[#2]")] {
-        let line = format!("read first: row {row}, token 0: ln p -1.0000, ln q -2.0000: {text}\n");
+        let line = format!("  row {row}, token 0: ln p -1.0000, ln q -2.0000: {text}\n");
         assert!(shown.contains(&line), "{shown}");
     }
     let of = |(token_id, text): (u32, Option<&str>)| ShiftedToken {
@@ -266,8 +267,8 @@ fn responses_that_a_limit_ended_stand_beside_nats_a_response() {
     assert_eq!((found.samples, found.share.value, found.share.n), (1, 0.25, 4));
     // It counts as far as it goes.
     assert_eq!(named(pair, "kl_k1").response_mean.unwrap().value, 0.5);
-    let note = "responses that a limit of tokens ended: 1 of 4 (25.0%); nats a response are of what there is of them, the \
-                probability to end is of the others";
+    let note = "responses that a token limit ended: 1 of 4 (25.0%); nats per response include them as they are, the \
+                probability to end leaves them out";
     assert!(pair.notes.iter().any(|told| told == note), "{:?}", pair.notes);
     let table = shift::table(&comparison);
     assert!(table.contains("nats/response (25.0% cut)"), "{table}");

@@ -22,7 +22,7 @@ fn the_upper_end_decides() {
     assert!(exceeded(&comparison, &limit(high)).is_empty());
     let told = exceeded(&comparison, &limit(1.0));
     let pair = "P = `base`, Q = `tuned` on `task` by `base`";
-    assert_eq!(told, [format!("{pair}: delta_logprob: upper 95% end of the mean is {high}, above 1")]);
+    assert_eq!(told, [format!("{pair}: delta_logprob: the 95% interval of the mean ends at {high}, above 1")]);
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn an_unknown_value_keeps_no_limit() {
 #[test]
 fn an_unknown_measure_is_told_with_those_there_are() {
     let told = Limit::new("kld", 0.1).unwrap_err().to_string();
-    assert!(told.starts_with("there is no measure `kld`: give one of kl, kl_reverse, js, tv, kl_k1, "), "{told}");
+    assert!(told.starts_with("there is no measure `kld`: use one of kl, kl_reverse, js, tv, kl_k1, "), "{told}");
 }
 
 const P: Three = [0.6, 0.3, 0.1];
@@ -56,7 +56,7 @@ fn told(samples: usize, reference: &str, limit: f64) -> Vec<String> {
 fn yes_is_as_good_as_its_interval() {
     assert_eq!(told(60, "base", 1.0), [""; 0]);
     let told = told(60, "base", 0.01);
-    assert!(told.len() == 2 && told.iter().all(|told| told.contains("of the mean is 0.0")), "{told:?}");
+    assert!(told.len() == 2 && told.iter().all(|told| told.contains("of the mean ends at 0.0")), "{told:?}");
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn no_keeps_no_limit() {
 #[test]
 fn unknown_keeps_no_limit() {
     let title = "P = `base`, Q = `tuned` on `task` by `base`";
-    let why = "not known to be a KL estimate: of 29 clusters, below 30, nobody can tell whether P wrote the text, so it is not \
+    let why = "not known to be a KL estimate: of 29 clusters, below 30, it cannot be known whether P wrote the text, so it is not \
                known to be at most 1";
     assert_eq!(told(29, "base", 1.0), ["kl_k1", "kl_k3"].map(|measure| format!("{title}: {measure}: {why}")));
 }

@@ -92,7 +92,7 @@ fn a_task_that_a_model_never_scored_keeps_no_limit() {
         assert_eq!([task, p, q, why], ["hard", "base", "two", "`two` was not scored on it"]);
         assert!(*not_scored && !*failed && !comparison.failed());
         let told = exceeded(&comparison, &limit);
-        let why = "P = `base`, Q = `two` on `hard` by `base`: `two` was not scored on it, so it is not known to keep any limit";
+        let why = "P = `base`, Q = `two` on `hard` by `base`: `two` was not scored on it, so it is not known to meet any limit";
         assert_eq!(told, [why]);
         assert_eq!(shift::warnings(&comparison), [format!("not compared: {}", comparison.not_compared[0].told())]);
         assert_eq!(comparison.overall.len(), of_all);

@@ -149,7 +149,7 @@ fn windows_of_a_text_are_nobodys() {
     assert!(shift::table(&comparison).contains("kl_k1 (not KL)"));
     let told = Options { own_text: Some("base".to_owned()), ..Options::default() };
     let error = output.compare_with(&told).unwrap_err().to_string();
-    assert!(error.starts_with("--own-text: `base` scored no text whose writer has to be told"), "{error}");
+    assert!(error.starts_with("--own-text: `base` scored no text whose author is unknown"), "{error}");
 }
 
 #[test]

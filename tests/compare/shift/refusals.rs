@@ -17,7 +17,8 @@ fn no_reference_asks_for_one() {
     let output = Output::new();
     output.parts("writer", "task", "base", &[&three()]);
     output.parts("writer", "task", "tuned", &[&three()]);
-    let expected = "`writer` was not scored on `task` by `writer`: give --reference, one of `base`, `tuned`";
+    let expected =
+        "P would be `writer`, which did not score `task` by `writer`: choose --reference from `base`, `tuned`";
     assert_eq!(output.error(), expected);
     let options = Options { reference: Some("base".to_owned()), ..Options::default() };
     assert_eq!(output.compare_with(&options).unwrap().pairs.len(), 1);
@@ -103,7 +104,7 @@ fn files_out_of_order_are_refused() {
         fs::rename(from, to).unwrap();
     }
     let error = output.error();
-    assert!(error.contains("model=tuned/part-00000001.parquet`: its samples begin at 0"), "{error}");
+    assert!(error.contains("model=tuned/part-00000001.parquet`: not sorted: sample_id 0"), "{error}");
 }
 
 #[test]
@@ -112,7 +113,7 @@ fn samples_out_of_order_in_a_file_are_refused() {
     output.model("base", &three());
     output.model("tuned", &three());
     output.reorder(&output.tokens("tuned", 0), &[2, 3, 0, 1, 4, 5]);
-    assert!(output.error().contains("its samples begin at 0"), "{}", output.error());
+    assert!(output.error().contains("not sorted: sample_id 0"), "{}", output.error());
 }
 
 #[test]
@@ -136,8 +137,8 @@ fn a_missing_row_is_told_with_the_counts() {
     let mut other = three();
     other[1].tokens.pop();
     output.model("tuned", &other);
-    let expected = "P has 6 rows, Q has 5, 5 are of both; first at sample_id 1 (P ok: 2 rows, Q ok: 1, both: 1), \
-                    and 0 more samples";
+    let expected = "tables do not match: P has 6 rows, Q 5, 5 in both; first mismatch in sample_id 1 (P ok: 2 rows, Q ok: 1, \
+                    both: 1), 0 more samples";
     assert!(output.error().ends_with(expected), "{}", output.error());
 }
 
@@ -150,7 +151,7 @@ fn equally_many_rows_of_other_samples_are_no_match() {
     output.model("base", &one);
     output.model("tuned", &other);
     assert!(
-        output.error().contains("P has 4 rows, Q has 4, 2 are of both; first at sample_id 0"),
+        output.error().contains("P has 4 rows, Q 4, 2 in both; first mismatch in sample_id 0"),
         "{}",
         output.error()
     );
@@ -240,9 +241,9 @@ fn incomplete_tables_of_other_parts_are_refused() {
     of_p.parts("base", "task", "base", &[&all[..1], &all[1..]]);
     of_q.parts("base", "task", "tuned", &[&all[..2], &all[2..]]);
     let error = || shift::compare_aligned([of_p.root(), of_q.root()], &Options::default()).unwrap_err().to_string();
-    assert!(!error().contains("cut into different parts"), "{}", error());
+    assert!(!error().contains("split into different parts"), "{}", error());
     fs::remove_file(of_q.tokens("tuned", 1)).unwrap();
-    assert!(error().contains("cut into different parts"), "{}", error());
+    assert!(error().contains("split into different parts"), "{}", error());
 }
 
 /// Tokens without ids are compared by their texts, also where the footer does not say how many have none.

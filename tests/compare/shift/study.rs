@@ -88,7 +88,7 @@ fn imports_of_unequal_length_count_up_to_the_shorter() {
     let output = Output::new();
     output.model("base", &samples(&[&[-0.5, -1.0], &[-2.0, -7.0]]));
     output.model("tuned", &samples(&[&[-1.0, -1.0], &[-1.5]]));
-    assert!(output.error().contains("P has 4 rows, Q has 3"));
+    assert!(output.error().contains("P has 4 rows, Q 3"));
     output.imported("tuned");
     let pair = output.pair();
     let study = pair.study.unwrap();
@@ -107,7 +107,7 @@ fn the_impossible_is_finite() {
     assert_close(pair.study.unwrap().kl_divergence, expected);
     assert_eq!(pair.measures[0].token_mean.unwrap().value, f64::INFINITY);
     assert!(
-        pair.notes.iter().any(|n| n.starts_with("tokens without a finite difference") && n.ends_with(": 1")),
+        pair.notes.iter().any(|n| n.starts_with("1 tokens have an infinite or NaN log-probability difference")),
         "{:?}",
         pair.notes
     );

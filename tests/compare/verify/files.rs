@@ -46,7 +46,7 @@ fn a_table_without_a_hash_is_told() {
         writer.write(&batch).unwrap();
         writer.close().unwrap();
     });
-    expect(&report, "checksum", 1, &path, "holds no hash of itself", &of_part("tied"));
+    expect(&report, "checksum", 1, &path, "contains no hash of itself", &of_part("tied"));
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn leftovers_of_the_dead_are_told() {
     report(&scene, "out", 0);
     file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_hours(25)).unwrap();
     let report = report(&scene, "out", 1);
-    expect(&report, "leftover", 1, &path, "a process that is gone left it", std::slice::from_ref(&path));
+    expect(&report, "leftover", 1, &path, "a process that has ended left it", std::slice::from_ref(&path));
 }
 
 /// polars panics on this footer: `kl` looks first, and names the file.

@@ -34,7 +34,7 @@ fn samples_of_another_run_are_told_and_not_compared() {
     }
 }
 
-/// A pairs part of the tables as they were before one of them was scored again, and hidden rows of before.
+/// A pairs part of the tables as they were before one of them was scored again, and hidden states of before.
 #[test]
 fn what_was_made_of_other_tokens_is_told_and_not_used() {
     let scene = Scene::new();
@@ -44,7 +44,7 @@ fn what_was_made_of_other_tokens_is_told_and_not_used() {
     let named = models.map(|(name, of)| format!("{name}={}", fixture(of).display())).join(",");
     let kl = |more: &str| scene.run(&format!("kl --data-dir out --reference tied {more}"));
     let exact = || kl(&format!("--exact --models {named}"));
-    exact().expect(0, "exact: tied beside shifted");
+    exact().expect(0, "exact: KL(tied‖shifted)");
     let tokens = file("tokens", "tied", 0);
     let hidden = tokens.replace("/tokens/", "/hidden/").replace(".parquet", ".safetensors");
     let hidden = hidden.replace("out/tokens/", "out/hidden/");
@@ -70,6 +70,6 @@ fn what_was_made_of_other_tokens_is_told_and_not_used() {
     for (path, bytes) in before {
         fs::write(scene.path(&path), bytes).unwrap();
     }
-    exact().expect(0, "exact: tied beside shifted");
-    scene.run("verify out").expect_out("all is well");
+    exact().expect(0, "exact: KL(tied‖shifted)");
+    scene.run("verify out").expect_out("no problem found");
 }

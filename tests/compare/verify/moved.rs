@@ -110,8 +110,8 @@ fn manifests_that_are_broken_or_disagree_are_told() {
     };
     let redo = [of_part("tied"), vec![path.to_owned()]].concat();
     for (from, to, found) in [
-        ("\"generation_model\": \"rl\"", "\"generation_model\": \"sft\"", "folders are called"),
-        ("\"model\": \"tied\"", "\"model\": \"other\"", "folders are called"),
+        ("\"generation_model\": \"rl\"", "\"generation_model\": \"sft\"", "folders have other names"),
+        ("\"model\": \"tied\"", "\"model\": \"other\"", "folders have other names"),
     ] {
         let report = edit(from, to);
         // Its parts were written under what it was, besides.

@@ -33,7 +33,7 @@ fn ranges_must_be_those_of_the_response() {
             Arc::new(texts.map(|(row, text)| if row == 7 { Some("?!") } else { text }).collect::<StringArray>())
         });
     });
-    expect(&report, "text", 1, &file("tokens", "tied", 0), "token is not what stands", &of_part("tied"));
+    expect(&report, "text", 1, &file("tokens", "tied", 0), "token is not the text of bytes", &of_part("tied"));
 }
 
 #[test]

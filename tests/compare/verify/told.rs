@@ -13,22 +13,27 @@ fn people_read_a_table_without_control_characters() {
     let said = scene.run("verify out");
     assert_eq!(said.code, Some(1));
     let stray = "out/tokens/a\\u{1b}[2Jb";
-    let told = format!("\nstray (1)\n  {stray}: no manifest explains it; remove it by hand: its name holds control");
+    let told =
+        format!("\nstray (1)\n  {stray}: no manifest explains it, and tokshift gives no file such a name: move it");
     assert!(said.stdout.contains(&told), "{}", said.stdout);
 }
 
-/// Of a list that is read line by line, each line is a file's name.
+/// Of a list that is read line by line, each line is a file's name, and of a file that tokshift named.
 #[test]
 fn no_name_in_the_list_to_redo_leads_elsewhere() {
     let scene = Scene::new();
     copy(&scored().path("out"), &scene.path("out"));
     scene.write("precious", "");
     scene.write("out/tokens/a\nprecious", "");
-    scene.write("out/tokens/plain", "");
+    scene.write("out/tokens/a\n/part-00000000.parquet", "");
+    scene.write("out/tokens/notes.txt", "the user's own");
+    scene.write("out/tokens/part-00000000.parquet", "");
     let said = scene.run("verify out --json");
     let report: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
-    assert_eq!(report["redo"], serde_json::json!(["out/tokens/plain"]));
+    assert_eq!(report["redo"], serde_json::json!(["out/tokens/part-00000000.parquet"]));
     assert!(report.to_string().contains("remove it by hand"));
+    let strays = &report["problems"][0];
+    assert_eq!((&strays["kind"], &strays["count"]), (&"stray".into(), &4.into()), "{report}");
 }
 
 /// A file may be called what no text can hold; the report is JSON all the same.
@@ -48,7 +53,7 @@ fn a_folder_that_holds_no_runs_is_an_error() {
     let scene = Scene::new();
     scene.run("verify nowhere").expect(1, "no such directory");
     fs::create_dir(scene.path("empty")).unwrap();
-    scene.run("verify empty").expect(1, "holds no runs");
+    scene.run("verify empty").expect(1, "contains no runs");
 }
 
 /// What is told is enough: after deleting it, the same command makes it again.

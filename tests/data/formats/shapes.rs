@@ -217,18 +217,18 @@ fn logs_of_evaluations_give_what_was_generated_or_weighed() {
     assert_eq!(contents(&json!({"arguments": [["whole"]], "resps": [["-9"]]})), Ok(vec![text("", "whole")]));
     for (arguments, resps, message) in [
         (json!([]), json!([]), "`arguments` + `resps` without a response"),
-        (json!("a"), json!([]), "`arguments` is no list of requests"),
+        (json!("a"), json!([]), "`arguments` is not a list of requests"),
         (json!([["a", {}]]), json!([]), "request 0 of `arguments` has no list of texts in `resps`"),
         (json!([["a", "b"], [1]]), json!([]), "request 1 of `arguments` is neither a prompt with settings, nor one"),
         (
             json!({"gen_args_0": {"arg_0": "a <image>", "arg_1": {}, "arg_2": {"visual": ["PIL"], "audio": []}}}),
             json!([["b"]]),
-            "request 0 of `arguments` has more than text, `visual`, `audio`: only requests of text are scored",
+            "request 0 of `arguments` has more than text, `visual`, `audio`: only text requests are scored",
         ),
         (json!([["a", " b", {"visual": []}]]), json!([]), "request 0 of `arguments` has more than text, `visual`"),
         (json!([[["[{\"role\": \"user\"}]"], {}]]), json!([["b"]]), "request 0 of `arguments` is a chat for a server"),
         (json!({"gen_args_0": {"arg_0": "a", "arg_2": {}}}), json!([["b"]]), "request 0 of `arguments` is neither"),
-        (json!({"gen_args_0": ["a", {}], "more": 1}), json!([["b"]]), "`arguments` is no list of requests"),
+        (json!({"gen_args_0": ["a", {}], "more": 1}), json!([["b"]]), "`arguments` is not a list of requests"),
         (json!([["a", {}]]), json!([["b"], ["c"]]), "`resps` are of 2 requests, `arguments` are 1"),
     ] {
         let error = contents(&json!({"arguments": arguments, "resps": resps})).unwrap_err();
@@ -239,8 +239,7 @@ fn logs_of_evaluations_give_what_was_generated_or_weighed() {
 #[test]
 fn a_row_of_two_shapes_is_refused_until_it_is_said_which() {
     let both = json!({"input": "a", "output": "b", "prompt": "c", "completion": "d"});
-    let error =
-        "the row has `input` + `output` and also `prompt` + `completion`: say with --fields which of them is meant";
+    let error = "the row has `input` + `output` and also `prompt` + `completion`: choose one of them with --fields";
     assert_eq!(contents(&both), Err(error.to_owned()));
     assert_eq!(contents_as(&both, &["input=input"]), Ok(vec![text("a", "b")]));
     assert_eq!(contents_as(&both, &["completion=completion"]), Ok(vec![text("c", "d")]));

@@ -103,7 +103,7 @@ fn columns_that_nobody_asks_for_may_hold_anything() {
         if name == "tools" || name == "id" {
             assert_eq!(rows.unwrap()[0].as_ref().unwrap().contents, [text("Hi", " there")], "{name}");
         } else if name == "messages" {
-            assert!(rows.unwrap_err().contains("and also `messages`: say with --fields"), "{name}");
+            assert!(rows.unwrap_err().contains("and also `messages`: choose one of them with --fields"), "{name}");
         } else {
             assert_eq!(rows.unwrap()[0].as_ref().unwrap().contents, [text("Hi", " there")], "{name}");
         }
@@ -134,7 +134,8 @@ fn text_is_text_whatever_type_it_has() {
     let table = plain(vec![("prompt", texts(&[Some(hi); 2])), ("response", broken)]);
     let rows = read(&table, &[]).unwrap();
     assert_eq!(rows[0].as_ref().unwrap().contents, [text(hi, "ok")]);
-    let message = "row 2 of the table: `response` holds bytes that are no text in UTF-8 (the column is of type Binary)";
+    let message =
+        "row 1 of the table (from 0): `response` contains bytes that are not UTF-8 (the column is of type Binary)";
     assert_eq!(rows[1], Err(message.to_owned()));
     let error = read(&std::fs::read("tests/fixtures/parquet/everything.parquet").unwrap(), &["by_number"]).unwrap_err();
     assert!(error.contains("`by_number` is a map by keys of type Int64, which is not read"), "{error}");
@@ -245,7 +246,7 @@ fn what_is_missing_is_told_in_the_tables_terms() {
     let table = plain(vec![("input", texts(&[Some("a"), None])), ("output", texts(&[Some("b"), Some("c")]))]);
     let rows = read(&table, &[]).unwrap();
     assert_eq!(rows[0].as_ref().unwrap().contents, [text("a", "b")]);
-    assert_eq!(rows[1], Err("row 2 of the table: `input` is null".to_owned()));
+    assert_eq!(rows[1], Err("row 1 of the table (from 0): `input` is null".to_owned()));
 
     let number: ArrayRef = Arc::new(Int64Array::from(vec![1]));
     let table = plain(vec![("question", texts(&[Some("a")])), ("n", number.clone()), ("answer", texts(&[Some("b")]))]);
@@ -260,5 +261,5 @@ fn what_is_missing_is_told_in_the_tables_terms() {
     assert!(read(&plain(twice), &[]).unwrap_err().contains("field `input` stands twice"));
 
     let error = scan(Path::new("tests/fixtures/parquet/empty.parquet"), options(&[])).unwrap_err().to_string();
-    assert!(error.ends_with("holds no rows"), "{error}");
+    assert!(error.ends_with("contains no rows"), "{error}");
 }

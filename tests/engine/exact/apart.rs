@@ -40,9 +40,9 @@ fn a_damaged_pairs_table_ends_no_other_pair() {
     scene.write(&manifest, "junk");
     fs::remove_dir_all(scene.path(&pairs_folder(p, q))).unwrap();
     let told = format!("delete it and `{}`, and kl --exact makes both again", pairs_folder(p, r));
-    kl(&format!("--exact --models {named}")).expect(1, &told).expect(1, &format!("exact: {p} beside {q}"));
+    kl(&format!("--exact --models {named}")).expect(1, &told).expect(1, &format!("exact: KL({p}‖{q})"));
     // A manifest without parts decides nothing.
     fs::remove_dir_all(scene.path(&pairs_folder(p, r))).unwrap();
     kl("").expect(0, "");
-    kl(&format!("--exact --models {named}")).expect(0, &format!("exact: {p} beside {r}"));
+    kl(&format!("--exact --models {named}")).expect(0, &format!("exact: KL({p}‖{r})"));
 }

@@ -1,11 +1,11 @@
-//! `score --exact`: the pairs tables in one go, without hidden rows that stay.
+//! `score --exact`: the pairs tables in one go, without hidden states that stay.
 
 use serde_json::Value;
 
 use super::runs::{exact, ids_dataset, models, pairs_folder, score};
 use crate::common::{Columns, Scene, fixture};
 
-/// In one go: the tables of `score`, the pairs tables of `kl --exact`, and no hidden rows left.
+/// In one go: the tables of `score`, the pairs tables of `kl --exact`, and no hidden states left.
 #[test]
 fn score_can_compare_exactly_and_leave_nothing_behind() {
     let scene = Scene::new();
@@ -14,8 +14,8 @@ fn score_can_compare_exactly_and_leave_nothing_behind() {
     exact(&scene, p.0, q.0, "");
     let run = |output: &str, more: &str| score(&scene, "g_ids.jsonl", &[p, q], output, more);
     run("plain", "").expect(0, "");
-    run("at-once", "--exact").expect(0, "exact: qwen3-tied beside qwen3-shifted");
-    // Their footers differ: one is of runs that keep hidden rows.
+    run("at-once", "--exact").expect(0, "exact: KL(qwen3-tied‖qwen3-shifted)");
+    // Their footers differ: one is of runs that keep hidden states.
     let pairs = |output: &str| {
         let folder = pairs_folder(p.0, q.0).replace("out/", &format!("{output}/"));
         Columns::read(&scene.path(&folder)).0
@@ -23,24 +23,24 @@ fn score_can_compare_exactly_and_leave_nothing_behind() {
     assert_eq!(tables(&scene, "at-once"), scene.files("plain"));
     assert_eq!(pairs("at-once"), pairs("out"));
     let whole = scene.files("at-once");
-    scene.run("verify at-once").expect_out("all is well");
+    scene.run("verify at-once").expect_out("no problem found");
     run("at-once", "--exact").expect(0, "qwen3-tied: already scored");
     run("at-once", "").expect(0, "qwen3-tied: already scored");
     assert_eq!(scene.files("at-once"), whole);
 
-    // Where tables are there and hidden rows are not, they are made again and the tables stay.
-    run("plain", "--exact").expect(0, "exact: qwen3-tied beside qwen3-shifted");
+    // Where tables are there and hidden states are not, they are made again and the tables stay.
+    run("plain", "--exact").expect(0, "exact: KL(qwen3-tied‖qwen3-shifted)");
     assert_eq!(scene.files("plain"), whole);
     // What is kept on request stays, also beside what is new.
     let kept = scene.files("out");
     run("out", "--exact").expect(0, "already scored");
     assert_eq!(scene.files("out"), kept);
     score(&scene, "g_ids.jsonl", &[p, q, ("twin", "qwen3-tied")], "out", "--exact")
-        .expect(0, "exact: qwen3-tied beside twin");
+        .expect(0, "exact: KL(qwen3-tied‖twin)");
     let hidden = |scene: &Scene| scene.files("out").into_keys().filter(|name| name.starts_with("hidden/")).count();
     assert_eq!(hidden(&scene), 2, "the twin's were on loan");
 
-    run("at-once", "--exact --out jsonl").expect(1, "--exact needs tables of Parquet");
+    run("at-once", "--exact --out jsonl").expect(1, "--exact needs Parquet tables");
     score(&scene, "g_ids.jsonl", &[p], "one", "--exact").expect(1, "--exact compares models with one another");
 }
 
@@ -51,7 +51,7 @@ fn tables(scene: &Scene, output: &str) -> std::collections::BTreeMap<String, Vec
     files
 }
 
-/// A model that keeps its hidden rows beside one that does not.
+/// A model that keeps its hidden states beside one that does not.
 #[test]
 fn kept_and_lent_rows_go_together() {
     let scene = Scene::new();
@@ -60,11 +60,11 @@ fn kept_and_lent_rows_go_together() {
     score(&scene, "g_ids.jsonl", &[p], "out", "--keep-hidden").expect(0, "");
     score(&scene, "g_ids.jsonl", &[q], "out", "").expect(0, "");
     let kl = format!("kl --data-dir out --reference p --exact --models {}", models(&[p, q]));
-    scene.run(&kl).expect(1, "both models with `score --exact`");
-    score(&scene, "g_ids.jsonl", &[p, q], "out", "--exact").expect(0, "exact: p beside q");
+    scene.run(&kl).expect(1, "or run `score --exact` with both models");
+    score(&scene, "g_ids.jsonl", &[p, q], "out", "--exact").expect(0, "exact: KL(p‖q)");
     let hidden: Vec<String> = scene.files("out").into_keys().filter(|name| name.starts_with("hidden/")).collect();
     assert_eq!(hidden, ["hidden/generation_model=g/task=ids/model=p/part-00000000.safetensors"]);
-    scene.run("verify out").expect_out("all is well");
+    scene.run("verify out").expect_out("no problem found");
 }
 
 /// Whatever order models are named in: `score` compares what `kl` then asks for.
@@ -81,7 +81,7 @@ fn score_compares_the_pairs_that_kl_shows() {
         assert!(pairs.len() == 3 && pairs.iter().all(|pair| !pair["exact"].is_null()), "{pairs:?}");
     }
     let said = scene.run("kl --data-dir one --reference b");
-    said.expect_out("exact measures are there of `r` as P beside `b` alone: --reference r shows them");
+    said.expect_out("exact measures exist only for P = `r`, Q = `b`: use --reference r to see them");
 }
 
 #[path = "../../../examples/score.rs"]

@@ -42,10 +42,10 @@ fn a_name_that_no_run_has_is_refused() {
     let scene = scene();
     score(&scene, &[P, Q], "--keep-hidden").expect(0, "");
     let misspelt = models(&[P, Q, ("qq", Q.1)]);
-    let told = "--models: no model `qq` was scored into `out`, but `p`, `q`: give NAME=DIRECTORY";
+    let told = "--models: `qq` has no scores in `out`, only `p`, `q`: use one of these names, as NAME=DIRECTORY";
     kl(&scene, &misspelt, "").expect(1, told);
     assert!(pairs(&scene).is_empty());
-    kl(&scene, &models(&[P, Q]), "").expect(0, "exact: p beside q");
+    kl(&scene, &models(&[P, Q]), "").expect(0, "exact: KL(p‖q)");
     kl(&scene, &misspelt, "").expect(1, told);
     // A name is looked at before its source is.
     kl(&scene, "qq=nowhere/at/all", "").expect(1, told);
@@ -56,19 +56,22 @@ fn a_name_that_no_run_has_is_refused() {
 fn heads_that_are_needed_are_asked_for_before_anything_is_computed() {
     let scene = scene();
     score(&scene, &[P, Q, R], "--keep-hidden").expect(0, "");
-    let lacking = "--exact needs the heads of `q`, `r`: give q=DIRECTORY,r=DIRECTORY in --models";
+    let lacking = "--exact needs the heads of `q`, `r`: use q=DIRECTORY,r=DIRECTORY in --models";
     kl(&scene, &models(&[P]), "").expect(1, lacking);
     // One pair could be computed.
-    kl(&scene, &models(&[P, Q]), "").expect(1, "--exact needs the head of `r`: give r=DIRECTORY in --models");
+    kl(&scene, &models(&[P, Q]), "").expect(1, "--exact needs the head of `r`: use r=DIRECTORY in --models");
+    let none = "--exact needs the heads of `p`, `q`, `r`: use p=DIRECTORY,q=DIRECTORY,r=DIRECTORY in --models";
+    scene.run("kl --data-dir out --reference p --exact").expect(1, none);
     assert!(pairs(&scene).is_empty());
     let all = models(&[P, Q, R]);
-    kl(&scene, &all, "").expect(0, "exact: p beside q").expect(0, "exact: p beside r");
+    kl(&scene, &all, "").expect(0, "exact: KL(p‖q)").expect(0, "exact: KL(p‖r)");
 
     let before = scene.files("out");
     kl(&scene, &models(&[R]), "").expect(0, "");
+    scene.run("kl --data-dir out --reference p --exact").expect(0, "");
     fs::remove_dir_all(scene.path("out/pairs/generation_model=g/task=t/p=p/q=r")).unwrap();
     let again = kl(&scene, &models(&[P, R]), "");
-    assert!(!again.expect(0, "exact: p beside r").stderr.contains("p beside q"), "{}", again.stderr);
+    assert!(!again.expect(0, "exact: KL(p‖r)").stderr.contains("KL(p‖q)"), "{}", again.stderr);
     assert!(scene.files("out") == before);
     // The options of a whole pair are compared though its end tokens are not known without P.
     kl(&scene, &models(&[R]), "--temperature 2").expect(1, "temperature = 1.0, this run has 2.0");
@@ -79,12 +82,12 @@ fn heads_that_did_not_score_are_refused_also_where_nothing_is_missing() {
     let scene = scene();
     score(&scene, &[P, Q, R], "--keep-hidden").expect(0, "");
     let of_r = models(&[P, Q, (R.0, Q.1)]);
-    kl(&scene, &of_r, "").expect(1, "is not what scored `r` on `t`: give the model's own directory");
+    kl(&scene, &of_r, "").expect(1, "is not the file that scored `r` on `t`: use the original model directory");
     assert!(pairs(&scene).is_empty(), "the first pair's heads were right");
-    kl(&scene, &models(&[P, Q, R]), "").expect(0, "exact: p beside q");
+    kl(&scene, &models(&[P, Q, R]), "").expect(0, "exact: KL(p‖q)");
     let swapped = models(&[(P.0, Q.1), (Q.0, P.1)]);
-    kl(&scene, &swapped, "").expect(1, "is not what scored `p` on `t`: give the model's own directory");
-    kl(&scene, &of_r, "").expect(1, "is not what scored `r` on `t`");
+    kl(&scene, &swapped, "").expect(1, "is not the file that scored `p` on `t`: use the original model directory");
+    kl(&scene, &of_r, "").expect(1, "is not the file that scored `r` on `t`");
 }
 
 /// The folder of a pair of Q's.
@@ -106,7 +109,7 @@ fn another_temperature_takes_the_place_of_tables_that_are_deleted() {
     kl(&scene, &both, "").expect(0, "exact: ");
     let refused = kl(&scene, &both, "--temperature 2");
     let told = format!(
-        "error: `{}/manifest.json` was made with temperature = 1.0, this run has 2.0: give the same options, or delete `{}`\n",
+        "error: `{}/manifest.json` was made with temperature = 1.0, this run has 2.0: use the same options, or delete `{}`\n",
         folder("runs", "q"),
         folder("pairs", "q")
     );
@@ -114,10 +117,10 @@ fn another_temperature_takes_the_place_of_tables_that_are_deleted() {
     fs::remove_dir_all(scene.path(&folder("pairs", "q"))).unwrap();
     kl(&scene, &both, "--temperature 2").expect(0, "exact: ");
     assert_eq!(temperature(&scene), 2.0);
-    scene.run("verify out").expect_out("all is well");
+    scene.run("verify out").expect_out("no problem found");
     // Tables without a manifest are nobody's.
     fs::remove_file(scene.path(&folder("runs", "q")).join("manifest.json")).unwrap();
-    kl(&scene, &both, "").expect(1, "is missing, so what its parts were made with is unknown: delete them too");
+    kl(&scene, &both, "").expect(1, "is missing, so the options of its parts are unknown: delete them too");
 }
 
 #[test]
@@ -130,7 +133,7 @@ fn score_looks_at_what_is_there_of_the_pairs_before_it_scores() {
     refused.expect(1, "temperature = 2.0, this run has 1.0").expect(1, &format!("delete `{}`", folder("pairs", "q")));
     assert!(scene.files("out") == before);
     fs::remove_dir_all(scene.path(&folder("pairs", "q"))).unwrap();
-    score(&scene, &[P, Q, R], "--exact").expect(0, "exact: p beside q").expect(0, "exact: q beside r");
+    score(&scene, &[P, Q, R], "--exact").expect(0, "exact: KL(p‖q)").expect(0, "exact: KL(q‖r)");
     assert_eq!(temperature(&scene), 1.0);
 }
 
@@ -144,7 +147,7 @@ fn a_pair_that_another_process_compares_is_waited_for() {
     let manifest = PairManifest::read(&scene.path(&folder("runs", "q")).join("manifest.json")).unwrap();
     let pair = Store::open(&scene.path("out")).unwrap().pair(&manifest).unwrap();
     pair.lock().unwrap();
-    let told = format!("process {} compares `p` beside `q` on `t` by `g`: wait for its end\n", std::process::id());
+    let told = format!("process {} compares `p` and `q` on `t` by `g`: wait until it ends\n", std::process::id());
     kl(&scene, &both, "").expect(1, &told);
     drop(pair);
     kl(&scene, &both, "").expect(0, "exact: ");

@@ -1,4 +1,4 @@
-//! Hidden rows on loan when several runs of `score --exact` share a model: the last one removes them.
+//! Hidden states on loan when several runs of `score --exact` share a model: the last one removes them.
 
 use crate::common::{Scene, fixture, many_rows};
 use tokshift::store::{Cell, Store};
@@ -23,12 +23,12 @@ fn rows_that_another_process_needs_stay_for_it() {
     let scene = Scene::new();
     scene.dataset("g_t.jsonl", &many_rows(4));
     let cell = Cell { generation_model: "g".to_owned(), task: "t".to_owned(), model: "p".to_owned() };
-    let borrowed = Store::open(&scene.path("out")).unwrap().borrow(&cell).unwrap();
-    scene.run(&command(&[P, Q])).expect(0, "exact: p beside q");
+    let locked = Store::open(&scene.path("out")).unwrap().lock_temporary(&cell).unwrap();
+    scene.run(&command(&[P, Q])).expect(0, "exact: KL(p‖q)");
     assert_eq!(loans(&scene), ["hidden/generation_model=g/task=t/model=p/part-00000000.loan.safetensors"]);
-    scene.run("verify out").expect_out("all is well");
-    drop(borrowed);
-    scene.run(&command(&[P, R])).expect(0, "p: already scored").expect(0, "exact: p beside r");
+    scene.run("verify out").expect_out("no problem found");
+    drop(locked);
+    scene.run(&command(&[P, R])).expect(0, "p: already scored").expect(0, "exact: KL(p‖r)");
     assert_eq!(loans(&scene), [""; 0]);
     assert!(!scene.files("out").keys().any(|name| name.starts_with(".tmp/")), "not even a lock is left");
 }
@@ -41,8 +41,8 @@ fn two_runs_at_once_share_a_model() {
     // P's three, and one of Q's.
     first.until(|| scene.parts("out") > 3);
     let second = scene.start(&command(&[P, R]));
-    first.end().expect(0, "exact: p beside q");
-    second.end().expect(0, "exact: p beside r");
+    first.end().expect(0, "exact: KL(p‖q)");
+    second.end().expect(0, "exact: KL(p‖r)");
     assert_eq!(loans(&scene), [""; 0]);
-    scene.run("verify out").expect_out("all is well");
+    scene.run("verify out").expect_out("no problem found");
 }

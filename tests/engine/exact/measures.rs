@@ -105,7 +105,7 @@ fn heads_of_different_sizes(scale: f64, is_much: bool) {
     for (p, q) in [("wide", "small"), ("small", "wide")] {
         let kl = format!("kl --data-dir out --reference {p} --exact --models {both}");
         if is_much {
-            scene.run(&kl).expect(1, "above 1e-3: --allow-removed compares what is left");
+            scene.run(&kl).expect(1, "above 1e-3: use --allow-removed to compare the common ids");
             scene.run(&format!("{kl} --allow-removed")).expect(0, "exact: ");
         } else {
             scene.run(&kl).expect(0, "exact: ");

@@ -14,12 +14,12 @@ fn what_does_not_belong_together_is_refused() {
     let kl = |more: &str| scene.run(&format!("kl --data-dir out --reference {p} --exact --models {more}"));
     let score = |more: &str| scene.run(&format!("score --dataset g_ids.jsonl --models {both} --output-dir out {more}"));
     score("").expect(0, "");
-    kl(&both).expect(1, "kept no hidden rows of `ids`: score it with --keep-hidden");
+    kl(&both).expect(1, "on `ids`: rescore it with --keep-hidden");
     score("--keep-hidden").expect(1, "engine.keep_hidden = null");
     fs::remove_dir_all(scene.path("out")).unwrap();
-    score("--keep-hidden").expect(0, "hidden rows");
+    score("--keep-hidden").expect(0, "will store ");
     kl(&models(&[(p, p)])).expect(1, "needs the head of `qwen3-shifted`");
-    kl(&models(&[(p, q), (q, q)])).expect(1, "is not what scored `qwen3-tied`");
+    kl(&models(&[(p, q), (q, q)])).expect(1, "is not the file that scored `qwen3-tied`");
     kl(&both).expect(0, "exact: ");
     kl(&format!("{both} --temperature 2")).expect(1, "temperature = 1.0, this run has 2.0");
 
@@ -46,8 +46,8 @@ fn a_pair_that_cannot_be_compared_exactly_ends_no_other() {
     scene.run(&format!("score --dataset g_ids.jsonl --models {named} --output-dir out --keep-hidden")).expect(0, "");
     let kl = |more: &str| scene.run(&format!("kl --data-dir out --reference wide {more}"));
     kl(&format!("--exact --models {named}"))
-        .expect(1, "--allow-removed compares what is left")
-        .expect(1, "exact: wide");
+        .expect(1, "use --allow-removed to compare the common ids")
+        .expect(1, "exact: KL(wide");
     let is_there = |q: &str| scene.path(&pairs_folder("wide", q)).join("part-00000000.parquet").exists();
     assert_eq!([is_there("narrow"), is_there("wider")], [false, true]);
     let why = "Q = `narrow` on `ids` by `g`: kl_upper: P gives 312 ids a probability, Q 307, so that KL(P‖Q) has no upper bound: \

@@ -33,7 +33,7 @@ fn what_is_missing_of_an_exact_comparison_is_made_again() {
     scene.dataset("g_t.jsonl", &common::many_rows(300));
     let (p, q, r) = (("p", "qwen3-tied"), ("q", "qwen3-shifted"), ("r", "granite"));
     let run = |models: &[(&str, &str)]| score(&scene, "g_t.jsonl", models, "out", "--exact");
-    run(&[p, q]).expect(0, "exact: p beside q");
+    run(&[p, q]).expect(0, "exact: KL(p‖q)");
     let whole = scene.files("out");
     let lose = |file: &str| fs::remove_file(scene.path(&format!("out/{file}/part-00000001.parquet"))).unwrap();
     let (tokens, pairs) = ("tokens/generation_model=g/task=t/model=q", "pairs/generation_model=g/task=t/p=p/q=q");
@@ -45,13 +45,13 @@ fn what_is_missing_of_an_exact_comparison_is_made_again() {
         assert_eq!(scene.files("out"), whole, "{lost:?}");
     }
     // A third model needs the rows of the others again; what they had stays as it is.
-    run(&[p, q, r]).expect(0, "exact: q beside r");
+    run(&[p, q, r]).expect(0, "exact: KL(q‖r)");
     let after = scene.files("out");
     assert!(whole.iter().all(|(name, bytes)| after.get(name) == Some(bytes)));
     assert!(!after.keys().any(|name| name.starts_with("hidden/")), "{:?}", after.keys());
     let pairs = after.keys().filter(|name| name.starts_with("pairs/")).count();
     assert_eq!(pairs, 6, "two parts of three pairs");
-    scene.run("verify out").expect_out("all is well");
+    scene.run("verify out").expect_out("no problem found");
 }
 
 /// Loans of a run that ended before it compared are used by the next one, and are no damage.
@@ -65,11 +65,11 @@ fn loans_outlive_a_run_that_is_stopped() {
     let both = format!("{},wide={}", models(&[p]), wide.display());
     let score =
         |more: &str| scene.run(&format!("score --dataset g_t.jsonl --models {both} --output-dir out --exact {more}"));
-    score("").expect(1, "--allow-removed compares what is left");
+    score("").expect(1, "use --allow-removed to compare the common ids");
     let loans = || scene.files("out").keys().filter(|name| name.ends_with(".loan.safetensors")).count();
     assert_eq!(loans(), 4);
-    scene.run("verify out").expect_out("all is well");
+    scene.run("verify out").expect_out("no problem found");
     scene.run(&format!("score --dataset g_t.jsonl --models {both} --output-dir out")).expect(0, "p: already scored");
-    score("--allow-removed").expect(0, "p: already scored").expect(0, "exact: p beside wide");
+    score("--allow-removed").expect(0, "p: already scored").expect(0, "exact: KL(p‖wide)");
     assert_eq!(loans(), 0);
 }

@@ -1,4 +1,4 @@
-//! The bounds against sums over whole vocabularies.
+//! Tests the bounds against sums over whole vocabularies.
 
 use proptest::prelude::*;
 
