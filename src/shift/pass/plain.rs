@@ -31,14 +31,12 @@ pub fn collect(pair: &PairTables, footers: [&Footers; 2], samples: &Samples) -> 
     let terms = measures::terms(pair.exact.is_some());
     let found = found(&frame, &terms)?;
     let is_known = |sample: &&Sample| samples.rows.binary_search_by_key(&sample.id, |facts| facts.id).is_ok();
-    match found.samples.iter().find(|sample| !is_known(sample)) {
-        Some(Sample { id, .. }) => Err(pair.incomparable(format!("sample {id} is not in the samples tables"))),
-        None => {
-            let mut sums = Sums::new(terms, vec![found], samples, footers);
-            sums.plain = true;
-            Ok(sums)
-        }
+    if let Some(Sample { id, .. }) = found.samples.iter().find(|sample| !is_known(sample)) {
+        return Err(pair.incomparable(format!("sample {id} is not in the samples tables")));
     }
+    let mut sums = Sums::new(terms, vec![found], samples, footers);
+    sums.plain = true;
+    Ok(sums)
 }
 
 /// Polars is told that rows ascend, which footers prove of row groups alone.

@@ -60,6 +60,7 @@ impl KlEstimate {
     }
 
     /// Of some of the tokens that this is of, which `what` chose.
+    #[must_use]
     pub fn of_selected(&self, what: &str) -> Self {
         match self {
             Self::No { .. } => self.clone(),
@@ -68,6 +69,7 @@ impl KlEstimate {
     }
 
     /// Of some of the tokens that this is of, of which nobody can tell what chose them.
+    #[must_use]
     pub fn of_chosen_somehow(&self, why: &str) -> Self {
         match self {
             Self::Yes => Self::Unknown { reason: why.to_owned() },

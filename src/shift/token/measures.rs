@@ -104,9 +104,11 @@ pub const ALL: &[Measure] = &[
     measure("kl_lower", NATS, || lists::number(lists::KL_LOWER), |t| t.list(lists::KL_LOWER)).in_slices(),
     measure("kl_upper", NATS, || lists::number(lists::KL_UPPER), |t| t.list(lists::KL_UPPER)).in_slices(),
     measure("ratio", "q/p", || map(d(), "exp", f64::exp), |t| t.d().map(f64::exp)),
-    measure("delta_logprob", NATS, d, |t| t.d()).with_quantiles().in_differences(),
+    measure("delta_logprob", NATS, d, |t| Some(t.b()? - t.a()?)).with_quantiles().in_differences(),
     measure("delta_entropy", NATS, || change(token::ENTROPY), |t| Some(t.q.entropy? - t.p.entropy?)).in_slices(),
-    measure("delta_p", "probability", delta_p, |t| t.delta_p()).with_quantiles().in_slices(),
+    measure("delta_p", "probability", delta_p, |t| Some(t.q.probability? - t.p.probability?))
+        .with_quantiles()
+        .in_slices(),
     measure("rank_shift", "ranks", || change(token::RANK), |t| Some(f64::from(t.q.rank?) - f64::from(t.p.rank?)))
         .with_quantiles(),
     measure("log2_rank_ratio", "doublings", log2_rank_ratio, |t| {
