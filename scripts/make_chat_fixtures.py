@@ -126,12 +126,14 @@ class Day(datetime.datetime):
 
 def main():
     chat_template_utils.datetime = Day
+    # As `apply_chat_template` does, which drops fields that are None.
+    messages = chat_template_utils._normalize_chat_messages(MESSAGES)
     cases = []
     for name, template in CONSTRUCTS.items():
         case = {"name": name, "template": template}
         try:
             [case["text"]], _ = chat_template_utils.render_jinja_template(
-                [MESSAGES], tools=[TOOL], chat_template=template, add_generation_prompt=True, **TOKENS
+                [messages], tools=[TOOL], chat_template=template, add_generation_prompt=True, **TOKENS
             )
         except Exception as error:
             case["error"] = str(error)

@@ -250,8 +250,10 @@ def combined():
 
 
 def made(template):
+    # As `apply_chat_template` does, which drops fields that are None.
+    messages = chat_template_utils._normalize_chat_messages(CONTEXT["messages"])
     try:
-        text = chat_template_utils._compile_jinja_template(template).render(**CONTEXT)
+        text = chat_template_utils._compile_jinja_template(template).render(**{**CONTEXT, "messages": messages})
         text.encode()
     except Exception:
         return None

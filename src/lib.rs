@@ -15,6 +15,7 @@ pub mod sample;
 pub mod scores;
 pub mod hidden;
 pub mod gguf;
+pub mod tokenizer_class;
 pub mod template;
 pub mod dataset;
 pub mod tokenize;

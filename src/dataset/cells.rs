@@ -22,28 +22,11 @@ pub type Cells<'a> = Box<dyn Fn(usize, &mut Vec<u8>) -> Result<(), String> + 'a>
 /// Number of decimal digits that every double represents.
 const DIGITS: usize = 15;
 
-/// How the values of a `column` are written. Those of messages are as transformers 5.24 gives them to a chat template: a table
-/// has every field in every row, `datasets` reads what is null as `None`, and `_normalize_chat_messages` (in its
-/// `chat_template_utils.py`) drops the fields of a message that are `None`, but none that lie deeper.
+/// How the values of a column are written.
 ///
 /// # Errors
 /// A type that has no form as JSON.
-pub fn cells(column: &dyn Array) -> Result<Cells<'_>, String> {
-    match of_list(column) {
-        Some((items, range)) if is_messages(items) => {
-            let message = or_null(items, fields(items, Nulls::LeftOut)?);
-            Ok(or_null(column, list(message, range)))
-        }
-        _ => values(column),
-    }
-}
-
-/// Whether a list of `items` is a conversation.
-fn is_messages(items: &dyn Array) -> bool {
-    matches!(items.data_type(), DataType::Struct(fields) if fields.find("role").is_some())
-}
-
-fn values(array: &dyn Array) -> Result<Cells<'_>, String> {
+pub fn cells(array: &dyn Array) -> Result<Cells<'_>, String> {
     let values: Cells = match array.data_type() {
         DataType::Null => Box::new(|_, out| put(out, "null")),
         DataType::Boolean => {
@@ -127,17 +110,17 @@ fn texts_or_nested(array: &dyn Array) -> Result<Cells<'_>, String> {
 
 fn nested(array: &dyn Array) -> Result<Cells<'_>, String> {
     if let Some((items, range)) = of_list(array) {
-        return Ok(list(values(items)?, range));
+        return Ok(list(cells(items)?, range));
     }
     Ok(match array.data_type() {
         DataType::Dictionary(_, _) => {
             let dictionary = array.as_any_dictionary();
             // Where every row is null there is no value.
             let keys = if dictionary.values().is_empty() { Vec::new() } else { dictionary.normalized_keys() };
-            let values = values(dictionary.values())?;
+            let values = cells(dictionary.values())?;
             Box::new(move |row, out| values(keys[row], out))
         }
-        DataType::Struct(_) => fields(array, Nulls::Kept)?,
+        DataType::Struct(_) => fields(array)?,
         DataType::Map(_, _) => pairs(array)?,
         other => return Err(format!("is a column of type {other}, which is not read")),
     })
@@ -237,29 +220,18 @@ fn list<'a>(values: Cells<'a>, range: Range<'a>) -> Cells<'a> {
     })
 }
 
-/// What becomes of fields that are null.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Nulls {
-    Kept,
-    LeftOut,
-}
-
-fn fields(array: &dyn Array, nulls: Nulls) -> Result<Cells<'_>, String> {
+fn fields(array: &dyn Array) -> Result<Cells<'_>, String> {
     let array = array.as_struct();
     let mut names = HashSet::new();
     if let Some(name) = array.column_names().into_iter().find(|name| !names.insert(*name)) {
         return Err(format!("holds objects with two fields `{name}`, of which JSON keeps one"));
     }
     let columns = array.columns().iter().zip(array.column_names());
-    let columns =
-        columns.map(|(column, name)| Ok((column, name, values(column)?))).collect::<Result<Vec<_>, String>>()?;
+    let columns = columns.map(|(column, name)| Ok((name, cells(column)?))).collect::<Result<Vec<_>, String>>()?;
     Ok(Box::new(move |row, out| {
         out.push(b'{');
         let mut separator = "";
-        for (column, name, values) in &columns {
-            if nulls == Nulls::LeftOut && is_null(column, row) {
-                continue;
-            }
+        for (name, values) in &columns {
             put(out, separator)?;
             text(out, name)?;
             out.push(b':');
@@ -271,17 +243,13 @@ fn fields(array: &dyn Array, nulls: Nulls) -> Result<Cells<'_>, String> {
     }))
 }
 
-fn is_null(column: &dyn Array, row: usize) -> bool {
-    column.is_null(row) || column.data_type() == &DataType::Null
-}
-
 /// A map is an object if its keys are texts, and no two of a row alike.
 fn pairs(array: &dyn Array) -> Result<Cells<'_>, String> {
     let array = array.as_map();
     if !matches!(array.keys().data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
         return Err(format!("is a map by keys of type {}, which is not read", array.keys().data_type()));
     }
-    let (keys, values, offsets) = (values(array.keys())?, values(array.values())?, array.value_offsets());
+    let (keys, values, offsets) = (cells(array.keys())?, cells(array.values())?, array.value_offsets());
     Ok(Box::new(move |row, out| {
         let mut seen = HashSet::new();
         out.push(b'{');

@@ -77,8 +77,13 @@ impl Session {
     ) -> Result<(Self, Vec<Refused<'a>>)> {
         let template = if options.has_own_templates() { None } else { inputs::chat_template_of(options, path, watch)? };
         let tokenizer = read_tokenizer(options, path)?.with_template(template);
-        for note in tokenizer.notes() {
-            watch.event(&Event::Warning(&format!("`{}`: {note}", path.display())));
+        let warn = |of: &Path, note: &str| watch.event(&Event::Warning(&format!("`{}`: {note}", of.display())));
+        tokenizer.notes().for_each(|note| warn(path, note));
+        tokenizer.template().into_iter().flat_map(ChatTemplate::notes).for_each(|note| warn(path, &note));
+        for model in models.iter().filter(|_| options.has_own_templates()) {
+            // What cannot be read is told where it is needed.
+            let own = ChatTemplate::of_model(&model.named.path).ok().flatten();
+            own.iter().flat_map(ChatTemplate::notes).for_each(|note| warn(&model.named.path, &note));
         }
         let (vocabularies, mut refused) = vocabularies::compare(models, path, &tokenizer, watch);
         let fits = |model: &&&Model| !refused.iter().any(|(unfit, _)| std::ptr::eq(*unfit, **model));

@@ -90,6 +90,19 @@ impl ChatTemplate {
         self.templates.named().any(|(_, source)| source.contains("strftime_now"))
     }
 
+    /// What versions of transformers do not agree on, of the special tokens that the template asks for.
+    pub fn notes(&self) -> impl Iterator<Item = String> {
+        let is_asked = |name: &str| self.templates.named().any(|(_, source)| source.contains(name));
+        self.tokens.in_four().filter(move |(name, _)| is_asked(name)).map(|(name, in_four)| {
+            let shown = |token: Option<&str>| token.map_or("nothing".to_owned(), |token| format!("`{token}`"));
+            format!(
+                "`{name}` of the chat template is {} to transformers 5, and so to tokshift; to transformers 4 it is {}",
+                shown(self.tokens.get(name)),
+                shown(in_four)
+            )
+        })
+    }
+
     /// 64 hex digits that tell what decides a rendering: templates, special tokens, and the date if it is asked for.
     pub fn identity(&self) -> String {
         let date = if self.asks_for_date() { self.date.to_string() } else { String::new() };

@@ -15,17 +15,17 @@ use super::found::{DEFAULT, SpecialTokens, TOOL_USE, Templates};
 use super::gguf;
 use crate::error::{Error, Result};
 use crate::gguf::{Header, is_gguf};
+use crate::tokenizer_class::{Classes, NAMED, own_names};
 use crate::{python_json, stand_in};
 
 /// Largest template that is read; real ones stay under 64 KiB.
 const TEMPLATE_BYTES: u64 = 1 << 20;
 
-/// Special tokens that transformers gives a template, by the names it gives them.
-const NAMED: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
-
 /// More of them: with names of their own where they are an object, as transformers 5 has it, and without where they are a
 /// list.
-const MORE: [&str; 3] = ["additional_special_tokens", "extra_special_tokens", "model_specific_special_tokens"];
+const MORE: [&str; 3] = ["additional_special_tokens", "extra_special_tokens", MODEL_SPECIFIC];
+
+const MODEL_SPECIFIC: &str = "model_specific_special_tokens";
 
 impl Templates {
     /// `chat_template.jinja` (with `additional_chat_templates/tool_use.jinja` beside it), else `chat_template` of
@@ -67,7 +67,8 @@ impl Templates {
 
 impl SpecialTokens {
     /// Reads `tokenizer_config.json`, over which `special_tokens_map.json` goes unless it lists its added tokens itself, and
-    /// the added tokens of `tokenizer.json`; or a GGUF file. A file that does not exist says nothing.
+    /// the added tokens of `tokenizer.json`; or a GGUF file. A file that does not exist says nothing. What the class of the
+    /// tokenizer names by itself goes where the config has no such name.
     ///
     /// # Errors
     /// A file that cannot be read or is no JSON.
@@ -85,25 +86,35 @@ impl SpecialTokens {
                 }
             }
         }
-        let mut named: BTreeMap<String, String> =
-            NAMED.into_iter().filter_map(|name| Some((name.to_owned(), token(config.get(name))?))).collect();
+        let listed = config.get("added_tokens_decoder").and_then(Json::as_object).filter(|tokens| !tokens.is_empty());
+        let family = object(&directory.join("config.json"))?;
+        let mut classes = Classes::of(&config, &family, false);
+        let mut tokenizer = Tokenizer::default();
+        if listed.is_none() || classes.ask_for_bytes() {
+            tokenizer = Tokenizer::read(&directory.join("tokenizer.json"))?;
+            classes = Classes::of(&config, &family, tokenizer.pre_tokenizer.to_string().contains("ByteLevel"));
+        }
+        let (mut named, mut in_four) = of_names(&config, classes);
         let mut more = Vec::new();
-        for tokens in MORE.into_iter().filter_map(|name| config.get(name)) {
+        for (name, tokens) in MORE.into_iter().filter_map(|name| Some((name, config.get(name)?))) {
             match tokens {
                 Json::Object(own) => {
-                    named.extend(own.iter().filter_map(|(name, own)| Some((name.clone(), token(Some(own))?))));
+                    for (own, token) in own.iter().filter_map(|(name, own)| Some((name, token(Some(own))?))) {
+                        in_four.retain(|(name, _)| name != own);
+                        in_four.extend((name == MODEL_SPECIFIC).then(|| (own.clone(), None)));
+                        named.insert(own.clone(), token);
+                    }
                 }
                 Json::Array(list) => more.extend(list.iter().filter_map(|own| token(Some(own)))),
                 _ => {}
             }
         }
-        let listed = config.get("added_tokens_decoder").and_then(Json::as_object);
-        let mut all = match listed.filter(|tokens| !tokens.is_empty()) {
+        let mut all = match listed {
             Some(tokens) => tokens.values().filter(|added| is_special(added)).filter_map(|t| token(Some(t))).collect(),
-            None => added_tokens(&directory.join("tokenizer.json"))?,
+            None => tokenizer.specials(),
         };
         all.extend(more);
-        Ok(Self::new(named, all))
+        Ok(Self::new(named, all).otherwise_in_four(in_four))
     }
 }
 
@@ -117,20 +128,53 @@ fn is_special(added: &Json) -> bool {
     added.get("special").and_then(Json::as_bool).unwrap_or(false)
 }
 
-/// The special ones of a `tokenizer.json`'s added tokens; the vocabulary is skipped.
-fn added_tokens(path: &Path) -> Result<Vec<String>> {
-    #[derive(Deserialize)]
-    struct Tokenizer {
-        #[serde(default)]
-        added_tokens: Vec<Json>,
+/// Tokens by the names that the config and the class have, and what other names stand for in transformers 4.
+fn of_names(
+    config: &serde_json::Map<String, Json>,
+    classes: Classes,
+) -> (BTreeMap<String, String>, Vec<(String, Option<String>)>) {
+    let (mut named, mut in_four) = (BTreeMap::new(), Vec::new());
+    for name in NAMED {
+        let (five, four) = match config.get(name) {
+            Some(own) => (token(Some(own)), token(Some(own))),
+            None => (classes.default_of(name).map(str::to_owned), classes.default_in_four(name).map(str::to_owned)),
+        };
+        if five != four {
+            in_four.push((name.to_owned(), four));
+        }
+        named.extend(five.map(|token| (name.to_owned(), token)));
     }
-    let file = match File::open(path) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        opened => opened.map_err(Error::io("read", path))?,
-    };
-    let read: Tokenizer = serde_json::from_reader(BufReader::new(file))
-        .map_err(|e| stand_in::explain_file(path, format!("not a tokenizer.json: {e}")))?;
-    Ok(read.added_tokens.iter().filter(|added| is_special(added)).filter_map(|t| token(Some(t))).collect())
+    for (name, token) in own_names(config).filter_map(|(name, own)| Some((name, token(Some(own))?))) {
+        in_four.push((name.to_owned(), None));
+        named.insert(name.to_owned(), token);
+    }
+    (named, in_four)
+}
+
+/// What a `tokenizer.json` says beside its vocabulary, which is skipped.
+#[derive(Default, Deserialize)]
+struct Tokenizer {
+    #[serde(default)]
+    added_tokens: Vec<Json>,
+    #[serde(default)]
+    pre_tokenizer: Json,
+}
+
+impl Tokenizer {
+    /// Nothing if there is no such file.
+    fn read(path: &Path) -> Result<Self> {
+        let file = match File::open(path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Self::default()),
+            opened => opened.map_err(Error::io("read", path))?,
+        };
+        serde_json::from_reader(BufReader::new(file))
+            .map_err(|e| stand_in::explain_file(path, format!("not a tokenizer.json: {e}")))
+    }
+
+    /// The special ones of the added tokens.
+    fn specials(&self) -> Vec<String> {
+        self.added_tokens.iter().filter(|added| is_special(added)).filter_map(|t| token(Some(t))).collect()
+    }
 }
 
 /// The object of a JSON file; an empty one if there is no such file.

@@ -36,6 +36,8 @@ pub struct SpecialTokens {
     named: BTreeMap<String, String>,
     /// All of them, without order.
     all: Vec<String>,
+    /// Names that stand for something else in transformers 4, with what they stand for.
+    in_four: Vec<(String, Option<String>)>,
 }
 
 impl SpecialTokens {
@@ -43,7 +45,12 @@ impl SpecialTokens {
     pub fn new(named: BTreeMap<String, String>, mut all: Vec<String>) -> Self {
         all.extend(named.values().cloned());
         all.retain(|token| !token.is_empty());
-        Self { named, all }
+        Self { named, all, in_four: Vec::new() }
+    }
+
+    /// The same, with names that stand for something else in transformers 4.
+    pub fn otherwise_in_four(self, in_four: Vec<(String, Option<String>)>) -> Self {
+        Self { in_four, ..self }
     }
 
     /// The tokens that a template may name, by name.
@@ -51,9 +58,19 @@ impl SpecialTokens {
         self.named.iter().map(|(name, token)| (name.as_str(), token.as_str()))
     }
 
+    /// Names of tokens that stand for something else in transformers 4, each with what it is there.
+    pub fn in_four(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.in_four.iter().map(|(name, token)| (name.as_str(), token.as_deref()))
+    }
+
+    /// The token by a name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.named.get(name).map(String::as_str)
+    }
+
     /// The token that ends a text.
     pub fn eos(&self) -> Option<&str> {
-        self.named.get("eos_token").map(String::as_str)
+        self.get("eos_token")
     }
 
     /// The special token that stands first in `text`, with its place; the longest of those that begin there.

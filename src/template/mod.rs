@@ -16,4 +16,4 @@ pub use chat_template::{ChatTemplate, DATE, STACK};
 pub use chrono::NaiveDate;
 pub use found::SpecialTokens;
 pub use given::{Kwargs, json, tools};
-pub use turns::{Rendering, Turn};
+pub use turns::{Rendering, Turn, has_null_fields};

@@ -14,7 +14,7 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 use super::chat_template::ChatTemplate;
 use super::given::{self, Kwargs};
@@ -83,7 +83,7 @@ impl ChatTemplate {
         kwargs: &Kwargs,
         generation_prompt: bool,
     ) -> Result<String, String> {
-        Conversation::new(self, list(messages)?, tools, kwargs)?.whole(generation_prompt)
+        Conversation::new(self, &list(messages)?, tools, kwargs)?.whole(generation_prompt)
     }
 
     /// The turns of the assistant in `messages` from number `first` on, in order: as many as there are messages with that
@@ -106,7 +106,7 @@ impl ChatTemplate {
         kwargs: &Kwargs,
         first: u32,
     ) -> Result<Vec<Turn>, String> {
-        let messages = list(messages)?;
+        let messages = &list(messages)?;
         // What comes after the last turn is not asked about.
         let end = messages.iter().rposition(is_assistant).map_or(0, |last| last + 1);
         let mut conversation = Conversation::new(self, &messages[..end], tools, kwargs)?;
@@ -120,13 +120,27 @@ fn is_assistant(message: &Json) -> bool {
     message.get("role").and_then(Json::as_str) == Some("assistant")
 }
 
-/// The messages of a conversation.
-pub fn list(messages: &Json) -> Result<&[Json], String> {
+/// The messages of a conversation as `apply_chat_template` of transformers 5.24 gives them to a template: its
+/// `_normalize_chat_messages` drops the fields of a message that are `None`, but none that lie deeper.
+pub fn list(messages: &Json) -> Result<Cow<'_, [Json]>, String> {
     let list = messages.as_array().map(Vec::as_slice).unwrap_or_default();
     if list.is_empty() || list.iter().any(|message| message.get("role").and_then(Json::as_str).is_none()) {
         return Err("`messages` is not a list of objects with a `role`".to_owned());
     }
-    Ok(list)
+    if !has_null_fields(messages) {
+        return Ok(list.into());
+    }
+    let mut list = list.to_vec();
+    for fields in list.iter_mut().filter_map(Json::as_object_mut) {
+        fields.retain(|_, value| !value.is_null());
+    }
+    Ok(list.into())
+}
+
+/// Whether a message has a field that is null, which transformers 4 shows to templates as `None`.
+pub fn has_null_fields(messages: &Json) -> bool {
+    let fields = messages.as_array().into_iter().flatten().filter_map(Json::as_object).flat_map(Map::values);
+    fields.into_iter().any(Json::is_null)
 }
 
 /// A conversation on its way through the template, and what that cost so far.

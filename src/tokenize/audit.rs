@@ -35,6 +35,8 @@ pub struct Audit {
     /// Turns of a chat whose reasoning the template leaves out, and those whose content it would change.
     pub partial: u64,
     pub raw: u64,
+    /// Turns of a chat of which some message has a field that is null.
+    pub nulls: u64,
     /// What was not scored, or not in full, by reason.
     pub skipped: BTreeMap<String, u64>,
 }
@@ -86,6 +88,7 @@ impl Audit {
         self.renamed += other.renamed;
         self.partial += other.partial;
         self.raw += other.raw;
+        self.nulls += other.nulls;
         for (reason, count) in other.skipped {
             self.count(reason, count);
         }
@@ -104,6 +107,10 @@ impl Audit {
             (self.unknown_ids, "ids that the tokenizer does not have"),
             (self.renamed, "some id has another text in a model's own tokenizer"),
             (self.partial, "the chat template leaves out the reasoning of the turn"),
+            (
+                self.nulls,
+                "messages have fields that are null: the template does not see them, as in transformers 5 (4 shows None)",
+            ),
             (self.raw, "the turn's content is scored as it is, because the chat template would leave out some of it"),
         ];
         let skipped = self.skipped.iter().map(|(reason, &count)| (count, reason.as_str()));

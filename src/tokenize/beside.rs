@@ -9,12 +9,12 @@ use std::path::Path;
 use serde_json::{Map, Value};
 use tokenizers::{AddedToken, PreTokenizerWrapper, Tokenizer};
 
-use super::classes;
-use super::files::{CONFIG, EXTRA, MODEL, NAMED, TOKENIZER, listed, object};
+use super::files::{CONFIG, EXTRA, MODEL, TOKENIZER, listed, object};
 use super::legacy::legacy;
 use super::versions::{self, Rules};
 use super::written::{content, decoder, is_typed, written};
 use crate::error::{Error, Result};
+use crate::tokenizer_class::{Classes, NAMED, QWEN2, begins, own_names};
 
 /// What the files beside a `tokenizer.json` say.
 #[derive(Debug, Default)]
@@ -62,18 +62,19 @@ impl Beside {
         };
         beside.indexed = indexed.iter().map(|(id, token)| (*id, token.content.clone())).collect();
         let model = object(&path.with_file_name(MODEL))?;
-        let class = classes::declared(&config, &model);
+        let mut rules = Rules::of(&config, &model, tokenizer);
+        let classes = rules.classes();
         let flag = |name: &str| config.get(name).and_then(Value::as_bool);
         beside.splits_special = flag("split_special_tokens").unwrap_or(false);
-        beside.collect(&file, &config, class, indexed, tokenizer)?;
-        let mut rules = Rules::of(class, &config, &model, tokenizer);
+        beside.collect(&file, &config, classes, indexed, tokenizer)?;
         (beside.pre_tokenizer, beside.without_normalizer) = rules.settle();
         beside.notes.extend(rules.notes());
-        let defaults = classes::defaults_of(class).iter();
-        let default = || defaults.clone().find(|(name, _)| *name == "bos_token" && !config.contains_key(*name));
-        let bos = config.get("bos_token").and_then(content).or_else(|| default().map(|(_, token)| *token));
+        let bos = match config.get("bos_token") {
+            Some(bos) => content(bos),
+            None => classes.default_of("bos_token").or_else(|| classes.default_in_four("bos_token")),
+        };
         beside.bos = bos.map(str::to_owned);
-        beside.asks_for_bos = flag("add_bos_token").or_else(|| classes::begins(class).then_some(true));
+        beside.asks_for_bos = flag("add_bos_token").or_else(|| begins(classes.four).then_some(true));
         Ok(beside)
     }
 
@@ -98,26 +99,30 @@ impl Beside {
         &mut self,
         file: &Path,
         config: &Map<String, Value>,
-        class: &str,
+        classes: Classes,
         indexed: BTreeMap<u32, AddedToken>,
         tokenizer: &Tokenizer,
     ) -> Result<()> {
         self.tokens = indexed.into_values().collect();
         let known = tokenizer.get_added_tokens_decoder().into_values();
         let known: Vec<AddedToken> = known.filter(|token| find(&self.tokens, &token.content).is_none()).collect();
-        let (named, newer) = named(config, class, tokenizer);
+        let is_known = |tokens: &[AddedToken], name: &str| find(tokens, name).or_else(|| find(&known, name)).is_some();
+        let (named, newer) = named(config, classes);
         let called: HashSet<String> = named.iter().filter_map(content).map(str::to_owned).collect();
         let listed = listed(config).iter().cloned().map(|value| (value, false));
         let mut told = Told::default();
+        let mut all = HashSet::new();
         for (value, is_named) in named.into_iter().map(|value| (value, true)).chain(listed) {
             let has_flags = is_typed(&value);
             let may_be_normal = tokenizer.get_normalizer().is_some() && value.get("normalized").is_none();
             let Some(token) = written(file, value, is_named)? else { continue };
             let name = token.content.clone();
-            let is_special = is_named || called.contains(&name);
+            all.insert(name.clone());
+            let is_special = is_named || called.contains(&name) || classes.five == QWEN2;
             if let Some(own) = find(&self.tokens, &name).or_else(|| find(&known, &name)) {
                 // A list's own flags, and that it calls a token special, change nothing.
-                told.flagged.extend((has_flags && !is_alike(own, &token)).then(|| name.clone()));
+                let is_told = has_flags && !is_alike(own, &token) && classes.five != QWEN2;
+                told.flagged.extend(is_told.then(|| name.clone()));
                 told.plain.extend((!is_special && !own.special && self.splits_special).then_some(name));
             } else {
                 told.added.extend(newer.contains(&name).then(|| name.clone()));
@@ -126,6 +131,14 @@ impl Beside {
                 self.tokens.push(token);
             }
         }
+        let in_four = NAMED.iter().filter(|name| !config.contains_key(**name));
+        let left = in_four.filter_map(|name| classes.default_in_four(name)).map(str::to_owned);
+        told.left.extend(left.filter(|token| !is_known(&self.tokens, token)));
+        told.left.dedup();
+        if classes.five == QWEN2 {
+            self.tokens.extend(known.iter().filter(|token| all.contains(&token.content)).cloned());
+            told.bare = self.without_flags(&all);
+        }
         self.notes.extend(told.notes());
         // A token that is called special is so, whatever it is listed as.
         for token in self.tokens.iter_mut().filter(|token| called.contains(&token.content)) {
@@ -133,24 +146,33 @@ impl Beside {
         }
         Ok(())
     }
+
+    /// Makes these tokens special ones without any other flag; gives those that had one.
+    fn without_flags(&mut self, all: &HashSet<String>) -> Vec<String> {
+        let mut had = Vec::new();
+        for token in self.tokens.iter_mut().filter(|token| all.contains(&token.content)) {
+            let bare = AddedToken::from(token.content.clone(), true);
+            if !is_alike(token, &bare) || token.normalized {
+                had.push(token.content.clone());
+            }
+            *token = bare;
+        }
+        had
+    }
 }
 
 /// Special tokens that have names, and the texts of those with names that transformers 4 does not know.
-fn named(config: &Map<String, Value>, class: &str, tokenizer: &Tokenizer) -> (Vec<Value>, HashSet<String>) {
-    let mut named: Vec<Value> = NAMED.iter().filter_map(|name| config.get(*name)).cloned().collect();
-    named.extend(classes::defaults(class, config, tokenizer));
-    let newer = config
-        .iter()
-        .filter(|(name, value)| name.ends_with("_token") && !NAMED.contains(&name.as_str()) && is_token(value));
-    let newer: Vec<Value> = newer.map(|(_, value)| value.clone()).collect();
-    let texts = newer.iter().filter_map(content).map(str::to_owned).collect();
-    let by_name = config.get(EXTRA).and_then(Value::as_object).into_iter().flat_map(Map::values).cloned();
-    named.extend(newer.into_iter().chain(by_name));
-    (named, texts)
-}
-
-fn is_token(value: &Value) -> bool {
-    value.is_string() || is_typed(value)
+fn named(config: &Map<String, Value>, classes: Classes) -> (Vec<Value>, HashSet<String>) {
+    let (mut named, mut newer) = (Vec::new(), HashSet::new());
+    for name in NAMED {
+        let default = classes.default_of(name).filter(|_| !config.contains_key(name));
+        named.extend(config.get(name).cloned().or_else(|| default.map(Value::from)));
+        newer.extend(default.filter(|_| classes.default_in_four(name) != default).map(str::to_owned));
+    }
+    newer.extend(own_names(config).filter_map(|(_, value)| content(value)).map(str::to_owned));
+    named.extend(own_names(config).map(|(_, value)| value.clone()));
+    named.extend(config.get(EXTRA).and_then(Value::as_object).into_iter().flat_map(Map::values).cloned());
+    (named, newer)
 }
 
 /// Tokens that versions of transformers take for something else.
@@ -159,16 +181,23 @@ struct Told {
     added: Vec<String>,
     plain: Vec<String>,
     flagged: Vec<String>,
+    /// Tokens of the class of transformers 4 alone, and what loses its flags to that of transformers 5.
+    left: Vec<String>,
+    bare: Vec<String>,
 }
 
 impl Told {
     fn notes(self) -> impl Iterator<Item = String> {
         let special = "transformers 4 takes it for a special one, which gives some texts other ids";
+        let in_four = "transformers 4 adds it, as its class names it";
+        let kept = "transformers 4 keeps the flags that the files give, which gives some texts other ids";
         let last = "transformers 4 may go by those of the place that is read last";
         [
             versions::tokens(&self.added, "a token of the vocabulary", "transformers 4 spells it"),
             versions::tokens(&self.plain, "no special token, as it is listed without `special`", special),
             versions::tokens(&self.flagged, "a token with the flags of the place that is read first", last),
+            versions::tokens(&self.left, "no special token, as no file names it", in_four),
+            versions::tokens(&self.bare, "a special token without other flags (lstrip, rstrip, …)", kept),
         ]
         .into_iter()
         .flatten()

@@ -41,7 +41,7 @@ impl TextTokenizer {
         boundary: Boundary,
         audit: &mut Audit,
     ) -> Option<Vec<u32>> {
-        let turns = self.turns(chat).and_then(|turns| match turns.len() {
+        let turns = self.turns(chat, audit).and_then(|turns| match turns.len() {
             all if all == samples.len() => Ok(turns),
             all => Err(format!("the chat has {all} turns, {} were counted", samples.len())),
         });
@@ -69,7 +69,7 @@ impl TextTokenizer {
         first
     }
 
-    fn turns(&self, chat: &Content) -> Result<Vec<Turn>, String> {
+    fn turns(&self, chat: &Content, audit: &mut Audit) -> Result<Vec<Turn>, String> {
         let Content::Chat { messages, tools, kwargs, before, .. } = chat else {
             return Err("the row is no chat".to_owned());
         };
@@ -78,7 +78,9 @@ impl TextTokenizer {
         let tools = tools.as_deref().map(template::tools).transpose()?.flatten();
         let kwargs =
             kwargs.as_deref().map(Kwargs::parse).transpose().map_err(|e| format!("chat_template_kwargs: {e}"))?;
-        template.turns_with(&messages, tools.as_ref(), &kwargs.unwrap_or_default(), *before)
+        let turns = template.turns_with(&messages, tools.as_ref(), &kwargs.unwrap_or_default(), *before)?;
+        audit.nulls += if template::has_null_fields(&messages) { turns.len() as u64 } else { 0 };
+        Ok(turns)
     }
 
     /// A rendered text has its BOS, if the template writes one: none is added. Returns the ids of the prompt alone,

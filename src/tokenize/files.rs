@@ -21,9 +21,6 @@ pub const ADDED: &str = "added_tokens.json";
 /// Everything that decides ids.
 pub const FILES: [&str; 4] = [TOKENIZER, CONFIG, SPECIAL, ADDED];
 
-pub const NAMED: [&str; 7] =
-    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
-
 /// Special tokens without a name, and what versions before 5 call them.
 pub const EXTRA: &str = "extra_special_tokens";
 pub const OLD_EXTRA: &str = "additional_special_tokens";

@@ -10,10 +10,11 @@ use std::path::Path;
 use serde_json::{Map, Value};
 use tokenizers::{AddedToken, Tokenizer};
 
-use super::files::{ADDED, EXTRA, NAMED, OLD_EXTRA, SPECIAL, listed, object};
+use super::files::{ADDED, EXTRA, OLD_EXTRA, SPECIAL, listed, object};
 use super::versions::tokens as tokens_told;
 use super::written::{as_special, content, is_typed};
 use crate::error::{Error, Result};
+use crate::tokenizer_class::NAMED;
 
 /// Tokens by id where the config lists none: special_tokens_map.json adds to the config, added_tokens.json names tokens,
 /// and what `tokenizer.json` says of a token goes before both.

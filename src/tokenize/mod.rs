@@ -8,7 +8,6 @@ mod beside;
 mod bos;
 mod bytes;
 mod chat;
-mod classes;
 mod files;
 mod gguf;
 mod legacy;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokenizers::{PreTokenizerWrapper, Tokenizer};
 
-use super::classes;
+use crate::tokenizer_class::{BACKEND, Classes};
 
 /// Words are cut so by Qwen2's class.
 const QWEN2: &str =
@@ -36,23 +36,20 @@ pub struct Rules<'a> {
     config: &'a Map<String, Value>,
     normalizer: Value,
     pre: Value,
-    /// The classes of transformers 4 and 5.
-    four: &'a str,
-    five: &'a str,
+    classes: Classes<'a>,
     notes: Vec<String>,
 }
 
 impl<'a> Rules<'a> {
-    /// Those of a tokenizer that was read, of which tokenizer_config.json declares `class`.
-    pub fn of(
-        class: &'a str,
-        config: &'a Map<String, Value>,
-        model: &Map<String, Value>,
-        tokenizer: &Tokenizer,
-    ) -> Self {
+    /// Those of a tokenizer that was read, with what tokenizer_config.json and config.json beside it say.
+    pub fn of(config: &'a Map<String, Value>, model: &'a Map<String, Value>, tokenizer: &Tokenizer) -> Self {
         let pre = part(tokenizer.get_pre_tokenizer());
-        let five = classes::in_five(class, model, pre.to_string().contains("ByteLevel"));
-        Self { config, normalizer: part(tokenizer.get_normalizer()), pre, four: class, five, notes: Vec::new() }
+        let classes = Classes::of(config, model, pre.to_string().contains("ByteLevel"));
+        Self { config, normalizer: part(tokenizer.get_normalizer()), pre, classes, notes: Vec::new() }
+    }
+
+    pub fn classes(&self) -> Classes<'a> {
+        self.classes
     }
 
     /// What both versions put in the place of the pre-tokenizer, and whether nothing takes that of the normaliser.
@@ -60,8 +57,8 @@ impl<'a> Rules<'a> {
         if holds(&self.pre, &json!({"type": "ByteLevel"})) {
             return (self.settle_bytes(), false);
         }
-        match self.flag("add_prefix_space").filter(|_| self.four == "LlamaTokenizer") {
-            Some(puts_space) => (self.settle_llama(puts_space), self.five == "LlamaTokenizer"),
+        match self.flag("add_prefix_space").filter(|_| self.classes.four == "LlamaTokenizer") {
+            Some(puts_space) => (self.settle_llama(puts_space), self.classes.five == "LlamaTokenizer"),
             None => (None, false),
         }
     }
@@ -71,14 +68,14 @@ impl<'a> Rules<'a> {
         let own = self.pre.get("add_prefix_space").and_then(Value::as_bool).unwrap_or(true);
         let wanted = self.flag("add_prefix_space").unwrap_or(false);
         // Llama's class leaves it alone, or is made of another file.
-        if wanted == own || self.four == "LlamaTokenizer" {
+        if wanted == own || self.classes.four == "LlamaTokenizer" {
             return None;
         }
-        if BYTES.contains(&self.five) {
+        if BYTES.contains(&self.classes.five) {
             self.pre["add_prefix_space"] = wanted.into();
             return serde_json::from_value(self.pre.clone()).ok();
         }
-        if self.four.is_empty() {
+        if self.classes.four.is_empty() {
             return None;
         }
         let [in_five, in_four] = [own, wanted].map(|is| if is { "a space" } else { "no space" });
@@ -93,7 +90,7 @@ impl<'a> Rules<'a> {
     fn settle_llama(&mut self, puts_space: bool) -> Option<PreTokenizerWrapper> {
         let metaspace = self.metaspace();
         let is_alike = !puts_space || self.flag("legacy") == Some(false);
-        if self.five == "LlamaTokenizer" {
+        if self.classes.five == "LlamaTokenizer" {
             if !is_alike {
                 self.notes.push(format!("{IN_FIVE} its config says (`add_prefix_space`, `legacy`); {IN_FOUR}"));
             }
@@ -102,7 +99,7 @@ impl<'a> Rules<'a> {
         }
         let is_first = self.normalizer.is_null() && holds(&self.pre, &metaspace);
         let prepends = self.pre.is_null() && self.normalizer.to_string().contains("\"Prepend\"");
-        if self.five == classes::BACKEND && !(if is_alike { is_first } else { prepends }) {
+        if self.classes.five == BACKEND && !(if is_alike { is_first } else { prepends }) {
             self.notes.push(format!("{IN_FIVE} tokenizer.json says; {IN_FOUR}"));
         }
         None
@@ -124,7 +121,7 @@ impl<'a> Rules<'a> {
 
     /// What should be said of it.
     pub fn notes(self) -> Vec<String> {
-        let class = self.five;
+        let class = self.classes.five;
         let doubt = (!self.is_same()).then(|| {
             format!(
                 "transformers 5 may put a {class} together by rules of its own, which give some texts other ids than \
@@ -142,7 +139,7 @@ impl<'a> Rules<'a> {
         let bytes = |regex: bool| json!({"type": "ByteLevel", "add_prefix_space": space, "use_regex": regex});
         let nfc = || holds(normalizer, &json!({"type": "NFC"}));
         let steps = pre.get("pretokenizers").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        match self.five {
+        match self.classes.five {
             "LlamaTokenizer" => normalizer.is_null() && holds(pre, &self.metaspace()),
             "GemmaTokenizer" => {
                 let space = json!({"type": "Replace", "pattern": {"String": " "}, "content": "▁"});

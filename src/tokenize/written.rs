@@ -11,9 +11,7 @@ use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
 use crate::error::{Error, Result};
-
-/// What objects that stand for tokens have, so that they are told from others.
-const TYPE: &str = "__type";
+use crate::tokenizer_class::TYPE;
 
 /// A token as these files write it.
 #[derive(Deserialize)]

@@ -240,7 +240,7 @@ fn a_chat_that_the_template_refuses_is_as_many_failed_samples() {
 fn turns_whose_words_are_not_the_templates_are_counted() {
     let drops = CHATML.replace("{{ m.content }}", "{{ m.content.split('</think>')[-1] }}");
     let scene = scene(&drops);
-    let apart = json!({"role": "assistant", "content": "yes", "reasoning_content": "hm"});
+    let apart = json!({"role": "assistant", "content": "yes", "reasoning_content": "hm", "name": null});
     let rows = [
         json!({"messages": [message("user", "a"), message("assistant", "<think>hm</think>yes")]}),
         json!({"messages": [message("user", "a"), apart]}),
@@ -249,6 +249,10 @@ fn turns_whose_words_are_not_the_templates_are_counted() {
     let said = scene.run(SCORE);
     said.expect(0, "1 sample: the chat template leaves out the reasoning of the turn");
     said.expect(0, "1 sample: the turn's content is scored as it is");
+    said.expect(
+        0,
+        "1 sample: messages have fields that are null: the template does not see them, as in transformers 5",
+    );
     let samples = scene.table("out", "samples", "m", "chat", "m");
     assert_eq!(samples.texts("response")[0].as_deref(), Some("<think>hm</think>yes"));
 }

@@ -133,7 +133,7 @@ fn what_is_not_supported_is_named() {
     }
 }
 
-/// Null is none, and a message that calls has often no content.
+/// Null is none, but the null fields of a message are not there, as in `apply_chat_template` of transformers 5.24.
 #[test]
 fn none_is_not_iterable_and_is_written_out() {
     let guard =
@@ -142,7 +142,15 @@ fn none_is_not_iterable_and_is_written_out() {
     assert_eq!(render(guard, json!([user("x")])).unwrap(), "none:False no");
     let shown = "{% macro show(c) %}{% if c is string %}{{ c }}{% elif c is iterable and c is not mapping %}\
         {% for i in c %}{{ i.text }}{% endfor %}{% else %}{{ c }}{% endif %}{% endmacro %}{{ show(messages[0].content) }}";
-    assert_eq!(render(shown, json!([{"role": "assistant", "content": null}])).unwrap(), "None");
+    assert_eq!(render(shown, json!([{"role": "assistant", "content": null}])).unwrap(), "");
+    assert_eq!(render(&shown.replace("messages[0].content", "none"), json!([user("x")])).unwrap(), "None");
+    let fields = "{{ messages[0] }}{{ messages[0].content is defined }}";
+    let message = json!({"role": "assistant", "content": null, "tool_calls": [{"arguments": null}], "name": null});
+    let left = "{'role': 'assistant', 'tool_calls': [{'arguments': None}]}False";
+    assert_eq!(render(fields, json!([message])).unwrap(), left);
+    let turns = model(&Scene::new(), "{% for m in messages %}{{ m.name }}{{ m.content }}|{% endfor %}");
+    let turns = turns.turns(&json!([{"role": "user", "content": "q", "name": null}, assistant("a")]), None, 0).unwrap();
+    assert_eq!((turns[0].prompt.as_str(), turns[0].response.as_str()), ("q|", "a"));
     let lines = "{% for m in messages %}\r\n<{{ m.role }}>\r\n{{ m.content }}\r\n{% endfor %}\r\n";
     assert_eq!(render(lines, json!([user("a\r\nb")])).unwrap(), "<user>\na\r\nb\n");
     let floats = "{{ messages[0].x | string }} {{ messages[0].y }} {{ {'x': messages[0].x} }}";
@@ -293,6 +301,43 @@ fn tokens_come_from_whichever_file_has_them() {
     let messages = json!([assistant("x")]);
     assert_eq!(template.render(&messages, None, false).unwrap(), "<b><e>Falsex<end>");
     assert_eq!(template.turns(&messages, None, 0).unwrap()[0].end.as_deref(), Some("<end>"));
+}
+
+/// transformers 5.24, of the same files: what its class names goes where the config has no such name.
+#[test]
+fn tokens_of_the_class_and_tokens_with_names_of_their_own_are_variables() {
+    let names = ["bos", "eos", "unk", "pad", "sep", "cls", "mask", "tool"];
+    let source: String = names.iter().map(|name| format!("{{{{ {name}_token }}}}|")).collect();
+    let shown = |config: Value, tokenizer: Value| {
+        let scene = Scene::new();
+        scene.write("m/tokenizer_config.json", config.to_string());
+        scene.write("m/tokenizer.json", tokenizer.to_string());
+        let path = scene.write("m/chat_template.jinja", &source);
+        let template = ChatTemplate::of_model(path.parent().unwrap()).unwrap().unwrap();
+        (template.render(&json!([user("x")]), None, false).unwrap(), template.notes().collect::<Vec<_>>())
+    };
+    let class = |class: &str| json!({"tokenizer_class": class});
+    let (end, none, nothing) = ("<|endoftext|>", json!({}), Vec::<String>::new());
+    assert_eq!(shown(class("PreTrainedTokenizerFast"), none.clone()), ("||||||||".to_owned(), nothing.clone()));
+    assert_eq!(shown(class("GPT2TokenizerFast"), none.clone()), (format!("{end}|{end}|{end}||||||"), nothing.clone()));
+    assert_eq!(shown(class("Qwen2Tokenizer"), none.clone()), (format!("|{end}|{end}|{end}|||||"), nothing.clone()));
+    assert_eq!(shown(class("LlamaTokenizer"), none.clone()), ("<s>|</s>|<unk>||||||".to_owned(), nothing.clone()));
+    let own = json!({"tokenizer_class": "GPT2Tokenizer", "bos_token": null, "eos_token": "<e>"});
+    assert_eq!(shown(own, none.clone()), (format!("|<e>|{end}||||||"), nothing));
+
+    // What 4.57.3 has otherwise is told.
+    let (text, notes) = shown(class("CohereTokenizerFast"), none.clone());
+    assert_eq!(text, "<BOS_TOKEN>|<|END_OF_TURN_TOKEN|>|<UNK>|<PAD>|<SEP>|<CLS>|<MASK_TOKEN>||");
+    assert!(notes.len() == 4 && notes[0].contains("`<SEP>` to transformers 5") && notes[0].ends_with("it is nothing"));
+    let (text, notes) = shown(class("GPTNeoXTokenizerFast"), none.clone());
+    assert_eq!((text, notes.len()), (format!("{end}|{end}|{end}|<|padding|>|||||"), 1));
+    let bytes = json!({"pre_tokenizer": {"type": "ByteLevel"}});
+    let (text, notes) = shown(class("LlamaTokenizerFast"), bytes);
+    assert_eq!((text.as_str(), notes.len()), ("||||||||", 3));
+    assert!(notes[0].contains("`bos_token` of the chat template is nothing") && notes[0].ends_with("it is `<s>`"));
+    let tool = json!({"tokenizer_class": "PreTrainedTokenizerFast", "tool_token": "<tool>", "bos_token": "<s>"});
+    let (text, notes) = shown(tool, none);
+    assert_eq!((text.as_str(), notes.len()), ("<s>|||||||<tool>|", 1), "{notes:?}");
 }
 
 #[test]

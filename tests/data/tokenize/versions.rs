@@ -91,10 +91,8 @@ fn a_space_before_a_text_is_put_as_transformers_puts_it() {
             "{own} {asked:?}: {notes}"
         );
     }
-    assert_eq!(
-        told("bytelevel", bytes(true), &config("LlamaTokenizerFast", None), "q"),
-        (vec![32, 113], String::new())
-    );
+    let (whole, notes) = told("bytelevel", bytes(true), &config("LlamaTokenizerFast", None), "q");
+    assert_eq!((whole, notes.contains("space")), (vec![32, 113], false), "{notes}");
 }
 
 /// Llama's class with `add_prefix_space`: both versions pass over what tokenizer.json says of the space.
@@ -158,6 +156,7 @@ fn a_bos_that_versions_disagree_on_is_told_and_chosen() {
         "tokenizer_config.json",
         json!({
             "tokenizer_class": "LlamaTokenizerFast", "bos_token": "<|endoftext|>", "add_bos_token": true,
+            "eos_token": null, "unk_token": null,
         }),
     )];
     let notes = |tokenizer: &TextTokenizer| tokenizer.notes().map(str::to_owned).collect::<Vec<_>>().concat();
@@ -187,4 +186,69 @@ fn what_a_class_of_transformers_5_makes_otherwise_is_told() {
     assert_eq!(notes("bytelevel", "LlamaTokenizer"), 0);
     assert_eq!(notes("sentencepiece", "PreTrainedTokenizerFast"), 0);
     assert_eq!(notes("nfc", "Qwen2Tokenizer"), 0);
+}
+
+/// Tokens that a class has by itself and the vocabulary lacks are added, in the order of their names. transformers 5.24, of
+/// the same files; of 4.57.3 what is not told is the same.
+#[test]
+fn tokens_of_the_class_are_added() {
+    let new = |class: &str, whole: &str| {
+        let config = json!({"tokenizer_class": class, "eos_token": "<|im_end|>", "pad_token": "<mypad>"});
+        let (ids, notes) = told("bos", |_| {}, &[("tokenizer_config.json", config)], whole);
+        let notes: Vec<_> =
+            notes.lines().filter(|note| !note.contains("rules of its own")).map(str::to_owned).collect();
+        (ids[1..].to_vec(), notes)
+    };
+    let none = Vec::<String>::new();
+    for class in ["GPT2TokenizerFast", "CodeGenTokenizerFast", "Qwen2TokenizerFast", "GPTNeoXTokenizerFast"] {
+        let (ids, notes) = new(class, "<|endoftext|><mypad>");
+        assert_eq!(ids, [276, 277], "{class}");
+        assert_eq!(notes.iter().filter(|note| note.contains("endoftext")).count(), 0, "{class}: {notes:?}");
+    }
+    assert_eq!(new("PreTrainedTokenizerFast", "<mypad>"), (vec![276], none));
+    let (ids, notes) = new("CohereTokenizerFast", "<BOS_TOKEN><UNK><SEP><mypad><CLS><MASK_TOKEN>");
+    assert_eq!(ids, [276, 277, 278, 279, 280, 281]);
+    assert!(
+        notes.iter().any(|note| note.starts_with("`<SEP>` (and 2 more) is a token of the vocabulary")),
+        "{notes:?}"
+    );
+    let (ids, notes) = new("LlamaTokenizerFast", "<mypad>");
+    assert_eq!(ids, [276]);
+    assert!(notes.iter().any(|note| note.starts_with("`<s>` (and 1 more) is no special token")), "{notes:?}");
+}
+
+/// Qwen2's class of transformers 5.24 adds the special tokens that have a name or are listed once more, as texts alone;
+/// 4.57.3 keeps their flags.
+#[test]
+fn special_tokens_of_qwen2_have_no_other_flags() {
+    let qwen2 = |flags: Value, more: Value| {
+        let mut tool = json!({
+            "id": 275, "content": "<tool>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
+            "special": true,
+        });
+        tool.as_object_mut().unwrap().extend(flags.as_object().unwrap().clone());
+        let mut config = json!({"tokenizer_class": "Qwen2TokenizerFast", "eos_token": "<|im_end|>"});
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let add = |tokenizer: &mut Value| tokenizer["added_tokens"].as_array_mut().unwrap().push(tool);
+        let (ids, notes) = told("nfc", add, &[("tokenizer_config.json", config)], "Q <tool> a");
+        (ids, notes.matches("`<tool>` is a special token without other flags").count())
+    };
+    let strips = json!({"lstrip": true, "rstrip": true});
+    let (apart, joined) = (vec![81, 32, 275, 32, 97], vec![81, 275, 97]);
+    let typed = json!({"__type": "AddedToken", "content": "<tool>", "lstrip": true, "rstrip": true, "special": true});
+    for names in [
+        json!({"additional_special_tokens": ["<tool>"]}),
+        json!({"additional_special_tokens": [typed]}),
+        json!({"extra_special_tokens": {"foo": "<tool>"}}),
+        json!({"tool_token": "<tool>"}),
+        json!({"pad_token": "<tool>"}),
+    ] {
+        assert_eq!(qwen2(strips.clone(), names.clone()), (apart.clone(), 1), "{names}");
+    }
+    let plain = json!({"lstrip": true, "rstrip": true, "special": false});
+    let listed = json!({"additional_special_tokens": ["<tool>"]});
+    assert_eq!(qwen2(plain, listed.clone()), (apart.clone(), 1));
+    assert_eq!(qwen2(json!({}), listed), (apart, 0));
+    // What no file calls special keeps them.
+    assert_eq!(qwen2(strips.clone(), json!({})), (joined, 0));
 }
