@@ -75,3 +75,33 @@ impl LowRankRows {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Result, Tensor};
+
+    use super::{Embedding, Weight};
+
+    /// The plain form asks for rows together, the packed one for one at a time.
+    #[test]
+    fn rows_are_alike_however_they_are_asked_for() -> Result<()> {
+        let device = Device::Cpu;
+        let numbers = |rows: usize, columns: usize| {
+            let some = (0..rows * columns).map(|place| (place as f32).sin()).collect::<Vec<_>>();
+            Tensor::from_vec(some, (rows, columns), &device)
+        };
+        let mut embedding = Embedding::new(Weight::Plain(numbers(7, 5)?));
+        let before = embedding.rows(&[6, 0, 6], &device)?.to_vec2::<f32>()?;
+        embedding.add(&numbers(2, 7)?, &numbers(5, 2)?, 0.5)?;
+        let together = embedding.rows(&[6, 0, 6], &device)?.to_vec2::<f32>()?;
+        // B A of token 6 and dimension 0 is sin 0 · sin 6 + sin 1 · sin 13.
+        let added = 0.5 * 1_f32.sin() * 13_f32.sin();
+        assert!((together[0][0] - before[0][0] - added).abs() < 1e-6);
+        for (token, row) in [6, 0, 6].into_iter().zip(&together) {
+            let mut alone = vec![0.0; 5];
+            embedding.row(token, &mut alone)?;
+            assert_eq!(&alone, row);
+        }
+        Ok(())
+    }
+}
