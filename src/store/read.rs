@@ -74,7 +74,7 @@ pub fn cells_and_damaged(root: &Path) -> Result<(Vec<FoundCell>, Vec<DamagedCell
 /// Those of [`cells`] that are not of one cell.
 pub fn cells_to_continue(root: &Path) -> Result<(Vec<FoundCell>, Vec<DamagedCell>)> {
     let runs = runs(root)?;
-    let (mut found, mut damaged) = (Vec::new(), Vec::new());
+    let (mut found, mut damaged) = (Vec::new(), without_manifest(root)?);
     for (generation_model, path) in partitions(&runs, key::GENERATION_MODEL)? {
         for (task, path) in partitions(&path, key::TASK)? {
             for (model, path) in models(&path)? {
@@ -85,9 +85,6 @@ pub fn cells_to_continue(root: &Path) -> Result<(Vec<FoundCell>, Vec<DamagedCell
                         Ok(read) => found.push(read),
                         Err(error) => damaged.push(DamagedCell { cell, error }),
                     }
-                } else if holds_tokens(root, &cell)? {
-                    let what = "is missing, so the options of its tables are unknown: delete them, and score again";
-                    damaged.push(DamagedCell { cell, error: Error::file(&manifest, what) });
                 }
             }
         }
@@ -97,10 +94,33 @@ pub fn cells_to_continue(root: &Path) -> Result<(Vec<FoundCell>, Vec<DamagedCell
     Ok((found, damaged))
 }
 
-/// Whether any part of the cell is done.
-fn holds_tokens(root: &Path, cell: &Cell) -> Result<bool> {
-    let tokens = root.join(folder::TOKENS).join(cell.folder()?);
-    Ok(std::fs::read_dir(tokens).is_ok_and(|mut entries| entries.next().is_some()))
+/// The cells that have tokens and no manifest, whatever of the folders of manifests is left: what their tables were made
+/// with nobody knows, and who compares the others must hear of it.
+fn without_manifest(root: &Path) -> Result<Vec<DamagedCell>> {
+    let folders = |directory: &Path, key: &str| -> Result<Vec<Partition>> {
+        let (found, _) = if directory.is_dir() { partitions_and_others(directory, key)? } else { Default::default() };
+        Ok(found)
+    };
+    let mut without = Vec::new();
+    for (generation_model, path) in folders(&root.join(folder::TOKENS), key::GENERATION_MODEL)? {
+        for (task, path) in folders(&path, key::TASK)? {
+            for (model, tokens) in folders(&path, key::MODEL)? {
+                let cell = Cell { generation_model: generation_model.clone(), task: task.clone(), model };
+                let manifest = root.join(folder::RUNS).join(cell.folder()?).join(MANIFEST);
+                if !manifest.exists() && holds_files(&tokens) {
+                    let what = "is missing, so the options of its tables are unknown: delete them, and score again";
+                    without.push(DamagedCell { cell, error: Error::file(&manifest, what) });
+                }
+            }
+        }
+    }
+    Ok(without)
+}
+
+/// Whether a folder of tokens has any file but those of file managers: then a part is done.
+fn holds_files(tokens: &Path) -> bool {
+    let entries = fs::read_dir(tokens).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))
 }
 
 /// The number of a part by its file's name.

@@ -29,15 +29,17 @@ pub fn of_pair(tables: &PairTables, sums: &Sums, left_out: &[LeftOut], exact: bo
 }
 
 /// The answer for the samples that `holds` says, which were chosen by their prompts: the pair's, unless they contradict it by
-/// themselves. Below [`FEW_CLUSTERS`] their errors are too rough for that.
+/// themselves. Below [`FEW_CLUSTERS`] their errors are too rough for that, so nobody can tell.
 pub fn of_prompts(of_pair: &KlEstimate, sums: &Sums, holds: &dyn Fn(usize) -> bool, exact: bool) -> Result<KlEstimate> {
     let of = Of::some(sums, holds);
     let clusters = of.mean(OWN_TEXT)?.map_or(0, |mean| mean.clusters);
+    if clusters < FEW_CLUSTERS {
+        let why = format!("of {clusters} clusters, below {FEW_CLUSTERS}, it cannot be known whether they contradict P");
+        return Ok(of_pair.of_chosen_somehow(&why));
+    }
     match of_pair {
-        KlEstimate::Yes if clusters >= FEW_CLUSTERS => {
-            Ok(contradiction(&of, exact)?.map_or(KlEstimate::Yes, |reason| KlEstimate::No { reason }))
-        }
-        _ => Ok(of_pair.clone()),
+        KlEstimate::Yes => Ok(contradiction(&of, exact)?.map_or(KlEstimate::Yes, |reason| KlEstimate::No { reason })),
+        KlEstimate::No { .. } | KlEstimate::Unknown { .. } => Ok(of_pair.clone()),
     }
 }
 

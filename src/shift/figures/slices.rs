@@ -127,17 +127,29 @@ fn by_field(
     let found = slots.iter().zip(groups.names).enumerate().filter(|(_, (slot, _))| slot.tokens > 0);
     let slice = |(group, (slot, value)): (usize, (&Slot, String))| -> Result<Slice> {
         let holds = |place: usize| groups.of_sample[place] == group;
-        let kl_estimate = match decided_by {
+        let kl_estimate = match decided_by[group] {
             DecidedBy::Prompt => estimate::of_prompts(estimate, sums, &holds, exact)?,
             DecidedBy::Response => estimate.of_selected(&format!("{by} chose the responses")),
             DecidedBy::Either => estimate.of_chosen_somehow(&format!(
-                "below {FEW_CLUSTERS} clusters of several rows nobody can tell whether {by} is of the prompt or of what \
-                 was sampled"
+                "below {FEW_CLUSTERS} clusters of several rows with this value nobody can tell whether {by} is of the \
+                 prompt or of what was sampled"
             )),
         };
         Ok(Slice { kl_estimate, ..slot.finish(&by, value) })
     };
-    found.map(slice).collect()
+    let mut slices = found.map(slice).collect::<Result<Vec<_>>>()?;
+    doubt_beside(&mut slices, estimate);
+    Ok(slices)
+}
+
+/// What chose the samples of a value that contradict P by themselves chose those of the field's other values, too.
+fn doubt_beside(slices: &mut [Slice], of_pair: &KlEstimate) {
+    let contradicts =
+        |slice: &&Slice| *of_pair == KlEstimate::Yes && matches!(slice.kl_estimate, KlEstimate::No { .. });
+    let Some(no) = slices.iter().find(contradicts) else { return };
+    let why =
+        format!("{}={} is none, and what chose its samples chose these: {}", no.by, no.value, no.kl_estimate.reason());
+    slices.iter_mut().for_each(|slice| slice.kl_estimate = slice.kl_estimate.of_chosen_somehow(&why));
 }
 
 /// What slices by tokens are by.

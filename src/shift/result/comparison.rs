@@ -21,7 +21,7 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Whether some pair's tables are damaged, or must not be compared.
+    /// Whether some pair's tables are damaged or must not be compared, or a text lacks its P.
     pub fn failed(&self) -> bool {
         self.not_compared.iter().any(|pair| pair.failed)
     }
@@ -35,10 +35,10 @@ pub struct NotCompared {
     pub p: String,
     pub q: String,
     pub why: String,
-    /// More scoring does not help: tables are damaged, or must not be compared.
+    /// Tables are damaged or must not be compared, where more scoring does not help, or P never scored the text.
     #[serde(default, skip_serializing_if = "is_false")]
     pub failed: bool,
-    /// One of the two never scored the text; other texts of the generation model were scored by both.
+    /// One of the two never scored the text, be it P or a model that scored other texts of the generation model.
     #[serde(default, skip_serializing_if = "is_false")]
     pub not_scored: bool,
 }

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use super::reference::{reference, wanted};
-use super::texts::Text;
+use super::reference::{must_be_scored, wanted};
+use super::texts::{Text, is_asked_for};
 use super::twins;
 use super::writer::writer;
 use crate::error::{Error, Result};
@@ -17,31 +17,38 @@ use crate::store::PairCell;
 #[derive(Clone, Debug)]
 pub struct Asked<'a> {
     pub text: Text<'a>,
+    /// Whether it scored the text or not.
+    pub p: &'a str,
     pub pairs: Vec<[&'a str; 2]>,
-    /// Pairs of the generation model's other texts that this one is missing from: one of the two never scored it.
+    /// Pairs of the generation model's other texts, asked for or not, that this one is missing from: one of the two never
+    /// scored it.
     pub unscored: Vec<[&'a str; 2]>,
 }
 
-/// Every pair that `options` ask for; `exact` are all pairs tables.
+/// Every pair that `options` ask for; `texts` are all that were scored, and `exact` all pairs tables.
 ///
 /// # Errors
-/// [`Error::Usage`] if P was not scored on some text, no two models scored any, or a noise floor is asked of a model that
+/// [`Error::Usage`] if P was not scored on any text that is asked for, no two models scored any, or a noise floor is asked of a model that
 /// scored none.
 pub fn asked<'a>(texts: Vec<Text<'a>>, exact: &[PairCell], options: &'a Options) -> Result<Vec<Asked<'a>>> {
     let mut asked = Vec::with_capacity(texts.len());
     for text in texts {
-        let pairs = pairs(&text, exact, options)?;
-        asked.push(Asked { text, pairs, unscored: Vec::new() });
+        let p = wanted(&text, exact, options);
+        let pairs = pairs(&text, p, options);
+        asked.push(Asked { text, p, pairs, unscored: Vec::new() });
     }
-    if asked.iter().all(|asked| asked.pairs.is_empty()) {
+    let unscored: Vec<_> = asked.iter().map(|one| unscored(one, &asked)).collect();
+    asked.iter_mut().zip(unscored).for_each(|(asked, unscored)| asked.unscored = unscored);
+    asked.retain(|asked| is_asked_for(asked.text.generation_model, asked.text.task, options));
+    let of_texts: Vec<_> = asked.iter().map(|asked| (&asked.text, asked.p)).collect();
+    must_be_scored(&of_texts)?;
+    if asked.iter().all(|asked| asked.pairs.is_empty() && asked.unscored.is_empty()) {
         return Err(Error::Usage("nothing to compare: no text was scored by two models".to_owned()));
     }
     let mut of_floors = options.noise_floor.iter().flat_map(|Twin { model, in_f32 }| [model, in_f32]);
     if let Some(absent) = of_floors.find(|name| !asked.iter().any(|asked| asked.text.models.contains(&name.as_str()))) {
         return Err(Error::Usage(format!("--noise-floor: no text was scored by `{absent}`")));
     }
-    let unscored: Vec<_> = asked.iter().map(|one| unscored(one, &asked)).collect();
-    asked.iter_mut().zip(unscored).for_each(|(asked, unscored)| asked.unscored = unscored);
     Ok(asked)
 }
 
@@ -53,9 +60,8 @@ fn unscored<'a>(one: &Asked<'a>, all: &[Asked<'a>]) -> Vec<[&'a str; 2]> {
     pairs.into_iter().filter(|pair| !is_scored(pair) && !one.pairs.contains(pair)).collect()
 }
 
-fn pairs<'a>(text: &Text<'a>, exact: &[PairCell], options: &'a Options) -> Result<Vec<[&'a str; 2]>> {
-    // Of a text of which nothing can be read, all that is known is which pairs there would be.
-    let p = if text.is_readable { reference(text, exact, options)? } else { wanted(text, exact, options) };
+/// Those of P, whether it scored the text or not, and the others that are asked for.
+fn pairs<'a>(text: &Text<'a>, p: &'a str, options: &'a Options) -> Vec<[&'a str; 2]> {
     let mut ps = vec![p];
     ps.extend(text.models.iter().filter(|other| options.all_pairs && **other != p));
     let mut pairs = Vec::new();
@@ -67,7 +73,7 @@ fn pairs<'a>(text: &Text<'a>, exact: &[PairCell], options: &'a Options) -> Resul
             pairs.push(pair);
         }
     }
-    Ok(pairs)
+    pairs
 }
 
 /// A writer who is told and whom no text of the pairs can be by would be heard by nobody.

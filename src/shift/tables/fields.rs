@@ -20,26 +20,26 @@ const MOST: usize = 12;
 const NULL: &str = "(null)";
 const OTHERS: &str = "(others)";
 
-/// A group's name, and each sample's group.
+/// Each group's name, and each sample's group.
 pub struct Groups {
     pub names: Vec<String>,
     pub of_sample: Vec<usize>,
 }
 
-/// What decides the value of a field, as far as the samples show.
+/// What decides whether a sample is in a group, as far as the samples show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecidedBy {
-    /// All rows of a cluster have one value, in enough clusters that have several rows.
+    /// All rows of a cluster have one value, and enough clusters of the group have several rows.
     Prompt,
-    /// Rows of a cluster have several values.
+    /// Rows of a cluster have several values, of this group or another.
     Response,
-    /// Too few clusters have several rows to tell.
+    /// Too few clusters of the group have several rows to tell, whatever those of other groups have.
     Either,
 }
 
 /// Groups `samples` by the kept field `name`. Up to 12 values: each one. More numbers: four groups at the quartiles.
-/// More texts: the 11 most frequent and the others.
-pub fn groups(files: &[PathBuf], name: &str, samples: &[SampleFacts]) -> Result<(Groups, DecidedBy)> {
+/// More texts: the 11 most frequent and the others. Also says of each group what decides it.
+pub fn groups(files: &[PathBuf], name: &str, samples: &[SampleFacts]) -> Result<(Groups, Vec<DecidedBy>)> {
     // Not `col`, to which some names are patterns.
     let frame = scan(files, &schema::samples(&[]))?.select([
         col(sample::SAMPLE_ID),
@@ -49,7 +49,6 @@ pub fn groups(files: &[PathBuf], name: &str, samples: &[SampleFacts]) -> Result<
     let frame = frame.collect_with_engine(Engine::Streaming)?.unwrap_single();
     let is_number = frame.column(name)?.dtype() == &DataType::Float64;
     let values = values(&frame, name, samples)?;
-    let decided_by = decided_by(&values, &rows(&frame)?, samples);
     let counts = values.iter().fold(BTreeMap::<&str, usize>::new(), |mut counts, value| {
         *counts.entry(value.as_str()).or_default() += 1;
         counts
@@ -61,6 +60,7 @@ pub fn groups(files: &[PathBuf], name: &str, samples: &[SampleFacts]) -> Result<
     } else {
         frequent(&values, &counts)
     };
+    let decided_by = decided_by(&values, &groups, &rows(&frame)?, samples);
     Ok((groups, decided_by))
 }
 
@@ -70,21 +70,23 @@ fn rows(frame: &DataFrame) -> Result<HashMap<u32, u32>> {
     Ok(ids.iter().zip(rows.iter()).filter_map(|(id, row)| Some((id?, row?))).collect())
 }
 
-/// Samples of one row have its one value, whatever decided it: only several rows of a cluster tell.
-fn decided_by(values: &[String], rows: &HashMap<u32, u32>, samples: &[SampleFacts]) -> DecidedBy {
+/// Samples of one row have its one value, whatever decided it: only several rows of a cluster tell. Rows of one value tell
+/// nothing about another: of a prompt whose rows differ, a selection may have left those of one value alone.
+fn decided_by(values: &[String], groups: &Groups, rows: &HashMap<u32, u32>, samples: &[SampleFacts]) -> Vec<DecidedBy> {
     let mut clusters: HashMap<u32, (&str, Option<&u32>)> = HashMap::new();
-    let mut several = HashSet::new();
-    for (value, facts) in values.iter().zip(samples) {
+    let mut several = vec![HashSet::new(); groups.names.len()];
+    for ((value, group), facts) in values.iter().zip(&groups.of_sample).zip(samples) {
         let row = rows.get(&facts.id);
         let (first, first_row) = *clusters.entry(facts.cluster).or_insert((value.as_str(), row));
         if first != value.as_str() {
-            return DecidedBy::Response;
+            return vec![DecidedBy::Response; several.len()];
         }
         if first_row != row {
-            several.insert(facts.cluster);
+            several[*group].insert(facts.cluster);
         }
     }
-    if several.len() as u64 >= FEW_CLUSTERS { DecidedBy::Prompt } else { DecidedBy::Either }
+    let is_enough = |clusters: &HashSet<u32>| clusters.len() as u64 >= FEW_CLUSTERS;
+    several.iter().map(|of| if is_enough(of) { DecidedBy::Prompt } else { DecidedBy::Either }).collect()
 }
 
 /// The value of each sample, as text.

@@ -15,24 +15,29 @@ pub fn default_reference<'a>(generation_model: &str, models: &[&'a str]) -> Opti
     models.iter().find(|model| **model == generation_model).or(models.first()).copied()
 }
 
-/// P among the models that scored a text; `exact` are all pairs tables.
+/// That P is among the models of some text that can be read: else P was chosen wrongly, or must be.
 ///
 /// # Errors
-/// [`Error::Usage`] if it was not scored; if none is asked for and responses were written by none of the models: only of
-/// windows of a text, which no model wrote, is there a P all the same.
-pub fn reference<'a>(text: &Text<'a>, exact: &[PairCell], options: &'a Options) -> Result<&'a str> {
-    let wanted = wanted(text, exact, options);
-    if text.models.contains(&wanted) {
-        return Ok(wanted);
+/// [`Error::Usage`] for the first text, if all of them lack P.
+pub fn must_be_scored(texts: &[(&Text, &str)]) -> Result<()> {
+    let lacks = |(text, p): &(&Text, &str)| text.is_readable && !text.models.contains(p);
+    match texts.first() {
+        Some((text, p)) if texts.iter().all(lacks) => {
+            let (task, by) = (text.task, text.generation_model);
+            Err(Error::Usage(format!("P would be `{p}`, which did not score `{task}` by `{by}`: {}", remedy(text))))
+        }
+        _ => Ok(()),
     }
-    let scored = text.models.iter().map(|model| format!("`{model}`")).collect::<Vec<_>>().join(", ");
-    Err(Error::Usage(format!(
-        "P would be `{wanted}`, which did not score `{}` by `{}`: choose --reference from {scored}",
-        text.task, text.generation_model
-    )))
 }
 
-/// The same, whether it was scored or not.
+/// What to do about a text that P never scored.
+pub fn remedy(text: &Text) -> String {
+    let scored = text.models.iter().map(|model| format!("`{model}`")).collect::<Vec<_>>().join(", ");
+    format!("choose --reference from {scored}")
+}
+
+/// P of a text, whether it was scored or not; `exact` are all pairs tables. Of windows of a text, which no model wrote,
+/// there is a P all the same.
 pub fn wanted<'a>(text: &Text<'a>, exact: &[PairCell], options: &'a Options) -> &'a str {
     let wanted = match &options.reference {
         None if text.of_windows => default_reference(text.generation_model, &in_order(text, exact)),

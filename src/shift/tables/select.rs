@@ -7,8 +7,8 @@ use std::path::Path;
 use super::asked::{self, Asked, asked};
 use super::files::{self, PairTables};
 use super::pair_files::damage;
-use super::reference::reference;
-use super::texts::{Text, is_wanted, texts};
+use super::reference::{must_be_scored, remedy, wanted};
+use super::texts::{Text, is_asked_for, is_wanted, texts};
 use super::{twins, writer};
 use crate::error::{Error, Result};
 use crate::shift::options::Options;
@@ -51,12 +51,16 @@ enum Why {
     Yet(String),
     /// The model that this names has none of the text.
     NotScored(String),
+    /// So it is, and that model is P of the text.
+    WithoutP(String),
     Damaged(String),
 }
 
 /// Two models on a text, and where their cells are.
 struct Wanted<'a> {
     text: &'a Text<'a>,
+    /// That of the text, which may be neither of the two.
+    p: &'a str,
     models: [&'a str; 2],
     cells: [&'a Cells; 2],
 }
@@ -70,7 +74,13 @@ impl<'a> Wanted<'a> {
             (Some(Err(error)), _) | (_, Some(Err(error))) => return Err(Why::Damaged(error.to_string())),
             (found, _) => {
                 let absent = self.models[usize::from(found.is_some())];
-                return Err(Why::NotScored(format!("`{absent}` was not scored on it")));
+                let why = format!("`{absent}` was not scored on it");
+                let is_p = absent == self.p;
+                return Err(if is_p {
+                    Why::WithoutP(format!("{why}: {}", remedy(self.text)))
+                } else {
+                    Why::NotScored(why)
+                });
             }
         };
         if let Some(why) = not_parquet(p).or_else(|| not_parquet(q)).or_else(|| damage(p, q, exact)) {
@@ -89,8 +99,9 @@ impl Selection {
             Ok(tables) => return self.pairs.push(tables),
             Err(why) => why,
         };
-        let (failed, not_scored) = (matches!(why, Why::Damaged(_)), matches!(why, Why::NotScored(_)));
-        let (Why::Yet(why) | Why::NotScored(why) | Why::Damaged(why)) = why;
+        let failed = matches!(why, Why::Damaged(_) | Why::WithoutP(_));
+        let not_scored = matches!(why, Why::NotScored(_) | Why::WithoutP(_));
+        let (Why::Yet(why) | Why::NotScored(why) | Why::WithoutP(why) | Why::Damaged(why)) = why;
         self.not_compared.push(NotCompared {
             generation_model: wanted.text.generation_model.to_owned(),
             task: wanted.text.task.to_owned(),
@@ -115,16 +126,16 @@ impl Selection {
 /// Every pair that `options` request, by generation model, task, P and Q.
 ///
 /// # Errors
-/// [`Error::Usage`] if nothing fits, nothing is done on both sides, or P was not scored on some text.
+/// [`Error::Usage`] if nothing fits, nothing is done on both sides, or P was not scored on any text.
 pub fn pairs(root: &Path, options: &Options) -> Result<Selection> {
     let (exact, cells) = (store::found_pairs(root)?, Cells::of(root)?);
     let selected = asked_for(&cells, &exact, options).and_then(|asked| {
         asked::must_be_heard(&asked, options)?;
         let mut selection = Selection::default();
-        for Asked { text, pairs, unscored } in &asked {
+        for Asked { text, p, pairs, unscored } in &asked {
             for models in pairs.iter().chain(unscored) {
                 let foreign = writer::foreign(models[0], text, options);
-                selection.add(&Wanted { text, models: *models, cells: [&cells; 2] }, &exact, foreign);
+                selection.add(&Wanted { text, p, models: *models, cells: [&cells; 2] }, &exact, foreign);
             }
         }
         Ok(selection)
@@ -152,13 +163,15 @@ pub fn pairs_across(roots: [&Path; 2], options: &Options) -> Result<Selection> {
     let [of_p, of_q] = [Cells::of(roots[0])?, Cells::of(roots[1])?];
     let others = texts(&of_q.found, &of_q.damaged, &Options { tasks: Vec::new(), ..options.clone() })?;
     let mut selection = Selection::default();
-    for text in &texts(&of_p.found, &of_p.damaged, options)? {
-        let Some(other) = others.iter().find(|other| other.is_called(text.generation_model, text.task)) else {
-            continue;
-        };
-        let p = reference(text, &[], options)?;
-        for q in &other.models {
-            selection.add(&Wanted { text, models: [p, *q], cells: [&of_p, &of_q] }, &[], None);
+    let all = texts(&of_p.found, &of_p.damaged, options)?;
+    let is_in_both = |text: &Text| others.iter().any(|other| other.is_called(text.generation_model, text.task));
+    let asked = all.iter().filter(|text| is_asked_for(text.generation_model, text.task, options) && is_in_both(text));
+    let asked: Vec<(&Text, &str)> = asked.map(|text| (text, wanted(text, &[], options))).collect();
+    must_be_scored(&asked)?;
+    for &(text, p) in &asked {
+        let of_text = others.iter().filter(|other| other.is_called(text.generation_model, text.task));
+        for q in of_text.flat_map(|other| &other.models) {
+            selection.add(&Wanted { text, p, models: [p, *q], cells: [&of_p, &of_q] }, &[], None);
         }
     }
     let selection = selection.checked()?;
@@ -175,15 +188,16 @@ pub fn pairs_across(roots: [&Path; 2], options: &Options) -> Result<Selection> {
 pub fn chosen(root: &Path, options: &Options) -> Result<Vec<[FoundCell; 2]>> {
     let (exact, cells) = (store::found_pairs(root)?, Cells::of(root)?);
     let asked = asked_for(&cells, &exact, options)?;
-    let pairs = asked.iter().flat_map(|Asked { text, pairs, .. }| pairs.iter().map(move |pair| (text, *pair)));
-    let fit = pairs.filter_map(|(text, models)| Wanted { text, models, cells: [&cells; 2] }.cells(&exact).ok());
+    let pairs = asked.iter().flat_map(|asked| asked.pairs.iter().map(move |pair| (asked, *pair)));
+    let wanted = pairs.map(|(Asked { text, p, .. }, models)| Wanted { text, p, models, cells: [&cells; 2] });
+    let fit = wanted.filter_map(|wanted| wanted.cells(&exact).ok());
     Ok(fit.map(|both| both.map(Clone::clone)).collect())
 }
 
 fn asked_for<'a>(cells: &'a Cells, exact: &[FoundPair], options: &'a Options) -> Result<Vec<Asked<'a>>> {
     let exact: Vec<PairCell> = exact.iter().map(|pair| pair.cell.clone()).collect();
     let texts = texts(&cells.found, &cells.damaged, options)?;
-    for text in &texts {
+    for text in texts.iter().filter(|text| is_asked_for(text.generation_model, text.task, options)) {
         let models: Vec<&FoundCell> = cells.found.iter().filter(|found| text.is_of(&found.cell)).collect();
         twins::must_be_twins(&models, &options.noise_floor)?;
     }

@@ -33,16 +33,16 @@ impl Text<'_> {
     }
 }
 
-/// The texts that `options` ask for, by generation model and task.
+/// All texts that were scored, by generation model and task.
 ///
 /// # Errors
-/// [`Error::Usage`] for a task that nothing of was scored.
+/// [`Error::Usage`] if `options` ask for a task of which nothing was scored.
 pub fn texts<'a>(found: &'a [FoundCell], damaged: &'a [DamagedCell], options: &Options) -> Result<Vec<Text<'a>>> {
     let readable = found.iter().map(|found| (&found.cell, Some(found.manifest.dataset.window.is_some())));
     let cells = readable.chain(damaged.iter().map(|damaged| (&damaged.cell, None)));
     must_have_tasks(&cells.clone().map(|(cell, _)| cell.task.as_str()).collect(), options)?;
     let mut texts: BTreeMap<(&str, &str), Text> = BTreeMap::new();
-    for (cell, windows) in cells.filter(|(cell, _)| is_wanted(cell, options)) {
+    for (cell, windows) in cells {
         let (generation_model, task) = (cell.generation_model.as_str(), cell.task.as_str());
         let text = texts.entry((generation_model, task)).or_insert_with(|| {
             let (of_windows, models, is_readable) = (false, Vec::new(), false);
@@ -72,6 +72,11 @@ fn must_have_tasks(tasks: &BTreeSet<&str>, options: &Options) -> Result<()> {
 
 /// Whether its response set is requested.
 pub fn is_wanted(cell: &Cell, options: &Options) -> bool {
-    let fits = |filter: &[String], name: &String| filter.is_empty() || filter.contains(name);
-    fits(&options.tasks, &cell.task) && fits(&options.generation_models, &cell.generation_model)
+    is_asked_for(&cell.generation_model, &cell.task, options)
+}
+
+/// Whether a text is asked for.
+pub fn is_asked_for(generation_model: &str, task: &str, options: &Options) -> bool {
+    let fits = |filter: &[String], name: &str| filter.is_empty() || filter.iter().any(|wanted| wanted == name);
+    fits(&options.tasks, task) && fits(&options.generation_models, generation_model)
 }

@@ -100,6 +100,12 @@ fn a_task_that_a_model_never_scored_keeps_no_limit() {
             let missing: &[String] = if overall.q == "two" { &["hard".to_owned()] } else { &[] };
             assert_eq!(overall.missing_tasks, missing);
         }
+        // Who asks for that task is told as well, of whatever other tasks were scored.
+        for options in [Options::default(), all_pairs()] {
+            let comparison = compare(&output, &Options { tasks: vec!["hard".to_owned()], ..options });
+            assert!(not_compared(&comparison).contains(&["base", "two"]) && comparison.pairs.len() == 1);
+            assert!(exceeded(&comparison, &limit).contains(&why.to_owned()));
+        }
         // Who asks for the others has them all.
         let asked = Options { tasks: vec!["easy".to_owned()], ..Options::default() };
         let comparison = compare(&output, &asked);
@@ -115,4 +121,57 @@ fn texts_of_another_writer_are_not_missed() {
     output.parts("two", "else", "base", &[&samples(&OF_Q)]);
     let comparison = compare(&output, &Options::default());
     assert_eq!(not_compared(&comparison), [["base", "two"]]);
+}
+
+#[test]
+fn a_text_that_p_never_scored_ends_no_other_comparison() {
+    let output = two_tasks(&["long"]);
+    for table in ["runs", "tokens", "samples"] {
+        fs::remove_dir_all(output.folder(table, "base", "easy", "base")).unwrap();
+    }
+    let comparison = compare(&output, &Options::default());
+    let of = |task: &str, q: &str| comparison.pairs.iter().any(|pair| pair.task == task && pair.q == q);
+    assert!(of("hard", "one") && of("long", "one") && of("long", "two") && comparison.pairs.len() == 3);
+    assert!(comparison.failed());
+    let of_easy: Vec<_> = comparison.not_compared.iter().filter(|pair| pair.task == "easy").collect();
+    assert_eq!(names(of_easy.iter().map(|pair| (&pair.p, &pair.q))), [["base", "one"], ["base", "two"]]);
+    let why = "`base` was not scored on it: choose --reference from `one`, `two`";
+    assert!(of_easy.iter().all(|pair| pair.failed && pair.not_scored && pair.why == why), "{of_easy:?}");
+    assert_eq!(compared(&compare(&output, &Options { tasks: vec!["long".to_owned()], ..all_pairs() })).len(), 3);
+    // Alone, it asks for another P.
+    let easy = Options { tasks: vec!["easy".to_owned()], ..Options::default() };
+    let error = output.compare_with(&easy).unwrap_err().to_string();
+    assert_eq!(error, "P would be `base`, which did not score `easy` by `base`: choose --reference from `one`, `two`");
+    let easy = Options { reference: Some("one".to_owned()), ..easy };
+    assert_eq!(compared(&compare(&output, &easy)), [["one", "two"]]);
+}
+
+/// However much of the folders of manifests is gone.
+#[test]
+fn tables_without_a_manifest_keep_no_limit() {
+    let limit = [Limit::new("delta_logprob", 1e9).unwrap()];
+    let folder = |output: &Output| output.folder("runs", "base", "easy", "two");
+    for levels in 0..2 {
+        let output = two_tasks(&[]);
+        let folder = folder(&output);
+        fs::remove_dir_all(folder.ancestors().nth(levels).unwrap()).unwrap();
+        let comparison = compare(&output, &Options::default());
+        let easy: Vec<_> = comparison.not_compared.iter().filter(|pair| pair.task == "easy").collect();
+        assert_eq!(easy.len(), 1 + levels);
+        for pair in easy {
+            assert!(
+                pair.failed
+                    && pair.why.contains("manifest.json`: is missing, so the options of its tables are unknown")
+            );
+            assert!(exceeded(&comparison, &limit).iter().any(|told| told.starts_with(&pair.told())));
+        }
+        assert!(compared(&comparison).contains(&["base", "one"]));
+    }
+    let output = two_tasks(&[]);
+    output.parts("two", "else", "two", &[&samples(&OF_P)]);
+    output.parts("two", "else", "one", &[&samples(&OF_Q)]);
+    fs::remove_dir_all(folder(&output).ancestors().nth(2).unwrap()).unwrap();
+    let comparison = compare(&output, &Options::default());
+    assert_eq!((compared(&comparison), comparison.failed()), (vec![["two", "one"]], true));
+    assert!(comparison.not_compared.len() == 4 && comparison.not_compared.iter().all(|pair| pair.failed));
 }

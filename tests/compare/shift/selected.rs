@@ -75,7 +75,7 @@ fn nobody_can_tell_what_chose_the_only_row_of_a_prompt() {
     for comparison in [alone, of_one_row] {
         let estimates = estimates(&comparison, "field.group");
         assert_eq!(estimates.len(), 2);
-        let why = "below 30 clusters of several rows nobody can tell whether field.group is of the prompt or of what was sampled";
+        let why = "below 30 clusters of several rows with this value nobody can tell whether field.group is of the prompt or of what was sampled";
         assert!(estimates.iter().all(|of| (of.answer(), of.reason()) == ("unknown", why)), "{estimates:?}");
     }
 }
@@ -96,4 +96,49 @@ fn prompts_that_were_chosen_by_their_samples_contradict() {
         assert_eq!(estimate.answer(), "no");
         assert!(estimate.reason().starts_with(&format!("the text is {how}")), "{estimate:?}");
     }
+}
+
+/// Of 18 prompts one row was left, for what P sampled there, and the others have all of theirs: those do not tell of it.
+#[test]
+fn rows_of_one_value_tell_nothing_of_another() {
+    let chosen = compared(|place, sample| {
+        let is_alone = place / 2 < 18;
+        if is_alone && place % 2 == 1 {
+            // A prompt of its own, so that the other one has one row.
+            sample.cluster = format!("prompt of {place}");
+        }
+        group(sample, !is_alone);
+    });
+    let [alone, several] = &estimates(&chosen, "field.group")[..] else { panic!() };
+    assert!(alone.answer() == "unknown" && alone.reason().contains("30 clusters of several rows with this value"));
+    assert_eq!(*several, KlEstimate::Yes);
+    // Enough prompts in all, too few of this value to look for a contradiction.
+    let few = compared(|place, sample| group(sample, place / 2 >= 20));
+    let answers: Vec<_> = estimates(&few, "field.group").iter().map(KlEstimate::answer).collect();
+    assert_eq!(answers, ["unknown", "yes"]);
+}
+
+/// A value whose samples contradict P was computed from them, and so were the field's other values.
+#[test]
+fn a_value_beside_one_that_contradicts_is_not_known_to_be_ps() {
+    let texts = drawn(160, &P);
+    let likely = |place: usize| texts[place].iter().filter(|id| **id == 0).count();
+    let both = |place: usize| likely(place / 2 * 2) + likely(place / 2 * 2 + 1);
+    let mut prompts: Vec<usize> = (0..80).collect();
+    prompts.sort_by_key(|prompt| both(prompt * 2));
+    // The sharpest prompts and a few others are one value, those in the middle another: alone, it contradicts nothing.
+    let comparison = compared(|place, sample| {
+        let rank = prompts.iter().position(|prompt| *prompt == place / 2).unwrap();
+        let value = match rank {
+            20..25 | 55.. => "x",
+            25..55 => "y",
+            _ => "z",
+        };
+        sample.group = Some(value.to_owned());
+    });
+    let estimates = estimates(&comparison, "field.group");
+    let answers: Vec<_> = estimates.iter().map(KlEstimate::answer).collect();
+    assert_eq!(answers, ["no", "unknown", "unknown"]);
+    let why = "field.group=x is none, and what chose its samples chose these: the text is sharper";
+    assert!(estimates[1].reason().starts_with(why), "{}", estimates[1].reason());
 }
