@@ -172,12 +172,11 @@ fn open_models(request: &Request) -> Result<Vec<Model>> {
 /// The one tokenizer for every model: the one asked for, else the generation model's, else the first model's.
 fn open_session(options: &Options, datasets: &[Dataset], models: &[Model], watch: &dyn Watch) -> Result<Session> {
     let wrote = |model: &&Model| datasets.iter().any(|dataset| dataset.generation_model == model.named.name);
-    let tokenizer = match &options.tokenizer {
-        Some(source) => inputs::tokenizer_path(source)?,
-        None => {
-            let model = models.iter().find(wrote).or(models.first());
-            model.ok_or_else(|| Error::usage("--models is empty"))?.named.tokenizer()?
-        }
+    let tokenizer = if let Some(source) = &options.tokenizer {
+        inputs::tokenizer_path(source)?
+    } else {
+        let model = models.iter().find(wrote).or(models.first());
+        model.ok_or_else(|| Error::usage("--models is empty"))?.named.tokenizer()?
     };
     Session::new(options, &models.iter().collect::<Vec<_>>(), &tokenizer, watch)
 }

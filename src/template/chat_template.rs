@@ -121,7 +121,7 @@ impl ChatTemplate {
         let has_tools = given.iter().any(|(name, value)| name == "tools" && !matches!(value, Value::None));
         let name = if has_tools { self.templates.with_tools() } else { DEFAULT };
         let Some((_, template)) = self.parsed.iter().find(|(own, _)| *own == name) else {
-            let only = format!("the model has several chat templates, none of them called `{}`", DEFAULT);
+            let only = format!("the model has several chat templates, none of them called `{DEFAULT}`");
             return (Err(only), 0);
         };
         let fuel = RENDER_FUEL + MESSAGE_FUEL * messages.len() as u64;

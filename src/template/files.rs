@@ -11,7 +11,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::found::{DEFAULT, SpecialTokens, TOOL_USE, Templates};
+use super::found::{DEFAULT, Otherwise, SpecialTokens, TOOL_USE, Templates};
 use super::gguf;
 use crate::error::{Error, Result};
 use crate::gguf::{Header, is_gguf};
@@ -129,10 +129,7 @@ fn is_special(added: &Json) -> bool {
 }
 
 /// Tokens by the names that the config and the class have, and what other names stand for in transformers 4.
-fn of_names(
-    config: &serde_json::Map<String, Json>,
-    classes: Classes,
-) -> (BTreeMap<String, String>, Vec<(String, Option<String>)>) {
+fn of_names(config: &serde_json::Map<String, Json>, classes: Classes) -> (BTreeMap<String, String>, Otherwise) {
     let (mut named, mut in_four) = (BTreeMap::new(), Vec::new());
     for name in NAMED {
         let (five, four) = match config.get(name) {

@@ -30,14 +30,16 @@ impl Templates {
     }
 }
 
+/// Names that stand for something else in transformers 4, with what they stand for.
+pub type Otherwise = Vec<(String, Option<String>)>;
+
 /// The special tokens of a tokenizer, as text.
 #[derive(Clone, Debug, Default)]
 pub struct SpecialTokens {
     named: BTreeMap<String, String>,
     /// All of them, without order.
     all: Vec<String>,
-    /// Names that stand for something else in transformers 4, with what they stand for.
-    in_four: Vec<(String, Option<String>)>,
+    in_four: Otherwise,
 }
 
 impl SpecialTokens {
@@ -49,7 +51,8 @@ impl SpecialTokens {
     }
 
     /// The same, with names that stand for something else in transformers 4.
-    pub fn otherwise_in_four(self, in_four: Vec<(String, Option<String>)>) -> Self {
+    #[must_use]
+    pub fn otherwise_in_four(self, in_four: Otherwise) -> Self {
         Self { in_four, ..self }
     }
 

@@ -216,7 +216,7 @@ fn a_head_has_the_names_that_transformers_finds_it_by() {
         let other = (tied[&embedding].to_dtype(DType::F32).unwrap() * 1.5).unwrap();
         let with = |names: &[&str]| {
             let mut tensors = tied.clone();
-            names.iter().for_each(|name| drop(tensors.insert((*name).to_owned(), other.clone())));
+            tensors.extend(names.iter().map(|name| ((*name).to_owned(), other.clone())));
             save(&tensors, &weights);
         };
         for head in heads {
@@ -296,12 +296,11 @@ fn f64_is_rounded_to_f32() {
         tensors.insert(EMBEDDING.to_owned(), all);
         save(&tensors, &weights);
         let checkpoint = Checkpoint::open(folder.path()).unwrap();
-        match rounded {
-            Some(rounded) => assert!(numbers(&checkpoint, EMBEDDING).iter().all(|x| *x == rounded)),
-            None => {
-                let error = checkpoint.tensor(EMBEDDING, &[rows, columns], DType::F32, &Device::Cpu).unwrap_err();
-                assert!(error.to_string().contains("holds inf at element 0"), "{error}");
-            }
+        if let Some(rounded) = rounded {
+            assert!(numbers(&checkpoint, EMBEDDING).iter().all(|x| *x == rounded));
+        } else {
+            let error = checkpoint.tensor(EMBEDDING, &[rows, columns], DType::F32, &Device::Cpu).unwrap_err();
+            assert!(error.to_string().contains("holds inf at element 0"), "{error}");
         }
     }
 }

@@ -191,7 +191,7 @@ fn tables(folder: &TempDir, samples: &[Sample], case: Case) -> (PairTables, [Foo
     let (generation_model, task) = ("p".to_owned(), "t".to_owned());
     let (partial, of_windows, own_templates) = (None, false, false);
     let (notes, foreign) = (Vec::new(), None);
-    let is_old = samples.len() % 3 == 0;
+    let is_old = samples.len().is_multiple_of(3);
     let part = |(part, samples): (usize, &[Sample])| {
         let path = folder.path().join(format!("pairs-{part}.parquet"));
         write_pairs(&path, part as u32 * SAMPLES_A_PART, samples, is_old);

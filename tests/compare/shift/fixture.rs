@@ -204,7 +204,9 @@ impl Output {
     /// Writes a file again as a version that did not know these columns.
     pub fn without(&self, path: &Path, columns: &[&str]) {
         let mut batch = read(path);
-        columns.iter().for_each(|name| drop(batch.remove_column(batch.schema().index_of(name).unwrap())));
+        for name in columns {
+            batch.remove_column(batch.schema().index_of(name).unwrap());
+        }
         parquet(path, &batch);
     }
 
