@@ -408,10 +408,10 @@ fn a_model_of_another_vocabulary_fails_alone() {
     let said = scene.run("run study.toml");
     said.expect(1, "").expect_out("8 cells: 5 done, 3 failed, 0 skipped");
     for task in ["a", "b"] {
-        said.expect_out(&format!("failed: rl, {task}, moved: `moved` has other texts for 46 ids"));
+        said.expect_out(&format!("failed: rl, {task}, moved: `moved` reads 46 ids as other texts"));
     }
     // Where it makes the ids, the others are.
-    said.expect_out("failed: sft, a, sft: `sft` has other texts for 46 ids")
+    said.expect_out("failed: sft, a, sft: `sft` reads 46 ids as other texts")
         .expect_out("`kl --align text --other-dir`");
     said.expect_out("a by rl").expect_out("b by rl");
 }

@@ -149,7 +149,9 @@ fn doubt_beside(slices: &mut [Slice], of_pair: &KlEstimate) {
     let Some(no) = slices.iter().find(contradicts) else { return };
     let why =
         format!("{}={} is none, and what chose its samples chose these: {}", no.by, no.value, no.kl_estimate.reason());
-    slices.iter_mut().for_each(|slice| slice.kl_estimate = slice.kl_estimate.of_chosen_somehow(&why));
+    for slice in slices {
+        slice.kl_estimate = slice.kl_estimate.of_chosen_somehow(&why);
+    }
 }
 
 /// What slices by tokens are by.

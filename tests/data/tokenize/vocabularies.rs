@@ -43,7 +43,7 @@ fn a_model_of_another_vocabulary_is_refused_before_anything_is_scored() {
     let said = score(&scene, "a=a,b=b", "");
     said.expect(
         1,
-        "`b` has other texts for 46 ids: its tokenizer is `b/tokenizer.json`, the ids are made by `a/tokenizer.json`",
+        "`b` reads 46 ids as other texts: its tokenizer is `b/tokenizer.json`, the ids are made by `a/tokenizer.json`",
     );
     said.expect(1, "`kl --align text --other-dir`").expect(1, "(id 256 is ");
     assert_eq!(scene.parts("out"), 0);
@@ -96,7 +96,9 @@ fn own_templates_let_no_other_vocabulary_through() {
     model(&scene, "a", |_| {});
     model(&scene, "b", moved);
     ["a", "b"].into_iter().for_each(template);
-    score(&scene, "a=a,b=b", "--template own").expect(1, "`b` has other texts for 46 ids").expect(1, "kl --align text");
+    score(&scene, "a=a,b=b", "--template own")
+        .expect(1, "`b` reads 46 ids as other texts")
+        .expect(1, "kl --align text");
     assert_eq!(scene.parts("out"), 0);
     // What it names is a way out.
     score(&scene, "a=a", "--template own").expect(0, "a: 1 ok");
