@@ -1,5 +1,6 @@
 //! Figures against plain loops over the same numbers.
 
+use polars::prelude::{col, lit};
 use tokshift::shift::{self, ExactFigures, Options, ShiftedToken};
 
 use super::fixture::{Output, Sample, Token, assert_close, named, sample, samples, token, token_mean};
@@ -193,6 +194,23 @@ fn few_clusters_are_noted_and_the_table_reads_well() {
     note: kl_k1 and kl_k3 are not known to be a KL estimate: of 2 clusters, below 30, it cannot be known whether P wrote the text
     note: only 2 clusters: standard errors and intervals are rough below 30
     ");
+}
+
+#[test]
+fn programs_ask_the_query_that_defines_the_figures() {
+    let output = Output::new();
+    let [p, q] = two_models();
+    output.model("base", &p);
+    output.model("tuned", &q);
+    let pairs = shift::pairs(output.root(), &Options::default()).unwrap();
+    let half_a_square = (col("delta_logprob") * col("delta_logprob") / lit(2.0)).alias("k2");
+    let frame =
+        shift::joined(&pairs[0]).unwrap().select([col("kl_k1"), half_a_square, col("q.rank")]).collect().unwrap();
+    let mean = |name: &str| frame.column(name).unwrap().f64().unwrap().iter().flatten().sum::<f64>() / 3.0;
+    assert_close(mean("kl_k1"), token_mean(&output.pair(), "kl_k1").value);
+    assert_close(mean("k2"), (0.25 * 0.25 + 0.5 * 0.5 + 1.0) / 6.0);
+    let ranks: Vec<_> = frame.column("q.rank").unwrap().u32().unwrap().iter().collect();
+    assert_eq!(ranks, [Some(1), Some(1), Some(2)]);
 }
 
 #[test]
