@@ -1,5 +1,8 @@
 //! From files to samples: rows and their formats, chat templates, token ids, and files that others wrote.
 
+// The fuzz targets' functions bring made samples of their own along: the fuzzer is a crate of its own.
+#![allow(clippy::duplicate_mod)]
+
 #[path = "../common/mod.rs"]
 mod common;
 

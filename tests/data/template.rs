@@ -307,7 +307,7 @@ fn tokens_come_from_whichever_file_has_them() {
 #[test]
 fn tokens_of_the_class_and_tokens_with_names_of_their_own_are_variables() {
     let names = ["bos", "eos", "unk", "pad", "sep", "cls", "mask", "tool"];
-    let source: String = names.iter().map(|name| format!("{{{{ {name}_token }}}}|")).collect();
+    let source = names.map(|name| format!("{{{{ {name}_token }}}}|")).concat();
     let shown = |config: Value, tokenizer: Value| {
         let scene = Scene::new();
         scene.write("m/tokenizer_config.json", config.to_string());
@@ -478,7 +478,7 @@ fn large_templates_are_read_and_rendered_in_time() {
     let start = Instant::now();
     let text = model(&Scene::new(), &[ifs, sets, seen].concat()).render(&json!([user("x")]), None, true).unwrap();
     assert_eq!(text, many(40_000, |n| n.to_string()));
-    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_mins(1), "{:?}", start.elapsed());
 }
 
 #[test]
