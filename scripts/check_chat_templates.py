@@ -176,8 +176,9 @@ def sources(folders):
 
 
 def expected(template, messages, tools, kwargs, named, prompt):
-    """What transformers renders, or why it refuses."""
+    """What `apply_chat_template` of transformers 5 renders, which drops fields that are None, or why it refuses."""
     try:
+        messages = chat_template_utils._normalize_chat_messages(messages)
         [[rendered], _] = chat_template_utils.render_jinja_template(
             [messages], tools=tools, chat_template=template, add_generation_prompt=prompt, **{**named, **kwargs}
         )
