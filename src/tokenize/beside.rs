@@ -56,7 +56,7 @@ impl Beside {
             config.entry("pad_token").or_insert_with(|| token.into());
         }
         let mut beside = Self::default();
-        let indexed = match config.get("added_tokens_decoder") {
+        let mut indexed = match config.get("added_tokens_decoder") {
             Some(listed) => decoder(&file, listed)?,
             None => legacy(path, &mut config, tokenizer, &mut beside.notes)?,
         };
@@ -64,6 +64,9 @@ impl Beside {
         let model = object(&path.with_file_name(MODEL))?;
         let mut rules = Rules::of(&config, &model, tokenizer);
         let classes = rules.classes();
+        if classes.five == "LlamaTokenizer" {
+            found_as_written(&config, &mut indexed, tokenizer);
+        }
         let flag = |name: &str| config.get(name).and_then(Value::as_bool);
         beside.splits_special = flag("split_special_tokens").unwrap_or(false);
         beside.collect(&file, &config, classes, indexed, tokenizer)?;
@@ -158,6 +161,17 @@ impl Beside {
             *token = bare;
         }
         had
+    }
+}
+
+/// Listed tokens of added_tokens.json are found in the text as it is written: by transformers 5, whose Llama class has no
+/// normaliser, and by transformers 4, which takes them for special ones.
+fn found_as_written(config: &Map<String, Value>, indexed: &mut BTreeMap<u32, AddedToken>, tokenizer: &Tokenizer) {
+    let listed: HashSet<&str> = listed(config).iter().filter_map(content).collect();
+    let is_new =
+        |token: &AddedToken| listed.contains(&*token.content) && tokenizer.token_to_id(&token.content).is_none();
+    for token in indexed.values_mut().filter(|token| is_new(token)) {
+        token.normalized = false;
     }
 }
 

@@ -52,6 +52,12 @@ fn special_tokens_that_versions_take_otherwise_are_told() {
     assert_eq!((whole, notes.contains("which transformers 5 cannot read")), (expected, true), "{notes}");
     let (whole, notes) = told("bytelevel", lower, &map(json!({"additional_special_tokens": ["<tool>"]})), "<TOOL>");
     assert_eq!((whole, notes.contains("as it is of added_tokens.json")), (vec![275], true), "{notes}");
+    // Llama's class of transformers 5 has no normaliser, so that both versions find the token between others.
+    let mut llama = map(json!({"additional_special_tokens": ["<tool>"]}));
+    llama[0].1 = json!({"tokenizer_class": "LlamaTokenizer"});
+    let prepend = |tokenizer: &mut Value| tokenizer["normalizer"] = json!({"type": "Prepend", "prepend": "▁"});
+    let (whole, notes) = told("sentencepiece", prepend, &llama, "a<tool>a");
+    assert!(whole.contains(&302), "{whole:?} {notes}");
 }
 
 /// A space before every text, which tokenizer_config.json asks for or not: transformers 5.24 and 4.57.3, of the same files.
