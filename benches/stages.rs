@@ -50,8 +50,8 @@ fn main() {
     }
     let [alone, whole] = [alone, whole].map(median);
     let tokens: usize = jobs.iter().map(|job| job.computed).sum();
-    tell("engine alone", tokens as f64, "tokens", alone);
-    tell("the whole run", tokens as f64, "tokens", whole);
+    report("engine alone", tokens as f64, "tokens", alone);
+    report("the whole run", tokens as f64, "tokens", whole);
     println!("the whole runs at {:.3} of the engine alone", alone / whole);
 }
 
@@ -90,7 +90,7 @@ impl Bench {
     fn read(&self) {
         let time = best(|| self.parts().for_each(|part| drop(self.plan.read_part(part).unwrap())));
         let bytes: u64 = self.plan.parts.iter().map(|part| part.bytes).sum();
-        tell("read", bytes as f64, "bytes", time);
+        report("read", bytes as f64, "bytes", time);
     }
 
     /// On one thread, where the pipeline has two.
@@ -102,7 +102,7 @@ impl Bench {
             let of_rows = rows.iter().cloned().flat_map(|row| self.tokenizer.samples(row, &self.options));
             tokens = of_rows.map(|sample| sample.ids.len()).sum();
         });
-        tell("tokenise", tokens as f64, "tokens", time);
+        report("tokenise", tokens as f64, "tokens", time);
     }
 
     /// Everything but the model: answers that are there already go through the pipeline.
@@ -113,7 +113,7 @@ impl Bench {
             times.push(self.run(&replay));
         }
         let scored: usize = jobs.iter().flat_map(|job| &job.scores).map(TokenScores::len).sum();
-        tell("read, tokenise and write", scored as f64, "scored tokens", median(times));
+        report("read, tokenise and write", scored as f64, "scored tokens", median(times));
     }
 
     /// Seconds of the pipeline with this engine, into a directory of its own.
@@ -125,7 +125,7 @@ impl Bench {
             inputs: &inputs,
             tokenizer: &self.tokenizer,
             sample_options: &self.options,
-            fail_on_bad_row: true,
+            fail_on_unreadable_row: true,
             engine,
             progress: &Progress::default(),
             stop: &Stop::never(),
@@ -223,6 +223,6 @@ fn median(mut times: Vec<f64>) -> f64 {
     times[times.len() / 2]
 }
 
-fn tell(what: &str, amount: f64, unit: &str, seconds: f64) {
+fn report(what: &str, amount: f64, unit: &str, seconds: f64) {
     println!("{what:26} {:12.0} {unit}/s  ({seconds:.3} s)", amount / seconds);
 }

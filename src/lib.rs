@@ -27,7 +27,7 @@ pub mod engine;
 pub mod hub;
 pub mod table;
 pub mod store;
-pub mod journal;
+pub mod run_log;
 pub mod pipeline;
 pub mod exact;
 pub mod study;

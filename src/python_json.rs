@@ -70,10 +70,10 @@ mod tests {
             serde_json::Value::from(parsed),
             serde_json::json!({"limit": [0.0, "Infinity"], "low": "-Infinity", "n": 2})
         );
-        let told = |bytes: &[u8]| parse(Path::new("c.json"), bytes).unwrap_err().to_string();
-        assert!(told(b"[NaN]").starts_with("`c.json`: not a JSON object: "));
-        assert!(told(b"<!doctype html>").contains("web page"));
-        assert!(told(b"\xff").contains("not a JSON object: invalid utf-8"));
+        let described = |bytes: &[u8]| parse(Path::new("c.json"), bytes).unwrap_err().to_string();
+        assert!(described(b"[NaN]").starts_with("`c.json`: not a JSON object: "));
+        assert!(described(b"<!doctype html>").contains("web page"));
+        assert!(described(b"\xff").contains("not a JSON object: invalid utf-8"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub struct Stop<'a> {
     /// Raised from outside, for every run of the process.
-    asked: &'a AtomicBool,
+    requested: &'a AtomicBool,
     failed: AtomicBool,
 }
 
@@ -26,14 +26,14 @@ impl Stop<'static> {
 
 impl<'a> Stop<'a> {
     /// A run that ends when `asked` is set.
-    pub fn new(asked: &'a AtomicBool) -> Self {
-        Self { asked, failed: AtomicBool::new(false) }
+    pub fn new(requested: &'a AtomicBool) -> Self {
+        Self { requested, failed: AtomicBool::new(false) }
     }
 
     /// What ends when it is asked to, and by nothing that fails elsewhere: a part of this.
     #[must_use]
     pub fn part(&self) -> Self {
-        Self::new(self.asked)
+        Self::new(self.requested)
     }
 
     /// Ends this run alone: one of its threads failed.
@@ -42,13 +42,13 @@ impl<'a> Stop<'a> {
     }
 
     /// Whether stopping was requested.
-    pub fn was_asked(&self) -> bool {
-        self.asked.load(Ordering::Relaxed)
+    pub fn is_requested(&self) -> bool {
+        self.requested.load(Ordering::Relaxed)
     }
 
     /// # Errors
     /// [`Error::Stopped`] if the run is to end.
     pub fn check(&self) -> Result<()> {
-        if self.was_asked() || self.failed.load(Ordering::Relaxed) { Err(Error::Stopped) } else { Ok(()) }
+        if self.is_requested() || self.failed.load(Ordering::Relaxed) { Err(Error::Stopped) } else { Ok(()) }
     }
 }

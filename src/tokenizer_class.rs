@@ -42,7 +42,7 @@ impl<'a> Classes<'a> {
     }
 
     /// Whether it matters for the class if the tokenizer works on bytes.
-    pub fn ask_for_bytes(&self) -> bool {
+    pub fn request_bytes(&self) -> bool {
         self.four == LLAMA
     }
 

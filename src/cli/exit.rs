@@ -30,6 +30,8 @@ impl From<Exit> for ExitCode {
 
 /// An error and its causes, but for those that the error before them already tells.
 pub fn describe(error: &anyhow::Error) -> String {
-    let add = |told: String, cause: String| if told.ends_with(&cause) { told } else { format!("{told}: {cause}") };
+    let add = |described: String, cause: String| {
+        if described.ends_with(&cause) { described } else { format!("{described}: {cause}") }
+    };
     error.chain().map(ToString::to_string).reduce(add).unwrap_or_default()
 }

@@ -16,9 +16,9 @@ use super::exit::Exit;
 use super::{kl, progress};
 use crate::error::Error;
 use crate::escape::visible;
-use crate::journal::{self, Entry};
+use crate::run_log::{self, Entry};
 use crate::shift::aligned;
-use crate::store::{self, Manifest, PartFiles, SurveyedCell, SurveyedText};
+use crate::store::{self, ListedCell, ListedText, Manifest, PartFiles};
 use crate::table::{Format, statuses};
 
 /// What is known of a cell.
@@ -56,14 +56,14 @@ struct MadeWith {
 
 /// Prints a line a cell.
 pub fn run(args: &StatusArgs) -> Result<Exit> {
-    let entries = journal::entries(&args.output_dir);
-    let survey = store::survey(&args.output_dir)?;
-    let cells: Vec<CellStatus> = survey.cells.iter().map(|found| CellStatus::of(found, &entries)).collect();
+    let entries = run_log::entries(&args.output_dir);
+    let inventory = store::inventory(&args.output_dir)?;
+    let cells: Vec<CellStatus> = inventory.cells.iter().map(|found| CellStatus::of(found, &entries)).collect();
     if args.json {
         kl::print(&(serde_json::to_string_pretty(&cells)? + "\n"))?;
     } else {
-        let unscored = survey.texts.iter().filter(|text| text.is_unscored(&survey.cells));
-        let unscored = unscored.map(|SurveyedText { generation_model, task, .. }| {
+        let unscored = inventory.texts.iter().filter(|text| text.is_unscored(&inventory.cells));
+        let unscored = unscored.map(|ListedText { generation_model, task, .. }| {
             visible(&format!("{task} by {generation_model}: no part is scored yet")) + "\n"
         });
         kl::print(&(table(&cells) + &unscored.collect::<String>()))?;
@@ -72,7 +72,7 @@ pub fn run(args: &StatusArgs) -> Result<Exit> {
 }
 
 impl CellStatus {
-    fn of(found: &SurveyedCell, entries: &[Entry]) -> Self {
+    fn of(found: &ListedCell, entries: &[Entry]) -> Self {
         let own: Vec<&Entry> = entries.iter().filter(|entry| entry.is_of(&found.cell)).collect();
         let done: Vec<&PartFiles> = found.parts.iter().filter(|part| part.is_done()).collect();
         let mut damaged: Vec<String> = found.manifest.as_ref().err().map(ToString::to_string).into_iter().collect();
@@ -102,7 +102,7 @@ impl CellStatus {
             made_with,
             bytes,
             seconds: (!own.is_empty()).then(|| own.iter().map(|entry| entry.seconds).sum()),
-            tokens_per_second: journal::computed_rate(own.iter().copied()),
+            tokens_per_second: run_log::computed_rate(own.iter().copied()),
             failed: own.last().and_then(|entry| entry.failed.clone()).filter(|_| done.len() < found.parts.len()),
             damaged,
         }

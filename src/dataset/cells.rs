@@ -71,7 +71,7 @@ pub fn cells(array: &dyn Array) -> Result<Cells<'_>, String> {
 fn texts_or_nested(array: &dyn Array) -> Result<Cells<'_>, String> {
     let kind = array.data_type();
     let bytes = move |out: &mut Vec<u8>, bytes| match std::str::from_utf8(bytes) {
-        Ok(spelt) => text(out, spelt),
+        Ok(decoded) => text(out, decoded),
         Err(_) => Err(format!("contains bytes that are not UTF-8 (the column is of type {kind})")),
     };
     let values: Cells = match kind {

@@ -38,7 +38,7 @@ fn of_request(request: Vec<Value>, answers: Value) -> Result<Vec<Content>, Strin
     let mut arguments = request.into_iter();
     let first_two = (arguments.next(), arguments.next());
     if let Some(more) = arguments.next() {
-        return Err(format!("has more than text, {}: only text requests are scored", told(&more)));
+        return Err(format!("has more than text, {}: only text requests are scored", described(&more)));
     }
     match first_two {
         (Some(Value::String(input)), Some(Value::Object(_))) => {
@@ -55,7 +55,7 @@ fn of_request(request: Vec<Value>, answers: Value) -> Result<Vec<Content>, Strin
 }
 
 /// A further argument by its names, as `visual` of pictures.
-fn told(argument: &Value) -> String {
+fn described(argument: &Value) -> String {
     match argument {
         Value::Object(fields) => fields.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
         _ => "in a third argument".to_owned(),

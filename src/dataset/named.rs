@@ -72,7 +72,7 @@ impl<'a> Named<'a> {
     }
 
     /// The fields of a shape, for a message.
-    pub fn told(&self, shape: &Shape) -> String {
+    pub fn described(&self, shape: &Shape) -> String {
         shape.needs.iter().map(|name| format!("`{}`", self.called(name))).collect::<Vec<_>>().join(" + ")
     }
 

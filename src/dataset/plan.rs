@@ -59,7 +59,7 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
             break;
         }
         let row = Row::parse(record.text(), &options.rows, &[]);
-        // Nothing is known of a bad row's text but the length of its line.
+        // Nothing is known of an unreadable row's text but the length of its line.
         let text_bytes = row.as_ref().map_or(record.raw.len() as u64, Row::text_bytes);
         if !cuts.add(&record, row.as_ref().map_or(1, Row::samples), text_bytes) {
             return Err(Error::dataset(path, None, "more rows or samples than 32 bits can number"));

@@ -55,7 +55,7 @@ impl Row {
         let id = options.fields.of("id");
         let row = Self {
             contents: shapes::contents(&fields, &options.fields)?,
-            // A name is all that it is for: bytes that are no text, as of a UUID, make no bad row.
+            // A name is all that it is for: bytes that are no text, as of a UUID, make no unreadable row.
             id: fields.value(id).map_or(Ok(None), |_| fields.label(id))?,
             cluster: options.cluster.as_ref().map_or(Ok(None), |name| fields.label(name))?,
             kept: values.collect::<Result<_, _>>()?,
@@ -90,7 +90,7 @@ pub struct ReadRow {
     pub line: u64,
     /// Number of its first sample in the dataset.
     pub first_sample: u32,
-    /// The reason of a bad row, which is one failed sample, names its line.
+    /// The reason of an unreadable row, which is one failed sample, names its line.
     pub content: Result<Row, String>,
 }
 

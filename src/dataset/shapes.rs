@@ -27,7 +27,7 @@ pub fn contents(fields: &Fields, names: &FieldNames) -> Result<Vec<Content>, Str
         None => shapes.iter().copied().filter(|shape| shape.needs.iter().all(has)).collect(),
     };
     if let [a, b, ..] = whole[..] {
-        let (a, b) = (row.told(a), row.told(b));
+        let (a, b) = (row.described(a), row.described(b));
         return Err(format!("the row has {a} and also {b}: choose one of them with --fields"));
     }
     // Where no shape is whole, reading the one that was begun, or else the usual one, says what is missing.
@@ -36,7 +36,7 @@ pub fn contents(fields: &Fields, names: &FieldNames) -> Result<Vec<Content>, Str
     let shape = whole.first().copied().or_else(begun).or_else(usual).unwrap_or(&SHAPES[1]);
     let contents = read(&row, shape)?;
     // There would be no sample to report the problem.
-    if contents.is_empty() { Err(format!("{} without a response", row.told(shape))) } else { Ok(contents) }
+    if contents.is_empty() { Err(format!("{} without a response", row.described(shape))) } else { Ok(contents) }
 }
 
 fn read(row: &Named, shape: &Shape) -> Result<Vec<Content>, String> {

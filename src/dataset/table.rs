@@ -107,7 +107,7 @@ fn render(batch: &RecordBatch, columns: &[(String, bool)], lines: &mut Vec<u8>) 
                 Some(Ok(values)) => values(row, lines),
                 Some(Err(reason)) => Err(reason.clone()),
             };
-            // It is a bad row only if it is read from this field.
+            // It is an unreadable row only if it is read from this field.
             if let Err(reason) = written {
                 lines.truncate(before);
                 lines.extend_from_slice(refused(&reason).as_bytes());

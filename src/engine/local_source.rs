@@ -212,9 +212,13 @@ mod tests {
             let (before_hashing, before_loading) = (open(), open());
             before_loading.facts().unwrap();
             replaced(file);
-            let told = [before_hashing.facts().err(), before_loading.load(false).err()];
+            let described = [before_hashing.facts().err(), before_loading.load(false).err()];
             assert!(
-                told.iter().all(|e| e.as_ref().unwrap().to_string().contains("changed while the run was going on"))
+                described.iter().all(|e| e
+                    .as_ref()
+                    .unwrap()
+                    .to_string()
+                    .contains("changed while the run was going on"))
             );
             open().load(false).unwrap();
         }

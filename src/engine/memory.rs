@@ -128,8 +128,8 @@ mod tests {
     #[test]
     fn a_sample_that_does_not_fit_alone_fails_with_its_length() {
         let (reasons, limit) = run(&[5, 70, 6, 50, 7], 4096, 50);
-        let told = "out of memory: its 70 tokens do not fit even in a batch of their own";
-        assert_eq!(reasons, [None, Some(told.to_owned()), None, None, None]);
+        let described = "out of memory: its 70 tokens do not fit even in a batch of their own";
+        assert_eq!(reasons, [None, Some(described.to_owned()), None, None, None]);
         assert!((18..=50).contains(&limit), "one long sample does not make small batches of the others: {limit}");
         assert!(run(&[5], 4096, 4).0[0].is_some());
     }

@@ -123,7 +123,7 @@ impl Options {
     }
 
     /// Whether an unreadable row stops the run.
-    pub fn fails_on_bad_row(&self) -> bool {
+    pub fn fails_on_unreadable_row(&self) -> bool {
         self.on_error == Some(OnError::Fail)
     }
 

@@ -105,7 +105,7 @@ impl Source<'_> {
         }
         let (head, options) = self.split::<ExperimentHead>(table, &["name", "tasks"])?;
         let name = head.name.get_ref();
-        self.told(&head.name.span(), common.names.add(Path::new(""), name))?;
+        self.described(&head.name.span(), common.names.add(Path::new(""), name))?;
         let options = options.or(&common.options);
         let mut names = Folders::new("models of an experiment");
         let models = tables.into_iter().map(|table| self.model(table, &options, &mut names));
@@ -116,18 +116,18 @@ impl Source<'_> {
         if head.tasks.get_ref().is_empty() {
             return Err(self.at(&head.tasks.span(), format!("`{name}` has no tasks")));
         }
-        let on_disk = self.told(&head.name.span(), folder(name))?;
+        let on_disk = self.described(&head.name.span(), folder(name))?;
         let filled = fill(common.output.get_ref(), &[("experiment", &on_disk)]).and_then(|path| output(&path));
-        let output = self.told(&common.output.span(), filled)?;
+        let output = self.described(&common.output.span(), filled)?;
         if head.tasks.get_ref().len() > 1 && !common.dataset.get_ref().contains("{task}") {
             let what = format!("dataset: without {{task}} every task of `{name}` would be the same file");
             return Err(self.at(&common.dataset.span(), what));
         }
-        let texts_of = output.join(self.told(&head.name.span(), folder(&first.name))?);
+        let texts_of = output.join(self.described(&head.name.span(), folder(&first.name))?);
         let text = |task: &Spanned<String>| {
-            self.told(&task.span(), common.texts.add(&texts_of, task.get_ref()))?;
+            self.described(&task.span(), common.texts.add(&texts_of, task.get_ref()))?;
             let values = [("experiment", name.as_str()), ("task", task.get_ref().as_str())];
-            let dataset = self.told(&common.dataset.span(), fill(common.dataset.get_ref(), &values))?;
+            let dataset = self.described(&common.dataset.span(), fill(common.dataset.get_ref(), &values))?;
             Ok(Text { task: task.get_ref().clone(), dataset: dataset.into() })
         };
         let texts = head.tasks.get_ref().iter().map(text).collect::<Result<_>>()?;
@@ -147,7 +147,7 @@ impl Source<'_> {
             }
         }
         let (head, own) = self.split::<ModelHead>(table, &["name", "source"])?;
-        self.told(&head.name.span(), names.add(Path::new(""), head.name.get_ref()))?;
+        self.described(&head.name.span(), names.add(Path::new(""), head.name.get_ref()))?;
         if head.source.get_ref().is_empty() {
             return Err(self.at(&head.source.span(), "expected a model directory or a hub id, found an empty text"));
         }
@@ -188,7 +188,7 @@ impl Source<'_> {
         self.at(&error.span().unwrap_or(around.clone()), error.message())
     }
 
-    fn told<T>(&self, span: &Range<usize>, result: Result<T, String>) -> Result<T> {
+    fn described<T>(&self, span: &Range<usize>, result: Result<T, String>) -> Result<T> {
         result.map_err(|what| self.at(span, what))
     }
 

@@ -99,8 +99,8 @@ impl Reader {
         let metadata: Metadata = serde_json::from_slice(&json).map_err(|e| wrong(e.to_string()))?;
         let (shape, rows) = shape(&metadata).map_err(wrong)?;
         let entry = |name| metadata.metadata().as_ref().and_then(|entries| entries.get(name)).cloned();
-        let told = entry(ORIGIN).zip(entry(TOKENS));
-        let (origin, tokens) = told.ok_or_else(|| wrong("it does not say which part it is".to_owned()))?;
+        let described = entry(ORIGIN).zip(entry(TOKENS));
+        let (origin, tokens) = described.ok_or_else(|| wrong("it does not say which part it is".to_owned()))?;
         let begin = LENGTH_BYTES as u64 + length;
         let size = file.metadata().map_err(Error::io("read", path))?.len();
         let expected = rows.checked_mul(2 * size_of::<u32>() + shape.bytes()).map_or(0, |bytes| begin + bytes as u64);

@@ -126,6 +126,6 @@ fn a_sealed_file_that_says_nonsense_is_refused() {
     let end = nan.len();
     nan[end - 2..].copy_from_slice(&bf16::NAN.to_le_bytes());
     reseal(&nan);
-    let told = Reader::open(&path).unwrap().read(0..6).unwrap_err().to_string();
-    assert!(told.ends_with("row 5 holds NaN"), "{told}");
+    let described = Reader::open(&path).unwrap().read(0..6).unwrap_err().to_string();
+    assert!(described.ends_with("row 5 holds NaN"), "{described}");
 }

@@ -81,7 +81,7 @@ impl Cached {
     }
 
     /// Why it cannot be used without the hub.
-    pub fn told(&self, cache: &Cache, Remote { repo, file }: &Remote) -> String {
+    pub fn described(&self, cache: &Cache, Remote { repo, file }: &Remote) -> String {
         let place = cache.path().join(repo.folder_name());
         let lacks = match (file, self.missing.is_empty()) {
             (None, true) => "it is not in the cache".to_owned(),

@@ -41,7 +41,7 @@ pub fn resolve(source: &str, kind: Kind) -> Result<PathBuf> {
         Place::Here(path) => Ok(path),
         Place::Hub(cache, remote, cached) if is_offline() => match cached.usable {
             Some(path) => Ok(path),
-            None => Err(Error::model(source, cached.told(&cache, &remote))),
+            None => Err(Error::model(source, cached.described(&cache, &remote))),
         },
         Place::Hub(cache, remote, cached) => match fetch::fetch(&cache, &remote, kind) {
             Ok(path) => Ok(path),

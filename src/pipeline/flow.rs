@@ -133,7 +133,7 @@ impl FirstFailure<'_> {
     fn into_result(self) -> Result<()> {
         match self.failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
             Some(error) => Err(error),
-            None if self.stop.was_asked() => Err(Error::Stopped),
+            None if self.stop.is_requested() => Err(Error::Stopped),
             None => Ok(()),
         }
     }

@@ -38,7 +38,7 @@ pub struct Run<'a> {
     /// How rows become ids; how many at most, each cell's manifest says.
     pub sample_options: &'a SampleOptions,
     /// A row that cannot be read ends the run (`--on-error fail`).
-    pub fail_on_bad_row: bool,
+    pub fail_on_unreadable_row: bool,
     pub engine: &'a dyn Engine,
     pub progress: &'a Progress,
     /// Raised from outside, ends the run.
@@ -140,7 +140,7 @@ impl Run<'_> {
 
     fn ends_run(&self, status: Status) -> bool {
         match status {
-            Status::Failed => self.fail_on_bad_row,
+            Status::Failed => self.fail_on_unreadable_row,
             Status::TooLong => self.sample_options.too_long == TooLong::Fail,
             Status::Ok | Status::Truncated | Status::Empty => false,
         }

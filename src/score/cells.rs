@@ -167,7 +167,7 @@ impl<'a> Cells<'a> {
     }
 
     /// Gives every cell that is to do and `fits` a state.
-    pub fn settle(&mut self, state: &State, fits: impl Fn(&Cell) -> bool) {
+    pub fn fix(&mut self, state: &State, fits: impl Fn(&Cell) -> bool) {
         for cell in self.all.iter_mut().filter(|cell| cell.state == State::ToDo && fits(cell)) {
             cell.state = state.clone();
         }

@@ -49,9 +49,9 @@ impl<'a> InOneGo<'a> {
             return Ok(Vec::new());
         }
         let (found, damaged) = store::cells_and_damaged(self.root)?;
-        match damaged.into_iter().find(|damaged| self.is_asked(&damaged.cell)) {
+        match damaged.into_iter().find(|damaged| self.is_requested(&damaged.cell)) {
             Some(damaged) => Err(damaged.error),
-            None => Ok(found.into_iter().filter(|found| self.is_asked(&found.cell)).collect()),
+            None => Ok(found.into_iter().filter(|found| self.is_requested(&found.cell)).collect()),
         }
     }
 
@@ -61,14 +61,14 @@ impl<'a> InOneGo<'a> {
             return Ok(Vec::new());
         }
         let (found, _) = store::cells_to_continue(self.root)?;
-        Ok(found.into_iter().filter(|found| self.is_asked(&found.cell)).collect())
+        Ok(found.into_iter().filter(|found| self.is_requested(&found.cell)).collect())
     }
 
     fn has_runs(&self) -> bool {
         self.root.join(folder::RUNS).is_dir()
     }
 
-    fn is_asked(&self, Cell { generation_model, task, model }: &Cell) -> bool {
+    fn is_requested(&self, Cell { generation_model, task, model }: &Cell) -> bool {
         self.models.contains(&&**model) && self.texts.contains(&(generation_model, task))
     }
 

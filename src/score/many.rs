@@ -132,7 +132,7 @@ fn open_sessions(cells: &mut Cells, models: &Models, places: &Places, watch: &dy
                 sessions.push(Some(session));
             }
             Err(error) => {
-                cells.settle(&State::Failed(error.to_string()), |cell| cell.experiment == index);
+                cells.fix(&State::Failed(error.to_string()), |cell| cell.experiment == index);
                 sessions.push(None);
             }
         }
@@ -155,7 +155,7 @@ fn open_outputs<'a>(cells: &mut Cells<'a>) -> BTreeMap<&'a Path, Output> {
             Err(error) => {
                 let experiments = cells.experiments;
                 let is_there = |cell: &Cell| experiments[cell.experiment].output == path;
-                cells.settle(&State::Failed(error.to_string()), is_there);
+                cells.fix(&State::Failed(error.to_string()), is_there);
             }
         }
     }
@@ -255,18 +255,18 @@ impl Scoring<'_, '_> {
 /// Writes the study's files where they are requested; a cell whose file cannot be written has failed.
 fn export(cells: &mut Cells, outputs: &BTreeMap<&Path, Output>, watch: &dyn Watch) {
     for (path, output) in outputs {
-        let is_asked = |cell: &Cell| {
+        let is_requested = |cell: &Cell| {
             let experiment = &cells.experiments[cell.experiment];
             cell.state == State::Done
                 && experiment.output == *path
                 && experiment.options.out() == OutFormat::TokenLosses
         };
-        let asked: Vec<usize> = (0..cells.all.len()).filter(|&index| is_asked(&cells.all[index])).collect();
-        if asked.is_empty() {
+        let requested: Vec<usize> = (0..cells.all.len()).filter(|&index| is_requested(&cells.all[index])).collect();
+        if requested.is_empty() {
             continue;
         }
         let found = store::cells_and_damaged(path).map_err(|error| error.to_string());
-        for index in asked {
+        for index in requested {
             let cell = &cells.all[index];
             let written = match &found {
                 Ok((found, damaged)) => {

@@ -12,8 +12,8 @@ use super::session::Session;
 use super::watch::{Event, Noticed, Outcome, Watch, watched};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::journal::Entry;
 use crate::pipeline::{Input, Progress, Run};
+use crate::run_log::Entry;
 use crate::stop::Stop;
 use crate::store::CellStore;
 
@@ -82,7 +82,7 @@ impl<'a> Scorer<'a> {
             inputs,
             tokenizer: own.as_ref().unwrap_or(&session.tokenizer),
             sample_options: &session.sample_options,
-            fail_on_bad_row: session.options.fails_on_bad_row(),
+            fail_on_unreadable_row: session.options.fails_on_unreadable_row(),
             engine: self.engine()?,
             progress: &progress,
             stop: seen.1,
@@ -164,6 +164,6 @@ fn log(assignments: &[Assignment], cells: &[CellStore], missing: &[Vec<u32>], ou
         };
         let Entry { generation_model, task, model, parts, seconds, tokens, .. } = &entry;
         tracing::info!(generation_model, task, model, parts, seconds, tokens, failed, "scored");
-        assignment.output.journal.add(&entry);
+        assignment.output.run_log.add(&entry);
     }
 }

@@ -12,7 +12,7 @@ use super::vocabularies::{self, Refused, Vocabularies};
 use super::watch::{Event, Watch};
 use crate::error::{Error, Result};
 use crate::experiments::Options;
-use crate::journal::Journal;
+use crate::run_log::RunLog;
 use crate::store::{FoundCell, Store};
 use crate::study;
 use crate::template::{self, ChatTemplate};
@@ -22,7 +22,7 @@ use crate::tokenize::{SampleOptions, TextTokenizer};
 pub struct Output {
     pub root: PathBuf,
     pub store: Store,
-    pub journal: Journal,
+    pub run_log: RunLog,
 }
 
 impl Output {
@@ -31,7 +31,7 @@ impl Output {
     /// # Errors
     /// It cannot be written to.
     pub fn open(root: &Path) -> Result<Self> {
-        Ok(Self { root: root.to_owned(), store: Store::open(root)?, journal: Journal::new(root) })
+        Ok(Self { root: root.to_owned(), store: Store::open(root)?, run_log: RunLog::new(root) })
     }
 
     /// Writes the study's file of a cell.
@@ -162,7 +162,7 @@ impl Session {
             && self.options.has_own_templates() == other.options.has_own_templates()
             && self.options.chat_date == other.options.chat_date
             && self.sample_options == other.sample_options
-            && self.options.fails_on_bad_row() == other.options.fails_on_bad_row()
+            && self.options.fails_on_unreadable_row() == other.options.fails_on_unreadable_row()
     }
 }
 

@@ -121,11 +121,11 @@ mod tests {
     /// Nothing follows what was done while somebody asked to stop.
     #[test]
     fn work_that_was_to_stop_is_not_gone_on_from() {
-        let asked = AtomicBool::new(false);
-        let seen: (&dyn Watch, &Stop) = (&Log, &Stop::new(&asked));
+        let requested = AtomicBool::new(false);
+        let seen: (&dyn Watch, &Stop) = (&Log, &Stop::new(&requested));
         assert_eq!(watched(seen, ("work", None), || Ok(1)).unwrap(), 1);
         let asks = || {
-            asked.store(true, Ordering::Relaxed);
+            requested.store(true, Ordering::Relaxed);
             Ok(1)
         };
         assert!(watched(seen, ("work", None), asks).unwrap_err().is_stopped());

@@ -19,7 +19,7 @@ mod compare;
 pub use compare::{chosen, compare, compare_aligned, explain, joined, only_study, pairs};
 pub use numbers::quantiles::{EXACT, Quantile, Values};
 pub use numbers::stats::{Estimate, FEW_CLUSTERS, Share, clustered_mean, shares};
-pub use options::{Options, Twin};
+pub use options::{F32Version, Options};
 pub use output::aligned::aligned_table;
 pub use output::cells::aligned;
 pub use output::gate::{Limit, exceeded};

@@ -15,7 +15,7 @@ pub struct Options {
     /// Compare every two models, in the contexts of the response set, instead of P with each other model only.
     pub all_pairs: bool,
     /// Models that were also scored in f32: the KL of each with its f32 version is the noise floor. Needs quantiles.
-    pub noise_floor: Vec<Twin>,
+    pub noise_floor: Vec<F32Version>,
     /// Compare samples whose contexts differ (each model was given its own rendering).
     pub allow_different_context: bool,
     /// Take quantiles too, exact ones of up to this many tokens ([`EXACT`](crate::shift::EXACT)), a pass over the tables for each
@@ -30,7 +30,7 @@ pub struct Options {
 
 /// A model, and the name under which the same weights were scored in f32.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Twin {
+pub struct F32Version {
     pub model: String,
     pub in_f32: String,
 }

@@ -68,14 +68,14 @@ impl CellStore {
     /// As [`Store::cell`](super::Store::cell).
     pub(super) fn open(root: &Path, cell: &Cell, manifest: &Manifest, format: Format) -> Result<Self> {
         let text = TextStore::new(root, &text_folder(&cell.generation_model, &cell.task)?);
-        let settled = manifest.clone().over(text.settled(manifest.text())?);
+        let fixed = manifest.clone().over(text.fixed(manifest.text())?);
         let store = Self {
             root: root.to_owned(),
             cell: cell.clone(),
             folder: cell.folder()?,
             format,
             text,
-            proposed: Decided::new(settled)?,
+            proposed: Decided::new(fixed)?,
             decided: OnceLock::new(),
             claimed: AtomicBool::new(false),
             keeps_temporary: false,

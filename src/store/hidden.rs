@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::layout::file_name;
 use super::manifest::Manifest;
-use super::temporary::{Temporary, withdraw};
+use super::temporary::{Temporary, delete_published};
 use crate::error::{Error, Result};
 use crate::hidden::{self, Layout};
 use crate::schema::folder;
@@ -45,7 +45,7 @@ impl HiddenFiles {
 
     /// Deletes the temporary hidden states of a part that has changed.
     pub fn delete_temporary(&self, part: u32) -> Result<()> {
-        if self.keeps { Ok(()) } else { withdraw(&self.path(part)) }
+        if self.keeps { Ok(()) } else { delete_published(&self.path(part)) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The names of folders and files in the output directory.
 //!
-//! Owns these names. Not here: which of them exist (`read`, `survey`).
+//! Owns these names. Not here: which of them exist (`read`, `inventory`).
 
 use std::io;
 use std::path::PathBuf;

@@ -164,12 +164,12 @@ mod tests {
     fn one_holds_it_and_is_named() {
         let root = root();
         let first = take(&root).unwrap();
-        let told = format!(
+        let described = format!(
             "process {} writes `m` on `t` by `g` into `{}`: wait until it ends, or use another --output-dir",
             std::process::id(),
             root.path().display()
         );
-        assert_eq!(take(&root).unwrap_err().to_string(), told);
+        assert_eq!(take(&root).unwrap_err().to_string(), described);
         Lock::take(root.path(), Path::new("a/c"), "").unwrap();
         drop(first);
         assert_eq!(fs::read_dir(root.path().join(folder::TEMPORARY)).unwrap().count(), 0);
@@ -205,13 +205,13 @@ mod tests {
     fn holders_elsewhere_are_told_apart() {
         let root = root();
         let lock = take(&root).unwrap();
-        for (owner, told) in [
+        for (owner, described) in [
             ("0badcafe-7", "process 7 on another machine or in another container writes"),
             ("", "another process writes"),
             ("0badcafe", "another process writes"),
         ] {
             fs::write(&lock.path, owner).unwrap();
-            assert!(take(&root).unwrap_err().to_string().starts_with(told));
+            assert!(take(&root).unwrap_err().to_string().starts_with(described));
         }
     }
 

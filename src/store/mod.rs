@@ -16,7 +16,7 @@ pub mod names;
 mod owner;
 mod pairs;
 mod read;
-mod survey;
+mod inventory;
 mod temporary;
 mod temporary_hidden;
 mod text;
@@ -26,6 +26,7 @@ pub use cell::part::PartWriter;
 pub use chosen::write_file;
 pub use directory::Store;
 pub use hidden::HiddenPart;
+pub use inventory::{Inventory, ListedCell, ListedPair, ListedText, PartFiles, inventory, is_result_name};
 pub use layout::Cell;
 pub use manifest::Manifest;
 pub use manifest::facts::{DatasetFacts, EngineFacts, OWN, TokenFacts};
@@ -34,7 +35,6 @@ pub use manifest::text::TextManifest;
 pub use names::encode as folder_name;
 pub use pairs::{FoundPair, PairCell, PairStore, found_pairs};
 pub use read::{DamagedCell, FoundCell, cells, cells_and_damaged, cells_to_continue, part_of};
-pub use survey::{PartFiles, Survey, SurveyedCell, SurveyedPair, SurveyedText, is_result_name, survey};
 pub use temporary_hidden::TemporaryLock;
 
 #[cfg(test)]

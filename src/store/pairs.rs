@@ -15,7 +15,7 @@ use super::manifest::Manifest;
 use super::manifest::pair::PairManifest;
 use super::names;
 use super::read::{self, part_of};
-use super::temporary::{Temporary, withdraw};
+use super::temporary::{Temporary, delete_published};
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
 use crate::table::{self, Format, Origin, Table};
@@ -159,7 +159,7 @@ impl PairStore {
         self.lock()?;
         let path = self.manifest_path();
         if !self.has_parts()? {
-            withdraw(&path)?;
+            delete_published(&path)?;
             let mut file = Temporary::create(&self.root, MANIFEST)?;
             file.write(|out| out.write_all(self.manifest.to_json()?.as_bytes()).map_err(Error::io("write", &path)))?;
             file.publish_new(&path)?;
@@ -173,7 +173,7 @@ impl PairStore {
         file.publish(&path)?;
         // Rescoring a part deletes its tokens, then its pairs. If this part was published in between, its tokens are
         // gone by now.
-        self.must_be_of(part, &origin.tokens).or_else(|error| withdraw(&path).and(Err(error)))
+        self.must_be_of(part, &origin.tokens).or_else(|error| delete_published(&path).and(Err(error)))
     }
 
     /// The tokens tables of the part must be the ones with these hashes.
@@ -257,7 +257,7 @@ pub(super) fn withdraw_part(root: &Path, of: &Manifest, part: u32) -> Result<()>
     for (p, path) in partitions(&text, key::P)? {
         for (q, path) in partitions(&path, key::Q)? {
             if [&p, &q].contains(&&of.model) {
-                withdraw(&path.join(file_name(part, Format::Parquet.extension())))?;
+                delete_published(&path.join(file_name(part, Format::Parquet.extension())))?;
             }
         }
     }

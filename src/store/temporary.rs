@@ -155,7 +155,7 @@ fn at(path: &Path, error: Error) -> Error {
 }
 
 /// Removes a published file, for good before anything is published after it. One that is not there is none.
-pub(super) fn withdraw(path: &Path) -> Result<()> {
+pub(super) fn delete_published(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Ok(()) => sync_directory(path.parent().unwrap_or(Path::new("."))),
         Err(e) if is_absent(&e) => Ok(()),

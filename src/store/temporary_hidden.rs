@@ -10,7 +10,7 @@ use super::hidden;
 use super::layout::Cell;
 use super::lock::{Lock, Shared};
 use super::read::FoundCell;
-use super::temporary::withdraw;
+use super::temporary::delete_published;
 use crate::error::{Error, Result};
 
 /// Until this is dropped, no other process deletes the temporary hidden states of a cell.
@@ -39,7 +39,7 @@ impl Store {
             [alone, writes] => [alone?, writes?],
         };
         let files = found.hidden.iter().flatten().filter(|path| hidden::is_temporary(path));
-        files.into_iter().try_for_each(|path| withdraw(path))
+        files.into_iter().try_for_each(|path| delete_published(path))
     }
 }
 

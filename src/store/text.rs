@@ -12,7 +12,7 @@ use super::layout::{MANIFEST, TEXT, is_absent};
 use super::lock::{Lock, Shared};
 use super::manifest::Manifest;
 use super::manifest::text::TextManifest;
-use super::temporary::{Temporary, withdraw};
+use super::temporary::{Temporary, delete_published};
 use crate::error::{Error, Result};
 use crate::schema::folder;
 
@@ -46,9 +46,9 @@ impl TextStore {
     ///
     /// # Errors
     /// [`Error::Mismatch`] if they differ otherwise.
-    pub fn settled(&self, mine: TextManifest) -> Result<TextManifest> {
+    pub fn fixed(&self, mine: TextManifest) -> Result<TextManifest> {
         match (self.read()?, self.model()?) {
-            (Some(there), Some(_)) => mine.as_settled(&there, &self.path()),
+            (Some(there), Some(_)) => mine.as_fixed(&there, &self.path()),
             (None, Some(model)) => must_be_whole(&model).map(|()| mine),
             (_, None) => Ok(mine),
         }
@@ -72,11 +72,11 @@ impl TextStore {
                 return Ok((claim, there));
             }
             if in_use.as_ref() == Some(&there) || self.model()?.is_some() {
-                return Ok((claim, mine.clone().as_settled(&there, &self.path())?));
+                return Ok((claim, mine.clone().as_fixed(&there, &self.path())?));
             }
             drop(claim);
             match Lock::take(&self.root, &self.key(), &self.what()) {
-                Ok(_alone) if self.model()?.is_none() => withdraw(&self.path())?,
+                Ok(_alone) if self.model()?.is_none() => delete_published(&self.path())?,
                 Ok(_) => {}
                 Err(Error::Busy { .. }) => in_use = Some(there),
                 Err(other) => return Err(other),

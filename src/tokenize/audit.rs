@@ -146,7 +146,7 @@ fn spells(tokenizer: &TextTokenizer, sample: &Sample) -> bool {
     let boundary = tokens.first().map_or(end, |token| token.index as usize).clamp(start, end);
     // The text of a row of ids is what they decode to, if the row has none; a character may be split.
     let lies = |ids: &[u32], text: &str| {
-        tokenizer.bytes.lay_without_specials(ids, text).is_some() || tokenizer.bytes.spell(ids).1 == *text
+        tokenizer.bytes.lay_without_specials(ids, text).is_some() || tokenizer.bytes.decode(ids).1 == *text
     };
     // A tokenizer that puts a space first does so once a text, or twice where prompt and response are two.
     lies(&ids[start..end], &[prompt.as_str(), response].concat())

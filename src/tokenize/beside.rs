@@ -70,7 +70,7 @@ impl Beside {
         let flag = |name: &str| config.get(name).and_then(Value::as_bool);
         beside.splits_special = flag("split_special_tokens").unwrap_or(false);
         beside.collect(&file, &config, classes, indexed, tokenizer)?;
-        (beside.pre_tokenizer, beside.without_normalizer) = rules.settle();
+        (beside.pre_tokenizer, beside.without_normalizer) = rules.fix();
         beside.notes.extend(rules.notes());
         let bos = match config.get("bos_token") {
             Some(bos) => content(bos),
@@ -83,9 +83,9 @@ impl Beside {
 
     /// What is told of a BOS that versions of transformers do not agree on: `prefix` is what the tokenizer puts first.
     pub fn doubt_of_bos(&self, bos: Option<u32>, prefix: &[u32]) -> Option<String> {
-        let asked = self.asks_for_bos?;
+        let requested = self.asks_for_bos?;
         let name = self.bos.as_deref().unwrap_or_default();
-        let (says, does) = match (asked, prefix) {
+        let (says, does) = match (requested, prefix) {
             (true, []) if bos.is_some() => ("asks for", "puts none"),
             (false, [_, ..]) => ("asks for no", "puts one"),
             _ => return None,
@@ -113,7 +113,7 @@ impl Beside {
         let (named, newer) = named(config, classes);
         let called: HashSet<String> = named.iter().filter_map(content).map(str::to_owned).collect();
         let listed = listed(config).iter().cloned().map(|value| (value, false));
-        let mut told = Told::default();
+        let mut described = Described::default();
         let mut all = HashSet::new();
         for (value, is_named) in named.into_iter().map(|value| (value, true)).chain(listed) {
             let has_flags = is_typed(&value);
@@ -125,24 +125,24 @@ impl Beside {
             if let Some(own) = find(&self.tokens, &name).or_else(|| find(&known, &name)) {
                 // A list's own flags, and that it calls a token special, change nothing.
                 let is_told = has_flags && !is_alike(own, &token) && classes.five != QWEN2;
-                told.flagged.extend(is_told.then(|| name.clone()));
-                told.plain.extend((!is_special && !own.special && self.splits_special).then_some(name));
+                described.flagged.extend(is_told.then(|| name.clone()));
+                described.plain.extend((!is_special && !own.special && self.splits_special).then_some(name));
             } else {
-                told.added.extend(newer.contains(&name).then(|| name.clone()));
+                described.added.extend(newer.contains(&name).then(|| name.clone()));
                 let is_told = !is_special && !token.special && (may_be_normal || self.splits_special);
-                told.plain.extend(is_told.then_some(name));
+                described.plain.extend(is_told.then_some(name));
                 self.tokens.push(token);
             }
         }
         let in_four = NAMED.iter().filter(|name| !config.contains_key(**name));
         let left = in_four.filter_map(|name| classes.default_in_four(name)).map(str::to_owned);
-        told.left.extend(left.filter(|token| !is_known(&self.tokens, token)));
-        told.left.dedup();
+        described.left.extend(left.filter(|token| !is_known(&self.tokens, token)));
+        described.left.dedup();
         if classes.five == QWEN2 {
             self.tokens.extend(known.iter().filter(|token| all.contains(&token.content)).cloned());
-            told.bare = self.without_flags(&all);
+            described.bare = self.without_flags(&all);
         }
-        self.notes.extend(told.notes());
+        self.notes.extend(described.notes());
         // A token that is called special is so, whatever it is listed as.
         for token in self.tokens.iter_mut().filter(|token| called.contains(&token.content)) {
             token.special = true;
@@ -191,7 +191,7 @@ fn named(config: &Map<String, Value>, classes: Classes) -> (Vec<Value>, HashSet<
 
 /// Tokens that versions of transformers take for something else.
 #[derive(Default)]
-struct Told {
+struct Described {
     added: Vec<String>,
     plain: Vec<String>,
     flagged: Vec<String>,
@@ -200,7 +200,7 @@ struct Told {
     bare: Vec<String>,
 }
 
-impl Told {
+impl Described {
     fn notes(self) -> impl Iterator<Item = String> {
         let special = "transformers 4 takes it for a special one, which gives some texts other ids";
         let in_four = "transformers 4 adds it, as its class names it";

@@ -134,7 +134,7 @@ impl TokenBytes {
     }
 
     /// The decoded text, and the range of each token in it; bytes that are not UTF-8 become U+FFFD token by token.
-    pub fn spell(&self, ids: &[u32]) -> (Vec<Span>, String) {
+    pub fn decode(&self, ids: &[u32]) -> (Vec<Span>, String) {
         let whole: Vec<u8> = ids.iter().flat_map(|&id| self.of(id)).copied().collect();
         if let Ok(text) = String::from_utf8(whole)
             && let Some(spans) = lay_pieces(ids.iter().map(|&id| self.of(id)), &text)

@@ -62,7 +62,7 @@ impl TextTokenizer {
             audit.raw += u64::from(turn.rendering == Rendering::Raw);
             sample.is_cut = said.map(|cut| cut && index == last);
             match self.fill_turn(sample, turn, boundary) {
-                Ok(asked) => first = first.or(Some(asked)),
+                Ok(requested) => first = first.or(Some(requested)),
                 Err(reason) => sample.fail(Status::Failed, reason),
             }
         }
@@ -100,11 +100,12 @@ impl TextTokenizer {
             None => None,
         };
         let refused = |e| format!("the tokenizer cannot encode the text: {e}");
-        let asked = match turn.prompt.get(..turn.asked).filter(|asked| asked.len() < turn.prompt.len()) {
-            Some(asked) => Some(own.encode_fast(asked, false).map_err(refused)?.get_ids().to_vec()),
+        let requested = match turn.prompt.get(..turn.requested).filter(|requested| requested.len() < turn.prompt.len())
+        {
+            Some(requested) => Some(own.encode_fast(requested, false).map_err(refused)?.get_ids().to_vec()),
             None => None,
         };
         let prompt = self.fill_text(sample, (own, &[]), turn.prompt, turn.response, boundary, end).map_err(refused)?;
-        Ok(asked.unwrap_or(prompt))
+        Ok(requested.unwrap_or(prompt))
     }
 }

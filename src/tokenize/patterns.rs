@@ -166,12 +166,12 @@ pub fn translate(part: &mut Value) -> Result<bool, String> {
                     any |= translate(value)?;
                     continue;
                 };
-                let told = |construct| {
+                let described = |construct| {
                     format!(
                         "its pattern `{pattern}` has `{construct}`, which Python's tokenizers may read as something else: no id would be sure"
                     )
                 };
-                if let Some(new) = translated(pattern).map_err(told)? {
+                if let Some(new) = translated(pattern).map_err(described)? {
                     *value = Value::from(new);
                     any = true;
                 }

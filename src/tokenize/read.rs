@@ -144,11 +144,11 @@ fn lay_over(tokenizer: &mut Tokenizer, beside: &Beside, file: String) -> tokeniz
         tokenizer.with_normalizer(None::<NormalizerWrapper>)?;
     }
     let now = tokenizer.get_added_tokens_decoder();
-    let told = |(id, token): &(u32, String)| {
+    let described = |(id, token): &(u32, String)| {
         let given = tokenizer.token_to_id(token).filter(|given| given != id)?;
         Some(format!("`{token}` is id {given}, as in transformers, though the files beside the tokenizer say {id}"))
     };
-    let notes = beside.indexed.iter().filter_map(told).collect();
+    let notes = beside.indexed.iter().filter_map(described).collect();
     if was == now && !beside.splits_special && beside.pre_tokenizer.is_none() {
         return Ok((file, notes));
     }

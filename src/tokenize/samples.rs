@@ -184,13 +184,13 @@ impl TextTokenizer {
         output: Option<String>,
         end: Option<u32>,
     ) {
-        let spelt = || self.bytes.spell(response);
+        let decoded = || self.bytes.decode(response);
         let own = output.and_then(|text| Some((self.bytes.lay_without_specials(response, &text)?, text)));
-        let (spans, text) = own.unwrap_or_else(spelt);
+        let (spans, text) = own.unwrap_or_else(decoded);
         // Of text it is counted without special tokens too.
         let special = if prompt.starts_with(&self.prefix) { self.prefix.len() } else { 0 };
         sample.prompt_tokens_alone = (prompt.len() - special) as u32;
-        sample.prompt = input.unwrap_or_else(|| self.bytes.spell(&prompt).1);
+        sample.prompt = input.unwrap_or_else(|| self.bytes.decode(&prompt).1);
         sample.tokens = response_tokens(&spans, prompt.len(), 0, usize::MAX);
         if let Some(last) = sample.tokens.last_mut() {
             last.is_end = end.is_some() && end == response.last().copied();

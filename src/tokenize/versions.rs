@@ -53,7 +53,7 @@ impl<'a> Rules<'a> {
     }
 
     /// What both versions put in the place of the pre-tokenizer, and whether nothing takes that of the normaliser.
-    pub fn settle(&mut self) -> (Option<PreTokenizerWrapper>, bool) {
+    pub fn fix(&mut self) -> (Option<PreTokenizerWrapper>, bool) {
         if holds(&self.pre, &json!({"type": "ByteLevel"})) {
             return (self.settle_bytes(), false);
         }

@@ -5,13 +5,13 @@
 use std::path::PathBuf;
 
 use super::report::{Findings, Kind};
-use crate::store::{SurveyedCell, SurveyedText};
+use crate::store::{ListedCell, ListedText};
 
 /// Tells what is wrong with manifests, and gives what to delete: parts first, so that none is left without a manifest, and a
 /// text's manifest after all that refer to it.
-pub(super) fn check(texts: &[SurveyedText], cells: &[SurveyedCell], findings: &mut Findings) -> Vec<PathBuf> {
+pub(super) fn check(texts: &[ListedText], cells: &[ListedCell], findings: &mut Findings) -> Vec<PathBuf> {
     let mut redo = Vec::new();
-    let mut delete = |cell: &SurveyedCell| {
+    let mut delete = |cell: &ListedCell| {
         for part in cell.parts.iter().filter(|part| part.is_done()) {
             redo.extend(part.all().filter(|file| file.exists()).cloned());
         }
@@ -34,7 +34,7 @@ pub(super) fn check(texts: &[SurveyedText], cells: &[SurveyedCell], findings: &m
 }
 
 /// What a model's own manifest says.
-fn of_cell(cell: &SurveyedCell) -> Result<(), String> {
+fn of_cell(cell: &ListedCell) -> Result<(), String> {
     let manifest = cell.manifest.as_ref().map(|(manifest, _)| manifest).map_err(ToString::to_string)?;
     let names = [&manifest.generation_model, &manifest.task, &manifest.model];
     if names != [&cell.cell.generation_model, &cell.cell.task, &cell.cell.model] {
@@ -44,7 +44,7 @@ fn of_cell(cell: &SurveyedCell) -> Result<(), String> {
 }
 
 /// What all models of a text share.
-fn of_text(text: &SurveyedText) -> Result<(), String> {
+fn of_text(text: &ListedText) -> Result<(), String> {
     let manifest = text.manifest.as_ref().map_err(ToString::to_string)?;
     let names = [&manifest.generation_model, &manifest.task];
     if names != [&text.generation_model, &text.task] {

@@ -33,7 +33,7 @@ use tokens::Ids;
 use crate::dataset::Part;
 use crate::engine::RANK_STRICT;
 use crate::error::Result;
-use crate::store::{self, Manifest, PartFiles, Survey, SurveyedCell};
+use crate::store::{self, Inventory, ListedCell, Manifest, PartFiles};
 use crate::study;
 use crate::table::{self, Format, Origin, Table};
 
@@ -45,7 +45,7 @@ const LOCAL: &str = "local";
 /// # Errors
 /// No such directory, no runs in it, folders that cannot be listed. What is wrong with files is in the report.
 pub fn verify(root: &Path) -> Result<Report> {
-    let Survey { texts, cells, pairs, strays, leftovers } = store::survey(root)?;
+    let Inventory { texts, cells, pairs, strays, leftovers } = store::inventory(root)?;
     let (mut findings, mut checked) = (Findings::default(), Checked::default());
     let mut redo = manifests::check(&texts, &cells, &mut findings);
     for text in
@@ -103,7 +103,7 @@ struct OfPart {
     redo: Vec<PathBuf>,
 }
 
-fn of_part(text: &[SurveyedCell], part: usize) -> OfPart {
+fn of_part(text: &[ListedCell], part: usize) -> OfPart {
     let mut found = OfPart::default();
     let mut given = Vec::new();
     let mut wrong = BTreeSet::new();

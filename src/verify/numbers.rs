@@ -33,43 +33,43 @@ pub(super) struct Rules {
 }
 
 /// Tells everything that is wrong with the numbers of a scored token.
-pub(super) fn check(row: &TokenRow, rules: Rules, tell: &mut dyn FnMut(Kind, String)) {
+pub(super) fn check(row: &TokenRow, rules: Rules, report: &mut dyn FnMut(Kind, String)) {
     match row.logprob {
-        Some(x) if x > 0.0 => tell(Kind::Value, format!("logprob is {x}, above 0")),
-        Some(x) if x.is_nan() => tell(Kind::Value, "logprob is NaN".to_owned()),
-        None if rules.null_is_unknown => tell(Kind::Value, "logprob is null".to_owned()),
+        Some(x) if x > 0.0 => report(Kind::Value, format!("logprob is {x}, above 0")),
+        Some(x) if x.is_nan() => report(Kind::Value, "logprob is NaN".to_owned()),
+        None if rules.null_is_unknown => report(Kind::Value, "logprob is null".to_owned()),
         _ => {}
     }
     let vocab = rules.vocab.unwrap_or(MAX_VOCAB);
     if let Some(x) = row.entropy
         && !(-TOLERANCE..=(vocab as f64).ln() + TOLERANCE).contains(&f64::from(x))
     {
-        tell(Kind::Value, format!("entropy is {x}, outside 0 to ln {vocab}"));
+        report(Kind::Value, format!("entropy is {x}, outside 0 to ln {vocab}"));
     }
     if let Some(id) = row.token_id.iter().chain(row.top_ids.iter()).find(|id| **id as usize >= vocab) {
-        tell(Kind::Value, format!("token {id} is outside the vocabulary of {vocab}"));
+        report(Kind::Value, format!("token {id} is outside the vocabulary of {vocab}"));
     }
-    unfilled(row, rules, tell);
+    unfilled(row, rules, report);
     if row.rank == Some(0) {
-        tell(Kind::Value, "rank is 0".to_owned());
+        report(Kind::Value, "rank is 0".to_owned());
     }
     for (name, value) in [("rest_logprob", row.rest_logprob), ("min_logprob", row.min_logprob)] {
         if let Some(x) = value.filter(|x| x.is_nan() || *x > TOLERANCE as f32) {
-            tell(Kind::Value, format!("{name} is {x}"));
+            report(Kind::Value, format!("{name} is {x}"));
         }
     }
     if row.logit.is_some_and(f32::is_nan) {
-        tell(Kind::Value, "logit is NaN".to_owned());
+        report(Kind::Value, "logit is NaN".to_owned());
     }
     if let Err(what) = list(row, rules) {
-        return tell(Kind::List, what);
+        return report(Kind::List, what);
     }
-    lowest(row, tell);
-    mass(row, tell);
+    lowest(row, report);
+    mass(row, report);
 }
 
 /// Columns that the engine fills and that are empty.
-fn unfilled(row: &TokenRow, rules: Rules, tell: &mut dyn FnMut(Kind, String)) {
+fn unfilled(row: &TokenRow, rules: Rules, report: &mut dyn FnMut(Kind, String)) {
     let mut holds = vec![
         ("logit", row.logit.is_some()),
         ("rank", row.rank.is_some()),
@@ -81,7 +81,7 @@ fn unfilled(row: &TokenRow, rules: Rules, tell: &mut dyn FnMut(Kind, String)) {
         holds.extend([("rest_logprob", row.rest_logprob.is_some()), ("min_logprob", row.min_logprob.is_some())]);
     }
     for (name, _) in holds.into_iter().filter(|(_, holds)| rules.is_whole && !holds) {
-        tell(Kind::Value, format!("{name} is null, though the engine fills it"));
+        report(Kind::Value, format!("{name} is null, though the engine fills it"));
     }
 }
 
@@ -138,20 +138,20 @@ fn of_token(row: &TokenRow, rules: Rules, id: u32, logprob: f32) -> Result<(), S
 }
 
 /// Nothing is less likely than the least likely.
-fn lowest(row: &TokenRow, tell: &mut dyn FnMut(Kind, String)) {
+fn lowest(row: &TokenRow, report: &mut dyn FnMut(Kind, String)) {
     let Some(min) = row.min_logprob else { return };
     if let Some(x) = row.logprob.iter().chain(row.top_logprobs.last()).find(|x| **x < min) {
-        tell(Kind::Value, format!("min_logprob is {min}, above {x}"));
+        report(Kind::Value, format!("min_logprob is {min}, above {x}"));
     }
 }
 
 /// The list, the rest and the token are everything.
-fn mass(row: &TokenRow, tell: &mut dyn FnMut(Kind, String)) {
+fn mass(row: &TokenRow, report: &mut dyn FnMut(Kind, String)) {
     let (Some(rest), Some(logprob), Some(id)) = (row.rest_logprob, row.logprob, row.token_id) else { return };
     let p = |x: f32| f64::from(x).exp();
     let own = if row.top_ids.contains(&id) { 0.0 } else { p(logprob) };
     let sum = row.top_logprobs.iter().map(|&x| p(x)).sum::<f64>() + p(rest) + own;
     if sum.is_nan() || (sum - 1.0).abs() > TOLERANCE {
-        tell(Kind::Mass, format!("list, rest and token add up to {sum}"));
+        report(Kind::Mass, format!("list, rest and token add up to {sum}"));
     }
 }

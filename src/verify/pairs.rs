@@ -11,11 +11,11 @@ use super::report::{Findings, Kind};
 use super::scored::{self, Ids};
 use super::source::{self, Broken, guarded};
 use crate::schema::{Divergence, pair};
-use crate::store::{self, Cell, Manifest, PairCell, SurveyedCell, SurveyedPair};
+use crate::store::{self, Cell, ListedCell, ListedPair, Manifest, PairCell};
 use crate::table::{self, Format, Origin, Table};
 
 /// Tells what is wrong with a pair, and gives what to delete.
-pub(super) fn check(found: &SurveyedPair, cells: &[SurveyedCell], findings: &mut Findings) -> Vec<PathBuf> {
+pub(super) fn check(found: &ListedPair, cells: &[ListedCell], findings: &mut Findings) -> Vec<PathBuf> {
     if let Err(what) = manifest(found, cells) {
         findings.of_file(Kind::Manifest, &found.path, what);
         return found.parts.iter().chain([&found.path]).cloned().collect();
@@ -35,7 +35,7 @@ pub(super) fn check(found: &SurveyedPair, cells: &[SurveyedCell], findings: &mut
 }
 
 /// It is of its folder, and of the two runs that are there.
-fn manifest(found: &SurveyedPair, cells: &[SurveyedCell]) -> Result<(), String> {
+fn manifest(found: &ListedPair, cells: &[ListedCell]) -> Result<(), String> {
     let manifest = found.manifest.as_ref().map_err(ToString::to_string)?;
     let cell = &found.cell;
     let names = [&manifest.generation_model, &manifest.task, &manifest.p, &manifest.q];
@@ -53,7 +53,7 @@ fn manifest(found: &SurveyedPair, cells: &[SurveyedCell]) -> Result<(), String> 
 }
 
 /// Whether a cell is the model's on the text of a pair.
-fn is_of(found: &SurveyedCell, pair: &PairCell, model: &str) -> bool {
+fn is_of(found: &ListedCell, pair: &PairCell, model: &str) -> bool {
     let Cell { generation_model, task, model: found } = &found.cell;
     (generation_model, task, found.as_str()) == (&pair.generation_model, &pair.task, model)
 }

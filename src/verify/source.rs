@@ -102,7 +102,7 @@ fn check_schema(expected: &Schema, kept: &[String], found: &Schema) -> Result<()
         match found.fields().get(index) {
             None => return wrong(format!("no column `{}`", field.name())),
             Some(other) if !same(field, other) => {
-                return wrong(format!("column {index} is {}, expected {}", told(other), told(field)));
+                return wrong(format!("column {index} is {}, expected {}", described(other), described(field)));
             }
             Some(_) => {}
         }
@@ -123,7 +123,7 @@ fn same(a: &Field, b: &Field) -> bool {
     a.name() == b.name() && a.data_type() == b.data_type() && a.is_nullable() == b.is_nullable()
 }
 
-fn told(field: &Field) -> String {
+fn described(field: &Field) -> String {
     let null = if field.is_nullable() { "" } else { ", never null" };
     format!("`{}` ({}{null})", field.name(), field.data_type())
 }

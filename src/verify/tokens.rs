@@ -85,14 +85,14 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn tell(&mut self, kind: Kind, sample_id: Option<u32>, what: impl Into<String>) {
+    fn report(&mut self, kind: Kind, sample_id: Option<u32>, what: impl Into<String>) {
         self.findings.add(kind, self.path, Place { row: Some(self.rows), sample_id }, what);
     }
 
     fn row(&mut self, row: &TokenRow) {
         let known = |id: u32| self.samples.binary_search_by_key(&id, |sample| sample.id).ok();
         let Some(index) = row.sample_id.and_then(known).filter(|&index| index >= self.current) else {
-            return self.tell(Kind::Rows, row.sample_id, "a token of no sample of this part, or out of order");
+            return self.report(Kind::Rows, row.sample_id, "a token of no sample of this part, or out of order");
         };
         while self.current < index {
             self.finish_sample();
@@ -100,7 +100,7 @@ impl<'a> Walk<'a> {
         let first = u32::from(self.rules.is_import);
         let expected = first + self.at.tokens;
         if row.position != Some(expected) {
-            self.tell(Kind::Rows, row.sample_id, format!("position is {:?}, expected {expected}", row.position));
+            self.report(Kind::Rows, row.sample_id, format!("position is {:?}, expected {expected}", row.position));
         }
         self.at.tokens += 1;
         self.text(row);
@@ -117,9 +117,9 @@ impl<'a> Walk<'a> {
         if start != self.at.covered || end < start || end as usize > length {
             let from = self.at.covered;
             let what = format!("bytes {start} to {end} of a response of {length} bytes, expected from {from}");
-            self.tell(Kind::Text, row.sample_id, what);
+            self.report(Kind::Text, row.sample_id, what);
         } else if row.token.is_some_and(|token| token != token_text(response, start, end)) {
-            self.tell(Kind::Text, row.sample_id, format!("token is not the text of bytes {start} to {end}"));
+            self.report(Kind::Text, row.sample_id, format!("token is not the text of bytes {start} to {end}"));
         }
         self.at.covered = end;
     }
@@ -132,19 +132,20 @@ impl<'a> Walk<'a> {
         // Nothing stands before it, so nothing predicts it.
         if sample.context_tokens == Some(0) && row.position == Some(0) {
             if row.logprob.is_some() || !row.top_ids.is_empty() {
-                self.tell(Kind::Value, row.sample_id, "scores for a token without any context");
+                self.report(Kind::Value, row.sample_id, "scores for a token without any context");
             }
             return;
         }
         self.at.scored += 1;
         self.at.sum += f64::from(row.logprob.unwrap_or(f32::NEG_INFINITY));
-        let mut told = Vec::new();
-        numbers::check(row, self.rules, &mut |kind, what| told.push((kind, what)));
+        let mut described = Vec::new();
+        numbers::check(row, self.rules, &mut |kind, what| described.push((kind, what)));
         if self.filled.add(row) {
-            told.push((Kind::List, format!("a list of {} entries among longer or shorter ones", row.top_ids.len())));
+            described
+                .push((Kind::List, format!("a list of {} entries among longer or shorter ones", row.top_ids.len())));
         }
-        for (kind, what) in told {
-            self.tell(kind, row.sample_id, what);
+        for (kind, what) in described {
+            self.report(kind, row.sample_id, what);
         }
     }
 
@@ -154,18 +155,18 @@ impl<'a> Walk<'a> {
         let (sample, at) = (&samples[self.current], std::mem::take(&mut self.at));
         self.current += 1;
         let place = Place { row: None, sample_id: Some(sample.id) };
-        let mut tell = |kind, what: String| self.findings.add(kind, self.path, place, what);
+        let mut report = |kind, what: String| self.findings.add(kind, self.path, place, what);
         let expected = if sample.status.is_scored() { sample.response_tokens } else { 0 };
         if at.tokens != expected {
             let status = sample.status.as_str();
-            return tell(Kind::Rows, format!("{} tokens, its {status} sample has {expected}", at.tokens));
+            return report(Kind::Rows, format!("{} tokens, its {status} sample has {expected}", at.tokens));
         }
         if !sample.status.is_scored() {
             return;
         }
         let length = sample.response.as_ref().map_or(0, String::len);
         if sample.status == Status::Ok && (at.covered as usize) < length {
-            tell(Kind::Text, format!("ranges end at byte {} of {length}", at.covered));
+            report(Kind::Text, format!("ranges end at byte {} of {length}", at.covered));
         }
         let response = (!at.lacks_ids).then(|| at.hasher.finalize());
         self.ids.push(Ids { sample_id: sample.id, context_hash: sample.context_hash.clone(), response });
@@ -174,13 +175,13 @@ impl<'a> Walk<'a> {
         }
         let mean = (at.scored > 0).then(|| at.sum / f64::from(at.scored));
         let is_same = match (sample.mean_logprob, mean) {
-            (Some(told), Some(mean)) => is_close(told, mean),
+            (Some(described), Some(mean)) => is_close(described, mean),
             // JSON has no −∞.
             (None, Some(mean)) => !self.rules.null_is_unknown && mean == f64::NEG_INFINITY,
-            (told, None) => told.is_none(),
+            (described, None) => described.is_none(),
         };
         if !is_same {
-            tell(Kind::Mean, format!("mean_logprob is {:?}, its tokens' is {mean:?}", sample.mean_logprob));
+            report(Kind::Mean, format!("mean_logprob is {:?}, its tokens' is {mean:?}", sample.mean_logprob));
         }
     }
 

@@ -6,11 +6,11 @@ use serde_json::Value;
 
 /// What is not the same in both but for the last digits of numbers.
 fn difference(at: &str, one: &Value, other: &Value) -> Option<String> {
-    let told = || Some(format!("{at}: {one} and {other}"));
+    let described = || Some(format!("{at}: {one} and {other}"));
     match (one, other) {
         (Value::Number(a), Value::Number(b)) => {
             let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
-            if (a - b).abs() <= 1e-12 * (1.0 + b.abs()) { None } else { told() }
+            if (a - b).abs() <= 1e-12 * (1.0 + b.abs()) { None } else { described() }
         }
         (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
             a.iter().zip(b).enumerate().find_map(|(i, (a, b))| difference(&format!("{at}[{i}]"), a, b))
@@ -19,7 +19,7 @@ fn difference(at: &str, one: &Value, other: &Value) -> Option<String> {
             a.iter().zip(b.values()).find_map(|((key, a), b)| difference(&format!("{at}.{key}"), a, b))
         }
         (a, b) if a == b => None,
-        _ => told(),
+        _ => described(),
     }
 }
 

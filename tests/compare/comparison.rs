@@ -29,18 +29,18 @@ fn tasks(text: &[u8]) -> Vec<String> {
 fn a_text_without_a_token_is_left_out_of_the_studys_file() {
     let scene = Scene::new();
     scored(&scene);
-    let told = "P = `rl`, Q = `base` on `empty` by `rl`: no token counts for the study's figure: left out";
+    let described = "P = `rl`, Q = `base` on `empty` by `rl`: no token counts for the study's figure: left out";
     let said = scene.run("kl --data-dir out --output-file study.json");
-    said.expect(0, told).expect_out("note: no token counts");
+    said.expect(0, described).expect_out("note: no token counts");
     let written = fs::read(scene.path("study.json")).unwrap();
     assert_eq!(tasks(&written), ["a"]);
     let alone = scene.run("kl --data-dir out --only-study");
-    alone.expect(0, told);
+    alone.expect(0, described);
     assert_eq!(alone.stdout.as_bytes(), written);
 
     scene.score("rl_empty.jsonl", &MODELS, "empty", "--engine mock").expect(4, "1 empty");
-    scene.run("kl --data-dir empty --output-file none.json").expect(1, &format!("error: {told}"));
-    scene.run("kl --data-dir empty --only-study").expect(1, &format!("error: {told}"));
+    scene.run("kl --data-dir empty --output-file none.json").expect(1, &format!("error: {described}"));
+    scene.run("kl --data-dir empty --only-study").expect(1, &format!("error: {described}"));
     assert!(!scene.path("none.json").exists());
 }
 
@@ -122,9 +122,9 @@ fn a_file_of_figures_is_the_old_one_until_the_new_one_is_whole() {
         let command = format!("kl --data-dir out {option} figures/file");
         scene.write("figures/file", "older");
         let full = without_room(&scene, &command, false);
-        let told = String::from_utf8(full.stderr).unwrap();
-        assert_eq!(full.status.code(), Some(1), "{told}");
-        assert!(told.contains("cannot write `figures/file`: File too large"), "{told}");
+        let described = String::from_utf8(full.stderr).unwrap();
+        assert_eq!(full.status.code(), Some(1), "{described}");
+        assert!(described.contains("cannot write `figures/file`: File too large"), "{described}");
         assert_eq!(names(), ["file"], "nothing is left beside it");
         let killed = without_room(&scene, &command, true);
         assert!(killed.status.signal().is_some());
@@ -183,14 +183,14 @@ fn figures_of_some_parts_are_marked_everywhere() {
     assert_eq!(marks(), [(false, false); 3]);
 
     fs::remove_file(scene.path("out/tokens/generation_model=rl/task=a/model=base/part-00000001.parquet")).unwrap();
-    let told = "P = `rl`, Q = `base` on `a` by `rl`: INCOMPLETE: 1 of 2 parts compared; Q lacks 1\n";
-    scene.run(statistics).expect(0, told);
+    let described = "P = `rl`, Q = `base` on `a` by `rl`: INCOMPLETE: 1 of 2 parts compared; Q lacks 1\n";
+    scene.run(statistics).expect(0, described);
     assert_eq!(marks(), [(true, true), (false, false), (true, true)], "the mean of tasks is of some parts too");
-    scene.run("kl --data-dir out --json").expect(0, told);
-    scene.run("kl --data-dir out --output-file study.json").expect(0, told);
+    scene.run("kl --data-dir out --json").expect(0, described);
+    scene.run("kl --data-dir out --output-file study.json").expect(0, described);
     let written = fs::read_to_string(scene.path("study.json")).unwrap();
     let only = scene.run("kl --data-dir out --only-study");
-    assert_eq!(only.expect(0, told).stdout, written);
+    assert_eq!(only.expect(0, described).stdout, written);
     let list: Value = serde_json::from_str(&written).unwrap();
     let partial = json!({"compared": 1, "parts": 2, "missing_p": [], "missing_q": [1]});
     assert_eq!((list[0].get("partial"), list[1].get("partial")), (Some(&partial), None));
@@ -205,15 +205,15 @@ fn a_pair_that_is_not_begun_is_in_no_finished_ones_way() {
     scene.score("rl_a.jsonl,rl_b.jsonl", &MODELS, "out", "--engine mock").expect(0, "60 ok");
     fs::remove_dir_all(scene.path("out/tokens/generation_model=rl/task=b/model=base")).unwrap();
     let why = "P = `rl`, Q = `base` on `b` by `rl`: no part is done on both sides";
-    let told = format!("not compared: {why}\n");
+    let described = format!("not compared: {why}\n");
     let said = scene.run("kl --data-dir out --json");
-    let comparison: Value = serde_json::from_str(&said.expect(0, &told).stdout).unwrap();
+    let comparison: Value = serde_json::from_str(&said.expect(0, &described).stdout).unwrap();
     let pairs = comparison["pairs"].as_array().unwrap();
     assert_eq!((pairs.len(), &pairs[0]["task"]), (1, &json!("a")));
     let left = json!([{"generation_model": "rl", "task": "b", "p": "rl", "q": "base", "why": "no part is done on both sides"}]);
     assert_eq!(comparison["not_compared"], left);
     for more in ["", "--explain", "--only-study", "--output-file study.json", "--statistics statistics.parquet"] {
-        scene.run(&format!("kl --data-dir out {more}")).expect(0, if more == "--explain" { "" } else { &told });
+        scene.run(&format!("kl --data-dir out {more}")).expect(0, if more == "--explain" { "" } else { &described });
     }
     // What is not known is not known to be small.
     scene

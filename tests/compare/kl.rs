@@ -156,16 +156,16 @@ fn limits_set_the_exit_code() {
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
     assert_eq!(run(&["kl_upper=100", "shift_class.shifted=1.5"]).0, Some(0));
-    let (code, told) = run(&["kl_upper=100", "kl_lower=0.001"]);
-    assert_eq!(code, Some(3), "{told}");
+    let (code, described) = run(&["kl_upper=100", "kl_lower=0.001"]);
+    assert_eq!(code, Some(3), "{described}");
     assert!(
-        told.contains(&format!("P = `{P}`, Q = `{Q}`"))
-            && told.contains("kl_lower: the 95% interval of the mean ends at"),
-        "{told}"
+        described.contains(&format!("P = `{P}`, Q = `{Q}`"))
+            && described.contains("kl_lower: the 95% interval of the mean ends at"),
+        "{described}"
     );
-    assert!(!told.contains("kl_upper"), "{told}");
-    let (code, told) = run(&["kld=1"]);
-    assert!(code == Some(2) && told.contains("use one of kl, kl_reverse"), "{told}");
+    assert!(!described.contains("kl_upper"), "{described}");
+    let (code, described) = run(&["kld=1"]);
+    assert!(code == Some(2) && described.contains("use one of kl, kl_reverse"), "{described}");
 
     // The references' exact KL lies between the bounds.
     let exact = candle_core::safetensors::load("tests/fixtures/models/pairs.safetensors", &Device::Cpu).unwrap();
@@ -209,8 +209,8 @@ fn no_limit_is_kept_on_anothers_text() {
     score("out", "");
     let kl = |out: &str, more: &str| scene.run(&format!("kl --data-dir {out} {more}"));
     kl("out", "--fail-above kl_k1=1").expect(0, "");
-    let told = "kl_k1: not a KL estimate: the text is by `rl`, not by P, so it is not known to be at most 1";
-    kl("out", "--reference base --fail-above kl_k1=1").expect(3, told);
+    let described = "kl_k1: not a KL estimate: the text is by `rl`, not by P, so it is not known to be at most 1";
+    kl("out", "--reference base --fail-above kl_k1=1").expect(3, described);
     kl("out", "--reference base --fail-above kl_k3=1").expect(3, "so it is not known to be at most 1");
     // Bounds hold on any text.
     kl("out", "--reference base --fail-above kl_upper=1").expect(0, "");
@@ -262,8 +262,8 @@ fn a_pair_that_cannot_be_compared_ends_no_other() {
         let json: Value = serde_json::from_str(&kl("--json").stdout).unwrap();
         assert_eq!((json["pairs"].as_array().unwrap().len(), &json["not_compared"][0]["failed"]), (2, &json!(true)));
         if is_footer {
-            let told = "not compared: P = `p`, Q = `r`";
-            kl("--only-study").expect(1, told).expect_out("\"tested_model\": \"s\"");
+            let described = "not compared: P = `p`, Q = `r`";
+            kl("--only-study").expect(1, described).expect_out("\"tested_model\": \"s\"");
         }
         kl("--fail-above same_top=1").expect(3, "Q = `r` on `t` by `p`: ");
         kl("--reference r").expect(1, &table("r", "tokens"));

@@ -232,9 +232,9 @@ fn parts_without_their_manifest_are_not_taken_for_this_run_s() {
     let text = fs::read(&text_file).unwrap();
     fs::remove_file(&text_file).unwrap();
     let error = store::cells(root.path()).unwrap_err().to_string();
-    let told =
+    let described =
         "text.json` is missing, so which rows were scored is unknown: delete this and its parts, and score again";
-    assert!(error.starts_with(&format!("`{}`: ", manifest_file.display())) && error.ends_with(told), "{error}");
+    assert!(error.starts_with(&format!("`{}`: ", manifest_file.display())) && error.ends_with(described), "{error}");
     fs::write(&text_file, text).unwrap();
     fs::remove_file(&manifest_file).unwrap();
     let (cell, store) = (cell("m"), Store::open(root.path()).unwrap());

@@ -5,6 +5,6 @@ mod files;
 mod mixed;
 mod moved;
 mod rows;
-mod told;
+mod described;
 mod values;
 mod well;

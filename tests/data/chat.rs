@@ -65,11 +65,11 @@ fn each_turn_is_a_sample_whose_end_is_scored() {
         .collect();
     // Neither the text nor the turn that was cut by length has one.
     assert_eq!(ends, [0, 1, 3].map(|sample| (Some(sample), Some(IM_END))));
-    let spelt: String = (0..tokens.len())
+    let decoded: String = (0..tokens.len())
         .filter(|&row| tokens.u32s("sample_id")[row] == Some(0) && tokens.bools("is_end")[row] == Some(false))
         .filter_map(|row| tokens.texts("token")[row].clone())
         .collect();
-    assert_eq!(spelt, "Two miles.");
+    assert_eq!(decoded, "Two miles.");
 }
 
 /// The ids are those of the rendered text alone, whatever the tokenizer would put first.

@@ -248,15 +248,15 @@ fn ids_are_never_tokenised_again() {
     let tokenizer = tokenizer("bytelevel");
     // `h e l l o` by letters, as no tokenizer would give it.
     let letters = [104, 101, 108, 108, 111];
-    let spelt = sample(&tokenizer, ids_row(&[273], &letters, None), &JOINT);
-    assert_eq!((spelt.prompt.as_str(), spelt.response.as_str()), ("<|im_start|>", "hello"));
-    assert_eq!((&spelt.ids[1..], spelt.prompt_tokens_alone), (&letters[..], 1));
+    let decoded = sample(&tokenizer, ids_row(&[273], &letters, None), &JOINT);
+    assert_eq!((decoded.prompt.as_str(), decoded.response.as_str()), ("<|im_start|>", "hello"));
+    assert_eq!((&decoded.ids[1..], decoded.prompt_tokens_alone), (&letters[..], 1));
     // The study counts a prompt without what stands before every text, whether it comes as text or as ids.
     let (ids, words) = (ids_row(&[272, 104], &letters, None), text_row("h", "ello"));
     let [ids, words] = [ids, words].map(|row| sample(&self::tokenizer("bos"), row, &JOINT));
     assert_eq!((ids.prompt_tokens_alone, words.prompt_tokens_alone), (1, 1));
-    assert_eq!(spelt.tokens, (0..5).map(|i| token(i + 1, i, i + 1)).collect::<Vec<_>>());
-    covers(&spelt).unwrap();
+    assert_eq!(decoded.tokens, (0..5).map(|i| token(i + 1, i, i + 1)).collect::<Vec<_>>());
+    covers(&decoded).unwrap();
 
     // Ids win over a text that they do not spell.
     let other = sample(&tokenizer, ids_row(&[], &letters, Some("help")), &JOINT);
@@ -411,9 +411,9 @@ proptest! {
                     covers(&sample)?;
                 }
                 if which < UNNORMALISED && !output.is_empty() {
-                    let spelt = plain.decode(&sample.ids[sample.tokens[0].index as usize..], false).unwrap();
+                    let decoded = plain.decode(&sample.ids[sample.tokens[0].index as usize..], false).unwrap();
                     let straddles = sample.tokens[0].straddles;
-                    prop_assert!(if straddles { spelt.ends_with(&output) } else { spelt == output }, "{}", spelt);
+                    prop_assert!(if straddles { decoded.ends_with(&output) } else { decoded == output }, "{}", decoded);
                 }
             }
             Ok(())

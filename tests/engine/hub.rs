@@ -160,8 +160,8 @@ fn what_another_program_left_out_is_fetched() {
         }
         let online = [("HF_ENDPOINT", hub.endpoint.as_str())];
         score(&scene, "org/name", "again", &online).expect(0, "name: 3 ok samples; ");
-        let asked = |name: &str| hub.seen().iter().any(|request| request.path.ends_with(name));
-        assert!(asked("/generation_config.json") && !filled.iter().any(|file| asked(&format!("/{file}"))));
+        let requested = |name: &str| hub.seen().iter().any(|request| request.path.ends_with(name));
+        assert!(requested("/generation_config.json") && !filled.iter().any(|file| requested(&format!("/{file}"))));
         // What the hub does not have is not asked for again.
         let seen = hub.seen().len();
         score(&scene, "org/name", "third", &online).expect(0, "name: 3 ok samples; ");
@@ -214,8 +214,8 @@ fn a_gguf_of_a_repository_is_a_model() {
     };
     let online = [("HF_ENDPOINT", hub.endpoint.as_str())];
     run("org/name/q/tied.gguf", &online).expect(0, "tied: 3 ok");
-    let asked = hub.seen();
-    assert!(asked.iter().all(|request| request.path == "/org/name/resolve/main/q/tied.gguf"), "{asked:?}");
+    let requested = hub.seen();
+    assert!(requested.iter().all(|request| request.path == "/org/name/resolve/main/q/tied.gguf"), "{requested:?}");
     let offline = [("HF_HUB_OFFLINE", "1"), ("HF_ENDPOINT", "http://127.0.0.1:1")];
     run("org/name/q/tied.gguf@main", &offline).expect(0, "tied: already scored");
     run(&format!("other=org/name/q/tied.gguf@{COMMIT}"), &offline).expect(0, "other: 3 ok");

@@ -22,7 +22,7 @@ impl Circle {
     }
 
     /// The circle in words, with an import for each step that touches a part other than `known` ones.
-    pub fn told(&self, known: &BTreeSet<&str>) -> String {
+    pub fn described(&self, known: &BTreeSet<&str>) -> String {
         let parts: Vec<&str> = self.parts.iter().map(String::as_str).filter(|part| !known.contains(part)).collect();
         let among = if known.is_empty() { "" } else { " and those that are listed" };
         let new = |(from, to, _): &&Step| !known.contains(from.as_str()) || !known.contains(to.as_str());

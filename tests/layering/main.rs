@@ -47,7 +47,7 @@ fn top(file: &str) -> &str {
     file.split('/').next().unwrap().trim_end_matches(".rs")
 }
 
-fn told(import: &Import) -> String {
+fn described(import: &Import) -> String {
     let Import { from, to, line, path } = import;
     format!("    src/{from}:{line}: `{path}` is in src/{to}")
 }
@@ -60,7 +60,7 @@ fn forbidden(is: impl Fn(&str, &str) -> bool) -> Vec<String> {
         let from = top(&import.from);
         is(from, top(&import.to)) || named(&import.path).is_some_and(|to| is(from, &to))
     });
-    found.map(told).collect()
+    found.map(described).collect()
 }
 
 #[test]
@@ -89,11 +89,11 @@ fn no_files_and_no_folders_import_each_other() {
     for circle in &found {
         let listed = known.iter_mut().find(|(folder, parts)| *folder == circle.folder && circle.holds_any_of(parts));
         let Some((_, parts)) = listed else {
-            new.push(circle.told(&BTreeSet::new()));
+            new.push(circle.described(&BTreeSet::new()));
             continue;
         };
         if circle.parts.iter().any(|part| !parts.contains(part.as_str())) {
-            new.push(circle.told(parts));
+            new.push(circle.described(parts));
         }
         parts.retain(|part| !circle.parts.contains(*part));
     }

@@ -47,7 +47,7 @@ pub struct Import {
 pub struct Modules(Vec<Module>);
 
 /// Names that are being followed, each in its module: `use a::a` leads back to itself.
-type Asked = Vec<(usize, String)>;
+type Requested = Vec<(usize, String)>;
 
 impl Modules {
     /// The crate whose sources are these, by their paths below `src`.
@@ -104,7 +104,7 @@ impl Modules {
     }
 
     /// Where a path leads from a module; nowhere, if it is of another crate.
-    fn resolve(&self, from: usize, path: &[String], asked: &mut Asked) -> Vec<Place> {
+    fn resolve(&self, from: usize, path: &[String], requested: &mut Requested) -> Vec<Place> {
         let (first, mut rest) = path.split_first().expect("a path has a name");
         let mut places = match first.as_str() {
             "crate" => vec![Place::Module(0)],
@@ -116,43 +116,43 @@ impl Modules {
                 }
                 vec![Place::Module(at)]
             }
-            name => self.named(from, name, asked),
+            name => self.named(from, name, requested),
         };
         for name in rest {
-            places = places.into_iter().flat_map(|place| self.within(place, name, asked)).collect();
+            places = places.into_iter().flat_map(|place| self.within(place, name, requested)).collect();
         }
         places
     }
 
     /// What `name` is in a place. Variants and associated items belong to what they are of; what is not found, as what a macro
     /// makes, to the module.
-    fn within(&self, place: Place, name: &str, asked: &mut Asked) -> Vec<Place> {
+    fn within(&self, place: Place, name: &str, requested: &mut Requested) -> Vec<Place> {
         let Place::Module(module) = place else { return vec![place] };
-        let named = self.named(module, name, asked);
-        if named.is_empty() && asked.is_empty() { vec![Place::Item(module)] } else { named }
+        let named = self.named(module, name, requested);
+        if named.is_empty() && requested.is_empty() { vec![Place::Item(module)] } else { named }
     }
 
     /// What a module knows by `name`: of its own, or of what it imports. A name may be a module's and an item's.
-    fn named(&self, module: usize, name: &str, asked: &mut Asked) -> Vec<Place> {
+    fn named(&self, module: usize, name: &str, requested: &mut Requested) -> Vec<Place> {
         let here = &self.0[module];
         let mut places: Vec<Place> = here.children.get(name).map(|child| Place::Module(*child)).into_iter().collect();
         if here.items.contains(name) {
             places.push(Place::Item(module));
         }
-        if asked.iter().any(|(at, of)| *at == module && of == name) {
+        if requested.iter().any(|(at, of)| *at == module && of == name) {
             return places;
         }
-        asked.push((module, name.to_owned()));
+        requested.push((module, name.to_owned()));
         for (_, path) in here.uses.iter().filter(|(as_name, _)| as_name == name) {
-            places.extend(self.resolve(module, &path.segments, asked));
+            places.extend(self.resolve(module, &path.segments, requested));
         }
         if places.is_empty() {
             for path in &here.globs {
-                let of_glob = self.resolve(module, &path.segments, asked);
-                places.extend(of_glob.into_iter().flat_map(|place| self.within(place, name, asked)));
+                let of_glob = self.resolve(module, &path.segments, requested);
+                places.extend(of_glob.into_iter().flat_map(|place| self.within(place, name, requested)));
             }
         }
-        asked.pop();
+        requested.pop();
         places
     }
 }

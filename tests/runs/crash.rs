@@ -64,7 +64,7 @@ fn run(
             max_tokens: 512,
             too_long: TooLong::Skip,
         },
-        fail_on_bad_row: false,
+        fail_on_unreadable_row: false,
         engine: &Disturbed(Mock::new("mock", 3), beside),
         progress: &progress,
         stop: &Stop::never(),
@@ -108,14 +108,14 @@ fn a_dataset_that_changes_under_the_run_ends_it() {
         ),
         ("gone", |path, _| fs::remove_file(path).unwrap(), "No such file or directory (os error 2)"),
     ];
-    for (output, change, told) in changes {
+    for (output, change, described) in changes {
         let error = run(&scene, &plan, output, false, |sample, _| {
             if sample == 12 * 256 {
                 change(&plan.path, &content);
             }
         });
         let error = error.err().unwrap().to_string();
-        assert!(error.contains(&format!("dataset `{}`", plan.path.display())) && error.ends_with(told), "{error}");
+        assert!(error.contains(&format!("dataset `{}`", plan.path.display())) && error.ends_with(described), "{error}");
         let files = scene.files(output);
         assert!((1..whole.len()).contains(&files.len()), "{output}: {} files", files.len());
         for (path, bytes) in files {

@@ -98,8 +98,8 @@ fn numbers_of_two_processors_are_not_mixed_and_beside_one_another_they_are_marke
     score(Some("portable"), "", &models).expect(0, "long: already scored");
     // A cell that lacks a part is continued by one like the first alone.
     fs::remove_dir_all(scene.path("out/tokens")).unwrap();
-    let told = "engine.arithmetic = `fma`, this run has `portable`: use the same options, or set TOKSHIFT_CPU";
-    score(Some("portable"), "", &models).expect(1, told);
+    let described = "engine.arithmetic = `fma`, this run has `portable`: use the same options, or set TOKSHIFT_CPU";
+    score(Some("portable"), "", &models).expect(1, described);
     score(None, "", &models).expect(0, "3 ok");
     score(Some("portable"), "other-", &models).expect(0, "3 ok");
     let kl = scene.run("kl --data-dir out --reference long");
@@ -181,12 +181,12 @@ fn hidden_rows_may_be_removed_to_make_room() {
     after.expect(0, "");
     assert_eq!(after.stdout, before.stdout);
     let tokens = "out/tokens/generation_model=rl/task=mixed/model=long";
-    let told = format!(
+    let described = format!(
         "long on mixed: the hidden states of 1 parts were deleted; delete these parts from `{tokens}` too, and the same command \
          recreates both"
     );
     let again = || scene.score("rl_mixed.jsonl", &models, "out", "--keep-hidden");
-    again().expect(0, "long: already scored").expect(0, &told);
+    again().expect(0, "long: already scored").expect(0, &described);
     scene.run("verify out").expect(0, "").expect_out("2 parts had hidden states that were deleted");
     // What needs them says so.
     fs::remove_dir_all(scene.path("out/pairs")).unwrap();
@@ -220,10 +220,10 @@ fn samples_that_were_deleted_are_made_again() {
     scene.write("study.toml", study);
     for command in ["score", "score --exact", "run"] {
         fs::remove_file(scene.path(lost)).unwrap();
-        let told = format!(
+        let described = format!(
             "`{lost}`: is missing, though its tokens are there: was it deleted? Scoring the cell again writes it"
         );
-        scene.run("kl --data-dir out --reference rl").expect(1, &told);
+        scene.run("kl --data-dir out --reference rl").expect(1, &described);
         let said = match command {
             "score" => score("--keep-hidden"),
             "score --exact" => score("--exact"),

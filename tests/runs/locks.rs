@@ -22,12 +22,12 @@ fn the_second_process_is_told_who_writes() {
     let scene = scene();
     let mut first = scene.start(&command("out", ""));
     first.until(|| scene.parts("out") > 0);
-    let told = format!(
+    let described = format!(
         "error: process {} writes `tied` on `demo` by `rl` into `out`: wait until it ends, or use another --output-dir\n",
         first.0.id()
     );
     let second = scene.run(&command("out", ""));
-    assert_eq!((second.code, second.stderr), (Some(1), told));
+    assert_eq!((second.code, second.stderr), (Some(1), described));
     // Another cell of the directory is nobody's business.
     let other = command("out", "").replace("tied=", "other=");
     scene.run(&other).expect(0, "other: 768 ok samples");

@@ -459,8 +459,8 @@ fn what_is_not_compared_is_told_and_leaves_no_older_figures() {
     scene.write("study.toml", text.replace(&source(SHIFTED), "nowhere"));
     let said = scene.run("run study.toml");
     assert_eq!(said.code, Some(1), "{}", said.stderr);
-    let told = "P = `rl`, Q = `sft` on `a` by `rl`: no part is done on both sides";
-    assert!(said.stdout.contains(told) || said.stderr.contains(told), "{}{}", said.stdout, said.stderr);
+    let described = "P = `rl`, Q = `sft` on `a` by `rl`: no part is done on both sides";
+    assert!(said.stdout.contains(described) || said.stderr.contains(described), "{}{}", said.stdout, said.stderr);
     assert!(!scene.path("out/rl/comparison/kl.json").exists());
 }
 
@@ -580,8 +580,8 @@ fn logs_are_lines_of_json_if_asked_for() {
     let logged: Vec<Value> = said.stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     assert!(logged.iter().any(|line| line["fields"]["message"] == "loaded"), "{}", said.stderr);
     assert_eq!(logged.len(), said.stderr.lines().count(), "every line is JSON: {}", said.stderr);
-    let told: Vec<&str> = logged.iter().filter_map(|line| line["fields"]["message"].as_str()).collect();
-    assert!(told.iter().any(|line| line.starts_with("rl on a: 60 ok samples")), "{told:?}");
+    let described: Vec<&str> = logged.iter().filter_map(|line| line["fields"]["message"].as_str()).collect();
+    assert!(described.iter().any(|line| line.starts_with("rl on a: 60 ok samples")), "{described:?}");
     let failed = scene.run("run nowhere.toml --log-format json");
     let error: Value = serde_json::from_str(failed.stderr.trim()).unwrap();
     assert_eq!((&error["level"], failed.code), (&Value::from("ERROR"), Some(1)));

@@ -93,12 +93,12 @@ fn engines_stop_within_a_job() {
     let engines: [Box<dyn Engine>; 2] =
         [Box::new(Mock::new("mock", 3)), Box::new(Local::load(&checkpoint(), options).unwrap())];
     for engine in engines {
-        let asked = AtomicBool::new(false);
+        let requested = AtomicBool::new(false);
         let samples = samples(&scene).into_iter().map(|sample| JobSample { dataset: 0, sample }).collect();
         let mut scored = 0;
-        let outcome = engine.score(&Job { part: 0, samples, stop: &Stop::new(&asked) }, &mut |_| {
+        let outcome = engine.score(&Job { part: 0, samples, stop: &Stop::new(&requested) }, &mut |_| {
             scored += 1;
-            asked.store(scored == 3, Ordering::Relaxed);
+            requested.store(scored == 3, Ordering::Relaxed);
             Ok(())
         });
         assert!(matches!(outcome, Err(Error::Stopped)));
@@ -112,8 +112,8 @@ fn the_body_stops_between_layers() {
     let samples = samples(&scene);
     let forest = &pack(&samples.iter().collect::<Vec<_>>(), 64)[0];
     let body = Body::load(&checkpoint(), DType::F32, &Device::Cpu, Form::of(&Device::Cpu).unwrap()).unwrap();
-    for asked in [false, true] {
-        let outcome = body.forward(forest, &Stop::new(&AtomicBool::new(asked)));
-        assert_eq!(matches!(outcome, Err(Error::Stopped)), asked);
+    for requested in [false, true] {
+        let outcome = body.forward(forest, &Stop::new(&AtomicBool::new(requested)));
+        assert_eq!(matches!(outcome, Err(Error::Stopped)), requested);
     }
 }

@@ -22,11 +22,11 @@ fn every_cell_is_told_with_its_options_and_its_cost() {
     let found = status(&scene);
     let cell = &found[0];
     assert_eq!(found.as_array().unwrap().len(), 1);
-    let told = json!({
+    let described = json!({
         "generation_model": "rl", "task": "demo", "model": "tied", "parts_done": 2, "parts": 2,
         "samples": {"ok": 289, "failed": 1}, "dtype": "f32", "device": "cpu", "top_k": 5, "limit": 290, "failed": null,
     });
-    for (field, value) in told.as_object().unwrap() {
+    for (field, value) in described.as_object().unwrap() {
         assert_eq!(&cell[field], value, "{field}");
     }
     let size: usize = before.iter().filter(|(name, _)| name.contains("part-")).map(|(_, bytes)| bytes.len()).sum();
@@ -99,6 +99,9 @@ fn what_cannot_be_read_is_told_beside_the_rest() {
     std::fs::write(scene.path("out/runs/generation_model=rl/task=demo/model=tied/manifest.json"), "{").unwrap();
     let said = scene.run("status out");
     said.expect(1, "");
-    let told: Vec<_> = said.stdout.lines().filter(|line| line.starts_with("damaged: ")).collect();
-    assert!(told.len() == 2 && told[0].contains("other on demo by rl") && told[1].contains("tied"), "{told:?}");
+    let described: Vec<_> = said.stdout.lines().filter(|line| line.starts_with("damaged: ")).collect();
+    assert!(
+        described.len() == 2 && described[0].contains("other on demo by rl") && described[1].contains("tied"),
+        "{described:?}"
+    );
 }

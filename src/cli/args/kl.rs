@@ -8,7 +8,7 @@ use clap::{ArgAction, Parser, ValueEnum};
 
 use super::listed::{self, Listed};
 use super::shared::threads;
-use crate::shift::{Limit, Twin};
+use crate::shift::{F32Version, Limit};
 
 /// Compare scored models: KL(P‖Q) per token, with standard errors clustered by prompt
 #[derive(Debug, Parser)]
@@ -88,8 +88,8 @@ pub struct KlArgs {
     /// Models that were also scored in f32, under another name: report how much of a pair's KL rounding alone explains
     ///
     /// Needs exact measures of each model and its f32 version.
-    #[arg(long, help_heading = "What to report", alias = "noise_floor", value_delimiter = ',', value_name = "MODEL=F32-MODEL", value_parser = twin)]
-    pub noise_floor: Vec<Twin>,
+    #[arg(long, help_heading = "What to report", alias = "noise_floor", value_delimiter = ',', value_name = "MODEL=F32-MODEL", value_parser = f32_version)]
+    pub noise_floor: Vec<F32Version>,
 
     /// Compare samples whose prompts were tokenised differently
     #[arg(long, help_heading = "Which pairs", alias = "allow_different_context", action = ArgAction::SetTrue)]
@@ -168,9 +168,9 @@ fn limit(text: &str) -> Result<Limit, String> {
     }
 }
 
-fn twin(text: &str) -> Result<Twin, String> {
+fn f32_version(text: &str) -> Result<F32Version, String> {
     let (model, in_f32) = text.split_once('=').ok_or("expected MODEL=F32-MODEL")?;
-    Ok(Twin { model: model.to_owned(), in_f32: in_f32.to_owned() })
+    Ok(F32Version { model: model.to_owned(), in_f32: in_f32.to_owned() })
 }
 
 fn temperature(text: &str) -> Result<f64, String> {

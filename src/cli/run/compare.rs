@@ -50,7 +50,7 @@ fn of_output(output: &Output) -> Compared {
                     Ok(found) => {
                         // What a model never scored, no experiment asked of it.
                         let missed = found.not_compared.iter().filter(|pair| !pair.not_scored);
-                        failures.extend(missed.map(NotCompared::told));
+                        failures.extend(missed.map(NotCompared::described));
                         comparison.not_compared.extend(found.not_compared);
                         comparison.pairs.extend(found.pairs);
                         comparison.differences.extend(found.differences);

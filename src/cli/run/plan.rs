@@ -15,7 +15,7 @@ use crate::cli::progress::duration;
 use crate::decoder::{Adapter, Checkpoint};
 use crate::error::Error;
 use crate::escape::visible;
-use crate::journal::{self, Entry};
+use crate::run_log::{self, Entry};
 use crate::score::cells::{Cell, Cells, State};
 use crate::score::session::no_own_template;
 use crate::shift::aligned;
@@ -51,7 +51,7 @@ struct Planned<'a> {
 /// Prints the plan.
 pub fn print(cells: &Cells, args: &RunArgs) -> Result<Exit> {
     let entries: BTreeMap<_, _> =
-        cells.experiments.iter().map(|e| (e.output.as_path(), journal::entries(&e.output))).collect();
+        cells.experiments.iter().map(|e| (e.output.as_path(), run_log::entries(&e.output))).collect();
     let entries: Vec<Entry> = entries.into_values().flatten().collect();
     let states: Vec<Looked> = cells.all.iter().map(|cell| look(cells, cell, args.engine)).collect();
     let planned: Vec<Planned> =
@@ -120,7 +120,7 @@ fn plan<'a>(cells: &'a Cells, cell: &'a Cell, looked: &'a Looked, entries: &[Ent
     let model = cells.model(cell);
     let plan = cells.dataset(cell).map(|dataset| &dataset.plan);
     let own = || entries.iter().filter(|entry| entry.model == model.name);
-    let (rate, bytes_a_token) = (journal::rate(own()), journal::bytes_a_token(own()).unwrap_or(BYTES_A_TOKEN));
+    let (rate, bytes_a_token) = (run_log::rate(own()), run_log::bytes_a_token(own()).unwrap_or(BYTES_A_TOKEN));
     let tokens = |bytes: u64| bytes as f64 / bytes_a_token;
     let left = tokens(cells.bytes_missing(cell));
     let bytes = plan.map(|plan| plan.parts.iter().map(|part| part.bytes).sum::<u64>());

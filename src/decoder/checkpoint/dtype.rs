@@ -40,12 +40,12 @@ impl Checkpoint {
     fn matrices(&self) -> impl Iterator<Item = (String, Stored)> {
         let layers = self.in_body(self.spec.names.layers) + ".";
         let embedding = self.embedding_name();
-        let is_asked_for = move |name: &str| {
+        let is_requested = move |name: &str| {
             let layer = name.strip_prefix(&layers).and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
             let is_head = !self.spec.tied_head && name == self.head_name();
             is_head || name == embedding || layer.is_some_and(|layer| layer < self.spec.layers)
         };
-        let asked_for = self.tensors().into_iter().filter(move |(name, _)| is_asked_for(name));
-        asked_for.filter(|(_, stored)| stored.shape.len() > 1)
+        let requested = self.tensors().into_iter().filter(move |(name, _)| is_requested(name));
+        requested.filter(|(_, stored)| stored.shape.len() > 1)
     }
 }

@@ -56,7 +56,7 @@ fn numbers(checkpoint: &Checkpoint, name: &str) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-fn told(folder: &Path) -> String {
+fn described(folder: &Path) -> String {
     Checkpoint::open(folder).unwrap_err().to_string()
 }
 
@@ -83,10 +83,11 @@ fn one_file_comes_before_an_index() {
     }
     fs::remove_file(path.join("model.safetensors")).unwrap();
     assert!(
-        told(path).contains("names the shard `model-00001-of-00001.safetensors`, but 1 of its 1 files are not there")
+        described(path)
+            .contains("names the shard `model-00001-of-00001.safetensors`, but 1 of its 1 files are not there")
     );
     fs::write(path.join(INDEX), "{}").unwrap();
-    assert!(told(path).ends_with("not an index: no `weight_map`"));
+    assert!(described(path).ends_with("not an index: no `weight_map`"));
 }
 
 #[test]
@@ -102,7 +103,7 @@ fn a_tensor_in_two_shards_is_the_same_in_both() {
     assert!(checkpoint.notes().is_empty() && checkpoint.tensors().iter().any(|(listed, _)| listed == name));
     first.insert(name.clone(), (tensor * 2.0).unwrap());
     save(&first, &shards[0]);
-    let error = told(folder.path());
+    let error = described(folder.path());
     let file = shards.last().unwrap().file_name().unwrap().to_str().unwrap();
     assert!(error.contains(&format!("tensor `{name}` stands in `{}` too, with other values", shards[0].display())));
     assert!(error.contains(&format!("the index says `{file}`")), "{error}");
@@ -230,13 +231,13 @@ fn a_head_has_the_names_that_transformers_finds_it_by() {
         let mut tensors = load(&weights);
         tensors.insert(heads[1].to_owned(), (&other * 2.0).unwrap());
         save(&tensors, &weights);
-        let error = told(folder.path());
+        let error = described(folder.path());
         assert!(error.contains("are of one weight to transformers, and differ") && error.contains(heads[1]), "{error}");
         // Nothing that transformers would load, and nothing to go on without.
         for name in ["output.weight", "model.language_model.lm_head.weight", "score.weight"] {
             with(&[name]);
             let what = format!("and `{name}` of shape");
-            assert!(told(folder.path()).contains(&what), "{}", told(folder.path()));
+            assert!(described(folder.path()).contains(&what), "{}", described(folder.path()));
             let mut tensors = tied.clone();
             tensors.insert(name.to_owned(), tied[&embedding].clone());
             save(&tensors, &weights);
@@ -257,7 +258,7 @@ fn two_names_of_one_weight_are_of_the_same_numbers() {
     tensors.insert("norm.weight".to_owned(), (norm * 2.0).unwrap());
     save(&tensors, &weights);
     let what = "tensors `model.norm.weight` and `norm.weight` are of one weight to transformers, and differ";
-    assert!(told(folder.path()).contains(what), "{}", told(folder.path()));
+    assert!(described(folder.path()).contains(what), "{}", described(folder.path()));
 }
 
 /// A model saved without its head has none unless it is tied.

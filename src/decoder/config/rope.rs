@@ -67,7 +67,7 @@ impl Config<'_> {
         }
         refuse_two_switches(&ropes)?;
         let fields = said.iter().flat_map(|(object, _)| object).filter(|(_, value)| !value.is_null());
-        let told = fields.filter_map(|(field, value)| {
+        let described = fields.filter_map(|(field, value)| {
             let by = match (FIELDS.contains(&field.as_str()), field.as_str()) {
                 (false, _) => "transformers",
                 (true, OUTER) if is_nested && *value == Value::Bool(false) => "transformers 5 of one kind of layer",
@@ -75,7 +75,7 @@ impl Config<'_> {
             };
             Some(format!("the rope field `{field}` ({value}) is passed over, as by {by}"))
         });
-        Ok((ropes, told.collect()))
+        Ok((ropes, described.collect()))
     }
 
     /// The one of most families; the spelling of transformers 4 comes first, as in transformers 5. Of two original contexts

@@ -144,8 +144,9 @@ fn ropes_of_kinds_of_layers_are_read_by_themselves() {
             cut["truncate"] = json!(false);
             let spec = gemma(&cut, &json!({}));
             assert_eq!(spec.ropes, plain.ropes);
-            let told = "the rope field `truncate` (false) is passed over, as by transformers 5 of one kind of layer";
-            assert_eq!(spec.passed_over, [told]);
+            let described =
+                "the rope field `truncate` (false) is passed over, as by transformers 5 of one kind of layer";
+            assert_eq!(spec.passed_over, [described]);
             let flat = |object: &Value| read("llama", &json!({ "rope_parameters": object })).unwrap().ropes;
             assert_ne!(flat(&cut), flat(&own));
         }
@@ -191,7 +192,7 @@ fn what_two_versions_of_transformers_read_otherwise_is_refused() {
 
 #[test]
 fn a_family_that_is_not_known_is_named_wherever_its_config_is() {
-    let told = |config: Value| parse(config.as_object().unwrap(), None).unwrap_err();
+    let described = |config: Value| parse(config.as_object().unwrap(), None).unwrap_err();
     let known = "is not one that tokshift knows: known are gemma2, ";
     for (config, name) in [
         (json!({"model_type": "mamba"}), "`model_type` mamba "),
@@ -210,7 +211,7 @@ fn a_family_that_is_not_known_is_named_wherever_its_config_is() {
         (json!({"architectures": ["RwkvForCausalLM"]}), "no `model_type` (`architectures` names RwkvForCausalLM) "),
         (json!({}), "no `model_type` "),
     ] {
-        let error = told(config);
+        let error = described(config);
         assert!(error.contains(name), "{error}");
         assert!(error.contains(known), "{error}");
     }

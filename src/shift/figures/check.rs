@@ -90,7 +90,7 @@ pub fn rows(pair: &PairTables, samples: &Samples, sums: &Sums, p: &Footers, q: &
         }
     }
     let Some((first, counts)) = unexplained.first() else { return Ok(unequal) };
-    let (sides, more) = (counts.told_of(first), unexplained.len() - 1);
+    let (sides, more) = (counts.description_of(first), unexplained.len() - 1);
     Err(pair.incomparable(format!(
         "tables do not match: P has {} rows, Q {}, {joined} in both; first mismatch in sample_id {} ({sides}), {more} more samples",
         p.rows, q.rows, first.id
@@ -119,7 +119,7 @@ impl Counts {
         agree && silent(sample.p, self.p) && silent(sample.q, self.q)
     }
 
-    fn told_of(&self, sample: &SampleFacts) -> String {
+    fn description_of(&self, sample: &SampleFacts) -> String {
         let (p, q) = (sample.p.as_str(), sample.q.as_str());
         format!("P {p}: {} rows, Q {q}: {}, both: {}", self.p, self.q, self.both)
     }

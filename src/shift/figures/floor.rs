@@ -6,26 +6,26 @@
 use crate::error::Result;
 use crate::schema::pair::KL;
 use crate::shift::numbers::stats::Estimate;
-use crate::shift::options::Twin;
+use crate::shift::options::F32Version;
 use crate::shift::pass::sums::Sums;
 use crate::shift::pass::values;
 use crate::shift::result::means::NoiseFloor;
 use crate::shift::result::pair::Pair;
+use crate::shift::tables::f32_versions::of;
 use crate::shift::tables::files::PairTables;
-use crate::shift::tables::twins::of;
 
 /// Samples that make a floor.
 const LEAST: u64 = 32;
 
 /// Records the floor in every pair of a response set whose two models have f32 versions that were compared with them.
-pub fn note(tables: &[&PairTables], found: &mut [(Pair, Sums)], twins: &[Twin]) -> Result<()> {
+pub fn note(tables: &[&PairTables], found: &mut [(Pair, Sums)], f32_versions: &[F32Version]) -> Result<()> {
     let floors = found.iter().map(|(pair, _)| {
-        let (p_twin, q_twin) = (of(twins, &pair.p)?, of(twins, &pair.q)?);
+        let (p_twin, q_twin) = (of(f32_versions, &pair.p)?, of(f32_versions, &pair.q)?);
         let both = [(pair.p.as_str(), p_twin), (pair.q.as_str(), q_twin)];
-        let lacks = |[model, twin]: [&str; 2]| {
-            format!("no noise floor: `kl --exact` has to compare `{model}` with `{twin}` first")
+        let lacks = |[model, f32_version]: [&str; 2]| {
+            format!("no noise floor: `kl --exact` has to compare `{model}` with `{f32_version}` first")
         };
-        let of_one = |(model, twin)| own(found, model, twin).ok_or_else(|| lacks([model, twin]));
+        let of_one = |(model, f32_version)| own(found, model, f32_version).ok_or_else(|| lacks([model, f32_version]));
         Some(of_one(both[0]).and_then(|p| Ok((p, of_one(both[1])?, mean(found, p_twin, q_twin)))))
     });
     let floors: Vec<Option<Result<Floor, String>>> = floors.collect();

@@ -75,7 +75,7 @@ pub fn exact(exact: &ExactFigures) -> Vec<String> {
         let [p, q, difference] = [stop.p, stop.q, stop.difference].map(|mean| cells(Some(mean)).join(" "));
         lines.push(format!("probability to end where the response ended: P {p}, Q {q}, Q - P {difference}"));
     }
-    let told = |of: &ShiftedToken| {
+    let described = |of: &ShiftedToken| {
         let text = token(of.token.as_deref(), Some(of.token_id)).unwrap_or_default();
         format!("{text} {} of {}, {} nats", of.shifted, of.tokens, number(of.kl))
     };
@@ -83,9 +83,9 @@ pub fn exact(exact: &ExactFigures) -> Vec<String> {
         ("written tokens at which the top token most often shifted", &exact.most_shifted),
         ("written tokens with most of KL(P‖Q)", &exact.most_kl),
     ] {
-        let told: Vec<_> = tokens.iter().take(SHOWN_TOKENS).map(told).collect();
-        if !told.is_empty() {
-            lines.push(format!("{what}: {}", told.join("; ")));
+        let described: Vec<_> = tokens.iter().take(SHOWN_TOKENS).map(described).collect();
+        if !described.is_empty() {
+            lines.push(format!("{what}: {}", described.join("; ")));
         }
     }
     lines

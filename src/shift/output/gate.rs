@@ -31,13 +31,13 @@ impl Limit {
 /// interval, of tables with missing parts, at another temperature than 1, or of a measure that does not estimate KL on
 /// this text; one for each pair that is not compared.
 pub fn exceeded(comparison: &Comparison, limits: &[Limit]) -> Vec<String> {
-    let of_pair = |pair| limits.iter().filter_map(move |limit| told(pair, limit));
+    let of_pair = |pair| limits.iter().filter_map(move |limit| described(pair, limit));
     let not_compared = comparison.not_compared.iter().filter(|_| !limits.is_empty());
-    let not_compared = not_compared.map(|pair| format!("{}, so it is not known to meet any limit", pair.told()));
+    let not_compared = not_compared.map(|pair| format!("{}, so it is not known to meet any limit", pair.described()));
     comparison.pairs.iter().flat_map(of_pair).chain(not_compared).collect()
 }
 
-fn told(pair: &Pair, Limit { measure, value: limit }: &Limit) -> Option<String> {
+fn described(pair: &Pair, Limit { measure, value: limit }: &Limit) -> Option<String> {
     let mean = pair.measures.iter().find(|m| m.name == *measure).and_then(|m| m.token_mean);
     let unknown = |why: &str| format!("{why}, so it is not known to be at most");
     let doubt = of_measure(measure, &pair.kl_estimate).and_then(KlEstimate::doubt);

@@ -68,12 +68,12 @@ fn row(pair: &Pair, is_exact: bool) -> Vec<String> {
 
 fn shifted_tokens(pair: &Pair) -> Option<String> {
     let tokens = &pair.exact.as_ref()?.most_shifted;
-    let told = |token: &ShiftedToken| {
+    let described = |token: &ShiftedToken| {
         let text = cells::token(token.token.as_deref(), Some(token.token_id)).unwrap_or_default();
         format!("{text} {} of {}", token.shifted, token.tokens)
     };
-    let told: Vec<String> = tokens.iter().take(TOKENS).map(told).collect();
-    let what = if told.is_empty() { "none".to_owned() } else { told.join(", ") };
+    let described: Vec<String> = tokens.iter().take(TOKENS).map(described).collect();
+    let what = if described.is_empty() { "none".to_owned() } else { described.join(", ") };
     let who = format!("{} by {}, P = {}, Q = {}", pair.task, pair.generation_model, pair.p, pair.q);
     Some(visible(&format!("  {who}: {what}")) + "\n")
 }

@@ -58,28 +58,28 @@ fn left_out(left_out: &LeftOut) -> String {
 }
 
 fn study(study: &StudyFigure) -> Vec<String> {
-    let told = |what: &str, figure, points, tokens| {
+    let described = |what: &str, figure, points, tokens| {
         let figure = number(figure);
         format!(
             "study's kl_divergence{what}: {figure} nats/token over {points} data points, {tokens} tokens \
              (the size of a mean, no divergence)"
         )
     };
-    let mut lines = vec![told("", study.kl_divergence, study.num_data_points, study.total_tokens)];
+    let mut lines = vec![described("", study.kl_divergence, study.num_data_points, study.total_tokens)];
     let otherwise = study.null_rows_removed.iter();
     lines.extend(otherwise.map(|f| {
-        told(", paired as its script does (null rows removed)", f.kl_divergence, f.num_data_points, f.total_tokens)
+        described(", paired as its script does (null rows removed)", f.kl_divergence, f.num_data_points, f.total_tokens)
     }));
     lines
 }
 
 /// One model's value next to the other's.
 fn of_sides(what: &str, sides: Sides) -> String {
-    let told = |side: Option<Estimate>| {
+    let described = |side: Option<Estimate>| {
         let [mean, interval] = cells(side);
         if interval.is_empty() { mean } else { format!("{mean} {interval}") }
     };
-    format!("{what}: P {}, Q {}", told(sides.p), told(sides.q))
+    format!("{what}: P {}, Q {}", described(sides.p), described(sides.q))
 }
 
 /// Ratio and difference of perplexities, correlation, root mean square of Δp.

@@ -23,7 +23,7 @@ pub fn aligned_warnings(comparison: &AlignedComparison) -> Vec<String> {
 
 /// The line of a pair that is not compared.
 pub fn not_compared(pair: &NotCompared) -> String {
-    format!("not compared: {}", pair.told())
+    format!("not compared: {}", pair.described())
 }
 
 /// Of one pair, called `title`.

@@ -52,12 +52,12 @@ impl NotCompared {
     /// That these are all there is, and why.
     pub fn all(pairs: &[Self]) -> String {
         let yet = if pairs.iter().any(|pair| pair.failed) { "" } else { " yet" };
-        let told: Vec<_> = pairs.iter().map(Self::told).collect();
-        format!("nothing to compare{yet}: {}", told.join("; "))
+        let described: Vec<_> = pairs.iter().map(Self::described).collect();
+        format!("nothing to compare{yet}: {}", described.join("; "))
     }
 
     /// The models, the response set, and why.
-    pub fn told(&self) -> String {
+    pub fn described(&self) -> String {
         format!("{}: {}", title(&self.p, &self.q, &self.task, &self.generation_model), self.why)
     }
 }

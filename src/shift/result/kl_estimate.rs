@@ -50,13 +50,13 @@ impl KlEstimate {
 
     /// The answer for a statistic over several pairs, each with its name: no if any is no, unknown if any is unknown.
     pub fn of_all(parts: &[(&str, &Self)]) -> Self {
-        let told = |(name, part): &(&str, &Self)| format!("{name}: {}", part.reason());
+        let described = |(name, part): &(&str, &Self)| format!("{name}: {}", part.reason());
         let is_no = |(_, part): &&(&str, &Self)| matches!(part, Self::No { .. });
         let is_unknown = |(_, part): &&(&str, &Self)| matches!(part, Self::Unknown { .. });
         if let Some(no) = parts.iter().find(is_no) {
-            return Self::No { reason: told(no) };
+            return Self::No { reason: described(no) };
         }
-        parts.iter().find(is_unknown).map_or(Self::Yes, |unknown| Self::Unknown { reason: told(unknown) })
+        parts.iter().find(is_unknown).map_or(Self::Yes, |unknown| Self::Unknown { reason: described(unknown) })
     }
 
     /// Of some of the tokens that this is of, which `what` chose.
@@ -81,22 +81,22 @@ impl KlEstimate {
 impl Serialize for KlEstimate {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
-        struct Told<'a> {
+        struct Described<'a> {
             answer: &'a str,
             reason: &'a str,
         }
-        Told { answer: self.answer(), reason: self.reason() }.serialize(serializer)
+        Described { answer: self.answer(), reason: self.reason() }.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for KlEstimate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        struct Told {
+        struct Described {
             answer: String,
             reason: String,
         }
-        let Told { answer, reason } = Told::deserialize(deserializer)?;
+        let Described { answer, reason } = Described::deserialize(deserializer)?;
         match answer.as_str() {
             "yes" => Ok(Self::Yes),
             "no" => Ok(Self::No { reason }),

@@ -92,12 +92,12 @@ pub struct Overall {
 impl Overall {
     /// Which tasks are not there as a whole, if that is so of any.
     pub fn incomplete(&self) -> Option<String> {
-        let told = |what: &str, tasks: &[String]| {
+        let described = |what: &str, tasks: &[String]| {
             let tasks = tasks.iter().map(|task| format!("`{task}`")).collect::<Vec<_>>().join(", ");
             (!tasks.is_empty()).then(|| format!("{what} {tasks}"))
         };
-        let partial = told("parts are missing of", &self.partial_tasks);
-        let missing = told("nothing was compared of", &self.missing_tasks);
+        let partial = described("parts are missing of", &self.partial_tasks);
+        let missing = described("nothing was compared of", &self.missing_tasks);
         let what: Vec<_> = partial.into_iter().chain(missing).collect();
         (!what.is_empty()).then(|| format!("INCOMPLETE: {}", what.join("; ")))
     }

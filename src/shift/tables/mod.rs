@@ -3,8 +3,8 @@
 pub mod texts;
 pub mod writer;
 pub mod reference;
-pub mod twins;
-pub mod asked;
+pub mod f32_versions;
+pub mod requested;
 pub mod run_notes;
 pub mod pair_files;
 pub mod files;

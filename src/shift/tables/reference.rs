@@ -42,7 +42,7 @@ pub fn wanted<'a>(text: &Text<'a>, exact: &[PairCell], options: &'a Options) -> 
     let wanted = match &options.reference {
         None if text.of_windows => default_reference(text.generation_model, &in_order(text, exact)),
         None => writer(text, options),
-        Some(asked) => Some(asked.as_str()),
+        Some(requested) => Some(requested.as_str()),
     };
     wanted.unwrap_or_default()
 }

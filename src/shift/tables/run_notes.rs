@@ -40,13 +40,13 @@ fn arithmetic_note(p: &FoundCell, q: &FoundCell) -> Option<String> {
 /// Ids that a model's own tokenizer has for other texts: `score` lets a few through.
 fn vocabulary_note(model: &str, found: &FoundCell) -> Option<String> {
     let ids: Vec<String> = found.manifest.engine.other_texts.iter().map(u32::to_string).collect();
-    let told = || {
+    let described = || {
         format!(
             "{model}'s own tokenizer has other texts for the ids {}, which stand for the text's here",
             ids.join(", ")
         )
     };
-    (!ids.is_empty()).then(told)
+    (!ids.is_empty()).then(described)
 }
 
 /// Ranks that were not counted alike differ without any shift.

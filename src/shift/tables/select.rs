@@ -4,12 +4,12 @@
 
 use std::path::Path;
 
-use super::asked::{self, Asked, asked};
 use super::files::{self, PairTables};
 use super::pair_files::damage;
 use super::reference::{must_be_scored, remedy, wanted};
-use super::texts::{Text, is_asked_for, is_wanted, texts};
-use super::{twins, writer};
+use super::requested::{self, Requested, requested};
+use super::texts::{Text, is_requested, is_wanted, texts};
+use super::{f32_versions, writer};
 use crate::error::{Error, Result};
 use crate::shift::options::Options;
 use crate::shift::result::comparison::NotCompared;
@@ -129,10 +129,10 @@ impl Selection {
 /// [`Error::Usage`] if nothing fits, nothing is done on both sides, or P was not scored on any text.
 pub fn pairs(root: &Path, options: &Options) -> Result<Selection> {
     let (exact, cells) = (store::found_pairs(root)?, Cells::of(root)?);
-    let selected = asked_for(&cells, &exact, options).and_then(|asked| {
-        asked::must_be_heard(&asked, options)?;
+    let selected = requested_of_cells(&cells, &exact, options).and_then(|requested| {
+        requested::must_apply(&requested, options)?;
         let mut selection = Selection::default();
-        for Asked { text, p, pairs, unscored } in &asked {
+        for Requested { text, p, pairs, unscored } in &requested {
             for models in pairs.iter().chain(unscored) {
                 let foreign = writer::foreign(models[0], text, options);
                 selection.add(&Wanted { text, p, models: *models, cells: [&cells; 2] }, &exact, foreign);
@@ -165,10 +165,11 @@ pub fn pairs_across(roots: [&Path; 2], options: &Options) -> Result<Selection> {
     let mut selection = Selection::default();
     let all = texts(&of_p.found, &of_p.damaged, options)?;
     let is_in_both = |text: &Text| others.iter().any(|other| other.is_called(text.generation_model, text.task));
-    let asked = all.iter().filter(|text| is_asked_for(text.generation_model, text.task, options) && is_in_both(text));
-    let asked: Vec<(&Text, &str)> = asked.map(|text| (text, wanted(text, &[], options))).collect();
-    must_be_scored(&asked)?;
-    for &(text, p) in &asked {
+    let requested =
+        all.iter().filter(|text| is_requested(text.generation_model, text.task, options) && is_in_both(text));
+    let requested: Vec<(&Text, &str)> = requested.map(|text| (text, wanted(text, &[], options))).collect();
+    must_be_scored(&requested)?;
+    for &(text, p) in &requested {
         let of_text = others.iter().filter(|other| other.is_called(text.generation_model, text.task));
         for q in of_text.flat_map(|other| &other.models) {
             selection.add(&Wanted { text, p, models: [p, *q], cells: [&of_p, &of_q] }, &[], None);
@@ -187,21 +188,21 @@ pub fn pairs_across(roots: [&Path; 2], options: &Options) -> Result<Selection> {
 /// Those of [`pairs`] that are not of one pair.
 pub fn chosen(root: &Path, options: &Options) -> Result<Vec<[FoundCell; 2]>> {
     let (exact, cells) = (store::found_pairs(root)?, Cells::of(root)?);
-    let asked = asked_for(&cells, &exact, options)?;
-    let pairs = asked.iter().flat_map(|asked| asked.pairs.iter().map(move |pair| (asked, *pair)));
-    let wanted = pairs.map(|(Asked { text, p, .. }, models)| Wanted { text, p, models, cells: [&cells; 2] });
+    let requested = requested_of_cells(&cells, &exact, options)?;
+    let pairs = requested.iter().flat_map(|requested| requested.pairs.iter().map(move |pair| (requested, *pair)));
+    let wanted = pairs.map(|(Requested { text, p, .. }, models)| Wanted { text, p, models, cells: [&cells; 2] });
     let fit = wanted.filter_map(|wanted| wanted.cells(&exact).ok());
     Ok(fit.map(|both| both.map(Clone::clone)).collect())
 }
 
-fn asked_for<'a>(cells: &'a Cells, exact: &[FoundPair], options: &'a Options) -> Result<Vec<Asked<'a>>> {
+fn requested_of_cells<'a>(cells: &'a Cells, exact: &[FoundPair], options: &'a Options) -> Result<Vec<Requested<'a>>> {
     let exact: Vec<PairCell> = exact.iter().map(|pair| pair.cell.clone()).collect();
     let texts = texts(&cells.found, &cells.damaged, options)?;
-    for text in texts.iter().filter(|text| is_asked_for(text.generation_model, text.task, options)) {
+    for text in texts.iter().filter(|text| is_requested(text.generation_model, text.task, options)) {
         let models: Vec<&FoundCell> = cells.found.iter().filter(|found| text.is_of(&found.cell)).collect();
-        twins::must_be_twins(&models, &options.noise_floor)?;
+        f32_versions::must_be_f32_versions(&models, &options.noise_floor)?;
     }
-    asked(texts, &exact, options)
+    requested(texts, &exact, options)
 }
 
 /// Why nothing of two tables can be compared before more of them is scored.

@@ -72,11 +72,11 @@ fn must_have_tasks(tasks: &BTreeSet<&str>, options: &Options) -> Result<()> {
 
 /// Whether its response set is requested.
 pub fn is_wanted(cell: &Cell, options: &Options) -> bool {
-    is_asked_for(&cell.generation_model, &cell.task, options)
+    is_requested(&cell.generation_model, &cell.task, options)
 }
 
 /// Whether a text is asked for.
-pub fn is_asked_for(generation_model: &str, task: &str, options: &Options) -> bool {
+pub fn is_requested(generation_model: &str, task: &str, options: &Options) -> bool {
     let fits = |filter: &[String], name: &str| filter.is_empty() || filter.iter().any(|wanted| wanted == name);
     fits(&options.tasks, task) && fits(&options.generation_models, generation_model)
 }

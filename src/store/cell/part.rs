@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::schema::folder;
 use crate::store::hidden::HiddenPart;
 use crate::store::pairs;
-use crate::store::temporary::{Temporary, withdraw};
+use crate::store::temporary::{Temporary, delete_published};
 use crate::table::{self, Table};
 
 /// A part on its way.
@@ -83,7 +83,7 @@ impl<'a> PartWriter<'a> {
         if !is_same {
             // A part that is done again is not done from here until both of its tables are new. Its tokens go before its pairs:
             // a process that publishes a pair looks at them afterwards.
-            withdraw(&tokens)?;
+            delete_published(&tokens)?;
             pairs::withdraw_part(&self.cell.root, self.cell.manifest(), self.part)?;
             files.delete_temporary(self.part)?;
         }
@@ -100,7 +100,7 @@ impl<'a> PartWriter<'a> {
         self.tokens.publish(&tokens)?;
         // Where file systems have no locks another process may have put its samples there meanwhile.
         if self.samples_hash.is_some() && table::footer(&samples)?.1 != self.samples_hash {
-            withdraw(&tokens)?;
+            delete_published(&tokens)?;
             let what = "was written by two processes at once: let one of them score the cell, and run it again";
             return Err(Error::file(samples, what));
         }

@@ -51,7 +51,7 @@ impl TextManifest {
     ///
     /// # Errors
     /// As [`TextManifest::must_equal`].
-    pub fn as_settled(mut self, earlier: &Self, path: &Path) -> Result<Self> {
+    pub fn as_fixed(mut self, earlier: &Self, path: &Path) -> Result<Self> {
         self.tokens.max_tokens = earlier.tokens.max_tokens;
         self.must_equal(earlier, path).map(|()| self)
     }

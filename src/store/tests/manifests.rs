@@ -20,8 +20,8 @@ fn the_first_settles_the_text_of_those_that_run_beside_it() {
     let mut other = manifest("other");
     other.tokens.boundary = "separate".to_owned();
     let error = store.cell(&cell("other"), &other, Format::Jsonl).unwrap().lock().unwrap_err().to_string();
-    let told = "text.json` was made with tokens.boundary = `joint`, this run has `separate`: use the same options";
-    assert!(error.contains(told), "{error}");
+    let described = "text.json` was made with tokens.boundary = `joint`, this run has `separate`: use the same options";
+    assert!(error.contains(described), "{error}");
     for cell in [&long, &short] {
         publish(cell, 0);
     }

@@ -259,9 +259,9 @@ fn a_larger_head_of_p_has_no_upper_bound() {
     let why =
         "P gives 4 ids a probability, Q 3, so that KL(P‖Q) has no upper bound: `kl --exact` compares the ids of both";
     assert!(pair.notes.iter().any(|note| note == why), "{:?}", pair.notes);
-    let told = exceeded(&comparison, &[Limit::new("kl_upper", 15.0).unwrap()]);
+    let described = exceeded(&comparison, &[Limit::new("kl_upper", 15.0).unwrap()]);
     let title = "P = `base`, Q = `tuned` on `task` by `base`";
-    assert_eq!(told, [format!("{title}: kl_upper: {why}, so it is not known to be at most 15")]);
+    assert_eq!(described, [format!("{title}: kl_upper: {why}, so it is not known to be at most 15")]);
     for slice in &pair.slices {
         assert_eq!(slice.measures.iter().find(|m| m.name == "kl_upper").unwrap().token_mean, None);
     }

@@ -287,7 +287,7 @@ fn responses_that_a_limit_ended_stand_beside_nats_a_response() {
     assert_eq!(named(pair, "kl_k1").response_mean.unwrap().value, 0.5);
     let note = "responses that a token limit ended: 1 of 4 (25.0%); nats per response include them as they are, the \
                 probability to end leaves them out";
-    assert!(pair.notes.iter().any(|told| told == note), "{:?}", pair.notes);
+    assert!(pair.notes.iter().any(|described| described == note), "{:?}", pair.notes);
     let table = shift::table(&comparison);
     assert!(table.contains("nats/response (25.0% cut)"), "{table}");
     output.model("base", &samples(&[&[-1.0]]));

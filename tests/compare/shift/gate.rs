@@ -20,29 +20,29 @@ fn the_upper_end_decides() {
     assert!(mean.value < 1.0 && high > 1.0);
     let limit = |value| [Limit::new("delta_logprob", value).unwrap()];
     assert!(exceeded(&comparison, &limit(high)).is_empty());
-    let told = exceeded(&comparison, &limit(1.0));
+    let described = exceeded(&comparison, &limit(1.0));
     let pair = "P = `base`, Q = `tuned` on `task` by `base`";
-    assert_eq!(told, [format!("{pair}: delta_logprob: the 95% interval of the mean ends at {high}, above 1")]);
+    assert_eq!(described, [format!("{pair}: delta_logprob: the 95% interval of the mean ends at {high}, above 1")]);
 }
 
 #[test]
 fn an_unknown_value_keeps_no_limit() {
     let limits = ["overlap", "delta_logprob"].map(|name| Limit::new(name, 1e9).unwrap());
-    let told = exceeded(&comparison(), &limits);
-    assert!(told.len() == 1 && told[0].contains("overlap: no token has it"), "{told:?}");
+    let described = exceeded(&comparison(), &limits);
+    assert!(described.len() == 1 && described[0].contains("overlap: no token has it"), "{described:?}");
 }
 
 #[test]
 fn an_unknown_measure_is_told_with_those_there_are() {
-    let told = Limit::new("kld", 0.1).unwrap_err().to_string();
-    assert!(told.starts_with("there is no measure `kld`: use one of kl, kl_reverse, js, tv, kl_k1, "), "{told}");
+    let described = Limit::new("kld", 0.1).unwrap_err().to_string();
+    assert!(described.starts_with("there is no measure `kld`: use one of kl, kl_reverse, js, tv, kl_k1, "), "{described}");
 }
 
 const P: Three = [0.6, 0.3, 0.1];
 const Q: Three = [0.5, 0.3, 0.2];
 
 /// What is told of limits on k1 and k3, on samples of P.
-fn told(samples: usize, reference: &str, limit: f64) -> Vec<String> {
+fn described(samples: usize, reference: &str, limit: f64) -> Vec<String> {
     let output = Output::new();
     let texts = drawn(samples, &P);
     output.model("base", &scored(&texts, &P));
@@ -54,9 +54,9 @@ fn told(samples: usize, reference: &str, limit: f64) -> Vec<String> {
 
 #[test]
 fn yes_is_as_good_as_its_interval() {
-    assert_eq!(told(60, "base", 1.0), [""; 0]);
-    let told = told(60, "base", 0.01);
-    assert!(told.len() == 2 && told.iter().all(|told| told.contains("of the mean ends at 0.0")), "{told:?}");
+    assert_eq!(described(60, "base", 1.0), [""; 0]);
+    let described = described(60, "base", 0.01);
+    assert!(described.len() == 2 && described.iter().all(|described| described.contains("of the mean ends at 0.0")), "{described:?}");
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn no_keeps_no_limit() {
     // ln q − ln p of the other's text is negative on average: below any limit, and no divergence.
     let title = "P = `tuned`, Q = `base` on `task` by `base`";
     let why = "not a KL estimate: the text is by `base`, not by P, so it is not known to be at most 1";
-    assert_eq!(told(60, "tuned", 1.0), ["kl_k1", "kl_k3"].map(|measure| format!("{title}: {measure}: {why}")));
+    assert_eq!(described(60, "tuned", 1.0), ["kl_k1", "kl_k3"].map(|measure| format!("{title}: {measure}: {why}")));
 }
 
 #[test]
@@ -72,5 +72,5 @@ fn unknown_keeps_no_limit() {
     let title = "P = `base`, Q = `tuned` on `task` by `base`";
     let why = "not known to be a KL estimate: of 29 clusters, below 30, it cannot be known whether P wrote the text, so it is not \
                known to be at most 1";
-    assert_eq!(told(29, "base", 1.0), ["kl_k1", "kl_k3"].map(|measure| format!("{title}: {measure}: {why}")));
+    assert_eq!(described(29, "base", 1.0), ["kl_k1", "kl_k3"].map(|measure| format!("{title}: {measure}: {why}")));
 }

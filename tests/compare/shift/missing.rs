@@ -91,10 +91,10 @@ fn a_task_that_a_model_never_scored_keeps_no_limit() {
         };
         assert_eq!([task, p, q, why], ["hard", "base", "two", "`two` was not scored on it"]);
         assert!(*not_scored && !*failed && !comparison.failed());
-        let told = exceeded(&comparison, &limit);
+        let described = exceeded(&comparison, &limit);
         let why = "P = `base`, Q = `two` on `hard` by `base`: `two` was not scored on it, so it is not known to meet any limit";
-        assert_eq!(told, [why]);
-        assert_eq!(shift::warnings(&comparison), [format!("not compared: {}", comparison.not_compared[0].told())]);
+        assert_eq!(described, [why]);
+        assert_eq!(shift::warnings(&comparison), [format!("not compared: {}", comparison.not_compared[0].described())]);
         assert_eq!(comparison.overall.len(), of_all);
         for overall in &comparison.overall {
             let missing: &[String] = if overall.q == "two" { &["hard".to_owned()] } else { &[] };
@@ -107,8 +107,8 @@ fn a_task_that_a_model_never_scored_keeps_no_limit() {
             assert!(exceeded(&comparison, &limit).contains(&why.to_owned()));
         }
         // Who asks for the others has them all.
-        let asked = Options { tasks: vec!["easy".to_owned()], ..Options::default() };
-        let comparison = compare(&output, &asked);
+        let requested = Options { tasks: vec!["easy".to_owned()], ..Options::default() };
+        let comparison = compare(&output, &requested);
         assert!(comparison.not_compared.is_empty() && exceeded(&comparison, &limit).is_empty());
     }
 }
@@ -163,7 +163,7 @@ fn tables_without_a_manifest_keep_no_limit() {
                 pair.failed
                     && pair.why.contains("manifest.json`: is missing, so the options of its tables are unknown")
             );
-            assert!(exceeded(&comparison, &limit).iter().any(|told| told.starts_with(&pair.told())));
+            assert!(exceeded(&comparison, &limit).iter().any(|described| described.starts_with(&pair.described())));
         }
         assert!(compared(&comparison).contains(&["base", "one"]));
     }

@@ -147,8 +147,8 @@ fn windows_of_a_text_are_nobodys() {
     let comparison = output.compare().unwrap();
     assert_eq!(answer(&comparison.pairs[0]), ("no", "windows of a text are nobody's samples"));
     assert!(shift::table(&comparison).contains("kl_k1 (not KL)"));
-    let told = Options { own_text: Some("base".to_owned()), ..Options::default() };
-    let error = output.compare_with(&told).unwrap_err().to_string();
+    let described = Options { own_text: Some("base".to_owned()), ..Options::default() };
+    let error = output.compare_with(&described).unwrap_err().to_string();
     assert!(error.starts_with("--own-text: `base` scored no text whose author is unknown"), "{error}");
 }
 
@@ -162,16 +162,16 @@ fn a_writer_is_told_where_the_name_says_none_that_was_scored() {
     let reference = |reference: &str| Options { reference: Some(reference.to_owned()), ..Options::default() };
     assert_eq!(answer(&compare(&output, reference("base")).pairs[0]), ("no", "the text is by `human`, not by P"));
     // It is P too, unless another is asked for.
-    let told = Options { own_text: Some("base".to_owned()), ..Options::default() };
-    let comparison = compare(&output, told.clone());
+    let described = Options { own_text: Some("base".to_owned()), ..Options::default() };
+    let comparison = compare(&output, described.clone());
     assert_eq!((comparison.pairs[0].p.as_str(), comparison.pairs[0].kl_estimate.answer()), ("base", "yes"));
-    let other = compare(&output, Options { own_text: told.own_text.clone(), ..reference("tuned") });
+    let other = compare(&output, Options { own_text: described.own_text.clone(), ..reference("tuned") });
     assert_eq!(answer(&other.pairs[0]), ("no", "the text is by `base`, not by P"));
     // What the name says stands, and who was not scored wrote nothing that is compared.
     let named = text_of(&P, 40);
     for writer in ["tuned", "nobody"] {
-        let told = Options { own_text: Some(writer.to_owned()), ..Options::default() };
-        assert!(named.compare_with(&told).unwrap_err().to_string().starts_with("--own-text: "));
+        let described = Options { own_text: Some(writer.to_owned()), ..Options::default() };
+        assert!(named.compare_with(&described).unwrap_err().to_string().starts_with("--own-text: "));
     }
 }
 
@@ -251,7 +251,7 @@ fn tokens_without_ids_and_texts_are_told_of() {
     output.model("tuned", &bare(-2.0));
     let pair = output.pair();
     let note = "tokens of which `base` and `tuned` have neither ids nor texts, so that nothing shows that both read one text: 80";
-    assert!(pair.notes.iter().any(|told| told == note), "{:?}", pair.notes);
+    assert!(pair.notes.iter().any(|described| described == note), "{:?}", pair.notes);
     assert_eq!(pair.kl_estimate.answer(), "unknown");
     assert!(pair.kl_estimate.reason().starts_with("80 tokens have neither an id nor a text on both sides"));
 }

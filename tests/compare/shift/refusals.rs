@@ -256,10 +256,10 @@ fn a_footer_that_does_not_count_nulls_hides_no_other_tokens() {
     };
     output.model("base", &of(["a", "b"]));
     output.model("tuned", &of(["a", "c"]));
-    let told = "the tokens at sample_id 0, position 1 differ";
-    assert!(output.error().contains(told), "{}", output.error());
+    let described = "the tokens at sample_id 0, position 1 differ";
+    assert!(output.error().contains(described), "{}", output.error());
     for model in ["base", "tuned"] {
         output.without_statistics(&output.tokens(model, 0));
     }
-    assert!(output.error().contains(told), "{}", output.error());
+    assert!(output.error().contains(described), "{}", output.error());
 }

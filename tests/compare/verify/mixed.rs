@@ -27,9 +27,9 @@ fn samples_of_another_run_are_told_and_not_compared() {
         let of_other = fs::read(scene.path(path)).unwrap();
         fs::write(scene.path(path), bytes).unwrap();
         let report = report(&scene, "out", 1);
-        let told = format!("was made with another `{samples}` than the one that is here: files of two runs are mixed");
-        expect(&report, "mixed", 1, &tokens, &told, &of_part("tied"));
-        scene.run("kl --data-dir out --reference shifted").expect(1, &told);
+        let described = format!("was made with another `{samples}` than the one that is here: files of two runs are mixed");
+        expect(&report, "mixed", 1, &tokens, &described, &of_part("tied"));
+        scene.run("kl --data-dir out --reference shifted").expect(1, &described);
         fs::write(scene.path(path), of_other).unwrap();
     }
 }
@@ -60,9 +60,9 @@ fn what_was_made_of_other_tokens_is_told_and_not_used() {
     assert_eq!(files, [hidden.as_str(), pairs]);
     let redo: Vec<&str> = report["redo"].as_array().unwrap().iter().map(|file| file.as_str().unwrap()).collect();
     assert_eq!(redo, [tokens.as_str(), &file("samples", "tied", 0), &hidden, pairs]);
-    let told =
+    let described =
         format!("`{pairs}`: was made with another `{tokens}` than the one that is here: files of two runs are mixed");
-    kl("").expect(1, &told).expect(1, "delete it, and `kl --exact` makes it again");
+    kl("").expect(1, &described).expect(1, "delete it, and `kl --exact` makes it again");
     fs::remove_file(scene.path(pairs)).unwrap();
     kl("").expect(0, "");
     exact().expect(1, &format!("`{hidden}`: was made with another `{tokens}`"));

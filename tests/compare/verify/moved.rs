@@ -42,8 +42,8 @@ fn files_that_were_moved_are_told_and_not_compared() {
     let report = report(&scene, "out", 1);
     let problems = report["problems"].as_array().unwrap();
     assert_eq!((problems.len(), &problems[0]["kind"]), (1, &json!("moved")), "{report}");
-    let told = problems[0]["first"][0]["found"].as_str().unwrap();
-    assert!(told.contains("part 0 of model `tied`, task `demo`, text by `rl`"), "{told}");
+    let described = problems[0]["first"][0]["found"].as_str().unwrap();
+    assert!(described.contains("part 0 of model `tied`, task `demo`, text by `rl`"), "{described}");
     assert_eq!(problems[0]["count"], json!(report["redo"].as_array().unwrap().len()));
     scene.run("kl --data-dir out --reference shifted").expect(1, "was written as part 0 of model");
 }
@@ -118,11 +118,11 @@ fn manifests_that_are_broken_or_disagree_are_told() {
         assert_eq!([0, 1].map(|index| &report["problems"][index]["kind"]), ["manifest", "moved"], "{report}");
         let first = &report["problems"][0]["first"][0];
         assert!(first["found"].as_str().unwrap().contains(found) && first["file"] == path, "{report}");
-        let mut told: Vec<String> = serde_json::from_value(report["redo"].clone()).unwrap();
-        told.sort();
+        let mut described: Vec<String> = serde_json::from_value(report["redo"].clone()).unwrap();
+        described.sort();
         let mut expected = redo.clone();
         expected.sort();
-        assert_eq!(told, expected);
+        assert_eq!(described, expected);
     }
     let broken = edit("{", "");
     assert_eq!(broken["problems"][0]["kind"], "manifest");

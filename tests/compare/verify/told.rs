@@ -13,9 +13,9 @@ fn people_read_a_table_without_control_characters() {
     let said = scene.run("verify out");
     assert_eq!(said.code, Some(1));
     let stray = "out/tokens/a\\u{1b}[2Jb";
-    let told =
+    let described =
         format!("\nstray (1)\n  {stray}: no manifest explains it, and tokshift gives no file such a name: move it");
-    assert!(said.stdout.contains(&told), "{}", said.stdout);
+    assert!(said.stdout.contains(&described), "{}", said.stdout);
 }
 
 /// Of a list that is read line by line, each line is a file's name, and of a file that tokshift named.

@@ -117,7 +117,7 @@ fn flags_of_tokens_and_of_the_tokenizer_are_kept() {
 
 #[test]
 fn files_that_are_not_what_they_are_called_are_refused() {
-    for (name, content, told) in [
+    for (name, content, described) in [
         ("tokenizer_config.json", json!([]), "not a JSON object"),
         ("tokenizer_config.json", json!({"added_tokens_decoder": [1]}), "not an object of tokens by id"),
         ("tokenizer_config.json", json!({"added_tokens_decoder": {"x": token("a", json!({}))}}), "`x` is no id"),
@@ -136,7 +136,7 @@ fn files_that_are_not_what_they_are_called_are_refused() {
         ("tokenizer_config.json", json!({"extra_special_tokens": {"x": {"content": "<tool>"}}}), "`\"__type\": "),
     ] {
         let error = read("bytelevel", &[(name, content)]).unwrap_err();
-        assert!(error.contains(told), "{error}");
+        assert!(error.contains(described), "{error}");
     }
     // A tokenizer by another name has nothing beside it.
     assert_eq!(

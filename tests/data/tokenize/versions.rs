@@ -8,7 +8,12 @@ use super::beside::{folder, ids, read};
 use super::{JOINT, text};
 
 /// What the tokenizer says of how it was read, and its ids of a text.
-fn told(fixture: &str, change: impl FnOnce(&mut Value), files: &[(&str, Value)], whole: &str) -> (Vec<u32>, String) {
+fn described(
+    fixture: &str,
+    change: impl FnOnce(&mut Value),
+    files: &[(&str, Value)],
+    whole: &str,
+) -> (Vec<u32>, String) {
     let folder = folder(fixture, change, files);
     let tokenizer = TextTokenizer::from_file(&folder.path().join("tokenizer.json")).unwrap();
     let notes: Vec<String> = tokenizer.notes().map(|note| format!("{note}\n")).collect();
@@ -26,37 +31,38 @@ fn special_tokens_that_versions_take_otherwise_are_told() {
     let spelled = [60, 116, 111, 111, 108, 62];
     let listed = json!([{"__type": "AddedToken", "content": "<tool>"}]);
     let split = |list: &Value| config(json!({"additional_special_tokens": list, "split_special_tokens": true}));
-    let (whole, notes) = told("bytelevel", |_| {}, &split(&listed), "<tool>");
+    let (whole, notes) = described("bytelevel", |_| {}, &split(&listed), "<tool>");
     assert_eq!((whole, notes.matches("no special token, as it is listed").count()), (vec![275], 1), "{notes}");
     let special = json!([{"__type": "AddedToken", "content": "<tool>", "special": true}]);
     for list in [special, json!(["<tool>"])] {
-        assert_eq!(told("bytelevel", |_| {}, &split(&list), "<tool>"), (spelled.to_vec(), String::new()));
+        assert_eq!(described("bytelevel", |_| {}, &split(&list), "<tool>"), (spelled.to_vec(), String::new()));
     }
     // Without a normaliser, and where none are split, all is one.
     let plain = config(json!({"additional_special_tokens": listed}));
-    assert_eq!(told("bytelevel", |_| {}, &plain, "<tool>"), (vec![275], String::new()));
+    assert_eq!(described("bytelevel", |_| {}, &plain, "<tool>"), (vec![275], String::new()));
     let lower = |tokenizer: &mut Value| tokenizer["normalizer"] = json!({"type": "Lowercase"});
-    let (whole, notes) = told("bytelevel", lower, &plain, "<TOOL><tool>");
+    let (whole, notes) = described("bytelevel", lower, &plain, "<TOOL><tool>");
     assert_eq!((whole, notes.contains("transformers 4 takes it for a special one")), (vec![275, 275], true), "{notes}");
-    let (whole, notes) = told("bytelevel", |_| {}, &config(json!({"tool_token": "<tool>"})), "<tool>");
+    let (whole, notes) = described("bytelevel", |_| {}, &config(json!({"tool_token": "<tool>"})), "<tool>");
     assert_eq!((whole, notes.contains("transformers 4 spells it")), (vec![275], true), "{notes}");
     // The map's are special; of those that it lists, transformers 5.24 reads no objects.
     let map = |map: Value| {
         [config(json!({}))[0].clone(), ("added_tokens.json", json!({"<tool>": 275})), ("special_tokens_map.json", map)]
     };
-    let (whole, notes) = told("bytelevel", |_| {}, &map(json!({"eos_token": {"content": "<tool>"}})), "<tool>");
+    let (whole, notes) = described("bytelevel", |_| {}, &map(json!({"eos_token": {"content": "<tool>"}})), "<tool>");
     assert_eq!((whole, notes), (vec![275], String::new()));
     let objects = map(json!({"additional_special_tokens": [{"content": "<tool>"}]}));
-    let (whole, notes) = told("bytelevel", lower, &objects, "<tool><TOOL>");
+    let (whole, notes) = described("bytelevel", lower, &objects, "<tool><TOOL>");
     let expected = [&[275], &spelled[..]].concat();
     assert_eq!((whole, notes.contains("which transformers 5 cannot read")), (expected, true), "{notes}");
-    let (whole, notes) = told("bytelevel", lower, &map(json!({"additional_special_tokens": ["<tool>"]})), "<TOOL>");
+    let (whole, notes) =
+        described("bytelevel", lower, &map(json!({"additional_special_tokens": ["<tool>"]})), "<TOOL>");
     assert_eq!((whole, notes.contains("as it is of added_tokens.json")), (vec![275], true), "{notes}");
     // Llama's class of transformers 5 has no normaliser, so that both versions find the token between others.
     let mut llama = map(json!({"additional_special_tokens": ["<tool>"]}));
     llama[0].1 = json!({"tokenizer_class": "LlamaTokenizer"});
     let prepend = |tokenizer: &mut Value| tokenizer["normalizer"] = json!({"type": "Prepend", "prepend": "▁"});
-    let (whole, notes) = told("sentencepiece", prepend, &llama, "a<tool>a");
+    let (whole, notes) = described("sentencepiece", prepend, &llama, "a<tool>a");
     assert!(whole.contains(&302), "{whole:?} {notes}");
 }
 
@@ -78,27 +84,27 @@ fn a_space_before_a_text_is_put_as_transformers_puts_it() {
     };
     // Classes that cut bytes by a rule of their own: both versions go by the config, where there is no word in it too.
     for class in ["GPT2TokenizerFast", "CodeGenTokenizer", "RobertaTokenizer"] {
-        for (own, asked, begins) in
+        for (own, requested, begins) in
             [(true, None, false), (true, Some(false), false), (false, Some(true), true), (true, Some(true), true)]
         {
-            let (whole, notes) = told("bytelevel", bytes(own), &config(class, asked), "q");
+            let (whole, notes) = described("bytelevel", bytes(own), &config(class, requested), "q");
             let expected = if begins { vec![32, 113] } else { vec![113] };
-            assert_eq!((whole, notes), (expected, String::new()), "{class} {own} {asked:?}");
+            assert_eq!((whole, notes), (expected, String::new()), "{class} {own} {requested:?}");
         }
     }
     // Others: transformers 5 goes by the file, 4 by the config.
-    for (own, asked, is_told) in
+    for (own, requested, is_told) in
         [(true, None, 1), (true, Some(false), 1), (false, Some(true), 1), (false, None, 0), (true, Some(true), 0)]
     {
-        let (whole, notes) = told("bytelevel", bytes(own), &config("PreTrainedTokenizerFast", asked), "q");
+        let (whole, notes) = described("bytelevel", bytes(own), &config("PreTrainedTokenizerFast", requested), "q");
         let expected = if own { vec![32, 113] } else { vec![113] };
         assert_eq!(
             (whole, notes.matches("transformers 4 puts").count()),
             (expected, is_told),
-            "{own} {asked:?}: {notes}"
+            "{own} {requested:?}: {notes}"
         );
     }
-    let (whole, notes) = told("bytelevel", bytes(true), &config("LlamaTokenizerFast", None), "q");
+    let (whole, notes) = described("bytelevel", bytes(true), &config("LlamaTokenizerFast", None), "q");
     assert_eq!((whole, notes.contains("space")), (vec![32, 113], false), "{notes}");
 }
 
@@ -118,7 +124,7 @@ fn a_llama_begins_texts_as_its_config_says() {
         [("tokenizer_config.json", config), ("config.json", json!({"model_type": family}))]
     };
     let begin = |own: &'static str, more: Value, family: &str| {
-        let (whole, notes) = told("sentencepiece", scheme(own), &files(more, family), "q");
+        let (whole, notes) = described("sentencepiece", scheme(own), &files(more, family), "q");
         (whole, notes.matches("tokenizer.model where").count())
     };
     let file = |own: &'static str| begin(own, json!({}), "mistral").0;
@@ -142,7 +148,7 @@ fn a_class_of_transformers_5_goes_by_the_family() {
             ("tokenizer_config.json", json!({"tokenizer_class": class})),
             ("config.json", json!({"model_type": family})),
         ];
-        let (_, notes) = told(fixture, |_| {}, &files, "a");
+        let (_, notes) = described(fixture, |_| {}, &files, "a");
         notes
             .lines()
             .find(|note| note.contains("rules of its own"))
@@ -201,7 +207,7 @@ fn what_a_class_of_transformers_5_makes_otherwise_is_told() {
 fn tokens_of_the_class_are_added() {
     let new = |class: &str, whole: &str| {
         let config = json!({"tokenizer_class": class, "eos_token": "<|im_end|>", "pad_token": "<mypad>"});
-        let (ids, notes) = told("bos", |_| {}, &[("tokenizer_config.json", config)], whole);
+        let (ids, notes) = described("bos", |_| {}, &[("tokenizer_config.json", config)], whole);
         let notes: Vec<_> =
             notes.lines().filter(|note| !note.contains("rules of its own")).map(str::to_owned).collect();
         (ids[1..].to_vec(), notes)
@@ -237,7 +243,7 @@ fn special_tokens_of_qwen2_have_no_other_flags() {
         let mut config = json!({"tokenizer_class": "Qwen2TokenizerFast", "eos_token": "<|im_end|>"});
         config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let add = |tokenizer: &mut Value| tokenizer["added_tokens"].as_array_mut().unwrap().push(tool);
-        let (ids, notes) = told("nfc", add, &[("tokenizer_config.json", config)], "Q <tool> a");
+        let (ids, notes) = described("nfc", add, &[("tokenizer_config.json", config)], "Q <tool> a");
         (ids, notes.matches("`<tool>` is a special token without other flags").count())
     };
     let strips = json!({"lstrip": true, "rstrip": true});

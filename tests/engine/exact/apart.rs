@@ -24,9 +24,9 @@ fn a_damaged_pairs_table_ends_no_other_pair() {
     for (path, content) in damages {
         let whole = fs::read(scene.path(path)).unwrap();
         scene.write(path, content);
-        let told = format!("not compared: P = `{p}`, Q = `{r}` on `ids` by `g`: `{path}`: ");
+        let described = format!("not compared: P = `{p}`, Q = `{r}` on `ids` by `g`: `{path}`: ");
         let said = kl("--json");
-        let comparison: Value = serde_json::from_str(&said.expect(1, &told).stdout).unwrap();
+        let comparison: Value = serde_json::from_str(&said.expect(1, &described).stdout).unwrap();
         let pairs = comparison["pairs"].as_array().unwrap();
         assert!(pairs.len() == 1 && pairs[0]["q"] == q && pairs[0]["exact"].is_object(), "{path}: {content}");
         assert_eq!(comparison["not_compared"][0]["failed"], true);
@@ -39,8 +39,8 @@ fn a_damaged_pairs_table_ends_no_other_pair() {
     // What is missing of another pair is made all the same.
     scene.write(&manifest, "junk");
     fs::remove_dir_all(scene.path(&pairs_folder(p, q))).unwrap();
-    let told = format!("delete it and `{}`, and kl --exact makes both again", pairs_folder(p, r));
-    kl(&format!("--exact --models {named}")).expect(1, &told).expect(1, &format!("exact: KL({p}‖{q})"));
+    let described = format!("delete it and `{}`, and kl --exact makes both again", pairs_folder(p, r));
+    kl(&format!("--exact --models {named}")).expect(1, &described).expect(1, &format!("exact: KL({p}‖{q})"));
     // A manifest without parts decides nothing.
     fs::remove_dir_all(scene.path(&pairs_folder(p, r))).unwrap();
     kl("").expect(0, "");

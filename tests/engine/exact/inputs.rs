@@ -42,13 +42,13 @@ fn a_name_that_no_run_has_is_refused() {
     let scene = scene();
     score(&scene, &[P, Q], "--keep-hidden").expect(0, "");
     let misspelt = models(&[P, Q, ("qq", Q.1)]);
-    let told = "--models: `qq` has no scores in `out`, only `p`, `q`: use one of these names, as NAME=DIRECTORY";
-    kl(&scene, &misspelt, "").expect(1, told);
+    let described = "--models: `qq` has no scores in `out`, only `p`, `q`: use one of these names, as NAME=DIRECTORY";
+    kl(&scene, &misspelt, "").expect(1, described);
     assert!(pairs(&scene).is_empty());
     kl(&scene, &models(&[P, Q]), "").expect(0, "exact: KL(p‖q)");
-    kl(&scene, &misspelt, "").expect(1, told);
+    kl(&scene, &misspelt, "").expect(1, described);
     // A name is looked at before its source is.
-    kl(&scene, "qq=nowhere/at/all", "").expect(1, told);
+    kl(&scene, "qq=nowhere/at/all", "").expect(1, described);
 }
 
 /// Every head that is missing is named, and nothing computed; pairs that are whole need none.
@@ -108,12 +108,12 @@ fn another_temperature_takes_the_place_of_tables_that_are_deleted() {
     let both = models(&[P, Q]);
     kl(&scene, &both, "").expect(0, "exact: ");
     let refused = kl(&scene, &both, "--temperature 2");
-    let told = format!(
+    let described = format!(
         "error: `{}/manifest.json` was made with temperature = 1.0, this run has 2.0: use the same options, or delete `{}`\n",
         folder("runs", "q"),
         folder("pairs", "q")
     );
-    assert_eq!((refused.code, refused.stderr.as_str()), (Some(1), told.as_str()));
+    assert_eq!((refused.code, refused.stderr.as_str()), (Some(1), described.as_str()));
     fs::remove_dir_all(scene.path(&folder("pairs", "q"))).unwrap();
     kl(&scene, &both, "--temperature 2").expect(0, "exact: ");
     assert_eq!(temperature(&scene), 2.0);
@@ -147,8 +147,8 @@ fn a_pair_that_another_process_compares_is_waited_for() {
     let manifest = PairManifest::read(&scene.path(&folder("runs", "q")).join("manifest.json")).unwrap();
     let pair = Store::open(&scene.path("out")).unwrap().pair(&manifest).unwrap();
     pair.lock().unwrap();
-    let told = format!("process {} compares `p` and `q` on `t` by `g`: wait until it ends\n", std::process::id());
-    kl(&scene, &both, "").expect(1, &told);
+    let described = format!("process {} compares `p` and `q` on `t` by `g`: wait until it ends\n", std::process::id());
+    kl(&scene, &both, "").expect(1, &described);
     drop(pair);
     kl(&scene, &both, "").expect(0, "exact: ");
 }

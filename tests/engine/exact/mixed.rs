@@ -41,12 +41,12 @@ fn measures_of_tables_that_were_replaced_are_not_published() {
     let pair = Store::open(&scene.path("out")).unwrap().pair(&PairManifest::read(&scene.path(RUN)).unwrap()).unwrap();
     let of_others = [hashes[0].clone(), Some("0".repeat(64))];
     let error = pair.publish(0, &batch, of_others).unwrap_err().to_string();
-    let told = "was scored again while it was compared: run the same command again";
-    assert_eq!(error, format!("`{}`: {told}", tokens("q").display()));
+    let described = "was scored again while it was compared: run the same command again";
+    assert_eq!(error, format!("`{}`: {described}", tokens("q").display()));
     // Between its tokens' end and the new ones' beginning, too.
     let bytes = fs::read(tokens("q")).unwrap();
     fs::remove_file(tokens("q")).unwrap();
-    assert!(pair.publish(0, &batch, hashes.clone()).unwrap_err().to_string().ends_with(told));
+    assert!(pair.publish(0, &batch, hashes.clone()).unwrap_err().to_string().ends_with(described));
     fs::write(tokens("q"), bytes).unwrap();
     assert!(!part.exists() && fs::read_dir(scene.path(PAIRS)).unwrap().next().is_none());
     pair.publish(0, &batch, hashes).unwrap();

@@ -23,11 +23,11 @@ use crate::table::Format;
 
 /// The content of an output directory.
 #[derive(Debug)]
-pub struct Survey {
+pub struct Inventory {
     /// In the order of their names.
-    pub texts: Vec<SurveyedText>,
-    pub cells: Vec<SurveyedCell>,
-    pub pairs: Vec<SurveyedPair>,
+    pub texts: Vec<ListedText>,
+    pub cells: Vec<ListedCell>,
+    pub pairs: Vec<ListedPair>,
     /// Files under the results' folders that no manifest explains, sorted. Names that begin with a dot are file
     /// managers' and notebooks', and not looked at.
     pub strays: Vec<PathBuf>,
@@ -47,7 +47,7 @@ pub fn is_result_name(file: &Path) -> bool {
 
 /// A text whose manifest exists.
 #[derive(Debug)]
-pub struct SurveyedText {
+pub struct ListedText {
     pub generation_model: String,
     pub task: String,
     /// Where the manifest is.
@@ -58,7 +58,7 @@ pub struct SurveyedText {
 
 /// A cell whose manifest exists.
 #[derive(Debug)]
-pub struct SurveyedCell {
+pub struct ListedCell {
     pub cell: Cell,
     /// Where the manifest is.
     pub path: PathBuf,
@@ -70,7 +70,7 @@ pub struct SurveyedCell {
 
 /// A pair whose manifest exists.
 #[derive(Debug)]
-pub struct SurveyedPair {
+pub struct ListedPair {
     pub cell: PairCell,
     /// Where the manifest is.
     pub path: PathBuf,
@@ -105,7 +105,7 @@ impl PartFiles {
 ///
 /// # Errors
 /// No such directory, no runs in it, a folder that cannot be listed.
-pub fn survey(root: &Path) -> Result<Survey> {
+pub fn inventory(root: &Path) -> Result<Inventory> {
     let runs = read::runs(root)?;
     let mut strays = Vec::new();
     let mut cells = Vec::new();
@@ -113,12 +113,12 @@ pub fn survey(root: &Path) -> Result<Survey> {
         let manifest = path.join(MANIFEST);
         files(&path, &mut |file| strays.extend((file != manifest).then_some(file)))?;
         if manifest.exists() {
-            cells.push(SurveyedCell::read(root, cell, manifest)?);
+            cells.push(ListedCell::read(root, cell, manifest)?);
         }
     }
     cells.sort_by(|a, b| a.cell.cmp(&b.cell));
     let texts = texts(&mut strays);
-    let pairs = pair_manifests(root)?.into_iter().map(|(cell, path)| SurveyedPair::read(root, cell, path, &cells));
+    let pairs = pair_manifests(root)?.into_iter().map(|(cell, path)| ListedPair::read(root, cell, path, &cells));
     let pairs = pairs.collect::<Result<Vec<_>>>()?;
     strays.retain(|file| pairs.iter().all(|pair| pair.path != *file));
     let of_cells = cells.iter().flat_map(|cell| &cell.parts).flat_map(PartFiles::all);
@@ -133,12 +133,12 @@ pub fn survey(root: &Path) -> Result<Survey> {
     let mut leftovers: Vec<PathBuf> = leftovers(&root.join(folder::TEMPORARY)).collect();
     strays.sort();
     leftovers.sort();
-    Ok(Survey { texts, cells, pairs, strays, leftovers })
+    Ok(Inventory { texts, cells, pairs, strays, leftovers })
 }
 
-impl SurveyedText {
+impl ListedText {
     /// Whether none of `cells` is of it.
-    pub fn is_unscored(&self, cells: &[SurveyedCell]) -> bool {
+    pub fn is_unscored(&self, cells: &[ListedCell]) -> bool {
         !cells.iter().any(|cell| self.is_of(&cell.cell))
     }
 
@@ -159,7 +159,7 @@ impl SurveyedText {
     }
 }
 
-impl SurveyedCell {
+impl ListedCell {
     fn read(root: &Path, cell: Cell, path: PathBuf) -> Result<Self> {
         let manifest = read::manifest(&path);
         let folder = cell.folder()?;
@@ -182,10 +182,10 @@ impl SurveyedCell {
     }
 }
 
-impl SurveyedPair {
-    fn read(root: &Path, cell: PairCell, path: PathBuf, cells: &[SurveyedCell]) -> Result<Self> {
+impl ListedPair {
+    fn read(root: &Path, cell: PairCell, path: PathBuf, cells: &[ListedCell]) -> Result<Self> {
         let folder = cell.parts(root)?;
-        let is_p = |other: &&SurveyedCell| {
+        let is_p = |other: &&ListedCell| {
             let Cell { generation_model, task, model } = &other.cell;
             (generation_model, task, model) == (&cell.generation_model, &cell.task, &cell.p)
         };
@@ -197,8 +197,8 @@ impl SurveyedPair {
 }
 
 /// The manifests of texts among what is no folder of a cell.
-fn texts(strays: &mut Vec<PathBuf>) -> Vec<SurveyedText> {
-    let mut found: Vec<SurveyedText> = strays.iter().filter_map(|path| SurveyedText::read(path)).collect();
+fn texts(strays: &mut Vec<PathBuf>) -> Vec<ListedText> {
+    let mut found: Vec<ListedText> = strays.iter().filter_map(|path| ListedText::read(path)).collect();
     strays.retain(|path| found.iter().all(|text| text.path != *path));
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found

@@ -58,12 +58,12 @@ struct Line<'a> {
 
 /// This process's log in one output directory; the file comes into being with its first line.
 #[derive(Debug)]
-pub struct Journal {
+pub struct RunLog {
     folder: PathBuf,
     file: Mutex<Option<File>>,
 }
 
-impl Journal {
+impl RunLog {
     pub fn new(root: &Path) -> Self {
         Self { folder: root.join(FOLDER), file: Mutex::new(None) }
     }
@@ -162,11 +162,11 @@ mod tests {
     #[test]
     fn lines_come_back_and_broken_ones_are_passed_over() {
         let root = tempfile::tempdir().unwrap();
-        let journal = Journal::new(root.path());
+        let run_log = RunLog::new(root.path());
         assert!(!root.path().join(FOLDER).exists(), "nothing before the first line");
-        journal.add(&entry("a", 10));
-        journal.add(&Entry { failed: Some("no\nmemory".to_owned()), ..entry("b", 30) });
-        Journal::new(root.path()).add(&entry("c", 5));
+        run_log.add(&entry("a", 10));
+        run_log.add(&Entry { failed: Some("no\nmemory".to_owned()), ..entry("b", 30) });
+        RunLog::new(root.path()).add(&entry("c", 5));
         fs::write(root.path().join(FOLDER).join("0.jsonl"), "{\"task\": \n[]\n").unwrap();
         let found = entries(root.path());
         assert_eq!(found.iter().map(|e| e.task.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);

@@ -5,17 +5,17 @@
 
 use std::collections::BTreeSet;
 
+use super::f32_versions;
 use super::reference::{must_be_scored, wanted};
-use super::texts::{Text, is_asked_for};
-use super::twins;
+use super::texts::{Text, is_requested};
 use super::writer::writer;
 use crate::error::{Error, Result};
-use crate::shift::options::{Options, Twin};
+use crate::shift::options::{F32Version, Options};
 use crate::store::PairCell;
 
 /// A text, and P and Q of every pair of its models that is asked for.
 #[derive(Clone, Debug)]
-pub struct Asked<'a> {
+pub struct Requested<'a> {
     pub text: Text<'a>,
     /// Whether it scored the text or not.
     pub p: &'a str,
@@ -30,30 +30,32 @@ pub struct Asked<'a> {
 /// # Errors
 /// [`Error::Usage`] if P was not scored on any text that is asked for, no two models scored any, or a noise floor is asked of a model that
 /// scored none.
-pub fn asked<'a>(texts: Vec<Text<'a>>, exact: &[PairCell], options: &'a Options) -> Result<Vec<Asked<'a>>> {
-    let mut asked = Vec::with_capacity(texts.len());
+pub fn requested<'a>(texts: Vec<Text<'a>>, exact: &[PairCell], options: &'a Options) -> Result<Vec<Requested<'a>>> {
+    let mut requested = Vec::with_capacity(texts.len());
     for text in texts {
         let p = wanted(&text, exact, options);
         let pairs = pairs(&text, p, options);
-        asked.push(Asked { text, p, pairs, unscored: Vec::new() });
+        requested.push(Requested { text, p, pairs, unscored: Vec::new() });
     }
-    let unscored: Vec<_> = asked.iter().map(|one| unscored(one, &asked)).collect();
-    asked.iter_mut().zip(unscored).for_each(|(asked, unscored)| asked.unscored = unscored);
-    asked.retain(|asked| is_asked_for(asked.text.generation_model, asked.text.task, options));
-    let of_texts: Vec<_> = asked.iter().map(|asked| (&asked.text, asked.p)).collect();
+    let unscored: Vec<_> = requested.iter().map(|one| unscored(one, &requested)).collect();
+    requested.iter_mut().zip(unscored).for_each(|(requested, unscored)| requested.unscored = unscored);
+    requested.retain(|requested| is_requested(requested.text.generation_model, requested.text.task, options));
+    let of_texts: Vec<_> = requested.iter().map(|requested| (&requested.text, requested.p)).collect();
     must_be_scored(&of_texts)?;
-    if asked.iter().all(|asked| asked.pairs.is_empty() && asked.unscored.is_empty()) {
+    if requested.iter().all(|requested| requested.pairs.is_empty() && requested.unscored.is_empty()) {
         return Err(Error::Usage("nothing to compare: no text was scored by two models".to_owned()));
     }
-    let mut of_floors = options.noise_floor.iter().flat_map(|Twin { model, in_f32 }| [model, in_f32]);
-    if let Some(absent) = of_floors.find(|name| !asked.iter().any(|asked| asked.text.models.contains(&name.as_str()))) {
+    let mut of_floors = options.noise_floor.iter().flat_map(|F32Version { model, in_f32 }| [model, in_f32]);
+    if let Some(absent) =
+        of_floors.find(|name| !requested.iter().any(|requested| requested.text.models.contains(&name.as_str())))
+    {
         return Err(Error::Usage(format!("--noise-floor: no text was scored by `{absent}`")));
     }
-    Ok(asked)
+    Ok(requested)
 }
 
 /// What the generation model's other texts have and this one lacks, since a model never scored it.
-fn unscored<'a>(one: &Asked<'a>, all: &[Asked<'a>]) -> Vec<[&'a str; 2]> {
+fn unscored<'a>(one: &Requested<'a>, all: &[Requested<'a>]) -> Vec<[&'a str; 2]> {
     let of_model = all.iter().filter(|other| other.text.generation_model == one.text.generation_model);
     let pairs: BTreeSet<[&str; 2]> = of_model.flat_map(|other| other.pairs.iter().copied()).collect();
     let is_scored = |pair: &[&str; 2]| pair.iter().all(|model| one.text.models.contains(model));
@@ -68,7 +70,7 @@ fn pairs<'a>(text: &Text<'a>, p: &'a str, options: &'a Options) -> Vec<[&'a str;
     for (i, p) in ps.iter().enumerate() {
         pairs.extend(text.models.iter().filter(|q| !ps[..=i].contains(q)).map(|q| [*p, *q]));
     }
-    for pair in twins::pairs(&options.noise_floor, &pairs) {
+    for pair in f32_versions::pairs(&options.noise_floor, &pairs) {
         if pair.iter().all(|name| text.models.contains(name)) && !pairs.contains(&pair) {
             pairs.push(pair);
         }
@@ -80,12 +82,12 @@ fn pairs<'a>(text: &Text<'a>, p: &'a str, options: &'a Options) -> Vec<[&'a str;
 ///
 /// # Errors
 /// [`Error::Usage`] if that is so.
-pub fn must_be_heard(asked: &[Asked], options: &Options) -> Result<()> {
-    let Some(told) = options.own_text.as_deref() else { return Ok(()) };
-    let is_by = |asked: &&Asked| writer(&asked.text, options) == Some(told);
-    if asked.iter().filter(is_by).any(|asked| !asked.pairs.is_empty()) {
+pub fn must_apply(requested: &[Requested], options: &Options) -> Result<()> {
+    let Some(writer_name) = options.own_text.as_deref() else { return Ok(()) };
+    let is_by = |requested: &&Requested| writer(&requested.text, options) == Some(writer_name);
+    if requested.iter().filter(is_by).any(|requested| !requested.pairs.is_empty()) {
         return Ok(());
     }
     let why = "a text is by the model that its name says, if that was scored, and windows are nobody's";
-    Err(Error::Usage(format!("--own-text: `{told}` scored no text whose author is unknown: {why}")))
+    Err(Error::Usage(format!("--own-text: `{writer_name}` scored no text whose author is unknown: {why}")))
 }
