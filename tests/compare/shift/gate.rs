@@ -35,7 +35,10 @@ fn an_unknown_value_keeps_no_limit() {
 #[test]
 fn an_unknown_measure_is_told_with_those_there_are() {
     let described = Limit::new("kld", 0.1).unwrap_err().to_string();
-    assert!(described.starts_with("there is no measure `kld`: use one of kl, kl_reverse, js, tv, kl_k1, "), "{described}");
+    assert!(
+        described.starts_with("there is no measure `kld`: use one of kl, kl_reverse, js, tv, kl_k1, "),
+        "{described}"
+    );
 }
 
 const P: Three = [0.6, 0.3, 0.1];
@@ -56,7 +59,10 @@ fn described(samples: usize, reference: &str, limit: f64) -> Vec<String> {
 fn yes_is_as_good_as_its_interval() {
     assert_eq!(described(60, "base", 1.0), [""; 0]);
     let described = described(60, "base", 0.01);
-    assert!(described.len() == 2 && described.iter().all(|described| described.contains("of the mean ends at 0.0")), "{described:?}");
+    assert!(
+        described.len() == 2 && described.iter().all(|described| described.contains("of the mean ends at 0.0")),
+        "{described:?}"
+    );
 }
 
 #[test]

@@ -27,7 +27,8 @@ fn samples_of_another_run_are_told_and_not_compared() {
         let of_other = fs::read(scene.path(path)).unwrap();
         fs::write(scene.path(path), bytes).unwrap();
         let report = report(&scene, "out", 1);
-        let described = format!("was made with another `{samples}` than the one that is here: files of two runs are mixed");
+        let described =
+            format!("was made with another `{samples}` than the one that is here: files of two runs are mixed");
         expect(&report, "mixed", 1, &tokens, &described, &of_part("tied"));
         scene.run("kl --data-dir out --reference shifted").expect(1, &described);
         fs::write(scene.path(path), of_other).unwrap();
