@@ -1,8 +1,8 @@
-//! Causal attention over a forest: each token sees the keys on its own path that its layer's window admits.
+//! Causal attention over a forest: each token attends to the keys on its own path that its layer's window admits.
 //!
-//! Owns the plain form: online softmax (Milakov & Gimelshein 2018; FlashAttention, Dao et al. 2022) in tensor
-//! operations. Key blocks begin at fixed *path* positions and are always whole, so the order of every sum is a
-//! function of the token's own path, wherever segments are cut. Refuses projections and rope.
+//! Owns the reference implementation: online softmax (Milakov & Gimelshein 2018; FlashAttention, Dao et al. 2022) in
+//! tensor operations. Key blocks begin at fixed *path* positions and are always whole, so the order of every sum
+//! depends only on the token's own path, wherever segments begin and end. Not here: projections and rope.
 
 use candle_core::{DType, Result, Tensor};
 

@@ -1,7 +1,7 @@
-//! A transformer block, the only description of one: before attention, attention, after it.
+//! The only description of a transformer block: before attention, attention, after attention.
 //!
-//! Owns the order of norms, projections and residuals for every family; what differs is data in the spec. Refuses
-//! family names, and weights by name.
+//! Owns the order of norms, projections and residuals for every family; families differ by data in the spec. Not here:
+//! names of families or of tensors.
 
 use candle_core::{DType, Result, Tensor};
 use candle_nn::ops::rms_norm;

@@ -1,6 +1,6 @@
-//! The body: a forest's tokens to the post-norm hidden rows that something is read at.
+//! The body: from a forest's tokens to the final hidden states (after the last norm) at the positions that are used.
 //!
-//! Owns the layer loop. Refuses the head: a hidden row is all that leaves.
+//! Owns the layer loop. Not here: the head.
 
 use candle_core::{DType, Device, Tensor};
 use half::bf16;

@@ -1,7 +1,7 @@
-//! The embedding: rows of a matrix, one a token, and what an adapter adds to them.
+//! The embedding: one matrix row per token, plus what an adapter adds to it.
 //!
-//! Owns s · B A of single tokens. Refuses the factor that some families multiply embeddings by: it comes after, and holds for
-//! both.
+//! Owns s · B A of single tokens. Not here: the factor by which some families multiply embeddings; it is applied to the
+//! sum.
 
 use std::sync::Arc;
 

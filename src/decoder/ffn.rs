@@ -1,6 +1,6 @@
-//! The feed-forward of a layer: one gated unit, or a mixture of them.
+//! The feed-forward part of a layer: one gated unit, or a mixture of experts.
 //!
-//! Owns the gate's activation and the routing of rows to experts. Refuses norms and residuals.
+//! Owns the gate's activation and the routing of rows to experts. Not here: norms and residuals.
 
 use candle_core::{D, Result, Tensor};
 use candle_nn::ops::{sigmoid, silu};

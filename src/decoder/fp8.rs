@@ -1,8 +1,8 @@
-//! Weights in FP8 (E4M3: four bits of exponent, three of mantissa) with a scale for each block, as DeepSeek V3 and Qwen 3
+//! Weights in FP8 (E4M3: four exponent bits, three mantissa bits) with one scale per block, as DeepSeek V3 and Qwen 3
 //! are published.
 //!
-//! Owns what such a matrix stands for: value · scale, once rounded to f32. Refuses to quantise activations, as kernels that
-//! serve these models do: what is scored are the weights.
+//! Owns dequantisation: value · scale, rounded once to f32. Activations are not quantised, although the kernels that
+//! serve these models quantise them: tokshift scores the weights.
 
 use candle_core::{Device, Tensor};
 

@@ -1,6 +1,6 @@
-//! The head: hidden rows to logits, one block of the vocabulary at a time.
+//! The head: from final hidden states to logits, one block of the vocabulary at a time.
 //!
-//! Owns the product with the output embedding. Refuses to hold a row of logits, and to reduce one.
+//! Owns the product with the output embedding. Full rows of logits are never stored. Not here: the reduction.
 
 use candle_core::{DType, Device, Tensor};
 use half::bf16;

@@ -1,7 +1,7 @@
-//! A linear map: y = W x + b, and what an adapter adds to it.
+//! A linear map y = W x + b, plus what an adapter adds to it.
 //!
-//! Owns how a product of the plain form is rounded, scaled and capped, and sums in f64 of either form. Refuses the packed
-//! form's other products: `cpu` has them.
+//! Owns how the reference implementation rounds, scales and caps a product, and the sums in f64 of both
+//! implementations. Not here: the CPU implementation's other products (`cpu`).
 
 #![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 

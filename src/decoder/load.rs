@@ -1,6 +1,6 @@
-//! Loading: a checkpoint's tensors to the weights of a layer.
+//! Loads a layer's weights from a checkpoint's tensors.
 //!
-//! Owns which tensors a spec asks for, and in which shapes. Refuses to read files.
+//! Owns which tensors a spec requires, and their shapes. Not here: reading files.
 
 use candle_core::{DType, Device, Tensor};
 

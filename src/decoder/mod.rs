@@ -1,8 +1,9 @@
-//! One decoder for every family: a spec read from a config, a body (tokens to hidden rows), a head (hidden rows to
-//! logits).
+//! One decoder for all families: a spec read from a config, a body (from tokens to final hidden states) and a head
+//! (from these to logits).
 //!
-//! Owns the forward pass in two forms: the plain one, candle operations that run on any device and are the truth, and the
-//! packed one, fused steps over a CPU's kernels (`cpu`). Refuses samples and scores: it sees forests and hands out rows.
+//! Owns the forward pass in two implementations. The reference implementation consists of candle operations, runs on
+//! any device and defines the right values. The CPU implementation (`cpu`) consists of fused steps over the CPU's
+//! kernels. Not here: samples and scores; the decoder processes forests and returns rows.
 
 mod adapter;
 mod attention;

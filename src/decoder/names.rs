@@ -1,6 +1,6 @@
 //! Names of tensors in a checkpoint.
 //!
-//! Owns the tables that map the decoder's weights to what Hugging Face and GGUF call them, one for each layout. Refuses
+//! Owns the tables, one per layout, that map the decoder's weights to the names of Hugging Face and GGUF. Not here:
 //! shapes.
 
 /// Where a model's weights lie. Names within a layer go without `.weight` and `.bias`.

@@ -1,7 +1,7 @@
-//! Rotary position embedding: frequencies of a spec, cosines and sines of a forest's positions.
+//! Rotary position embedding: a spec's frequencies, and cosines and sines of a forest's positions.
 //!
 //! Owns Su et al. (2021), <https://arxiv.org/abs/2104.09864>, in the layouts of Hugging Face, and the frequency
-//! scalings. Refuses to look at tokens.
+//! scalings. Not here: tokens.
 
 use candle_core::{DType, Device, Result, Tensor};
 

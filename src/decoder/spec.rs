@@ -1,6 +1,6 @@
 //! What a decoder computes, as data.
 //!
-//! Owns the axes along which families differ. Refuses to ask for a family: `config` alone knows them.
+//! Owns the properties in which families differ. Not here: the families' names (`config`).
 
 use serde::Serialize;
 

@@ -1,6 +1,6 @@
-//! A matrix of weights: as a tensor, for the plain form, or packed for a CPU's kernels.
+//! A weight matrix: a tensor for the reference implementation, or packed for a CPU's kernels.
 //!
-//! Owns the choice, made at load. Refuses to hold a weight twice, and products.
+//! Owns this choice, which is made when the weight is loaded, so that no weight is stored twice. Not here: products.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
-//! Products by Intel's matrix tiles (AMX-BF16).
+//! Matrix products by Intel's matrix tiles (AMX-BF16).
 //!
-//! Owns the permission to use them and one loop in assembly: the intrinsics are not stable, the instructions are. Two
-//! tiles of 16 rows by two of 16 outputs, so that each load serves two products. Refuses other element types.
+//! Owns the request to the operating system to use the tiles, and one loop in assembly: the instructions are stable,
+//! Rust's intrinsics for them are not. Two tiles of 16 rows are multiplied by two of 16 outputs, so that each load
+//! serves two products. Not here: other element types.
 
 #![allow(unsafe_code, reason = "instructions without intrinsics")]
 

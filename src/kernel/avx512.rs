@@ -1,7 +1,7 @@
-//! Products by dot products of bf16 pairs (AVX512-BF16).
+//! Matrix products by dot products of bf16 pairs (AVX512-BF16).
 //!
-//! Owns the register tile: 12 rows by 32 outputs are 24 sums in flight, more than two units of latency 6 need. Refuses
-//! other element types.
+//! Owns the register tile: 12 rows by 32 outputs are 24 sums in flight, more than two units of latency 6 need. Not
+//! here: other element types.
 
 #![allow(unsafe_code, reason = "vectors read through pointers")]
 

@@ -1,7 +1,7 @@
-//! A block of rows beside a panel, and the check that every kernel relies on.
+//! One block of rows and one panel, with the bounds check that every kernel relies on.
 //!
-//! Owns the bounds: kernels read and write through pointers, and a [`Checked`] block, which they take, exists only where
-//! its slices hold what they are said to hold. Refuses arithmetic.
+//! Owns the bounds. Kernels read and write through pointers; they take a [`Checked`] block, which can only be built if
+//! its slices have the lengths that it states. Not here: arithmetic.
 
 use std::ops::Deref;
 

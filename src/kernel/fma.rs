@@ -1,7 +1,7 @@
-//! Products in f32 by fused multiply-add (AVX-512F, or AVX2 with FMA).
+//! Matrix products in f32 by fused multiply-add (AVX-512F, or AVX2 with FMA).
 //!
-//! Owns the register tiles: 12 rows by 32 outputs, and 6 rows by 16, each with more sums in flight than two units of
-//! latency 4 need. Refuses other element types.
+//! Owns the register tiles: 12 rows by 32 outputs, and 6 rows by 16. Each keeps more sums in flight than two units of
+//! latency 4 need. Not here: other element types.
 
 #![allow(unsafe_code, reason = "vectors read through pointers")]
 

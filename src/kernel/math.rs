@@ -1,8 +1,8 @@
-//! Functions of many numbers at once.
+//! Elementwise functions and reductions over slices.
 //!
-//! Owns loops without branches, which compilers turn into whatever vectors the processor has, and the one place that asks
-//! for these. Every lane is computed alike and sums have [`LANES`] fixed lanes: the same numbers give the same bits on
-//! every processor. Refuses formulas of a model.
+//! Owns branch-free loops, which compilers turn into the processor's widest vectors, and the one place that requests
+//! those vectors. Every lane is computed alike and sums have [`LANES`] fixed lanes, so the same numbers give the same
+//! bits on every processor. Not here: formulas of a model.
 
 #![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 #![allow(unsafe_code, reason = "calls of functions that are compiled for a processor")]

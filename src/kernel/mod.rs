@@ -1,9 +1,9 @@
 //! The arithmetic of the hot path on a CPU: products of packed matrices, and functions that vectorise.
 //!
-//! Owns instruction sets, panel layouts and all unsafe code, each piece with the condition that makes it sound. One
-//! function an instruction set multiplies a block of 32 rows by a panel of 32 outputs; everything above it is alike
-//! everywhere. The order of every sum is that of k, whatever the number of rows. Refuses models and
-//! tensors.
+//! Owns instruction sets, panel layouts and all unsafe code; each unsafe block states the condition that makes it
+//! sound. An instruction set is one function, which multiplies a block of 32 rows by a panel of 32 outputs; all code
+//! above it is the same for every instruction set. Sums run along k in order, whatever the number of rows. Not here:
+//! models and tensors.
 
 #![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 

@@ -1,6 +1,7 @@
 //! The chat templates of a model, ready to render.
 //!
-//! Owns what a rendering sees beside its conversation, and how much it may work. Refuses to cut what is written: `turns` does.
+//! Owns the variables of a rendering besides its conversation, and the limits on its work. Not here: splitting the
+//! rendered text into turns (`turns`).
 
 use std::path::Path;
 

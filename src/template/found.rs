@@ -1,6 +1,6 @@
-//! Templates and special tokens, wherever they were found.
+//! A model's templates and special tokens, wherever they were found.
 //!
-//! Owns their names. Refuses files: `files` and `gguf` read them.
+//! Owns their names. Not here: reading them (`files`, `gguf`).
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,6 @@
-//! What a GGUF file says of its model's chats.
+//! Chat templates and special tokens in a GGUF file.
 //!
-//! Owns the keys of templates and special tokens, as llama.cpp's converter writes them. Refuses texts: `files` knows
-//! what becomes of them.
+//! Owns their keys, as llama.cpp's converter writes them. Not here: how the values are used (`files`).
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
-//! What a conversation gives a template.
+//! What a conversation passes to a template.
 //!
-//! Owns how messages, tools and `chat_template_kwargs` are read: as transformers and TRL read them. Refuses what they refuse,
-//! and numbers that would not be written as they stand.
+//! Owns how messages, tools and `chat_template_kwargs` are read: as transformers and TRL read them. What these reject
+//! is an error, and so are numbers that would be written differently from their source.
 
 use std::str::FromStr;
 

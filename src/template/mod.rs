@@ -1,7 +1,7 @@
 //! Chat templates: from messages to the text that a model reads, as transformers renders it.
 //!
-//! Owns the templates of a model, what they may see and how much they may work. Refuses token ids: a rendered text
-//! holds its special tokens, the BOS among them, as text.
+//! Owns the templates of a model, their variables and the limits on their work. Not here: token ids. A rendered text
+//! contains its special tokens, including the BOS, as text.
 
 mod chat_template;
 mod files;

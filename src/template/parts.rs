@@ -1,10 +1,12 @@
-//! Contents in parts, as OpenAI's API has them: which a template is given as parts, and which as one text.
+//! List-valued message content (OpenAI's format): which messages a template receives as a list, and which as one
+//! string.
 //!
-//! Owns the question what a template takes. vLLM reads it out of the source, once for all messages: a loop over contents
-//! takes parts (its `chat_template_content_format` of `auto`). Here the template itself is asked, with probes in the place of
-//! texts and for each message, because some take a user's parts and the system's text. Parts stay parts wherever they come
-//! out as texts, for so transformers renders them; where they would come out as Python or JSON shows a list, or not at all,
-//! the template is given their texts in one. Refuses to lose a part: one that is no text must leave a trace.
+//! Owns that decision. vLLM takes it from the template's source, once for all messages: a loop over the content means
+//! lists (`chat_template_content_format: auto`). Here each message is rendered with probe strings instead, because some
+//! templates accept lists from the user but only strings from the system. Content stays a list where the template
+//! writes its elements as strings, as transformers renders it. Where the template would write the list as Python or
+//! JSON shows it, or omit it, the template receives the strings joined into one. An element that is no text must appear
+//! in the rendering; otherwise it is an error.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -1,15 +1,16 @@
-//! The turns of a conversation that an assistant took, each with what it was given and how it ended.
+//! The assistant's turns of a conversation: each with its prompt, its response and its end.
 //!
-//! Owns where a response begins and ends in what the template writes. Refuses tokens: the cut is one of text.
+//! Owns where a response begins and ends in the text that the template writes. Not here: tokens; the text is what is
+//! split.
 //!
-//! **The prompt** is the rendering of the messages before the turn with the generation prompt, and what the template
-//! writes before the content that is not in the message (Qwen3's empty `<think>` block, a channel's name): the model
-//! had no say in it. **The response** is what the template then writes for the message, for that is what a model is
-//! trained on and what later turns show it; of white space around the content the template's is taken. Where the
-//! template would leave out some of the content (reasoning, as of earlier turns), or where its rendering of the turn does
-//! not begin with the prompt, the content is taken as it stands. **The end** is the first special token that the
-//! template writes after a content, asked by a probe; a turn that ends otherwise (a call to a tool) has the special token
-//! that its own text ends with; a template that writes none leaves the tokenizer's EOS.
+//! **The prompt** is the rendering of the messages before the turn with the generation prompt, plus what the template
+//! writes before the content and the message does not contain (Qwen3's empty `<think>` block, a channel's name): the
+//! model did not choose it. **The response** is what the template then writes for the message, because that is what a
+//! model is trained on and what later turns show. White space around the content is the template's. If the template
+//! would omit some of the content (reasoning of earlier turns, for example), or if its rendering of the turn does not
+//! begin with the prompt, the content is taken as it stands. **The end** is the first special token that the template
+//! writes after a content, found with a probe. A turn that ends otherwise (a call to a tool) has the special token at
+//! the end of its own text. For a template that writes none, the end is the tokenizer's EOS.
 
 use std::borrow::Cow;
 

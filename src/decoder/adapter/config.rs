@@ -1,7 +1,7 @@
 //! From PEFT's `adapter_config.json` to the rank and the scale of each module.
 //!
-//! Owns the fields of a `LoraConfig`. Refuses, by name, every field that makes the arithmetic another, and every field
-//! that it does not know unless it is off: the next version of PEFT may call something new by it.
+//! Owns the fields of a `LoraConfig`. A field that changes the arithmetic in an unsupported way is an error that names
+//! it. So is an unknown field unless it is off, because a later version of PEFT may give it a meaning.
 
 use serde_json::{Map, Value};
 

@@ -1,7 +1,7 @@
 //! A LoRA adapter as PEFT saves it: what it adds to which of a model's linear maps.
 //!
-//! Owns the files of an adapter directory and how it is joined to a model. Refuses to merge (the base stays what it is, held
-//! once for itself and every model tuned from it), pickle, and any tensor that would go unused.
+//! Owns the files of an adapter directory and how an adapter is attached to a model. It is never merged: the base is in
+//! memory once, for itself and for all adapters. Pickle files and tensors that would stay unused are errors.
 
 mod config;
 mod part;

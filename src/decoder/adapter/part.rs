@@ -1,6 +1,6 @@
 //! How PEFT names an adapter's tensors.
 //!
-//! Owns the names, and what a tensor of each is. Refuses to know modules.
+//! Owns these names and the role of each tensor. Not here: a model's modules.
 
 /// What PEFT puts before a module's own name.
 const PREFIX: &str = "base_model.model.";

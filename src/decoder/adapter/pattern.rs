@@ -1,7 +1,8 @@
-//! Patterns of Python's `re`, by which PEFT chooses modules.
+//! Patterns of Python's `re`, by which PEFT selects modules.
 //!
-//! Owns what means the same to Python and to the matcher here: a pattern without look-around takes linear time, one with it
-//! may step back so often and no more. Refuses, by name, what only Python reads, and what the two read otherwise.
+//! Owns the syntax that Python and the matcher here read alike. A pattern without look-around takes linear time; the
+//! number of backtracking steps of the others is limited. Syntax that only Python reads, or that the two read
+//! differently, is an error that names it.
 
 use fancy_regex::{Regex, RegexBuilder};
 

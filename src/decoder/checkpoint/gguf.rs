@@ -1,6 +1,6 @@
 //! The tensors of a GGUF file.
 //!
-//! Owns reading and dequantising them, and the experts that one tensor holds. Refuses to run on quantised weights.
+//! Owns reading and dequantising them, and the experts that share a tensor. Not here: products of quantised weights.
 
 use std::borrow::Cow;
 use std::fs::File;

@@ -1,7 +1,7 @@
 //! Which safetensors files a model directory has.
 //!
-//! Owns the order in which transformers looks for them: one file first, an index only where there is none. Refuses paths: an
-//! index may name siblings alone.
+//! Owns the order in which transformers looks for them: a single file first, an index only if there is none. An index
+//! that names a path instead of a file next to it is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,8 +1,7 @@
 //! A model's files: its config and its tensors by name.
 //!
-//! Owns what is alike for all formats. Files are read, not mapped: a file that shrinks under a mapping kills the process,
-//! a short read is an error with a name. Refuses pickle, and to guess: a tensor that is asked for must exist with the
-//! shape asked for.
+//! Owns what all formats share. Files are read, not mapped: a mapped file that shrinks kills the process, while a short
+//! read is an error that names the file. A requested tensor must exist in the requested shape. Pickle files are errors.
 
 mod dtype;
 mod gguf;

@@ -1,7 +1,7 @@
-//! Which names in its files are a model's body and head.
+//! Under which prefixes a checkpoint's files store a model's body and head.
 //!
-//! Owns how transformers finds a weight that stands under another name than its model's, and what holds where two names are
-//! of one weight. Refuses a matrix that looks like a head and would be left unread.
+//! Owns how transformers finds a weight whose name differs from the model's, and which of two names of one weight
+//! applies. A matrix that looks like a head but would stay unused is an error.
 
 use super::{Checkpoint, Source};
 use crate::decoder::names::{self, Names};

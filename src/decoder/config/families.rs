@@ -1,7 +1,7 @@
-//! What each family of models has of its own, over the fields that all have.
+//! What each model family adds to the fields that all families share.
 //!
-//! Owns where their norms are, their biases, windows, tensors' names, and what their configs may leave out. Refuses to say
-//! which families there are: `known` has the list.
+//! Owns the placement of norms, biases, windows, tensor names, and the defaults of fields that a config may omit. Not
+//! here: the list of families (`known`).
 
 use serde_json::{Map, Value, json};
 

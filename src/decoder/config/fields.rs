@@ -1,6 +1,6 @@
-//! Reading fields of a config.
+//! Reads single fields of a config.
 //!
-//! Owns the errors that name a field and what was found in it. Refuses to know what a field means.
+//! Owns the errors, which name the field and the value that was found. Not here: what a field means.
 
 use serde_json::{Map, Value};
 

@@ -1,8 +1,8 @@
 //! From the metadata of a GGUF file to a [`DecoderSpec`].
 //!
-//! Owns what llama.cpp's keys mean, as its converter writes and its models read them: they are put into the words of a
-//! Hugging Face config, whose reader has all the checks. Refuses keys of an architecture that it does not know, because
-//! any may change the arithmetic.
+//! Owns the meaning of llama.cpp's keys, as its converter writes and its models read them. The keys are translated into
+//! a Hugging Face config, so that one reader does all checks. An unknown key of an architecture is an error, because
+//! any key may change the arithmetic.
 
 mod architectures;
 

@@ -1,7 +1,7 @@
-//! Which families are known.
+//! The list of known model families.
 //!
-//! Owns the refusal of every other one, by its name, before any of its fields is asked for: what a field means is the
-//! family's to say. Refuses to know what a family does.
+//! Owns the error for every other family. It names the family before any field of the config is read, because the
+//! family decides what a field means. Not here: what a family does (`families`).
 
 use serde_json::{Map, Value};
 

@@ -1,7 +1,7 @@
 //! From a Hugging Face `config.json`, or the metadata of a GGUF file, to a [`DecoderSpec`].
 //!
-//! Owns the names of model families: nothing outside this folder asks for one. Refuses what it does not understand: an
-//! unknown value of a field that changes the arithmetic is an error that names it, never a guess.
+//! Owns the names of model families; no other module uses them. An unknown value of a field that changes the arithmetic
+//! is an error that names the field; it is never guessed.
 
 mod families;
 pub mod fields;

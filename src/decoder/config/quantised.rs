@@ -1,6 +1,6 @@
 //! How a checkpoint's weights were quantised.
 //!
-//! Owns `quantization_config`. Refuses every method but FP8 in blocks, by name.
+//! Owns `quantization_config`. Every method except block-wise FP8 is an error that names the method.
 
 use serde_json::{Value, json};
 

@@ -1,8 +1,8 @@
-//! Rotary embeddings in a config, in either spelling: `rope_parameters` of transformers 5, `rope_theta` and
+//! Rotary embeddings in a config, in both forms: `rope_parameters` of transformers 5, and `rope_theta` with
 //! `rope_scaling` of 4.x.
 //!
-//! Owns what those fields mean, with the formulas of `modeling_rope_utils.py` in transformers for what follows from
-//! them. Refuses kinds that are not implemented, by name; fields that transformers passes over are told of.
+//! Owns the meaning of these fields, with the formulas of transformers' `modeling_rope_utils.py` for derived values. An
+//! unsupported kind is an error that names it. Fields that transformers ignores are listed in a note.
 
 use std::f64::consts::PI;
 

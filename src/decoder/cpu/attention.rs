@@ -1,8 +1,8 @@
 //! Attention of a chunk of rows to the packed keys and values of their paths.
 //!
 //! Owns the online softmax (Milakov & Gimelshein 2018; FlashAttention, Dao et al. 2022) over key blocks at fixed path
-//! positions, 32 queries at a time. Keys that no query of a tile sees are left out, which changes no sum: they would add
-//! zeros. Refuses projections and rope.
+//! positions, 32 queries at a time. Keys that no query of a tile sees are skipped; this changes no sum, because they
+//! would add zeros. Not here: projections and rope.
 
 use super::keys::Keys;
 use super::plan::{Plan, Run};

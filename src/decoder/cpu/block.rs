@@ -1,6 +1,7 @@
-//! The two steps of a block beside attention, for a chunk of rows: into attention, and from it to the next block.
+//! The two steps of a block around attention, for one chunk of rows: up to attention, and from attention to the next
+//! block.
 //!
-//! Owns the fused forms of `decoder::block`, which says what they compute. Refuses to know other chunks.
+//! Owns the fused form of `decoder::block`, which defines what is computed. Not here: other chunks.
 
 use candle_core::{Result, Tensor};
 

@@ -1,6 +1,7 @@
-//! The packed form of the head: rows to logits, some hundred ids at a time.
+//! The CPU implementation of the head: from rows to logits, some hundred ids at a time.
 //!
-//! Owns the width of a block: its logits are reduced while they are in second-level cache. Refuses to reduce them.
+//! Owns the width of a block, chosen so that its logits are reduced while they are in the L2 cache. Not here: the
+//! reduction.
 
 use candle_core::{Result, Tensor};
 

@@ -1,6 +1,6 @@
-//! Keys and values of a layer as operands of attention's two products.
+//! A layer's keys and values as operands of attention's two products.
 //!
-//! Owns where they are packed, once for all queries. Refuses products.
+//! Owns where they are packed, once for all queries. Not here: the products.
 
 use rayon::prelude::*;
 

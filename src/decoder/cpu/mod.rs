@@ -1,9 +1,9 @@
-//! The packed form of the body, on a CPU: the same block as the plain form's, in two fused steps a layer.
+//! The CPU implementation of the body: the same block as the reference implementation's, in two fused steps per layer.
 //!
-//! Owns the layer loop over chunks of rows. A chunk goes through attention, the rest of its layer and into the next layer's
-//! queries, keys and values in one task; between layers keys are packed; the last layer computes the rows that are read and no
-//! others. Memory is allocated once a forest: fresh activations for every operation would cost as much as the products.
-//! Refuses to describe a block: `decoder::block` does, and its plain form is the truth that this one is tested against.
+//! Owns the layer loop over chunks of rows. One task takes a chunk through attention, the rest of its layer, and the
+//! next layer's queries, keys and values. Keys are packed between layers. The last layer computes only the rows whose
+//! output is used. Memory is allocated once per forest, because new buffers for every operation would cost as much as
+//! the products. Not here: the definition of a block (`decoder::block`), against which this implementation is tested.
 
 #![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 

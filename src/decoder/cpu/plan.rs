@@ -1,7 +1,7 @@
-//! How a forest is cut for the CPU: chunks of rows that go through a layer together, blocks of keys.
+//! How a forest is divided for the CPU: chunks of rows that go through a layer together, and blocks of keys.
 //!
-//! Owns the cuts. Chunks decide who computes a row, never its numbers; blocks of keys begin at fixed positions of a path,
-//! so that a sum's order is a function of the path. Refuses numbers.
+//! Owns these divisions. Chunks decide which thread computes a row, never its values. Key blocks begin at fixed
+//! positions of a path, so that the order of a sum depends only on the path. Not here: arithmetic.
 
 use std::ops::Range;
 

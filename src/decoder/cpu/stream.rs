@@ -1,6 +1,6 @@
-//! What goes from layer to layer, and how threads share it.
+//! The residual stream between layers, and how threads share it.
 //!
-//! Owns the numbers of all rows and the queue that threads take chunks from. Refuses to know what is done to a chunk.
+//! Owns the values of all rows and the queue from which threads take chunks. Not here: what is done to a chunk.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,8 +1,8 @@
 //! Attributes, items and slices.
 //!
-//! Owns Jinja2's way to look: an attribute of Python's first and an item second, or the other way round, and undefined where
-//! there is neither. Refuses attributes that Python's values have and that are not made here, by name; what the sandbox of
-//! transformers forbids is among them.
+//! Owns Jinja2's lookup: an attribute first and an item second, or the other way round, and undefined if there is
+//! neither. An attribute that Python's values have and that is not implemented here is an error that names it; this
+//! includes what the sandbox of transformers forbids.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-//! What a function, a filter, a test or a method is called with.
+//! The arguments of a function, a filter, a test or a method.
 //!
-//! Owns how arguments find their parameters. Refuses to know what they mean.
+//! Owns how arguments are matched to parameters. Not here: what they mean.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
-//! The tree of a template.
+//! The syntax tree of a template.
 //!
-//! Owns its nodes. Chains of operators, calls and filters lie flat, so that a long one is no deep one. Refuses values:
-//! constants are all that a tree holds.
+//! Owns its nodes. Chains of operators, calls and filters are flat, so that a long chain does not nest deeply. Not
+//! here: values other than constants.
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! Macros and functions.
 //!
-//! Owns how a macro is called, and the functions that transformers gives a template. Refuses `lipsum`, which is random.
+//! Owns how a macro is called, and the functions that transformers gives to a template. `lipsum` is an error, because
+//! it is random.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Write;

@@ -1,7 +1,7 @@
-//! What is equal, less, or in something.
+//! Equality, order and membership.
 //!
-//! Owns Python's comparisons. Refuses to order what has no order, as Python does, and to compare what Python tells apart by
-//! its place in memory.
+//! Owns Python's comparisons. Ordering values that have no order is an error, as in Python. So is comparing values that
+//! Python compares by address.
 
 use std::cell::Cell;
 use std::cmp::Ordering;

@@ -1,7 +1,7 @@
-//! Why a template did not render.
+//! Why a template was not rendered.
 //!
-//! Owns the kinds of failure, so that what Jinja2 raises is told apart from what is not supported here. Refuses to print:
-//! the caller chooses the words around it.
+//! Owns the kinds of failure, so that what Jinja2 raises is distinguished from what is not supported here. Not here:
+//! the sentence around the message, which the caller writes.
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
-//! Expressions as they are worked out.
+//! Evaluates expressions.
 //!
-//! Owns the order of evaluation. Refuses to know what an operator makes of values.
+//! Owns the order of evaluation. Not here: what an operator computes (`operators`).
 
 use std::rc::Rc;
 

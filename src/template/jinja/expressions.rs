@@ -1,7 +1,7 @@
 //! From tokens to a tree: expressions.
 //!
-//! Owns the precedence of Jinja2's operators, which is not Python's: `**` binds from the left and below a minus.
-//! Refuses statements.
+//! Owns the precedence of Jinja2's operators, which is not Python's: `**` is left-associative and binds less tightly
+//! than a unary minus. Not here: statements.
 
 use super::ast::{Compare, Const, Expr, If, Math};
 use super::error::{Result, refuse};

@@ -1,8 +1,8 @@
-//! Which variables hide others before they are set: Jinja2 settles that before it renders.
+//! Which variables shadow others before they are set: Jinja2 decides this before it renders.
 //!
-//! Owns the passes over a tree that is parsed: frames, loops that overwrite `loop`, filters and tests that there are none of.
-//! A frame that sets a variable before it asks for it never sees a variable of the conversation by that name, not even in
-//! a macro or a loop that stands before the `set`. Refuses values.
+//! Owns the passes over a parsed tree: frames, loops that overwrite `loop`, and unknown filters and tests. A frame that
+//! sets a variable before reading it never sees the conversation's variable of that name, not even in a macro or a loop
+//! before the `set`. Not here: values.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

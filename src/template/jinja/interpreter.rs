@@ -1,7 +1,6 @@
-//! Statements as they run.
+//! Runs statements.
 //!
-//! Owns a rendering: its variables, and a bound on its work. Refuses to run on: every step and every 64 bytes of text cost a
-//! unit.
+//! Owns a rendering: its variables and the limit on its work. Every step and every 64 bytes of text cost one unit.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

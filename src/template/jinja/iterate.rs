@@ -1,6 +1,6 @@
-//! What can be looped over.
+//! Iteration over values.
 //!
-//! Owns Python's iteration. Refuses numbers and none, as Python does.
+//! Owns Python's iteration. Iterating a number or none is an error, as in Python.
 
 use super::error::{Error, Result, raise, refuse};
 use super::value::{Cursor, Value, View};

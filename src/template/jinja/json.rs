@@ -1,7 +1,8 @@
-//! Values as Python's `json.dumps` writes them, with the arguments that transformers passes on. Unlike Jinja's own it
-//! escapes no HTML.
+//! Values as Python's `json.dumps` writes them, with the arguments that transformers passes on. Unlike Jinja2's own
+//! filter it escapes no HTML.
 //!
-//! Owns separators, indents and escapes. Refuses to write without end: a value may hold itself many times over.
+//! Owns separators, indents and escapes. The output counts against the limit, because a value may contain another many
+//! times.
 
 use std::cmp::Ordering;
 use std::fmt::Write;

@@ -1,6 +1,6 @@
 //! The names of Jinja2's filters and tests.
 //!
-//! Owns which there are. Refuses to apply them: `filters` and `tests` do, as far as chat templates use them.
+//! Owns these lists. Not here: applying them (`filters`, `tests`).
 
 const FILTERS: &str = " abs attr batch capitalize center count d default dictsort e escape filesizeformat first float \
     forceescape format groupby indent int join last length list lower items map min max pprint random reject rejectattr \

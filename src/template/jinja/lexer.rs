@@ -1,6 +1,6 @@
-//! From a template's source to tokens, as Jinja2 with `trim_blocks` and `lstrip_blocks` cuts it.
+//! From a template's source to tokens, as Jinja2 with `trim_blocks` and `lstrip_blocks` splits it.
 //!
-//! Owns white space around tags, line ends, raw blocks, comments and literals. Refuses grammar: the parser has it.
+//! Owns white space around tags, line ends, raw blocks, comments and literals. Not here: the grammar (`parser`).
 
 use super::error::{Result, raise};
 use super::literals;

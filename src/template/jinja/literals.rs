@@ -1,6 +1,7 @@
-//! Numbers and texts as templates write them.
+//! Numbers and strings as templates write them.
 //!
-//! Owns their forms and Python's escapes. Refuses what Rust's texts cannot hold: half of a surrogate pair.
+//! Owns their forms and Python's escapes. Half of a surrogate pair is an error, because Rust's strings cannot contain
+//! it.
 
 use super::error::{Result, raise, refuse};
 use super::token::Token;

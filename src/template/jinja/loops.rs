@@ -1,7 +1,7 @@
-//! Loops as they run, and what `loop` tells of them.
+//! Runs loops and computes the variables of `loop`.
 //!
-//! Owns the order in which items are read: one ahead where `loop.last` or `loop.nextitem` is asked for, all where
-//! `loop.length` is. Refuses the text of `loop`.
+//! Owns the order in which items are read: one item ahead if `loop.last` or `loop.nextitem` is used, all items if
+//! `loop.length` is. Writing `loop` itself as text is an error.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,6 +1,6 @@
-//! From tokens to a tree: macros, and what is assigned to.
+//! From tokens to a tree: macros and assignment targets.
 //!
-//! Owns parameters, targets, and what a macro takes beside its parameters. Refuses to assign to constants, as Jinja2 does.
+//! Owns parameters, targets, and a macro's extra arguments. Assigning to a constant is an error, as in Jinja2.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
-//! How values are made, and what is true.
+//! How values are made, and which are true.
 //!
-//! Owns their depth. Refuses values so deep that showing them would not end, and namespaces inside others: nothing may hold
-//! itself.
+//! Owns the depth of values. A value too deep to be written out is an error. So is a namespace within another value,
+//! because no value may contain itself.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

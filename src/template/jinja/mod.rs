@@ -1,10 +1,10 @@
-//! Jinja2 templates as transformers renders them: the language, and the values of Python that it works on.
+//! Jinja2 templates as transformers renders them: the language, and the Python values that it works on.
 //!
-//! Owns what a template writes, to the letter: CRLF, what none and floats look like, which tests are true of none, when a
-//! filter is read once. The reference is Jinja2 3.1.6 in the environment of transformers 5.24 (`trim_blocks`,
-//! `lstrip_blocks`, loop controls, `{% generation %}`, `tojson`, `raise_exception`, `strftime_now`, the immutable sandbox).
-//! Refuses what it does not do the same way, by the construct's name. Every rendering is bounded in steps, length and depth;
-//! a step that takes long or makes much is paid for by its size, before it is taken.
+//! Owns what a template writes, to the letter: CRLF, how none and floats are written, which tests hold for none, when a
+//! filter's result is read once. The reference is Jinja2 3.1.6 in the environment of transformers 5.24 (`trim_blocks`,
+//! `lstrip_blocks`, loop controls, `{% generation %}`, `tojson`, `raise_exception`, `strftime_now`, the immutable
+//! sandbox). A construct that would behave differently is an error that names it. Every rendering is limited in steps,
+//! length and depth; a step that takes long or makes much counts by its size, before it is taken.
 
 mod access;
 mod arguments;

@@ -1,6 +1,7 @@
-//! Numbers: as text, from text, and what operators make of them.
+//! Numbers: written as text, read from text, and combined by operators.
 //!
-//! Owns Python's arithmetic. Refuses integers of more than 127 bits, and what floats would round otherwise.
+//! Owns Python's arithmetic. Integers of more than 127 bits are errors, and so are results that floats would round
+//! differently.
 
 use super::ast::Math;
 use super::error::{Result, raise, refuse};

@@ -1,6 +1,7 @@
-//! Operators, and what they make of values.
+//! Operators and their results.
 //!
-//! Owns sums, products and comparisons of Python's values. Refuses what Python raises: an undefined value in a sum, say.
+//! Owns sums, products and comparisons of Python's values. What Python raises is an error, for example an undefined
+//! value in a sum.
 
 use std::cmp::Ordering;
 

@@ -1,6 +1,6 @@
-//! The tokens of a template as they are read, one after another.
+//! Reads a template's tokens one after another.
 //!
-//! Owns the place that is reached, the numbers of names, and how deep a template may nest. Refuses to know statements and
+//! Owns the current position, the numbers given to names, and the limit on nesting. Not here: statements and
 //! expressions.
 
 use std::collections::HashMap;

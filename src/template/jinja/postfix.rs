@@ -1,6 +1,6 @@
-//! From tokens to a tree: what stands behind an expression.
+//! From tokens to a tree: what follows an expression.
 //!
-//! Owns attributes, subscripts, calls, filters and tests. Refuses an index of several values.
+//! Owns attributes, subscripts, calls, filters and tests. A subscript of several values is an error.
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! Variables and where they are visible.
 //!
-//! Owns the chain of frames. Refuses values that frames hold on to forever: a rendering clears them.
+//! Owns the chain of frames. A rendering clears its frames at the end, because values in them may refer to the frames
+//! themselves.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,6 +1,6 @@
 //! Values as text: Python's `str` and `repr`.
 //!
-//! Owns what a value looks like in a prompt. Refuses what Python shows by its place in memory.
+//! Owns how a value appears in a prompt. A value that Python shows with its address is an error.
 
 use std::fmt::Write;
 

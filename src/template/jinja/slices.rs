@@ -1,6 +1,6 @@
 //! `value[start:stop:step]`.
 //!
-//! Owns which places a slice takes. Refuses slices of what has no places that are known here.
+//! Owns which indices a slice takes. A slice of a value without known indices is an error.
 
 use super::error::{Result, raise, refuse};
 use super::value::Value;

@@ -1,7 +1,7 @@
-//! Sorts that may fail on the way.
+//! Sorts whose comparison may fail.
 //!
-//! Owns a stable merge sort: what the standard library's does with an order that is none, or an error, is not said. Refuses
-//! to know what is sorted.
+//! Owns a stable merge sort, because the standard library's does not specify what happens if the comparison fails or is
+//! not an order. Not here: what is sorted.
 
 use super::error::Result;
 

@@ -1,7 +1,7 @@
 //! From tokens to a tree: statements.
 //!
-//! Owns Jinja2's statements and where they end. Refuses what needs a second template (`include`, `extends`, `import`,
-//! `block`) and `autoescape`: transformers gives a template nothing to load from.
+//! Owns Jinja2's statements and where they end. Statements that need a second template (`include`, `extends`, `import`,
+//! `block`) and `autoescape` are errors: transformers gives a template no loader.
 
 use std::sync::Arc;
 

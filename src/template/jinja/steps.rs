@@ -1,6 +1,6 @@
-//! What is done to a value: attributes, items, calls, filters and tests.
+//! Steps on a value: attributes, items, calls, filters and tests.
 //!
-//! Owns their order and the arguments of calls. Refuses to call what is no function, as Python does.
+//! Owns their order and the arguments of calls. Calling a value that is not callable is an error, as in Python.
 
 use std::rc::Rc;
 

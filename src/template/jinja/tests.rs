@@ -1,6 +1,6 @@
-//! Jinja2's tests: what stands after `is`.
+//! Jinja2's tests: what follows `is`.
 //!
-//! Owns them all. Refuses `sameas` where Python's answer depends on where values lie in memory.
+//! Owns all of them. `sameas` is an error where Python's answer depends on the addresses of values.
 
 use std::cmp::Ordering;
 

@@ -1,6 +1,6 @@
-//! The tokens that templates are made of.
+//! The tokens of a template.
 //!
-//! Owns which there are. Refuses to find them: the lexer does.
+//! Owns their kinds. Not here: finding them (`lexer`).
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Token {

@@ -1,7 +1,7 @@
-//! Python's values, as far as templates meet them.
+//! Python's values, as far as templates use them.
 //!
-//! Owns what there is, the frames and cursors that values hold among it. Refuses what is done with it: `make`, `scope` and
-//! `iterate` know.
+//! Owns the kinds of values, including the frames and cursors that values contain. Not here: making, looking up and
+//! iterating them (`make`, `scope`, `iterate`).
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};

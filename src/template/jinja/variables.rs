@@ -1,6 +1,6 @@
-//! Variables, and what is assigned to them.
+//! Variables and assignments.
 //!
-//! Owns what a name stands for, and the attributes of namespaces. Refuses values that a namespace may not hold.
+//! Owns the lookup of names, and the attributes of namespaces. A value that a namespace cannot contain is an error.
 
 use super::ast::{Name, Target};
 use super::error::{Result, raise, refuse};

@@ -1,6 +1,6 @@
 //! A walk over a tree in the order of Jinja2's nodes.
 //!
-//! Owns which names, filters and tests are seen, and where. Refuses to judge them.
+//! Owns which names, filters and tests are visited, and their positions. Not here: whether they are valid.
 
 use std::collections::HashSet;
 

@@ -1,6 +1,6 @@
-//! Texts of a width.
+//! Padding of texts.
 //!
-//! Owns how a text is filled up, in characters. Refuses to cut one.
+//! Owns how a text is padded to a width, in characters. A longer text is not shortened.
 
 /// `own` in the middle, left or right of so many characters.
 pub fn pad(own: &str, name: &str, width: usize, fill: char) -> String {

@@ -1,6 +1,6 @@
-//! The architectures of GGUF files that are read, as data.
+//! The supported GGUF architectures, as data.
 //!
-//! Owns llama.cpp's keys for each. Refuses to read them.
+//! Owns llama.cpp's keys for each. Not here: reading them (`gguf`).
 
 use crate::decoder::names::{self, Names};
 

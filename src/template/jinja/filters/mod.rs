@@ -1,6 +1,6 @@
-//! Jinja2's filters, with `tojson` as transformers has it.
+//! Jinja2's filters, and `tojson` as transformers defines it.
 //!
-//! Owns which there are, and which one is meant. Refuses those that no chat template uses, by name.
+//! Owns the list of filters and their lookup by name. A filter that no chat template uses is an error that names it.
 
 mod numeric;
 mod sequences;

@@ -1,7 +1,7 @@
 //! Filters of numbers.
 //!
-//! Owns what becomes a number, and what is the least, the greatest and the sum. Refuses sums of floats, which versions of
-//! Python round differently.
+//! Owns conversions to numbers, minimum, maximum and sum. Sums of floats are errors, because versions of Python round
+//! them differently.
 
 use std::cmp::Ordering;
 

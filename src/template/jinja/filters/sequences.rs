@@ -1,7 +1,7 @@
 //! Filters of lists and objects.
 //!
-//! Owns which of them are read once, as Python's generators are. Refuses to run a generator before it is read: its first
-//! error is met where it is reached.
+//! Owns which results can be read only once, as Python's generators. A generator runs as it is read, so that an error
+//! occurs at the element that causes it.
 
 use std::cmp::Ordering;
 use std::rc::Rc;

@@ -1,7 +1,7 @@
 //! Filters of texts.
 //!
-//! Owns what each does to a text, and to what is none: most take it as `str` writes it. Refuses safe strings where they
-//! would be escaped.
+//! Owns what each filter does to a text and to other values: most take a value as `str` writes it. A safe string that
+//! would be escaped is an error.
 
 use std::fmt::Write;
 use std::sync::Arc;

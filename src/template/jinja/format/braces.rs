@@ -1,6 +1,6 @@
 //! `text.format(values)`.
 //!
-//! Owns fields between braces. Refuses those that are rare by name.
+//! Owns fields between braces. Rare forms are errors that name them.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-//! A field of a text: how wide it is, and how a number stands in it.
+//! A field of a formatted text: its width, and how a number is written in it.
 //!
-//! Owns widths, signs, commas and zeros. Refuses fields that are wider than a text may be.
+//! Owns widths, signs, commas and zeros. A field wider than the limit on texts is an error.
 
 use super::super::error::{Result, refuse};
 use super::super::width::pad;

@@ -1,6 +1,6 @@
-//! Texts that are filled in, in Python's two ways.
+//! Python's two ways to format a text.
 //!
-//! Owns nothing but the order: both ways stand on a field. Refuses to know values.
+//! Owns the two modules, which share `field`. Not here: values.
 
 mod braces;
 mod field;

@@ -1,6 +1,6 @@
 //! `text % values`.
 //!
-//! Owns the conversions of Python's older way to fill in a text. Refuses those that are rare by name.
+//! Owns the conversions of Python's older formatting. Rare forms are errors that name them.
 
 use super::super::error::{Result, raise, refuse};
 use super::super::numbers;

@@ -1,7 +1,7 @@
-//! Letters: upper and lower case, and what kind they are of.
+//! Letters: upper and lower case, and character classes.
 //!
-//! Owns what Python calls upper, lower, a title, a digit. Refuses letters that are not ASCII where Rust's tables do not say what
-//! Python's do.
+//! Owns Python's meaning of upper, lower, title and digit. Letters outside ASCII are errors where Rust's tables differ
+//! from Python's.
 
 use super::super::error::{Result, refuse};
 use super::super::lexer::is_space;

@@ -1,6 +1,6 @@
 //! The methods of objects, lists and cyclers.
 //!
-//! Owns what each of them does. Refuses to change what it is called on, as the sandbox does.
+//! Owns what each method does. A method that would change its object is an error, as in the sandbox.
 
 use std::rc::Rc;
 

@@ -1,7 +1,7 @@
 //! The methods of Python's texts.
 //!
-//! Owns what each of them does. Refuses those that no template uses, by name, and rules of letters that are not ASCII
-//! where Rust's tables do not say what Python's do.
+//! Owns what each method does. A method that no template uses is an error that names it. So are rules about letters
+//! outside ASCII where Rust's tables differ from Python's.
 
 pub mod cases;
 pub mod containers;

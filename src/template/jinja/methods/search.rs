@@ -1,6 +1,7 @@
-//! Parts of a text that are looked for, taken off, filled up or replaced.
+//! Methods that find, strip, pad or replace parts of a text.
 //!
-//! Owns places in characters, as Python counts them. Refuses so many characters to strip that each place would take long.
+//! Owns positions in characters, as Python counts them. Stripping so many characters that each position would take long
+//! is an error.
 
 use super::super::arguments::{Args, int, need, text};
 use super::super::error::{Result, raise, refuse};

@@ -1,6 +1,7 @@
-//! Texts in parts: `split`, `splitlines`, `partition`.
+//! Methods that split texts: `split`, `splitlines`, `partition`.
 //!
-//! Owns where Python cuts a text. Refuses to cut one before its parts are paid for: each takes more memory than its text.
+//! Owns where Python splits a text. The parts count against the limit before they are made, because each takes more
+//! memory than its text.
 
 use super::super::arguments::{Args, need, text};
 use super::super::error::{Result, raise};
