@@ -49,7 +49,7 @@ pub enum Error {
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Several(Vec<Self>),
 
-    /// What failed before was asked for again, and was not tried again.
+    /// The same request failed before and was not repeated.
     #[error("{0}")]
     Again(String),
 
@@ -115,7 +115,7 @@ impl Error {
         Self::While { doing: doing.into(), source: Box::new(self) }
     }
 
-    /// Whether the run was asked to stop, rather than failed.
+    /// Whether a stop was requested, as opposed to a failure.
     pub fn is_stopped(&self) -> bool {
         match self {
             Self::Stopped => true,

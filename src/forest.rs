@@ -78,11 +78,11 @@ impl Forest {
 }
 
 /// Packs `samples` into forests of at most `budget` computed tokens each, and of at most one block of keys for every
-/// [`TOKENS_A_BLOCK`] of them, so that short branches do not fill memory with blocks. A sample that exceeds the budget is
-/// a forest alone.
+/// [`TOKENS_A_BLOCK`] of them, so that short branches do not fill memory with blocks. A sample that exceeds the budget
+/// is a forest alone.
 ///
-/// Samples are taken in the order of their ids, so those with a common prefix meet in one forest where they fit; a forest
-/// ends where the least is shared with what follows, if that leaves it half full at least.
+/// Samples are sorted by their token ids, so that samples with a common prefix share a forest if they fit. A forest
+/// ends where the following sample shares the shortest prefix, provided that it is at least half full.
 pub fn pack(samples: &[&Sample], budget: usize) -> Vec<Forest> {
     pack_apart(samples, budget, None)
 }
@@ -158,7 +158,7 @@ impl<'a> Batches<'a> {
         let (mut best, mut is_half_full) = (start + 1, false);
         for place in start + 1..=most {
             let Some(&shared) = self.shared.get(place) else { return place };
-            // Ending here computes what the next one shares once more; the later the better otherwise.
+            // Ending here recomputes the prefix shared with the next sample; among equals, later is better.
             if !is_half_full || shared <= self.shared[best] {
                 best = place;
                 is_half_full = tokens.max(blocks * TOKENS_A_BLOCK) >= self.budget / 2;

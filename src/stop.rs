@@ -18,19 +18,19 @@ pub struct Stop<'a> {
 static NEVER: AtomicBool = AtomicBool::new(false);
 
 impl Stop<'static> {
-    /// Of work that nobody asks to end.
+    /// For work that is never interrupted.
     pub fn never() -> Self {
         Self::new(&NEVER)
     }
 }
 
 impl<'a> Stop<'a> {
-    /// A run that ends when `asked` is set.
+    /// A run that ends when `requested` is set.
     pub fn new(requested: &'a AtomicBool) -> Self {
         Self { requested, failed: AtomicBool::new(false) }
     }
 
-    /// What ends when it is asked to, and by nothing that fails elsewhere: a part of this.
+    /// A part of this run that ends on request, but not if another part fails.
     #[must_use]
     pub fn part(&self) -> Self {
         Self::new(self.requested)

@@ -13,7 +13,7 @@ use crate::forest::{Forest, KEY_BLOCK};
 /// Queries taken together; where they begin does not matter to a row's numbers.
 const QUERY_BLOCK: usize = 128;
 /// Score of a key that is not admitted. Finite, so that a block without any admitted key gives no NaN: what it added
-/// is multiplied by e^(MASKED − max) = 0 as soon as an admitted key is met, and each query admits its own.
+/// is multiplied by e^(MASKED − max) = 0 at the first admitted key, and each query admits its own.
 const MASKED: f32 = -1e30;
 
 /// The operands of one layer, rows in forest order, f32.

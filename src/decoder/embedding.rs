@@ -31,8 +31,8 @@ impl Embedding {
         Self { weight, added: None }
     }
 
-    /// Adds `scale` · B A to the rows, of `a` `[rank, vocab]` and `b` `[hidden, rank]`; replaces what was added before. A head
-    /// that is tied to the matrix gets nothing of it.
+    /// Adds `scale` · B A to the rows, of `a` `[rank, vocab]` and `b` `[hidden, rank]`; replaces what was added before.
+    /// A head that is tied to the matrix gets nothing of it.
     pub fn add(&mut self, a: &Tensor, b: &Tensor, scale: f64) -> Result<()> {
         let numbers = |x: &Tensor| x.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>();
         let added =
@@ -82,7 +82,7 @@ mod tests {
 
     use super::{Embedding, Weight};
 
-    /// The plain form asks for rows together, the packed one for one at a time.
+    /// The reference implementation reads many rows at once, the CPU implementation one at a time.
     #[test]
     fn rows_are_alike_however_they_are_asked_for() -> Result<()> {
         let device = Device::Cpu;

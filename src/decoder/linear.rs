@@ -67,8 +67,8 @@ impl Linear {
         Ok(())
     }
 
-    /// `[rows, in]` f32 to `[rows, out]` f32. bf16 weights meet operands rounded to bf16; every product of two bf16
-    /// numbers is exact in f32, and sums are f32.
+    /// `[rows, in]` f32 to `[rows, out]` f32. bf16 weights are multiplied by operands rounded to bf16; every product of
+    /// two bf16 numbers is exact in f32, and sums are f32.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let weight = self.weight.plain()?;
         let mut y = product(&round_to(x, weight.dtype())?, &weight.to_dtype(DType::F32)?)?;
@@ -195,7 +195,7 @@ fn dot_exact(weights: &[f32], x: &[f32]) -> f64 {
 
 /// Adds x Wᵀ of some rows `[in]` and weights `[in][GROUP]` to `sums`.
 fn multiply_exact(weights: &[[f64; GROUP]], x: &[&[f32]], sums: &mut [[f64; GROUP]]) {
-    /// Steps whose weights stay in first-level cache while all rows meet them.
+    /// Steps along k whose weights stay in the L1 cache while all rows are multiplied by them.
     const STEPS: usize = 64;
     math::vectorised(
         #[inline(always)]

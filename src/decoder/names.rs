@@ -33,8 +33,8 @@ pub struct Names {
 }
 
 impl Names {
-    /// `module` as the decoder calls it: within the body (`layers.3.mlp.up_proj`, [`EMBEDDING`]), or [`HEAD`]. `None` for a
-    /// module that is neither.
+    /// `module` as the decoder calls it: within the body (`layers.3.mlp.up_proj`, [`EMBEDDING`]), or [`HEAD`]. `None`
+    /// for a module that is neither.
     pub fn within<'a>(&self, module: &'a str) -> Option<&'a str> {
         let is_known = |rest: &&str| rest.starts_with("layers.") || *rest == EMBEDDING;
         let in_layers = |(body, _): &(&'static str, _)| module.strip_prefix(*body).filter(is_known);
@@ -63,8 +63,8 @@ pub const HEAD: &str = "lm_head";
 /// What adapters call the embedding, within the body.
 pub const EMBEDDING: &str = "embed_tokens";
 
-/// Llama and all that followed it. transformers 5 puts `model.` before a name or takes it away where that gives the name of a
-/// weight, so that models saved without their head load too.
+/// Llama and all that followed it. transformers 5 puts `model.` before a name or takes it away where that gives the
+/// name of a weight, so that models saved without their head load too.
 pub const LLAMA: Names = Names {
     bodies: &["model.", "", "model.model."],
     heads: &["lm_head.weight", "model.lm_head.weight"],
@@ -182,7 +182,8 @@ pub const GGUF_PHI3: Names = Names { qkv: ["attn_qkv"; 3], ..GGUF_GLM4 };
 /// As [`GLM4`], but in llama.cpp's names.
 pub const GGUF_GLM4: Names = Names { gate_up: ["ffn_up"; 2], ..GGUF };
 
-/// Tensors that checkpoints carry and nobody needs: buffers that the config determines, and eyes.
+/// Tensors that checkpoints contain and the decoder does not use: buffers that the config determines, and vision
+/// towers.
 pub fn is_redundant(name: &str) -> bool {
     name.ends_with("rotary_emb.inv_freq")
         || ["vision_tower.", "multi_modal_projector."].iter().any(|part| name.contains(part))

@@ -66,7 +66,7 @@ pub struct DecoderSpec {
     pub max_tokens: usize,
     /// Rows and columns of the blocks that share a scale, where matrices are stored in FP8.
     pub fp8_block: Option<[usize; 2]>,
-    /// What the config says and the arithmetic does not ask for, a sentence each.
+    /// One sentence per field of the config that the arithmetic does not use.
     pub passed_over: Vec<String>,
     #[serde(skip)]
     pub names: Names,

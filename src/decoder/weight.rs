@@ -22,7 +22,7 @@ impl Form {
     /// The fast one of `device`.
     ///
     /// # Errors
-    /// The environment asks for instructions that the processor does not have.
+    /// The environment selects instructions that the processor does not have.
     pub fn of(device: &Device) -> crate::error::Result<Self> {
         if !device.is_cpu() {
             return Ok(Self::Plain);
@@ -30,8 +30,8 @@ impl Form {
         Isa::from_env().map(Self::Packed).map_err(crate::error::Error::Usage)
     }
 
-    /// How a CPU sums products of weights of `dtype`, as [`Isa::arithmetic`] says; `None` of the plain form, whose sums are
-    /// the library's.
+    /// How a CPU sums products of weights of `dtype`, as [`Isa::arithmetic`] says; `None` of the plain form, whose sums
+    /// are the library's.
     pub fn arithmetic(self, dtype: DType) -> Option<&'static str> {
         match (self, dtype) {
             (Self::Plain, _) => None,

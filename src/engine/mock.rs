@@ -13,7 +13,7 @@ use crate::hidden;
 use crate::reduce::{CHUNK, Reducer};
 use crate::sample::Sample;
 
-/// The longest sample that it takes: it has no model to ask.
+/// The longest sample that it accepts, because no model sets a limit.
 const CONTEXT: usize = 1 << 20;
 
 /// Deterministic scores over a vocabulary of the 64 ids around each target.

@@ -62,7 +62,7 @@ impl Reader {
             2 | 3 => {}
             other => return Err(format!("GGUF version {other} (or another byte order): 2 and 3 are read")),
         }
-        // Counts are only how often to read on: a false one meets the end of the file.
+        // Counts only say how often to read: a false one runs into the end of the file, which is an error.
         let (tensor_count, key_count) = (self.u64()?, self.u64()?);
         let mut metadata = BTreeMap::new();
         for _ in 0..key_count {

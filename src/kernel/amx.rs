@@ -26,7 +26,7 @@ fn has_tiles() -> bool {
     std::arch::x86_64::__cpuid(0).eax >= 7 && leaf.edx & (1 << 22) != 0 && leaf.edx & (1 << 24) != 0
 }
 
-/// Linux hands out the tiles' state (8 KiB a thread) to processes that ask for it, once for all their threads.
+/// Linux grants the tiles' state (8 KiB per thread) to processes that request it, once for all their threads.
 #[cfg(target_os = "linux")]
 fn may_use_tiles() -> bool {
     const ARCH_PRCTL: i64 = 158;
@@ -67,12 +67,13 @@ thread_local! {
     static IS_CONFIGURED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
-/// How much of k is summed before other outputs' turn: 32 KiB of a panel, which stay in a first-level cache of 48 KiB while all
-/// rows pass by. Tiles wait for second-level cache otherwise, which gives them two thirds of what they multiply.
+/// How much of k is summed before other outputs' turn: 32 KiB of a panel, which stay in a first-level cache of 48 KiB
+/// while all rows pass by. Tiles wait for second-level cache otherwise, which gives them two thirds of what they
+/// multiply.
 pub const SPAN: usize = 512;
 
-/// Rows of more steps of k than these are loaded with the hint that they need not stay in first-level cache: they would drive
-/// the panel out. Those of attention's products have fewer, and are read again at once.
+/// Rows of more steps of k than these are loaded with the hint that they need not stay in first-level cache: they would
+/// drive the panel out. Those of attention's products have fewer, and are read again at once.
 const MANY: usize = SPAN / DEPTH / 2;
 
 /// The sums of `$steps` steps of k, by `$load` of rows.
@@ -103,7 +104,7 @@ pub fn multiply(block: &mut Checked<bf16>) {
     }
     // SAFETY: the block is checked: A holds 32 rows of `depth` at its stride, the panel depth / 2 lines of 32
     // pairs, and C 32 rows of 32 at its stride: tiles 4 and 5 read rows 0..16 and 16..32 of A, 32 k a step; 6 and 7
-    // read 16 pairs of k of outputs 0..16 and 16..32; 0 to 3 are the four quarters of C. Tiles belong to nobody else.
+    // read 16 pairs of k of outputs 0..16 and 16..32; 0 to 3 are the four quarters of C. No other code uses tiles.
     // Fetching ahead may reach beyond `ahead`: it never faults.
     unsafe {
         if block.adds {

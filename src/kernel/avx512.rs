@@ -15,8 +15,8 @@ use half::bf16;
 use crate::kernel::block::Checked;
 use crate::kernel::{AHEAD, PANEL, TILE};
 
-/// Rows in order, in steps of four, so that up to three more than there are, never more than 32: fewer at once would wait
-/// for one another's sums.
+/// Rows in order, in steps of four, so that up to three more than there are, never more than 32: fewer at once would
+/// wait for one another's sums.
 pub fn multiply(block: &mut Checked<bf16>) {
     let mut row = 0;
     while row < block.rows {
@@ -39,8 +39,8 @@ pub fn multiply(block: &mut Checked<bf16>) {
 unsafe fn tile<const M: usize>(block: &mut Checked<bf16>, first: usize) -> usize {
     assert!(first + M <= TILE, "within the rows that were checked");
     let pairs = block.depth() / 2;
-    // SAFETY: row r < M of A has `depth` numbers, the panel `pairs` lines of 32 pairs, C 32 numbers a row. Fetching ahead
-    // may reach beyond `ahead`: it never faults.
+    // SAFETY: row r < M of A has `depth` numbers, the panel `pairs` lines of 32 pairs, C 32 numbers a row. Fetching
+    // ahead may reach beyond `ahead`: it never faults.
     unsafe {
         let a = block.a.as_ptr().add(first * block.a_stride);
         let b = block.panel.as_ptr();
@@ -56,7 +56,7 @@ unsafe fn tile<const M: usize>(block: &mut Checked<bf16>, first: usize) -> usize
             }
         }
         for pair in 0..pairs {
-            // A line for every fourth pair: asked for each time, which costs less than a branch.
+            // One line per four pairs: prefetching it each time costs less than a branch.
             _mm_prefetch::<_MM_HINT_T1>(ahead.wrapping_add(pair * (2 * PANEL / AHEAD)).cast());
             let b = b.add(pair * 2 * PANEL);
             let (low, high) = (load(b), load(b.add(PANEL)));

@@ -1,7 +1,7 @@
 //! Memory that begins at a cache line.
 //!
-//! Owns alignment and the size of pages: a row of a tile or a vector that straddles two lines costs two loads, and weights
-//! in pages of 4 KiB cost more look-ups of addresses than there are caches for.
+//! Owns alignment and the size of pages: a row of a tile or a vector that straddles two lines costs two loads, and
+//! weights in pages of 4 KiB cost more look-ups of addresses than there are caches for.
 
 #![allow(unsafe_code, reason = "bytes of an aligned line are plain data")]
 
@@ -11,7 +11,7 @@ use std::ops::{Deref, DerefMut};
 use bytemuck::{Pod, Zeroable};
 use memmap2::MmapMut;
 
-/// From this size on, memory is mapped and asked for in large pages.
+/// From this size on, memory is mapped and large pages are requested for it.
 const LARGE: usize = 1 << 20;
 
 /// A slice of numbers at an alignment of 64 bytes.

@@ -1,7 +1,7 @@
 //! Which instructions this processor has.
 //!
-//! Owns detection and the switch by which tests and benches ask for less. An [`Isa`] exists only where it can run, which
-//! is what makes the kernels sound.
+//! Owns detection and the switch by which tests and benches select a lower set. An [`Isa`] exists only where it can
+//! run, which is what makes the kernels sound.
 
 use half::bf16;
 
@@ -25,7 +25,7 @@ pub enum Set {
     Portable,
 }
 
-/// The environment variable that asks for fewer instructions than the processor has.
+/// The environment variable that selects a lower instruction set than the processor has.
 pub const VARIABLE: &str = "TOKSHIFT_CPU";
 
 /// The summation order of every set that fuses a product with its sum.
@@ -40,7 +40,7 @@ const NAMES: [(&str, Set); 5] = [
 ];
 
 impl Isa {
-    /// The best that this processor has, or what [`VARIABLE`] asks for.
+    /// The best that this processor has, or the one that [`VARIABLE`] selects.
     ///
     /// # Errors
     /// A name that is none, or that of instructions which the processor does not have.
@@ -84,7 +84,8 @@ impl Isa {
         NAMES.into_iter().filter(|(_, set)| set.is_available()).map(|(_, set)| Self(set))
     }
 
-    /// How products are summed in a model of `T`: where this is equal, they are equal to the bit, whatever the processor.
+    /// How products are summed in a model of `T`: where this is equal, they are equal to the bit, whatever the
+    /// processor.
     pub fn arithmetic<T: Element>(self) -> &'static str {
         match self.0 {
             Set::Amx | Set::Avx512Bf16 if T::PAIR == 2 => self.name(),

@@ -1,7 +1,7 @@
 //! Rounding rows to bf16.
 //!
-//! Owns the instruction, where the processor has one. It gives the bits of [`Element::from_f32`]: what it sees otherwise (NaN,
-//! and numbers too small for a full mantissa, which it takes for 0) goes through that formula.
+//! Owns the instruction, where the processor has one. It gives the bits of [`Element::from_f32`]: what it sees
+//! otherwise (NaN, and numbers too small for a full mantissa, which it takes for 0) goes through that formula.
 
 #![allow(unsafe_code, reason = "vectors written through pointers")]
 
@@ -17,7 +17,8 @@ use crate::kernel::Element;
 use crate::kernel::math;
 
 /// Rounds each of `values` into its place of `out`; the excess of the longer one is ignored. Called within
-/// [`vectorised`](super::math::vectorised), and by the processor's instruction as that is, whatever `TOKSHIFT_CPU` asks for.
+/// [`vectorised`](super::math::vectorised), and by the processor's instruction as that is, whatever `TOKSHIFT_CPU`
+/// selects.
 #[inline(always)]
 pub fn round(values: &[f32], out: &mut [bf16]) {
     #[cfg(target_arch = "x86_64")]

@@ -1,6 +1,6 @@
 //! Rows of operands, laid out for tiles.
 //!
-//! Owns the stride: an odd number of cache lines, so that the rows of a tile do not meet in one set of a cache.
+//! Owns the stride: an odd number of cache lines, so that the rows of a tile do not fall into one set of a cache.
 
 use crate::kernel::{Buffer, DEPTH, Element, TILE, math};
 

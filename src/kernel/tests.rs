@@ -28,7 +28,7 @@ fn product<T: Element>(isa: Isa, rows: &[f32], weights: &[f32], depth: usize) ->
     let count = operands.rows();
     let stride = TOGETHER * PANEL;
     let end = count.next_multiple_of(TILE) * stride;
-    // Numbers behind the last tile, which nobody may touch.
+    // Values behind the last tile, which no kernel may touch.
     let mut c = vec![f32::NAN; end + TILE * PANEL];
     c[end..].fill(7.0);
     let mut y = vec![0.0; count * outputs];
@@ -124,8 +124,8 @@ fn spans_change_no_bit_of<T: Element>(count: usize, panels: usize, depth: usize,
     }
 }
 
-/// Every instruction against the formula: what rounds up, down and to even in all binades and at their ends, and numbers that
-/// the instruction sees otherwise, alone among those that it does not.
+/// Every instruction against the formula: what rounds up, down and to even in all binades and at their ends, and
+/// numbers that the instruction sees otherwise, alone among those that it does not.
 #[test]
 fn rows_round_as_elements_do() {
     let highs = (0..=u16::MAX).map(u32::from);

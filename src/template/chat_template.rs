@@ -69,7 +69,7 @@ impl ChatTemplate {
         Ok(Self { parsed, templates, tokens, date: DATE, kwargs: Kwargs::default() })
     }
 
-    /// The same template with `date` as what its `strftime_now` tells.
+    /// The same template with `date` as the value of its `strftime_now`.
     #[must_use]
     pub fn with_date(self, date: NaiveDate) -> Self {
         Self { date, ..self }
@@ -91,7 +91,7 @@ impl ChatTemplate {
         self.templates.named().any(|(_, source)| source.contains("strftime_now"))
     }
 
-    /// What versions of transformers do not agree on, of the special tokens that the template asks for.
+    /// What versions of transformers do not agree on, about the special tokens that the template uses.
     pub fn notes(&self) -> impl Iterator<Item = String> {
         let is_asked = |name: &str| self.templates.named().any(|(_, source)| source.contains(name));
         self.tokens.in_four().filter(move |(name, _)| is_asked(name)).map(|(name, in_four)| {
@@ -104,7 +104,8 @@ impl ChatTemplate {
         })
     }
 
-    /// 64 hex digits that tell what decides a rendering: templates, special tokens, and the date if it is asked for.
+    /// The hash, as 64 hex digits, of all that decides a rendering: templates, special tokens, and the date if it is
+    /// used.
     pub fn identity(&self) -> String {
         let date = if self.asks_for_date() { self.date.to_string() } else { String::new() };
         let templates = self.templates.named().flat_map(|(name, text)| [name, text]);

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 
 use super::jinja::Value;
 
-/// Names that messages' reasoning goes by; the first is the one that most templates ask for.
+/// Names that messages' reasoning goes by; the first is the one that most templates use.
 pub const REASONING: [&str; 3] = ["reasoning_content", "thinking", "reasoning"];
 
 /// Arguments of `apply_chat_template`, which a template cannot be given under their names.

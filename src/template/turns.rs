@@ -67,8 +67,8 @@ impl ChatTemplate {
     /// The text of a conversation: `messages` is a list of objects with a `role`, `tools` a list of JSON schemas.
     ///
     /// # Errors
-    /// Messages or tools that are none, a content that the template does not take, what it raises, what it uses that is not
-    /// supported, or too much work; for the `reason` of a sample.
+    /// Messages or tools that are none, a content that the template does not take, what it raises, what it uses that is
+    /// not supported, or too much work; for the `reason` of a sample.
     pub fn render(&self, messages: &Json, tools: Option<&Json>, generation_prompt: bool) -> Result<String, String> {
         self.render_with(messages, tools, &Kwargs::default(), generation_prompt)
     }
@@ -87,8 +87,8 @@ impl ChatTemplate {
         Conversation::new(self, &list(messages)?, tools, kwargs)?.whole(generation_prompt)
     }
 
-    /// The turns of the assistant in `messages` from number `first` on, in order: as many as there are messages with that
-    /// role.
+    /// The turns of the assistant in `messages` from number `first` on, in order: as many as there are messages with
+    /// that role.
     ///
     /// # Errors
     /// As [`ChatTemplate::render`]; one turn that cannot be rendered is an error of the whole conversation.
@@ -108,7 +108,7 @@ impl ChatTemplate {
         first: u32,
     ) -> Result<Vec<Turn>, String> {
         let messages = &list(messages)?;
-        // What comes after the last turn is not asked about.
+        // No probe is needed after the last turn.
         let end = messages.iter().rposition(is_assistant).map_or(0, |last| last + 1);
         let mut conversation = Conversation::new(self, &messages[..end], tools, kwargs)?;
         let of_assistant = (0..end).filter(|&index| is_assistant(&messages[index]));
@@ -190,7 +190,7 @@ impl<'a> Conversation<'a> {
         let is_in_parts = self.messages[index].get("content").is_some_and(Json::is_array);
         let content = if is_in_parts { json!([{"type": "text", "text": PROBE}]) } else { json!(PROBE) };
         let probe = Value::of_json(&json!({"role": "assistant", "content": content}));
-        // A template that refuses the probe tells nothing of how turns end.
+        // A template that fails on the probe does not show how turns end.
         let probed = self.render(index, Some(probe), false).unwrap_or_default();
         let (before, tail) = probed.rsplit_once(PROBE).map_or(("", None), |(before, tail)| (before, Some(tail)));
         let opening = before.strip_prefix(&prompt).unwrap_or_default();
@@ -293,8 +293,8 @@ impl Message {
         }
     }
 
-    /// `body`, which the template writes for this message after `prompt`, as (what belongs to the prompt, the response).
-    /// `opening` is what it writes before any content.
+    /// `body`, which the template writes for this message after `prompt`, as (what belongs to the prompt, the
+    /// response). `opening` is what it writes before any content.
     fn response<'a>(&'a self, prompt: &str, opening: &str, body: &'a str) -> (&'a str, &'a str, Rendering) {
         let text = without_opening(prompt, &self.text);
         let (opening, own) = match body.strip_prefix(opening) {
@@ -316,7 +316,8 @@ impl Message {
     }
 }
 
-/// `text` without the tag it begins with, if `prompt` ends with that tag: a generation prompt that opens `<think>` itself.
+/// `text` without the tag it begins with, if `prompt` ends with that tag: a generation prompt that opens `<think>`
+/// itself.
 fn without_opening<'a>(prompt: &str, text: &'a str) -> &'a str {
     let prompt_text = prompt.trim_end();
     let tag = prompt_text.rfind('<').map(|at| &prompt_text[at..]).filter(|tag| tag.ends_with('>'));

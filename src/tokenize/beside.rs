@@ -25,7 +25,7 @@ pub struct Beside {
     pub indexed: Vec<(u32, String)>,
     /// `split_special_tokens`: special tokens in a text are spelled.
     pub splits_special: bool,
-    /// The BOS, and whether the config, or its class in transformers 4, asks for it.
+    /// The BOS, and whether the config, or its class in transformers 4, adds it.
     pub bos: Option<String>,
     pub asks_for_bos: Option<bool>,
     /// What takes the place of the tokenizer's pre-tokenizer, as both versions have it.
@@ -81,7 +81,7 @@ impl Beside {
         Ok(beside)
     }
 
-    /// What is told of a BOS that versions of transformers do not agree on: `prefix` is what the tokenizer puts first.
+    /// The note about a BOS on which versions of transformers disagree: `prefix` is what the tokenizer puts first.
     pub fn doubt_of_bos(&self, bos: Option<u32>, prefix: &[u32]) -> Option<String> {
         let requested = self.asks_for_bos?;
         let name = self.bos.as_deref().unwrap_or_default();
@@ -164,8 +164,8 @@ impl Beside {
     }
 }
 
-/// Listed tokens of added_tokens.json are found in the text as it is written: by transformers 5, whose Llama class has no
-/// normaliser, and by transformers 4, which takes them for special ones.
+/// Listed tokens of added_tokens.json are found in the text as it is written: by transformers 5, whose Llama class has
+/// no normaliser, and by transformers 4, which takes them for special ones.
 fn found_as_written(config: &Map<String, Value>, indexed: &mut BTreeMap<u32, AddedToken>, tokenizer: &Tokenizer) {
     let listed: HashSet<&str> = listed(config).iter().filter_map(content).collect();
     let is_new =

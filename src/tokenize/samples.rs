@@ -15,7 +15,7 @@ use crate::dataset::{Content, ReadRow};
 use crate::digest;
 use crate::sample::{ResponseToken, Sample, Status};
 
-/// Where prompt and response meet.
+/// How the boundary between prompt and response is tokenised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Boundary {
@@ -92,8 +92,8 @@ impl TextTokenizer {
             prompt = prompt.or(self.fill(filled, content, options, audit));
             rest = others;
         }
-        // Neither the rollouts of a prompt nor the turns of a chat are independent; nor are rows of one prompt, whose contexts
-        // may differ where a token spans the boundary.
+        // Neither the rollouts of a prompt nor the turns of a chat are independent; nor are rows of one prompt, whose
+        // contexts may differ where a token spans the boundary.
         if let Some(cluster) = row.cluster.or_else(|| prompt.map(|ids| digest::ids(&ids))) {
             for sample in &mut samples {
                 sample.cluster_id.clone_from(&cluster);
@@ -134,8 +134,8 @@ impl TextTokenizer {
         }
     }
 
-    /// `of_prompts` reads the prompt, of [`Boundary::Separate`]; `prefix`: ids that stand before the text. Gives these and those
-    /// of the prompt alone.
+    /// `of_prompts` reads the prompt, of [`Boundary::Separate`]; `prefix`: ids that stand before the text. Gives these
+    /// and those of the prompt alone.
     pub(super) fn fill_text(
         &self,
         sample: &mut Sample,

@@ -7,13 +7,13 @@ use tokenizers::Tokenizer;
 use super::bytes::{self, Span, TokenBytes};
 use crate::template::ChatTemplate;
 
-/// White space in a row of which our matcher still tells the end: beyond a million steps it gives up without a word.
+/// The longest run of white space whose end our matcher still finds: beyond a million steps it stops without an error.
 const MOST_BLANKS: usize = 500_000;
 
 /// What a text is put behind so that it does not begin one; a vocabulary without one of them has another.
 const BEFORE: [&str; 6] = ["\u{1}", "\n", "\u{2}", "|", "~", "x"];
 
-/// A tokenizer with what its own encodings cannot tell: the bytes of every token.
+/// A tokenizer, and the bytes of every token, which its encodings do not contain.
 pub struct TextTokenizer {
     pub(super) tokenizer: Tokenizer,
     pub(super) bytes: TokenBytes,
@@ -48,8 +48,8 @@ impl TextTokenizer {
         self.notes.iter().chain(&self.doubt_of_bos).map(String::as_str)
     }
 
-    /// BLAKE3 of the `tokenizer.json`, and of what the files beside it lay over it, if anything. It is made where a GGUF
-    /// file holds the tokenizer: files that are quantised otherwise have the same one.
+    /// BLAKE3 of the `tokenizer.json`, and of what the files beside it lay over it, if anything. It is made where a
+    /// GGUF file holds the tokenizer: files that are quantised otherwise have the same one.
     pub fn identity(&self) -> &str {
         &self.identity
     }
@@ -85,7 +85,7 @@ impl TextTokenizer {
     /// Ids of a whole text, special tokens before it included.
     ///
     /// # Errors
-    /// What the tokenizer says of a text that it refuses.
+    /// The tokenizer's error for a text that it cannot encode.
     pub fn whole(&self, text: &str) -> Result<Vec<u32>, String> {
         has_end(text)?;
         let encoding = self.tokenizer.encode_fast(text, false).map_err(|e| e.to_string())?;
@@ -103,7 +103,8 @@ impl TextTokenizer {
         Ok((encoding.get_ids().to_vec(), spans))
     }
 
-    /// As [`Self::encode`], of a text that goes on with another: without the space that SentencePiece begins texts with.
+    /// As [`Self::encode`], of a text that goes on with another: without the space that SentencePiece begins texts
+    /// with.
     ///
     /// # Errors
     /// What the library says, and a text that cannot be told from what is put before it.

@@ -1,6 +1,6 @@
-//! The type in which a model's weights are kept unless somebody says otherwise.
+//! The type in which a model's weights are kept unless the user selects another.
 //!
-//! Owns which stored tensors decide it: every matrix that the spec asks for, and no other.
+//! Owns which stored tensors decide it: every matrix that the spec requires, and no other.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use candle_core::DType;
 use super::{Checkpoint, Stored};
 
 impl Checkpoint {
-    /// The type in which the weights are best kept: bf16 if every matrix that the spec asks for is stored so, else f32 (f16
-    /// and quantised weights are widened, so that nothing is lost).
+    /// The type in which the weights are best kept: bf16 if every matrix that the spec requires is stored so, else f32
+    /// (f16 and quantised weights are widened, so that nothing is lost).
     pub fn stored_dtype(&self) -> DType {
         self.dtype_and_why().0
     }
@@ -36,7 +36,7 @@ impl Checkpoint {
         (if is_bf16 { DType::BF16 } else { DType::F32 }, why)
     }
 
-    /// The matrices that the spec asks for, as they are stored.
+    /// The matrices that the spec requires, as they are stored.
     fn matrices(&self) -> impl Iterator<Item = (String, Stored)> {
         let layers = self.in_body(self.spec.names.layers) + ".";
         let embedding = self.embedding_name();

@@ -53,8 +53,8 @@ impl Gguf {
         Ok(Some(values.to_vec1()?))
     }
 
-    /// Tensor `name` on the CPU, plain types as they are, quantised ones in f32; `None` if there is none. Dimensions of 1
-    /// are not compared: GGUF leaves them out.
+    /// Tensor `name` on the CPU, plain types as they are, quantised ones in f32; `None` if there is none. Dimensions of
+    /// 1 are not compared: GGUF leaves them out.
     pub fn load(&self, name: &str, shape: &[usize]) -> Result<Option<Tensor>> {
         let (name, expert) = split_expert(name);
         let Some(info) = self.header.tensors.get(name.as_ref()) else { return Ok(None) };
@@ -89,7 +89,7 @@ impl Gguf {
     }
 }
 
-/// The name in the file and the index of the expert, where one is asked for.
+/// The name in the file and the index of the expert, where one is requested.
 pub fn split_expert(name: &str) -> (Cow<'_, str>, Option<usize>) {
     let parts: Vec<&str> = name.split('.').collect();
     let place = parts.iter().position(|part| *part == GGUF_EXPERTS);

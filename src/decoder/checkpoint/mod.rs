@@ -138,7 +138,7 @@ impl Checkpoint {
         names.filter_map(|name| Some((name.to_owned(), self.source.stored(name)?))).collect()
     }
 
-    /// Tensors that nobody asked for, buffers aside: after loading, a sign that the spec missed something.
+    /// Tensors that were never requested, except buffers: after loading, a sign that the spec omits something.
     pub fn unread(&self) -> Vec<String> {
         let Ok(read) = self.read.lock() else { return Vec::new() };
         let unread = |name: &&str| !read.contains(*name) && !names::is_redundant(name);
@@ -190,7 +190,7 @@ impl Source {
         }
     }
 
-    /// The names in the file of what is asked for as `name`.
+    /// The names in the file of the tensor that is requested as `name`.
     fn names_of(&self, name: &str) -> Vec<String> {
         match self {
             Self::Safetensors(shards) => shards.parts_of(name).collect(),
@@ -199,7 +199,7 @@ impl Source {
     }
 }
 
-/// The error of a tensor that has another shape than the one asked for.
+/// The error of a tensor whose shape is not the requested one.
 fn misshapen(path: &Path, name: &str, found: &[usize], wanted: &[usize]) -> Error {
     Error::file(path, format!("tensor `{name}` has shape {found:?}, the config asks for {wanted:?}"))
 }

@@ -40,8 +40,8 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// A config may say that the head is the embedding, and the files hold another head: then transformers 5 takes that one,
-    /// and transformers 4 the embedding.
+    /// A config may say that the head is the embedding, and the files hold another head: then transformers 5 takes that
+    /// one, and transformers 4 the embedding.
     pub(super) fn settle_head(&mut self) -> Result<()> {
         let (head, embedding) = (self.head_name().to_owned(), self.embedding_name());
         let Source::Safetensors(shards) = &self.source else { return Ok(()) };
@@ -60,7 +60,8 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Where the head is the embedding, no other matrix of its shape may be left: it is somebody's head, whatever it is called.
+    /// Where the head is the embedding, no other matrix of its shape may be left: it would be a head that stays unused,
+    /// whatever its name.
     pub(super) fn refuse_other_heads(&self) -> Result<()> {
         let Source::Safetensors(shards) = &self.source else { return Ok(()) };
         let (embedding, shape) = (self.embedding_name(), [self.spec.vocab, self.spec.hidden]);

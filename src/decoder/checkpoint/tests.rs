@@ -164,7 +164,7 @@ fn one_matrix_in_f32_makes_the_model_f32() {
         let why = format!("not every matrix is of one type, `{name}` is {called}");
         assert_eq!(with(name, kind), (DType::F32, why));
     }
-    // Norms are f32 whatever they are stored as; layers beyond the last are nobody's.
+    // Norms are f32 whatever they are stored as; layers beyond the last belong to no part of the model.
     assert_eq!(with("model.norm.weight", DType::F32).0, DType::BF16);
     assert_eq!(with("model.layers.99.mlp.down_proj.weight", DType::F32).0, DType::BF16);
 }

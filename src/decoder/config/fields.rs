@@ -50,7 +50,7 @@ impl<'a> Config<'a> {
         self.positive(field)?.ok_or_else(|| format!("no `{field}`"))
     }
 
-    /// A count that must be positive; bounded, so that a hostile config asks for no absurd allocation.
+    /// A count that must be positive; bounded, so that a hostile config cannot cause an absurd allocation.
     pub fn size(self, field: &str) -> Parsed<usize> {
         self.optional_size(field)?.ok_or_else(|| format!("no `{field}`"))
     }

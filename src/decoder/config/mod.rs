@@ -82,7 +82,8 @@ fn parse(map: &Map<String, Value>, rotary: Option<usize>) -> Parsed<DecoderSpec>
     Ok(spec)
 }
 
-/// Hundreds of times what there is; a hostile config of a few bytes asks for no allocation that shows.
+/// Hundreds of times the largest known value; with this limit a hostile config of a few bytes cannot cause a large
+/// allocation.
 const MOST_LAYERS: usize = 1 << 16;
 
 impl Config<'_> {

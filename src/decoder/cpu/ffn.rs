@@ -1,7 +1,7 @@
 //! Gated feed-forwards and mixtures of them, for a chunk of rows.
 //!
-//! Owns the fused forms of `decoder::ffn`, which says what they compute: gate and up meet panel by panel, so that no
-//! f32 of that width exists.
+//! Owns the fused forms of `decoder::ffn`, which says what they compute: gate and up are combined one panel at a time,
+//! so that no f32 of that width exists.
 
 use candle_core::Result;
 

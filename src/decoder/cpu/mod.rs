@@ -60,8 +60,8 @@ struct Last<'a, T> {
 }
 
 impl Pass<'_> {
-    /// `embedded` `[rows, hidden]` to hidden rows after the final norm, those of [`Forest::read`]. `layer` gives a layer's
-    /// weights. In the last layer only these rows have queries: nobody reads what becomes of the others.
+    /// `embedded` `[rows, hidden]` to hidden rows after the final norm, those of [`Forest::read`]. `layer` gives a
+    /// layer's weights. In the last layer only these rows have queries: the output of the others is not used.
     ///
     /// # Errors
     /// Weights that are not packed as `T`; [`crate::Error::Stopped`] between two layers.

@@ -157,8 +157,9 @@ impl Histogram {
         QUANTILES.map(|(_, f)| self.quantile(f).map_or(0, bin))
     }
 
-    /// Every quantile with its interval; none if there is no value. Where the cuts lie beside the quantiles, the error of
-    /// F at the cut is taken to that at the quantile by the ratio of √(F (1 − F)), what independent values would have.
+    /// Every quantile with its interval; none if there is no value. Where the cuts lie beside the quantiles, the error
+    /// of F at the cut is taken to that at the quantile by the ratio of √(F (1 − F)), what independent values would
+    /// have.
     pub fn quantiles(&self, below: &Below) -> Vec<Quantile> {
         let mut each = 0..QUANTILES.len();
         estimates(self, |value| {
@@ -252,7 +253,7 @@ fn estimates(values: &impl Ascending, mut at_most: impl FnMut(f64) -> Option<Est
     QUANTILES.into_iter().filter_map(estimate).collect()
 }
 
-/// A number that sorts as the value does: the sign turned, and with it the order of what is negative.
+/// Maps an f64 to a u64 that sorts the same: positive values get the sign bit, negative ones are inverted.
 fn key(value: f64) -> u64 {
     // −0 becomes 0.
     let bits = (value + 0.0).to_bits();

@@ -146,7 +146,7 @@ pub struct For {
     pub iter: Expr,
     pub test: Option<Expr>,
     pub is_recursive: bool,
-    /// Whether the body asks for `loop`.
+    /// Whether the body uses `loop`.
     pub has_loop: bool,
     pub body: Body,
     pub other: Option<Body>,
@@ -158,7 +158,7 @@ pub struct Macro {
     pub name: Option<Arc<str>>,
     pub parameters: Vec<Parameter>,
     pub body: Body,
-    /// Whether the body asks for `caller`, `kwargs`, `varargs`.
+    /// Whether the body uses `caller`, `kwargs`, `varargs`.
     pub caller: Option<Name>,
     pub kwargs: Option<Name>,
     pub varargs: Option<Name>,

@@ -50,7 +50,7 @@ impl Error {
         self.0.kind
     }
 
-    /// The same with the innermost line that is told of.
+    /// The same error with the innermost known line.
     #[must_use]
     pub fn at(mut self, line: u32) -> Self {
         if self.0.line == 0 {

@@ -15,7 +15,7 @@ use super::walk::{self, Seen};
 /// Fills in what the bodies of a template hide.
 ///
 /// # Errors
-/// What Jinja2 refuses to compile.
+/// What Jinja2 does not compile.
 pub fn settle(root: &mut Body, names: &[Arc<str>]) -> Result<()> {
     let mut wrong = None;
     walk::all(&root.stmts, &mut |seen| match seen {
@@ -165,7 +165,7 @@ impl Symbols<'_> {
 #[derive(Default)]
 struct Frame<'a> {
     parameters: Vec<Name>,
-    /// What is asked for before the body.
+    /// Names that are evaluated before the body.
     defaults: Vec<&'a Expr>,
     is_in_loop: bool,
 }

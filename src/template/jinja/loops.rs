@@ -117,7 +117,7 @@ impl Interpreter<'_> {
         }
         let mut state = own.state.borrow_mut();
         let length = rest.len() + state.index + usize::from(state.ahead.is_some());
-        // Items that passed the test are not asked again.
+        // Items that passed the test are not tested again.
         state.cursor = Value::list(rest)?.iterate()?;
         state.is_tested = true;
         state.length = Some(length);

@@ -20,7 +20,7 @@ impl Parser {
         Ok(Node::Macro(own, Arc::new(self.macro_of(Some(name), parameters, body)?)))
     }
 
-    /// A macro with what its body asks for beside its parameters.
+    /// A macro, and which variables its body uses besides its parameters.
     pub fn macro_of(&mut self, name: Option<Arc<str>>, parameters: Vec<Parameter>, body: Body) -> Result<Macro> {
         let special = ["caller", "kwargs", "varargs"].map(|text| self.name(&text.into()));
         let asked = walk::undeclared(&body.stmts, &special);

@@ -54,7 +54,7 @@ impl Value {
         Ok(Self::Dict(Rc::new(Dict { pairs, depth: deeper(depth)? })))
     }
 
-    /// What is read once. Up to the first error, which is met where it is reached.
+    /// What is read once. It ends at the first error, which occurs when that element is read.
     pub fn iter(items: impl IntoIterator<Item = Result<Self>>) -> Self {
         let mut all = VecDeque::new();
         for item in items {

@@ -102,9 +102,9 @@ pub struct LoopState {
     pub cursor: Cursor,
     /// Whether its items passed the loop's own test.
     pub is_tested: bool,
-    /// The item after the current one, once it was asked for.
+    /// The item after the current one, once it was read.
     pub ahead: Option<Value>,
-    /// Known from the start, or once it was asked for.
+    /// Known from the start, or once it was computed.
     pub length: Option<usize>,
     /// Number of the current item, from 1.
     pub index: usize,

@@ -17,7 +17,7 @@ fn global(name: &str) -> Option<Value> {
 }
 
 impl Interpreter<'_> {
-    /// Whether what is assigned to by attribute is a namespace, before the value is asked for.
+    /// Whether what is assigned to by attribute is a namespace, before the value is evaluated.
     pub fn check(&self, target: &Target, scope: &Scope) -> Result<()> {
         match target {
             Target::Name(_) => Ok(()),

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use super::ast::{Arguments, Expr, Macro, Name, Node, Step, Stmt, Target};
 
-/// What is come upon. `soft`: where Jinja2 asks for a filter only when it is needed.
+/// What the walk visits. `soft`: Jinja2 looks this filter up only when it runs.
 #[derive(Clone, Copy, Debug)]
 pub enum Seen<'a> {
     Load(Name),
@@ -16,7 +16,7 @@ pub enum Seen<'a> {
     Test { name: &'a str, soft: bool },
 }
 
-/// Which of these names are asked for before they are set.
+/// Which of these names are read before they are set.
 pub fn undeclared(stmts: &[Stmt], names: &[Name]) -> HashSet<Name> {
     let mut left: HashSet<Name> = names.iter().copied().collect();
     let mut found = HashSet::new();
@@ -132,7 +132,7 @@ impl<'a> Walk<'_, 'a> {
         match target {
             Target::Name(name) => (self.see)(seen(*name)),
             Target::Tuple(targets) => targets.iter().for_each(|target| self.target(target, seen)),
-            // As an expression would, it asks for the namespace.
+            // Like an expression, it reads the namespace.
             Target::Attr(..) => {}
         }
     }

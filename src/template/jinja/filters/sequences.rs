@@ -33,7 +33,7 @@ pub fn call(interpreter: &Interpreter, name: &str, args: &Args) -> Result<Value>
     }
 }
 
-/// What a generator yields; what is wrong with it is met where it is read.
+/// What a generator yields; an error in it occurs when that element is read.
 fn once(items: Result<Vec<Result<Value>>>) -> Value {
     Value::iter(items.unwrap_or_else(|error| vec![Err(error)]))
 }
