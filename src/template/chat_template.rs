@@ -93,8 +93,8 @@ impl ChatTemplate {
 
     /// What versions of transformers do not agree on, about the special tokens that the template uses.
     pub fn notes(&self) -> impl Iterator<Item = String> {
-        let is_asked = |name: &str| self.templates.named().any(|(_, source)| source.contains(name));
-        self.tokens.in_four().filter(move |(name, _)| is_asked(name)).map(|(name, in_four)| {
+        let is_used = |name: &str| self.templates.named().any(|(_, source)| source.contains(name));
+        self.tokens.in_four().filter(move |(name, _)| is_used(name)).map(|(name, in_four)| {
             let shown = |token: Option<&str>| token.map_or("nothing".to_owned(), |token| format!("`{token}`"));
             format!(
                 "`{name}` of the chat template is {} to transformers 5, and so to tokshift; to transformers 4 it is {}",

@@ -10,10 +10,12 @@ mod gguf;
 mod given;
 mod jinja;
 mod parts;
+mod response;
 mod turns;
 
 pub use chat_template::{ChatTemplate, DATE, STACK};
 pub use chrono::NaiveDate;
 pub use found::SpecialTokens;
 pub use given::{Kwargs, json, tools};
-pub use turns::{Rendering, Turn, has_null_fields};
+pub use response::Rendering;
+pub use turns::{Turn, has_null_fields};

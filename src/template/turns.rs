@@ -21,6 +21,7 @@ use super::chat_template::ChatTemplate;
 use super::given::{self, Kwargs};
 use super::jinja::Value;
 use super::parts;
+use super::response::{Message, Rendering, holds, without_opening};
 
 /// Fuel of all renderings of one row, and what every message of each adds to it: turns cost the square of their number.
 const ROW_FUEL: u64 = 50_000_000;
@@ -32,21 +33,6 @@ const ROW_BYTES: usize = 512 << 20;
 /// A content that no template touches and no conversation holds.
 const PROBE: &str = "tokshiftPROBEq7x";
 
-/// Fields of a message beside its content that templates make text of.
-const STRUCTURED: [&str; 5] = ["tool_calls", "reasoning_content", "reasoning", "thinking", "function_call"];
-
-/// How a response came about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Rendering {
-    /// What the template writes, and all that the message holds.
-    Whole,
-    /// What the template writes, though it leaves out reasoning that the message has apart from its content.
-    Partial,
-    /// The content as it stands: the template would leave out some of it.
-    Raw,
-}
-
 /// One turn of an assistant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Turn {
@@ -56,7 +42,7 @@ pub struct Turn {
     pub prompt: String,
     /// Bytes of it that the messages before the turn give, whatever the turn says.
     #[serde(skip)]
-    pub asked: usize,
+    pub prompt_before: usize,
     pub response: String,
     /// The special token that ends the turn.
     pub end: Option<String>,
@@ -185,7 +171,7 @@ impl<'a> Conversation<'a> {
 
     fn turn(&mut self, turn: u32, index: usize) -> Result<Turn, String> {
         let prompt = self.render(index, None, true)?;
-        let asked = prompt.len();
+        let prompt_before = prompt.len();
         let whole = self.render(index, Some(self.values[index].clone()), false)?;
         let is_in_parts = self.messages[index].get("content").is_some_and(Json::is_array);
         let content = if is_in_parts { json!([{"type": "text", "text": PROBE}]) } else { json!(PROBE) };
@@ -219,7 +205,7 @@ impl<'a> Conversation<'a> {
         if self.bytes > ROW_BYTES {
             return Err(format!("the turns of the conversation come to more than {} MiB", ROW_BYTES >> 20));
         }
-        Ok(Turn { turn, prompt, asked, response, end, rendering })
+        Ok(Turn { turn, prompt, prompt_before, response, end, rendering })
     }
 
     /// The messages before `index` and `next`.
@@ -253,80 +239,4 @@ impl<'a> Conversation<'a> {
             None => (rest, None),
         }
     }
-}
-
-/// What a message says.
-struct Message {
-    /// The content; of one in parts, which the template takes so, the texts.
-    text: String,
-    /// Reasoning that stands apart from the content.
-    reasoning: Option<String>,
-    /// Names of the functions it calls.
-    calls: Vec<String>,
-    /// There is more than a text.
-    is_structured: bool,
-}
-
-impl Message {
-    fn new(message: &Json) -> Self {
-        let text = match message.get("content") {
-            Some(Json::String(text)) => text.clone(),
-            Some(Json::Array(parts)) => parts.iter().filter_map(parts::text).collect(),
-            _ => String::new(),
-        };
-        let is_there = |value: &&Json| match value {
-            Json::Null => false,
-            Json::String(text) => !text.is_empty(),
-            Json::Array(items) => !items.is_empty(),
-            _ => true,
-        };
-        let field = |name: &str| message.get(name).filter(is_there);
-        let calls = field("tool_calls").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
-        let name = |call: &Json| call.get("function").unwrap_or(call).get("name")?.as_str().map(str::to_owned);
-        let reasoning = given::REASONING.into_iter().find_map(field);
-        Self {
-            text,
-            reasoning: reasoning.and_then(Json::as_str).map(str::to_owned),
-            calls: calls.iter().filter_map(name).collect(),
-            is_structured: STRUCTURED.into_iter().any(|name| field(name).is_some())
-                || parts::of(message).is_some_and(|parts| parts.iter().any(|part| parts::text(part).is_none())),
-        }
-    }
-
-    /// `body`, which the template writes for this message after `prompt`, as (what belongs to the prompt, the
-    /// response). `opening` is what it writes before any content.
-    fn response<'a>(&'a self, prompt: &str, opening: &str, body: &'a str) -> (&'a str, &'a str, Rendering) {
-        let text = without_opening(prompt, &self.text);
-        let (opening, own) = match body.strip_prefix(opening) {
-            Some(own) if !opening.trim().is_empty() && holds(own, text) => body.split_at(body.len() - own.len()),
-            _ => ("", body),
-        };
-        if self.is_structured {
-            let is_lost = |text: &str| !holds(own, text);
-            let lost = is_lost(text) || self.reasoning.as_deref().is_some_and(is_lost);
-            return (opening, own, if lost { Rendering::Partial } else { Rendering::Whole });
-        }
-        if text.trim().is_empty() {
-            (opening, text, Rendering::Whole)
-        } else if holds(own, text) {
-            (opening, own, Rendering::Whole)
-        } else {
-            ("", text, Rendering::Raw)
-        }
-    }
-}
-
-/// `text` without the tag it begins with, if `prompt` ends with that tag: a generation prompt that opens `<think>`
-/// itself.
-fn without_opening<'a>(prompt: &str, text: &'a str) -> &'a str {
-    let prompt_text = prompt.trim_end();
-    let tag = prompt_text.rfind('<').map(|at| &prompt_text[at..]).filter(|tag| tag.ends_with('>'));
-    let Some(rest) = tag.and_then(|tag| text.trim_start().strip_prefix(tag)) else { return text };
-    rest.strip_prefix(&prompt[prompt_text.len()..]).unwrap_or(rest)
-}
-
-/// Whether `body` holds `text`, white space aside.
-fn holds(body: &str, text: &str) -> bool {
-    let squash = |text: &str| text.split_whitespace().collect::<String>();
-    squash(body).contains(&squash(text))
 }

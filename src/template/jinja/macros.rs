@@ -23,11 +23,11 @@ impl Parser {
     /// A macro, and which variables its body uses besides its parameters.
     pub fn macro_of(&mut self, name: Option<Arc<str>>, parameters: Vec<Parameter>, body: Body) -> Result<Macro> {
         let special = ["caller", "kwargs", "varargs"].map(|text| self.name(&text.into()));
-        let asked = walk::undeclared(&body.stmts, &special);
+        let used = walk::undeclared(&body.stmts, &special);
         let is_parameter = |name: &Name| parameters.iter().any(|parameter| parameter.name == *name);
         let [caller, kwargs, varargs] =
-            special.map(|name| Some(name).filter(|name| asked.contains(name) && !is_parameter(name)));
-        if parameters.iter().any(|p| p.name == special[0] && p.default.is_none()) && asked.contains(&special[0]) {
+            special.map(|name| Some(name).filter(|name| used.contains(name) && !is_parameter(name)));
+        if parameters.iter().any(|p| p.name == special[0] && p.default.is_none()) && used.contains(&special[0]) {
             return Err(raise("the special `caller` argument of a macro must be omitted or have a default"));
         }
         Ok(Macro { name, parameters, body, caller, kwargs, varargs })
