@@ -54,6 +54,7 @@ pub struct ResponseToken {
     pub index: u32,
     /// Byte range in the response text that this token's bytes occupy.
     pub start: u32,
+    /// End of that range, exclusive.
     pub end: u32,
     /// The token began before the response did (a merged boundary).
     pub straddles: bool,
@@ -64,9 +65,13 @@ pub struct ResponseToken {
 /// The value of a kept field (`--keep-fields`), of the one type that the whole dataset has for it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kept {
+    /// No value.
     Null,
+    /// true or false.
     Bool(bool),
+    /// An f64.
     Number(f64),
+    /// A string.
     Text(String),
 }
 
@@ -86,7 +91,9 @@ pub struct Sample {
     pub is_cut: Option<bool>,
     /// Samples with equal ids here are not independent (errors are clustered by it).
     pub cluster_id: String,
+    /// Text of the prompt.
     pub prompt: String,
+    /// Text of the response.
     pub response: String,
     /// All ids, special tokens included, exactly as every model is given them.
     pub ids: Vec<u32>,
@@ -94,7 +101,9 @@ pub struct Sample {
     pub tokens: Vec<ResponseToken>,
     /// Tokens of the prompt's text alone, without special tokens (the study's rule needs it).
     pub prompt_tokens_alone: u32,
+    /// Values of the kept fields, in the order of the samples table.
     pub kept: Vec<Kept>,
+    /// Whether the sample is scored.
     pub status: Status,
     /// Why the status is not `Ok`.
     pub reason: Option<String>,

@@ -14,14 +14,17 @@ pub const FORMAT_VERSION: u32 = 2;
 
 /// Folders under the output directory.
 pub mod folder {
+    /// Tokens tables: one row per response token.
     pub const TOKENS: &str = "tokens";
+    /// Samples tables: one row per sample.
     pub const SAMPLES: &str = "samples";
-    /// Hidden states, where they were kept.
+    /// Final hidden states, if they were kept.
     pub const HIDDEN: &str = "hidden";
-    /// Exact measures of two models.
+    /// Pairs tables: exact measures of two models.
     pub const PAIRS: &str = "pairs";
+    /// Manifests.
     pub const RUNS: &str = "runs";
-    /// The study's files, written on demand from the tables.
+    /// The study's token-loss files, written on request from the tables.
     pub const TOKEN_LOSSES: &str = "token_losses";
     /// Nothing in here is a result.
     pub const TEMPORARY: &str = ".tmp";
@@ -29,84 +32,128 @@ pub mod folder {
 
 /// Hive keys of the partition folders, outermost first.
 pub mod key {
+    /// The model that wrote the responses.
     pub const GENERATION_MODEL: &str = "generation_model";
+    /// The task.
     pub const TASK: &str = "task";
+    /// The model that scored the responses.
     pub const MODEL: &str = "model";
-    /// The two models of a pair.
+    /// The first model of a pair.
     pub const P: &str = "p";
+    /// The second model of a pair.
     pub const Q: &str = "q";
 }
 
 /// Columns of the tokens table: one row a response token, in (`sample_id`, `position`) order.
 pub mod token {
+    /// Number of the sample in its dataset, from 0.
     pub const SAMPLE_ID: &str = "sample_id";
+    /// Number of the token in its response, from 0.
     pub const POSITION: &str = "position";
+    /// Token id; null in imports that do not know it.
     pub const TOKEN_ID: &str = "token_id";
+    /// Decoded text of the token; null where its bytes are not UTF-8 of their own.
     pub const TOKEN: &str = "token";
+    /// First byte of the token in the response text.
     pub const START: &str = "start";
+    /// End of the token in the response text, in bytes, exclusive.
     pub const END: &str = "end";
+    /// Whether the token spans the prompt–response boundary.
     pub const STRADDLES: &str = "straddles";
+    /// Whether this is the end token.
     pub const IS_END: &str = "is_end";
+    /// Logit of the token, after soft cap and scale.
     pub const LOGIT: &str = "logit";
+    /// ln p of the token, nats.
     pub const LOGPROB: &str = "logprob";
+    /// Rank of the token; 1 is the most likely.
     pub const RANK: &str = "rank";
+    /// Number of other ids with the same logit.
     pub const TIES: &str = "ties";
+    /// Entropy of the distribution, nats.
     pub const ENTROPY: &str = "entropy";
+    /// The k most likely ids, most likely first.
     pub const TOP_IDS: &str = "top_ids";
+    /// Their log-probabilities, nats.
     pub const TOP_LOGPROBS: &str = "top_logprobs";
+    /// ln of the probability outside the list and the token.
     pub const REST_LOGPROB: &str = "rest_logprob";
+    /// Lowest log-probability of the vocabulary, nats.
     pub const MIN_LOGPROB: &str = "min_logprob";
 }
 
 /// Columns of the samples table: one row a sample, in `sample_id` order, unscored ones included.
 pub mod sample {
+    /// Number of the sample in its dataset, from 0.
     pub const SAMPLE_ID: &str = "sample_id";
+    /// The row's own `id` field, if it has one.
     pub const ROW_ID: &str = "row_id";
+    /// Number of the dataset's row, from 0.
     pub const ROW: &str = "row";
+    /// Number of the sample within its row, from 0.
     pub const TURN: &str = "turn";
     /// Generation ended by a limit of tokens; null where the row does not say.
     pub const IS_CUT: &str = "is_cut";
+    /// Samples with the same value are not independent; standard errors are clustered by it.
     pub const CLUSTER_ID: &str = "cluster_id";
+    /// Hash of the ids before the first response token.
     pub const CONTEXT_HASH: &str = "context_hash";
+    /// Text of the prompt.
     pub const PROMPT: &str = "prompt";
+    /// Text of the response.
     pub const RESPONSE: &str = "response";
     /// Ids before the first response token, special tokens included.
     pub const CONTEXT_TOKENS: &str = "context_tokens";
     /// Response tokens, the end token included.
     pub const RESPONSE_TOKENS: &str = "response_tokens";
+    /// Number of tokens of the prompt's text without special tokens.
     pub const PROMPT_TOKENS_ALONE: &str = "prompt_tokens_alone";
+    /// Mean ln p over the scored tokens, nats.
     pub const MEAN_LOGPROB: &str = "mean_logprob";
+    /// e to the negative of that mean.
     pub const PERPLEXITY: &str = "perplexity";
+    /// Name of a [`Status`](crate::sample::Status).
     pub const STATUS: &str = "status";
+    /// Why the status is not `ok`.
     pub const REASON: &str = "reason";
 }
 
 /// Columns of a pairs table: one row a scored token, in (`sample_id`, `position`) order, and one after each response, whose
 /// position is the number of its tokens and whose token is not known.
 pub mod pair {
+    /// Number of the sample in its dataset, from 0.
     pub const SAMPLE_ID: &str = "sample_id";
+    /// Number of the token in its response, from 0.
     pub const POSITION: &str = "position";
+    /// Token id; null after the last token.
     pub const TOKEN_ID: &str = "token_id";
     /// The first of the [`Divergence`](super::Divergence)s, which all have a column.
     pub const KL: &str = "kl";
-    /// Of the token: ln p, ln q − ln p, q − p; null after the last.
+    /// ln p of the token, nats; null after the last.
     pub const LOGPROB_P: &str = "logprob_p";
+    /// ln q − ln p of the token, nats; null after the last.
     pub const DELTA_LOGPROB: &str = "delta_logprob";
+    /// q − p of the token; null after the last.
     pub const DELTA_P: &str = "delta_p";
-    /// H(P), H(Q) − H(P).
+    /// H(P), nats.
     pub const ENTROPY_P: &str = "entropy_p";
+    /// H(Q) − H(P), nats.
     pub const DELTA_ENTROPY: &str = "delta_entropy";
-    /// The most likely token of each, and Q's rank of P's.
+    /// P's most likely id.
     pub const TOP_P: &str = "top_p";
+    /// Q's most likely id.
     pub const TOP_Q: &str = "top_q";
+    /// Q's rank of P's most likely id.
     pub const RANK_OF_TOP_P: &str = "rank_of_top_p";
     /// Share of ids that both lists of most likely tokens have; null without lists.
     pub const OVERLAP: &str = "overlap";
-    /// Logarithm of the probability to end here; null if no end token is known.
+    /// ln of P's probability to end here, nats; null if no end token is known.
     pub const STOP_P: &str = "stop_p";
+    /// The same of Q.
     pub const STOP_Q: &str = "stop_q";
-    /// Probability of ids that the other model does not have, taken away before the comparison.
+    /// P's probability of ids that Q does not have, removed before the comparison.
     pub const REMOVED_P: &str = "removed_p";
+    /// The same of Q.
     pub const REMOVED_Q: &str = "removed_q";
 }
 
@@ -193,8 +240,11 @@ pub fn pairs() -> SchemaRef {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeptType {
+    /// true or false.
     Bool,
+    /// An f64.
     Number,
+    /// A string; other JSON values as JSON text.
     Text,
 }
 
@@ -211,7 +261,9 @@ impl KeptType {
 /// A field of the dataset's rows that the samples table keeps under its own name.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct KeptField {
+    /// Name of the field and of its column.
     pub name: String,
+    /// Type of the column.
     pub kind: KeptType,
 }
 

@@ -25,6 +25,7 @@ pub struct TokenScores {
     pub min_logprob: Vec<f32>,
     /// The top-k lists, `k` entries per token, most likely first, equal ones by lower id.
     pub top_ids: Vec<u32>,
+    /// Their log-probabilities, in the same layout.
     pub top_logprobs: Vec<f32>,
     /// Number of entries in each token's list: the smaller of the requested k and the vocabulary.
     pub k: usize,
