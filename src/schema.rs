@@ -52,7 +52,7 @@ pub mod token {
     pub const POSITION: &str = "position";
     /// Token id; null in imports that do not know it.
     pub const TOKEN_ID: &str = "token_id";
-    /// Decoded text of the token; null where its bytes are not UTF-8 of their own.
+    /// The token's part of the response text; a character that it cuts is U+FFFD.
     pub const TOKEN: &str = "token";
     /// First byte of the token in the response text.
     pub const START: &str = "start";
