@@ -87,7 +87,7 @@ impl ChatTemplate {
     }
 
     /// Whether the template may write the date.
-    pub fn asks_for_date(&self) -> bool {
+    pub fn uses_date(&self) -> bool {
         self.templates.named().any(|(_, source)| source.contains("strftime_now"))
     }
 
@@ -107,7 +107,7 @@ impl ChatTemplate {
     /// The hash, as 64 hex digits, of all that decides a rendering: templates, special tokens, and the date if it is
     /// used.
     pub fn identity(&self) -> String {
-        let date = if self.asks_for_date() { self.date.to_string() } else { String::new() };
+        let date = if self.uses_date() { self.date.to_string() } else { String::new() };
         let templates = self.templates.named().flat_map(|(name, text)| [name, text]);
         let named = templates.chain(self.tokens.named().flat_map(|(name, text)| [name, text]));
         digest::texts(named.chain([date.as_str()]))

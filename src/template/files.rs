@@ -90,7 +90,7 @@ impl SpecialTokens {
         let family = object(&directory.join("config.json"))?;
         let mut classes = Classes::of(&config, &family, false);
         let mut tokenizer = Tokenizer::default();
-        if listed.is_none() || classes.ask_for_bytes() {
+        if listed.is_none() || classes.request_bytes() {
             tokenizer = Tokenizer::read(&directory.join("tokenizer.json"))?;
             classes = Classes::of(&config, &family, tokenizer.pre_tokenizer.to_string().contains("ByteLevel"));
         }
