@@ -1,7 +1,7 @@
-//! What a model's files say of its chats: templates and special tokens.
+//! Templates and special tokens in a model directory's files.
 //!
-//! Owns which files are read, in which order, and every form that they have been written in. Refuses to judge a
-//! template: the environment does.
+//! Owns which files are read, in which order, and every form in which they have been written. Not here: whether a
+//! template is valid.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -100,12 +100,11 @@ impl TextTokenizer {
             None => None,
         };
         let refused = |e| format!("the tokenizer cannot encode the text: {e}");
-        let requested = match turn.prompt.get(..turn.asked).filter(|requested| requested.len() < turn.prompt.len())
-        {
-            Some(requested) => Some(own.encode_fast(requested, false).map_err(refused)?.get_ids().to_vec()),
+        let before = match turn.prompt.get(..turn.prompt_before).filter(|before| before.len() < turn.prompt.len()) {
+            Some(before) => Some(own.encode_fast(before, false).map_err(refused)?.get_ids().to_vec()),
             None => None,
         };
         let prompt = self.fill_text(sample, (own, &[]), turn.prompt, turn.response, boundary, end).map_err(refused)?;
-        Ok(requested.unwrap_or(prompt))
+        Ok(before.unwrap_or(prompt))
     }
 }
