@@ -61,6 +61,7 @@ fn options(args: &KlArgs) -> shift::Options {
         own_text: args.own_text.clone(),
         tasks: args.task.clone(),
         generation_models: args.generation_model.iter().cloned().collect(),
+        between: between(args),
         all_pairs: args.all_pairs,
         allow_different_context: args.allow_different_context,
         noise_floor: args.noise_floor.clone(),
@@ -68,6 +69,12 @@ fn options(args: &KlArgs) -> shift::Options {
         slices: args.slices || args.statistics.is_some(),
         plain: args.plain,
     }
+}
+
+/// Both options or none, as their parser makes sure.
+fn between(args: &KlArgs) -> Option<shift::BetweenModels> {
+    let ([minus, model], to) = args.between.clone().zip(args.to.clone())?;
+    Some(shift::BetweenModels { model, minus, to })
 }
 
 fn only_study(args: &KlArgs, options: &shift::Options) -> Result<Exit> {

@@ -8,7 +8,7 @@ use std::path::Path;
 use polars::prelude::LazyFrame;
 
 use super::align::pair::of_pair;
-use super::figures::{differences, floor, overall, pair};
+use super::figures::{between, differences, floor, overall, pair};
 use super::options::Options;
 use super::output::study::StudyFigures;
 use super::query::joined;
@@ -16,6 +16,7 @@ use super::result::aligned::AlignedComparison;
 use super::result::comparison::Comparison;
 use super::result::study;
 use super::tables::apart::Apart;
+use super::tables::fields::Fields;
 use super::tables::files::PairTables;
 use super::tables::footers;
 use super::tables::select::{self, Selection};
@@ -47,19 +48,23 @@ fn compare_all(root: &Path, options: &Options) -> Result<Comparison> {
     let Selection { pairs, not_compared } = select::pairs(root, options)?;
     let mut apart = Apart::new(not_compared);
     let (mut found, mut differences, mut tasks) = (Vec::new(), Vec::new(), overall::Tasks::default());
+    let mut shifts = between::Shifts::new(options.between.as_ref());
+    let fields = if options.slices { Fields::read(&pairs) } else { Fields::default() };
     let same = |a: &PairTables, b: &PairTables| (&a.generation_model, &a.task) == (&b.generation_model, &b.task);
     for text in pairs.chunk_by(same) {
-        let (tables, mut of_text) = apart.each(text, |pair| pair::pair(pair, options))?;
+        let (tables, mut of_text) = apart.each(text, |pair| pair::pair(pair, options, &fields))?;
         floor::note(&tables, &mut of_text, &options.noise_floor)?;
         differences.extend(differences::of_text(&of_text)?);
         for (tables, (pair, sums)) in tables.iter().zip(of_text) {
             tasks.add(tables, &pair, &sums)?;
+            shifts.add(tables, &pair, &sums)?;
             found.push(pair);
         }
     }
     let not_compared = apart.finish(found.is_empty())?;
     let overall = tasks.finish(&mut found, &not_compared);
-    Ok(Comparison { pairs: found, not_compared, differences, overall })
+    let between = shifts.finish(&not_compared)?;
+    Ok(Comparison { pairs: found, not_compared, differences, overall, between })
 }
 
 /// The result of [`study_figures`](crate::shift::study_figures) on [`compare`], without all other statistics, at a

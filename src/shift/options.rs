@@ -12,6 +12,8 @@ pub struct Options {
     /// Tasks and generation models to look at; all if empty.
     pub tasks: Vec<String>,
     pub generation_models: Vec<String>,
+    /// Compare the shifts of two models, each on its own text: no other texts and pairs are then compared.
+    pub between: Option<BetweenModels>,
     /// Compare every two models, in the contexts of the response set, instead of P with each other model only.
     pub all_pairs: bool,
     /// Models that were also scored in f32: the KL of each with its f32 version is the noise floor. Needs quantiles.
@@ -33,4 +35,26 @@ pub struct Options {
 pub struct F32Version {
     pub model: String,
     pub in_f32: String,
+}
+
+/// Two models whose shifts from a third are compared, each on the text that it wrote itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BetweenModels {
+    /// The model whose shift is taken, and the one whose shift is subtracted from it.
+    pub model: String,
+    pub minus: String,
+    /// What both are compared with.
+    pub to: String,
+}
+
+impl BetweenModels {
+    /// Whether one of the two wrote a response set.
+    pub fn is_writer(&self, generation_model: &str) -> bool {
+        [&self.model, &self.minus].iter().any(|model| *model == generation_model)
+    }
+
+    /// Whether a pair is one of the two, on its own text, and what both are compared with.
+    pub fn is_pair(&self, generation_model: &str, p: &str, q: &str) -> bool {
+        self.is_writer(generation_model) && p == generation_model && q == self.to
+    }
 }

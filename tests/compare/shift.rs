@@ -3,6 +3,7 @@
 // Builders read better as methods that take their pieces.
 #![allow(clippy::unused_self, clippy::needless_pass_by_value)]
 
+mod between;
 mod bounds;
 mod coverage;
 mod directions;
@@ -13,6 +14,7 @@ mod missing;
 mod own_text;
 mod properties;
 mod refusals;
+mod relations;
 mod selected;
 mod several;
 mod slices;

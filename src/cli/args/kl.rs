@@ -85,6 +85,19 @@ pub struct KlArgs {
     #[arg(long, help_heading = "Which pairs", alias = "all_pairs", action = ArgAction::SetTrue)]
     pub all_pairs: bool,
 
+    /// Compare the shifts of two models, each on the responses that it wrote itself, with standard errors paired by prompt:
+    /// KL(B‖TO) on text by B minus KL(A‖TO) on text by A
+    ///
+    /// Exact if both pairs have exact measures, else by k1. Prompts that only one of the two texts has are left out and counted.
+    #[arg(long, help_heading = "Which pairs", value_name = "A,B", requires = "to", value_parser = between_models, conflicts_with_all = [
+        "reference", "own_text", "generation_model", "all_pairs", "noise_floor", "only_study", "align",
+    ])]
+    pub between: Option<[String; 2]>,
+
+    /// What --between compares both models with, such as the base
+    #[arg(long, help_heading = "Which pairs", value_name = "NAME", requires = "between")]
+    pub to: Option<String>,
+
     /// Models that were also scored in f32, under another name: report how much of a pair's KL rounding alone explains
     ///
     /// Needs exact measures of each model and its f32 version.
@@ -146,6 +159,7 @@ Examples:
   tokshift kl --data-dir out --statistics statistics.parquet
   tokshift kl --data-dir out --exact --models rl=./rl,base=./base
   tokshift kl --data-dir out --output-file kl_divergence_results.json
+  tokshift kl --data-dir out --between rl,sft --to base
   tokshift kl --data-dir qwen --other-dir llama --align text
   tokshift kl --data-dir out --fail-above kl_upper=0.05
 
@@ -171,6 +185,16 @@ fn limit(text: &str) -> Result<Limit, String> {
 fn f32_version(text: &str) -> Result<F32Version, String> {
     let (model, in_f32) = text.split_once('=').ok_or("expected MODEL=F32-MODEL")?;
     Ok(F32Version { model: model.to_owned(), in_f32: in_f32.to_owned() })
+}
+
+fn between_models(text: &str) -> Result<[String; 2], String> {
+    let names: Vec<&str> = text.split(',').collect();
+    match names[..] {
+        [minus, model] if !minus.is_empty() && !model.is_empty() && minus != model => {
+            Ok([minus, model].map(str::to_owned))
+        }
+        _ => Err("expected two models, A,B".to_owned()),
+    }
 }
 
 fn temperature(text: &str) -> Result<f64, String> {

@@ -12,22 +12,15 @@ use crate::shift::pass::values;
 use crate::shift::result::means::NoiseFloor;
 use crate::shift::result::pair::Pair;
 use crate::shift::tables::f32_versions::of;
-use crate::shift::tables::files::PairTables;
+use crate::shift::tables::files::{ModelTable, PairTables};
 
 /// Samples that make a floor.
 const LEAST: u64 = 32;
 
-/// Records the floor in every pair of a response set whose two models have f32 versions that were compared with them.
+/// Records the floor in every pair of a response set whose two models have f32 versions that were compared with them. A
+/// model that was computed in f32 is its own.
 pub fn note(tables: &[&PairTables], found: &mut [(Pair, Sums)], f32_versions: &[F32Version]) -> Result<()> {
-    let floors = found.iter().map(|(pair, _)| {
-        let (p_twin, q_twin) = (of(f32_versions, &pair.p)?, of(f32_versions, &pair.q)?);
-        let both = [(pair.p.as_str(), p_twin), (pair.q.as_str(), q_twin)];
-        let lacks = |[model, f32_version]: [&str; 2]| {
-            format!("no noise floor: `kl --exact` has to compare `{model}` with `{f32_version}` first")
-        };
-        let of_one = |(model, f32_version)| own(found, model, f32_version).ok_or_else(|| lacks([model, f32_version]));
-        Some(of_one(both[0]).and_then(|p| Ok((p, of_one(both[1])?, mean(found, p_twin, q_twin)))))
-    });
+    let floors = tables.iter().map(|tables| floor_of([&tables.p, &tables.q], found, f32_versions));
     let floors: Vec<Option<Result<Floor, String>>> = floors.collect();
     for ((tables, (pair, sums)), floor) in tables.iter().zip(found).zip(floors) {
         let (p, q, in_f32) = match floor {
@@ -54,6 +47,33 @@ pub fn note(tables: &[&PairTables], found: &mut [(Pair, Sums)], f32_versions: &[
     Ok(())
 }
 
+/// The floor of a pair, or why there is none; `None` if none is asked of it: of two f32 models, of a model and its f32
+/// version, where neither has one.
+fn floor_of(
+    both: [&ModelTable; 2],
+    found: &[(Pair, Sums)],
+    f32_versions: &[F32Version],
+) -> Option<Result<Floor, String>> {
+    let versions = both.map(|table| of(f32_versions, &table.model));
+    let is_of_the_other = |side: usize| versions[side] == Some(both[1 - side].model.as_str());
+    if f32_versions.is_empty() || both.iter().all(|table| is_in_f32(table)) || is_of_the_other(0) || is_of_the_other(1)
+    {
+        return None;
+    }
+    let in_f32 = |side: usize| versions[side].or_else(|| is_in_f32(both[side]).then_some(&both[side].model));
+    let [p, q] = match [in_f32(0), in_f32(1)] {
+        [Some(p), Some(q)] => [p, q],
+        [None, None] => return None,
+        [p, _] => return Some(Err(lacks_a_version(&both[usize::from(p.is_some())].model))),
+    };
+    let own = |side: usize, version: &str| {
+        let model = both[side];
+        let lacks = || format!("no noise floor: `kl --exact` has to compare `{}` with `{version}` first", model.model);
+        own(found, model, version).ok_or_else(lacks)
+    };
+    Some(own(0, p).and_then(|of_p| Ok((of_p, own(1, q)?, mean(found, p, q)))))
+}
+
 /// P's, Q's, and the mean of both in f32.
 type Floor = (Own, Own, Option<Estimate>);
 
@@ -64,11 +84,28 @@ struct Own {
     tail: f64,
 }
 
-fn own(found: &[(Pair, Sums)], p: &str, q: &str) -> Option<Own> {
-    let (pair, _) = found.iter().find(|(pair, _)| pair.p == p && pair.q == q)?;
+/// What to do about a model that has neither.
+fn lacks_a_version(model: &str) -> String {
+    format!(
+        "no noise floor: `{model}` was not computed in f32, and --noise-floor names no f32 version of it: score it with --dtype \
+         f32 under another name, and add `{model}=NAME`"
+    )
+}
+
+fn is_in_f32(table: &ModelTable) -> bool {
+    table.weights.1 == "f32" && !table.imported
+}
+
+/// Of a model that is computed in f32 it is 0.
+fn own(found: &[(Pair, Sums)], model: &ModelTable, in_f32: &str) -> Option<Own> {
+    if in_f32 == model.model {
+        let (value, stderr, end) = (0.0, Some(0.0), Some(0.0));
+        return Some(Own { mean: Estimate { value, stderr, low: end, high: end, clusters: 0, n: 0 }, tail: 0.0 });
+    }
+    let (pair, _) = found.iter().find(|(pair, _)| pair.p == model.model && pair.q == in_f32)?;
     let quantiles = pair.quantiles.iter().find(|quantiles| quantiles.measure == KL)?;
     let tail = quantiles.quantiles.iter().find(|quantile| quantile.name == "q0.99")?.estimate.value;
-    Some(Own { mean: mean(found, p, q)?, tail })
+    Some(Own { mean: mean(found, &model.model, in_f32)?, tail })
 }
 
 fn mean(found: &[(Pair, Sums)], p: &str, q: &str) -> Option<Estimate> {

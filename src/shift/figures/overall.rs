@@ -3,17 +3,15 @@
 //! Owns how tasks are combined: pooled, or each with the same weight. Only a few moments of each task are kept: the
 //! tables of all tasks are never in memory at once.
 
-use std::collections::BTreeMap;
-
 use crate::error::Result;
-use crate::shift::numbers::stats::{Estimate, Share, clustered_mean, shares};
+use crate::shift::numbers::stats::{Estimate, Share, clustered_mean, mean_of_tasks, shares};
 use crate::shift::numbers::student::t95;
 use crate::shift::pass::sums::Sums;
 use crate::shift::result::comparison::NotCompared;
 use crate::shift::result::kl_estimate::KlEstimate;
 use crate::shift::result::means::{Overall, OverallMeasure};
 use crate::shift::result::pair::Pair;
-use crate::shift::tables::files::PairTables;
+use crate::shift::tables::files::{PairTables, Weights};
 use crate::shift::token::measures::{self, is_of_pairs};
 
 /// What pooling has to know of one task's clusters with sums s over n rows: r = s − m·n around the task's mean m.
@@ -52,9 +50,6 @@ impl Moments {
 
 /// Over tokens, and over samples.
 type TaskMoments = [Option<Moments>; 2];
-
-/// Hashes of config and weights, and the type of products.
-type Weights = (BTreeMap<String, String>, String);
 
 /// Of the exact measures.
 fn temperature(pair: &Pair) -> Option<f64> {
@@ -151,8 +146,8 @@ impl Found {
                 unit: measure.unit.to_owned(),
                 token_mean: pooled(&tokens),
                 sample_mean: pooled(&samples),
-                mean_of_token_means: mean_of_tasks(&tokens),
-                mean_of_sample_means: mean_of_tasks(&samples),
+                mean_of_token_means: mean_of(&tokens),
+                mean_of_sample_means: mean_of(&samples),
             }
         };
         let all = measures::ALL.iter().zip(&self.moments).map(measure);
@@ -172,6 +167,11 @@ fn of_task(sums: &Sums, measure: &str) -> Result<TaskMoments> {
     Ok([Moments::of(&by_token), Moments::of(&by_sample)])
 }
 
+/// Every task with the same weight.
+fn mean_of(tasks: &[Moments]) -> Option<Estimate> {
+    mean_of_tasks(tasks.iter().map(|t| t.mean))
+}
+
 /// The mean and error that `clustered_mean` gives for all tasks' clusters side by side.
 fn pooled(tasks: &[Moments]) -> Option<Estimate> {
     let n: u64 = tasks.iter().map(|t| t.mean.n).sum();
@@ -184,27 +184,6 @@ fn pooled(tasks: &[Moments]) -> Option<Estimate> {
     let g = clusters as f64;
     let stderr = (clusters > 1).then(|| (g / (g - 1.0) * squares).max(0.0).sqrt() / n as f64);
     Some(Estimate::around(value, stderr, t95(clusters - 1), clusters, n))
-}
-
-/// `Σ m_k / K` with the error `√(Σ se_k²) / K` of independent tasks; Student's t with the degrees of Welch and
-/// Satterthwaite, rounded down. No error if a task has none.
-fn mean_of_tasks(tasks: &[Moments]) -> Option<Estimate> {
-    if tasks.is_empty() {
-        return None;
-    }
-    let k = tasks.len() as f64;
-    let value = tasks.iter().map(|t| t.mean.value).sum::<f64>() / k;
-    let clusters = tasks.iter().map(|t| t.mean.clusters).sum();
-    let errors = tasks.iter().map(|t| Some((t.mean.stderr?.powi(2), t.mean.clusters - 1)));
-    let errors: Option<Vec<(f64, u64)>> = errors.collect();
-    let variance = errors.as_ref().map(|e| e.iter().map(|(v, _)| v).sum::<f64>());
-    let degrees = errors.zip(variance).map_or(0, |(errors, variance)| {
-        let shares: f64 = errors.iter().map(|(v, degrees)| (v / variance).powi(2) / *degrees as f64).sum();
-        // No variance at all: any number of degrees gives the same interval.
-        if shares > 0.0 { ((1.0 / shares) as u64).max(1) } else { 1 }
-    });
-    let stderr = variance.map(|v| v.sqrt() / k);
-    Some(Estimate::around(value, stderr, t95(degrees), clusters, tasks.iter().map(|t| t.mean.n).sum()))
 }
 
 #[cfg(test)]
@@ -221,15 +200,5 @@ mod tests {
         assert!(close(got.value, expected.value) && close(got.stderr.unwrap(), expected.stderr.unwrap()));
         assert!(close(got.low.unwrap(), expected.low.unwrap()));
         assert_eq!((got.clusters, got.n), (5, 16));
-    }
-
-    #[test]
-    fn every_task_weighs_the_same() {
-        let one = shares(2, [(0, 1.0, 1), (1, 3.0, 1)]);
-        let tasks: Vec<_> = [&one, &one].into_iter().map(|s| Moments::of(s).unwrap()).collect();
-        let mean = mean_of_tasks(&tasks).unwrap();
-        // Two errors of 1 with one degree each: √2 / 2 with two degrees.
-        assert_eq!((mean.value, mean.stderr), (2.0, Some(0.5f64.sqrt())));
-        assert!((mean.high.unwrap() - 2.0 - 0.5f64.sqrt() * t95(2)).abs() < 1e-12);
     }
 }

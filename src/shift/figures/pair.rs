@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use polars::prelude::LazyFrame;
 
 use super::study_pairing::{self, absolute_mean};
-use super::{check, estimate, exact, perplexity, read_first, slices};
+use super::{check, estimate, exact, perplexity, read_first, relations, rounding, slices};
 use crate::error::Result;
 use crate::sample::Status;
 use crate::shift::numbers::stats::{Estimate, FEW_CLUSTERS, clustered_mean, shares};
@@ -20,6 +20,7 @@ use crate::shift::query::by_sample;
 use crate::shift::result::means::Measure;
 use crate::shift::result::pair::{Cut, LeftOut, Pair};
 use crate::shift::result::study::{self, StudyFigure};
+use crate::shift::tables::fields::Fields;
 use crate::shift::tables::files::PairTables;
 use crate::shift::tables::footers::{self, Footers};
 use crate::shift::tables::samples::{self, Samples};
@@ -85,21 +86,28 @@ pub fn study_alone(tables: &PairTables, options: &Options) -> Result<Option<Stud
 }
 
 /// Compares one pair; the sums are what comparing it with others takes.
-pub fn pair(tables: &PairTables, options: &Options) -> Result<(Pair, Sums)> {
+pub fn pair(tables: &PairTables, options: &Options, fields: &Fields) -> Result<(Pair, Sums)> {
     let prepared = Prepared::new(tables, options)?;
     let samples = &prepared.samples;
     let sums = prepared.sums(tables, options)?;
     check::tokens(tables, &sums)?;
     check::exact(tables, &sums)?;
     let unequal = check::rows(tables, samples, &sums, &prepared.p, &prepared.q)?;
-    let pair = figures(tables, options, &prepared, &sums, unequal)?;
+    let mut pair = figures(tables, (options, fields), &prepared, &sums, unequal)?;
+    pair.notes.extend(rounding::notes(tables, &pair, options));
     prepared.must_stand(tables)?;
     Ok((pair, sums))
 }
 
 /// The statistics of a pair whose sums passed the checks; `unequal` of its samples were compared up to the shorter
 /// length.
-fn figures(tables: &PairTables, options: &Options, prepared: &Prepared, sums: &Sums, unequal: u64) -> Result<Pair> {
+fn figures(
+    tables: &PairTables,
+    (options, fields): (&Options, &Fields),
+    prepared: &Prepared,
+    sums: &Sums,
+    unequal: u64,
+) -> Result<Pair> {
     let clusters = sums.facts.iter().map(|s| s.cluster).collect::<HashSet<_>>().len() as u64;
     let mut measures = measures::ALL.iter().map(|m| measure(m, sums)).collect::<Result<Vec<_>>>()?;
     measures.retain(|m| m.token_mean.is_some() || !measures::is_of_pairs(&m.name));
@@ -132,7 +140,12 @@ fn figures(tables: &PairTables, options: &Options, prepared: &Prepared, sums: &S
         noise_floor: None,
         mean_sample_perplexity: perplexity::mean_sample_perplexity(sums)?,
         quantiles: values::quantiles(tables, sums, options.quantiles)?,
-        slices: if options.slices { slices::of_pair(tables, sums, &kl_estimate, is_of_all)? } else { Vec::new() },
+        slices: if options.slices {
+            slices::of_pair(tables, sums, (&kl_estimate, is_of_all), fields)?
+        } else {
+            Vec::new()
+        },
+        fields: relations::of_pair(tables, sums, &kl_estimate)?,
         read_first: read_first::of_pair(tables, sums)?,
         study,
         notes: kl_estimate

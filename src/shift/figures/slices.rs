@@ -20,20 +20,25 @@ use crate::shift::query::batches::{self, Order};
 use crate::shift::query::look_up;
 use crate::shift::result::kl_estimate::KlEstimate;
 use crate::shift::result::means::{Means, Slice};
-use crate::shift::tables::fields::{self, DecidedBy};
+use crate::shift::tables::fields::{self, Buckets, DecidedBy, Fields};
 use crate::shift::tables::files::PairTables;
 use crate::shift::tables::scan::scan;
 use crate::shift::token::measures::{self, Measure, is_of_pairs};
 
 /// Every slice that has a token, dimension by dimension. `estimate` is the pair's, and `exact` says whether the pairs table is
 /// at temperature 1 and over all ids.
-pub fn of_pair(tables: &PairTables, sums: &Sums, estimate: &KlEstimate, exact: bool) -> Result<Vec<Slice>> {
+pub fn of_pair(
+    tables: &PairTables,
+    sums: &Sums,
+    (estimate, exact): (&KlEstimate, bool),
+    fields: &Fields,
+) -> Result<Vec<Slice>> {
     let mut slices = by_token(tables, sums)?;
     for slice in &mut slices {
         slice.kl_estimate = of_tokens(&slice.by, estimate);
     }
     for name in &tables.p.kept {
-        slices.extend(by_field(tables, sums, name, (estimate, exact))?);
+        slices.extend(by_field(tables, sums, (name, fields.buckets(&tables.task, name)), (estimate, exact))?);
     }
     let all: u64 = sums.rows.iter().sum();
     slices.iter_mut().filter(|slice| slice.tokens == all).for_each(|slice| slice.kl_estimate = estimate.clone());
@@ -112,10 +117,10 @@ impl Slot {
 fn by_field(
     tables: &PairTables,
     sums: &Sums,
-    name: &str,
+    (name, buckets): (&str, &Buckets),
     (estimate, exact): (&KlEstimate, bool),
 ) -> Result<Vec<Slice>> {
-    let (groups, decided_by) = fields::groups(&tables.p.samples, name, &sums.facts)?;
+    let (groups, decided_by) = fields::groups(&tables.p, name, &sums.facts, buckets)?;
     let of_measures = measures().map(|m| sums.of(m.name)).collect::<Result<Vec<_>>>()?;
     let mut slots = vec![Slot::default(); groups.names.len()];
     for (i, facts) in sums.facts.iter().enumerate() {

@@ -3,6 +3,8 @@
 pub mod json;
 pub mod student;
 pub mod stats;
+pub mod contrast;
+pub mod relation;
 pub mod quantiles;
 pub mod math;
 pub mod bounds;

@@ -71,6 +71,28 @@ pub fn clustered_mean(shares: &[Share]) -> Option<Estimate> {
     Some(Estimate::around(value, stderr, t95(clusters - 1), clusters, n))
 }
 
+/// `Σ m_k / K` of each task's mean, with the error `√(Σ se_k²) / K` of independent tasks; Student's t with the degrees of
+/// Welch and Satterthwaite, rounded down. No error if a task has none; `None` without tasks.
+pub fn mean_of_tasks(tasks: impl Iterator<Item = Estimate>) -> Option<Estimate> {
+    let tasks: Vec<Estimate> = tasks.collect();
+    if tasks.is_empty() {
+        return None;
+    }
+    let k = tasks.len() as f64;
+    let value = tasks.iter().map(|t| t.value).sum::<f64>() / k;
+    let clusters = tasks.iter().map(|t| t.clusters).sum();
+    let errors = tasks.iter().map(|t| Some((t.stderr?.powi(2), t.clusters - 1)));
+    let errors: Option<Vec<(f64, u64)>> = errors.collect();
+    let variance = errors.as_ref().map(|e| e.iter().map(|(v, _)| v).sum::<f64>());
+    let degrees = errors.zip(variance).map_or(0, |(errors, variance)| {
+        let shares: f64 = errors.iter().map(|(v, degrees)| (v / variance).powi(2) / *degrees as f64).sum();
+        // No variance at all: any number of degrees gives the same interval.
+        if shares > 0.0 { ((1.0 / shares) as u64).max(1) } else { 1 }
+    });
+    let stderr = variance.map(|v| v.sqrt() / k);
+    Some(Estimate::around(value, stderr, t95(degrees), clusters, tasks.iter().map(|t| t.n).sum()))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -98,6 +120,15 @@ mod tests {
         assert_eq!(clustered_mean(&shares(3, [])), None);
         let one = clustered_mean(&shares(2, [(1, 3.0, 2)])).unwrap();
         assert_eq!(one, Estimate { value: 1.5, stderr: None, low: None, high: None, clusters: 1, n: 2 });
+    }
+
+    #[test]
+    fn every_task_weighs_the_same() {
+        let one = clustered_mean(&shares(2, [(0, 1.0, 1), (1, 3.0, 1)])).unwrap();
+        let mean = mean_of_tasks([one, one].into_iter()).unwrap();
+        // Two errors of 1 with one degree each: √2 / 2 with two degrees.
+        assert_eq!((mean.value, mean.stderr), (2.0, Some(0.5f64.sqrt())));
+        assert!((mean.high.unwrap() - 2.0 - 0.5f64.sqrt() * t95(2)).abs() < 1e-12);
     }
 
     proptest! {

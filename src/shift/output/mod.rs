@@ -4,6 +4,8 @@ pub mod cells;
 pub mod marks;
 pub mod warnings;
 pub mod detail;
+pub mod relations;
+pub mod between;
 pub mod overview;
 pub mod table;
 pub mod aligned;

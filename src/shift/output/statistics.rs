@@ -11,10 +11,12 @@ use parquet::arrow::ArrowWriter;
 
 use crate::error::Result;
 use crate::shift::numbers::stats::Estimate;
+use crate::shift::result::between::{Between, BetweenMeasure};
 use crate::shift::result::comparison::Comparison;
 use crate::shift::result::kl_estimate::{self, KlEstimate};
 use crate::shift::result::means::{Difference, Means, Overall};
 use crate::shift::result::pair::Pair;
+use crate::shift::result::relation::MeasureRelation;
 use crate::shift::token::measures::is_of_pairs;
 
 /// All tokens of a pair.
@@ -27,6 +29,8 @@ struct Subject<'a> {
     q: &'a str,
     /// Another Q, whose values were subtracted from Q's.
     minus: Option<&'a str>,
+    /// P of what was subtracted, on its own text, if it is another P.
+    minus_p: Option<&'a str>,
     generation_model: &'a str,
     /// None: of all tasks together.
     task: Option<&'a str>,
@@ -72,6 +76,7 @@ pub fn statistics_parquet(comparison: &Comparison) -> Result<Vec<u8>> {
     let mut rows: Vec<_> = comparison.pairs.iter().flat_map(of_pair).collect();
     rows.extend(comparison.differences.iter().flat_map(|of| of_difference(of, &comparison.pairs)));
     rows.extend(comparison.overall.iter().flat_map(of_overall));
+    rows.extend(comparison.between.iter().flat_map(of_between));
     let mut bytes = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut bytes, schema(), None)?;
     writer.write(&batch(&rows)?)?;
@@ -91,7 +96,18 @@ impl<'a> Subject<'a> {
         kl_estimate: &'a KlEstimate,
     ) -> Self {
         let (slice, temperature) = (Cow::Borrowed(ALL), 1.0);
-        Self { p, q, minus: None, generation_model, task, slice, temperature, partial: false, kl_estimate }
+        Self {
+            p,
+            q,
+            minus: None,
+            minus_p: None,
+            generation_model,
+            task,
+            slice,
+            temperature,
+            partial: false,
+            kl_estimate,
+        }
     }
 
     /// Marked if parts are missing of one of the `pairs` that its statistics are about.
@@ -152,7 +168,23 @@ fn of_pair(pair: &Pair) -> Vec<Row<'_>> {
         let subject = Subject { slice: name.into(), kl_estimate: &slice.kl_estimate, ..subject.clone() };
         rows.extend(subject.rows(slice.measures.iter().flat_map(both_means)));
     }
+    for field in &pair.fields {
+        let slice = format!("field.{}", field.field).into();
+        let subject = Subject { slice, kl_estimate: &field.kl_estimate, ..subject.clone() };
+        rows.extend(subject.rows(field.measures.iter().flat_map(of_relation)));
+    }
     rows
+}
+
+fn of_relation(measure: &MeasureRelation) -> [Figure<'_>; 4] {
+    let name = measure.name.as_str();
+    let [tokens, responses] = [measure.per_token, measure.per_response];
+    [
+        (name, "slope_per_token", tokens.map(|of| of.slope)),
+        (name, "correlation_per_token", tokens.and_then(|of| of.correlation)),
+        (name, "slope_per_response", responses.map(|of| of.slope)),
+        (name, "correlation_per_response", responses.and_then(|of| of.correlation)),
+    ]
 }
 
 fn of_difference<'a>(difference: &'a Difference, pairs: &[Pair]) -> Vec<Row<'a>> {
@@ -183,10 +215,53 @@ fn of_overall(overall: &Overall) -> Vec<Row<'_>> {
     }))
 }
 
+/// The subtracted mean is of the same Q, with another P on that one's own text.
+fn of_between(between: &Between) -> Vec<Row<'_>> {
+    let Between { model, minus, to, tasks, overall, .. } = between;
+    let subject = |task, kl_estimate, temperature: Option<f64>, partial| Subject {
+        minus: Some(to),
+        minus_p: Some(minus),
+        temperature: temperature.unwrap_or(1.0),
+        partial,
+        ..Subject::new(model, to, model, task, kl_estimate)
+    };
+    let mut rows = Vec::new();
+    for of in tasks {
+        let subject = subject(Some(&of.task), &of.kl_estimate, of.temperature, of.partial);
+        rows.extend(subject.rows(differences(&of.measures, |name| name)));
+    }
+    if let Some(of) = overall {
+        let subject = subject(None, &of.kl_estimate, of.temperature, of.partial);
+        rows.extend(subject.clone().rows(differences(&of.measures, |name| name)));
+        rows.extend(subject.rows(differences(&of.mean_of_tasks, mean_of)));
+    }
+    rows
+}
+
+fn differences<'a>(
+    measures: &'a [BetweenMeasure],
+    name: fn(&'static str) -> &'static str,
+) -> impl Iterator<Item = Figure<'a>> {
+    let of_measure = move |m: &'a BetweenMeasure| {
+        m.means().map(|(mean, contrast)| (m.name.as_str(), name(mean), contrast.map(|of| of.difference)))
+    };
+    measures.iter().flat_map(of_measure)
+}
+
+/// The name of a mean over tasks.
+fn mean_of(mean: &'static str) -> &'static str {
+    match mean {
+        "token_mean" => "mean_of_token_means",
+        "sample_mean" => "mean_of_sample_means",
+        "prompt_mean" => "mean_of_prompt_means",
+        _ => "mean_of_response_means",
+    }
+}
+
 fn schema() -> SchemaRef {
     let field = |name: &str, data_type: &DataType, nullable| Field::new(name, data_type.clone(), nullable);
-    let texts = ["p", "q", "minus", "generation_model", "task", "slice", "measure", "statistic"];
-    let texts = texts.map(|name| field(name, &DataType::Utf8, ["minus", "task"].contains(&name)));
+    let texts = ["p", "q", "minus", "minus_p", "generation_model", "task", "slice", "measure", "statistic"];
+    let texts = texts.map(|name| field(name, &DataType::Utf8, ["minus", "minus_p", "task"].contains(&name)));
     let numbers = ["temperature", "value", "stderr", "low", "high"];
     let numbers = numbers.map(|name| field(name, &DataType::Float64, !["temperature", "value"].contains(&name)));
     let counts = ["clusters", "n"].map(|name| field(name, &DataType::UInt64, false));
@@ -205,6 +280,7 @@ fn batch(rows: &[Row<'_>]) -> Result<RecordBatch> {
         texts(|r| Some(r.subject.p.to_owned())),
         texts(|r| Some(r.subject.q.to_owned())),
         texts(|r| r.subject.minus.map(str::to_owned)),
+        texts(|r| r.subject.minus_p.map(str::to_owned)),
         texts(|r| Some(r.subject.generation_model.to_owned())),
         texts(|r| r.subject.task.map(str::to_owned)),
         texts(|r| Some(r.subject.slice.clone().into_owned())),

@@ -5,10 +5,12 @@
 use std::fmt::Write;
 use std::iter;
 
+use super::between::between;
 use super::cells::{Row, aligned, cells, number};
 use super::detail::{exact, noise_floor, read_first, slices};
 use super::marks::named;
 use super::overview::overview;
+use super::relations::relations;
 use super::warnings::incomplete;
 use crate::escape::visible;
 use crate::shift::numbers::stats::Estimate;
@@ -24,7 +26,8 @@ pub fn table(comparison: &Comparison) -> String {
     let pairs = comparison.pairs.iter().map(pair);
     let overview = (comparison.pairs.len() > 1).then(|| overview(comparison));
     let others = comparison.differences.iter().map(difference).chain(comparison.overall.iter().map(overall));
-    pairs.chain(others).chain(overview).collect::<Vec<_>>().join("\n")
+    let between = comparison.between.iter().map(between);
+    pairs.chain(others).chain(overview).chain(between).collect::<Vec<_>>().join("\n")
 }
 
 fn pair(pair: &Pair) -> String {
@@ -46,6 +49,7 @@ fn pair(pair: &Pair) -> String {
     pair.noise_floor.iter().flat_map(noise_floor).for_each(&mut line);
     quantiles(&pair.quantiles, &pair.kl_estimate).into_iter().for_each(&mut line);
     slices(&pair.slices).into_iter().for_each(&mut line);
+    relations(&pair.fields).into_iter().for_each(&mut line);
     read_first(&pair.read_first).into_iter().for_each(&mut line);
     pair.study.iter().flat_map(study).for_each(&mut line);
     pair.left_out.iter().map(left_out).chain(pair.notes.iter().map(|n| format!("note: {n}"))).for_each(line);

@@ -2,6 +2,7 @@
 //!
 //! Owns the content of a whole comparison. Not here: computing it (`figures`), and showing it (`output`).
 
+use super::between::Between;
 use super::means::{Difference, Overall};
 use super::pair::{Pair, title};
 
@@ -18,6 +19,9 @@ pub struct Comparison {
     /// Pairs that share all but the task, over their tasks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overall: Vec<Overall>,
+    /// The difference of two models' shifts, each on its own text, if it was requested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub between: Option<Between>,
 }
 
 impl Comparison {

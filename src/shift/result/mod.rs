@@ -2,6 +2,8 @@
 
 pub mod kl_estimate;
 pub mod means;
+pub mod between;
+pub mod relation;
 pub mod exact;
 pub mod read_first;
 pub mod study;

@@ -6,6 +6,7 @@ use super::exact::ExactFigures;
 use super::kl_estimate::KlEstimate;
 use super::means::{Measure, NoiseFloor, Quantiles, Sides, Slice};
 use super::read_first::ReadFirst;
+use super::relation::FieldRelation;
 use super::study::StudyFigure;
 use crate::escape::visible;
 use crate::sample::Status;
@@ -60,6 +61,9 @@ pub struct Pair {
     /// By region, kind, position and kept field; empty if they are not requested.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slices: Vec<Slice>,
+    /// Kept fields of numbers beside the shift, response by response.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<FieldRelation>,
     /// Samples that moved most, to look at first.
     pub read_first: ReadFirst,
     /// The study's KL value, if P is the generation model.

@@ -8,11 +8,16 @@ use crate::shift::options::F32Version;
 use crate::store::FoundCell;
 
 /// The further pairs that the floors of `chosen` ones need: each model with its f32 version, and the f32 versions of
-/// both.
-pub fn pairs<'a>(f32_versions: &'a [F32Version], chosen: &[[&str; 2]]) -> Vec<[&'a str; 2]> {
+/// both, where a model that `is_in_f32` is its own.
+pub fn pairs<'a>(
+    f32_versions: &'a [F32Version],
+    chosen: &[[&'a str; 2]],
+    is_in_f32: impl Fn(&str) -> bool,
+) -> Vec<[&'a str; 2]> {
     let own = f32_versions.iter().map(|f32_version| [f32_version.model.as_str(), f32_version.in_f32.as_str()]);
-    let both = chosen.iter().filter_map(|[p, q]| Some([of(f32_versions, p)?, of(f32_versions, q)?]));
-    own.chain(both).collect()
+    let in_f32 = |model: &'a str| of(f32_versions, model).or(is_in_f32(model).then_some(model));
+    let both = chosen.iter().filter_map(|[p, q]| Some([in_f32(p)?, in_f32(q)?]));
+    own.chain(both.filter(|[p, q]| p != q)).collect()
 }
 
 /// The f32 version of a model.
@@ -20,7 +25,7 @@ pub fn of<'a>(f32_versions: &'a [F32Version], model: &str) -> Option<&'a str> {
     f32_versions.iter().find(|f32_version| f32_version.model == model).map(|f32_version| f32_version.in_f32.as_str())
 }
 
-/// Twins are the same weights, and in f32.
+/// f32 versions are the same weights, and in f32.
 ///
 /// # Errors
 /// [`Error::Usage`] naming the first that are not, of the models of a text.

@@ -13,12 +13,14 @@ use crate::store::{FoundCell, FoundPair, Manifest};
 use crate::study;
 use crate::table::Origin;
 
+/// What computed a model's numbers: hashes of config and weights, and the type of products.
+pub type Weights = (BTreeMap<String, String>, String);
+
 /// One model's files of one text, in part order.
 #[derive(Clone, Debug)]
 pub struct ModelTable {
     pub model: String,
-    /// What computed the numbers: hashes of config and weights, and the type of products.
-    pub weights: (BTreeMap<String, String>, String),
+    pub weights: Weights,
     pub tokens: Vec<PathBuf>,
     pub samples: Vec<PathBuf>,
     /// What the files must say of themselves, in the same order.

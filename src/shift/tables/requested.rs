@@ -28,9 +28,10 @@ pub struct Requested<'a> {
 /// Every pair that `options` ask for; `texts` are all that were scored, and `exact` all pairs tables.
 ///
 /// # Errors
-/// [`Error::Usage`] if P was not scored on any text that is asked for, no two models scored any, or a noise floor is asked of a model that
-/// scored none.
+/// [`Error::Usage`] if P was not scored on any text that is asked for, no two models scored any, a noise floor is asked of a model that
+/// scored none, or one of two models whose shifts are to be compared wrote no text.
 pub fn requested<'a>(texts: Vec<Text<'a>>, exact: &[PairCell], options: &'a Options) -> Result<Vec<Requested<'a>>> {
+    must_be_writers(&texts, options)?;
     let mut requested = Vec::with_capacity(texts.len());
     for text in texts {
         let p = wanted(&text, exact, options);
@@ -62,15 +63,43 @@ fn unscored<'a>(one: &Requested<'a>, all: &[Requested<'a>]) -> Vec<[&'a str; 2]>
     pairs.into_iter().filter(|pair| !is_scored(pair) && !one.pairs.contains(pair)).collect()
 }
 
+/// Both models whose shifts are to be compared wrote a text that is asked for.
+///
+/// # Errors
+/// [`Error::Usage`] with the names of those that did.
+fn must_be_writers(texts: &[Text], options: &Options) -> Result<()> {
+    let Some(between) = &options.between else { return Ok(()) };
+    if between.is_writer(&between.to) {
+        return Err(Error::Usage(format!(
+            "--between: `{}` is compared with itself: --to names a third model",
+            between.to
+        )));
+    }
+    let wrote = |model: &str| {
+        texts.iter().any(|text| text.generation_model == model && is_requested(model, text.task, options))
+    };
+    let Some(absent) = [&between.model, &between.minus].into_iter().find(|model| !wrote(model)) else { return Ok(()) };
+    let writers: BTreeSet<_> = texts.iter().map(|text| format!("`{}`", text.generation_model)).collect();
+    let writers: Vec<_> = writers.into_iter().collect();
+    Err(Error::Usage(format!(
+        "--between: no text by `{absent}` was scored; texts are by {}: a model's shift is measured on what it wrote itself",
+        writers.join(", ")
+    )))
+}
+
 /// Those of P, whether it scored the text or not, and the others that are asked for.
 fn pairs<'a>(text: &Text<'a>, p: &'a str, options: &'a Options) -> Vec<[&'a str; 2]> {
+    if let Some(between) = &options.between {
+        return if between.is_writer(text.generation_model) { vec![[p, between.to.as_str()]] } else { Vec::new() };
+    }
     let mut ps = vec![p];
     ps.extend(text.models.iter().filter(|other| options.all_pairs && **other != p));
     let mut pairs = Vec::new();
     for (i, p) in ps.iter().enumerate() {
         pairs.extend(text.models.iter().filter(|q| !ps[..=i].contains(q)).map(|q| [*p, *q]));
     }
-    for pair in f32_versions::pairs(&options.noise_floor, &pairs) {
+    let is_in_f32 = |model: &str| text.in_f32.contains(&model);
+    for pair in f32_versions::pairs(&options.noise_floor, &pairs, is_in_f32) {
         if pair.iter().all(|name| text.models.contains(name)) && !pairs.contains(&pair) {
             pairs.push(pair);
         }

@@ -10,7 +10,7 @@ use polars::prelude::{
     PolarsResult, SortMultipleOptions, StringChunked, UInt32Chunked, col,
 };
 
-use super::files::PairTables;
+use super::files::{ModelTable, PairTables};
 use super::footers;
 use super::scan::scan;
 use crate::error::{Error, Result};
@@ -76,6 +76,14 @@ pub fn read(pair: &PairTables) -> Result<Samples> {
     let rows = rows.collect();
     let first_counted = frame.column(STUDY_FROM)?.u32()?.iter().map(Option::unwrap_or_default).collect();
     Ok(Samples { rows, clusters, first_counted, study_from: frame.select([sample::SAMPLE_ID, STUDY_FROM])? })
+}
+
+/// The cluster of each sample of a table, by its id.
+pub fn clusters(table: &ModelTable) -> Result<HashMap<u32, String>> {
+    let frame = scan(&table.samples, &schema::samples(&[]))?.select([sample::SAMPLE_ID, sample::CLUSTER_ID].map(col));
+    let frame = frame.collect_with_engine(Engine::Streaming)?.unwrap_single();
+    let (ids, names) = (frame.column(sample::SAMPLE_ID)?.u32()?, frame.column(sample::CLUSTER_ID)?.str()?);
+    Ok(ids.iter().zip(names.iter()).filter_map(|(id, name)| Some((id?, name?.to_owned()))).collect())
 }
 
 fn side_by_side(pair: &PairTables) -> Result<DataFrame> {

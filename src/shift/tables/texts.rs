@@ -7,6 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::error::{Error, Result};
 use crate::shift::options::Options;
 use crate::store::{Cell, DamagedCell, FoundCell};
+use crate::study;
+
+/// What manifests call the dtype.
+const IN_F32: &str = "f32";
 
 /// A text, and the models that scored it.
 #[derive(Clone, Debug)]
@@ -17,6 +21,8 @@ pub struct Text<'a> {
     pub of_windows: bool,
     /// In the order of their names; of some nothing may be readable.
     pub models: Vec<&'a str>,
+    /// Those of them that were computed in f32.
+    pub in_f32: Vec<&'a str>,
     /// Whether any of them can be read.
     pub is_readable: bool,
 }
@@ -38,19 +44,22 @@ impl Text<'_> {
 /// # Errors
 /// [`Error::Usage`] if `options` ask for a task of which nothing was scored.
 pub fn texts<'a>(found: &'a [FoundCell], damaged: &'a [DamagedCell], options: &Options) -> Result<Vec<Text<'a>>> {
-    let readable = found.iter().map(|found| (&found.cell, Some(found.manifest.dataset.window.is_some())));
+    let readable = found.iter().map(|found| (&found.cell, Some(&found.manifest)));
     let cells = readable.chain(damaged.iter().map(|damaged| (&damaged.cell, None)));
     must_have_tasks(&cells.clone().map(|(cell, _)| cell.task.as_str()).collect(), options)?;
     let mut texts: BTreeMap<(&str, &str), Text> = BTreeMap::new();
-    for (cell, windows) in cells {
+    for (cell, manifest) in cells {
         let (generation_model, task) = (cell.generation_model.as_str(), cell.task.as_str());
         let text = texts.entry((generation_model, task)).or_insert_with(|| {
-            let (of_windows, models, is_readable) = (false, Vec::new(), false);
-            Text { generation_model, task, of_windows, models, is_readable }
+            let (of_windows, models, in_f32, is_readable) = (false, Vec::new(), Vec::new(), false);
+            Text { generation_model, task, of_windows, models, in_f32, is_readable }
         });
         text.models.push(&cell.model);
-        text.of_windows |= windows == Some(true);
-        text.is_readable |= windows.is_some();
+        let Some(manifest) = manifest else { continue };
+        text.of_windows |= manifest.dataset.window.is_some();
+        text.is_readable = true;
+        let is_in_f32 = manifest.engine.dtype == IN_F32 && manifest.engine.name != study::ENGINE;
+        text.in_f32.extend(is_in_f32.then_some(cell.model.as_str()));
     }
     let mut texts: Vec<Text> = texts.into_values().collect();
     for text in &mut texts {
@@ -78,5 +87,6 @@ pub fn is_wanted(cell: &Cell, options: &Options) -> bool {
 /// Whether a text is asked for.
 pub fn is_requested(generation_model: &str, task: &str, options: &Options) -> bool {
     let fits = |filter: &[String], name: &str| filter.is_empty() || filter.iter().any(|wanted| wanted == name);
-    fits(&options.tasks, task) && fits(&options.generation_models, generation_model)
+    let is_writer = options.between.as_ref().is_none_or(|between| between.is_writer(generation_model));
+    is_writer && fits(&options.tasks, task) && fits(&options.generation_models, generation_model)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tokshift::shift::{Estimate, Share, Values, clustered_mean, shares};
+use tokshift::shift::{Estimate, Share, Values, clustered_mean, contrast, shares};
 
 /// Rollouts of a prompt.
 const ROLLOUTS: u32 = 8;
@@ -84,10 +84,12 @@ struct Rollout {
     tokens: Vec<(f64, f64)>,
 }
 
-fn data_set(prompts: u32, normal: &mut Normal) -> Vec<Rollout> {
-    let mut rollouts = Vec::new();
+/// Rollouts, and the effect of each prompt.
+fn data_set(prompts: u32, normal: &mut Normal) -> (Vec<Rollout>, Vec<f64>) {
+    let (mut rollouts, mut effects) = (Vec::new(), Vec::new());
     for prompt in 0..prompts {
         let of_prompt = normal.next();
+        effects.push(of_prompt);
         for _ in 0..ROLLOUTS {
             let of_rollout = normal.next();
             let expected = LENGTH * (LENGTH_PROMPT * of_prompt + LENGTH_ROLLOUT * of_rollout).exp();
@@ -101,11 +103,36 @@ fn data_set(prompts: u32, normal: &mut Normal) -> Vec<Rollout> {
             rollouts.push(Rollout { prompt, tokens: tokens.collect() });
         }
     }
-    rollouts
+    (rollouts, effects)
+}
+
+/// What another model wrote for the same prompts: one to five rollouts, and none for every tenth prompt. Sum and number of
+/// tokens by prompt, of the other Q's shift.
+fn other_text(effects: &[f64], normal: &mut Normal) -> Vec<Share> {
+    let of_prompt = |(prompt, of_prompt): (usize, &f64)| {
+        let mut share = Share::default();
+        for _ in 0..if prompt % 10 == 0 { 0 } else { 1 + prompt % 5 } {
+            let of_rollout = normal.next();
+            let expected = LENGTH * (LENGTH_PROMPT * of_prompt + LENGTH_ROLLOUT * of_rollout).exp();
+            let length = (expected + normal.uniform()) as u64;
+            share.n += length;
+            for _ in 0..length {
+                let token = OTHER_SHARED.hypot(OTHER_OWN) * normal.next();
+                share.sum += (OTHER_PROMPT * of_prompt + ROLLOUT * of_rollout + token).exp();
+            }
+        }
+        share
+    };
+    effects.iter().enumerate().map(of_prompt).collect()
 }
 
 /// The intervals of one data set, by name, each with its truth.
-fn intervals(prompts: u32, rollouts: &[Rollout], truth: &Truth) -> Vec<(&'static str, f64, Estimate)> {
+fn intervals(
+    prompts: u32,
+    (rollouts, effects): &(Vec<Rollout>, Vec<f64>),
+    seed: u64,
+    truth: &Truth,
+) -> Vec<(&'static str, f64, Estimate)> {
     let clusters = prompts as usize;
     let sum = |rollout: &Rollout, of: fn(&(f64, f64)) -> f64| rollout.tokens.iter().map(of).sum::<f64>();
     let row = |rollout: &Rollout| (sum(rollout, |t| t.0), rollout.tokens.len() as u64);
@@ -122,11 +149,15 @@ fn intervals(prompts: u32, rollouts: &[Rollout], truth: &Truth) -> Vec<(&'static
         rollout.tokens.iter().for_each(|t| values.push(rollout.prompt, t.0));
     }
     let median = values.quantiles(clusters).into_iter().find(|q| q.name == "median").unwrap().estimate;
+    let of_text = shares(clusters, rollouts.iter().map(|r| (r.prompt, row(r).0, row(r).1)));
+    let of_other = other_text(effects, &mut Normal::new(!seed));
+    let both: Vec<[Share; 2]> = of_text.into_iter().zip(of_other).map(|(one, other)| [one, other]).collect();
     let mean_of_sample = |r: &Rollout| (row(r).0 / row(r).1 as f64, 1);
     vec![
         ("token mean", truth.token_mean, by_prompt(&row)),
         ("sample mean", truth.sample_mean, by_prompt(&mean_of_sample)),
         ("paired difference", truth.difference, by_prompt(&|r| (sum(r, |t| t.0 - t.1), row(r).1))),
+        ("between two texts", truth.difference, contrast(&both).unwrap().difference),
         ("median", truth.median, median),
         ("token mean, by sample", truth.token_mean, clustered_mean(&by_sample).unwrap()),
         ("token mean, iid", truth.token_mean, clustered_mean(&token_by_token).unwrap()),
@@ -139,9 +170,9 @@ fn coverage(prompts: u32, sets: u32) -> BTreeMap<&'static str, f64> {
     let mut held: BTreeMap<&'static str, u32> = BTreeMap::new();
     for seed in 0..sets {
         // Seeds a stream's length apart would overlap: the sequence's own step times a large odd number is far.
-        let mut normal = Normal::new(u64::from(seed).wrapping_mul(0xd134_2543_de82_ef95));
-        let rollouts = data_set(prompts, &mut normal);
-        for (name, truth, estimate) in intervals(prompts, &rollouts, &truth) {
+        let seed = u64::from(seed).wrapping_mul(0xd134_2543_de82_ef95);
+        let data = data_set(prompts, &mut Normal::new(seed));
+        for (name, truth, estimate) in intervals(prompts, &data, seed, &truth) {
             let holds = estimate.low.unwrap() <= truth && truth <= estimate.high.unwrap();
             *held.entry(name).or_default() += u32::from(holds);
         }
@@ -154,7 +185,7 @@ fn check(sets: u32, slack: f64) {
     for (prompts, lowest) in [(500, 0.93), (100, 0.90)] {
         let covered = coverage(prompts, sets);
         println!("{prompts} prompts, {sets} data sets: {covered:.4?}");
-        for name in ["token mean", "sample mean", "paired difference", "median"] {
+        for name in ["token mean", "sample mean", "paired difference", "between two texts", "median"] {
             let share = covered[name];
             assert!((lowest - slack..=0.97 + slack).contains(&share), "{name} at {prompts} prompts: {share}");
         }
@@ -179,8 +210,8 @@ fn clustered_intervals_cover_within_two_percent() {
 #[test]
 fn the_truths_are_those_of_a_large_data_set() {
     let (truth, prompts) = (truth(), 4_000);
-    let rollouts = data_set(prompts, &mut Normal::new(1));
-    let far = intervals(prompts, &rollouts, &truth).into_iter().take(4);
+    let data = data_set(prompts, &mut Normal::new(1));
+    let far = intervals(prompts, &data, 1, &truth).into_iter().take(5);
     for (name, truth, estimate) in far {
         let errors = (estimate.value - truth) / estimate.stderr.unwrap();
         assert!(errors.abs() < 4.0, "{name}: {truth}, {estimate:?}");

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::common::{held, made};
 use arrow::array::{
-    ArrayRef, BooleanArray, Float32Array, ListArray, RecordBatch, StringArray, UInt32Array, new_null_array,
+    ArrayRef, BooleanArray, Float32Array, Float64Array, ListArray, RecordBatch, StringArray, UInt32Array,
+    new_null_array,
 };
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{Field, Float32Type, SchemaRef, UInt32Type};
@@ -58,8 +59,9 @@ pub struct Sample {
     pub response: Option<String>,
     /// Whether a limit of tokens ended it.
     pub is_cut: Option<bool>,
-    /// A kept field, which the table has if any sample does.
+    /// Kept fields, which the table has if any sample does.
     pub group: Option<String>,
+    pub reward: Option<f64>,
     pub tokens: Vec<Token>,
 }
 
@@ -67,7 +69,7 @@ pub struct Sample {
 pub fn sample(id: u32, tokens: Vec<Token>) -> Sample {
     let (context_hash, context_tokens) = (Some(format!("context {id}")), Some(3));
     let cluster = format!("cluster {id}");
-    let (prompt_tokens_alone, response, group, is_cut, status) = (None, None, None, None, "ok");
+    let (prompt_tokens_alone, response, group, reward, is_cut, status) = (None, None, None, None, None, "ok");
     Sample {
         id,
         row: id,
@@ -79,6 +81,7 @@ pub fn sample(id: u32, tokens: Vec<Token>) -> Sample {
         response,
         is_cut,
         group,
+        reward,
         tokens,
     }
 }
@@ -303,9 +306,11 @@ fn manifest(generation_model: &str, task: &str, model: &str, parts: &[&[Sample]]
 }
 
 /// The kept fields of some samples.
-fn kept<'a>(mut samples: impl Iterator<Item = &'a Sample>) -> Vec<schema::KeptField> {
-    let field = || schema::KeptField { name: "group".to_owned(), kind: schema::KeptType::Text };
-    samples.any(|sample| sample.group.is_some()).then(field).into_iter().collect()
+fn kept<'a>(samples: impl Iterator<Item = &'a Sample> + Clone) -> Vec<schema::KeptField> {
+    let field = |name: &str, kind| schema::KeptField { name: name.to_owned(), kind };
+    let group = samples.clone().any(|s| s.group.is_some()).then(|| field("group", schema::KeptType::Text));
+    let reward = samples.clone().any(|s| s.reward.is_some()).then(|| field("reward", schema::KeptType::Number));
+    group.into_iter().chain(reward).collect()
 }
 
 /// Byte ranges of a sample's tokens in its response, if that is known.
@@ -393,6 +398,7 @@ fn samples_batch(samples: &[Sample]) -> RecordBatch {
             (schema::sample::RESPONSE, texts(|s| s.response.as_deref())),
             (schema::sample::STATUS, texts(|s| Some(s.status))),
             ("group", texts(|s| s.group.as_deref())),
+            ("reward", Arc::new(samples.iter().map(|s| s.reward).collect::<Float64Array>())),
         ],
     )
 }
