@@ -9,41 +9,86 @@ use std::path::{Path, PathBuf};
 /// The library's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Every failure that ends a command. A bad *row* is not one: it becomes a sample with a status
+/// Every failure that ends a command. An unreadable *row* is not one: it becomes a sample with a status
 /// (see [`crate::sample::Status`]).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The file system said no.
+    /// An operation of the file system failed.
     #[error("cannot {action} `{}`: {source}", path.display())]
-    Io { action: &'static str, path: PathBuf, source: io::Error },
+    Io {
+        /// What was attempted, such as `read`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
 
     /// A dataset cannot be used at all, or a row of it may not be skipped.
     #[error("dataset `{}`{}: {what}", path.display(), place.as_ref().map(|place| format!(", {place}")).unwrap_or_default())]
-    Dataset { path: PathBuf, place: Option<String>, what: String },
+    Dataset {
+        /// The file or folder.
+        path: PathBuf,
+        /// Row or line.
+        place: Option<String>,
+        /// What was found, and what to do.
+        what: String,
+    },
 
-    /// A model directory, its config, weights or tokenizer are unfit.
+    /// A model directory, its config, weights or tokenizer cannot be used.
     #[error("model `{model}`: {what}")]
-    Model { model: String, what: String },
+    Model {
+        /// Name or source of the model.
+        model: String,
+        /// What was found, and what to do.
+        what: String,
+    },
 
     /// A file of a model or of an earlier run does not contain what it should.
     #[error("`{}`: {what}", path.display())]
-    File { path: PathBuf, what: String },
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was found, and what to do.
+        what: String,
+    },
 
-    /// An earlier run under the same output directory decided otherwise.
+    /// An earlier run into the same output directory used other options.
     #[error(
         "`{}` was made with {field} = {values}: use the same options, or {instead}",
         manifest.display()
     )]
-    Mismatch { manifest: PathBuf, field: String, values: String, instead: String },
+    Mismatch {
+        /// The earlier run's manifest.
+        manifest: PathBuf,
+        /// The field that differs.
+        field: String,
+        /// Its earlier and its new value.
+        values: String,
+        /// What else the user can do.
+        instead: String,
+    },
 
-    /// Another process writes what this one would.
+    /// Another process writes the same results.
     #[error("{holder} writes {what} into `{}`: wait until it ends, or use another --output-dir", root.display())]
-    Busy { what: String, root: PathBuf, holder: String },
+    Busy {
+        /// What was found, and what to do.
+        what: String,
+        /// The output directory.
+        root: PathBuf,
+        /// The other process.
+        holder: String,
+    },
 
-    /// What was going on when something failed.
+    /// A failure, and what the program was doing.
     #[error("{doing}: {source}")]
-    While { doing: String, source: Box<Self> },
+    While {
+        /// What the program was doing.
+        doing: String,
+        /// The cause.
+        source: Box<Self>,
+    },
 
     /// Several things failed that do not depend on one another.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
@@ -59,22 +104,46 @@ pub enum Error {
 
     /// Tables that must not be compared.
     #[error("cannot compare `{p}` with `{q}` on `{task}`: {what}")]
-    Incomparable { p: String, q: String, task: String, what: String },
+    Incomparable {
+        /// Name of P.
+        p: String,
+        /// Name of Q.
+        q: String,
+        /// Name of the task.
+        task: String,
+        /// What was found, and what to do.
+        what: String,
+    },
 
     /// A cause outside the rows of a part (memory, a server): the part is not written.
     #[error("part {part} of `{model}`: {what}")]
-    Part { model: String, part: u32, what: String },
+    Part {
+        /// Name or source of the model.
+        model: String,
+        /// Number of the part, from 0.
+        part: u32,
+        /// What was found, and what to do.
+        what: String,
+    },
 
-    /// A stage of the pipeline panicked; its message is kept, its neighbours were joined.
+    /// A stage of the pipeline panicked; the other stages were joined.
     #[error("the {stage} stage panicked: {message} (this is a bug in tokshift, please report it)")]
-    Panic { stage: &'static str, message: String },
+    Panic {
+        /// Name of the stage.
+        stage: &'static str,
+        /// The panic message.
+        message: String,
+    },
 
     /// A library panicked over tables: most do on broken bytes somewhere.
     #[error(
         "reading the tables failed ({message}): run `tokshift verify` to find the damaged file; if it finds no problem, please \
          report this bug"
     )]
-    Tables { message: String },
+    Tables {
+        /// The panic message.
+        message: String,
+    },
 
     /// Stopping was requested; everything finished is kept.
     #[error("stopped before the end; the same command continues where it left off")]

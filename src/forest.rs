@@ -35,6 +35,7 @@ pub struct Segment {
 pub struct Target {
     /// The row *before* the token.
     pub row: usize,
+    /// Token id whose scores are computed.
     pub token: u32,
 }
 
@@ -45,6 +46,7 @@ pub struct Forest {
     pub tokens: Vec<u32>,
     /// `[rows]`: each token's position in its path.
     pub positions: Vec<u32>,
+    /// Segments, parents before children.
     pub segments: Vec<Segment>,
     /// All targets, sample after sample in `samples`' order, in response order within one.
     pub targets: Vec<Target>,

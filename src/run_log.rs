@@ -19,13 +19,17 @@ pub const FOLDER: &str = "logs";
 /// One cell's share of one run of the pipeline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
+    /// Name of the model that wrote the responses.
     pub generation_model: String,
+    /// Name of the task.
     pub task: String,
+    /// Name of the model.
     pub model: String,
     /// Parts that this run finished.
     pub parts: u64,
     /// Cells in the same run. Its seconds and tokens are shared out among them by the bytes of their parts.
     pub cells: u64,
+    /// Wall-clock seconds.
     pub seconds: f64,
     /// Tokens of the samples that were scored, prompts included.
     pub tokens: u64,
@@ -64,6 +68,7 @@ pub struct RunLog {
 }
 
 impl RunLog {
+    /// The log of this process under `root`. Its file is made with the first entry.
     pub fn new(root: &Path) -> Self {
         Self { folder: root.join(FOLDER), file: Mutex::new(None) }
     }

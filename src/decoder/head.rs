@@ -45,6 +45,7 @@ pub struct LogitBlock<'a> {
 }
 
 impl<'a> LogitBlock<'a> {
+    /// A block of ids `first..first + width`: one row of `width` logits per `stride` elements.
     pub fn new(first: u32, width: usize, logits: &'a [f32], stride: usize) -> Self {
         Self { first, width, logits, stride }
     }

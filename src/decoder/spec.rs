@@ -15,21 +15,27 @@ use crate::hidden::{Float, Shape};
 pub struct DecoderSpec {
     /// Rows of the embedding and of the head.
     pub vocab: usize,
+    /// Width of the residual stream.
     pub hidden: usize,
+    /// Number of layers.
     pub layers: usize,
     /// Query heads; a multiple of `kv_heads`, neighbours share a key-value head.
     pub heads: usize,
+    /// Number of heads of keys and values.
     pub kv_heads: usize,
     /// Independent of `hidden / heads`.
     pub head_dim: usize,
     /// Width of the gated feed-forward.
     pub intermediate: usize,
+    /// Activation of the gate.
     pub activation: Activation,
+    /// ε of the norms.
     pub norm_eps: f64,
     /// Norms multiply by 1 + their weight.
     pub norm_plus_one: bool,
     /// Where the two branches of a layer have norms.
     pub norms: Norms,
+    /// Norms of queries and keys.
     pub qk_norm: QkNorm,
     /// Biases of the q, k and v projections.
     pub qkv_bias: bool,
@@ -59,6 +65,7 @@ pub struct DecoderSpec {
     pub windows: Vec<Option<usize>>,
     /// `[layers]`: whether the feed-forward is a mixture of experts.
     pub sparse: Vec<bool>,
+    /// Routing, if feed-forward parts are mixtures of experts.
     pub experts: Option<Experts>,
     /// The head is the embedding.
     pub tied_head: bool,
@@ -68,6 +75,7 @@ pub struct DecoderSpec {
     pub fp8_block: Option<[usize; 2]>,
     /// One sentence per field of the config that the arithmetic does not use.
     pub passed_over: Vec<String>,
+    /// Names of the tensors.
     #[serde(skip)]
     pub names: Names,
 }
@@ -76,6 +84,7 @@ pub struct DecoderSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
+    /// x · sigmoid(x).
     Silu,
     /// GELU by its tanh formula.
     GeluTanh,
@@ -85,16 +94,21 @@ pub enum Activation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Norms {
+    /// Before attention and before the feed-forward part.
     Before,
+    /// After each of them.
     After,
+    /// Before and after each of them.
     BeforeAndAfter,
 }
 
 impl Norms {
+    /// Whether there are norms before.
     pub fn before(self) -> bool {
         self != Self::After
     }
 
+    /// Whether there are norms after.
     pub fn after(self) -> bool {
         self != Self::Before
     }
@@ -104,6 +118,7 @@ impl Norms {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QkNorm {
+    /// No norm.
     None,
     /// Of each head, with one weight `[head_dim]` for all.
     Head,
@@ -114,7 +129,9 @@ pub enum QkNorm {
 /// A mixture of experts: each row goes through the `chosen` most probable of `count`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Experts {
+    /// Number of experts.
     pub count: usize,
+    /// Number of experts per token.
     pub chosen: usize,
     /// Width of one expert.
     pub intermediate: usize,
@@ -127,11 +144,13 @@ pub struct Experts {
 /// Rotary position embedding, halves rotated against each other.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Rope {
+    /// Base of the frequencies.
     pub theta: f64,
     /// How many leading dimensions of a head are rotated.
     pub rotary_dim: usize,
     /// Dimensions 2i and 2i + 1 are a pair, instead of i and `rotary_dim / 2` + i.
     pub interleaved: bool,
+    /// Change of the frequencies.
     pub scaling: RopeScaling,
     /// What cosines and sines are multiplied by.
     pub attention_factor: f64,
@@ -141,32 +160,44 @@ pub struct Rope {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RopeScaling {
+    /// Unchanged frequencies.
     None,
     /// Each divided by its own factor.
     Each {
+        /// One factor per frequency.
         factors: Vec<f64>,
     },
     /// All divided by `factor`.
     Linear {
+        /// Factor by which the context was extended.
         factor: f64,
     },
     /// Llama 3.1: long wavelengths divided by `factor`, short ones kept, those between interpolated.
     Llama3 {
+        /// Factor by which the context was extended.
         factor: f64,
+        /// Field `low_freq_factor`.
         low_freq_factor: f64,
+        /// Field `high_freq_factor`.
         high_freq_factor: f64,
+        /// Context before the extension, tokens.
         original_max_tokens: f64,
     },
     /// Peng et al. (2023): divided by `factor` above a ramp of dimensions, kept below it. `ramp` is where it begins and
     /// ends, in pairs of dimensions.
     Yarn {
+        /// Factor by which the context was extended.
         factor: f64,
+        /// Indices of the frequencies between which the change sets in.
         ramp: (f64, f64),
     },
     /// Ding et al. (2024): each divided by its own factor, by `long` in texts of more than `original_max_tokens`.
     LongRope {
+        /// One factor per frequency, up to the original context.
         short: Vec<f64>,
+        /// One factor per frequency, beyond the original context.
         long: Vec<f64>,
+        /// Context before the extension, tokens.
         original_max_tokens: usize,
     },
 }

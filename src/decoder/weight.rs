@@ -44,8 +44,11 @@ impl Form {
 /// `[outputs, depth]`. Clones share it.
 #[derive(Clone)]
 pub enum Weight {
+    /// A tensor, for the reference implementation.
     Plain(Tensor),
+    /// Packed bf16, for the CPU implementation.
     Bf16(Arc<Packed<bf16>>),
+    /// Packed f32, for the CPU implementation.
     F32(Arc<Packed<f32>>),
 }
 
@@ -95,6 +98,7 @@ impl Weight {
         }
     }
 
+    /// Type of its elements.
     pub fn dtype(&self) -> DType {
         match self {
             Self::Plain(tensor) => tensor.dtype(),

@@ -32,6 +32,7 @@ pub struct LocalOptions {
     pub name: String,
     /// f32 or bf16; what weights are kept in and products round to.
     pub dtype: DType,
+    /// Where the model runs.
     pub device: Device,
     /// Computed tokens of one forest: decides memory, never numbers.
     pub batch_tokens: usize,

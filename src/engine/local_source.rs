@@ -32,6 +32,7 @@ pub struct LocalRequest {
     pub adapter: Option<PathBuf>,
     /// f32 or bf16; `None`: as the checkpoint is stored.
     pub dtype: Option<DType>,
+    /// Where the model runs.
     pub device: Device,
     /// Computed tokens of one forest: decides memory, never numbers.
     pub batch_tokens: usize,

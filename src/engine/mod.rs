@@ -47,6 +47,7 @@ pub struct Job<'a> {
 pub struct JobSample {
     /// Which of the run's datasets it belongs to.
     pub dataset: usize,
+    /// The sample.
     pub sample: Sample,
 }
 

@@ -10,7 +10,13 @@ use crate::error::Error;
 pub enum Failure {
     /// A row of the tile, and whose logits they are: 0 P's, 1 Q's.
     #[error("the logits at row {row} of {} are not finite", ["P", "Q"][*side])]
-    NotFinite { row: usize, side: usize },
+    NotFinite {
+        /// Row of the tile, from 0.
+        row: usize,
+        /// 0 for P, 1 for Q.
+        side: usize,
+    },
+    /// Any other error.
     #[error(transparent)]
     Other(#[from] Error),
 }

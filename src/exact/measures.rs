@@ -28,9 +28,13 @@ pub struct Options<'a> {
 pub struct Row {
     /// KL(P‖Q), KL(Q‖P), Jensen-Shannon divergence, total variation.
     pub kl: f64,
+    /// KL(Q‖P), nats.
     pub kl_reverse: f64,
+    /// Jensen-Shannon divergence, nats.
     pub js: f64,
+    /// Total variation.
     pub tv: f64,
+    /// Entropies of P and Q, nats.
     pub entropy: [f64; 2],
     /// The most likely ids, the lowest of equal ones.
     pub top: [u32; 2],

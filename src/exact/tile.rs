@@ -31,6 +31,7 @@ pub struct Tiles<'a> {
 }
 
 impl<'a> Tiles<'a> {
+    /// Tiles for rows that both heads multiply.
     pub fn new(heads: [&'a Head; 2]) -> Self {
         Self { heads, logits: Default::default(), again: 0 }
     }

@@ -30,14 +30,18 @@ pub const KINDS: [(u32, GgmlDType); 13] = [
 /// The header of a file.
 #[derive(Debug)]
 pub struct Header {
+    /// The file.
     pub path: PathBuf,
+    /// Metadata by key.
     pub metadata: BTreeMap<String, Value>,
+    /// Tensors by name.
     pub tensors: BTreeMap<String, TensorInfo>,
 }
 
 /// A tensor in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorInfo {
+    /// Type, and how it is quantised.
     pub kind: GgmlDType,
     /// Outermost dimension first, as everywhere but in the file.
     pub shape: Vec<usize>,
@@ -64,6 +68,7 @@ impl Header {
         })
     }
 
+    /// The boolean of this key, if there is one. Another type is an error.
     pub fn flag(&self, key: &str) -> Result<Option<bool>> {
         self.get(key, "a bool", |value| match value {
             Value::Bool(flag) => Some(*flag),
@@ -80,6 +85,7 @@ impl Header {
         })
     }
 
+    /// The array of this key, if there is one. Another type is an error.
     pub fn array(&self, key: &str) -> Result<Option<&Array>> {
         self.get(key, "an array", |value| match value {
             Value::Array(array) => Some(array),

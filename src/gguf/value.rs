@@ -7,18 +7,26 @@ use std::fmt::{self, Display, Formatter};
 /// A value of a key.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
+    /// An unsigned integer of any width.
     Unsigned(u64),
+    /// A signed integer of any width.
     Signed(i64),
+    /// A float of 32 or 64 bits.
     Float(f64),
+    /// true or false.
     Bool(bool),
+    /// A string.
     Text(String),
+    /// An array.
     Array(Array),
 }
 
 /// Values of one type, neither arrays nor mixed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Array {
+    /// Type of its items.
     pub kind: Kind,
+    /// Number of its items.
     pub count: u64,
     /// As in the file, little-endian; texts each with its length before it.
     pub bytes: Vec<u8>,

@@ -11,7 +11,9 @@ const _: () = assert!(cfg!(target_endian = "little"), "hidden states are read on
 
 /// Tensors of a file, in this order.
 pub const SAMPLE_ID: &str = "sample_id";
+/// Tensor of the positions in the response, `[rows]` u32.
 pub const POSITION: &str = "position";
+/// Tensor of the final hidden states, `[rows, hidden]`.
 pub const HIDDEN: &str = "hidden";
 /// The header entry with the file's hash. It comes before all entries whose length varies.
 pub(super) const HASH: &str = "tokshift.blake3";
@@ -28,7 +30,9 @@ pub(super) const LENGTH_BYTES: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Float {
+    /// 32-bit floats.
     F32,
+    /// bfloat16.
     Bf16,
 }
 
@@ -53,6 +57,7 @@ impl Float {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shape {
+    /// Type of the numbers.
     pub dtype: Float,
     /// Numbers in a row.
     pub width: usize,

@@ -121,6 +121,7 @@ impl Reader {
         Ok(Self { path: path.to_owned(), file, shape, origin, tokens, index, rows })
     }
 
+    /// Width and type of the rows.
     pub fn shape(&self) -> Shape {
         self.shape
     }
@@ -135,6 +136,7 @@ impl Reader {
         tokens.is_none_or(|tokens| tokens == self.tokens)
     }
 
+    /// Where each sample's rows are.
     pub fn index(&self) -> &Index {
         &self.index
     }
@@ -180,6 +182,7 @@ impl Index {
         self.sample_id.len()
     }
 
+    /// Whether there are no samples.
     pub fn is_empty(&self) -> bool {
         self.sample_id.is_empty()
     }

@@ -26,6 +26,7 @@ const BESIDE: [&str; 7] = [
 ];
 
 impl Kind {
+    /// File name of its config.
     pub fn config(self) -> &'static str {
         match self {
             Self::Model => "config.json",

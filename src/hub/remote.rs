@@ -11,7 +11,9 @@ use crate::gguf;
 /// The content of a directory.
 #[derive(Clone, Copy)]
 pub enum Kind {
+    /// A model.
     Model,
+    /// An adapter.
     Adapter,
 }
 

@@ -11,12 +11,15 @@ use crate::kernel::{DEPTH, Element, Isa, PANEL, TILE};
 pub struct Block<'a, T> {
     /// `[32, depth]` at `a_stride`, of which `rows` count; the rest may hold anything.
     pub a: &'a [T],
+    /// Elements from one row of `a` to the next.
     pub a_stride: usize,
+    /// Number of rows.
     pub rows: usize,
     /// `[depth / PAIR][32][PAIR]`: a panel, or a span of one.
     pub panel: &'a [T],
     /// `[32][32]` at `c_stride`; a kernel may leave anything in rows beyond `rows`.
     pub c: &'a mut [f32],
+    /// Elements from one row of `c` to the next.
     pub c_stride: usize,
     /// Adds to what stands in `c`.
     pub adds: bool,

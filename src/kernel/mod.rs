@@ -52,6 +52,7 @@ pub trait Element: Pod + Send + Sync + sealed::Sealed {
 
     /// Rounded to nearest, ties to even.
     fn from_f32(x: f32) -> Self;
+    /// The value as f32, exactly.
     fn to_f32(self) -> f32;
     /// Each of `values` by [`Element::from_f32`]. Called within [`math::vectorised`].
     fn round(values: &[f32], out: &mut [Self]);

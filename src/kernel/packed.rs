@@ -37,18 +37,22 @@ impl<T: Element> Packed<T> {
         packed
     }
 
+    /// Number of outputs (rows of the matrix).
     pub fn outputs(&self) -> usize {
         self.outputs
     }
 
+    /// Length of k, without padding.
     pub fn depth(&self) -> usize {
         self.depth
     }
 
+    /// Number of panels.
     pub fn panels(&self) -> usize {
         self.outputs.div_ceil(PANEL)
     }
 
+    /// Panel `index`, `[depth / PAIR][32][PAIR]`.
     pub fn panel(&self, index: usize) -> &[T] {
         let len = panel_len(self.depth);
         &self.data[index * len..][..len]

@@ -34,10 +34,12 @@ impl<T: Element> Rows<T> {
         }
     }
 
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.count
     }
 
+    /// Length of a row.
     pub fn depth(&self) -> usize {
         self.depth
     }
@@ -47,10 +49,12 @@ impl<T: Element> Rows<T> {
         self.stride
     }
 
+    /// Row `row`.
     pub fn row(&self, row: usize) -> &[T] {
         &self.data[row * self.stride..][..self.depth]
     }
 
+    /// Row `row`, to be written.
     pub fn row_mut(&mut self, row: usize) -> &mut [T] {
         &mut self.data[row * self.stride..][..self.depth]
     }

@@ -22,16 +22,22 @@ const SCORED_WAITING: usize = 1;
 
 /// The four stages. Each is called once per part, by one of its threads.
 pub struct Stages<Read, Tokenize, Score, Write> {
+    /// Reads rows.
     pub read: Read,
+    /// Makes samples of rows.
     pub tokenize: Tokenize,
+    /// Scores samples.
     pub score: Score,
+    /// Writes scored samples.
     pub write: Write,
 }
 
 /// How many threads the middle stages have; reading and writing have one each.
 #[derive(Clone, Copy, Debug)]
 pub struct Threads {
+    /// Threads that tokenise.
     pub tokenize: usize,
+    /// Threads that score.
     pub score: usize,
 }
 

@@ -33,13 +33,17 @@ const TOKENIZE_THREADS: usize = 2;
 /// One engine over one or several datasets. The same rows of all of them are one job, so that prompts they share are
 /// computed once; each dataset's parts are committed apart.
 pub struct Run<'a> {
+    /// The datasets.
     pub inputs: &'a [Input<'a>],
+    /// Makes the token ids.
     pub tokenizer: &'a TextTokenizer,
     /// How rows become ids; how many at most, each cell's manifest says.
     pub sample_options: &'a SampleOptions,
     /// A row that cannot be read ends the run (`--on-error fail`).
     pub fail_on_unreadable_row: bool,
+    /// Scores the samples.
     pub engine: &'a dyn Engine,
+    /// Counts what is done.
     pub progress: &'a Progress,
     /// Raised from outside, ends the run.
     pub stop: &'a Stop<'a>,

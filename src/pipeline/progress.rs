@@ -25,17 +25,24 @@ pub struct Progress {
 /// A copy of the counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
+    /// Samples of the run.
     pub samples_total: u64,
+    /// Samples that were written.
     pub samples_done: u64,
+    /// Tokens of these samples, prompts included.
     pub tokens: u64,
+    /// Response tokens of these samples.
     pub response_tokens: u64,
+    /// Tokens that the engine computed; a shared prefix counts once.
     pub computed: u64,
+    /// Parts that were written.
     pub parts: u64,
     /// Samples written, indexed by `Status as usize`.
     pub samples: [u64; Status::ALL.len()],
 }
 
 impl Progress {
+    /// The counts at this moment.
     pub fn snapshot(&self) -> Snapshot {
         let get = |n: &AtomicU64| n.load(Ordering::Relaxed);
         Snapshot {

@@ -126,6 +126,7 @@ impl Kwargs {
         others.0.iter().chain(&self.0).map(|(name, value)| (name.as_str(), Value::of_json(value)))
     }
 
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

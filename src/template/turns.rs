@@ -43,9 +43,11 @@ pub struct Turn {
     /// Bytes of it that the messages before the turn give, whatever the turn says.
     #[serde(skip)]
     pub prompt_before: usize,
+    /// Text of the response.
     pub response: String,
     /// The special token that ends the turn.
     pub end: Option<String>,
+    /// How the response was found.
     pub rendering: Rendering,
 }
 

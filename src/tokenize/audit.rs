@@ -34,6 +34,7 @@ pub struct Audit {
     pub renamed: u64,
     /// Turns of a chat whose reasoning the template leaves out, and those whose content it would change.
     pub partial: u64,
+    /// Turns whose content was taken as it stands, because the template would leave out some of it.
     pub raw: u64,
     /// Turns of a chat of which some message has a field that is null.
     pub nulls: u64,

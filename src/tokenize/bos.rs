@@ -14,7 +14,9 @@ pub enum Bos {
     /// As the tokenizer's own post-processor says, and transformers 5 does.
     #[default]
     Auto,
+    /// A BOS before every sample.
     Always,
+    /// No BOS.
     Never,
 }
 

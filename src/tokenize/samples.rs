@@ -39,7 +39,9 @@ impl Boundary {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TooLong {
+    /// It is not scored; its status is `too_long`.
     Skip,
+    /// The tokens that fit are scored; its status is `truncated`.
     Truncate,
     /// As `Skip`; the caller ends the run.
     Fail,
@@ -59,11 +61,13 @@ impl TooLong {
 /// What decides ids, other than the tokenizer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SampleOptions {
+    /// How the boundary between prompt and response is tokenised.
     pub boundary: Boundary,
     /// Id of the token that ends a turn, appended to text rows unless their response was cut by length.
     pub end: Option<u32>,
     /// Longest sample in tokens, special tokens included.
     pub max_tokens: usize,
+    /// What is done with samples that are longer than the context.
     pub too_long: TooLong,
 }
 

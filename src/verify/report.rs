@@ -52,19 +52,25 @@ pub enum Kind {
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
+    /// The file.
     #[serde(serialize_with = "lossy")]
     pub file: PathBuf,
     /// Row of the file, from 0.
     pub row: Option<u64>,
+    /// The sample, if it concerns one.
     pub sample_id: Option<u32>,
+    /// What was found.
     pub found: String,
 }
 
 /// All findings of a kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
+    /// Kind of problem.
     pub kind: Kind,
+    /// Number of findings.
     pub count: u64,
+    /// The first findings.
     pub first: Vec<Finding>,
 }
 
@@ -117,13 +123,17 @@ impl Findings {
 /// How much was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Checked {
+    /// Cells.
     pub cells: u64,
     /// Response sets that a run began and of which no model has a part: they decide nothing.
     pub unscored_texts: u64,
     /// Parts that are done, and those that are not: the same `score` goes on with them.
     pub parts: u64,
+    /// Parts without a tokens file.
     pub unfinished_parts: u64,
+    /// Samples.
     pub samples: u64,
+    /// Response tokens.
     pub tokens: u64,
     /// JSON lines, which have no place for a hash: a number changed into another possible one goes unnoticed in them.
     pub files_without_hash: u64,
@@ -147,7 +157,9 @@ impl Checked {
 /// What [`super::verify`] found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
+    /// What was checked.
     pub checked: Checked,
+    /// Problems by kind.
     pub problems: Vec<Problem>,
     /// Files to delete, in this order: the same `score` or `import` then makes the parts among them again.
     #[serde(serialize_with = "all_lossy")]

@@ -83,6 +83,7 @@ impl Checkpoint {
         Ok(opened)
     }
 
+    /// What the model computes.
     pub fn spec(&self) -> &DecoderSpec {
         &self.spec
     }
