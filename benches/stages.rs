@@ -134,8 +134,7 @@ impl Bench {
     }
 
     fn cell(&self, root: &Path) -> CellStore {
-        let name = |name: &str| name.to_owned();
-        let cell = Cell { generation_model: name("g"), task: name("t"), model: name("m") };
+        let cell = Cell::new("g", "t", "m");
         let mut manifest = made::manifest_of(&cell, &self.plan);
         manifest.tokens.max_tokens = self.options.max_tokens;
         "local".clone_into(&mut manifest.engine.name);

@@ -9,6 +9,7 @@ pub mod stop;
 pub mod digest;
 pub mod escape;
 pub mod stand_in;
+pub mod stored;
 pub mod python_json;
 pub mod schema;
 pub mod sample;

@@ -19,12 +19,9 @@ pub const FOLDER: &str = "logs";
 /// One cell's share of one run of the pipeline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Name of the model that wrote the responses.
-    pub generation_model: String,
-    /// Name of the task.
-    pub task: String,
-    /// Name of the model.
-    pub model: String,
+    /// The cell.
+    #[serde(flatten)]
+    pub cell: Cell,
     /// Parts that this run finished.
     pub parts: u64,
     /// Cells in the same run. Its seconds and tokens are shared out among them by the bytes of their parts.
@@ -41,13 +38,6 @@ pub struct Entry {
     /// Why the run ended early, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
-}
-
-impl Entry {
-    /// Whether this is about `cell`.
-    pub fn is_of(&self, cell: &Cell) -> bool {
-        (&self.generation_model, &self.task, &self.model) == (&cell.generation_model, &cell.task, &cell.model)
-    }
 }
 
 /// A line of the file: an entry, and when and where it was written.
@@ -148,12 +138,8 @@ mod tests {
     use super::*;
 
     fn entry(task: &str, tokens: u64) -> Entry {
-        let name = str::to_owned;
-        let (generation_model, task, model) = (name("g"), name(task), name("m"));
         Entry {
-            generation_model,
-            task,
-            model,
+            cell: Cell::new("g", task, "m"),
             parts: 1,
             cells: 2,
             seconds: 2.0,
@@ -174,7 +160,7 @@ mod tests {
         RunLog::new(root.path()).add(&entry("c", 5));
         fs::write(root.path().join(FOLDER).join("0.jsonl"), "{\"task\": \n[]\n").unwrap();
         let found = entries(root.path());
-        assert_eq!(found.iter().map(|e| e.task.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(found.iter().map(|e| e.cell.set.task.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
         assert_eq!(found[1].failed.as_deref(), Some("no\nmemory"));
         assert_eq!(rate(found[..2].iter()), Some(10.0));
         assert_eq!(computed_rate(found.iter()), Some(5.0), "not of the one that does not say");

@@ -19,7 +19,7 @@ use tokshift::decoder::{Adapter, Body, Checkpoint, Form, Head, LogitBlock};
 use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::scores::TokenScores;
 use tokshift::stop::Stop;
-use tokshift::store::{self, Cell, Manifest, Store, TextManifest};
+use tokshift::store::{self, Cell, Manifest, ResultFile, Store, TextManifest};
 use tokshift::table::{Format, ScoredSample, samples_batch, tokens_batch};
 use tokshift::template::ChatTemplate;
 use tokshift::tokenize::TextTokenizer;
@@ -199,7 +199,7 @@ pub fn token_losses(bytes: &[u8]) {
 /// A model's manifest beside that of its text, and that of a text beside a model's: what is read stays the same when it is
 /// written.
 pub fn manifest(bytes: &[u8]) {
-    let cell = |task: &str| Cell { generation_model: "G".to_owned(), task: task.to_owned(), model: "M".to_owned() };
+    let cell = |task: &str| Cell::new("G", task, "M");
     let bed = folder();
     let runs = |name: &str| bed.path().join("runs/generation_model=G").join(name);
     let (of_model, text) = (runs("task=T/model=M/manifest.json"), runs("task=T/text.json"));
@@ -290,7 +290,7 @@ impl Tables {
         publish(bed.path(), "P");
         publish(bed.path(), "Q");
         let q = store::cells(bed.path()).expect("two cells").swap_remove(1);
-        let content = |path: &PathBuf| (path.clone(), fs::read(path).expect("a table"));
+        let content = |file: &ResultFile| (file.path().to_owned(), fs::read(file).expect("a table"));
         let (tokens, samples) = (content(&q.tokens[0]), content(&q.samples[0]));
         Self { bed, tokens, samples }
     }
@@ -307,7 +307,7 @@ impl Tables {
 
 /// One part of three samples, scored by `model`.
 fn publish(root: &Path, model: &str) {
-    let cell = Cell { generation_model: "P".to_owned(), task: "t".to_owned(), model: model.to_owned() };
+    let cell = Cell::new("P", "t", model);
     let samples: Vec<ScoredSample> = (0..3).map(scored).collect();
     let store = Store::open(root).expect("a folder that can be written");
     let store = store.cell(&cell, &facts(&cell), Format::Parquet).expect("a new cell");

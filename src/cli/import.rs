@@ -13,8 +13,7 @@ pub fn run(args: &ImportArgs) -> Result<Exit> {
     let store = Store::open(&args.output_dir)?;
     for file in &args.files {
         let cell = study::import(file, &store)?;
-        let (model, task, by) = (&cell.model, &cell.task, &cell.generation_model);
-        progress::say(&format!("{}: `{model}` on `{task}` by `{by}`", file.display()));
+        progress::say(&format!("{}: {cell}", file.display()));
     }
     Ok(Exit::Done)
 }

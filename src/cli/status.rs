@@ -4,9 +4,6 @@
 //! continues. Tokens tables are not opened.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::path::Path;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -14,12 +11,11 @@ use serde::Serialize;
 use super::args::StatusArgs;
 use super::exit::Exit;
 use super::{kl, progress};
-use crate::error::Error;
 use crate::escape::visible;
 use crate::run_log::{self, Entry};
 use crate::shift::aligned;
-use crate::store::{self, ListedCell, ListedText, Manifest, PartFiles};
-use crate::table::{Format, statuses};
+use crate::store::{self, ListedCell, ListedText, Manifest, PartFiles, ResponseSetKey};
+use crate::table::statuses;
 
 /// What is known of a cell.
 #[derive(Debug, Serialize)]
@@ -63,7 +59,7 @@ pub fn run(args: &StatusArgs) -> Result<Exit> {
         kl::print(&(serde_json::to_string_pretty(&cells)? + "\n"))?;
     } else {
         let unscored = inventory.texts.iter().filter(|text| text.is_unscored(&inventory.cells));
-        let unscored = unscored.map(|ListedText { generation_model, task, .. }| {
+        let unscored = unscored.map(|ListedText { set: ResponseSetKey { generation_model, task }, .. }| {
             visible(&format!("{task} by {generation_model}: no part is scored yet")) + "\n"
         });
         kl::print(&(table(&cells) + &unscored.collect::<String>()))?;
@@ -73,28 +69,29 @@ pub fn run(args: &StatusArgs) -> Result<Exit> {
 
 impl CellStatus {
     fn of(found: &ListedCell, entries: &[Entry]) -> Self {
-        let own: Vec<&Entry> = entries.iter().filter(|entry| entry.is_of(&found.cell)).collect();
+        let own: Vec<&Entry> = entries.iter().filter(|entry| entry.cell == found.cell).collect();
         let done: Vec<&PartFiles> = found.parts.iter().filter(|part| part.is_done()).collect();
         let mut damaged: Vec<String> = found.manifest.as_ref().err().map(ToString::to_string).into_iter().collect();
         let (mut samples, mut bytes) = (BTreeMap::new(), 0);
         for part in &done {
-            for path in part.all() {
-                match fs::metadata(path) {
-                    Ok(data) => bytes += data.len(),
-                    Err(error) => damaged.push(Error::io("read", path)(error).to_string()),
+            for file in part.all() {
+                match file.open() {
+                    Ok(file) => bytes += file.length(),
+                    Err(error) => damaged.push(error.to_string()),
                 }
             }
-            match by_status(&part.samples) {
+            let Ok((_, format)) = &found.manifest else { continue };
+            // That it cannot be opened was recorded already.
+            let Ok(file) = part.samples.open() else { continue };
+            match statuses(file, *format) {
                 Ok(statuses) => statuses.into_iter().for_each(|status| *samples.entry(status).or_default() += 1),
-                // That a file is missing was recorded already.
-                Err(what) if part.samples.exists() => damaged.push(what),
-                Err(_) => {}
+                Err(error) => damaged.push(error.to_string()),
             }
         }
         let made_with = found.manifest.as_ref().ok().map(|(manifest, _)| MadeWith::of(manifest));
         Self {
-            generation_model: found.cell.generation_model.clone(),
-            task: found.cell.task.clone(),
+            generation_model: found.cell.set.generation_model.clone(),
+            task: found.cell.set.task.clone(),
             model: found.cell.model.clone(),
             parts_done: done.len(),
             parts: found.parts.len(),
@@ -114,13 +111,6 @@ impl MadeWith {
         let (dtype, device) = (engine.dtype.clone(), engine.device.clone());
         Self { dtype, device, top_k: engine.top_k, limit: dataset.limit }
     }
-}
-
-/// The status of each sample of a part.
-fn by_status(path: &Path) -> Result<Vec<String>, String> {
-    let format = path.extension().and_then(OsStr::to_str).and_then(Format::of_extension).unwrap_or(Format::Jsonl);
-    let read = File::open(path).map_err(|e| e.to_string()).and_then(|file| statuses(file, format));
-    read.map_err(|what| format!("cannot read `{}`: {what}", path.display()))
 }
 
 fn table(cells: &[CellStatus]) -> String {

@@ -11,6 +11,7 @@ use super::signals;
 use crate::pipeline::Progress;
 use crate::sample::Status;
 use crate::score::{Compared, Event, Noticed, Outcome, Watch};
+use crate::store::ResponseSetKey;
 
 /// Stderr as [`Watch`].
 pub struct Terminal {
@@ -32,7 +33,7 @@ impl Terminal {
 
     fn print_rows(&self, noticed: &[Noticed]) {
         let Some(printed) = &self.rows else { return };
-        for Noticed { generation_model, task, audit } in noticed {
+        for Noticed { set: ResponseSetKey { generation_model, task }, audit } in noticed {
             for line in audit.lines() {
                 let line = format!("  {generation_model}_{task}: {line}");
                 if printed.borrow_mut().insert(line.clone()) {
@@ -101,6 +102,6 @@ fn describe_pair(Compared { p, q, positions, in_f64, elapsed }: &Compared) -> St
     let in_f64 = if *in_f64 == 0 { String::new() } else { format!(", {in_f64} of them entirely in f64") };
     format!(
         "exact: KL({}‖{}) on {} by {}: {positions} positions in {seconds:.1} s{in_f64}",
-        p.model, q.model, p.task, p.generation_model
+        p.model, q.model, p.set.task, p.set.generation_model
     )
 }

@@ -12,7 +12,7 @@ use crate::decoder::Head;
 use crate::error::{Error, Result};
 use crate::schema::FORMAT_VERSION;
 use crate::stop::Stop;
-use crate::store::{Cell, FoundCell, PairCell, PairManifest, PairStore, Store};
+use crate::store::{FoundCell, PairCell, PairManifest, PairStore, ResponseSetKey, Store};
 
 /// Two models on one text, P first.
 #[derive(Debug)]
@@ -82,17 +82,15 @@ pub fn manifest_of(root: &Path, p: &FoundCell, q: &FoundCell) -> Result<Option<P
 }
 
 fn pair_cell(p: &FoundCell, q: &FoundCell) -> PairCell {
-    let Cell { generation_model, task, model } = p.cell.clone();
-    PairCell { generation_model, task, p: model, q: q.cell.model.clone() }
+    p.cell.set.pair(&p.cell.model, &q.cell.model)
 }
 
 /// What decides the numbers of a pair.
 fn manifest(p: &FoundCell, q: &FoundCell, options: &Options) -> Result<PairManifest> {
-    let text = |cell: &FoundCell| (cell.cell.generation_model.clone(), cell.cell.task.clone());
-    if text(p) != text(q) {
+    if p.cell.set != q.cell.set {
         return Err(Error::Usage("the two models scored different texts".to_owned()));
     }
-    let PairCell { generation_model, task, p: of_p, q: of_q } = pair_cell(p, q);
+    let PairCell { set: ResponseSetKey { generation_model, task }, p: of_p, q: of_q } = pair_cell(p, q);
     Ok(PairManifest {
         format_version: FORMAT_VERSION,
         generation_model,

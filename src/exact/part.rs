@@ -4,7 +4,6 @@
 //! results.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use super::failure::Failure;
 use super::measures::{self, Row};
@@ -15,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::hidden::Reader;
 use crate::scores::overlap;
 use crate::stop::Stop;
-use crate::store::FoundCell;
+use crate::store::{FoundCell, ResultFile};
 use crate::table::{Format, Origin};
 
 /// A model's files of a text.
@@ -28,7 +27,7 @@ impl<'a> Input<'a> {
     /// # Errors
     /// A cell whose tables are not Parquet.
     pub fn new(cell: &'a FoundCell) -> Result<Self> {
-        let (name, task) = (&cell.cell.model, &cell.cell.task);
+        let (name, task) = (&cell.cell.model, &cell.cell.set.task);
         if Format::of_extension(&cell.manifest.out) != Some(Format::Parquet) {
             return Err(Error::Usage(format!("the tables of `{name}` on `{task}` are not Parquet")));
         }
@@ -42,11 +41,11 @@ impl<'a> Input<'a> {
     }
 
     /// Tokens and hidden states of a part.
-    fn files(&self, part: u32) -> Result<(&'a Path, &'a Path)> {
+    fn files(&self, part: u32) -> Result<(&'a ResultFile, &'a ResultFile)> {
         let place = self.cell.parts.iter().position(|&other| other == part);
         let files = place.and_then(|at| Some((self.cell.tokens.get(at)?, self.cell.hidden.get(at)?.as_ref()?)));
-        files.map(|(tokens, hidden)| (tokens.as_path(), hidden.as_path())).ok_or_else(|| {
-            let (name, task) = (&self.cell.cell.model, &self.cell.cell.task);
+        files.ok_or_else(|| {
+            let (name, task) = (&self.cell.cell.model, &self.cell.cell.set.task);
             Error::Usage(format!(
                 "no hidden states of `{name}` on `{task}`: rescore it with --keep-hidden into another --output-dir, or run \
                  `score --exact` with both models"
@@ -56,10 +55,10 @@ impl<'a> Input<'a> {
 
     fn open(&self, part: u32) -> Result<OfPart<'a>> {
         let (tokens, hidden) = self.files(part)?;
-        let reader = Reader::open(hidden)?;
+        let reader = Reader::new(hidden.open()?)?;
         let origin = self.cell.cell.origin(&self.cell.manifest.digest()?, part);
-        let refuse = |path: &Path, what: String| {
-            Error::file(path, format!("{what}; run `tokshift verify` to see what to delete"))
+        let refuse = |file: &ResultFile, what: String| {
+            Error::file(file, format!("{what}; run `tokshift verify` to see what to delete"))
         };
         if let Some(what) = origin.denied_by(Origin::of_json(reader.origin()).as_ref()) {
             return Err(refuse(hidden, what));
@@ -73,13 +72,13 @@ impl<'a> Input<'a> {
             return Err(refuse(tokens, what));
         }
         if !reader.is_beside(hash.as_deref()) {
-            let what = format!("was made with another `{}` than the one that is here", tokens.display());
+            let what = format!("was made with another `{}` than the one that is here", tokens.path().display());
             return Err(refuse(
                 hidden,
                 format!("{what}: files of two runs are mixed, or it was scored again just now"),
             ));
         }
-        Ok(OfPart { tokens: rows, tokens_hash: hash, tokens_path: tokens, hidden_path: hidden, reader })
+        Ok(OfPart { tokens: rows, tokens_hash: hash, tokens_file: tokens, hidden_file: hidden, reader })
     }
 }
 
@@ -88,8 +87,8 @@ struct OfPart<'a> {
     tokens: Vec<Token>,
     /// The tokens table's hash of itself.
     tokens_hash: Option<String>,
-    tokens_path: &'a Path,
-    hidden_path: &'a Path,
+    tokens_file: &'a ResultFile,
+    hidden_file: &'a ResultFile,
     reader: Reader,
 }
 
@@ -131,9 +130,9 @@ pub fn rows(
         let targets: Vec<Option<u32>> = places.iter().map(|place| place.token).collect();
         let rows = tiles.compare(&hidden, &targets, measure, stop).map_err(|e| match e {
             Failure::NotFinite { row, side } => {
-                let (path, (sample, position)) = ([&p, &q][side].hidden_path, places[row].key);
+                let (file, (sample, position)) = ([&p, &q][side].hidden_file, places[row].key);
                 let what = format!("the logits of sample {sample} at position {position} are not finite");
-                Error::file(path, format!("{what}: is the model's head damaged?"))
+                Error::file(file, format!("{what}: is the model's head damaged?"))
             }
             Failure::Other(other) => other,
         })?;
@@ -156,7 +155,7 @@ fn places(p: &OfPart, q: &OfPart) -> Result<Vec<Place>> {
     let mut places = Vec::with_capacity(p.tokens.len());
     let row = |of: &OfPart, rows: &HashMap<_, _>, key: (u32, u32)| {
         let what = || format!("no row of sample {} at position {}, which its tokens have", key.0, key.1);
-        rows.get(&key).copied().ok_or_else(|| Error::file(of.hidden_path, what()))
+        rows.get(&key).copied().ok_or_else(|| Error::file(of.hidden_file, what()))
     };
     for of_sample in p.tokens.chunk_by(|a, b| a.key.0 == b.key.0) {
         let mut both = of_sample.iter().filter_map(|token| Some((token, *tokens_q.get(&token.key)?))).peekable();
@@ -168,7 +167,7 @@ fn places(p: &OfPart, q: &OfPart) -> Result<Vec<Place>> {
                 let (sample, position) = of_p.key;
                 let what =
                     format!("its token of sample {sample} at position {position} is not that of the other model");
-                return Err(Error::file(q.tokens_path, what));
+                return Err(Error::file(q.tokens_file, what));
             }
             // A token with nothing before it has no distribution; it is the first.
             if of_p.key.1 == 0 && !rows_p.contains_key(&of_p.key) && !rows_q.contains_key(&of_p.key) {
@@ -206,7 +205,7 @@ fn refuse_removed(compared: &[Compared], p: &OfPart, allowed: bool) -> Result<()
             let what = format!(
                 "ids that only {name} has carry {mean:.2e} of its probability on average, above {MAX_REMOVED:e}: use --allow-removed to compare the common ids"
             );
-            return Err(Error::file(p.hidden_path, what));
+            return Err(Error::file(p.hidden_file, what));
         }
     }
     Ok(())

@@ -3,10 +3,10 @@
 //! Owns every check of a file that may have been changed. Only the requested rows are in memory.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use half::bf16;
 use safetensors::Dtype;
@@ -16,6 +16,7 @@ use super::layout::{
     DIGITS, Float, HASH, HIDDEN, Index, LENGTH_BYTES, ORIGIN, POSITION, SAMPLE_ID, Shape, TOKENS, header,
 };
 use crate::error::{Error, Result};
+use crate::stored::StoredFile;
 
 /// Longest header that is read, far above any of ours.
 const MAX_HEADER_BYTES: u64 = 1 << 16;
@@ -25,19 +26,19 @@ const MAX_HEADER_BYTES: u64 = 1 << 16;
 /// # Errors
 /// A file that cannot be read or written, or has no place for hashes.
 pub fn seal(file: &File, path: &Path, tokens: Option<&str>) -> Result<()> {
+    let written = StoredFile::new(file.try_clone().map_err(Error::io("read", path))?, path)?;
     if let Some(tokens) = tokens.filter(|hash| hash.len() == DIGITS) {
-        let head = head(file, path)?;
+        let head = head(&written)?;
         file.write_all_at(tokens.as_bytes(), digits(&head, TOKENS, path)? as u64).map_err(Error::io("write", path))?;
     }
-    let (at, _, hash) = hashes(file, path)?;
+    let (at, _, hash) = hashes(&written)?;
     file.write_all_at(hash.as_bytes(), at).map_err(Error::io("write", path))
 }
 
-/// The beginning of a file, its header included; what follows is read next.
-fn head(mut file: &File, path: &Path) -> Result<Vec<u8>> {
-    file.seek(SeekFrom::Start(0)).map_err(Error::io("read", path))?;
-    let mut head = Vec::new();
-    file.take(LENGTH_BYTES as u64 + MAX_HEADER_BYTES).read_to_end(&mut head).map_err(Error::io("read", path))?;
+/// The beginning of a file, its header included.
+fn head(file: &StoredFile) -> Result<Vec<u8>> {
+    let (mut head, longest) = (Vec::new(), LENGTH_BYTES as u64 + MAX_HEADER_BYTES);
+    file.tail(0).take(longest).read_to_end(&mut head).map_err(Error::io("read", file.path()))?;
     Ok(head)
 }
 
@@ -49,22 +50,21 @@ fn digits(head: &[u8], key: &str, path: &Path) -> Result<usize> {
 }
 
 /// The place of a file's hash, the hash there, and the right one.
-fn hashes(file: &File, path: &Path) -> Result<(u64, Vec<u8>, String)> {
-    let mut head = head(file, path)?;
+fn hashes(file: &StoredFile) -> Result<(u64, Vec<u8>, String)> {
+    let (mut head, path) = (head(file)?, file.path());
     let at = digits(&head, HASH, path)?;
     let recorded = head[at..at + DIGITS].to_vec();
     head[at..at + DIGITS].fill(b'0');
     let mut hasher = blake3::Hasher::new();
     hasher.update(&head);
-    hasher.update_reader(file).map_err(Error::io("read", path))?;
+    hasher.update_reader(file.tail(head.len() as u64)).map_err(Error::io("read", path))?;
     Ok((at as u64, recorded, hasher.finalize().to_hex().to_string()))
 }
 
 /// An open file.
 #[derive(Debug)]
 pub struct Reader {
-    path: PathBuf,
-    file: File,
+    file: StoredFile,
     shape: Shape,
     origin: String,
     tokens: String,
@@ -74,13 +74,13 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Opens a file and reads it once, so that every byte is known to be the one that was written.
+    /// Reads a file once, so that every byte is known to be the one that was written.
     ///
     /// # Errors
     /// [`Error::File`] for anything that `score` did not write, or that changed since.
-    pub fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io("read", path))?;
-        let (_, recorded, hash) = hashes(&file, path)?;
+    pub fn new(file: StoredFile) -> Result<Self> {
+        let path = file.path();
+        let (_, recorded, hash) = hashes(&file)?;
         if hash.as_bytes() != recorded {
             return Err(Error::file(
                 path,
@@ -102,7 +102,7 @@ impl Reader {
         let described = entry(ORIGIN).zip(entry(TOKENS));
         let (origin, tokens) = described.ok_or_else(|| wrong("it does not say which part it is".to_owned()))?;
         let begin = LENGTH_BYTES as u64 + length;
-        let size = file.metadata().map_err(Error::io("read", path))?.len();
+        let size = file.length();
         let expected = rows.checked_mul(2 * size_of::<u32>() + shape.bytes()).map_or(0, |bytes| begin + bytes as u64);
         if size != expected || begin != header(shape, &origin, rows).len() as u64 {
             return Err(wrong(format!("{size} bytes where its header lists {expected}")));
@@ -118,7 +118,7 @@ impl Reader {
             return Err(wrong("its rows are not in order".to_owned()));
         }
         let rows = begin + (rows * 2 * size_of::<u32>()) as u64;
-        Ok(Self { path: path.to_owned(), file, shape, origin, tokens, index, rows })
+        Ok(Self { file, shape, origin, tokens, index, rows })
     }
 
     /// Width and type of the rows.
@@ -148,7 +148,7 @@ impl Reader {
     pub fn read(&self, range: Range<usize>) -> Result<Vec<f32>> {
         let (count, row) = (range.len() * self.shape.width, self.shape.bytes());
         let at = self.rows + (range.start * row) as u64;
-        let read = |bytes: &mut [u8]| self.file.read_exact_at(bytes, at).map_err(Error::io("read", &self.path));
+        let read = |bytes: &mut [u8]| self.file.read_exact_at(bytes, at).map_err(Error::io("read", self.file.path()));
         let values = match self.shape.dtype {
             Float::F32 => {
                 let mut values = vec![0.0_f32; count];
@@ -165,7 +165,7 @@ impl Reader {
             None => Ok(values),
             Some(at) => {
                 let row = range.start + at / self.shape.width;
-                Err(Error::file(&self.path, format!("row {row} holds {}", values[at])))
+                Err(Error::file(self.file.path(), format!("row {row} holds {}", values[at])))
             }
         }
     }

@@ -7,8 +7,10 @@ use half::bf16;
 use tempfile::TempDir;
 
 use super::*;
+use crate::error::Result;
 use crate::made;
 use crate::sample::Sample;
+use crate::stored::StoredFile;
 
 const SHAPE: Shape = Shape { dtype: Float::Bf16, width: 3 };
 /// What a header has to escape, and the key of the hash.
@@ -44,14 +46,18 @@ fn write(folder: &TempDir) -> PathBuf {
     path
 }
 
+fn open(path: &Path) -> Result<Reader> {
+    Reader::new(StoredFile::new(File::open(path).unwrap(), path)?)
+}
+
 fn error(path: &Path) -> String {
-    Reader::open(path).unwrap_err().to_string()
+    open(path).unwrap_err().to_string()
 }
 
 #[test]
 fn what_was_written_comes_back() {
     let folder = TempDir::new().unwrap();
-    let reader = Reader::open(&write(&folder)).unwrap();
+    let reader = open(&write(&folder)).unwrap();
     assert_eq!(reader.shape(), SHAPE);
     assert_eq!(reader.origin(), ORIGIN_TOLD);
     assert!(
@@ -80,7 +86,7 @@ fn a_flipped_bit_a_cut_and_another_file_are_refused() {
         let mut flipped = bytes.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
         std::fs::write(&path, &flipped).unwrap();
-        assert!(Reader::open(&path).is_err(), "bit {bit}");
+        assert!(open(&path).is_err(), "bit {bit}");
     }
     std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
     assert!(error(&path).contains("have changed since it was written"), "{}", error(&path));
@@ -126,6 +132,6 @@ fn a_sealed_file_that_says_nonsense_is_refused() {
     let end = nan.len();
     nan[end - 2..].copy_from_slice(&bf16::NAN.to_le_bytes());
     reseal(&nan);
-    let described = Reader::open(&path).unwrap().read(0..6).unwrap_err().to_string();
+    let described = open(&path).unwrap().read(0..6).unwrap_err().to_string();
     assert!(described.ends_with("row 5 holds NaN"), "{described}");
 }

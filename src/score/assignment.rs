@@ -41,8 +41,7 @@ pub static NONE: BTreeSet<u32> = BTreeSet::new();
 impl Assignment<'_> {
     /// Names of the cell that the model's numbers go to.
     pub fn cell(&self) -> Cell {
-        let Dataset { generation_model, task, .. } = self.dataset;
-        Cell { generation_model: generation_model.clone(), task: task.clone(), model: self.model.to_owned() }
+        self.dataset.set.cell(self.model)
     }
 
     /// The store of the cell, if earlier runs agree. The longest sample that earlier runs fixed stays.
@@ -92,8 +91,8 @@ impl Assignment<'_> {
         }
         Ok(Manifest {
             format_version: schema::FORMAT_VERSION,
-            generation_model: cell.generation_model.clone(),
-            task: cell.task.clone(),
+            generation_model: cell.set.generation_model.clone(),
+            task: cell.set.task.clone(),
             model: cell.model.clone(),
             out: format(&self.session.options).extension().to_owned(),
             dataset: DatasetFacts::of(plan),

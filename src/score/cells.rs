@@ -14,7 +14,7 @@ use crate::dataset::Part;
 use crate::decoder::Form;
 use crate::error::Error;
 use crate::experiments::{Experiment, Model, Text};
-use crate::store::{self, DamagedCell, DatasetFacts, FoundCell};
+use crate::store::{self, DamagedCell, DatasetFacts, FoundCell, ResponseSetKey};
 
 /// Cells in the file's order, and their datasets.
 pub struct Cells<'a> {
@@ -91,19 +91,20 @@ impl<'a> Cells<'a> {
     /// What earlier runs left of a cell.
     pub fn found(&self, cell: &Cell) -> Option<&FoundCell> {
         let (found, _) = self.found.get(self.experiment(cell).output.as_path())?.as_ref().ok()?;
-        found.iter().find(|found| self.is_it(cell, &found.cell))
+        let of = self.cell(cell);
+        found.iter().find(|found| found.cell == of)
     }
 
     /// Why nothing can be added to what earlier runs left of a cell.
     pub fn damage(&self, cell: &Cell) -> Option<String> {
         let (_, damaged) = self.found.get(self.experiment(cell).output.as_path())?.as_ref().ok()?;
-        Some(damaged.iter().find(|damaged| self.is_it(cell, &damaged.cell))?.error.to_string())
+        let of = self.cell(cell);
+        Some(damaged.iter().find(|damaged| damaged.cell == of)?.error.to_string())
     }
 
-    /// Whether `found` is what this is called on disk.
-    pub fn is_it(&self, cell: &Cell, found: &store::Cell) -> bool {
-        let (experiment, task, model) = (self.experiment(cell), &self.text(cell).task, &self.model(cell).name);
-        (found.generation_model.as_str(), &found.task, &found.model) == (experiment.generation_model(), task, model)
+    /// The cell's names on disk.
+    pub fn cell(&self, cell: &Cell) -> store::Cell {
+        store::Cell::new(self.experiment(cell).generation_model(), &self.text(cell).task, &self.model(cell).name)
     }
 
     /// Output directories whose earlier results cannot be read, and why: what is done there is not known.
@@ -186,8 +187,8 @@ fn scan(experiment: &Experiment, text: &Text) -> (Option<Dataset>, State) {
     match datasets::scan(&text.dataset, &experiment.options) {
         Ok(plan) => {
             tracing::info!(dataset = %text.dataset.display(), rows = plan.rows, parts = plan.parts.len(), "scanned");
-            let (generation_model, task) = (experiment.generation_model().to_owned(), text.task.clone());
-            (Some(Dataset { generation_model, task, plan }), State::ToDo)
+            let set = ResponseSetKey::new(experiment.generation_model(), &text.task);
+            (Some(Dataset { set, plan }), State::ToDo)
         }
         Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
             (None, State::Skipped(format!("there is no dataset `{}`", text.dataset.display())))

@@ -9,12 +9,13 @@ use super::named;
 use crate::dataset::{self, FieldNames, Plan, PlanOptions, RowOptions};
 use crate::error::{Error, Result};
 use crate::experiments::Options;
+use crate::store::ResponseSetKey;
 
 /// A dataset with its names.
 #[derive(Debug)]
 pub struct Dataset {
-    pub generation_model: String,
-    pub task: String,
+    /// The response set that its rows are.
+    pub set: ResponseSetKey,
     pub plan: Plan,
 }
 
@@ -35,13 +36,14 @@ pub struct Names<'a> {
 pub fn open(paths: &[PathBuf], names: &Names, options: &Options) -> Result<Vec<Dataset>> {
     let mut seen = BTreeSet::new();
     let dataset = |path: &PathBuf| {
-        let (generation_model, task) = names.of(path)?;
-        if !seen.insert((generation_model.clone(), task.clone())) {
+        let set = names.of(path)?;
+        if !seen.insert(set.clone()) {
+            let ResponseSetKey { generation_model, task } = set;
             return Err(Error::usage(format!(
                 "two datasets are called {generation_model}_{task}: score them one at a time with --generation-model"
             )));
         }
-        Ok(Dataset { generation_model, task, plan: scan(path, options)? })
+        Ok(Dataset { set, plan: scan(path, options)? })
     };
     paths.iter().map(dataset).collect()
 }
@@ -58,8 +60,8 @@ pub fn scan(path: &Path, options: &Options) -> Result<Plan> {
 }
 
 impl Names<'_> {
-    /// Generation model and task of a file.
-    fn of(&self, path: &Path) -> Result<(String, String)> {
+    /// The response set of a file.
+    fn of(&self, path: &Path) -> Result<ResponseSetKey> {
         let models: Vec<String> = match self.generation_model {
             Some(name) => vec![name.to_owned()],
             None => self.models.iter().map(|model| named::split(model).0).collect(),
@@ -68,7 +70,7 @@ impl Names<'_> {
         let from_file = found.as_ref().map(|(generation_model, task)| (generation_model.as_str(), task.as_str()));
         let (generation_model, task) = from_file.unzip();
         match (self.generation_model.or(generation_model), self.task.or(task)) {
-            (Some(generation_model), Some(task)) => Ok((generation_model.to_owned(), task.to_owned())),
+            (Some(generation_model), Some(task)) => Ok(ResponseSetKey::new(generation_model, task)),
             _ => Err(Error::usage(format!(
                 "`{}` is not named GENERATION-MODEL_TASK.jsonl: use --generation-model and --task",
                 path.display()

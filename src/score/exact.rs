@@ -99,7 +99,7 @@ impl Exact<'_> {
 
 fn compare([p, q]: [&FoundCell; 2], pair: &Pair, heads: &mut Heads, (watch, stop): (&dyn Watch, &Stop)) -> Result<()> {
     let both = heads.load([p, q])?;
-    let name = format!("comparing `{}` with `{}` on `{}`", p.cell.model, q.cell.model, p.cell.task);
+    let name = format!("comparing `{}` with `{}` on `{}`", p.cell.model, q.cell.model, p.cell.set.task);
     let started = Instant::now();
     let compared = watched((watch, stop), (&name, None), || pair.run(both, &stop.part()));
     let (positions, in_f64) = compared.map_err(|e| e.during(name))?;

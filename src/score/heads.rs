@@ -84,7 +84,7 @@ impl Heads {
                     "`{}` is not the file that scored `{}` on `{}`: use the original model directory in --models",
                     path.display(),
                     cell.cell.model,
-                    cell.cell.task
+                    cell.cell.set.task
                 )));
             }
             self.hashed.insert(path, (now, hash));

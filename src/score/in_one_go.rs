@@ -14,14 +14,14 @@ use crate::error::Result;
 use crate::schema::folder;
 use crate::shift::default_reference;
 use crate::stop::Stop;
-use crate::store::{self, Cell, FoundCell, PairCell, Store, TemporaryLock};
+use crate::store::{self, Cell, FoundCell, PairCell, ResponseSetKey, Store, TemporaryLock};
 
 /// Several models on the same response sets.
 pub struct InOneGo<'a> {
     root: &'a Path,
     /// In the order of --models.
     models: Vec<&'a str>,
-    texts: Vec<(&'a str, &'a str)>,
+    sets: Vec<&'a ResponseSetKey>,
 }
 
 /// The state at the beginning.
@@ -36,8 +36,7 @@ impl<'a> InOneGo<'a> {
     /// Of models and datasets, all of each with all of the other.
     pub fn new(root: &'a Path, models: &'a [Model], datasets: &'a [Dataset]) -> Self {
         let models = models.iter().map(|model| model.named.name.as_str()).collect();
-        let texts = datasets.iter().map(|dataset| (&*dataset.generation_model, &*dataset.task)).collect();
-        Self { root, models, texts }
+        Self { root, models, sets: datasets.iter().map(|dataset| &dataset.set).collect() }
     }
 
     /// What is there of them; others may be damaged.
@@ -68,21 +67,17 @@ impl<'a> InOneGo<'a> {
         self.root.join(folder::RUNS).is_dir()
     }
 
-    fn is_requested(&self, Cell { generation_model, task, model }: &Cell) -> bool {
-        self.models.contains(&&**model) && self.texts.contains(&(generation_model, task))
+    fn is_requested(&self, Cell { set, model }: &Cell) -> bool {
+        self.models.contains(&&**model) && self.sets.contains(&set)
     }
 
     /// The pairs of a response set, P first, as `kl` compares them: P by default with each other model, in the order of the
     /// models; in all other pairs P is the first by name.
-    fn pairs(&self, (generation_model, task): (&str, &str)) -> Vec<PairCell> {
+    fn pairs(&self, set: &ResponseSetKey) -> Vec<PairCell> {
         let mut models = self.models.clone();
-        let reference = default_reference(generation_model, &models);
+        let reference = default_reference(&set.generation_model, &models);
         models.sort_by_key(|model| (Some(*model) != reference, *model));
-        let pair = |p: &str, q: &str| {
-            let [generation_model, task, p, q] = [generation_model, task, p, q].map(str::to_owned);
-            PairCell { generation_model, task, p, q }
-        };
-        let of = |(index, p): (usize, &&str)| models[index + 1..].iter().map(|q| pair(p, q)).collect::<Vec<_>>();
+        let of = |(index, p): (usize, &&str)| models[index + 1..].iter().map(|q| set.pair(*p, *q)).collect::<Vec<_>>();
         models.iter().enumerate().flat_map(of).collect()
     }
 
@@ -93,10 +88,9 @@ impl<'a> InOneGo<'a> {
     pub fn begin(&self, exact: &Exact, store: &Store) -> Result<Begun> {
         exact.must_agree(&self.found_pairs(&self.begun()?))?;
         let mut locked = BTreeMap::new();
-        for &(generation_model, task) in &self.texts {
+        for set in &self.sets {
             for &model in &self.models {
-                let [generation_model, task, model] = [generation_model, task, model].map(str::to_owned);
-                let cell = Cell { generation_model, task, model };
+                let cell = set.cell(model);
                 locked.insert(cell.clone(), store.lock_temporary(&cell)?);
             }
         }
@@ -108,18 +102,16 @@ impl<'a> InOneGo<'a> {
     /// are recomputed too.
     fn again(&self) -> Result<BTreeMap<Cell, BTreeSet<u32>>> {
         let cells = self.begun()?;
-        let is_done = |model: &String, part: u32, of: &Cell| {
-            let cell = Cell { model: model.clone(), ..of.clone() };
-            cells.iter().any(|found| found.cell == cell && found.parts.contains(&part))
-        };
+        let is_done =
+            |cell: &Cell, part: u32| cells.iter().any(|found| found.cell == *cell && found.parts.contains(&part));
         let mut again = BTreeMap::new();
         for found in &cells {
-            let pairs = self.pairs((&found.cell.generation_model, &found.cell.task));
-            let own = pairs.iter().filter(|pair| [&pair.p, &pair.q].contains(&&found.cell.model));
+            let pairs = self.pairs(&found.cell.set);
+            let own = pairs.iter().filter(|pair| pair.cells().contains(&found.cell));
             let parts = again.entry(found.cell.clone()).or_insert_with(BTreeSet::new);
             for pair in own {
                 for (&part, _) in found.parts.iter().zip(&found.hidden).filter(|(_, hidden)| hidden.is_none()) {
-                    let is_whole = [&pair.p, &pair.q].into_iter().all(|model| is_done(model, part, &found.cell));
+                    let is_whole = pair.cells().iter().all(|cell| is_done(cell, part));
                     if !is_whole || !pair.part(self.root, part)?.exists() {
                         parts.insert(part);
                     }
@@ -131,15 +123,9 @@ impl<'a> InOneGo<'a> {
 
     /// P and Q of the pairs of which both exist.
     fn found_pairs(&self, cells: &[FoundCell]) -> Vec<[FoundCell; 2]> {
-        let find = |pair: &PairCell, model: &String| {
-            let is_it = |found: &&FoundCell| {
-                let Cell { generation_model, task, model: found } = &found.cell;
-                (generation_model, task, found) == (&pair.generation_model, &pair.task, model)
-            };
-            cells.iter().find(is_it).cloned()
-        };
-        let pairs = self.texts.iter().flat_map(|&text| self.pairs(text));
-        pairs.filter_map(|pair| Some([find(&pair, &pair.p)?, find(&pair, &pair.q)?])).collect()
+        let find = |cell: Cell| cells.iter().find(|found| found.cell == cell).cloned();
+        let pairs = self.sets.iter().flat_map(|set| self.pairs(set)).map(|pair| pair.cells().map(find));
+        pairs.filter_map(|[p, q]| Some([p?, q?])).collect()
     }
 
     /// Compares what is not compared yet, and ends the loans.

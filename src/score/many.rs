@@ -242,7 +242,7 @@ impl Scoring<'_, '_> {
         };
         let assignments: Option<Vec<Assignment>> = group.iter().map(assignment).collect();
         let assignments = assignments.ok_or_else(|| Error::usage("a cell was not prepared"))?;
-        let name = &format!("{} on {}", assignments[0].model, assignments[0].dataset.task);
+        let name = &format!("{} on {}", assignments[0].model, assignments[0].dataset.set.task);
         let outcome = scorer.score(name, &assignments)?;
         self.unscored += outcome.map_or(0, |outcome| outcome.counts.unscored());
         for &index in group {
@@ -270,8 +270,8 @@ fn export(cells: &mut Cells, outputs: &BTreeMap<&Path, Output>, watch: &dyn Watc
             let cell = &cells.all[index];
             let written = match &found {
                 Ok((found, damaged)) => {
-                    let found = found.iter().find(|found| cells.is_it(cell, &found.cell));
-                    let damaged = damaged.iter().find(|damaged| cells.is_it(cell, &damaged.cell));
+                    let found = found.iter().find(|found| found.cell == cells.cell(cell));
+                    let damaged = damaged.iter().find(|damaged| damaged.cell == cells.cell(cell));
                     match (found, damaged) {
                         (Some(found), _) => output.export(found, watch).map_err(|e| e.to_string()),
                         (None, Some(damaged)) => Err(damaged.error.to_string()),

@@ -171,7 +171,7 @@ fn open_models(request: &Request) -> Result<Vec<Model>> {
 
 /// The one tokenizer for every model: the one asked for, else the generation model's, else the first model's.
 fn open_session(options: &Options, datasets: &[Dataset], models: &[Model], watch: &dyn Watch) -> Result<Session> {
-    let wrote = |model: &&Model| datasets.iter().any(|dataset| dataset.generation_model == model.named.name);
+    let wrote = |model: &&Model| datasets.iter().any(|dataset| dataset.set.generation_model == model.named.name);
     let tokenizer = if let Some(source) = &options.tokenizer {
         inputs::tokenizer_path(source)?
     } else {

@@ -6,7 +6,6 @@
 use std::time::Instant;
 
 use super::assignment::Assignment;
-use super::datasets::Dataset;
 use super::models::Model;
 use super::session::Session;
 use super::watch::{Event, Noticed, Outcome, Watch, watched};
@@ -15,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::pipeline::{Input, Progress, Run};
 use crate::run_log::Entry;
 use crate::stop::Stop;
-use crate::store::CellStore;
+use crate::store::{Cell, CellStore, ResponseSetKey};
 
 /// A model that is loaded when something is found missing, and then stays.
 pub struct Scorer<'a> {
@@ -93,11 +92,10 @@ impl<'a> Scorer<'a> {
         }
         let started = Instant::now();
         let result = watched(seen, (name, Some(&progress)), || run.score());
-        let noticed = assignments.iter().zip(inputs).map(|(assignment, input)| {
-            let Dataset { generation_model, task, .. } = assignment.dataset;
-            Noticed { generation_model: generation_model.clone(), task: task.clone(), audit: input.audit() }
-        });
-        let outcome = Outcome { counts: progress.snapshot(), elapsed: started.elapsed(), noticed: noticed.collect() };
+        let noticed =
+            |(of, input): (&Assignment, &Input)| Noticed { set: of.dataset.set.clone(), audit: input.audit() };
+        let noticed = assignments.iter().zip(inputs).map(noticed).collect();
+        let outcome = Outcome { counts: progress.snapshot(), elapsed: started.elapsed(), noticed };
         let failed = result.as_ref().err().map(Error::to_string);
         log(assignments, cells, &missing, &outcome, failed.as_deref());
         result.map_err(|e| e.during(format!("scoring with `{name}`")))?;
@@ -109,7 +107,7 @@ impl<'a> Scorer<'a> {
     fn report_hidden(&self, assignment: &Assignment, cell: &CellStore) {
         let parts = cell.without_hidden().difference(assignment.again).count();
         if parts > 0 {
-            let (model, task, tokens) = (assignment.model, &assignment.dataset.task, &*cell.tokens());
+            let (model, task, tokens) = (assignment.model, &assignment.dataset.set.task, &*cell.tokens());
             self.watch.event(&Event::HiddenLost { model, task, parts, tokens });
         }
     }
@@ -142,18 +140,16 @@ fn log(assignments: &[Assignment], cells: &[CellStore], missing: &[Vec<u32>], ou
     let all = bytes.iter().sum::<u64>().max(1) as f64;
     for (assignment, noticed) in assignments.iter().zip(&outcome.noticed) {
         for noticed in noticed.audit.lines() {
-            tracing::info!(task = assignment.dataset.task, model = assignment.model, noticed, "rows");
+            tracing::info!(task = assignment.dataset.set.task, model = assignment.model, noticed, "rows");
         }
     }
     for ((assignment, parts), bytes) in assignments.iter().zip(&finished).zip(bytes) {
         if parts.is_empty() && failed.is_none() {
             continue;
         }
-        let (cell, share) = (assignment.cell(), bytes as f64 / all);
+        let share = bytes as f64 / all;
         let entry = Entry {
-            generation_model: cell.generation_model,
-            task: cell.task,
-            model: cell.model,
+            cell: assignment.cell(),
             parts: parts.len() as u64,
             cells: finished.iter().filter(|parts| !parts.is_empty()).count() as u64,
             seconds: share * outcome.elapsed.as_secs_f64(),
@@ -162,7 +158,9 @@ fn log(assignments: &[Assignment], cells: &[CellStore], missing: &[Vec<u32>], ou
             bytes,
             failed: failed.map(str::to_owned),
         };
-        let Entry { generation_model, task, model, parts, seconds, tokens, .. } = &entry;
+        let Entry {
+            cell: Cell { set: ResponseSetKey { generation_model, task }, model }, parts, seconds, tokens, ..
+        } = &entry;
         tracing::info!(generation_model, task, model, parts, seconds, tokens, failed, "scored");
         assignment.output.run_log.add(&entry);
     }

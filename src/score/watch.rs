@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::pipeline::{Progress, Snapshot};
 use crate::stop::Stop;
-use crate::store::Cell;
+use crate::store::{Cell, ResponseSetKey};
 use crate::tokenize::Audit;
 
 /// What happened.
@@ -51,8 +51,8 @@ pub struct Outcome {
 /// What was noticed of a dataset's rows.
 #[derive(Clone, Debug)]
 pub struct Noticed {
-    pub generation_model: String,
-    pub task: String,
+    /// The response set that the rows are.
+    pub set: ResponseSetKey,
     pub audit: Audit,
 }
 

@@ -9,6 +9,7 @@ use super::session::Session;
 use crate::dataset::Windows;
 use crate::error::{Error, Result};
 use crate::stand_in;
+use crate::store::ResponseSetKey;
 
 /// A text that is cut into windows, of each of which the second half is scored, as llama.cpp does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +42,8 @@ impl PlainText {
         let ids = tokenizer.whole(&text).map_err(refused)?;
         let stem = || path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let task = task.map(str::to_owned).or_else(stem).unwrap_or_default();
-        let generation_model = generation_model.unwrap_or("text").to_owned();
+        let set = ResponseSetKey::new(generation_model.unwrap_or("text"), task);
         let plan = Windows::new(ids, *window, tokenizer.prefix()).plan(path, session.options.limit)?;
-        Ok(Dataset { generation_model, task, plan })
+        Ok(Dataset { set, plan })
     }
 }

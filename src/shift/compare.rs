@@ -50,8 +50,7 @@ fn compare_all(root: &Path, options: &Options) -> Result<Comparison> {
     let (mut found, mut differences, mut tasks) = (Vec::new(), Vec::new(), overall::Tasks::default());
     let mut shifts = between::Shifts::new(options.between.as_ref());
     let fields = if options.slices { Fields::read(&pairs) } else { Fields::default() };
-    let same = |a: &PairTables, b: &PairTables| (&a.generation_model, &a.task) == (&b.generation_model, &b.task);
-    for text in pairs.chunk_by(same) {
+    for text in pairs.chunk_by(|a, b| a.set == b.set) {
         let (tables, mut of_text) = apart.each(text, |pair| pair::pair(pair, options, &fields))?;
         floor::note(&tables, &mut of_text, &options.noise_floor)?;
         differences.extend(differences::of_text(&of_text)?);
@@ -79,7 +78,7 @@ pub fn only_study(root: &Path, options: &Options) -> Result<StudyFigures> {
         let (tables, found) = apart.each(&pairs, |tables| pair::study_alone(tables, options))?;
         let mut figures = StudyFigures::new(&apart.finish(found.is_empty())?);
         for (tables, figure) in tables.iter().zip(&found) {
-            let lacks = || study::lacks(&tables.p.model, &tables.generation_model);
+            let lacks = || study::lacks(&tables.p.model, &tables.set.generation_model);
             figures.add(&tables.title(), figure.as_ref().ok_or_else(lacks), tables.partial.as_ref());
         }
         Ok(figures)

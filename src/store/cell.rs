@@ -6,14 +6,14 @@
 pub(super) mod part;
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use super::files::{ResultFile, list};
 use super::hidden::{HiddenFiles, HiddenPart};
-use super::layout::{Cell, MANIFEST, file_name, text_folder};
+use super::layout::{Cell, MANIFEST, file_name};
 use super::lock::Lock;
 use super::manifest::Manifest;
 use super::temporary::Temporary;
@@ -67,7 +67,7 @@ impl Decided {
 impl CellStore {
     /// As [`Store::cell`](super::Store::cell).
     pub(super) fn open(root: &Path, cell: &Cell, manifest: &Manifest, format: Format) -> Result<Self> {
-        let text = TextStore::new(root, &text_folder(&cell.generation_model, &cell.task)?);
+        let text = TextStore::new(root, &cell.set.folder()?);
         let fixed = manifest.clone().over(text.fixed(manifest.text())?);
         let store = Self {
             root: root.to_owned(),
@@ -95,24 +95,24 @@ impl CellStore {
 
     /// An earlier run of the cell must have decided the same.
     fn check(&self, manifest: &Manifest, is_written: bool) -> Result<()> {
-        let path = self.manifest_path();
+        let file = self.manifest_file();
         // Asked in this order: a manifest comes before its parts, so another process cannot slip in between.
         let parts = self.holds_parts();
-        if path.exists() {
-            let earlier = Manifest::read(&path)?;
+        if file.exists() {
+            let earlier = Manifest::read(file.path())?;
             let is_whole = !is_written && self.done().len() == manifest.parts.len();
             let compare = if is_whole { Manifest::must_be_of } else { Manifest::must_equal };
-            return compare(manifest, &earlier, &path);
+            return compare(manifest, &earlier, file.path());
         }
         if parts {
-            return Err(Error::file(path, "is missing, so the options of its parts are unknown: delete them too"));
+            return Err(Error::file(file, "is missing, so the options of its parts are unknown: delete them too"));
         }
         Ok(())
     }
 
     fn holds_parts(&self) -> bool {
         let folders = [folder::SAMPLES, folder::TOKENS].map(|table| self.root.join(table).join(&self.folder));
-        folders.iter().any(|folder| fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()))
+        folders.iter().any(|folder| list(folder).is_ok_and(|found| !found.is_empty()))
     }
 
     /// Keeps other processes from writing the cell until this is dropped, and publishes the response set's manifest.
@@ -125,9 +125,7 @@ impl CellStore {
         // Nothing panics while it is locked.
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if held.is_none() {
-            let Cell { generation_model, task, model } = &self.cell;
-            let what = format!("`{model}` on `{task}` by `{generation_model}`");
-            let cell = Lock::take(&self.root, &self.folder, &what)?;
+            let cell = Lock::take(&self.root, &self.folder, &self.cell.to_string())?;
             let (claim, text) = self.text.claim(&self.proposed.manifest.text())?;
             let manifest = self.proposed.manifest.clone().over(text);
             self.check(&manifest, true)?;
@@ -148,14 +146,14 @@ impl CellStore {
         self.lock()?;
         let check = || self.text.must_be(&self.manifest().text()).and_then(|()| self.check(self.manifest(), true));
         check()?;
-        let path = self.manifest_path();
-        let mut file = Temporary::create(&self.root, MANIFEST)?;
-        file.write(|out| out.write_all(self.manifest().to_json()?.as_bytes()).map_err(Error::io("write", &path)))?;
-        let new = file.publish_new(&path)?;
+        let file = self.manifest_file();
+        let mut written = Temporary::create(&self.root, MANIFEST)?;
+        written.write(|out| out.write_all(self.manifest().to_json()?.as_bytes()).map_err(Error::io("write", &file)))?;
+        let new = file.put_new(written)?;
         if let Err(error) = check() {
             if new {
                 // Best effort: it has no part, and would be in the way of the run that came first.
-                let _ = fs::remove_file(&path);
+                let _ = file.delete();
             }
             return Err(error);
         }
@@ -163,14 +161,14 @@ impl CellStore {
         Ok(())
     }
 
-    fn manifest_path(&self) -> PathBuf {
-        self.root.join(folder::RUNS).join(&self.folder).join(MANIFEST)
+    fn manifest_file(&self) -> ResultFile {
+        ResultFile::at(self.root.join(folder::RUNS).join(&self.folder).join(MANIFEST))
     }
 
     /// Whether both tables of the part are there. Its tokens are published last; its samples may have been deleted since, and
     /// then it is not done.
     pub fn is_done(&self, part: u32) -> bool {
-        [folder::TOKENS, folder::SAMPLES].iter().all(|table| self.path(table, part).exists())
+        [folder::TOKENS, folder::SAMPLES].iter().all(|table| self.file(table, part).exists())
     }
 
     /// Parts that are done and kept hidden states that are no longer there. These may be deleted to make room, and are not made
@@ -191,8 +189,8 @@ impl CellStore {
     }
 
     /// The done part's samples table, and what it is written as.
-    pub fn samples(&self, part: u32) -> (PathBuf, Format) {
-        (self.path(folder::SAMPLES, part), self.format)
+    pub fn samples(&self, part: u32) -> (ResultFile, Format) {
+        (self.file(folder::SAMPLES, part), self.format)
     }
 
     /// Longest sample, in tokens, which the run that came first over the text settled.
@@ -231,7 +229,7 @@ impl CellStore {
         HiddenPart::create(Temporary::create(&self.root, &format!("{}-{part:08}", folder::HIDDEN))?, layout)
     }
 
-    fn path(&self, table: &str, part: u32) -> PathBuf {
-        self.root.join(table).join(&self.folder).join(file_name(part, self.format.extension()))
+    fn file(&self, table: &str, part: u32) -> ResultFile {
+        ResultFile::at(self.root.join(table).join(&self.folder).join(file_name(part, self.format.extension())))
     }
 }

@@ -8,6 +8,7 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use super::cell::CellStore;
+use super::files::ResultFile;
 use super::layout::{Cell, MANIFEST};
 use super::lock::remove_unheld;
 use super::manifest::Manifest;
@@ -81,9 +82,17 @@ impl Store {
         content: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
     ) -> Result<PathBuf> {
         let path = self.root.join(folder).join(names::encode(name)?);
-        let mut file = Temporary::create(&self.root, folder)?;
-        file.write(content)?;
-        file.publish(&path)?;
+        let mut written = Temporary::create(&self.root, folder)?;
+        written.write(content)?;
+        ResultFile::at(&path).put(written)?;
         Ok(path)
+    }
+
+    /// Deletes a file that [`Store::publish`] made, if it is there.
+    ///
+    /// # Errors
+    /// A file that cannot be deleted.
+    pub fn withdraw(&self, folder: &str, name: &str) -> Result<()> {
+        ResultFile::at(self.root.join(folder).join(names::encode(name)?)).delete()
     }
 }

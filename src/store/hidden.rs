@@ -7,9 +7,10 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use super::files::ResultFile;
 use super::layout::file_name;
 use super::manifest::Manifest;
-use super::temporary::{Temporary, delete_published};
+use super::temporary::Temporary;
 use crate::error::{Error, Result};
 use crate::hidden::{self, Layout};
 use crate::schema::folder;
@@ -34,24 +35,24 @@ impl HiddenFiles {
     }
 
     /// The file of a part that is scored.
-    pub fn path(&self, part: u32) -> PathBuf {
-        self.folder.join(file_name(part, if self.keeps { KEPT } else { TEMPORARY_STATES }))
+    pub fn file(&self, part: u32) -> ResultFile {
+        ResultFile::at(self.folder.join(file_name(part, if self.keeps { KEPT } else { TEMPORARY_STATES })))
     }
 
     /// The file, if it is there.
-    pub fn existing(&self, part: u32) -> Option<PathBuf> {
-        Some(self.path(part)).filter(|path| path.exists())
+    pub fn existing(&self, part: u32) -> Option<ResultFile> {
+        Some(self.file(part)).filter(ResultFile::exists)
     }
 
     /// Deletes the temporary hidden states of a part that has changed.
     pub fn delete_temporary(&self, part: u32) -> Result<()> {
-        if self.keeps { Ok(()) } else { delete_published(&self.path(part)) }
+        if self.keeps { Ok(()) } else { self.file(part).delete() }
     }
 }
 
 /// Whether a file contains temporary hidden states.
-pub fn is_temporary(path: &Path) -> bool {
-    path.to_string_lossy().ends_with(TEMPORARY_STATES)
+pub fn is_temporary(file: &ResultFile) -> bool {
+    file.path().to_string_lossy().ends_with(TEMPORARY_STATES)
 }
 
 /// A file under `.tmp` with room for every row; dropping it removes it.
@@ -87,9 +88,9 @@ impl HiddenPart {
     }
 
     /// Notes the hash of the tokens table that it is written with, if that has one, seals the file and publishes it.
-    pub(super) fn publish(mut self, path: &Path, tokens: Option<&str>) -> Result<()> {
+    pub(super) fn publish(mut self, file: &ResultFile, tokens: Option<&str>) -> Result<()> {
         hidden::seal(&self.file, self.temporary.path(), tokens)?;
         self.temporary.finish(&self.file)?;
-        self.temporary.publish(path)
+        file.put(self.temporary)
     }
 }

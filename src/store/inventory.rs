@@ -5,19 +5,19 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::files::{ResultFile, list};
 use super::hidden::HiddenFiles;
-use super::layout::{Cell, MANIFEST, TEXT, file_name};
+use super::layout::{Cell, MANIFEST, PairCell, ResponseSetKey, TEXT, file_name};
 use super::manifest::Manifest;
 use super::manifest::pair::PairManifest;
 use super::manifest::text::TextManifest;
 use super::names;
-use super::pairs::{PairCell, pair_manifests};
+use super::pairs::pair_manifests;
 use super::read::{self, Partition, partitions_and_others};
 use super::temporary::leftovers;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::schema::{folder, key};
 use crate::table::Format;
 
@@ -48,8 +48,8 @@ pub fn is_result_name(file: &Path) -> bool {
 /// A text whose manifest exists.
 #[derive(Debug)]
 pub struct ListedText {
-    pub generation_model: String,
-    pub task: String,
+    /// Its names.
+    pub set: ResponseSetKey,
     /// Where the manifest is.
     pub path: PathBuf,
     /// Or why it cannot be used.
@@ -77,21 +77,21 @@ pub struct ListedPair {
     /// Or why it cannot be used.
     pub manifest: Result<PairManifest>,
     /// The published files of parts that P's manifest has.
-    pub parts: Vec<PathBuf>,
+    pub parts: Vec<ResultFile>,
 }
 
 /// The files of a part, which may be missing.
 #[derive(Clone, Debug)]
 pub struct PartFiles {
-    pub tokens: PathBuf,
-    pub samples: PathBuf,
+    pub tokens: ResultFile,
+    pub samples: ResultFile,
     /// Only if it is there: what was kept may have been deleted to make room.
-    pub hidden: Option<PathBuf>,
+    pub hidden: Option<ResultFile>,
 }
 
 impl PartFiles {
     /// All of them, tokens first: a part without them is not done, whatever happens to the others.
-    pub fn all(&self) -> impl Iterator<Item = &PathBuf> {
+    pub fn all(&self) -> impl Iterator<Item = &ResultFile> {
         [&self.tokens, &self.samples].into_iter().chain(&self.hidden)
     }
 
@@ -123,7 +123,7 @@ pub fn inventory(root: &Path) -> Result<Inventory> {
     strays.retain(|file| pairs.iter().all(|pair| pair.path != *file));
     let of_cells = cells.iter().flat_map(|cell| &cell.parts).flat_map(PartFiles::all);
     let known: HashSet<&Path> =
-        of_cells.chain(pairs.iter().flat_map(|pair| &pair.parts)).map(PathBuf::as_path).collect();
+        of_cells.chain(pairs.iter().flat_map(|pair| &pair.parts)).map(ResultFile::path).collect();
     for table in [folder::TOKENS, folder::SAMPLES, folder::HIDDEN, folder::PAIRS] {
         let table = root.join(table);
         if table.is_dir() {
@@ -139,12 +139,7 @@ pub fn inventory(root: &Path) -> Result<Inventory> {
 impl ListedText {
     /// Whether none of `cells` is of it.
     pub fn is_unscored(&self, cells: &[ListedCell]) -> bool {
-        !cells.iter().any(|cell| self.is_of(&cell.cell))
-    }
-
-    /// Whether a cell is of this text.
-    pub fn is_of(&self, cell: &Cell) -> bool {
-        (&cell.generation_model, &cell.task) == (&self.generation_model, &self.task)
+        !cells.iter().any(|found| found.cell.set == self.set)
     }
 
     /// `None` if `path` is not where a text's manifest stands.
@@ -155,7 +150,8 @@ impl ListedText {
         };
         let (task, generation_model) = (value(1, key::TASK)?, value(2, key::GENERATION_MODEL)?);
         let is_it = path.file_name()? == TEXT && path.ancestors().nth(3)?.file_name()? == folder::RUNS;
-        is_it.then(|| Self { generation_model, task, path: path.to_owned(), manifest: TextManifest::read(path) })
+        let set = ResponseSetKey { generation_model, task };
+        is_it.then(|| Self { set, path: path.to_owned(), manifest: TextManifest::read(path) })
     }
 }
 
@@ -166,13 +162,13 @@ impl ListedCell {
         let parts = manifest.as_ref().map_or_else(
             |_| Vec::new(),
             |(manifest, format)| {
-                let file =
-                    |table: &str, part, extension| root.join(table).join(&folder).join(file_name(part, extension));
-                let extension = format.extension();
+                let file = |table: &str, part| {
+                    ResultFile::at(root.join(table).join(&folder).join(file_name(part, format.extension())))
+                };
                 let hidden = HiddenFiles::new(root, &folder, manifest);
                 let files = |part| PartFiles {
-                    tokens: file(folder::TOKENS, part, extension),
-                    samples: file(folder::SAMPLES, part, extension),
+                    tokens: file(folder::TOKENS, part),
+                    samples: file(folder::SAMPLES, part),
                     hidden: hidden.existing(part),
                 };
                 (0..manifest.parts.len() as u32).map(files).collect()
@@ -184,14 +180,10 @@ impl ListedCell {
 
 impl ListedPair {
     fn read(root: &Path, cell: PairCell, path: PathBuf, cells: &[ListedCell]) -> Result<Self> {
-        let folder = cell.parts(root)?;
-        let is_p = |other: &&ListedCell| {
-            let Cell { generation_model, task, model } = &other.cell;
-            (generation_model, task, model) == (&cell.generation_model, &cell.task, &cell.p)
-        };
-        let parts = cells.iter().find(is_p).map_or(0, |p| p.parts.len() as u32);
-        let parts = (0..parts).map(|part| folder.join(file_name(part, Format::Parquet.extension())));
-        let parts = parts.filter(|file| file.exists()).collect();
+        let [of_p, _] = cell.cells();
+        let parts = cells.iter().find(|found| found.cell == of_p).map_or(0, |p| p.parts.len() as u32);
+        let parts = (0..parts).map(|part| cell.part(root, part)).collect::<Result<Vec<_>>>()?;
+        let parts = parts.into_iter().filter(ResultFile::exists).collect();
         Ok(Self { manifest: PairManifest::read(&path), cell, path, parts })
     }
 }
@@ -218,10 +210,8 @@ fn cell_folders(runs: &Path, strays: &mut Vec<PathBuf>) -> Result<Vec<(Cell, Pat
     };
     for (generation_model, path) in level(runs, key::GENERATION_MODEL)? {
         for (task, path) in level(&path, key::TASK)? {
-            for (model, path) in level(&path, key::MODEL)? {
-                let cell = Cell { generation_model: generation_model.clone(), task: task.clone(), model };
-                found.push((cell, path));
-            }
+            let set = ResponseSetKey::new(&generation_model, task);
+            found.extend(level(&path, key::MODEL)?.into_iter().map(|(model, path)| (set.cell(model), path)));
         }
     }
     Ok(found)
@@ -229,16 +219,8 @@ fn cell_folders(runs: &Path, strays: &mut Vec<PathBuf>) -> Result<Vec<(Cell, Pat
 
 /// Calls `see` with every file under `directory`. A link is not followed: it could lead anywhere, and round in circles.
 fn files(directory: &Path, see: &mut dyn FnMut(PathBuf)) -> Result<()> {
-    for entry in fs::read_dir(directory).map_err(Error::io("list", directory))? {
-        let entry = entry.map_err(Error::io("list", directory))?;
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        if entry.file_type().map_err(Error::io("list", entry.path()))?.is_dir() {
-            files(&entry.path(), see)?;
-        } else {
-            see(entry.path());
-        }
+    for listed in list(directory)? {
+        if listed.is_folder { files(&listed.path, see)? } else { see(listed.path) }
     }
     Ok(())
 }

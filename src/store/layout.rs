@@ -2,8 +2,11 @@
 //!
 //! Owns these names. Not here: which of them exist (`read`, `inventory`).
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
 
 use super::names;
 use crate::error::Result;
@@ -14,33 +17,113 @@ pub(super) const MANIFEST: &str = "manifest.json";
 /// What all models of a text share, in the folder of their folders.
 pub(super) const TEXT: &str = "text.json";
 
-/// What one run of one model over one dataset is called.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Cell {
+/// Names a response set: all samples of one task that one generation model wrote.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ResponseSetKey {
     /// The model that wrote the responses.
     pub generation_model: String,
+    /// The task that the prompts are from.
     pub task: String,
-    /// The model that scores them.
+}
+
+/// Names a cell: one model's scores of one response set.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Cell {
+    /// The response set.
+    #[serde(flatten)]
+    pub set: ResponseSetKey,
+    /// The model that scores it.
     pub model: String,
 }
 
+/// Names a pair: two models on one response set.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PairCell {
+    /// The response set.
+    pub set: ResponseSetKey,
+    /// The model that is P.
+    pub p: String,
+    /// The model that is Q.
+    pub q: String,
+}
+
+impl ResponseSetKey {
+    /// The key of these names.
+    pub fn new(generation_model: impl Into<String>, task: impl Into<String>) -> Self {
+        Self { generation_model: generation_model.into(), task: task.into() }
+    }
+
+    /// The cell of `model` on this response set.
+    pub fn cell(&self, model: impl Into<String>) -> Cell {
+        Cell { set: self.clone(), model: model.into() }
+    }
+
+    /// The pair of `p` and `q` on this response set.
+    pub fn pair(&self, p: impl Into<String>, q: impl Into<String>) -> PairCell {
+        PairCell { set: self.clone(), p: p.into(), q: q.into() }
+    }
+
+    /// `generation_model=G/task=T`.
+    pub(super) fn folder(&self) -> Result<PathBuf> {
+        Ok([level(key::GENERATION_MODEL, &self.generation_model)?, level(key::TASK, &self.task)?].iter().collect())
+    }
+}
+
 impl Cell {
+    /// The cell of these names.
+    pub fn new(generation_model: impl Into<String>, task: impl Into<String>, model: impl Into<String>) -> Self {
+        Self { set: ResponseSetKey::new(generation_model, task), model: model.into() }
+    }
+
     /// What the files of `part` say of themselves; `manifest` is the digest of the cell's.
     pub fn origin(&self, manifest: &str, part: u32) -> Origin {
-        let Self { generation_model, task, model } = self.clone();
+        let Self { set: ResponseSetKey { generation_model, task }, model } = self.clone();
         let manifest = manifest.to_owned();
         Origin { generation_model, task, model, beside: None, part, manifest, samples: None, tokens: [None, None] }
     }
 
     /// `generation_model=G/task=T/model=M`.
     pub(super) fn folder(&self) -> Result<PathBuf> {
-        Ok(text_folder(&self.generation_model, &self.task)?.join(level(key::MODEL, &self.model)?))
+        Ok(self.set.folder()?.join(level(key::MODEL, &self.model)?))
     }
 }
 
-/// `generation_model=G/task=T`.
-pub(super) fn text_folder(generation_model: &str, task: &str) -> Result<PathBuf> {
-    Ok([level(key::GENERATION_MODEL, generation_model)?, level(key::TASK, task)?].iter().collect())
+impl PairCell {
+    /// The cells of P and Q.
+    pub fn cells(&self) -> [Cell; 2] {
+        [&self.p, &self.q].map(|model| self.set.cell(model))
+    }
+
+    /// What the file of `part` says of itself; `manifest` is the digest of the pair's.
+    pub fn origin(&self, manifest: &str, part: u32) -> Origin {
+        Origin { beside: Some(self.q.clone()), ..self.set.cell(&self.p).origin(manifest, part) }
+    }
+
+    /// `generation_model=G/task=T/p=M1/q=M2`.
+    pub(super) fn folder(&self) -> Result<PathBuf> {
+        Ok(self.set.folder()?.join(level(key::P, &self.p)?).join(level(key::Q, &self.q)?))
+    }
+}
+
+/// As messages name it.
+impl fmt::Display for ResponseSetKey {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "`{}` by `{}`", self.task, self.generation_model)
+    }
+}
+
+/// As messages name it.
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "`{}` on {}", self.model, self.set)
+    }
+}
+
+/// As messages name it.
+impl fmt::Display for PairCell {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "`{}` and `{}` on {}", self.p, self.q, self.set)
+    }
 }
 
 fn level(key: &str, name: &str) -> Result<String> {

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use self::facts::{DatasetFacts, EngineFacts, TokenFacts};
 use self::file::{ARITHMETIC, ELSEWHERE, compare};
 use self::text::TextManifest;
-use super::layout::TEXT;
+use super::layout::{Cell, TEXT};
 use crate::dataset::Part;
 use crate::error::{Error, Result};
 
@@ -76,6 +76,11 @@ impl Manifest {
         let OfModel { format_version, generation_model, task, model, out, engine, .. } = of_model;
         let TextManifest { dataset, tokens, parts, .. } = text;
         Ok(Self { format_version, generation_model, task, model, out, dataset, tokens, engine, parts })
+    }
+
+    /// The cell that it says it is of.
+    pub fn cell(&self) -> Cell {
+        Cell::new(&self.generation_model, &self.task, &self.model)
     }
 
     /// What all models of the text share.

@@ -1,6 +1,7 @@
-//! The output directory: the only place that creates results.
+//! The output directory: the only place that creates results and opens them.
 //!
-//! Owns layout, names, manifests, and the guarantee that a file with a final name is complete. A part is written under
+//! Owns layout, names, manifests, and the guarantee that a file with a final name is complete. Readers get a
+//! [`ResultFile`], which opens itself; `files` has the few verbs that another kind of storage would need. A part is written under
 //! `.tmp`, synced, and published by rename: hidden states if they are kept, then samples, then tokens, which alone
 //! means done. One process at a time writes a cell, and the first one fixes what all models of a response set share.
 //! Not here: the content of tables (`table`).
@@ -8,6 +9,7 @@
 mod cell;
 mod chosen;
 mod directory;
+mod files;
 mod hidden;
 mod layout;
 mod lock;
@@ -25,15 +27,16 @@ pub use cell::CellStore;
 pub use cell::part::PartWriter;
 pub use chosen::write_file;
 pub use directory::Store;
+pub use files::ResultFile;
 pub use hidden::HiddenPart;
 pub use inventory::{Inventory, ListedCell, ListedPair, ListedText, PartFiles, inventory, is_result_name};
-pub use layout::Cell;
+pub use layout::{Cell, PairCell, ResponseSetKey};
 pub use manifest::Manifest;
 pub use manifest::facts::{DatasetFacts, EngineFacts, OWN, TokenFacts};
 pub use manifest::pair::PairManifest;
 pub use manifest::text::TextManifest;
 pub use names::encode as folder_name;
-pub use pairs::{FoundPair, PairCell, PairStore, found_pairs};
+pub use pairs::{FoundPair, PairStore, found_pairs};
 pub use read::{DamagedCell, FoundCell, cells, cells_and_damaged, cells_to_continue, part_of};
 pub use temporary_hidden::TemporaryLock;
 

@@ -2,54 +2,29 @@
 //!
 //! Owns for pairs what [`super::CellStore`] owns for cells. A part is one file, so publishing it is one rename.
 
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 
-use super::layout::{Cell, MANIFEST, file_name, is_absent, text_folder};
+use super::files::{ResultFile, list_if_there};
+use super::layout::{Cell, MANIFEST, PairCell, ResponseSetKey, file_name, is_absent};
 use super::lock::Lock;
-use super::manifest::Manifest;
 use super::manifest::pair::PairManifest;
-use super::names;
 use super::read::{self, part_of};
-use super::temporary::{Temporary, delete_published};
+use super::temporary::Temporary;
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
 use crate::table::{self, Format, Origin, Table};
 
-/// Two models on one text.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PairCell {
-    pub generation_model: String,
-    pub task: String,
-    pub p: String,
-    pub q: String,
-}
-
 impl PairCell {
-    /// `generation_model=G/task=T/p=M1/q=M2`.
-    fn folder(&self) -> Result<PathBuf> {
-        let text = text_folder(&self.generation_model, &self.task)?;
-        let level = |key: &str, name: &str| -> Result<String> { Ok(format!("{key}={}", names::encode(name)?)) };
-        Ok(text.join(level(key::P, &self.p)?).join(level(key::Q, &self.q)?))
-    }
-
     /// The file of a part, published or not.
     ///
     /// # Errors
     /// A name that makes no folder.
-    pub fn part(&self, root: &Path, part: u32) -> Result<PathBuf> {
-        Ok(self.parts(root)?.join(file_name(part, Format::Parquet.extension())))
-    }
-
-    /// What the file of `part` says of itself; `manifest` is the digest of the pair's.
-    pub fn origin(&self, manifest: &str, part: u32) -> Origin {
-        let Self { generation_model, task, p, q } = self.clone();
-        let (manifest, tokens) = (manifest.to_owned(), [None, None]);
-        Origin { generation_model, task, model: p, beside: Some(q), part, manifest, samples: None, tokens }
+    pub fn part(&self, root: &Path, part: u32) -> Result<ResultFile> {
+        Ok(part_in(&self.parts(root)?, part))
     }
 
     /// What an earlier run decided, if there was one.
@@ -83,8 +58,7 @@ pub struct PairStore {
 
 impl PairStore {
     pub(super) fn open(root: &Path, manifest: &PairManifest) -> Result<Self> {
-        let PairManifest { generation_model, task, p, q, .. } = manifest.clone();
-        let cell = PairCell { generation_model, task, p, q };
+        let cell = manifest.cell();
         let (root, folder) = (root.to_owned(), cell.folder()?);
         let store = Self { root, cell, folder, manifest: manifest.clone(), lock: Mutex::new(None) };
         if store.has_parts()? {
@@ -95,12 +69,7 @@ impl PairStore {
 
     /// Whether any part is published.
     fn has_parts(&self) -> Result<bool> {
-        let parts = self.parts();
-        let entries = match fs::read_dir(&parts) {
-            Err(e) if is_absent(&e) => return Ok(false),
-            entries => entries.map_err(Error::io("list", &parts))?,
-        };
-        Ok(entries.flatten().any(|entry| part_of(&entry.path()).is_some()))
+        Ok(list_if_there(&self.parts())?.iter().any(|found| part_of(&found.path).is_some()))
     }
 
     /// What made the parts that are published decided as this run does.
@@ -121,13 +90,13 @@ impl PairStore {
         self.root.join(folder::RUNS).join(&self.folder).join(MANIFEST)
     }
 
-    fn path(&self, part: u32) -> PathBuf {
-        self.parts().join(file_name(part, Format::Parquet.extension()))
+    fn file(&self, part: u32) -> ResultFile {
+        part_in(&self.parts(), part)
     }
 
     /// Whether the part is published.
     pub fn is_done(&self, part: u32) -> bool {
-        self.path(part).exists()
+        self.file(part).exists()
     }
 
     /// Keeps other processes from writing the pair, until this is dropped.
@@ -138,8 +107,7 @@ impl PairStore {
         // Nothing panics while it is locked.
         let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         if lock.is_none() {
-            let PairManifest { generation_model, task, p, q, .. } = &self.manifest;
-            let what = format!("`{p}` and `{q}` on `{task}` by `{generation_model}`");
+            let what = self.cell.to_string();
             let busy = |error| match error {
                 // There is no other directory that it could be written into.
                 Error::Busy { holder, .. } => Error::Usage(format!("{holder} compares {what}: wait until it ends")),
@@ -157,42 +125,45 @@ impl PairStore {
     /// A full disk; another run that decided otherwise; a tokens table that was written again meanwhile.
     pub fn publish(&self, part: u32, batch: &RecordBatch, tokens: [Option<String>; 2]) -> Result<()> {
         self.lock()?;
-        let path = self.manifest_path();
         if !self.has_parts()? {
-            delete_published(&path)?;
-            let mut file = Temporary::create(&self.root, MANIFEST)?;
-            file.write(|out| out.write_all(self.manifest.to_json()?.as_bytes()).map_err(Error::io("write", &path)))?;
-            file.publish_new(&path)?;
+            let file = ResultFile::at(self.manifest_path());
+            file.delete()?;
+            let mut written = Temporary::create(&self.root, MANIFEST)?;
+            let failed = Error::io("write", &file);
+            written.write(|out| out.write_all(self.manifest.to_json()?.as_bytes()).map_err(failed))?;
+            file.put_new(written)?;
         }
         self.must_agree()?;
-        let mut file = Temporary::create(&self.root, &format!("{}-{part:08}", folder::PAIRS))?;
+        let mut written = Temporary::create(&self.root, &format!("{}-{part:08}", folder::PAIRS))?;
         let origin = Origin { tokens, ..self.cell.origin(&self.manifest.digest()?, part) };
-        file.write(|out| table::write(out, Format::Parquet, Table::Pairs, batch, Some(&origin)))?;
+        written.write(|out| table::write(out, Format::Parquet, Table::Pairs, batch, Some(&origin)))?;
         self.must_be_of(part, &origin.tokens)?;
-        let path = self.path(part);
-        file.publish(&path)?;
+        let file = self.file(part);
+        file.put(written)?;
         // Rescoring a part deletes its tokens, then its pairs. If this part was published in between, its tokens are
         // gone by now.
-        self.must_be_of(part, &origin.tokens).or_else(|error| delete_published(&path).and(Err(error)))
+        self.must_be_of(part, &origin.tokens).or_else(|error| file.delete().and(Err(error)))
     }
 
     /// The tokens tables of the part must be the ones with these hashes.
     fn must_be_of(&self, part: u32, hashes: &[Option<String>; 2]) -> Result<()> {
-        let PairCell { generation_model, task, p, q } = &self.cell;
-        for (model, hash) in [p, q].into_iter().zip(hashes) {
-            let [generation_model, task, model] = [generation_model, task, model].map(Clone::clone);
-            let folder = Cell { generation_model, task, model }.folder()?;
-            let path = self.root.join(folder::TOKENS).join(folder).join(file_name(part, Format::Parquet.extension()));
-            let now = match table::footer(&path) {
+        for (cell, hash) in self.cell.cells().iter().zip(hashes) {
+            let file = part_in(&self.root.join(folder::TOKENS).join(cell.folder()?), part);
+            let now = match file.footer() {
                 Err(Error::Io { source, .. }) if is_absent(&source) => None,
                 footer => footer?.1,
             };
             if now != *hash {
-                return Err(Error::file(path, "was scored again while it was compared: run the same command again"));
+                return Err(Error::file(file, "was scored again while it was compared: run the same command again"));
             }
         }
         Ok(())
     }
+}
+
+/// The file of a part of a pair, or of its tokens, in `folder`.
+fn part_in(folder: &Path, part: u32) -> ResultFile {
+    ResultFile::at(folder.join(file_name(part, Format::Parquet.extension())))
 }
 
 /// A pair as found on disk.
@@ -207,8 +178,8 @@ pub struct FoundPair {
 
 impl FoundPair {
     /// The file of a part, published or not.
-    pub fn part(&self, part: u32) -> PathBuf {
-        self.folder.join(file_name(part, Format::Parquet.extension()))
+    pub fn part(&self, part: u32) -> ResultFile {
+        part_in(&self.folder, part)
     }
 }
 
@@ -229,10 +200,10 @@ pub(super) fn pair_manifests(root: &Path) -> Result<Vec<(PairCell, PathBuf)>> {
     let mut found = Vec::new();
     for (generation_model, path) in partitions(&root.join(folder::RUNS), key::GENERATION_MODEL)? {
         for (task, path) in partitions(&path, key::TASK)? {
+            let set = ResponseSetKey::new(&generation_model, task);
             for (p, path) in partitions(&path, key::P)? {
                 for (q, path) in partitions(&path, key::Q)? {
-                    let (generation_model, task, p) = (generation_model.clone(), task.clone(), p.clone());
-                    found.push((PairCell { generation_model, task, p, q }, path.join(MANIFEST)));
+                    found.push((set.pair(&p, q), path.join(MANIFEST)));
                 }
             }
         }
@@ -252,12 +223,12 @@ fn partitions(directory: &Path, key: &str) -> Result<Vec<read::Partition>> {
 }
 
 /// Removes the part of every pair with the model that is about to have another: it was of the old one.
-pub(super) fn withdraw_part(root: &Path, of: &Manifest, part: u32) -> Result<()> {
-    let text = root.join(folder::PAIRS).join(text_folder(&of.generation_model, &of.task)?);
+pub(super) fn withdraw_part(root: &Path, of: &Cell, part: u32) -> Result<()> {
+    let text = root.join(folder::PAIRS).join(of.set.folder()?);
     for (p, path) in partitions(&text, key::P)? {
         for (q, path) in partitions(&path, key::Q)? {
             if [&p, &q].contains(&&of.model) {
-                delete_published(&path.join(file_name(part, Format::Parquet.extension())))?;
+                part_in(&path, part).delete()?;
             }
         }
     }

@@ -1,12 +1,12 @@
 //! Finds what an output directory contains.
 //!
-//! Owns finding cells and their files. Not here: opening tables (`table`).
+//! Owns finding cells and their files. Not here: reading tables (`table`).
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::files::{ResultFile, list};
 use super::hidden::HiddenFiles;
-use super::layout::{Cell, MANIFEST, TEXT, file_name};
+use super::layout::{Cell, MANIFEST, ResponseSetKey, TEXT, file_name};
 use super::manifest::Manifest;
 use super::names;
 use crate::error::{Error, Result};
@@ -20,11 +20,11 @@ pub struct FoundCell {
     pub manifest: Manifest,
     /// Parts that are done, ascending; the files below are theirs, in the same order.
     pub parts: Vec<u32>,
-    pub tokens: Vec<PathBuf>,
-    pub samples: Vec<PathBuf>,
+    pub tokens: Vec<ResultFile>,
+    pub samples: Vec<ResultFile>,
     /// For each part its hidden states, stored or temporary, if they exist. Stored ones may have been deleted to make room:
     /// tables do not need them.
-    pub hidden: Vec<Option<PathBuf>>,
+    pub hidden: Vec<Option<ResultFile>>,
     /// Parts of the manifest that are not done.
     pub missing: Vec<u32>,
 }
@@ -77,8 +77,9 @@ pub fn cells_to_continue(root: &Path) -> Result<(Vec<FoundCell>, Vec<DamagedCell
     let (mut found, mut damaged) = (Vec::new(), without_manifest(root)?);
     for (generation_model, path) in partitions(&runs, key::GENERATION_MODEL)? {
         for (task, path) in partitions(&path, key::TASK)? {
+            let set = ResponseSetKey::new(&generation_model, task);
             for (model, path) in models(&path)? {
-                let cell = Cell { generation_model: generation_model.clone(), task: task.clone(), model };
+                let cell = set.cell(model);
                 let manifest = path.join(MANIFEST);
                 if manifest.exists() {
                     match FoundCell::read(root, cell.clone(), &manifest) {
@@ -104,8 +105,9 @@ fn without_manifest(root: &Path) -> Result<Vec<DamagedCell>> {
     let mut without = Vec::new();
     for (generation_model, path) in folders(&root.join(folder::TOKENS), key::GENERATION_MODEL)? {
         for (task, path) in folders(&path, key::TASK)? {
+            let set = ResponseSetKey::new(&generation_model, task);
             for (model, tokens) in folders(&path, key::MODEL)? {
-                let cell = Cell { generation_model: generation_model.clone(), task: task.clone(), model };
+                let cell = set.cell(model);
                 let manifest = root.join(folder::RUNS).join(cell.folder()?).join(MANIFEST);
                 if !manifest.exists() && holds_files(&tokens) {
                     let what = "is missing, so the options of its tables are unknown: delete them, and score again";
@@ -119,8 +121,7 @@ fn without_manifest(root: &Path) -> Result<Vec<DamagedCell>> {
 
 /// Whether a folder of tokens has any file but those of file managers: then a part is done.
 fn holds_files(tokens: &Path) -> bool {
-    let entries = fs::read_dir(tokens).into_iter().flatten().flatten();
-    entries.into_iter().any(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))
+    list(tokens).is_ok_and(|found| !found.is_empty())
 }
 
 /// The number of a part by its file's name.
@@ -176,18 +177,12 @@ fn models(text: &Path) -> Result<Vec<Partition>> {
 
 /// The folders `key=value` in `directory`, and what else is there.
 pub(super) fn partitions_and_others(directory: &Path, key: &str) -> Result<(Vec<Partition>, Vec<PathBuf>)> {
-    let entries = fs::read_dir(directory).map_err(Error::io("list", directory))?;
     let (mut found, mut others) = (Vec::new(), Vec::new());
-    for entry in entries {
-        let path = entry.map_err(Error::io("list", directory))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.starts_with('.') {
-            continue;
-        }
-        let value = name.strip_prefix(key).and_then(|rest| rest.strip_prefix('=')).and_then(names::decode);
+    for listed in list(directory)? {
+        let value = listed.name().strip_prefix(key).and_then(|rest| rest.strip_prefix('=')).and_then(names::decode);
         match value {
-            Some(value) => found.push((value, path)),
-            None => others.push(path),
+            Some(value) => found.push((value, listed.path)),
+            None => others.push(listed.path),
         }
     }
     Ok((found, others))
@@ -197,7 +192,9 @@ impl FoundCell {
     fn read(root: &Path, cell: Cell, path: &Path) -> Result<Self> {
         let (manifest, format) = manifest(path)?;
         let folder = cell.folder()?;
-        let file = |table: &str, part: u32| root.join(table).join(&folder).join(file_name(part, format.extension()));
+        let file = |table: &str, part: u32| {
+            ResultFile::at(root.join(table).join(&folder).join(file_name(part, format.extension())))
+        };
         let is_done = |part: u32| [folder::TOKENS, folder::SAMPLES].iter().all(|table| file(table, part).exists());
         let (parts, missing): (Vec<u32>, Vec<u32>) = (0..manifest.parts.len() as u32).partition(|&part| is_done(part));
         let tokens = parts.iter().map(|&part| file(folder::TOKENS, part)).collect();

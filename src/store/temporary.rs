@@ -95,13 +95,9 @@ impl Temporary {
         &self.path
     }
 
-    /// Whether what was written is, byte by byte, what is published at `path`.
-    pub fn is_as(&self, path: &Path) -> Result<bool> {
-        match fs::read(path) {
-            Err(e) if is_absent(&e) => Ok(false),
-            there => Ok(there.map_err(Error::io("read", path))?
-                == fs::read(&self.path).map_err(Error::io("read", &self.path))?),
-        }
+    /// What was written.
+    pub fn read(&self) -> Result<Vec<u8>> {
+        fs::read(&self.path).map_err(Error::io("read", &self.path))
     }
 
     /// Renames to `path`, replacing an existing file.

@@ -6,11 +6,11 @@
 use std::path::PathBuf;
 
 use super::directory::Store;
+use super::files::ResultFile;
 use super::hidden;
 use super::layout::Cell;
 use super::lock::{Lock, Shared};
 use super::read::FoundCell;
-use super::temporary::delete_published;
 use crate::error::{Error, Result};
 
 /// Until this is dropped, no other process deletes the temporary hidden states of a cell.
@@ -23,7 +23,7 @@ impl Store {
     /// # Errors
     /// A lock's file that cannot be created.
     pub fn lock_temporary(&self, cell: &Cell) -> Result<TemporaryLock> {
-        Ok(TemporaryLock(Shared::take(&self.root, &key(cell)?, &what(cell))?))
+        Ok(TemporaryLock(Shared::take(&self.root, &key(cell)?, &cell.to_string())?))
     }
 
     /// Deletes a cell's temporary hidden states, unless another process needs them or writes the cell.
@@ -33,13 +33,13 @@ impl Store {
     pub fn delete_temporary(&self, found: &FoundCell, locked: TemporaryLock) -> Result<()> {
         drop(locked);
         let alone =
-            [key(&found.cell)?, found.cell.folder()?].map(|key| Lock::take(&self.root, &key, &what(&found.cell)));
+            [key(&found.cell)?, found.cell.folder()?].map(|key| Lock::take(&self.root, &key, &found.cell.to_string()));
         let [_alone, _writes] = match alone {
             [Err(Error::Busy { .. }), _] | [_, Err(Error::Busy { .. })] => return Ok(()),
             [alone, writes] => [alone?, writes?],
         };
-        let files = found.hidden.iter().flatten().filter(|path| hidden::is_temporary(path));
-        files.into_iter().try_for_each(|path| delete_published(path))
+        let mut files = found.hidden.iter().flatten().filter(|file| hidden::is_temporary(file));
+        files.try_for_each(ResultFile::delete)
     }
 }
 
@@ -47,8 +47,4 @@ impl Store {
 /// cell's own folder.
 fn key(cell: &Cell) -> Result<PathBuf> {
     Ok(PathBuf::from("loans").join(cell.folder()?))
-}
-
-fn what(Cell { generation_model, task, model }: &Cell) -> String {
-    format!("`{model}` on `{task}` by `{generation_model}`")
 }

@@ -16,7 +16,7 @@ mod manifests;
 mod races;
 
 fn cell(model: &str) -> Cell {
-    Cell { generation_model: "rl".to_owned(), task: "demo".to_owned(), model: model.to_owned() }
+    Cell::new("rl", "demo", model)
 }
 
 fn manifest(model: &str) -> Manifest {
@@ -151,7 +151,7 @@ fn a_part_is_replaced_tokens_first() {
     assert_eq!((fs::read(&samples).unwrap(), fs::read(&tokens).unwrap()), (before.clone(), before.clone()));
     // As if the run ended before the new samples stood under their name.
     fs::remove_file(&samples).unwrap();
-    fs::create_dir_all(samples.join("in the way")).unwrap();
+    fs::create_dir_all(samples.path().join("in the way")).unwrap();
     writer.commit().unwrap_err();
     assert!(!cell.is_done(0));
 

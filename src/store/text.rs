@@ -4,15 +4,15 @@
 //! scored. Later runs adopt its longest sample and must agree in everything else. A manifest that no model refers to
 //! and that no running process has locked was left by a run that scored nothing: it decides nothing and is replaced.
 
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::files::{ResultFile, list_if_there};
 use super::layout::{MANIFEST, TEXT, is_absent};
 use super::lock::{Lock, Shared};
 use super::manifest::Manifest;
 use super::manifest::text::TextManifest;
-use super::temporary::{Temporary, delete_published};
+use super::temporary::Temporary;
 use crate::error::{Error, Result};
 use crate::schema::folder;
 
@@ -76,7 +76,7 @@ impl TextStore {
             }
             drop(claim);
             match Lock::take(&self.root, &self.key(), &self.what()) {
-                Ok(_alone) if self.model()?.is_none() => delete_published(&self.path())?,
+                Ok(_alone) if self.model()?.is_none() => ResultFile::at(self.path()).delete()?,
                 Ok(_) => {}
                 Err(Error::Busy { .. }) => in_use = Some(there),
                 Err(other) => return Err(other),
@@ -101,23 +101,19 @@ impl TextStore {
     }
 
     fn publish_new(&self, mine: &TextManifest) -> Result<()> {
-        let path = self.path();
-        if path.exists() {
+        let file = ResultFile::at(self.path());
+        if file.exists() {
             return Ok(());
         }
-        let mut file = Temporary::create(&self.root, TEXT)?;
-        file.write(|out| out.write_all(mine.to_json()?.as_bytes()).map_err(Error::io("write", &path)))?;
-        file.publish_new(&path).map(drop)
+        let mut written = Temporary::create(&self.root, TEXT)?;
+        written.write(|out| out.write_all(mine.to_json()?.as_bytes()).map_err(Error::io("write", &file)))?;
+        file.put_new(written).map(drop)
     }
 
     /// The manifest of a model, if any was scored.
     fn model(&self) -> Result<Option<PathBuf>> {
-        let folder = self.models();
-        let entries = match fs::read_dir(&folder) {
-            Err(e) if is_absent(&e) => return Ok(None),
-            entries => entries.map_err(Error::io("list", &folder))?,
-        };
-        Ok(entries.flatten().map(|entry| entry.path().join(MANIFEST)).find(|path| path.exists()))
+        let found = list_if_there(&self.models())?;
+        Ok(found.into_iter().map(|found| found.path.join(MANIFEST)).find(|path| path.exists()))
     }
 
     fn key(&self) -> PathBuf {

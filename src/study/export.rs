@@ -4,16 +4,13 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float32Array, RecordBatch, StringArray, UInt32Array};
-use arrow::compute::concat_batches;
-use arrow::datatypes::UInt32Type;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Serialize;
 
 use super::rules::{SUFFIX, first_position};
 use crate::error::{Error, Result};
 use crate::schema::{folder, sample, token};
-use crate::store::{Cell, FoundCell, Store};
+use crate::store::{Cell, FoundCell, ResponseSetKey, ResultFile, Store};
+use crate::table::{SampleColumns, TableReader, TokenColumns};
 
 #[derive(Serialize)]
 struct Outcome<'a> {
@@ -36,7 +33,7 @@ struct TokenLoss<'a> {
 /// # Errors
 /// A cell with parts missing, tables that cannot be read, a file that cannot be written.
 pub fn export(store: &Store, found: &FoundCell) -> Result<PathBuf> {
-    let Cell { generation_model, task, model } = &found.cell;
+    let Cell { set: ResponseSetKey { generation_model, task }, model } = &found.cell;
     let name = format!("{model}_{generation_model}_{task}{SUFFIX}");
     if !found.missing.is_empty() {
         return Err(Error::Usage(format!("{name}: {} parts are not scored yet", found.missing.len())));
@@ -46,7 +43,7 @@ pub fn export(store: &Store, found: &FoundCell) -> Result<PathBuf> {
 
 fn write(cell: &FoundCell, path: &Path, out: &mut BufWriter<File>) -> Result<()> {
     let failed = || Error::io("write", path);
-    let dataset = format!("{}_{}.jsonl", cell.cell.generation_model, cell.cell.task);
+    let dataset = format!("{}_{}.jsonl", cell.cell.set.generation_model, cell.cell.set.task);
     let head =
         format!("{{\n  \"model\": {},\n  \"dataset\": {},\n  \"results\": [", json(&cell.cell.model), json(&dataset));
     out.write_all(head.as_bytes()).map_err(failed())?;
@@ -69,76 +66,68 @@ fn write(cell: &FoundCell, path: &Path, out: &mut BufWriter<File>) -> Result<()>
 }
 
 /// For each sample of a part: its id and the first position that the study keeps.
-fn first_positions(path: &Path) -> Result<Vec<(u32, u32)>> {
-    let batch = read(path)?;
-    let column = |name| column(&batch, name, path).map(AsArray::as_primitive::<UInt32Type>);
-    let (ids, context, alone) =
-        (column(sample::SAMPLE_ID)?, column(sample::CONTEXT_TOKENS)?, column(sample::PROMPT_TOKENS_ALONE)?);
-    let known = |row| context.is_valid(row) && alone.is_valid(row);
-    let first = |row| if known(row) { first_position(context.value(row), alone.value(row)) } else { 0 };
-    Ok((0..batch.num_rows()).map(|row| (ids.value(row), first(row))).collect())
+fn first_positions(file: &ResultFile) -> Result<Vec<(u32, u32)>> {
+    let names = [sample::SAMPLE_ID, sample::CONTEXT_TOKENS, sample::PROMPT_TOKENS_ALONE];
+    let mut positions = Vec::new();
+    for batch in TableReader::<SampleColumns>::open(file.open()?)?.columns(&names)? {
+        let batch = batch?;
+        for row in 0..batch.rows {
+            let id = batch.sample_id.get(row).ok_or_else(|| Error::file(file, "rows without a `sample_id`"))?;
+            let known = batch.context_tokens.get(row).zip(batch.prompt_tokens_alone.get(row));
+            positions.push((id, known.map_or(0, |(context, alone)| first_position(context, alone))));
+        }
+    }
+    Ok(positions)
 }
 
-/// The study's values of a part's tokens, in sample order.
-struct Tokens {
-    sample_id: UInt32Array,
-    position: UInt32Array,
-    token: StringArray,
-    is_end: BooleanArray,
-    logprob: Float32Array,
-    rank: UInt32Array,
+/// A token with a log-probability, and where it is.
+struct Token {
+    sample_id: u32,
+    position: u32,
+    token: String,
+    is_end: bool,
+    logprob: f32,
+    rank: Option<u32>,
 }
+
+/// A part's tokens that have a log-probability, in sample order.
+struct Tokens(Vec<Token>);
 
 impl Tokens {
-    fn read(path: &Path) -> Result<Self> {
-        let batch = read(path)?;
-        let column = |name| column(&batch, name, path);
-        Ok(Self {
-            sample_id: column(token::SAMPLE_ID)?.as_primitive().clone(),
-            position: column(token::POSITION)?.as_primitive().clone(),
-            token: column(token::TOKEN)?.as_string().clone(),
-            is_end: column(token::IS_END)?.as_boolean().clone(),
-            logprob: column(token::LOGPROB)?.as_primitive().clone(),
-            rank: column(token::RANK)?.as_primitive().clone(),
-        })
+    fn read(file: &ResultFile) -> Result<Self> {
+        let names = [token::SAMPLE_ID, token::POSITION, token::TOKEN, token::IS_END, token::LOGPROB, token::RANK];
+        let mut tokens = Vec::new();
+        for batch in TableReader::<TokenColumns>::open(file.open()?)?.columns(&names)? {
+            let batch = batch?;
+            for row in 0..batch.rows {
+                let Some(logprob) = batch.logprob.get(row) else { continue };
+                let key = batch.sample_id.get(row).zip(batch.position.get(row));
+                let (sample_id, position) =
+                    key.ok_or_else(|| Error::file(file, "rows without a `sample_id` or a `position`"))?;
+                let token = batch.token.get(row).unwrap_or_default().to_owned();
+                let (is_end, rank) = (batch.is_end.is_set(row), batch.rank.get(row));
+                tokens.push(Token { sample_id, position, token, is_end, logprob, rank });
+            }
+        }
+        Ok(Self(tokens))
     }
 
     /// What the study writes for sample `id`; `from` is where its tokens begin, and then where they end.
     fn outcome(&self, id: u32, first: u32, from: &mut usize) -> Option<Outcome<'_>> {
-        let start = *from;
-        while *from < self.sample_id.len() && self.sample_id.value(*from) == id {
-            *from += 1;
-        }
-        let kept = |&i: &usize| self.logprob.is_valid(i) && !self.ends_turn(i) && self.position.value(i) >= first;
-        let token_losses: Vec<TokenLoss> = (start..*from).filter(kept).map(|i| self.loss(i)).collect();
+        let of_sample = self.0[*from..].iter().take_while(|token| token.sample_id == id).count();
+        let tokens = &self.0[*from..*from + of_sample];
+        *from += of_sample;
+        let kept = tokens.iter().filter(|token| !token.is_end && token.position >= first);
+        let token_losses: Vec<TokenLoss> = kept.map(Token::loss).collect();
         let avg_loss = token_losses.iter().map(|token| token.loss).sum::<f64>() / token_losses.len() as f64;
         (!token_losses.is_empty()).then(|| Outcome { avg_loss, perplexity: avg_loss.exp(), token_losses })
     }
-
-    fn ends_turn(&self, i: usize) -> bool {
-        self.is_end.is_valid(i) && self.is_end.value(i)
-    }
-
-    fn loss(&self, i: usize) -> TokenLoss<'_> {
-        TokenLoss {
-            loss: -f64::from(self.logprob.value(i)),
-            token: self.token.value(i),
-            rank: self.rank.is_valid(i).then(|| self.rank.value(i)),
-        }
-    }
 }
 
-fn column<'a>(batch: &'a RecordBatch, name: &str, path: &Path) -> Result<&'a ArrayRef> {
-    batch.column_by_name(name).ok_or_else(|| Error::file(path, format!("has no column `{name}`")))
-}
-
-/// The whole of a part's table.
-fn read(path: &Path) -> Result<RecordBatch> {
-    let file = File::open(path).map_err(Error::io("read", path))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file)?;
-    let schema = reader.schema().clone();
-    let batches = reader.build()?.collect::<Result<Vec<_>, _>>()?;
-    Ok(concat_batches(&schema, &batches)?)
+impl Token {
+    fn loss(&self) -> TokenLoss<'_> {
+        TokenLoss { loss: -f64::from(self.logprob), token: &self.token, rank: self.rank }
+    }
 }
 
 fn json(value: &impl Serialize) -> String {

@@ -103,15 +103,15 @@ fn names(path: &Path, losses: &TokenLosses) -> Result<Cell> {
     let ending = format!("_{generation_model}_{task}{SUFFIX}");
     let from_file = file.strip_suffix(&ending).filter(|name| !name.is_empty());
     let from_path = losses.model.rsplit('/').next().unwrap_or_default();
-    Ok(Cell { generation_model, task, model: from_file.unwrap_or(from_path).to_owned() })
+    Ok(Cell::new(generation_model, task, from_file.unwrap_or(from_path)))
 }
 
 fn manifest(hash: String, cell: &Cell, losses: &TokenLosses) -> Manifest {
     let rows = losses.results.len() as u32;
     Manifest {
         format_version: schema::FORMAT_VERSION,
-        generation_model: cell.generation_model.clone(),
-        task: cell.task.clone(),
+        generation_model: cell.set.generation_model.clone(),
+        task: cell.set.task.clone(),
         model: cell.model.clone(),
         out: Format::Parquet.extension().to_owned(),
         dataset: dataset_of(rows),

@@ -5,7 +5,7 @@
 use std::io::Write;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::json::LineDelimitedWriter;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -51,6 +51,17 @@ pub enum Table {
     Tokens,
     Samples,
     Pairs,
+}
+
+impl Table {
+    /// The columns that this version writes; of a samples table without the dataset's kept fields.
+    pub fn schema(self) -> SchemaRef {
+        match self {
+            Self::Tokens => schema::tokens(),
+            Self::Samples => schema::samples(&[]),
+            Self::Pairs => schema::pairs(),
+        }
+    }
 }
 
 /// Writes a complete file. Returns its hash of itself, if its format has a place for one. A Parquet file contains

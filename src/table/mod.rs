@@ -1,12 +1,15 @@
-//! From scored samples to record batches of the two tables.
+//! From scored samples to record batches of the tables, and back to the values of a row.
 //!
-//! Owns the content of each column and when it is null. Not here: file formats (`encode`, `decode`) and paths
+//! Owns the content of each column and when it is null. Not here: file formats (`encode`, `reader`) and paths
 //! (`store`).
 
 mod check;
+mod columns;
 mod decode;
 mod encode;
 mod origin;
+mod reader;
+mod schema_check;
 mod scored;
 mod seal;
 
@@ -19,9 +22,11 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
 
-pub use decode::{footer, holds, statuses};
+pub use columns::{Columns, Flags, Lists, Numbers, PairColumns, SampleColumns, Texts, TokenColumns};
+pub use decode::{footer, schema, statuses};
 pub use encode::{Format, Table, write};
 pub use origin::{Origin, parted_from};
+pub use reader::{Rows, TableReader};
 pub use scored::ScoredSample;
 pub use seal::{is_sealed, recorded, seal};
 

@@ -4,10 +4,11 @@
 //! needed because no writer here writes Parquet's own page checksums, and a flipped bit of a float decodes without an
 //! error. Not here: the rest of the file's content.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 
 use parquet::file::metadata::KeyValue;
+
+use crate::stored::StoredFile;
 
 const KEY: &str = "tokshift.blake3";
 
@@ -43,23 +44,21 @@ pub fn recorded(entries: Option<&Vec<KeyValue>>) -> Option<String> {
 ///
 /// # Errors
 /// A file that cannot be read.
-pub fn is_sealed(mut file: &File) -> io::Result<Option<bool>> {
-    let length = file.seek(SeekFrom::End(0))?;
-    let mut trailer = [0; 4];
-    file.seek(SeekFrom::Start(length.saturating_sub(TRAILER)))?;
-    if file.read(&mut trailer)? < trailer.len() {
+pub fn is_sealed(file: &StoredFile) -> io::Result<Option<bool>> {
+    let length = file.length();
+    if length < TRAILER {
         return Ok(None);
     }
+    let mut trailer = [0; 4];
+    file.read_exact_at(&mut trailer, length - TRAILER)?;
     let footer = (u64::from(u32::from_le_bytes(trailer)) + TRAILER).min(length).min(MAX_FOOTER);
     let mut end = Vec::new();
-    file.seek(SeekFrom::Start(length - footer))?;
-    file.take(footer).read_to_end(&mut end)?;
+    file.tail(length - footer).take(footer).read_to_end(&mut end)?;
     let Some(at) = digits(&end) else { return Ok(None) };
     let recorded = end[at..at + DIGITS].to_vec();
     end[at..at + DIGITS].fill(b'0');
     let mut hasher = blake3::Hasher::new();
-    file.seek(SeekFrom::Start(0))?;
-    hasher.update_reader(file.take(length - footer))?.update(&end);
+    hasher.update_reader(file.tail(0).take(length - footer))?.update(&end);
     Ok(Some(hasher.finalize().to_hex().as_bytes() == recorded))
 }
 
@@ -73,13 +72,14 @@ fn digits(bytes: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::path::Path;
 
     use super::*;
 
-    fn written(bytes: &[u8]) -> File {
+    fn written(bytes: &[u8]) -> StoredFile {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        file
+        StoredFile::new(file, Path::new("file")).unwrap()
     }
 
     /// Data, then a footer of `footer`, its length and the magic word.

@@ -7,6 +7,8 @@ use super::*;
 use crate::sample::Status;
 use crate::schema::{sample, token};
 
+mod reader;
+
 const NOTHING: f32 = f32::NEG_INFINITY;
 
 /// "ab" after a context of `before` ids; its tokens are "a" and "b".

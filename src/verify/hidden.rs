@@ -1,23 +1,28 @@
 //! Checks a part's hidden states: that they were written with its tokens table, and belong to its samples.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use super::report::Kind;
 use super::samples::Sample;
 use super::source::Broken;
 use crate::hidden::Reader;
+use crate::store::ResultFile;
 use crate::table::Origin;
 
 /// Every scored sample has a hidden state before each of its tokens that has one, and one after the last.
 ///
 /// # Errors
 /// A file that is missing, damaged, of another part or tokens table, or lacks rows.
-pub(super) fn check(path: &Path, samples: &[Sample], origin: &Origin, tokens: Option<&str>) -> Result<(), Broken> {
-    if !path.exists() {
+pub(super) fn check(
+    file: &ResultFile,
+    samples: &[Sample],
+    origin: &Origin,
+    tokens: Option<&str>,
+) -> Result<(), Broken> {
+    if !file.exists() {
         return Err((Kind::Missing, "is missing, though its tokens are there: was it deleted?".to_owned()));
     }
-    let reader = Reader::open(path).map_err(|e| (Kind::Checksum, e.to_string()))?;
+    let reader = file.open().and_then(Reader::new).map_err(|e| (Kind::Checksum, e.to_string()))?;
     if let Some(what) = origin.denied_by(Origin::of_json(reader.origin()).as_ref()) {
         return Err((Kind::Moved, what));
     }

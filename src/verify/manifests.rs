@@ -13,7 +13,7 @@ pub(super) fn check(texts: &[ListedText], cells: &[ListedCell], findings: &mut F
     let mut redo = Vec::new();
     let mut delete = |cell: &ListedCell| {
         for part in cell.parts.iter().filter(|part| part.is_done()) {
-            redo.extend(part.all().filter(|file| file.exists()).cloned());
+            redo.extend(part.all().filter(|file| file.exists()).map(|file| file.path().to_owned()));
         }
         redo.push(cell.path.clone());
     };
@@ -27,7 +27,7 @@ pub(super) fn check(texts: &[ListedText], cells: &[ListedCell], findings: &mut F
     let broken: Vec<_> = broken.collect();
     for (text, what) in &broken {
         findings.of_file(Kind::Manifest, &text.path, what.clone());
-        cells.iter().filter(|cell| text.is_of(&cell.cell)).for_each(&mut delete);
+        cells.iter().filter(|found| found.cell.set == text.set).for_each(&mut delete);
     }
     redo.extend(broken.into_iter().map(|(text, _)| text.path.clone()));
     redo
@@ -36,8 +36,8 @@ pub(super) fn check(texts: &[ListedText], cells: &[ListedCell], findings: &mut F
 /// What a model's own manifest says.
 fn of_cell(cell: &ListedCell) -> Result<(), String> {
     let manifest = cell.manifest.as_ref().map(|(manifest, _)| manifest).map_err(ToString::to_string)?;
-    let names = [&manifest.generation_model, &manifest.task, &manifest.model];
-    if names != [&cell.cell.generation_model, &cell.cell.task, &cell.cell.model] {
+    if manifest.cell() != cell.cell {
+        let names = [&manifest.generation_model, &manifest.task, &manifest.model];
         return Err(format!("is of {names:?}, but its folders have other names"));
     }
     Ok(())
@@ -46,8 +46,8 @@ fn of_cell(cell: &ListedCell) -> Result<(), String> {
 /// What all models of a text share.
 fn of_text(text: &ListedText) -> Result<(), String> {
     let manifest = text.manifest.as_ref().map_err(ToString::to_string)?;
-    let names = [&manifest.generation_model, &manifest.task];
-    if names != [&text.generation_model, &text.task] {
+    if manifest.set() != text.set {
+        let names = [&manifest.generation_model, &manifest.task];
         return Err(format!("is of {names:?}, but its folders have other names"));
     }
     let (mut rows, mut samples) = (0, 0);

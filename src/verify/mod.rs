@@ -6,12 +6,12 @@
 //! tokens.
 
 mod agree;
-mod columns;
 mod hidden;
 mod manifests;
 mod numbers;
 mod pairs;
 mod report;
+mod rows;
 mod samples;
 mod scored;
 mod source;
@@ -33,9 +33,9 @@ use tokens::Ids;
 use crate::dataset::Part;
 use crate::engine::RANK_STRICT;
 use crate::error::Result;
-use crate::store::{self, Inventory, ListedCell, Manifest, PartFiles};
+use crate::store::{self, Inventory, ListedCell, Manifest, PartFiles, ResultFile};
 use crate::study;
-use crate::table::{self, Format, Origin, Table};
+use crate::table::{self, Columns, Format, Origin, TokenColumns};
 
 /// The engine whose tables lack nothing.
 const LOCAL: &str = "local";
@@ -48,9 +48,7 @@ pub fn verify(root: &Path) -> Result<Report> {
     let Inventory { texts, cells, pairs, strays, leftovers } = store::inventory(root)?;
     let (mut findings, mut checked) = (Findings::default(), Checked::default());
     let mut redo = manifests::check(&texts, &cells, &mut findings);
-    for text in
-        cells.chunk_by(|a, b| (&a.cell.generation_model, &a.cell.task) == (&b.cell.generation_model, &b.cell.task))
-    {
+    for text in cells.chunk_by(|a, b| a.cell.set == b.cell.set) {
         let parts = text.iter().map(|cell| cell.parts.len()).max().unwrap_or_default();
         let found: Vec<OfPart> = (0..parts).into_par_iter().map(|part| of_part(text, part)).collect();
         for of_part in found {
@@ -126,11 +124,11 @@ fn of_part(text: &[ListedCell], part: usize) -> OfPart {
         found.findings.extend(findings);
         files.push(paths);
         let own_context = manifest.tokens.has_own_templates();
-        given.push(Given { model: &cell.cell.model, path: &paths.tokens, ids, own_context });
+        given.push(Given { model: &cell.cell.model, path: paths.tokens.path(), ids, own_context });
     }
     wrong.extend(agree::check(&given, &mut found.findings));
     for paths in wrong.into_iter().map(|index| files[index]) {
-        found.redo.extend(paths.all().filter(|file| file.exists()).cloned());
+        found.redo.extend(paths.all().filter(|file| file.exists()).map(|file| file.path().to_owned()));
     }
     found
 }
@@ -150,48 +148,52 @@ impl OnePart<'_> {
     fn check(&self, findings: &mut Findings, checked: &mut Checked) -> Vec<Ids> {
         let (samples, tokens) = (&self.paths.samples, &self.paths.tokens);
         if !samples.exists() {
-            findings.of_file(Kind::Missing, samples, "is missing, though its tokens are there: was it deleted?");
+            findings.of_file(Kind::Missing, samples.path(), "is missing, though its tokens are there: was it deleted?");
         }
         let (mut samples_hash, mut tokens_hash) = (None, None);
         let of_samples = samples.exists().then(|| {
-            guarded(samples, findings, |findings| {
-                let source = self.open(samples, Table::Samples, checked)?;
+            guarded(samples.path(), findings, |findings| {
+                let source = self.open(samples, &self.manifest.dataset.keep_fields, checked)?;
                 samples_hash.clone_from(&source.hash);
-                samples::read(samples, source, self.part, self.rules().null_is_unknown, findings)
+                samples::read(samples.path(), source, self.part, self.rules().null_is_unknown, findings)
             })
         });
         let of_samples = of_samples.flatten();
         checked.samples += of_samples.as_ref().map_or(0, |samples| samples.len() as u64);
-        let ids = guarded(tokens, findings, |findings| {
-            let source = self.open(tokens, Table::Tokens, checked)?;
+        let ids = guarded(tokens.path(), findings, |findings| {
+            let source: Source<TokenColumns> = self.open(tokens, &[], checked)?;
             tokens_hash.clone_from(&source.hash);
             let named = source.origin.as_ref().and_then(|origin| origin.samples.as_deref());
-            if let Some(what) = table::parted_from(named, samples, samples_hash.as_deref()) {
-                findings.of_file(Kind::Mixed, tokens, what);
+            if let Some(what) = table::parted_from(named, samples.path(), samples_hash.as_deref()) {
+                findings.of_file(Kind::Mixed, tokens.path(), what);
             }
             let Some(of_samples) = &of_samples else {
                 // Nothing to compare rows with, but whether they can be read shows all the same.
-                let rows = source.batches.map(|batch| Ok(batch.map_err(|e| (Kind::Unreadable, e))?.num_rows() as u64));
+                let rows = source.batches.map(|batch| Ok(batch?.rows as u64));
                 checked.tokens += rows.sum::<Result<u64, Broken>>()?;
                 return Ok(Vec::new());
             };
-            let mut walk = tokens::Walk::new(tokens, of_samples, self.rules(), findings);
+            let mut walk = tokens::Walk::new(tokens.path(), of_samples, self.rules(), findings);
             walk.run(source)?;
             checked.tokens += walk.rows;
             Ok(walk.ids)
         });
         checked.parts_without_hidden +=
             u64::from(self.manifest.engine.keep_hidden.is_some() && self.paths.hidden.is_none());
-        if let Some(path) = &self.paths.hidden {
+        if let Some(file) = &self.paths.hidden {
             let (samples, tokens) = (of_samples.as_deref().unwrap_or_default(), tokens_hash.as_deref());
-            guarded(path, findings, |_| hidden::check(path, samples, &self.origin, tokens));
+            guarded(file.path(), findings, |_| hidden::check(file, samples, &self.origin, tokens));
         }
         ids.unwrap_or_default()
     }
 
-    fn open(&self, path: &Path, table: Table, checked: &mut Checked) -> Result<Source, Broken> {
-        let kept: &[String] = if table == Table::Samples { &self.manifest.dataset.keep_fields } else { &[] };
-        let source = source::open(path, self.format, table, kept, Some(&self.origin))?;
+    fn open<C: Columns + 'static>(
+        &self,
+        file: &ResultFile,
+        kept: &[String],
+        checked: &mut Checked,
+    ) -> Result<Source<C>, Broken> {
+        let source = source::open(file, self.format, kept, Some(&self.origin))?;
         checked.files_without_hash += u64::from(source.hash.is_none());
         Ok(source)
     }

@@ -5,8 +5,8 @@
 //! Not checked: that equal entries of a list are ordered by id. They are ordered by logits, and two logits may round
 //! to one log-probability.
 
-use super::columns::TokenRow;
 use super::report::Kind;
+use super::rows::TokenRow;
 
 /// What [`crate::reduce`] and rounding to f32 may be off by.
 const TOLERANCE: f64 = 1e-5;
@@ -87,7 +87,7 @@ fn unfilled(row: &TokenRow, rules: Rules, report: &mut dyn FnMut(Kind, String)) 
 
 /// The list must be one, and say the same of the token as the token's own columns.
 fn list(row: &TokenRow, rules: Rules) -> Result<(), String> {
-    let (ids, logprobs) = (&row.top_ids, &row.top_logprobs);
+    let (ids, logprobs) = (row.top_ids, row.top_logprobs);
     if ids.len() != logprobs.len() || ids.len() > rules.top_k || rules.is_whole && ids.len() < rules.top_k {
         let (ids, logprobs, k) = (ids.len(), logprobs.len(), rules.top_k);
         return Err(format!("{ids} top_ids and {logprobs} top_logprobs where the manifest has k = {k}"));
@@ -111,7 +111,7 @@ fn list(row: &TokenRow, rules: Rules) -> Result<(), String> {
 
 /// The token's own log-probability and rank compared with the list.
 fn of_token(row: &TokenRow, rules: Rules, id: u32, logprob: f32) -> Result<(), String> {
-    let logprobs = &row.top_logprobs;
+    let logprobs = row.top_logprobs;
     let place = row.top_ids.iter().position(|&other| other == id);
     match place {
         Some(place) if logprobs[place].to_bits() != logprob.to_bits() => {

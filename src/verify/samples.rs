@@ -5,11 +5,12 @@
 use std::ops::Range;
 use std::path::Path;
 
-use super::columns::{SampleColumns, SampleRow};
 use super::report::{Findings, Kind, Place};
+use super::rows::SampleRow;
 use super::source::{Broken, Source};
 use crate::dataset::Part;
 use crate::sample::Status;
+use crate::table::SampleColumns;
 
 /// What the samples table says of a sample.
 #[derive(Clone, Debug)]
@@ -29,7 +30,7 @@ pub(super) struct Sample {
 /// A file that cannot be decoded.
 pub(super) fn read(
     path: &Path,
-    source: Source,
+    source: Source<SampleColumns>,
     part: &Part,
     null_is_unknown: bool,
     findings: &mut Findings,
@@ -37,10 +38,9 @@ pub(super) fn read(
     let ids = range(part.first_sample, part.samples);
     let (mut samples, mut number) = (Vec::new(), 0);
     for batch in source.batches {
-        let batch = batch.map_err(|e| (Kind::Unreadable, e))?;
-        let columns = SampleColumns::of(&batch)?;
-        for index in 0..batch.num_rows() {
-            let row = columns.row(index);
+        let columns = batch?;
+        for index in 0..columns.rows {
+            let row = SampleRow::of(&columns, index);
             let place = Place { row: Some(number), sample_id: row.sample_id };
             let expected = ids.start + number;
             number += 1;

@@ -3,16 +3,11 @@
 //! Owns reading the few columns that say so. Not here: checking the table (`tokens`).
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::panic::catch_unwind;
-use std::path::Path;
-
-use arrow::array::{Array, AsArray};
-use arrow::datatypes::UInt32Type;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::schema::token;
+use crate::store::ResultFile;
+use crate::table::{TableReader, TokenColumns};
 
 const COLUMNS: [&str; 4] = [token::SAMPLE_ID, token::POSITION, token::TOKEN_ID, token::LOGPROB];
 
@@ -20,23 +15,17 @@ const COLUMNS: [&str; 4] = [token::SAMPLE_ID, token::POSITION, token::TOKEN_ID, 
 pub(super) type Ids = BTreeMap<(u32, u32), Option<u32>>;
 
 /// `None` of a table that cannot be read.
-pub(super) fn read(path: &Path) -> Option<Ids> {
+pub(super) fn read(file: &ResultFile) -> Option<Ids> {
     // Decoders panic on some broken bytes.
-    catch_unwind(|| decode(path)).ok().flatten()
+    catch_unwind(AssertUnwindSafe(|| decode(file))).ok().flatten()
 }
 
-fn decode(path: &Path) -> Option<Ids> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path).ok()?).ok()?;
-    let columns = ProjectionMask::columns(builder.parquet_schema(), COLUMNS);
+fn decode(file: &ResultFile) -> Option<Ids> {
     let mut found = BTreeMap::new();
-    for batch in builder.with_projection(columns).build().ok()? {
-        let batch = batch.ok()?;
-        let ids = |name| batch.column_by_name(name)?.as_primitive_opt::<UInt32Type>();
-        let (samples, positions, tokens) = (ids(COLUMNS[0])?, ids(COLUMNS[1])?, ids(COLUMNS[2])?);
-        let logprobs = batch.column_by_name(token::LOGPROB)?;
-        for row in (0..batch.num_rows()).filter(|&row| logprobs.is_valid(row)) {
-            let id = tokens.is_valid(row).then(|| tokens.value(row));
-            found.insert((samples.value(row), positions.value(row)), id);
+    for batch in TableReader::open(file.open().ok()?).ok()?.columns(&COLUMNS).ok()? {
+        let TokenColumns { rows, sample_id, position, token_id, logprob, .. } = batch.ok()?;
+        for row in (0..rows).filter(|&row| logprob.get(row).is_some()) {
+            found.insert((sample_id.get(row)?, position.get(row)?), token_id.get(row));
         }
     }
     Some(found)

@@ -1,27 +1,28 @@
-//! A table's file as record batches of the columns in `schema`.
+//! A table's file as batches of its columns.
 //!
-//! Owns the comparison of schemas, and JSON lines. Values are not checked here.
+//! Owns what a file that `score` wrote must be beyond a table of tokshift: its bytes, its columns to the letter, its part;
+//! and JSON lines. Values are not checked here.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use arrow::array::{ArrayRef, AsArray, Float32Array, ListArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Schema, SchemaRef};
 
 use super::report::{Findings, Kind};
-use crate::schema;
-use crate::table::{self, Format, Origin, Table};
+use crate::error::Error;
+use crate::schema::token;
+use crate::store::ResultFile;
+use crate::stored::StoredFile;
+use crate::table::{self, Columns, Format, Origin, TableReader};
 
 /// Why a file is not read on.
 pub(super) type Broken = (Kind, String);
 
 /// An open table.
-pub(super) struct Source {
-    pub batches: Box<dyn Iterator<Item = Result<RecordBatch, String>>>,
+pub(super) struct Source<C> {
+    pub batches: Box<dyn Iterator<Item = Result<C, Broken>>>,
     /// The file's hash of itself, which its bytes have; `None` if its format has no place for one.
     pub hash: Option<String>,
     /// What it says of itself.
@@ -47,80 +48,81 @@ pub(super) fn guarded<T>(
     }
 }
 
-/// Opens `path`, which must have the columns of `table`, those of `kept` last, and be the part of a cell that it says.
-pub(super) fn open(
-    path: &Path,
+/// Opens a file, which must have the columns of its table, those of `kept` last, and be the part of a cell that it says.
+pub(super) fn open<C: Columns + 'static>(
+    file: &ResultFile,
     format: Format,
-    table: Table,
     kept: &[String],
     origin: Option<&Origin>,
-) -> Result<Source, Broken> {
-    let expected = match table {
-        Table::Tokens => schema::tokens(),
-        Table::Samples => schema::samples(&[]),
-        Table::Pairs => schema::pairs(),
-    };
+) -> Result<Source<C>, Broken> {
+    let file = file.open().map_err(unreadable)?;
     match format {
-        Format::Parquet => open_parquet(path, &expected, kept, origin),
-        Format::Jsonl => open_jsonl(path, &expected),
+        Format::Parquet => open_parquet(file, kept, origin),
+        Format::Jsonl => open_jsonl(&file),
     }
 }
 
-fn unreadable(error: &impl ToString) -> Broken {
-    (Kind::Unreadable, error.to_string())
+/// A finding has the file's name already.
+fn unreadable(error: Error) -> Broken {
+    let what = match error {
+        Error::File { what, .. } => what,
+        Error::Io { source, .. } => source.to_string(),
+        other => other.to_string(),
+    };
+    (Kind::Unreadable, what)
 }
 
-fn open_parquet(path: &Path, expected: &Schema, kept: &[String], origin: Option<&Origin>) -> Result<Source, Broken> {
-    let file = File::open(path).map_err(|e| unreadable(&e))?;
+fn open_parquet<C: Columns + 'static>(
+    file: StoredFile,
+    kept: &[String],
+    origin: Option<&Origin>,
+) -> Result<Source<C>, Broken> {
     // Checked before anything is decoded, because changed bytes may decode to anything.
-    let sealed = table::is_sealed(&file).map_err(|e| unreadable(&e))?;
+    let sealed = table::is_sealed(&file).map_err(|e| (Kind::Unreadable, e.to_string()))?;
     if sealed == Some(false) {
         return Err((Kind::Checksum, "its bytes have changed since it was written".to_owned()));
     }
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| unreadable(&e))?;
-    check_schema(expected, kept, builder.schema())?;
+    let reader = TableReader::<C>::parse(file).map_err(|what| (Kind::Unreadable, what))?;
+    reader.check().and_then(|()| as_written(&C::TABLE.schema(), kept, reader.schema())).map_err(schema)?;
     if sealed.is_none() {
         return Err((
             Kind::Checksum,
             "contains no hash of itself: tokshift did not write it, or it is damaged".to_owned(),
         ));
     }
-    let entries = builder.metadata().file_metadata().key_value_metadata();
-    let (found, hash) = (Origin::read(entries), table::recorded(entries));
+    let (found, hash) = (reader.origin(), reader.hash());
     if let Some(what) = origin.and_then(|origin| origin.denied_by(found.as_ref())) {
         return Err((Kind::Moved, what));
     }
-    let reader = builder.build().map_err(|e| unreadable(&e))?;
-    Ok(Source { batches: Box::new(reader.map(|batch| batch.map_err(|e| e.to_string()))), hash, origin: found })
+    let rows = reader.rows().map_err(unreadable)?;
+    Ok(Source { batches: Box::new(rows.map(|batch| batch.map_err(unreadable))), hash, origin: found })
 }
 
-/// The fixed columns must be those of the schema; kept fields must have the requested names and one of their three
-/// types.
-fn check_schema(expected: &Schema, kept: &[String], found: &Schema) -> Result<(), Broken> {
-    let wrong = |what: String| Err((Kind::Schema, what));
-    for (index, field) in expected.fields().iter().enumerate() {
-        match found.fields().get(index) {
-            None => return wrong(format!("no column `{}`", field.name())),
-            Some(other) if !same(field, other) => {
-                return wrong(format!("column {index} is {}, expected {}", described(other), described(field)));
-            }
-            Some(_) => {}
+fn schema(what: String) -> Broken {
+    (Kind::Schema, what)
+}
+
+/// Beyond [`TableReader::check`]: the columns are those that some version writes, in its order, and kept fields have the
+/// requested names and one of their three types.
+fn as_written(expected: &Schema, kept: &[String], found: &Schema) -> Result<(), String> {
+    let mut others = found.fields().iter().enumerate().peekable();
+    for field in expected.fields() {
+        // An older version did not write all of them.
+        let Some((index, other)) = others.next_if(|(_, other)| other.name() == field.name()) else { continue };
+        if (other.data_type(), other.is_nullable()) != (field.data_type(), field.is_nullable()) {
+            return Err(format!("column {index} is {}, expected {}", described(other), described(field)));
         }
     }
-    let others = &found.fields()[expected.fields().len()..];
-    let is_kept = |(field, name): (&FieldRef, &String)| {
+    let others: Vec<&FieldRef> = others.map(|(_, other)| other).collect();
+    let is_kept = |(field, name): (&&FieldRef, &String)| {
         let types = [DataType::Boolean, DataType::Float64, DataType::Utf8];
         field.name() == name && field.is_nullable() && types.contains(field.data_type())
     };
     if others.len() != kept.len() || !others.iter().zip(kept).all(is_kept) {
         let names: Vec<&str> = others.iter().map(|field| field.name().as_str()).collect();
-        return wrong(format!("further columns {names:?}, expected the kept fields {kept:?}"));
+        return Err(format!("further columns {names:?}, expected the kept fields {kept:?}"));
     }
     Ok(())
-}
-
-fn same(a: &Field, b: &Field) -> bool {
-    a.name() == b.name() && a.data_type() == b.data_type() && a.is_nullable() == b.is_nullable()
 }
 
 fn described(field: &Field) -> String {
@@ -128,11 +130,13 @@ fn described(field: &Field) -> String {
     format!("`{}` ({}{null})", field.name(), field.data_type())
 }
 
-/// JSON lines as batches. What a line leaves out is null, and so is −∞; kept fields have no column.
-fn open_jsonl(path: &Path, expected: &Schema) -> Result<Source, Broken> {
-    let file = BufReader::new(File::open(path).map_err(|e| unreadable(&e))?);
-    let reader = arrow::json::ReaderBuilder::new(nullable(expected)).build(file).map_err(|e| unreadable(&e))?;
-    Ok(Source { batches: Box::new(reader.map(|batch| batch.map_err(|e| e.to_string()))), hash: None, origin: None })
+/// JSON lines as batches. What a line leaves out is null; kept fields have no column.
+fn open_jsonl<C: Columns + 'static>(file: &StoredFile) -> Result<Source<C>, Broken> {
+    let broken = |e: arrow::error::ArrowError| (Kind::Unreadable, e.to_string());
+    let lines = std::io::BufReader::new(file.tail(0));
+    let reader = arrow::json::ReaderBuilder::new(nullable(&C::TABLE.schema())).build(lines).map_err(broken)?;
+    let batches = reader.map(move |batch| C::of(&with_infinities(&batch.map_err(broken)?)).map_err(schema));
+    Ok(Source { batches: Box::new(batches), hash: None, origin: None })
 }
 
 /// The schema with everything nullable, items of lists included.
@@ -144,4 +148,20 @@ fn nullable(schema: &Schema) -> SchemaRef {
         other => Field::new(field.name(), other.clone(), true),
     };
     Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
+}
+
+/// JSON has no −∞: in a list of log-probabilities, `null` stands for it.
+fn with_infinities(batch: &RecordBatch) -> RecordBatch {
+    let Ok(index) = batch.schema().index_of(token::TOP_LOGPROBS) else { return batch.clone() };
+    let whole = |lists: &ListArray| {
+        let items = lists.values().as_primitive_opt::<Float32Type>()?;
+        let items: Float32Array = items.iter().map(|item| Some(item.unwrap_or(f32::NEG_INFINITY))).collect();
+        let (field, offsets, _, nulls) = lists.clone().into_parts();
+        Some(Arc::new(ListArray::try_new(field, offsets, Arc::new(items), nulls).ok()?) as ArrayRef)
+    };
+    let mut columns = batch.columns().to_vec();
+    if let Some(lists) = columns[index].as_list_opt::<i32>().and_then(whole) {
+        columns[index] = lists;
+    }
+    RecordBatch::try_new(batch.schema(), columns).unwrap_or_else(|_| batch.clone())
 }

@@ -4,12 +4,13 @@
 
 use std::path::Path;
 
-use super::columns::{TokenColumns, TokenRow};
 use super::numbers::{self, Rules};
 use super::report::{Findings, Kind, Place};
+use super::rows::TokenRow;
 use super::samples::{Sample, is_close};
 use super::source::{Broken, Source};
 use crate::sample::Status;
+use crate::table::TokenColumns;
 use crate::tokenize::token_text;
 
 /// The ids that a model was given, short.
@@ -69,12 +70,11 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     /// A file that cannot be decoded.
-    pub fn run(&mut self, source: Source) -> Result<(), Broken> {
+    pub fn run(&mut self, source: Source<TokenColumns>) -> Result<(), Broken> {
         for batch in source.batches {
-            let batch = batch.map_err(|e| (Kind::Unreadable, e))?;
-            let columns = TokenColumns::of(&batch)?;
-            for index in 0..batch.num_rows() {
-                self.row(&columns.row(index));
+            let columns = batch?;
+            for index in 0..columns.rows {
+                self.row(&TokenRow::of(&columns, index));
                 self.rows += 1;
             }
         }

@@ -55,8 +55,8 @@ pub fn manifest(cell: &Cell, parts: Vec<Part>) -> Manifest {
     let rows = parts.iter().map(|part| part.rows).sum();
     Manifest {
         format_version: FORMAT_VERSION,
-        generation_model: cell.generation_model.clone(),
-        task: cell.task.clone(),
+        generation_model: cell.set.generation_model.clone(),
+        task: cell.set.task.clone(),
         model: cell.model.clone(),
         out: text("parquet"),
         dataset: DatasetFacts {

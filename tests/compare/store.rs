@@ -28,7 +28,7 @@ use tokshift::verify;
 const CELL: &str = "generation_model=rl/task=demo/model=m";
 
 fn cell(model: &str) -> Cell {
-    Cell { generation_model: "rl".to_owned(), task: "demo".to_owned(), model: model.to_owned() }
+    Cell::new("rl", "demo", model)
 }
 
 /// Of a dataset in two parts.
@@ -136,8 +136,8 @@ fn what_is_committed_is_found_and_reads_back() {
     let found = store::cells(root.path()).unwrap();
     assert_eq!((found.len(), &found[0].cell, found[0].missing.len()), (1, &self::cell("m"), 0));
     for (part, first) in [0, 3].into_iter().enumerate() {
-        assert_eq!(read(&found[0].tokens[part]), tokens_batch(&three(first)).unwrap());
-        assert_eq!(read(&found[0].samples[part]), samples_batch(&three(first), &[]).unwrap());
+        assert_eq!(read(found[0].tokens[part].path()), tokens_batch(&three(first)).unwrap());
+        assert_eq!(read(found[0].samples[part].path()), samples_batch(&three(first), &[]).unwrap());
     }
 }
 
@@ -164,7 +164,7 @@ fn hostile_names_stay_inside() {
     let root = outside.path().join("a/out");
     let names = ["..", ".", "../x", "../../../x", "/abs", "a/b", "a\\b", "x\0y", "%2E%2E", "m=1", "é", "CON", " ", "~"];
     for name in names {
-        let cell = Cell { generation_model: name.to_owned(), task: name.to_owned(), model: name.to_owned() };
+        let cell = Cell::new(name, name, name);
         let store = Store::open(&root).unwrap();
         let cell = store.cell(&cell, &manifest(&cell, Format::Jsonl), Format::Jsonl).unwrap();
         publish(&cell, 0, &three(0)).unwrap();
@@ -200,7 +200,7 @@ fn a_part_that_was_not_written_is_not_done() {
         writer.write(&samples_batch(&samples, &[]).unwrap(), &tokens_batch(&samples).unwrap()).unwrap();
     }
     writer.commit().unwrap();
-    assert_eq!(read(&store::cells(root.path()).unwrap()[0].tokens[0]), tokens_batch(&three(0)).unwrap());
+    assert_eq!(read(store::cells(root.path()).unwrap()[0].tokens[0].path()), tokens_batch(&three(0)).unwrap());
 }
 
 /// Crash after making the folder, before the manifest: such a run decided nothing and hides nobody.
@@ -454,9 +454,9 @@ proptest! {
         let cell = open(root.path(), "m");
         publish(&cell, 0, &samples).unwrap();
         let found = store::cells(root.path()).unwrap();
-        let back = read(&found[0].tokens[0]);
+        let back = read(found[0].tokens[0].path());
         prop_assert_eq!(&back, &tokens);
-        prop_assert_eq!(&read(&found[0].samples[0]), &table);
+        prop_assert_eq!(&read(found[0].samples[0].path()), &table);
         let bits = |batch: &RecordBatch| -> Vec<Option<u32>> {
             batch[token::LOGPROB].as_primitive::<Float32Type>().iter().map(|x| x.map(f32::to_bits)).collect()
         };

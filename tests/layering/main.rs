@@ -102,6 +102,30 @@ fn no_files_and_no_folders_import_each_other() {
     assert!(known.is_empty(), "in no circle any more: take them off KNOWN: {known:?}");
 }
 
+/// Readers get results from the store, which alone knows where they are. Polars opens what its lazy scans read.
+#[test]
+fn results_are_opened_by_the_store_alone() {
+    let readers = ["table", "hidden", "pipeline", "exact", "verify", "shift", "study"];
+    let words = ["File::open", "fs::read", "fs::metadata", "fs::remove", "fs::rename", "read_dir(", "scan_parquet"];
+    let import = |file: &str, line: &str| file == "study/import.rs" && line.contains("fs::read(path)");
+    let scan = |file: &str, line: &str| file == "shift/tables/scan.rs" && line.contains("scan_parquet");
+    let mut scans = 0;
+    for (file, source) in sources() {
+        let reads_results = readers.contains(&top(&file)) || ["cli/status.rs", "cli/run/compare.rs"].contains(&&*file);
+        if !reads_results || file.ends_with("tests.rs") || file.contains("/tests/") {
+            continue;
+        }
+        let of_product = source.split("#[cfg(test)]").next().unwrap();
+        for (number, line) in of_product.lines().enumerate() {
+            let is_allowed = import(&file, line) || scan(&file, line);
+            scans += usize::from(scan(&file, line));
+            let found = words.iter().find(|word| !is_allowed && line.contains(**word));
+            assert!(found.is_none(), "src/{file}:{}: {line}", number + 1);
+        }
+    }
+    assert_eq!(scans, 1, "one file makes lazy scans of results");
+}
+
 /// What talks to a terminal, parses flags or tells errors without a type is for the command line alone.
 #[test]
 fn the_library_knows_no_terminal() {

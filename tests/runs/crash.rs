@@ -51,7 +51,7 @@ fn run(
     retry_failed: bool,
     beside: impl Fn(u32, &mut Scored) + Sync,
 ) -> Result<Progress> {
-    let cell = Cell { generation_model: "rl".to_owned(), task: "demo".to_owned(), model: "mock".to_owned() };
+    let cell = Cell::new("rl", "demo", "mock");
     let store = Store::open(&scene.path(output))?;
     let cell = store.cell(&cell, &manifest(&cell, plan), Format::Parquet)?;
     let progress = Progress::default();

@@ -14,7 +14,7 @@ use crate::cli::progress;
 use crate::error::Error;
 use crate::score::session::Output;
 use crate::shift::{self, Comparison, NotCompared};
-use crate::store::{self, FoundCell};
+use crate::store::{self, FoundCell, ResponseSetKey};
 
 /// The folder next to the tables; everything in it is derived from them.
 const FOLDER: &str = "comparison";
@@ -61,8 +61,8 @@ fn of_output(output: &Output) -> Compared {
         }
     }
     // An earlier comparison is deleted first, so that the files next to each other belong to one run.
-    let written = remove(&output.root);
-    if let Err(error) = written.and_then(|()| write(output, &comparison)) {
+    let removed = FILES.iter().try_for_each(|name| Ok(output.store.withdraw(FOLDER, name)?));
+    if let Err(error) = removed.and_then(|()| write(output, &comparison)) {
         failures.push(describe(&error));
     }
     let failed = (!failures.is_empty()).then(|| failures.join("; "));
@@ -78,13 +78,10 @@ fn comparable(root: &Path) -> Result<BTreeMap<String, Vec<String>>> {
         Err(error) => return Err(error.into()),
     };
     let mut texts = BTreeMap::<String, Vec<String>>::new();
-    for p in found.iter().filter(|p| p.cell.model == p.cell.generation_model && is_parquet(p)) {
-        let shares = |q: &&FoundCell| {
-            (&q.cell.generation_model, &q.cell.task) == (&p.cell.generation_model, &p.cell.task)
-                && q.cell.model != p.cell.model
-        };
-        if found.iter().any(|q| shares(&q)) {
-            texts.entry(p.cell.generation_model.clone()).or_default().push(p.cell.task.clone());
+    for p in found.iter().filter(|p| p.cell.model == p.cell.set.generation_model && is_parquet(p)) {
+        if found.iter().any(|q| q.cell.set == p.cell.set && q.cell.model != p.cell.model) {
+            let ResponseSetKey { generation_model, task } = p.cell.set.clone();
+            texts.entry(generation_model).or_default().push(task);
         }
     }
     Ok(texts)
@@ -103,19 +100,6 @@ fn of_generation_model(root: &Path, generation_model: String, tasks: Vec<String>
         ..shift::Options::default()
     };
     shift::compare(root, &options)
-}
-
-fn remove(root: &Path) -> Result<()> {
-    for name in FILES {
-        let path = root.join(FOLDER).join(name);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::io("remove", &path)(error).into());
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 /// `kl.json` as `kl --json` prints it, the study's KL values, and every statistic as a row of a table. Without pairs

@@ -119,7 +119,7 @@ fn is_here(model: &experiments::Model, engine: EngineArg, needs_template: bool) 
 fn plan<'a>(cells: &'a Cells, cell: &'a Cell, looked: &'a Looked, entries: &[Entry]) -> Planned<'a> {
     let model = cells.model(cell);
     let plan = cells.dataset(cell).map(|dataset| &dataset.plan);
-    let own = || entries.iter().filter(|entry| entry.model == model.name);
+    let own = || entries.iter().filter(|entry| entry.cell.model == model.name);
     let (rate, bytes_a_token) = (run_log::rate(own()), run_log::bytes_a_token(own()).unwrap_or(BYTES_A_TOKEN));
     let tokens = |bytes: u64| bytes as f64 / bytes_a_token;
     let left = tokens(cells.bytes_missing(cell));

@@ -9,7 +9,7 @@ use polars::prelude::{Engine, JoinArgs, JoinType, col};
 
 use super::read::Texts;
 use crate::error::Result;
-use crate::schema::{self, sample};
+use crate::schema::sample;
 use crate::shift::numbers::spans::{Aligned, align};
 use crate::shift::numbers::stats::{Share, clustered_mean};
 use crate::shift::options::Options;
@@ -19,6 +19,7 @@ use crate::shift::tables::files::PairTables;
 use crate::shift::tables::run_notes::OWN_CONTEXTS;
 use crate::shift::tables::samples::{self, SampleFacts};
 use crate::shift::tables::scan::scan;
+use crate::table::Table;
 
 /// Why k1 estimates no divergence here.
 const ONE_TOKENISATION: &str = "each model gives the probability of one tokenisation of the text";
@@ -39,12 +40,12 @@ pub fn of_pair(pair: &PairTables, options: &Options) -> Result<AlignedPair> {
 fn same_texts(pair: &PairTables, options: &Options) -> Result<()> {
     let may_differ = options.allow_different_context || pair.own_templates;
     let right = |name: &str| col(name).alias(format!("q_{name}"));
-    let p = scan(&pair.p.samples, &schema::samples(&[]))?.select([
+    let p = scan(&pair.p.samples, Table::Samples)?.select([
         col(sample::SAMPLE_ID),
         col(sample::PROMPT),
         col(sample::RESPONSE),
     ]);
-    let q = scan(&pair.q.samples, &schema::samples(&[]))?.select([
+    let q = scan(&pair.q.samples, Table::Samples)?.select([
         col(sample::SAMPLE_ID),
         right(sample::PROMPT),
         right(sample::RESPONSE),
@@ -123,8 +124,8 @@ impl Sums {
         ];
         let total = |count: fn(&OfSample) -> u64| self.samples.iter().map(count).sum();
         AlignedPair {
-            generation_model: pair.generation_model.clone(),
-            task: pair.task.clone(),
+            generation_model: pair.set.generation_model.clone(),
+            task: pair.set.task.clone(),
             p: pair.p.model.clone(),
             q: pair.q.model.clone(),
             samples: self.samples.len() as u64,

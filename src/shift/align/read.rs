@@ -2,25 +2,27 @@
 //!
 //! Owns reading them in order, a batch at a time. Not here: comparing (`pair`).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::schema::token;
 use crate::shift::numbers::spans::Piece;
 use crate::shift::tables::cursor::Cursor;
+use crate::store::ResultFile;
+use crate::table::TokenColumns;
 
 const COLUMNS: [&str; 7] =
     [token::SAMPLE_ID, token::POSITION, token::START, token::END, token::STRADDLES, token::IS_END, token::LOGPROB];
 
 /// A table that is read once, from front to back.
 pub struct Texts<'a> {
-    files: &'a [PathBuf],
-    cursor: Cursor<'a>,
+    files: &'a [ResultFile],
+    cursor: Cursor<'a, TokenColumns>,
     pieces: Vec<Piece>,
 }
 
 impl<'a> Texts<'a> {
-    pub fn new(files: &'a [PathBuf]) -> Self {
+    pub fn new(files: &'a [ResultFile]) -> Self {
         Self { files, cursor: Cursor::new(files, &COLUMNS), pieces: Vec::new() }
     }
 
@@ -38,7 +40,7 @@ impl<'a> Texts<'a> {
             }
             if of_row == sample && !columns.seen(row).is_end {
                 let Some(piece) = columns.piece(row) else {
-                    let file = self.files.first().map_or(Path::new(""), PathBuf::as_path);
+                    let file = self.files.first().map_or(Path::new(""), ResultFile::path);
                     let what = "some tokens have no place in the text, so that it cannot be aligned";
                     return Err(Error::file(file, format!("sample_id {sample}: {what}")));
                 };

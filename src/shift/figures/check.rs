@@ -57,7 +57,7 @@ pub fn exact(pair: &PairTables, sums: &Sums) -> Result<()> {
         "the pairs table has {found} of the {expected} tokens of sample_id {}: delete the parts in `{}` and let `kl --exact` \
          make them again",
         sample.id,
-        first.parent().unwrap_or(first).display()
+        first.path().parent().unwrap_or(first.path()).display()
     )))
 }
 

@@ -77,8 +77,8 @@ struct Found {
 impl Tasks {
     pub fn add(&mut self, tables: &PairTables, pair: &Pair, sums: &Sums) -> Result<()> {
         let weights = [&tables.p, &tables.q].map(|table| table.weights.clone());
-        let same = |o: &Overall| o.generation_model == pair.generation_model && o.p == pair.p && o.q == pair.q;
-        let index = self.found.iter().position(|f| same(&f.overall)).unwrap_or_else(|| {
+        let names = [&pair.generation_model, &pair.p, &pair.q];
+        let index = self.found.iter().position(|f| names_of(&f.overall) == names).unwrap_or_else(|| {
             self.found.push(Found::new(pair, weights.clone()));
             self.found.len() - 1
         });
@@ -100,9 +100,7 @@ impl Tasks {
     pub fn finish(self, pairs: &mut [Pair], not_compared: &[NotCompared]) -> Vec<Overall> {
         let (mixed, mut whole): (Vec<_>, Vec<_>) = self.found.into_iter().partition(|f| f.is_mixed);
         for Found { overall, .. } in mixed {
-            let of_it = |pair: &&mut Pair| {
-                (&pair.generation_model, &pair.p, &pair.q) == (&overall.generation_model, &overall.p, &overall.q)
-            };
+            let of_it = |pair: &&mut Pair| [&pair.generation_model, &pair.p, &pair.q] == names_of(&overall);
             for pair in pairs.iter_mut().filter(of_it) {
                 let tasks = overall.tasks.join("`, `");
                 pair.notes.push(format!(
@@ -111,14 +109,17 @@ impl Tasks {
             }
         }
         for Found { overall, .. } in &mut whole {
-            let lacks = not_compared.iter().filter(|pair| {
-                (&pair.generation_model, &pair.p, &pair.q) == (&overall.generation_model, &overall.p, &overall.q)
-            });
-            overall.missing_tasks = lacks.map(|pair| pair.task.clone()).collect();
+            let of_it = |pair: &&NotCompared| [&pair.generation_model, &pair.p, &pair.q] == names_of(overall);
+            overall.missing_tasks = not_compared.iter().filter(of_it).map(|pair| pair.task.clone()).collect();
         }
         let several = whole.into_iter().filter(|f| f.overall.tasks.len() > 1);
         several.map(Found::finish).collect()
     }
+}
+
+/// What pairs of several tasks are put together by: generation model, P and Q.
+fn names_of(overall: &Overall) -> [&String; 3] {
+    [&overall.generation_model, &overall.p, &overall.q]
 }
 
 impl Found {

@@ -117,10 +117,10 @@ fn figures(
     let kl_estimate = estimate::of_pair(tables, sums, &left_out, is_of_all)?;
     let perplexity = perplexity::perplexity(sums)?;
     let study = study(tables, &prepared.samples, sums)?;
-    let lacks = study.is_none().then(|| study::lacks(&tables.p.model, &tables.generation_model));
+    let lacks = study.is_none().then(|| study::lacks(&tables.p.model, &tables.set.generation_model));
     Ok(Pair {
-        generation_model: tables.generation_model.clone(),
-        task: tables.task.clone(),
+        generation_model: tables.set.generation_model.clone(),
+        task: tables.set.task.clone(),
         p: tables.p.model.clone(),
         q: tables.q.model.clone(),
         samples: sums.facts.len() as u64,
@@ -196,14 +196,14 @@ fn left_out(samples: &Samples) -> Vec<LeftOut> {
 }
 
 fn study(tables: &PairTables, samples: &Samples, sums: &Sums) -> Result<Option<StudyFigure>> {
-    if tables.p.model != tables.generation_model {
+    if tables.p.model != tables.set.generation_model {
         return Ok(None);
     }
     let figure = absolute_mean(sums.of_study()?.into_iter());
     let null_rows_removed = study_pairing::figure(tables, samples)?;
     Ok(figure.map(|(kl_divergence, num_data_points, total_tokens)| StudyFigure {
-        generation_model: tables.generation_model.clone(),
-        task: tables.task.clone(),
+        generation_model: tables.set.generation_model.clone(),
+        task: tables.set.task.clone(),
         tested_model: tables.q.model.clone(),
         kl_divergence,
         num_data_points,

@@ -9,13 +9,14 @@ use std::collections::HashMap;
 use polars::prelude::{DataFrame, Engine, Expr, col, lit};
 
 use crate::error::Result;
-use crate::schema::{self, sample, token};
+use crate::schema::{sample, token};
 use crate::shift::pass::sums::{Farthest, Sums};
 use crate::shift::query::look_up;
 use crate::shift::result::read_first::{FarResponse, FarToken, Place, ReadFirst};
 use crate::shift::tables::files::PairTables;
 use crate::shift::tables::scan::scan;
 use crate::shift::token::measures::LOGPROBS;
+use crate::table::Table;
 
 /// Of each list.
 const MOST: usize = 10;
@@ -59,7 +60,7 @@ struct Text {
 fn texts(tables: &PairTables, ids: &[u32]) -> Result<HashMap<u32, Text>> {
     let names = [sample::SAMPLE_ID, sample::ROW, sample::ROW_ID, sample::RESPONSE];
     let chosen = any(ids.iter().map(|id| col(sample::SAMPLE_ID).eq(lit(*id))));
-    let frame = scan(&tables.p.samples, &schema::samples(&[]))?.filter(chosen).select(names.map(col));
+    let frame = scan(&tables.p.samples, Table::Samples)?.filter(chosen).select(names.map(col));
     let frame = frame.collect_with_engine(Engine::Streaming)?.unwrap_single();
     let (ids, rows) = (frame.column(names[0])?.u32()?, frame.column(names[1])?.u32()?);
     let (row_ids, responses) = (frame.column(names[2])?.str()?, frame.column(names[3])?.str()?);

@@ -11,7 +11,7 @@ use polars::prelude::{DataFrame, PolarsResult, col};
 
 use super::estimate;
 use crate::error::Result;
-use crate::schema::{self, sample, token};
+use crate::schema::{sample, token};
 use crate::shift::numbers::kinds::{self, KINDS};
 use crate::shift::numbers::regions::{self, REGIONS};
 use crate::shift::numbers::stats::{FEW_CLUSTERS, Share, clustered_mean};
@@ -24,6 +24,7 @@ use crate::shift::tables::fields::{self, Buckets, DecidedBy, Fields};
 use crate::shift::tables::files::PairTables;
 use crate::shift::tables::scan::scan;
 use crate::shift::token::measures::{self, Measure, is_of_pairs};
+use crate::table::Table;
 
 /// Every slice that has a token, dimension by dimension. `estimate` is the pair's, and `exact` says whether the pairs table is
 /// at temperature 1 and over all ids.
@@ -38,7 +39,7 @@ pub fn of_pair(
         slice.kl_estimate = of_tokens(&slice.by, estimate);
     }
     for name in &tables.p.kept {
-        slices.extend(by_field(tables, sums, (name, fields.buckets(&tables.task, name)), (estimate, exact))?);
+        slices.extend(by_field(tables, sums, (name, fields.buckets(&tables.set.task, name)), (estimate, exact))?);
     }
     let all: u64 = sums.rows.iter().sum();
     slices.iter_mut().filter(|slice| slice.tokens == all).for_each(|slice| slice.kl_estimate = estimate.clone());
@@ -205,8 +206,8 @@ fn by_token(tables: &PairTables, sums: &Sums) -> Result<Vec<Slice>> {
 type Thinking = HashMap<u32, Vec<Range<u32>>>;
 
 fn thinking(tables: &PairTables) -> Result<Thinking> {
-    let texts = scan(&tables.p.samples, &schema::samples(&[]))?
-        .select([sample::SAMPLE_ID, sample::PROMPT, sample::RESPONSE].map(col));
+    let texts =
+        scan(&tables.p.samples, Table::Samples)?.select([sample::SAMPLE_ID, sample::PROMPT, sample::RESPONSE].map(col));
     batches::fold(texts, Order::Any, Thinking::new(), |found, batch| {
         let ids = batch.column(sample::SAMPLE_ID)?.u32()?;
         let (prompts, responses) = (batch.column(sample::PROMPT)?.str()?, batch.column(sample::RESPONSE)?.str()?);

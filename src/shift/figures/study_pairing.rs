@@ -10,13 +10,14 @@ use polars::prelude::{DataType, col};
 
 use crate::error::Result;
 use crate::sample::Status;
-use crate::schema::{self, token};
+use crate::schema::token;
 use crate::shift::query::batches::{self, Order};
 use crate::shift::result::study::NullsRemoved;
 use crate::shift::tables::files::{ModelTable, PairTables};
 use crate::shift::tables::samples::{SampleFacts, Samples};
 use crate::shift::tables::scan::scan;
 use crate::shift::token::expressions::study_side;
+use crate::table::Table;
 
 /// |mean over samples of each sample's mean| from `(sum, tokens)` by sample; samples without a token drop out.
 pub fn absolute_mean(samples: impl Iterator<Item = (f64, u64)>) -> Option<(f64, u64, u64)> {
@@ -77,7 +78,7 @@ fn terms(table: &ModelTable, samples: &Samples) -> Result<HashMap<u32, Vec<f64>>
     let from: HashMap<u32, u32> = ids.zip(samples.first_counted.iter().copied()).collect();
     let term = study_side(col(token::LOGPROB).cast(DataType::Float64)).alias(TERM);
     let columns = [col(token::SAMPLE_ID), col(token::POSITION), col(token::IS_END), term];
-    let tokens = scan(&table.tokens, &schema::tokens())?.select(columns);
+    let tokens = scan(&table.tokens, Table::Tokens)?.select(columns);
     batches::fold(tokens, Order::Rows, HashMap::<u32, Vec<f64>>::new(), move |found, batch| {
         let (ids, positions) = (batch.column(token::SAMPLE_ID)?.u32()?, batch.column(token::POSITION)?.u32()?);
         let (ends, terms) = (batch.column(token::IS_END)?.bool()?, batch.column(TERM)?.f64()?);

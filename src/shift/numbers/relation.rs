@@ -107,8 +107,8 @@ mod tests {
         #[test]
         fn units_do_not_matter(
             points in prop::collection::vec((0u32..6, -5.0..5.0, -5.0..5.0), 4..40),
-            a in 0.1..9.0,
-            b in 0.1..9.0,
+            a in 0.1f64..9.0,
+            b in 0.1f64..9.0,
         ) {
             let moved: Vec<Point> = points.iter().map(|(c, x, y)| (*c, a * x + 7.0, 3.0 - b * y)).collect();
             let (one, other) = (relation(6, &points), relation(6, &moved));

@@ -4,19 +4,20 @@
 //! of each table in memory. Not here: adding up, since each thread has a state of the caller's. `query` defines the
 //! same as lazy queries; this pass is more than twice as fast.
 
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::error::{Error, Result, panic_message};
 use crate::schema::{Divergence, pair, token};
 use crate::shift::numbers::bounds::Side;
-use crate::shift::tables::columns::Columns;
+use crate::shift::tables::columns::Batch;
 use crate::shift::tables::cursor::Cursor;
 use crate::shift::tables::files::PairTables;
 use crate::shift::tables::footers::Footers;
 use crate::shift::token::lists;
 use crate::shift::token::seen::{Divergences, Seen, Token};
+use crate::store::ResultFile;
+use crate::table::{PairColumns, TokenColumns};
 
 /// There is no pairs table, or no row of it.
 const NO_DIVERGENCES: Divergences = Divergences::NONE;
@@ -35,10 +36,13 @@ pub struct Reads {
     pub every: usize,
 }
 
+/// Rows of a tokens table.
+type Tokens = Batch<TokenColumns>;
+
 /// Some rows that follow one another in both tables, of the same keys.
 pub struct Run<'a> {
-    p: (&'a Columns, usize),
-    q: (&'a Columns, usize),
+    p: (&'a Tokens, usize),
+    q: (&'a Tokens, usize),
     rows: usize,
     lists: bool,
     /// Whether KL(P‖Q) has an upper bound.
@@ -81,7 +85,7 @@ impl Run<'_> {
     }
 }
 
-fn side<'a>(columns: &'a Columns, row: usize, seen: &Seen) -> Side<'a> {
+fn side<'a>(columns: &'a Tokens, row: usize, seen: &Seen) -> Side<'a> {
     Side {
         ids: columns.top_ids(row),
         logprobs: columns.top_logprobs(row),
@@ -93,9 +97,9 @@ fn side<'a>(columns: &'a Columns, row: usize, seen: &Seen) -> Side<'a> {
 
 /// Files whose rows are joined only with each other's.
 struct Chunk<'a> {
-    p: &'a [PathBuf],
-    q: &'a [PathBuf],
-    exact: &'a [PathBuf],
+    p: &'a [ResultFile],
+    q: &'a [ResultFile],
+    exact: &'a [ResultFile],
 }
 
 /// Hands every joined token to `step`, sample by sample, with the state of the thread that found it; gives back the states
@@ -142,7 +146,7 @@ type Samples = Option<(u32, u32)>;
 
 /// One chunk per part if parts contain the same samples in both tables, as all do except imports; else everything.
 fn chunks<'a>(pair: &'a PairTables, [p, q]: [&Footers; 2]) -> Vec<Chunk<'a>> {
-    let exact: &[PathBuf] = pair.exact.as_ref().map_or(&[], |exact| &exact.files);
+    let exact: &[ResultFile] = pair.exact.as_ref().map_or(&[], |exact| &exact.files);
     let (of_p, of_q) = (&pair.p.tokens, &pair.q.tokens);
     let mut last = None;
     let mut apart = |(p, q): (&Samples, &Samples)| {
@@ -155,7 +159,7 @@ fn chunks<'a>(pair: &'a PairTables, [p, q]: [&Footers; 2]) -> Vec<Chunk<'a>> {
     if !aligned || !p.samples.iter().zip(&q.samples).all(&mut apart) {
         return vec![Chunk { p: of_p, q: of_q, exact }];
     }
-    let one = |files: &'a [PathBuf], part: usize| files.get(part..=part).unwrap_or_default();
+    let one = |files: &'a [ResultFile], part: usize| files.get(part..=part).unwrap_or_default();
     (0..of_p.len()).map(|part| Chunk { p: one(of_p, part), q: one(of_q, part), exact: one(exact, part) }).collect()
 }
 
@@ -186,7 +190,7 @@ fn merge(pair: &PairTables, chunk: &Chunk, reads: &Reads, step: &mut dyn FnMut(&
 }
 
 /// Rows from both places on that have the same keys.
-fn same_keys((p, of_p): (&Columns, usize), (q, of_q): (&Columns, usize)) -> usize {
+fn same_keys((p, of_p): (&Tokens, usize), (q, of_q): (&Tokens, usize)) -> usize {
     let most = (p.len() - of_p).min(q.len() - of_q);
     let samples = [&p.sample_id.values()[of_p..of_p + most], &q.sample_id.values()[of_q..of_q + most]];
     let places = [&p.position.values()[of_p..of_p + most], &q.position.values()[of_q..of_q + most]];
@@ -195,7 +199,7 @@ fn same_keys((p, of_p): (&Columns, usize), (q, of_q): (&Columns, usize)) -> usiz
 }
 
 /// What the pairs table has at a key.
-fn divergences_of(cursor: &mut Cursor, key: (u32, u32)) -> Result<Divergences> {
+fn divergences_of(cursor: &mut Cursor<PairColumns>, key: (u32, u32)) -> Result<Divergences> {
     while let Some((columns, row)) = cursor.peek()? {
         let found = columns.key(row);
         if found > key {

@@ -3,8 +3,6 @@
 //! Owns the step from the query's answer to [`Sums`]. It is slow. The pass gives the same sums, except for the order
 //! in which a sample's values are added.
 
-use std::path::PathBuf;
-
 use polars::prelude::{Column, DataFrame, Engine};
 
 use super::sums::{Found, Sample, Sums};
@@ -12,11 +10,14 @@ use crate::error::Result;
 use crate::schema::token;
 use crate::shift::query::by_sample::{COUNT, DIFFERS_AT, FARTHEST, NOT_FINITE, ROWS, UNCHECKED, sums_by_sample};
 use crate::shift::query::joined::KEYS;
+use crate::shift::tables::columns::Keyed;
 use crate::shift::tables::cursor::Cursor;
 use crate::shift::tables::files::PairTables;
 use crate::shift::tables::footers::Footers;
 use crate::shift::tables::samples::Samples;
 use crate::shift::token::measures::{self, Term};
+use crate::store::ResultFile;
+use crate::table::{PairColumns, TokenColumns};
 
 /// Runs the query and looks the samples up.
 ///
@@ -25,7 +26,8 @@ use crate::shift::token::measures::{self, Term};
 /// order; [`crate::Error::Polars`].
 pub fn collect(pair: &PairTables, footers: [&Footers; 2], samples: &Samples) -> Result<Sums> {
     let pairs = pair.exact.as_ref().map_or(&[][..], |exact| &exact.files);
-    [&pair.p.tokens[..], &pair.q.tokens, pairs].into_iter().try_for_each(must_ascend)?;
+    [&pair.p.tokens, &pair.q.tokens].into_iter().try_for_each(|files| must_ascend::<TokenColumns>(files))?;
+    must_ascend::<PairColumns>(pairs)?;
     let query = sums_by_sample(pair, samples.study_from.clone())?;
     let frame = query.collect_with_engine(Engine::Streaming)?.unwrap_single();
     let terms = measures::terms(pair.exact.is_some());
@@ -40,8 +42,8 @@ pub fn collect(pair: &PairTables, footers: [&Footers; 2], samples: &Samples) -> 
 }
 
 /// Polars is told that rows ascend, which footers prove of row groups alone.
-fn must_ascend(files: &[PathBuf]) -> Result<()> {
-    let mut cursor = Cursor::new(files, &KEYS);
+fn must_ascend<C: Keyed>(files: &[ResultFile]) -> Result<()> {
+    let mut cursor = Cursor::<C>::new(files, &KEYS);
     while let Some((columns, row)) = cursor.peek()? {
         let rows = columns.len() - row;
         cursor.advance(rows);

@@ -25,6 +25,7 @@ use crate::shift::tables::pair_files::PairFiles;
 use crate::shift::tables::samples::{SampleFacts, Samples};
 use crate::shift::token::columns::STUDY_FROM;
 use crate::shift::token::measures;
+use crate::store::{ResponseSetKey, ResultFile};
 use crate::table::{self, Format};
 
 const K: usize = 3;
@@ -173,7 +174,7 @@ fn tables(folder: &TempDir, samples: &[Sample], case: Case) -> (PairTables, [Foo
             let ids: Vec<u32> = (first..).zip(&rows).filter(|(_, rows)| !rows.is_empty()).map(|(id, _)| id).collect();
             footers.samples.push(ids.first().copied().zip(ids.last().copied()));
             footers.rows += rows.iter().map(|rows| rows.len() as u64).sum::<u64>();
-            files.push(path);
+            files.push(ResultFile::at(path));
         }
         let table = ModelTable {
             model: model.to_owned(),
@@ -188,14 +189,14 @@ fn tables(folder: &TempDir, samples: &[Sample], case: Case) -> (PairTables, [Foo
         (table, footers)
     };
     let ((p, of_p), (q, of_q)) = (side("p", |sample| &sample.0), side("q", |sample| &sample.1));
-    let (generation_model, task) = ("p".to_owned(), "t".to_owned());
+    let set = ResponseSetKey::new("p", "t");
     let (partial, of_windows, own_templates) = (None, false, false);
     let (notes, foreign) = (Vec::new(), None);
     let is_old = samples.len().is_multiple_of(3);
     let part = |(part, samples): (usize, &[Sample])| {
         let path = folder.path().join(format!("pairs-{part}.parquet"));
         write_pairs(&path, part as u32 * SAMPLES_A_PART, samples, is_old);
-        path
+        ResultFile::at(path)
     };
     let exact = case.has_pairs.then(|| PairFiles {
         files: samples.chunks(SAMPLES_A_PART as usize).enumerate().map(part).collect(),
@@ -204,10 +205,7 @@ fn tables(folder: &TempDir, samples: &[Sample], case: Case) -> (PairTables, [Foo
         stop: Vec::new(),
     });
     let heads = (samples.len() % 2 == 1).then_some(Heads { p: 8, q: 7 });
-    (
-        PairTables { generation_model, task, p, q, partial, of_windows, foreign, heads, own_templates, exact, notes },
-        [of_p, of_q],
-    )
+    (PairTables { set, p, q, partial, of_windows, foreign, heads, own_templates, exact, notes }, [of_p, of_q])
 }
 
 fn facts(n: usize) -> Samples {

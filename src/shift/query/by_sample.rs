@@ -7,12 +7,13 @@ use polars::prelude::{DataFrame, DataType, Engine, Expr, IntoLazy, JoinType, Laz
 
 use super::joined::{KEYS, joined, ordered};
 use crate::error::Result;
-use crate::schema::{self, token};
+use crate::schema::token;
 use crate::shift::tables::files::{ModelTable, PairTables};
 use crate::shift::tables::scan::{hint_sorted, scan};
 use crate::shift::token::columns::STUDY_FROM;
 use crate::shift::token::expressions;
 use crate::shift::token::measures::{self, LOGPROBS, SQUARES, STUDY};
+use crate::table::Table;
 
 /// Columns of the answer beside a sum and a count (suffix [`COUNT`]) of every measure and term.
 pub const ROWS: &str = "rows";
@@ -52,7 +53,7 @@ pub fn sums_by_sample(pair: &PairTables, facts: DataFrame) -> Result<LazyFrame> 
 
 /// Rows of each sample of one table, in `sample_id` order.
 pub fn rows_by_sample(table: &ModelTable) -> Result<LazyFrame> {
-    let rows = hint_sorted(scan(&table.tokens, &schema::tokens())?, &KEYS)?.select([col(token::SAMPLE_ID)]);
+    let rows = hint_sorted(scan(&table.tokens, Table::Tokens)?, &KEYS)?.select([col(token::SAMPLE_ID)]);
     Ok(rows.group_by_stable([col(token::SAMPLE_ID)]).agg([len().cast(DataType::UInt64).alias(ROWS)]))
 }
 

@@ -7,11 +7,12 @@
 use polars::prelude::{DataType, Expr, JoinArgs, JoinType, LazyFrame, MaintainOrderJoin, NULL, col, lit};
 
 use crate::error::Result;
-use crate::schema::{self, token};
+use crate::schema::token;
 use crate::shift::tables::files::{ModelTable, PairTables};
 use crate::shift::tables::scan::{hint_sorted, scan};
 use crate::shift::token::columns::{COLUMNS, DESCRIPTION, EXACT, P, Q, TOP_ID, of_pairs};
 use crate::shift::token::{expressions, lists, measures};
+use crate::table::Table;
 
 /// What identifies a token, and the order of every table.
 pub const KEYS: [&str; 2] = [token::SAMPLE_ID, token::POSITION];
@@ -41,7 +42,7 @@ fn both(pair: &PairTables, with_lists: bool) -> Result<LazyFrame> {
     };
     let mut columns = KEYS.map(col).to_vec();
     columns.extend(of_pairs().map(|name| col(name).cast(DataType::Float64).alias(format!("{EXACT}{name}"))));
-    let exact = hint_sorted(scan(&exact.files, &schema::pairs())?, &KEYS)?.select(columns);
+    let exact = hint_sorted(scan(&exact.files, Table::Pairs)?, &KEYS)?.select(columns);
     // A join forgets the order it keeps.
     let tokens = hint_sorted(tokens, &KEYS)?.join(exact, keys.clone(), keys, ordered(JoinType::Left));
     hint_sorted(tokens, &KEYS)
@@ -56,7 +57,7 @@ fn side(table: &ModelTable, prefix: &str, with_lists: bool) -> Result<LazyFrame>
     let mut columns = KEYS.map(col).to_vec();
     columns.extend(names(with_lists).map(|name| col(name).alias(format!("{prefix}{name}"))));
     columns.push(expressions::top_id().alias(format!("{prefix}{TOP_ID}")));
-    Ok(hint_sorted(scan(&table.tokens, &schema::tokens())?, &KEYS)?.select(columns))
+    Ok(hint_sorted(scan(&table.tokens, Table::Tokens)?, &KEYS)?.select(columns))
 }
 
 /// The columns of a tokens table. Lists are most of its bytes: empty ones do not travel through the join.

@@ -6,13 +6,14 @@ use polars::prelude::{Expr, JoinType, LazyFrame, col, lit};
 
 use super::joined::{KEYS, joined, ordered};
 use crate::error::Result;
-use crate::schema::{self, pair, token};
+use crate::schema::{pair, token};
 use crate::shift::tables::files::{ModelTable, PairTables};
 use crate::shift::tables::pair_files::PairFiles;
 use crate::shift::tables::scan::{hint_sorted, scan};
 use crate::shift::token::columns::{self, DESCRIPTION};
 use crate::shift::token::expressions;
 use crate::shift::token::measures::{LOGPROBS, Measure};
+use crate::table::Table;
 
 /// Logarithm of each model's probability to end a response.
 pub const STOPS: [&str; 2] = [pair::STOP_P, pair::STOP_Q];
@@ -37,9 +38,9 @@ pub fn some(pair: &PairTables, chosen: &Expr) -> Result<LazyFrame> {
 /// ([`STOPS`]), before each end token and after each response.
 pub fn ends(p: &ModelTable, exact: &PairFiles) -> Result<LazyFrame> {
     let keys = KEYS.map(col);
-    let tokens = hint_sorted(scan(&p.tokens, &schema::tokens())?, &KEYS)?
+    let tokens = hint_sorted(scan(&p.tokens, Table::Tokens)?, &KEYS)?
         .select([KEYS.map(col).to_vec(), vec![col(token::IS_END)]].concat());
-    let rows = hint_sorted(scan(&exact.files, &schema::pairs())?, &KEYS)?;
+    let rows = hint_sorted(scan(&exact.files, Table::Pairs)?, &KEYS)?;
     let mut columns = KEYS.map(col).to_vec();
     columns.extend([col(pair::TOKEN_ID)].into_iter().chain(STOPS.map(col)));
     let rows = rows.select(columns).join(tokens, keys.clone(), keys, ordered(JoinType::Left));

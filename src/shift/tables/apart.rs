@@ -51,8 +51,8 @@ impl Apart {
             _ => return Err(error),
         };
         self.not_compared.push(NotCompared {
-            generation_model: pair.generation_model.clone(),
-            task: pair.task.clone(),
+            generation_model: pair.set.generation_model.clone(),
+            task: pair.set.task.clone(),
             p: pair.p.model.clone(),
             q: pair.q.model.clone(),
             why,

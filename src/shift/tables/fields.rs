@@ -13,8 +13,9 @@ use super::samples::SampleFacts;
 use super::scan::scan;
 use crate::error::Result;
 use crate::sample::Status;
-use crate::schema::{self, sample};
+use crate::schema::sample;
 use crate::shift::numbers::stats::FEW_CLUSTERS;
+use crate::table::Table;
 
 /// Values that get a group each; more of them are put together.
 const MOST: usize = 12;
@@ -44,15 +45,14 @@ impl Fields {
     /// Reads the fields of all samples that P scored, of each response set once.
     pub fn read(pairs: &[PairTables]) -> Self {
         let mut pooled: HashMap<(String, String), Pooled> = HashMap::new();
-        let same = |a: &PairTables, b: &PairTables| (&a.generation_model, &a.task) == (&b.generation_model, &b.task);
-        for pair in pairs.chunk_by(same).filter_map(<[_]>::first) {
+        for pair in pairs.chunk_by(|a, b| a.set == b.set).filter_map(<[_]>::first) {
             // Tables that are damaged are told of where they are compared.
             if footers::must_be_samples(&pair.p).is_err() {
                 continue;
             }
             for name in &pair.p.kept {
                 let Ok(column) = Column::read(&pair.p, name) else { continue };
-                pooled.entry((pair.task.clone(), name.clone())).or_default().add(&column);
+                pooled.entry((pair.set.task.clone(), name.clone())).or_default().add(&column);
             }
         }
         let buckets = pooled.into_iter().map(|(key, pooled)| (key, pooled.buckets()));
@@ -79,7 +79,7 @@ struct Column {
 impl Column {
     fn read(table: &ModelTable, name: &str) -> Result<Self> {
         // Not `col`, to which some names are patterns.
-        let frame = scan(&table.samples, &schema::samples(&[]))?.select([
+        let frame = scan(&table.samples, Table::Samples)?.select([
             col(sample::SAMPLE_ID),
             col(sample::ROW),
             col(sample::STATUS),

@@ -3,13 +3,12 @@
 //! Owns what is known of them before any is opened. Not here: which files they are (`select`).
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use super::pair_files::{PairFiles, exact_of};
 use super::run_notes;
 use crate::error::{Error, Result};
 use crate::shift::result::pair::{Heads, Partial, title};
-use crate::store::{FoundCell, FoundPair, Manifest};
+use crate::store::{FoundCell, FoundPair, Manifest, ResponseSetKey, ResultFile};
 use crate::study;
 use crate::table::Origin;
 
@@ -21,8 +20,8 @@ pub type Weights = (BTreeMap<String, String>, String);
 pub struct ModelTable {
     pub model: String,
     pub weights: Weights,
-    pub tokens: Vec<PathBuf>,
-    pub samples: Vec<PathBuf>,
+    pub tokens: Vec<ResultFile>,
+    pub samples: Vec<ResultFile>,
     /// What the files must say of themselves, in the same order.
     pub origins: Vec<Origin>,
     /// Length of the lists of most likely tokens.
@@ -36,8 +35,8 @@ pub struct ModelTable {
 /// Two models on the text that one generation model wrote for one task.
 #[derive(Clone, Debug)]
 pub struct PairTables {
-    pub generation_model: String,
-    pub task: String,
+    /// The response set.
+    pub set: ResponseSetKey,
     pub p: ModelTable,
     pub q: ModelTable,
     pub partial: Option<Partial>,
@@ -58,7 +57,7 @@ pub struct PairTables {
 impl PairTables {
     /// The two models and the response set.
     pub fn title(&self) -> String {
-        title(&self.p.model, &self.q.model, &self.task, &self.generation_model)
+        title(&self.p.model, &self.q.model, &self.set.task, &self.set.generation_model)
     }
 
     /// Whether KL(P‖Q) has an upper bound: Q gives every id of P a probability.
@@ -68,7 +67,7 @@ impl PairTables {
 
     /// The error that these two tables must not be compared.
     pub fn incomparable(&self, what: impl Into<String>) -> Error {
-        let (p, q, task) = (self.p.model.clone(), self.q.model.clone(), self.task.clone());
+        let (p, q, task) = (self.p.model.clone(), self.q.model.clone(), self.set.task.clone());
         Error::Incomparable { p, q, task, what: what.into() }
     }
 }
@@ -84,8 +83,7 @@ pub fn of_pair(p: &FoundCell, q: &FoundCell, exact: &[FoundPair], foreign: Optio
     });
     let (exact, exact_note) = exact_of(p, q, exact)?;
     Ok(PairTables {
-        generation_model: p.cell.generation_model.clone(),
-        task: p.cell.task.clone(),
+        set: p.cell.set.clone(),
         p: table(p, &q.missing)?,
         q: table(q, &p.missing)?,
         partial,
@@ -105,9 +103,9 @@ fn heads(p: &FoundCell, q: &FoundCell) -> Option<Heads> {
 }
 
 fn table(found: &FoundCell, left_out: &[u32]) -> Result<ModelTable> {
-    let keep = |files: &[PathBuf]| {
+    let keep = |files: &[ResultFile]| {
         let both = found.parts.iter().zip(files).filter(|(part, _)| !left_out.contains(part));
-        both.map(|(_, path)| path.clone()).collect()
+        both.map(|(_, file)| file.clone()).collect()
     };
     let digest = found.manifest.digest()?;
     let parts = found.parts.iter().filter(|part| !left_out.contains(part));

@@ -2,16 +2,14 @@
 //!
 //! Owns which pairs table is theirs, and the message if it cannot be used. Not here: opening it.
 
-use std::path::PathBuf;
-
 use crate::error::Result;
-use crate::store::{FoundCell, FoundPair, PairCell, PairManifest};
+use crate::store::{FoundCell, FoundPair, PairManifest, ResultFile};
 use crate::table::Origin;
 
 /// The pairs table of two models.
 #[derive(Clone, Debug)]
 pub struct PairFiles {
-    pub files: Vec<PathBuf>,
+    pub files: Vec<ResultFile>,
     /// What they must say of themselves.
     pub origins: Vec<Origin>,
     /// What logits were divided by.
@@ -33,11 +31,8 @@ pub fn exact_of(p: &FoundCell, q: &FoundCell, found: &[FoundPair]) -> Result<(Op
 }
 
 fn found_pair<'a>(p: &FoundCell, q: &FoundCell, found: &'a [FoundPair]) -> Option<&'a FoundPair> {
-    found.iter().find(|pair| {
-        let PairCell { generation_model, task, p: of_p, q: of_q } = &pair.cell;
-        (generation_model, task) == (&p.cell.generation_model, &p.cell.task)
-            && (of_p, of_q) == (&p.cell.model, &q.cell.model)
-    })
+    let cell = p.cell.set.pair(&p.cell.model, &q.cell.model);
+    found.iter().find(|pair| pair.cell == cell)
 }
 
 /// Why the two cannot be compared: nobody can tell what their pairs table is of. A manifest without parts decides nothing.

@@ -23,8 +23,7 @@ pub fn must_be_scored(texts: &[(&Text, &str)]) -> Result<()> {
     let lacks = |(text, p): &(&Text, &str)| text.is_readable && !text.models.contains(p);
     match texts.first() {
         Some((text, p)) if texts.iter().all(lacks) => {
-            let (task, by) = (text.task, text.generation_model);
-            Err(Error::Usage(format!("P would be `{p}`, which did not score `{task}` by `{by}`: {}", remedy(text))))
+            Err(Error::Usage(format!("P would be `{p}`, which did not score {}: {}", text.set, remedy(text))))
         }
         _ => Ok(()),
     }
@@ -40,7 +39,7 @@ pub fn remedy(text: &Text) -> String {
 /// there is a P all the same.
 pub fn wanted<'a>(text: &Text<'a>, exact: &[PairCell], options: &'a Options) -> &'a str {
     let wanted = match &options.reference {
-        None if text.of_windows => default_reference(text.generation_model, &in_order(text, exact)),
+        None if text.of_windows => default_reference(&text.set.generation_model, &in_order(text, exact)),
         None => writer(text, options),
         Some(requested) => Some(requested.as_str()),
     };
@@ -50,7 +49,7 @@ pub fn wanted<'a>(text: &Text<'a>, exact: &[PairCell], options: &'a Options) -> 
 /// The first model given to `score --exact`, as far as the pairs tables show it: it is compared with all others.
 /// Without exact measures, the first by name.
 fn in_order<'a>(text: &Text<'a>, exact: &[PairCell]) -> Vec<&'a str> {
-    let is_p = |pair: &&PairCell, name: &str| text.is_called(&pair.generation_model, &pair.task) && pair.p == name;
+    let is_p = |pair: &&PairCell, name: &str| pair.set == *text.set && pair.p == name;
     let mut names = text.models.clone();
     names.sort_by_key(|name| Reverse(exact.iter().filter(|pair| is_p(pair, name)).count()));
     names

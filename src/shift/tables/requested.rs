@@ -40,7 +40,7 @@ pub fn requested<'a>(texts: Vec<Text<'a>>, exact: &[PairCell], options: &'a Opti
     }
     let unscored: Vec<_> = requested.iter().map(|one| unscored(one, &requested)).collect();
     requested.iter_mut().zip(unscored).for_each(|(requested, unscored)| requested.unscored = unscored);
-    requested.retain(|requested| is_requested(requested.text.generation_model, requested.text.task, options));
+    requested.retain(|requested| is_requested(requested.text.set, options));
     let of_texts: Vec<_> = requested.iter().map(|requested| (&requested.text, requested.p)).collect();
     must_be_scored(&of_texts)?;
     if requested.iter().all(|requested| requested.pairs.is_empty() && requested.unscored.is_empty()) {
@@ -57,7 +57,7 @@ pub fn requested<'a>(texts: Vec<Text<'a>>, exact: &[PairCell], options: &'a Opti
 
 /// What the generation model's other texts have and this one lacks, since a model never scored it.
 fn unscored<'a>(one: &Requested<'a>, all: &[Requested<'a>]) -> Vec<[&'a str; 2]> {
-    let of_model = all.iter().filter(|other| other.text.generation_model == one.text.generation_model);
+    let of_model = all.iter().filter(|other| other.text.set.generation_model == one.text.set.generation_model);
     let pairs: BTreeSet<[&str; 2]> = of_model.flat_map(|other| other.pairs.iter().copied()).collect();
     let is_scored = |pair: &[&str; 2]| pair.iter().all(|model| one.text.models.contains(model));
     pairs.into_iter().filter(|pair| !is_scored(pair) && !one.pairs.contains(pair)).collect()
@@ -75,11 +75,10 @@ fn must_be_writers(texts: &[Text], options: &Options) -> Result<()> {
             between.to
         )));
     }
-    let wrote = |model: &str| {
-        texts.iter().any(|text| text.generation_model == model && is_requested(model, text.task, options))
-    };
+    let wrote =
+        |model: &str| texts.iter().any(|text| text.set.generation_model == model && is_requested(text.set, options));
     let Some(absent) = [&between.model, &between.minus].into_iter().find(|model| !wrote(model)) else { return Ok(()) };
-    let writers: BTreeSet<_> = texts.iter().map(|text| format!("`{}`", text.generation_model)).collect();
+    let writers: BTreeSet<_> = texts.iter().map(|text| format!("`{}`", text.set.generation_model)).collect();
     let writers: Vec<_> = writers.into_iter().collect();
     Err(Error::Usage(format!(
         "--between: no text by `{absent}` was scored; texts are by {}: a model's shift is measured on what it wrote itself",
@@ -90,7 +89,7 @@ fn must_be_writers(texts: &[Text], options: &Options) -> Result<()> {
 /// Those of P, whether it scored the text or not, and the others that are asked for.
 fn pairs<'a>(text: &Text<'a>, p: &'a str, options: &'a Options) -> Vec<[&'a str; 2]> {
     if let Some(between) = &options.between {
-        return if between.is_writer(text.generation_model) { vec![[p, between.to.as_str()]] } else { Vec::new() };
+        return if between.is_writer(&text.set.generation_model) { vec![[p, between.to.as_str()]] } else { Vec::new() };
     }
     let mut ps = vec![p];
     ps.extend(text.models.iter().filter(|other| options.all_pairs && **other != p));

@@ -15,9 +15,10 @@ use super::footers;
 use super::scan::scan;
 use crate::error::{Error, Result};
 use crate::sample::Status;
-use crate::schema::{self, sample};
+use crate::schema::sample;
 use crate::shift::token::columns::{P, Q, STUDY_FROM};
 use crate::study::first_position;
+use crate::table::Table;
 
 const SAME_CONTEXT: &str = "same_context";
 
@@ -80,7 +81,7 @@ pub fn read(pair: &PairTables) -> Result<Samples> {
 
 /// The cluster of each sample of a table, by its id.
 pub fn clusters(table: &ModelTable) -> Result<HashMap<u32, String>> {
-    let frame = scan(&table.samples, &schema::samples(&[]))?.select([sample::SAMPLE_ID, sample::CLUSTER_ID].map(col));
+    let frame = scan(&table.samples, Table::Samples)?.select([sample::SAMPLE_ID, sample::CLUSTER_ID].map(col));
     let frame = frame.collect_with_engine(Engine::Streaming)?.unwrap_single();
     let (ids, names) = (frame.column(sample::SAMPLE_ID)?.u32()?, frame.column(sample::CLUSTER_ID)?.str()?);
     Ok(ids.iter().zip(names.iter()).filter_map(|(id, name)| Some((id?, name?.to_owned()))).collect())
@@ -94,8 +95,8 @@ fn side_by_side(pair: &PairTables) -> Result<DataFrame> {
     };
     let mut of_p = side(P);
     of_p.extend([col(sample::CLUSTER_ID), study_from().alias(STUDY_FROM)]);
-    let p = scan(&pair.p.samples, &schema::samples(&[]))?.select(of_p);
-    let q = scan(&pair.q.samples, &schema::samples(&[]))?.select(side(Q));
+    let p = scan(&pair.p.samples, Table::Samples)?.select(of_p);
+    let q = scan(&pair.q.samples, Table::Samples)?.select(side(Q));
     let full = JoinArgs { coalesce: JoinCoalesce::CoalesceColumns, ..JoinArgs::new(JoinType::Full) };
     let hash = |prefix: &str| col(format!("{prefix}{}", sample::CONTEXT_HASH));
     let frame = p

@@ -1,29 +1,30 @@
 //! A table's files as one lazy, ordered scan.
 //!
-//! Owns how polars reads them, and the hint that their rows ascend. Not here: the check that makes the hint true
+//! Owns how polars reads them, and the hint that their rows ascend. It is the one place that takes results by their paths,
+//! because polars opens files itself: of storage that is no file system it would take what polars calls a cloud path. Not here: the check that makes the hint true
 //! (`footers`): a wrong hint loses rows silently.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::DataType;
 use polars::io::HiveOptions;
 use polars::prelude::{Expr, LazyFrame, NULL, PlRefPath, ScanArgsParquet, lit};
 use polars_plan::plans::{HintIR, Sorted};
 
-use super::footers;
 use crate::error::Result;
+use crate::store::ResultFile;
+use crate::table::{self, Table};
 
-/// The rows of `files`, in that order, with every column of `expected`, null where an older file lacks it. Names of folders
+/// The rows of `files`, in that order, with every column of its kind, null where an older file lacks it. Names of folders
 /// are not parsed into columns.
-pub fn scan(files: &[PathBuf], expected: &Schema) -> Result<LazyFrame> {
-    let paths = files.iter().map(|p| PlRefPath::try_from_path(p)).collect::<Result<_, _>>()?;
+pub fn scan(files: &[ResultFile], of: Table) -> Result<LazyFrame> {
+    let paths = files.iter().map(|file| PlRefPath::try_from_path(file.path())).collect::<Result<_, _>>()?;
     let hive_options = HiveOptions { enabled: Some(false), ..HiveOptions::default() };
     let args = ScanArgsParquet { hive_options, glob: false, allow_missing_columns: true, ..ScanArgsParquet::default() };
     let frame = LazyFrame::scan_parquet_files(paths, args)?;
     // Polars takes the columns of the first file.
     let Some(first) = files.first() else { return Ok(frame) };
-    let found = footers::columns(first)?;
+    let (found, expected) = (table::schema(&first.open()?)?, of.schema());
     let lacking = expected.fields().iter().filter(|field| found.field_with_name(field.name()).is_err());
     let nulls: Vec<Expr> =
         lacking.map(|field| lit(NULL).cast(polars_type(field.data_type())).alias(field.name())).collect();

@@ -8,7 +8,7 @@ use super::files::{self, PairTables};
 use super::pair_files::damage;
 use super::reference::{must_be_scored, remedy, wanted};
 use super::requested::{self, Requested, requested};
-use super::texts::{Text, is_requested, is_wanted, texts};
+use super::texts::{Text, is_requested, texts};
 use super::{f32_versions, writer};
 use crate::error::{Error, Result};
 use crate::shift::options::Options;
@@ -39,8 +39,9 @@ impl Cells {
 
     /// What there is of a model on a text, or why it cannot be read; `None` if it never scored it.
     fn look(&self, text: &Text, model: &str) -> Option<Result<&FoundCell, &Error>> {
-        let found = self.found.iter().find(|found| text.is_of(&found.cell) && found.cell.model == model);
-        let damaged = || self.damaged.iter().find(|damaged| text.is_of(&damaged.cell) && damaged.cell.model == model);
+        let cell = text.set.cell(model);
+        let found = self.found.iter().find(|found| found.cell == cell);
+        let damaged = || self.damaged.iter().find(|damaged| damaged.cell == cell);
         found.map(Ok).or_else(|| damaged().map(|damaged| Err(&damaged.error)))
     }
 }
@@ -103,8 +104,8 @@ impl Selection {
         let not_scored = matches!(why, Why::NotScored(_) | Why::WithoutP(_));
         let (Why::Yet(why) | Why::NotScored(why) | Why::WithoutP(why) | Why::Damaged(why)) = why;
         self.not_compared.push(NotCompared {
-            generation_model: wanted.text.generation_model.to_owned(),
-            task: wanted.text.task.to_owned(),
+            generation_model: wanted.text.set.generation_model.clone(),
+            task: wanted.text.set.task.clone(),
             p: wanted.models[0].to_owned(),
             q: wanted.models[1].to_owned(),
             why,
@@ -140,7 +141,7 @@ pub fn pairs(root: &Path, options: &Options) -> Result<Selection> {
         }
         Ok(selection)
     });
-    let damaged = cells.damaged.into_iter().find(|damaged| is_wanted(&damaged.cell, options));
+    let damaged = cells.damaged.into_iter().find(|damaged| is_requested(&damaged.cell.set, options));
     match (selected, damaged) {
         // What is damaged may be why.
         (Err(_), Some(first)) => Err(first.error),
@@ -164,13 +165,12 @@ pub fn pairs_across(roots: [&Path; 2], options: &Options) -> Result<Selection> {
     let others = texts(&of_q.found, &of_q.damaged, &Options { tasks: Vec::new(), ..options.clone() })?;
     let mut selection = Selection::default();
     let all = texts(&of_p.found, &of_p.damaged, options)?;
-    let is_in_both = |text: &Text| others.iter().any(|other| other.is_called(text.generation_model, text.task));
-    let requested =
-        all.iter().filter(|text| is_requested(text.generation_model, text.task, options) && is_in_both(text));
+    let is_in_both = |text: &Text| others.iter().any(|other| other.set == text.set);
+    let requested = all.iter().filter(|text| is_requested(text.set, options) && is_in_both(text));
     let requested: Vec<(&Text, &str)> = requested.map(|text| (text, wanted(text, &[], options))).collect();
     must_be_scored(&requested)?;
     for &(text, p) in &requested {
-        let of_text = others.iter().filter(|other| other.is_called(text.generation_model, text.task));
+        let of_text = others.iter().filter(|other| other.set == text.set);
         for q in of_text.flat_map(|other| &other.models) {
             selection.add(&Wanted { text, p, models: [p, *q], cells: [&of_p, &of_q] }, &[], None);
         }
@@ -198,8 +198,8 @@ pub fn chosen(root: &Path, options: &Options) -> Result<Vec<[FoundCell; 2]>> {
 fn requested_of_cells<'a>(cells: &'a Cells, exact: &[FoundPair], options: &'a Options) -> Result<Vec<Requested<'a>>> {
     let exact: Vec<PairCell> = exact.iter().map(|pair| pair.cell.clone()).collect();
     let texts = texts(&cells.found, &cells.damaged, options)?;
-    for text in texts.iter().filter(|text| is_requested(text.generation_model, text.task, options)) {
-        let models: Vec<&FoundCell> = cells.found.iter().filter(|found| text.is_of(&found.cell)).collect();
+    for text in texts.iter().filter(|text| is_requested(text.set, options)) {
+        let models: Vec<&FoundCell> = cells.found.iter().filter(|found| found.cell.set == *text.set).collect();
         f32_versions::must_be_f32_versions(&models, &options.noise_floor)?;
     }
     requested(texts, &exact, options)

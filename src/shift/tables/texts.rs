@@ -6,17 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Result};
 use crate::shift::options::Options;
-use crate::store::{Cell, DamagedCell, FoundCell};
+use crate::store::{DamagedCell, FoundCell, ResponseSetKey};
 use crate::study;
 
 /// What manifests call the dtype.
 const IN_F32: &str = "f32";
 
-/// A text, and the models that scored it.
+/// A response set, and the models that scored it.
 #[derive(Clone, Debug)]
 pub struct Text<'a> {
-    pub generation_model: &'a str,
-    pub task: &'a str,
+    pub set: &'a ResponseSetKey,
     /// Its samples are windows of a text, as far as a manifest that can be read says so.
     pub of_windows: bool,
     /// In the order of their names; of some nothing may be readable.
@@ -27,18 +26,6 @@ pub struct Text<'a> {
     pub is_readable: bool,
 }
 
-impl Text<'_> {
-    /// Whether a cell is of this text.
-    pub fn is_of(&self, cell: &Cell) -> bool {
-        self.is_called(&cell.generation_model, &cell.task)
-    }
-
-    /// What it is called.
-    pub fn is_called(&self, generation_model: &str, task: &str) -> bool {
-        (self.generation_model, self.task) == (generation_model, task)
-    }
-}
-
 /// All texts that were scored, by generation model and task.
 ///
 /// # Errors
@@ -46,14 +33,12 @@ impl Text<'_> {
 pub fn texts<'a>(found: &'a [FoundCell], damaged: &'a [DamagedCell], options: &Options) -> Result<Vec<Text<'a>>> {
     let readable = found.iter().map(|found| (&found.cell, Some(&found.manifest)));
     let cells = readable.chain(damaged.iter().map(|damaged| (&damaged.cell, None)));
-    must_have_tasks(&cells.clone().map(|(cell, _)| cell.task.as_str()).collect(), options)?;
-    let mut texts: BTreeMap<(&str, &str), Text> = BTreeMap::new();
+    must_have_tasks(&cells.clone().map(|(cell, _)| cell.set.task.as_str()).collect(), options)?;
+    let mut texts: BTreeMap<&ResponseSetKey, Text> = BTreeMap::new();
     for (cell, manifest) in cells {
-        let (generation_model, task) = (cell.generation_model.as_str(), cell.task.as_str());
-        let text = texts.entry((generation_model, task)).or_insert_with(|| {
-            let (of_windows, models, in_f32, is_readable) = (false, Vec::new(), Vec::new(), false);
-            Text { generation_model, task, of_windows, models, in_f32, is_readable }
-        });
+        let new =
+            || Text { set: &cell.set, of_windows: false, models: Vec::new(), in_f32: Vec::new(), is_readable: false };
+        let text = texts.entry(&cell.set).or_insert_with(new);
         text.models.push(&cell.model);
         let Some(manifest) = manifest else { continue };
         text.of_windows |= manifest.dataset.window.is_some();
@@ -79,13 +64,8 @@ fn must_have_tasks(tasks: &BTreeSet<&str>, options: &Options) -> Result<()> {
     }
 }
 
-/// Whether its response set is requested.
-pub fn is_wanted(cell: &Cell, options: &Options) -> bool {
-    is_requested(&cell.generation_model, &cell.task, options)
-}
-
-/// Whether a text is asked for.
-pub fn is_requested(generation_model: &str, task: &str, options: &Options) -> bool {
+/// Whether a response set is requested.
+pub fn is_requested(ResponseSetKey { generation_model, task }: &ResponseSetKey, options: &Options) -> bool {
     let fits = |filter: &[String], name: &str| filter.is_empty() || filter.iter().any(|wanted| wanted == name);
     let is_writer = options.between.as_ref().is_none_or(|between| between.is_writer(generation_model));
     is_writer && fits(&options.tasks, task) && fits(&options.generation_models, generation_model)

@@ -12,8 +12,8 @@ pub fn writer<'a>(text: &Text<'a>, options: &'a Options) -> Option<&'a str> {
         return None;
     }
     let is_scored = |name: &str| text.models.contains(&name);
-    let named = options.own_text.as_deref().filter(|named| !is_scored(text.generation_model) && is_scored(named));
-    named.or(Some(text.generation_model))
+    let named = options.own_text.as_deref().filter(|named| !is_scored(&text.set.generation_model) && is_scored(named));
+    named.or(Some(&text.set.generation_model))
 }
 
 /// Why the model called `p` cannot have sampled the text.

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::schema::folder;
 use crate::store::hidden::HiddenPart;
 use crate::store::pairs;
-use crate::store::temporary::{Temporary, delete_published};
+use crate::store::temporary::Temporary;
 use crate::table::{self, Table};
 
 /// A part on its way.
@@ -73,34 +73,34 @@ impl<'a> PartWriter<'a> {
         let files = self.cell.hidden_files();
         if self.hidden.is_some() != self.cell.takes_hidden() {
             let what = "its hidden states are not what was requested (this is a bug in tokshift)";
-            return Err(Error::file(files.path(self.part), what));
+            return Err(Error::file(files.file(self.part), what));
         }
         self.cell.claim()?;
-        let [samples, tokens] = [folder::SAMPLES, folder::TOKENS].map(|table| self.cell.path(table, self.part));
+        let [samples, tokens] = [folder::SAMPLES, folder::TOKENS].map(|table| self.cell.file(table, self.part));
         // What comes out as it was leaves everything that was made of it; samples may have been deleted since.
         let lacks_samples = !samples.exists();
-        let is_same = self.tokens.is_as(&tokens)? && (lacks_samples || self.samples.is_as(&samples)?);
+        let is_same = tokens.is_as(&self.tokens)? && (lacks_samples || samples.is_as(&self.samples)?);
         if !is_same {
             // A part that is done again is not done from here until both of its tables are new. Its tokens go before its pairs:
             // a process that publishes a pair looks at them afterwards.
-            delete_published(&tokens)?;
-            pairs::withdraw_part(&self.cell.root, self.cell.manifest(), self.part)?;
+            tokens.delete()?;
+            pairs::withdraw_part(&self.cell.root, &self.cell.cell, self.part)?;
             files.delete_temporary(self.part)?;
         }
         if let Some(hidden) = self.hidden {
-            hidden.publish(&files.path(self.part), self.tokens_hash.as_deref())?;
+            hidden.publish(&files.file(self.part), self.tokens_hash.as_deref())?;
         }
         if is_same && !lacks_samples {
             return Ok(());
         }
-        self.samples.publish(&samples)?;
+        samples.put(self.samples)?;
         if is_same {
             return Ok(());
         }
-        self.tokens.publish(&tokens)?;
+        tokens.put(self.tokens)?;
         // Where file systems have no locks another process may have put its samples there meanwhile.
-        if self.samples_hash.is_some() && table::footer(&samples)?.1 != self.samples_hash {
-            delete_published(&tokens)?;
+        if self.samples_hash.is_some() && samples.footer()?.1 != self.samples_hash {
+            tokens.delete()?;
             let what = "was written by two processes at once: let one of them score the cell, and run it again";
             return Err(Error::file(samples, what));
         }

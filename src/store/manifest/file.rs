@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::schema::FORMAT_VERSION;
+use crate::store::files::ResultFile;
 
 /// Written next to the manifest's own fields, and not compared: versions of tokshift that agree on the format version
 /// and on all else may continue each other's runs.
@@ -33,7 +34,7 @@ struct File<'a, T> {
 }
 
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = std::fs::read(path).map_err(Error::io("read", path))?;
+    let text = ResultFile::at(path).read()?;
     let broken = |e| Error::file(path, format!("not a tokshift manifest: {e}"));
     let mut content: Map<String, Value> = serde_json::from_slice(&text).map_err(broken)?;
     // Asked first: another format may have other fields.

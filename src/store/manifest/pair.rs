@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::file::{self, compare};
 use crate::error::Result;
+use crate::store::layout::{PairCell, ResponseSetKey};
 
 /// What made a pairs table. Serialised with its fields in this order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +29,11 @@ pub struct PairManifest {
 }
 
 impl PairManifest {
+    /// The pair that it says it is of.
+    pub fn cell(&self) -> PairCell {
+        ResponseSetKey::new(&self.generation_model, &self.task).pair(&self.p, &self.q)
+    }
+
     /// As [`Manifest::read`](super::Manifest::read).
     pub fn read(path: &Path) -> Result<Self> {
         file::read(path)

@@ -10,6 +10,7 @@ use super::facts::{DatasetFacts, TokenFacts};
 use super::file::{self, ELSEWHERE, compare};
 use crate::dataset::Part;
 use crate::error::Result;
+use crate::store::layout::ResponseSetKey;
 
 /// What all models of a text share. Serialised with its fields in this order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,11 @@ pub struct TextManifest {
 }
 
 impl TextManifest {
+    /// The response set that it says it is of.
+    pub fn set(&self) -> ResponseSetKey {
+        ResponseSetKey::new(&self.generation_model, &self.task)
+    }
+
     /// As [`Manifest::read`](super::Manifest::read).
     pub fn read(path: &Path) -> Result<Self> {
         file::read(path)

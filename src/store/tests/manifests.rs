@@ -101,7 +101,7 @@ fn siblings_share_rows_and_may_differ_in_the_rest() {
     // Another task is nobody's sibling.
     let mut other = manifest("m");
     other.dataset.rows = 4;
-    let elsewhere = Cell { task: "else".to_owned(), ..cell("m") };
+    let elsewhere = Cell::new("rl", "else", "m");
     store.cell(&elsewhere, &other, Format::Jsonl).unwrap();
 }
 

@@ -80,7 +80,7 @@ fn pairs_never_outlive_their_tokens() {
     let tokens = |model: &str| {
         root.path().join(format!("tokens/generation_model=rl/task=demo/model={model}/part-00000000.parquet"))
     };
-    let hashes = || ["p", "q"].map(|model| crate::table::footer(&tokens(model)).ok()?.1);
+    let hashes = || ["p", "q"].map(|model| ResultFile::at(tokens(model)).footer().ok()?.1);
     let path = root.path().join("pairs/generation_model=rl/task=demo/p=p/q=q/part-00000000.parquet");
     let [mut published, mut refused] = [0, 0];
     for round in 0..50 {
@@ -96,12 +96,12 @@ fn pairs_never_outlive_their_tokens() {
         });
         let of = hashes();
         if path.exists() {
-            assert_eq!(crate::table::footer(&path).unwrap().0.unwrap().tokens, of);
+            assert_eq!(ResultFile::at(&path).footer().unwrap().0.unwrap().tokens, of);
         }
         for model in ["p", "q"] {
             let (tokens, samples) = (tokens(model), tokens(model).to_str().unwrap().replace("/tokens/", "/samples/"));
-            let named = crate::table::footer(&tokens).unwrap().0.unwrap().samples;
-            assert_eq!(named, crate::table::footer(Path::new(&samples)).unwrap().1);
+            let named = ResultFile::at(&tokens).footer().unwrap().0.unwrap().samples;
+            assert_eq!(named, ResultFile::at(&samples).footer().unwrap().1);
         }
         pairs.publish(0, &batch(0), of).unwrap();
     }

@@ -297,8 +297,7 @@ fn manifest(generation_model: &str, task: &str, model: &str, parts: &[&[Sample]]
         bytes: 0,
         first_line: 1,
     });
-    let name = str::to_owned;
-    let cell = Cell { generation_model: name(generation_model), task: name(task), model: name(model) };
+    let cell = Cell::new(generation_model, task, model);
     let mut manifest = made::manifest(&cell, parts.collect());
     manifest.dataset.keep_fields = keep_fields;
     manifest.engine.top_k = top_k;

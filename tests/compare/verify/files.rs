@@ -80,14 +80,7 @@ fn foreign_parquet_is_told() {
         writer.close().unwrap();
     };
     let replaced = damaged(|scene| save(scene.path(&path)));
-    expect(
-        &replaced,
-        "schema",
-        1,
-        &path,
-        "column 0 is `x` (UInt32, never null), expected `sample_id`",
-        &of_part("tied"),
-    );
+    expect(&replaced, "schema", 1, &path, "column `sample_id` is missing", &of_part("tied"));
     let beside = file("tokens", "tied", 9);
     let stray = damaged(|scene| save(scene.path(&beside)));
     expect(&stray, "stray", 1, &beside, "no manifest explains it", std::slice::from_ref(&beside));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::damage::{change, copy, expect, file, of_part, report, scored};
 use crate::common::{Scene, fixture, rows};
-use tokshift::table::footer;
+use tokshift::store::ResultFile;
 
 /// The samples table as another run of the same cell would have it: with other prompts, say.
 fn other_prompts(scene: &Scene) {
@@ -53,7 +53,7 @@ fn what_was_made_of_other_tokens_is_told_and_not_used() {
     let before = [&tokens, &file("samples", "tied", 0)].map(|path| (path.clone(), fs::read(scene.path(path)).unwrap()));
 
     other_prompts(&scene);
-    assert_ne!(footer(&scene.path(&tokens)).unwrap().1.unwrap().len(), 0);
+    assert_ne!(ResultFile::at(scene.path(&tokens)).footer().unwrap().1.unwrap().len(), 0);
     let report = report(&scene, "out", 1);
     let problem = &report["problems"][0];
     assert_eq!((&problem["kind"], &problem["count"]), (&json!("mixed"), &json!(2)), "{report:#}");

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::damage::{MODELS, report, scored};
-use crate::common::{Scene, rows};
+use super::damage::{MODELS, copy, file, report, rewrite, scored};
+use crate::common::{Columns, Scene, rows};
 
 #[test]
 fn what_is_well_is_well() {
@@ -43,6 +43,23 @@ fn awkward_runs_are_well() {
         let unhashed = if output == "lines" { 4 } else { 0 };
         assert_eq!(report["checked"]["files_without_hash"], unhashed, "{output}");
     }
+}
+
+/// Tables of a version that did not write all of today's columns.
+#[test]
+fn tables_of_an_older_version_are_well() {
+    let scene = Scene::new();
+    copy(&scored().path("out"), &scene.path("out"));
+    let kl = || scene.run("kl --data-dir out --reference shifted --json");
+    let before = kl();
+    for (table, column) in [("tokens", "straddles"), ("samples", "is_cut")] {
+        let path = scene.path(&file(table, "tied", 0));
+        let Columns(mut batch) = Columns::read(path.parent().unwrap());
+        batch.remove_column(batch.schema().index_of(column).unwrap());
+        rewrite(&path, table, &batch);
+    }
+    report(&scene, "out", 0);
+    assert_eq!((kl().stdout, before.code), (before.stdout, Some(0)));
 }
 
 #[test]

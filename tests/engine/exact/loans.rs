@@ -22,7 +22,7 @@ fn loans(scene: &Scene) -> Vec<String> {
 fn rows_that_another_process_needs_stay_for_it() {
     let scene = Scene::new();
     scene.dataset("g_t.jsonl", &many_rows(4));
-    let cell = Cell { generation_model: "g".to_owned(), task: "t".to_owned(), model: "p".to_owned() };
+    let cell = Cell::new("g", "t", "p");
     let locked = Store::open(&scene.path("out")).unwrap().lock_temporary(&cell).unwrap();
     scene.run(&command(&[P, Q])).expect(0, "exact: KL(p‖q)");
     assert_eq!(loans(&scene), ["hidden/generation_model=g/task=t/model=p/part-00000000.loan.safetensors"]);

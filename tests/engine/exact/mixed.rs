@@ -6,8 +6,8 @@ use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::UInt32Type;
 use tokshift::schema::pair;
-use tokshift::store::{PairManifest, Store};
-use tokshift::table::{Format, Table, footer, write};
+use tokshift::store::{PairManifest, ResultFile, Store};
+use tokshift::table::{Format, Table, write};
 
 use super::runs::{models, score};
 use crate::common::{self, Columns, Scene};
@@ -31,11 +31,11 @@ fn compared() -> Scene {
 fn measures_of_tables_that_were_replaced_are_not_published() {
     let scene = compared();
     let part = scene.path(PAIRS).join("part-00000000.parquet");
-    let (Columns(batch), (origin, _)) = (Columns::read(&scene.path(PAIRS)), footer(&part).unwrap());
+    let (Columns(batch), (origin, _)) = (Columns::read(&scene.path(PAIRS)), ResultFile::at(&part).footer().unwrap());
     let hashes = origin.unwrap().tokens;
     let tokens =
         |model: &str| scene.path(&format!("out/tokens/generation_model=g/task=t/model={model}/part-00000000.parquet"));
-    assert_eq!([P, Q].map(|(model, _)| footer(&tokens(model)).unwrap().1), hashes);
+    assert_eq!([P, Q].map(|(model, _)| ResultFile::at(tokens(model)).footer().unwrap().1), hashes);
 
     fs::remove_file(&part).unwrap();
     let pair = Store::open(&scene.path("out")).unwrap().pair(&PairManifest::read(&scene.path(RUN)).unwrap()).unwrap();
@@ -59,7 +59,7 @@ fn measures_of_tables_that_were_replaced_are_not_published() {
 fn rows_that_are_not_those_of_both_tables_are_told() {
     let scene = compared();
     let part = scene.path(PAIRS).join("part-00000000.parquet");
-    let (Columns(batch), (origin, _)) = (Columns::read(&scene.path(PAIRS)), footer(&part).unwrap());
+    let (Columns(batch), (origin, _)) = (Columns::read(&scene.path(PAIRS)), ResultFile::at(&part).footer().unwrap());
     let forge = |batch: &RecordBatch| {
         write(fs::File::create(&part).unwrap(), Format::Parquet, Table::Pairs, batch, origin.as_ref()).unwrap();
         scene.run("verify out --json")
