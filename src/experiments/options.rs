@@ -135,6 +135,14 @@ impl Options {
         self.keep_hidden.unwrap_or(false)
     }
 
+    /// These options for models of which some `has_adapters`: f32 for all of them, so that they can be compared, unless a type is
+    /// given. In bf16 the rounding of activations can exceed what an adapter changes.
+    #[must_use]
+    pub fn for_adapters(self, has_adapters: bool) -> Self {
+        let is_open = has_adapters && self.dtype() == DtypeChoice::Auto;
+        Self { dtype: if is_open { Some(DtypeChoice::F32) } else { self.dtype }, ..self }
+    }
+
     pub fn dtype(&self) -> DtypeChoice {
         self.dtype.unwrap_or(DtypeChoice::Auto)
     }
@@ -178,7 +186,7 @@ pub enum OnError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DtypeChoice {
-    /// bf16 if every matrix is stored in bf16, else f32.
+    /// bf16 if every matrix is stored in bf16 and no model scored with it is an adapter, else f32.
     Auto,
     F32,
     Bf16,

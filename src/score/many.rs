@@ -10,6 +10,7 @@ use super::assignment::{self, Assignment};
 use super::cells::{Cell, Cells, State};
 use super::inputs;
 use super::models::{EngineChoice, Model};
+use super::named;
 use super::opened::{Models, Opened};
 use super::scorer::Scorer;
 use super::session::{Output, Session};
@@ -70,7 +71,8 @@ fn open_models(cells: &mut Cells, models: &mut Models, watch: &dyn Watch) -> Pla
         let cell = &cells.all[index];
         let slot = &mut places[cell.experiment][cell.model];
         if cell.state == State::ToDo && slot.is_none() {
-            *slot = Some(models.open(cells.model(cell)));
+            let has_adapters = cells.experiment(cell).models.iter().any(|model| named::is_adapted(&model.source));
+            *slot = Some(models.open(cells.model(cell), has_adapters));
         }
     }
     for index in 0..cells.all.len() {

@@ -162,8 +162,9 @@ fn open_models(request: &Request) -> Result<Vec<Model>> {
         return Err(Error::usage("--exact needs Parquet tables: do not use --out jsonl"));
     }
     let resident = Rc::new(Resident::default());
+    let options = request.options.clone().for_adapters(models.iter().any(|named| named.adapter.is_some()));
     let models = models.into_iter().map(|named| {
-        let model = Model::open(named, &request.options, request.engine, &resident)?;
+        let model = Model::open(named, &options, request.engine, &resident)?;
         if request.exact { model.with_temporary_hidden() } else { Ok(model) }
     });
     models.collect()

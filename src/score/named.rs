@@ -42,6 +42,11 @@ impl NamedModel {
     }
 }
 
+/// Whether a source is an adapter, on a base that it names or by itself.
+pub fn is_adapted(source: &str) -> bool {
+    hub::parts(source).1.is_some() || Path::new(source).join("adapter_config.json").is_file()
+}
+
 /// The path of a model's tokenizer, if it has one. A GGUF file contains its own.
 pub fn tokenizer_of(model: &Path) -> PathBuf {
     if model.is_file() { model.to_owned() } else { model.join("tokenizer.json") }

@@ -43,9 +43,10 @@ impl Models {
         Self { engine, resident: Rc::default(), opened: Vec::new() }
     }
 
-    /// The place of a model in [`Self::opened`]; it is fetched if need be.
-    pub fn open(&mut self, model: &experiments::Model) -> usize {
-        let options = &model.options;
+    /// The place of a model in [`Self::opened`]; it is fetched if need be. `has_adapters` says whether a model of its
+    /// experiment is an adapter.
+    pub fn open(&mut self, model: &experiments::Model, has_adapters: bool) -> usize {
+        let options = &model.options.clone().for_adapters(has_adapters);
         let key = Key {
             name: (self.engine == EngineChoice::Mock).then(|| model.name.clone()),
             source: model.source.clone(),

@@ -8,7 +8,7 @@ use std::path::Path;
 use polars::prelude::LazyFrame;
 
 use super::align::pair::of_pair;
-use super::figures::{between, differences, floor, overall, pair};
+use super::figures::{between, differences, estimate, floor, overall, pair};
 use super::options::Options;
 use super::output::study::StudyFigures;
 use super::query::joined;
@@ -52,6 +52,7 @@ fn compare_all(root: &Path, options: &Options) -> Result<Comparison> {
     let fields = if options.slices { Fields::read(&pairs) } else { Fields::default() };
     for text in pairs.chunk_by(|a, b| a.set == b.set) {
         let (tables, mut of_text) = apart.each(text, |pair| pair::pair(pair, options, &fields))?;
+        estimate::agree(&tables, &mut of_text)?;
         floor::note(&tables, &mut of_text, &options.noise_floor)?;
         differences.extend(differences::of_text(&of_text)?);
         for (tables, (pair, sums)) in tables.iter().zip(of_text) {

@@ -70,6 +70,37 @@ fn a_base_is_held_once_for_itself_and_what_is_tuned_from_it() {
     assert_eq!(said.expect(0, "tuned: 5 ok").stderr.matches(SHARED).count(), 1);
 }
 
+/// In bf16 rounding can exceed what an adapter changes; its base must be in the same dtype.
+#[test]
+fn adapters_and_their_base_are_in_f32_unless_told_otherwise() {
+    let scene = scene();
+    let path = scene.path("base/model.safetensors");
+    let tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
+    let in_bf16: HashMap<String, Tensor> =
+        tensors.into_iter().map(|(name, tensor)| (name, tensor.to_dtype(DType::BF16).unwrap())).collect();
+    candle_core::safetensors::save(&in_bf16, &path).unwrap();
+    let dtype = |output: &str, model: &str| manifest(&scene, output, model)["engine"]["dtype"].clone();
+    score(&scene, "base,tuned=base+tuned", "both", "").expect(0, "5 ok");
+    assert_eq!([dtype("both", "base"), dtype("both", "tuned")], ["f32", "f32"]);
+    score(&scene, "base", "alone", "").expect(0, "5 ok");
+    assert_eq!(dtype("alone", "base"), "bf16");
+    score(&scene, "base,tuned=base+tuned", "described", "--dtype bf16").expect(0, "5 ok");
+    assert_eq!([dtype("described", "base"), dtype("described", "tuned")], ["bf16", "bf16"]);
+    // So does `run`.
+    let study = "output = \"study\"\ndataset = \"rl_demo.jsonl\"\n[[experiment]]\nname = \"base\"\ntasks = [\"demo\"]\n\
+                 [[experiment.model]]\nname = \"base\"\nsource = \"base\"\n\
+                 [[experiment.model]]\nname = \"tuned\"\nsource = \"base+tuned\"\n";
+    fs::write(scene.path("study.toml"), study).unwrap();
+    scene.run("run study.toml").expect(0, "5 ok");
+    let of_run =
+        scene.files("study").keys().filter(|path| path.ends_with("manifest.json")).cloned().collect::<Vec<_>>();
+    assert_eq!(of_run.len(), 2, "{of_run:?}");
+    for path in of_run {
+        let manifest: Value = serde_json::from_slice(&fs::read(scene.path("study").join(path)).unwrap()).unwrap();
+        assert_eq!(manifest["engine"]["dtype"], "f32");
+    }
+}
+
 #[test]
 fn the_manifest_knows_the_adapter() {
     let scene = scene();

@@ -100,7 +100,8 @@ pub struct OptionArgs {
     #[arg(long, help_heading = "Output", visible_alias = "keep-hidden-states", alias = "keep_hidden", num_args = 0..=1, default_missing_value = "true", value_name = "true|false", require_equals = true)]
     keep_hidden: Option<bool>,
 
-    /// Type of weights and matrix products [default: auto]
+    /// Type of weights and matrix products [default: auto: bf16 if every matrix is stored in bf16 and none of the models is an
+    /// adapter, else f32]
     #[arg(long, help_heading = "Models", value_parser = word::<DtypeChoice>(&DTYPE))]
     dtype: Option<DtypeChoice>,
 

@@ -135,7 +135,7 @@ impl<'a> Shifts<'a> {
             let note = "tasks are not pooled: the files or the dtype of a model differ between them";
             tasks.iter_mut().for_each(|task| task.notes.push(note.to_owned()));
         }
-        let overall = (found.len() > 1 && !is_mixed).then(|| over_tasks(&found, &tasks, !missing.is_empty()));
+        let overall = (found.len() > 1 && !is_mixed).then(|| over_tasks(&found, &tasks, !lost.is_empty()));
         let [model, minus, to] = [model, minus, to].map(Clone::clone);
         Ok(Some(Between { model, minus, to, tasks, overall, missing }))
     }

@@ -66,20 +66,34 @@ impl<'a> Of<'a> {
     }
 }
 
-/// The first that there is, in the order in which docs/measures.md lists them. `exact` says whether the pairs table is at
+/// A statistic that P's own samples would not give.
+#[derive(Clone, Debug)]
+pub struct Contradiction {
+    pub what: String,
+    /// How many standard errors it is away.
+    pub errors: f64,
+}
+
+/// All that there are, in the order in which docs/measures.md lists them. `exact` says whether the pairs table is at
 /// temperature 1 and over all ids.
-pub fn contradiction(of: &Of, exact: bool) -> Result<Option<String>> {
+pub fn contradictions(of: &Of, exact: bool) -> Result<Vec<Contradiction>> {
     // The ratio's tail is heavy where KL is large, so that its error says too little: the exact KL knows better.
     let ratio = if exact && of.paired(KL)?.is_some() { None } else { off_1(of)? };
     let found = [not_at_temperature_1(of)?, outside_the_bounds(of)?, off_the_exact(of, exact)?, ratio];
-    Ok(found.into_iter().flatten().next())
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// The first of them, in words.
+pub fn contradiction(of: &Of, exact: bool) -> Result<Option<String>> {
+    Ok(contradictions(of, exact)?.into_iter().next().map(|first| first.what))
 }
 
 /// E[ln p + H(P)] is 0 at every position of P's own text at temperature 1.
-fn not_at_temperature_1(of: &Of) -> Result<Option<String>> {
+fn not_at_temperature_1(of: &Of) -> Result<Option<Contradiction>> {
     let Some(mean) = of.mean(OWN_TEXT)? else { return Ok(None) };
     if mean.value.is_infinite() {
-        return Ok(Some("P gives a token of the text no probability at all".to_owned()));
+        let what = "P gives a token of the text no probability at all".to_owned();
+        return Ok(Some(Contradiction { what, errors: f64::INFINITY }));
     }
     let Some(error) = mean.stderr else { return Ok(None) };
     let (of_text, n) = of.total(LOGPROBS[0])?;
@@ -89,39 +103,46 @@ fn not_at_temperature_1(of: &Of) -> Result<Option<String>> {
         return Ok(None);
     }
     let (how, sign) = if mean.value > 0.0 { ("sharper", '+') } else { ("flatter", '−') };
-    Ok(Some(format!(
+    let what = format!(
         "the text is {how} ({sign}) than P at temperature 1 (mean of logprob + entropy of P: {sign}{size:.4} ± {error:.4} \
          nats/token)"
-    )))
+    );
+    Ok(Some(Contradiction { what, errors: size / error }))
 }
 
 /// The expectation of k1 lies between the bounds, position by position.
-fn outside_the_bounds(of: &Of) -> Result<Option<String>> {
+fn outside_the_bounds(of: &Of) -> Result<Option<Contradiction>> {
     let [lower, upper] = KL_BOUNDS;
-    if let Some(errors) = of.paired(lower)?.and_then(|excess| beyond(-excess.0, excess.1, ROUNDING + SHARE * excess.2))
-    {
-        return Ok(Some(format!("the mean of kl_k1 lies {errors} errors below {lower}")));
+    let beyond_it =
+        |(excess, error, size): (f64, f64, f64), sign: f64| beyond(sign * excess, error, ROUNDING + SHARE * size);
+    if let Some(errors) = of.paired(lower)?.and_then(|excess| beyond_it(excess, -1.0)) {
+        return Ok(Some(far(errors, |errors| format!("the mean of kl_k1 lies {errors} errors below {lower}"))));
     }
-    let above = of.paired(upper)?.and_then(|excess| beyond(excess.0, excess.1, ROUNDING + SHARE * excess.2));
-    Ok(above.map(|errors| format!("the mean of kl_k1 lies {errors} errors above {upper}")))
+    let above = of.paired(upper)?.and_then(|excess| beyond_it(excess, 1.0));
+    Ok(above.map(|errors| far(errors, |errors| format!("the mean of kl_k1 lies {errors} errors above {upper}"))))
 }
 
 /// It is the exact KL.
-fn off_the_exact(of: &Of, exact: bool) -> Result<Option<String>> {
+fn off_the_exact(of: &Of, exact: bool) -> Result<Option<Contradiction>> {
     let Some((excess, error, size)) = of.paired(KL)?.filter(|_| exact) else { return Ok(None) };
     let errors = beyond(excess.abs(), error, ROUNDING + SHARE * size);
-    Ok(errors.map(|errors| format!("the mean of kl_k1 lies {errors} errors from the exact KL")))
+    Ok(errors.map(|errors| far(errors, |errors| format!("the mean of kl_k1 lies {errors} errors from the exact KL"))))
 }
 
 /// E[q/p] is 1.
-fn off_1(of: &Of) -> Result<Option<String>> {
+fn off_1(of: &Of) -> Result<Option<Contradiction>> {
     let Some((mean, error)) = of.mean("ratio")?.and_then(|mean| Some((mean, mean.stderr?))) else { return Ok(None) };
     let errors = beyond((mean.value - 1.0).abs(), error, ROUNDING);
-    Ok(errors.map(|errors| format!("the mean ratio q/p is {:.4} ± {error:.4}, {errors} errors from 1", mean.value)))
+    let what = |errors: &str| format!("the mean ratio q/p is {:.4} ± {error:.4}, {errors} errors from 1", mean.value);
+    Ok(errors.map(|errors| far(errors, what)))
 }
 
-/// How many errors `excess` is above 0, if that is more than [`FAR`] beyond `slack`.
-fn beyond(excess: f64, error: f64, slack: f64) -> Option<String> {
-    let is_far = excess.is_finite() && excess > FAR * error + slack;
-    is_far.then(|| if error > 0.0 { format!("{:.1}", excess / error) } else { "many".to_owned() })
+/// How many errors `excess` is above 0, if that is more than [`FAR`] beyond `slack`; infinitely many without an error.
+fn beyond(excess: f64, error: f64, slack: f64) -> Option<f64> {
+    (excess.is_finite() && excess > FAR * error + slack).then(|| excess / error)
+}
+
+fn far(errors: f64, what: impl Fn(&str) -> String) -> Contradiction {
+    let described = if errors.is_finite() { format!("{errors:.1}") } else { "many".to_owned() };
+    Contradiction { what: what(&described), errors }
 }

@@ -3,13 +3,14 @@
 //! Owns how the answer is found (docs/measures.md: "Did P write this text?"). A lack of evidence is not evidence:
 //! where it cannot be known, the answer is *unknown*.
 
-use super::contradictions::{Of, contradiction};
+use super::contradictions::{Contradiction, Of, contradiction, contradictions};
 use crate::error::Result;
 use crate::sample::Status;
 use crate::shift::numbers::stats::FEW_CLUSTERS;
 use crate::shift::pass::sums::Sums;
+use crate::shift::result::exact::ExactFigures;
 use crate::shift::result::kl_estimate::{KlEstimate, NEED_OWN_TEXT};
-use crate::shift::result::pair::LeftOut;
+use crate::shift::result::pair::{LeftOut, Pair};
 use crate::shift::tables::files::PairTables;
 use crate::shift::token::measures::OWN_TEXT;
 
@@ -26,6 +27,54 @@ pub fn of_pair(tables: &PairTables, sums: &Sums, left_out: &[LeftOut], exact: bo
         return Ok(KlEstimate::Unknown { reason });
     }
     Ok(contradiction(&Of::all(sums), exact)?.map_or(KlEstimate::Yes, |reason| KlEstimate::No { reason }))
+}
+
+/// Standard errors beyond which what contradicts P beside one Q holds beside all: far enough for any number of Qs.
+const FAR_FOR_ALL: f64 = 4.0;
+
+/// Whether P wrote a text does not depend on Q: what one pair contradicts clearly is *no* for all pairs of P on the text.
+/// Only of numbers that were computed here: those of another program may be at fault themselves.
+pub fn agree(tables: &[&PairTables], found: &mut [(Pair, Sums)]) -> Result<()> {
+    let mut known: Vec<(String, String)> = Vec::new();
+    for (tables, (pair, sums)) in tables.iter().zip(found.iter()) {
+        let is_tested = matches!(pair.kl_estimate, KlEstimate::No { .. }) && tables.foreign.is_none();
+        if !is_tested || tables.p.imported || tables.q.imported || known.iter().any(|(p, _)| *p == pair.p) {
+            continue;
+        }
+        let is_clear = |of: &Contradiction| of.errors > FAR_FOR_ALL;
+        if let Some(clear) =
+            contradictions(&Of::all(sums), is_of_all(tables, pair.exact.as_ref()))?.into_iter().find(is_clear)
+        {
+            known.push((pair.p.clone(), format!("beside Q = `{}` {}", pair.q, clear.what)));
+        }
+    }
+    for (pair, _) in found {
+        if let Some((_, reason)) = known.iter().find(|(p, _)| *p == pair.p) {
+            refute(pair, reason);
+        }
+    }
+    Ok(())
+}
+
+/// The answer is *no*, for the pair and all of its parts, unless it is already.
+fn refute(pair: &mut Pair, reason: &str) {
+    let before = pair.kl_estimate.note();
+    let slices = pair.slices.iter_mut().map(|slice| &mut slice.kl_estimate);
+    let fields = pair.fields.iter_mut().map(|field| &mut field.kl_estimate);
+    for estimate in slices.chain(fields).chain([&mut pair.kl_estimate]) {
+        if !matches!(estimate, KlEstimate::No { .. }) {
+            *estimate = KlEstimate::No { reason: reason.to_owned() };
+        }
+    }
+    if before != pair.kl_estimate.note() {
+        pair.notes.retain(|note| Some(note) != before.as_ref());
+        pair.notes.splice(0..0, pair.kl_estimate.note());
+    }
+}
+
+/// Whether exact measures are at temperature 1 and over all ids.
+pub fn is_of_all(tables: &PairTables, exact: Option<&ExactFigures>) -> bool {
+    tables.heads.is_none() && exact.is_some_and(|exact| exact.temperature == 1.0)
 }
 
 /// The answer for the samples that `holds` says, which were chosen by their prompts: the pair's, unless they contradict it by

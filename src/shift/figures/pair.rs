@@ -112,7 +112,7 @@ fn figures(
     let mut measures = measures::ALL.iter().map(|m| measure(m, sums)).collect::<Result<Vec<_>>>()?;
     measures.retain(|m| m.token_mean.is_some() || !measures::is_of_pairs(&m.name));
     let exact = exact::of_pair(tables, sums)?;
-    let is_of_all = tables.heads.is_none() && exact.as_ref().is_some_and(|exact| exact.temperature == 1.0);
+    let is_of_all = estimate::is_of_all(tables, exact.as_ref());
     let left_out = left_out(&prepared.samples);
     let kl_estimate = estimate::of_pair(tables, sums, &left_out, is_of_all)?;
     let perplexity = perplexity::perplexity(sums)?;

@@ -11,3 +11,4 @@ pub mod bounds;
 pub mod spans;
 pub mod kinds;
 pub mod regions;
+pub mod buckets;

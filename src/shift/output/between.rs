@@ -46,7 +46,7 @@ fn of_task(between: &Between, task: &BetweenTask) -> String {
 fn over_tasks(between: &Between, overall: &BetweenTasks) -> String {
     let title = title(between, &format!("over {} tasks", overall.tasks.len()));
     let counts = format!("paired by prompt: {} prompts of a task in both texts", overall.prompts);
-    let incomplete = overall.partial.then(|| "INCOMPLETE: parts or tasks are missing".to_owned());
+    let incomplete = overall.partial.then(|| "INCOMPLETE: parts or texts are missing".to_owned());
     let mut rows = rows(between, &overall.measures, "", &overall.kl_estimate);
     rows.extend(
         self::rows(between, &overall.mean_of_tasks, "mean of tasks: ", &overall.kl_estimate).into_iter().skip(1),

@@ -57,7 +57,7 @@ pub struct BetweenTasks {
     /// As that of a task; exact measures are left out unless all tasks have them at the same.
     pub temperature: Option<f64>,
     pub prompts: u64,
-    /// Parts of a table of one of the tasks are missing, or a task is.
+    /// Parts of a table of one of the tasks are missing, or a text of the two could not be compared.
     pub partial: bool,
     pub kl_estimate: KlEstimate,
     pub measures: Vec<BetweenMeasure>,

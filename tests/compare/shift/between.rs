@@ -158,7 +158,7 @@ fn what_one_of_them_lacks_is_told() {
     assert!(missing[0].0 == "apart" && missing[0].1.starts_with("no prompt is in both texts"), "{missing:?}");
     assert_eq!(missing[1], ("own", "`sft` wrote no text of it that was scored"));
     assert_eq!(between.tasks.len(), 3);
-    assert!(between.overall.unwrap().partial);
+    assert!(!between.overall.unwrap().partial);
     let alone = Options { tasks: vec!["apart".to_owned()], ..sft_minus_rl() };
     let error = output.compare_with(&alone).unwrap_err().to_string();
     assert!(error.starts_with("--between: nothing to compare: `apart`: no prompt is in both texts"), "{error}");

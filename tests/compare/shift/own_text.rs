@@ -86,6 +86,27 @@ fn what_bounds_or_the_ratio_contradict_is_no_estimate() {
     assert!(answer_is == "no" && reason.starts_with("the mean ratio q/p is 0.8"), "{answer_is}: {reason}");
 }
 
+/// A stale text that one Q shows and another does not.
+#[test]
+fn what_one_q_shows_holds_for_all() {
+    let output = text_of(&OTHER_STEP, 40);
+    let texts = drawn(40, &OTHER_STEP);
+    // As P, but for a shift that the text's own does not touch.
+    let near: Three = [0.49, 0.255, 0.255];
+    output.model("near", &scored(&texts, &near));
+    let comparison = compare(&output, Options { slices: true, ..Options::default() });
+    let [near, tuned] = &comparison.pairs[..] else { panic!("{}", comparison.pairs.len()) };
+    assert!(answer(tuned).1.starts_with("the mean of kl_k1 lies"), "{:?}", tuned.kl_estimate);
+    let (answer_is, reason) = answer(near);
+    assert!(answer_is == "no" && reason.starts_with("beside Q = `tuned` the mean of kl_k1 lies"), "{reason}");
+    assert!(near.notes[0].contains("beside Q = `tuned`") && near.slices.iter().all(|s| s.kl_estimate.answer() == "no"));
+    let [difference] = &comparison.differences[..] else { panic!("{}", comparison.differences.len()) };
+    assert_eq!(difference.kl_estimate.answer(), "no");
+    // Alone it is not refuted, and what another program wrote refutes no other pair.
+    output.imported("tuned");
+    assert_eq!(compare(&output, Options::default()).pairs[0].kl_estimate, KlEstimate::Yes);
+}
+
 #[test]
 fn nobody_can_tell_of_few_clusters_or_without_entropies() {
     let few = text_of(&OTHER_STEP, 29);
