@@ -30,6 +30,17 @@ pub fn file(path: &Path) -> Result<String> {
     }
 }
 
+/// As [`file`], of the first `bytes` of a file; of all of it, if it is shorter.
+///
+/// # Errors
+/// As [`file`].
+pub fn beginning(path: &Path, bytes: u64) -> Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    let file = File::open(path).map_err(Error::io("read", path))?;
+    hasher.update_reader(file.take(bytes)).map_err(Error::io("read", path))?;
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
 /// Identifies, without reading it, whether a path still leads to the same file with the same content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
@@ -42,6 +53,11 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
+    /// Bytes of the file.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Of what `path` leads to now.
     ///
     /// # Errors

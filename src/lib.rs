@@ -8,6 +8,7 @@ pub mod error;
 pub mod stop;
 pub mod digest;
 pub mod escape;
+pub mod natural;
 pub mod stand_in;
 pub mod stored;
 pub mod python_json;

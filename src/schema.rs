@@ -265,6 +265,9 @@ pub struct KeptField {
     pub name: String,
     /// Type of the column.
     pub kind: KeptType,
+    /// Whether the rows have a list with a value for each of their responses; the column then has the values.
+    #[serde(default)]
+    pub per_response: bool,
 }
 
 /// Arrow schema of the samples table, the kept fields last.

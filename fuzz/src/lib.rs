@@ -53,7 +53,7 @@ pub fn dataset(bytes: &[u8]) {
     let keep = vec!["reward".to_owned(), "tag".to_owned()];
     let kept = RowOptions { cluster: Some("group".to_owned()), keep, ..RowOptions::default() };
     for rows in [RowOptions::default(), kept] {
-        let Ok(plan) = dataset::scan(&path, PlanOptions { rows, limit: None }) else { continue };
+        let Ok(plan) = dataset::scan(&path, PlanOptions { rows, ..PlanOptions::default() }) else { continue };
         let mut next = (0, 0);
         for part in 0..plan.parts.len() as u32 {
             for row in plan.read_part(part).expect("a part of an unchanged file") {
@@ -96,7 +96,7 @@ pub fn experiments(bytes: &[u8]) {
     for experiment in &study.experiments {
         assert!(!experiment.models.is_empty() && !experiment.texts.is_empty());
         for text in &experiment.texts {
-            let names = [experiment.generation_model(), &text.task];
+            let names = [&*experiment.generation_model, &text.task];
             let folders = names.map(|name| store::folder_name(name).expect("a name that was accepted"));
             assert!(folders.iter().all(|folder| !folder.contains('/') && folder != ".."));
             assert!(places.insert((experiment.output.clone(), folders)));

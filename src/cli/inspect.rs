@@ -12,18 +12,20 @@ use serde::Serialize;
 use super::args::InspectArgs;
 use super::exit::Exit;
 use super::{kl, progress};
-use crate::decoder::{Checkpoint, DecoderSpec, Rope, RopeScaling, VOCABULARY_BLOCK};
+use crate::decoder::{Adapter, Checkpoint, DecoderSpec, Rope, RopeScaling, Targets, VOCABULARY_BLOCK};
 use crate::engine::local;
 use crate::escape::visible;
 use crate::experiments::Options;
-use crate::hub;
-use crate::score::named;
+use crate::score::named::{self, NamedModel};
 use crate::tokenize::TextTokenizer;
 
 /// Everything that is shown.
 #[derive(Debug, Serialize)]
 struct Inspected<'a> {
     path: PathBuf,
+    /// What is added to the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    adapter: Option<AdapterFiles>,
     /// Files that decide the numbers, by name.
     files: BTreeMap<String, u64>,
     parameters: u64,
@@ -39,6 +41,15 @@ struct Inspected<'a> {
     spec: &'a DecoderSpec,
     tokenizer: Tokenizer,
     memory: Memory,
+}
+
+#[derive(Debug, Serialize)]
+struct AdapterFiles {
+    path: PathBuf,
+    /// Files that decide what it adds, by name.
+    files: BTreeMap<String, u64>,
+    #[serde(flatten)]
+    targets: Targets,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -73,9 +84,10 @@ struct Memory {
 
 /// Prints what was understood of a model.
 pub fn run(args: &InspectArgs) -> Result<Exit> {
-    let path = hub::resolve(&args.model, hub::Kind::Model)?;
+    let NamedModel { path, adapter, .. } = NamedModel::find(named::split(&args.model).0, &args.model)?;
     let checkpoint = Checkpoint::open(&path)?;
-    let inspected = Inspected::of(&checkpoint, path)?;
+    let adapter = adapter.map(|adapter| AdapterFiles::read(adapter, checkpoint.spec())).transpose()?;
+    let inspected = Inspected { adapter, ..Inspected::of(&checkpoint, path)? };
     if args.json {
         return kl::print(&(serde_json::to_string_pretty(&inspected)? + "\n"));
     }
@@ -97,14 +109,11 @@ impl<'a> Inspected<'a> {
             kind.parameters += parameters;
             kind.bytes += tensor.bytes;
         }
-        let size = |file: PathBuf| {
-            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            Ok((name, std::fs::metadata(&file)?.len()))
-        };
         let spec = checkpoint.spec();
         let batch_tokens = Options::default().batch_tokens();
         Ok(Self {
-            files: checkpoint.files().into_iter().map(size).collect::<Result<_>>()?,
+            adapter: None,
+            files: sizes(checkpoint.files())?,
             parameters: stored.values().map(|kind| kind.parameters).sum(),
             stored,
             dtype: dtype.as_str(),
@@ -147,11 +156,36 @@ impl<'a> Inspected<'a> {
             ("tokenizer", self.tokenizer.describe()),
             ("memory", format!("{weights} for weights, about {batch} for {} tokens at once", memory.batch_tokens)),
         ];
-        let notes = self.notes.iter().map(|note| ("note", note.clone()));
+        let adapter = self.adapter.iter().map(|adapter| ("adapter", adapter.describe()));
+        let notes = adapter.chain(self.notes.iter().map(|note| ("note", note.clone())));
         let lines: Vec<String> =
             lines.into_iter().chain(notes).map(|(name, text)| format!("{name:13}{}\n", visible(&text))).collect();
         lines.concat()
     }
+}
+
+impl AdapterFiles {
+    fn read(path: PathBuf, spec: &DecoderSpec) -> Result<Self> {
+        let adapter = Adapter::open(&path)?;
+        Ok(Self { files: sizes(adapter.files().to_vec())?, targets: adapter.targets(spec)?, path })
+    }
+
+    fn describe(&self) -> String {
+        let Targets { maps, modules, ranks } = &self.targets;
+        let modules = modules.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let ranks = ranks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let size = progress::size(self.files.values().sum());
+        format!("{}, {size}: LoRA of rank {ranks} on {maps} maps ({modules})", self.path.display())
+    }
+}
+
+/// Bytes of each file, by name.
+fn sizes(files: Vec<PathBuf>) -> Result<BTreeMap<String, u64>> {
+    let size = |file: PathBuf| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok((name, std::fs::metadata(&file)?.len()))
+    };
+    files.into_iter().map(size).collect()
 }
 
 impl Tokenizer {

@@ -9,7 +9,9 @@ mod import;
 mod inspect;
 mod kl;
 mod progress;
+mod remove;
 mod render;
+mod response_sets;
 mod run;
 mod score;
 mod signals;
@@ -38,6 +40,7 @@ pub fn main() -> ExitCode {
         Command::Kl(args) => kl::run(args),
         Command::Run(args) => run::run(args),
         Command::Status(args) => status::run(args),
+        Command::Remove(args) => remove::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Import(args) => import::run(args),
         Command::Verify(args) => verify::run(args),

@@ -98,9 +98,9 @@ impl Write for Stderr {
 /// Progress display of a command that scores.
 pub struct Display {
     started: Instant,
-    /// Samples that all models will score in all datasets; `None` if there is one run only.
+    /// Bytes of datasets that all models will score; `None` if there is one run only.
     total: Option<u64>,
-    /// Samples of the runs that ended.
+    /// Bytes of the runs that ended.
     before: AtomicU64,
 }
 
@@ -110,9 +110,9 @@ impl Display {
         Self { started: Instant::now(), total: None, before: AtomicU64::new(0) }
     }
 
-    /// For runs that score `samples` together: a second line shows how far they all are.
-    pub fn of_all(samples: u64) -> Self {
-        Self { total: Some(samples), ..Self::of_one() }
+    /// For runs that score so many `bytes` of datasets together: a second line shows how far they all are.
+    pub fn of_all(bytes: u64) -> Self {
+        Self { total: Some(bytes), ..Self::of_one() }
     }
 
     /// Runs `work` and shows how far `progress` is meanwhile.
@@ -132,7 +132,7 @@ impl Display {
             drop(done);
             result
         });
-        self.before.fetch_add(progress.snapshot().samples_done, Ordering::Relaxed);
+        self.before.fetch_add(progress.snapshot().bytes_total, Ordering::Relaxed);
         result
     }
 
@@ -152,9 +152,10 @@ impl Display {
         };
         while wait.recv_timeout(REDRAW) == Err(RecvTimeoutError::Timeout) {
             let now = progress.snapshot();
-            let left = left(now.samples_done, now.samples_total, started.elapsed());
+            let left = left_of(&now, started.elapsed());
             let _stderr = stderr();
-            set(&current, now.samples_done, now.samples_total, format!("{}  {left}", speed(&now, started.elapsed())));
+            let total = now.tokens_total().unwrap_or(1);
+            set(&current, now.tokens.min(total), total, format!("{}  {left}", speed(&now, started.elapsed())));
             if let Some((bar, total)) = &overall {
                 let done = self.done(&now);
                 set(bar, done, *total, self::left(done, *total, self.started.elapsed()));
@@ -178,15 +179,27 @@ impl Display {
     }
 
     fn done(&self, now: &Snapshot) -> u64 {
-        self.before.load(Ordering::Relaxed) + now.samples_done
+        self.before.load(Ordering::Relaxed) + now.bytes_done()
     }
 }
 
 /// Share, speed and time left of one run.
 fn line(now: &Snapshot, elapsed: Duration) -> String {
-    let (done, total) = (now.samples_done, now.samples_total);
-    let left = left(done, total, elapsed);
-    format!("{}%, {done} of {total} samples, {}, {left}", percent(done, total), speed(now, elapsed))
+    let (done, left) = (now.tokens, left_of(now, elapsed));
+    let of = match now.tokens_total() {
+        None => format!("{done} tokens"),
+        Some(total) => {
+            let about = if now.is_estimated() { "about " } else { "" };
+            format!("{}%, {done} of {about}{total} tokens", percent(done.min(total), total))
+        }
+    };
+    let (samples, all) = (now.samples_done, now.samples_total);
+    format!("{of} ({samples} of {all} samples), {}, {left}", speed(now, elapsed))
+}
+
+/// Time left by the tokens of the run.
+fn left_of(now: &Snapshot, elapsed: Duration) -> String {
+    now.tokens_total().map_or_else(|| left(0, 1, elapsed), |total| left(now.tokens, total, elapsed))
 }
 
 /// Response tokens, of which each is scored once: of all tokens, those that samples share are computed only once.
@@ -243,7 +256,16 @@ mod tests {
         assert_eq!(left(120, 100, Duration::from_secs(30)), "0 s left");
         assert_eq!(duration(7384.4), "2 h 3 min");
         let progress = Progress::default();
-        let expected = "0%, 0 of 0 samples, 0 response tok/s, time left unknown";
+        let expected = "0 tokens (0 of 0 samples), 0 response tok/s, time left unknown";
         assert_eq!(line(&progress.snapshot(), Duration::from_secs(1)), expected);
+        let half = Snapshot { bytes_total: 400, bytes_read: 100, tokens_read: 50, tokens: 40, ..progress.snapshot() };
+        let said = line(&half, Duration::from_secs(10));
+        assert!(
+            said.starts_with("20%, 40 of about 200 tokens (0 of 0 samples), ") && said.ends_with("40 s left"),
+            "{said}"
+        );
+        assert_eq!(half.bytes_done(), 80);
+        let read = Snapshot { bytes_read: 400, tokens_read: 160, ..half };
+        assert!(line(&read, Duration::from_secs(10)).starts_with("25%, 40 of 160 tokens ("));
     }
 }

@@ -27,7 +27,9 @@ fn request(args: &ScoreArgs) -> Request {
         task: args.task.clone(),
         options: args.options.options(),
         exact: args.exact,
+        all_pairs: args.all_pairs,
         allow_removed: args.allow_removed,
+        replace: args.replace,
         retry_failed: args.retry_failed,
         engine: args.engine.choice(),
     }

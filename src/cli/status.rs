@@ -12,7 +12,7 @@ use super::args::StatusArgs;
 use super::exit::Exit;
 use super::{kl, progress};
 use crate::escape::visible;
-use crate::run_log::{self, Entry};
+use crate::run_log::{self, Entry, MadeFrom};
 use crate::shift::aligned;
 use crate::store::{self, ListedCell, ListedText, Manifest, PartFiles, ResponseSetKey};
 use crate::table::statuses;
@@ -35,6 +35,9 @@ struct CellStatus {
     seconds: Option<f64>,
     /// Computed tokens: those that samples share count once.
     tokens_per_second: Option<f64>,
+    /// Where the files were that made it, when it was scored last; absent if no log says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    made_from: Option<MadeFrom>,
     /// Why the last run that touched the cell ended early, if it did and parts are missing since.
     failed: Option<String>,
     /// What cannot be read; the other values leave it out.
@@ -53,8 +56,10 @@ struct MadeWith {
 /// Prints a line a cell.
 pub fn run(args: &StatusArgs) -> Result<Exit> {
     let entries = run_log::entries(&args.output_dir);
+    let made_from = run_log::made_from(&args.output_dir);
     let inventory = store::inventory(&args.output_dir)?;
-    let cells: Vec<CellStatus> = inventory.cells.iter().map(|found| CellStatus::of(found, &entries)).collect();
+    let cells: Vec<CellStatus> =
+        inventory.cells.iter().map(|found| CellStatus::of(found, &entries, &made_from)).collect();
     if args.json {
         kl::print(&(serde_json::to_string_pretty(&cells)? + "\n"))?;
     } else {
@@ -68,7 +73,7 @@ pub fn run(args: &StatusArgs) -> Result<Exit> {
 }
 
 impl CellStatus {
-    fn of(found: &ListedCell, entries: &[Entry]) -> Self {
+    fn of(found: &ListedCell, entries: &[Entry], made_from: &[MadeFrom]) -> Self {
         let own: Vec<&Entry> = entries.iter().filter(|entry| entry.cell == found.cell).collect();
         let done: Vec<&PartFiles> = found.parts.iter().filter(|part| part.is_done()).collect();
         let mut damaged: Vec<String> = found.manifest.as_ref().err().map(ToString::to_string).into_iter().collect();
@@ -100,6 +105,7 @@ impl CellStatus {
             bytes,
             seconds: (!own.is_empty()).then(|| own.iter().map(|entry| entry.seconds).sum()),
             tokens_per_second: run_log::computed_rate(own.iter().copied()),
+            made_from: made_from.iter().rev().find(|made| made.cell == found.cell).cloned(),
             failed: own.last().and_then(|entry| entry.failed.clone()).filter(|_| done.len() < found.parts.len()),
             damaged,
         }

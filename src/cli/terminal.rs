@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use super::progress::{self, Display};
+use super::response_sets;
 use super::signals;
 use crate::pipeline::Progress;
 use crate::sample::Status;
@@ -47,8 +48,24 @@ impl Terminal {
 impl Watch for Terminal {
     fn event(&self, event: &Event) {
         match event {
+            Event::ResponseSets(sets) => response_sets::print(sets, self.rows.is_some()),
+            Event::Replaced(cell) => progress::say(&format!(
+                "{} on {} by {}: removed what was scored with other files or options",
+                cell.model, cell.set.task, cell.set.generation_model
+            )),
             Event::Warning(text) => progress::say_once(&format!("warning: {text}")),
-            Event::Planned { samples } => *self.display.borrow_mut() = Display::of_all(*samples),
+            Event::Planned { bytes } => *self.display.borrow_mut() = Display::of_all(*bytes),
+            Event::Interrupted { run, parts, of, tokens, lost } => {
+                let lost = if *lost == 0 {
+                    String::new()
+                } else {
+                    format!("; {lost} tokens of unfinished parts are computed again")
+                };
+                progress::say(&format!(
+                    "{run}: interrupted; kept {parts} of {of} parts ({tokens} tokens), and the same command continues \
+                     after them{lost}"
+                ));
+            }
             Event::KeptWithoutModel { model, task, why } => progress::say(&format!(
                 "{model} on {task}: the model cannot be used ({why}); its earlier, complete scores are kept"
             )),

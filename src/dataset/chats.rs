@@ -25,10 +25,15 @@ impl Message {
 /// A whole conversation: each turn of the assistant is a sample.
 pub fn whole(row: &Named) -> Result<Vec<Content>, String> {
     let turns = turns(&messages(row, "messages")?);
+    of_messages(row, "messages", row.need("messages")?.to_owned(), turns)
+}
+
+/// A whole conversation that the field `name` holds, as a list of messages with so many `turns` of the assistant.
+pub fn of_messages(row: &Named, name: &str, messages: String, turns: u32) -> Result<Vec<Content>, String> {
     if turns == 0 {
-        return Err(none(row, "messages"));
+        return Err(none(row, name));
     }
-    let chat = Chat { messages: row.need("messages")?.to_owned(), before: 0, turns };
+    let chat = Chat { messages, before: 0, turns };
     Ok(vec![chat.content(row, Endings::of(row, 1)?.is_cut(0))?])
 }
 

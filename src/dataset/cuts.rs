@@ -1,14 +1,19 @@
 //! Splits a dataset into parts.
 //!
-//! Owns the two limits. The part boundaries depend on the rows alone, so that every model of a dataset has the same
-//! parts.
+//! Owns the limits. The part boundaries depend on the file alone, so that every model of a dataset has the same parts;
+//! where earlier runs cut it, the boundaries stay.
 
 use crate::dataset::records::Record;
 
 /// A part closes at this many rows...
 pub const PART_ROWS: u32 = 256;
-/// ...or at this many bytes of input and output text, whichever comes first. A longer row is a part by itself.
-pub const PART_BYTES: u64 = 256 * 1024;
+/// ...or at this many bytes of input and output text, whichever comes first. A longer row is a part by itself. A part that
+/// is interrupted is scored again from its beginning: some 16,000 tokens are minutes of work for a large model on a CPU.
+pub const PART_BYTES: u64 = 64 * 1024;
+/// The same for files of more than [`LARGE_FILE`], so that they do not become too many parts.
+pub const PART_BYTES_OF_LARGE: u64 = 256 * 1024;
+/// Bytes of a file, packed or not, above which parts are larger.
+pub const LARGE_FILE: u64 = 64 << 20;
 
 /// One part: a run of whole rows.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -25,8 +30,10 @@ pub struct Part {
 }
 
 /// The parts so far, the last one open.
-#[derive(Default)]
 pub struct Cuts {
+    /// The first row of each part that earlier runs have, ascending, and the first row after them.
+    earlier: Vec<u32>,
+    most_bytes: u64,
     done: Vec<Part>,
     open: Option<Part>,
     open_text: u64,
@@ -35,6 +42,14 @@ pub struct Cuts {
 }
 
 impl Cuts {
+    /// Of a file of so many bytes, of which earlier runs have these parts.
+    pub fn new(file_bytes: u64, earlier: &[Part]) -> Self {
+        let last = earlier.last().map(|part| part.first_row + part.rows);
+        let most_bytes = if file_bytes > LARGE_FILE { PART_BYTES_OF_LARGE } else { PART_BYTES };
+        let earlier = earlier.iter().map(|part| part.first_row).chain(last).collect();
+        Self { earlier, most_bytes, done: Vec::new(), open: None, open_text: 0, rows: 0, samples: 0 }
+    }
+
     /// Rows so far.
     pub fn rows(&self) -> u32 {
         self.rows
@@ -51,8 +66,14 @@ impl Cuts {
         let (Some(rows), Some(all)) = (self.rows.checked_add(1), self.samples.checked_add(samples)) else {
             return false;
         };
-        let full = self.open.as_ref().is_some_and(|part| part.rows >= PART_ROWS);
-        if full || self.open_text + text_bytes > PART_BYTES {
+        let is_earlier = self.earlier.last().is_some_and(|last| self.rows <= *last);
+        let is_full = self.open.as_ref().is_some_and(|part| part.rows >= PART_ROWS);
+        let is_cut = if is_earlier {
+            self.earlier.binary_search(&self.rows).is_ok()
+        } else {
+            is_full || self.open_text + text_bytes > self.most_bytes
+        };
+        if is_cut {
             self.close();
         }
         let part = self.open.get_or_insert(Part {

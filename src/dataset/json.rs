@@ -103,21 +103,18 @@ impl<'a> Fields<'a> {
     /// The value of a field to keep; `as_text` where the whole dataset's field is text.
     pub fn kept(&self, name: &str, as_text: bool) -> Result<Kept, String> {
         let is_nan = self.values.get(name).copied().flatten() == Some(NAN);
-        if is_nan {
-            return Ok(if as_text { Kept::Text("NaN".to_owned()) } else { Kept::Number(f64::NAN) });
+        let raw = if is_nan { Some(NAN) } else { self.value(name)? };
+        raw.map_or(Ok(Kept::Null), |raw| kept(name, raw, as_text))
+    }
+
+    /// The values of a field to keep that is a list of this many items; `None` if it is anything else.
+    pub fn kept_list(&self, name: &str, items: usize, as_text: bool) -> Result<Option<Vec<Kept>>, String> {
+        let Some(raw) = self.value(name)?.filter(|raw| raw.starts_with('[')) else { return Ok(None) };
+        let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(raw) else { return Ok(None) };
+        if list.len() != items {
+            return Ok(None);
         }
-        let Some(raw) = self.value(name)? else { return Ok(Kept::Null) };
-        Ok(match raw.as_bytes()[0] {
-            b'"' => Kept::Text(string(name, raw)?),
-            b'[' | b'{' => Kept::Text(compact(raw)),
-            _ if as_text => Kept::Text(match raw.parse::<f64>() {
-                Ok(number) if number.is_infinite() => number.to_string(),
-                _ => raw.to_owned(),
-            }),
-            b't' => Kept::Bool(true),
-            b'f' => Kept::Bool(false),
-            _ => number(raw).map_or_else(|| Kept::Text(raw.to_owned()), Kept::Number),
-        })
+        list.into_iter().map(|item| kept(name, item.get(), as_text)).collect::<Result<_, _>>().map(Some)
     }
 
     /// The error for a required field that is missing or null.
@@ -130,6 +127,28 @@ impl<'a> Fields<'a> {
         let found = if self.names.is_empty() { "none".to_owned() } else { self.names.join(", ") };
         format!("no `{name}` field (fields found: {found}{more})")
     }
+}
+
+/// A value to keep as it is written in the field `name`, not missing.
+fn kept(name: &str, raw: &str, as_text: bool) -> Result<Kept, String> {
+    if raw.starts_with(REFUSED) {
+        return Err(format!("`{name}` {}", reason_of(raw)));
+    }
+    if raw == NAN {
+        return Ok(if as_text { Kept::Text("NaN".to_owned()) } else { Kept::Number(f64::NAN) });
+    }
+    Ok(match raw.as_bytes()[0] {
+        b'"' => Kept::Text(string(name, raw)?),
+        b'[' | b'{' => Kept::Text(compact(raw)),
+        b'n' => Kept::Null,
+        _ if as_text => Kept::Text(match raw.parse::<f64>() {
+            Ok(number) if number.is_infinite() => number.to_string(),
+            _ => raw.to_owned(),
+        }),
+        b't' => Kept::Bool(true),
+        b'f' => Kept::Bool(false),
+        _ => number(raw).map_or_else(|| Kept::Text(raw.to_owned()), Kept::Number),
+    })
 }
 
 /// Reads an object and keeps these fields of it.

@@ -6,6 +6,7 @@
 mod cells;
 mod chats;
 mod content;
+mod conversations;
 mod cuts;
 mod endings;
 mod foreign;
@@ -26,10 +27,10 @@ mod windows;
 use std::path::Path;
 
 pub use content::Content;
-pub use cuts::{PART_BYTES, PART_ROWS, Part};
+pub use cuts::{LARGE_FILE, PART_BYTES, PART_BYTES_OF_LARGE, PART_ROWS, Part};
 pub use names::FieldNames;
 pub use plan::{Plan, PlanOptions, scan};
-pub use row::{ReadRow, Row, RowOptions};
+pub use row::{ReadRow, Row, RowOptions, RowValue};
 pub use windows::{WINDOW, Windows};
 
 /// What files of rows end with.
@@ -39,17 +40,21 @@ const ENDINGS: [&str; 8] = [".gz", ".zst", ".zstd", ".jsonl", ".json", ".ndjson"
 /// the longest of `models` that stands before an underscore; or else what stands before the first one, as in
 /// `UniReason-RL_hendrycks_math_500.jsonl.gz`. `None` if a name is missing.
 pub fn names_from_path(path: &Path, models: &[String]) -> Option<(String, String)> {
-    let file = path.file_name()?.to_str()?;
-    let stem = match without_ending(file) {
-        Some(once) => without_ending(once).unwrap_or(once),
-        None => path.file_stem()?.to_str()?,
-    };
+    let stem = stem(path)?;
     let known = models.iter().filter_map(|model| Some((model.as_str(), stem.strip_prefix(model)?.strip_prefix('_')?)));
     let known = known.filter(|(_, task)| !task.is_empty()).max_by_key(|(model, _)| model.len());
     let (generation_model, task) = known.or_else(|| stem.split_once('_'))?;
     // `samples_hellaswag_2025-01-31T…` of lm-evaluation-harness does not say who wrote the samples.
     let is_named = !generation_model.is_empty() && !task.is_empty() && !is_log(stem);
     is_named.then(|| (generation_model.to_owned(), task.to_owned()))
+}
+
+/// The name of a file of rows without the endings that such files have, as `GEN_task` of `GEN_task.jsonl.gz`.
+pub fn stem(path: &Path) -> Option<&str> {
+    match without_ending(path.file_name()?.to_str()?) {
+        Some(once) => Some(without_ending(once).unwrap_or(once)),
+        None => path.file_stem()?.to_str(),
+    }
 }
 
 fn without_ending(name: &str) -> Option<&str> {

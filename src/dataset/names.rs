@@ -16,17 +16,19 @@ pub enum Kind {
     Text,
     Rollouts,
     Messages,
+    Conversations,
     Harness,
 }
 
 /// Ids come first: a row that has any is read by them alone, and text next to them only says what they decode to.
-pub static SHAPES: [Shape; 7] = [
+pub static SHAPES: [Shape; 8] = [
     Shape { needs: &["prompt_token_ids", "response_token_ids"], kind: Kind::Ids },
     Shape { needs: &["input", "output"], kind: Kind::Text },
     Shape { needs: &["prompt", "response"], kind: Kind::Text },
     Shape { needs: &["prompt", "completion"], kind: Kind::Text },
     Shape { needs: &["prompt", "responses"], kind: Kind::Rollouts },
     Shape { needs: &["messages"], kind: Kind::Messages },
+    Shape { needs: &["conversations"], kind: Kind::Conversations },
     Shape { needs: &["arguments", "resps"], kind: Kind::Harness },
 ];
 
@@ -37,8 +39,9 @@ pub const REASONS: [&str; 4] = ["finish_reason", "finish_reasons", "stop_type", 
 pub const FLAGS: [&str; 3] = ["truncated", "is_truncated", "response_truncated"];
 
 /// Fields that are read where they are.
-const OPTIONAL: [&str; 10] = [
+const OPTIONAL: [&str; 11] = [
     "id",
+    "system",
     "tools",
     "chat_template_kwargs",
     REASONS[0],
@@ -49,6 +52,12 @@ const OPTIONAL: [&str; 10] = [
     FLAGS[1],
     FLAGS[2],
 ];
+
+/// Every shape, for a message about a file without one.
+pub fn described_shapes() -> String {
+    let shape = |shape: &Shape| format!("{{{}}}", shape.needs.join(", "));
+    SHAPES.iter().map(shape).collect::<Vec<_>>().join(", ")
+}
 
 /// `--fields`: what the fields of a shape are called in the rows at hand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

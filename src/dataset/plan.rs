@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::dataset::cuts::{Cuts, Part};
+use crate::dataset::names::described_shapes;
 use crate::dataset::records::{Record, Records};
 use crate::dataset::row::{ReadRow, Row, RowOptions};
 use crate::dataset::seen::{self, Seen};
@@ -21,6 +22,8 @@ pub struct PlanOptions {
     pub rows: RowOptions,
     /// `--limit`: only the first rows.
     pub limit: Option<u32>,
+    /// The parts that earlier runs have: their boundaries stay.
+    pub earlier: Vec<Part>,
 }
 
 /// What one scan found. Holds no rows: its size grows with the number of parts alone.
@@ -34,6 +37,8 @@ pub struct Plan {
     pub kept: Vec<KeptField>,
     /// BLAKE3 of the whole file, 64 hex digits, whatever the limit.
     pub hash: String,
+    /// BLAKE3 of the beginning of the file that earlier runs have scored, if the file is not packed and goes on after it.
+    pub hash_of_earlier: Option<String>,
     /// Whether any row is a chat, which takes a template.
     pub has_chats: bool,
     source: Source,
@@ -49,7 +54,8 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
     let before = source::fingerprint(path)?;
     let (packing, tally) = (Packing::of(path)?, Tally::default());
     let mut records = Records::begin(path, packing, &tally, &options.rows.wanted())?;
-    let (mut cuts, mut seen, mut has_chats) = (Cuts::default(), Seen::new(&options.rows), false);
+    let (mut cuts, mut seen, mut has_chats) =
+        (Cuts::new(before.bytes(), &options.earlier), Seen::new(&options.rows), false);
     let mut first_bad = None;
     while let Some(record) = records.next_record()? {
         if record.text().is_empty() {
@@ -72,6 +78,10 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
             Err(what) => first_bad = first_bad.or(Some(what)),
         }
     }
+    let hash_of_earlier = match options.earlier.last() {
+        Some(last) if packing == Packing::Plain => Some(digest::beginning(path, last.offset + last.bytes)?),
+        _ => None,
+    };
     let file = RowFile::new(packing, records.form(), before);
     drop(records);
     let hash = tally.finish(path)?;
@@ -82,17 +92,24 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
     if let (true, Some(what)) = (seen.is_empty(), first_bad) {
         let forms = "rows are JSON lines, a JSON array or Parquet, uncompressed or compressed with gzip or zstd";
         let among = options.limit.map(|limit| format!(" among its first {limit}")).unwrap_or_default();
-        let all = format!("contains no usable row{among}; the first: {what} ({forms})");
+        let shapes = format!(
+            "a row has {} or other names by --fields; tokshift scores responses that exist and generates none",
+            described_shapes()
+        );
+        let is_plain = path.extension().is_some_and(|ending| ["raw", "txt"].iter().any(|plain| ending == *plain));
+        let text = if is_plain { "; plain text is scored with --text" } else { "" };
+        let all = format!("contains no usable row{among}; the first: {what} ({forms}; {shapes}{text})");
         return Err(Error::dataset(path, None, all));
     }
     let kept = seen.finish(path, &options.rows)?;
-    Ok(Plan { has_chats, ..Plan::new(path, options, cuts, kept, hash, Source::File(file)) })
+    Ok(Plan { has_chats, hash_of_earlier, ..Plan::new(path, options, cuts, kept, hash, Source::File(file)) })
 }
 
 impl Plan {
     fn new(path: &Path, options: PlanOptions, cuts: Cuts, kept: Vec<KeptField>, hash: String, source: Source) -> Self {
         let (rows, samples, parts) = (cuts.rows(), cuts.samples(), cuts.finish());
-        Self { path: path.to_owned(), options, parts, rows, samples, kept, hash, has_chats: false, source }
+        let (path, hash_of_earlier, has_chats) = (path.to_owned(), None, false);
+        Self { path, options, parts, rows, samples, kept, hash, hash_of_earlier, has_chats, source }
     }
 
     /// The rows of part `index`, in order, bad ones included. Parts of packed files are best read in order.
@@ -126,14 +143,15 @@ impl Plan {
 }
 
 impl Windows {
-    /// The plan of the text at `path`, at most `limit` windows of it. Each window is a row.
+    /// The plan of the text at `path`, at most `limit` windows of it. Each window is a row; the boundaries of the parts that
+    /// `earlier` runs have stay.
     ///
     /// # Errors
     /// A text of less than a window, or one that cannot be read.
-    pub fn plan(self, path: &Path, limit: Option<u32>) -> Result<Plan> {
+    pub fn plan(self, path: &Path, limit: Option<u32>, earlier: Vec<Part>) -> Result<Plan> {
         let bytes = 4 * self.size as u64;
         let windows = (self.ids.len() / self.size).min(limit.map_or(usize::MAX, |limit| limit as usize));
-        let mut cuts = Cuts::default();
+        let mut cuts = Cuts::new(4 * self.ids.len() as u64, &earlier);
         for index in 0..windows as u64 {
             let record = Record { number: index + 1, offset: index * bytes, end: (index + 1) * bytes, raw: &[] };
             if !cuts.add(&record, 1, bytes) {
@@ -144,7 +162,7 @@ impl Windows {
             let (tokens, size) = (self.ids.len(), self.size);
             return Err(Error::dataset(path, None, format!("{tokens} tokens are less than a window of {size}")));
         }
-        let options = PlanOptions { rows: RowOptions::default(), limit };
+        let options = PlanOptions { limit, earlier, ..PlanOptions::default() };
         Ok(Plan::new(path, options, cuts, Vec::new(), digest::file(path)?, Source::Windows(self)))
     }
 }

@@ -36,8 +36,35 @@ pub struct Row {
     pub cluster: Option<String>,
     /// At least one. Several are of one prompt, or of one document: not independent.
     pub contents: Vec<Content>,
-    /// One value a kept field, in `RowOptions::keep`'s order.
-    pub kept: Vec<Kept>,
+    /// One value per kept field, in `RowOptions::keep`'s order.
+    pub kept: Vec<RowValue>,
+}
+
+/// The value of a kept field.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowValue {
+    /// The whole value.
+    pub whole: Kept,
+    /// The items of a list that has one for each of the row's responses.
+    pub each: Option<Vec<Kept>>,
+}
+
+impl From<Kept> for RowValue {
+    fn from(whole: Kept) -> Self {
+        Self { whole, each: None }
+    }
+}
+
+impl RowValue {
+    /// The value of one of the row's responses.
+    pub fn of(&self, response: usize) -> &Kept {
+        self.each.as_ref().and_then(|each| each.get(response)).unwrap_or(&self.whole)
+    }
+
+    fn text_bytes(&self) -> usize {
+        let bytes = |value: &Kept| if let Kept::Text(text) = value { text.len() } else { 0 };
+        self.each.as_ref().map_or_else(|| bytes(&self.whole), |each| each.iter().map(bytes).max().unwrap_or_default())
+    }
 }
 
 impl Row {
@@ -50,11 +77,18 @@ impl Row {
         let text = std::str::from_utf8(line).map_err(|e| format!("invalid UTF-8 at byte {}", e.valid_up_to()))?;
         let text = json::standard(text);
         let fields = Fields::parse(&text, &options.wanted())?;
-        let is_text = |index: usize| kept.get(index).is_some_and(|field| field.kind == KeptType::Text);
-        let values = options.keep.iter().enumerate().map(|(index, name)| fields.kept(name, is_text(index)));
+        let (contents, responses) = shapes::contents(&fields, &options.fields)?;
+        let value = |(index, name): (usize, &String)| {
+            let field = kept.get(index);
+            let as_text = field.is_some_and(|field| field.kind == KeptType::Text);
+            let responses = responses.filter(|_| field.is_none_or(|field| field.per_response));
+            let each = responses.map_or(Ok(None), |responses| fields.kept_list(name, responses, as_text))?;
+            Ok::<_, String>(RowValue { whole: fields.kept(name, as_text)?, each })
+        };
+        let values = options.keep.iter().enumerate().map(value);
         let id = options.fields.of("id");
         let row = Self {
-            contents: shapes::contents(&fields, &options.fields)?,
+            contents,
             // A name is all that it is for: bytes that are no text, as of a UUID, make no unreadable row.
             id: fields.value(id).map_or(Ok(None), |_| fields.label(id))?,
             cluster: options.cluster.as_ref().map_or(Ok(None), |name| fields.label(name))?,
@@ -62,7 +96,7 @@ impl Row {
         };
         // Each of its samples has the row's id, cluster and kept fields.
         let texts = [&row.id, &row.cluster].into_iter().flatten();
-        let kept = row.kept.iter().map(|value| if let Kept::Text(text) = value { text.len() } else { 0 });
+        let kept = row.kept.iter().map(RowValue::text_bytes);
         may_repeat(texts.map(String::len).chain(kept).sum(), row.samples() as usize)?;
         Ok(row)
     }

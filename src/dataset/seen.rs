@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use crate::dataset::row::{Row, RowOptions};
+use crate::dataset::row::{Row, RowOptions, RowValue};
 use crate::error::{Error, Result};
 use crate::sample::Kept;
 use crate::schema::{self, KeptField, KeptType};
@@ -64,23 +64,46 @@ impl Seen {
         if let Some(name) = options.cluster.as_ref().filter(|_| !self.cluster) {
             return Err(absent(name, "--cluster"));
         }
-        let field = |(name, seen): (&String, KeptSeen)| match seen.kind() {
-            Some(kind) => Ok(KeptField { name: name.clone(), kind }),
-            None => Err(absent(name, "--keep-fields")),
+        let field = |(name, seen): (&String, KeptSeen)| {
+            let field = seen.each.kind().filter(|_| !seen.is_other).map(|kind| (kind, true));
+            match field.or_else(|| Some((seen.whole.kind()?, false))) {
+                Some((kind, per_response)) => Ok(KeptField { name: name.clone(), kind, per_response }),
+                None => Err(absent(name, "--keep-fields")),
+            }
         };
         options.keep.iter().zip(self.kept).map(field).collect()
     }
 }
 
-/// The types that a kept field had.
+/// The values that a kept field had.
 #[derive(Clone, Debug, Default)]
 struct KeptSeen {
+    whole: Types,
+    /// Of the items of lists with one for each response.
+    each: Types,
+    /// Whether a row had a value that is no such list: then the rows' whole values are kept.
+    is_other: bool,
+}
+
+impl KeptSeen {
+    fn add(&mut self, value: &RowValue) {
+        self.whole.add(&value.whole);
+        match &value.each {
+            Some(each) => each.iter().for_each(|item| self.each.add(item)),
+            None => self.is_other |= value.whole != Kept::Null,
+        }
+    }
+}
+
+/// The types that values had.
+#[derive(Clone, Debug, Default)]
+struct Types {
     bools: bool,
     numbers: bool,
     texts: bool,
 }
 
-impl KeptSeen {
+impl Types {
     fn add(&mut self, value: &Kept) {
         self.bools |= matches!(value, Kept::Bool(_));
         self.numbers |= matches!(value, Kept::Number(_));

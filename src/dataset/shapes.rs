@@ -7,17 +7,18 @@ use serde_json::Value;
 
 use crate::dataset::chats;
 use crate::dataset::content::{Content, may_repeat};
+use crate::dataset::conversations;
 use crate::dataset::endings::Endings;
 use crate::dataset::harness;
 use crate::dataset::json::Fields;
 use crate::dataset::named::Named;
 use crate::dataset::names::{FieldNames, Kind, SHAPES, Shape};
 
-/// The content of a row.
+/// The content of a row; and of a row with a list of responses to one prompt, how many they are.
 ///
 /// # Errors
 /// What is wrong with it: no shape, two of them, or values that its shape cannot have.
-pub fn contents(fields: &Fields, names: &FieldNames) -> Result<Vec<Content>, String> {
+pub fn contents(fields: &Fields, names: &FieldNames) -> Result<(Vec<Content>, Option<usize>), String> {
     let row = Named::new(fields, names);
     let has = |name: &&str| row.get(name).is_some();
     let shapes: Vec<&Shape> = names.candidates().collect();
@@ -26,6 +27,10 @@ pub fn contents(fields: &Fields, names: &FieldNames) -> Result<Vec<Content>, Str
         Some(ids) => vec![ids],
         None => shapes.iter().copied().filter(|shape| shape.needs.iter().all(has)).collect(),
     };
+    // Rows of messages, or of text, often have the conversation that they were made of beside them.
+    let is_other = |shape: &&&Shape| !matches!(shape.kind, Kind::Conversations);
+    let others: Vec<&Shape> = whole.iter().filter(is_other).copied().collect();
+    let whole = if others.is_empty() { whole } else { others };
     if let [a, b, ..] = whole[..] {
         let (a, b) = (row.described(a), row.described(b));
         return Err(format!("the row has {a} and also {b}: choose one of them with --fields"));
@@ -36,7 +41,25 @@ pub fn contents(fields: &Fields, names: &FieldNames) -> Result<Vec<Content>, Str
     let shape = whole.first().copied().or_else(begun).or_else(usual).unwrap_or(&SHAPES[1]);
     let contents = read(&row, shape)?;
     // There would be no sample to report the problem.
-    if contents.is_empty() { Err(format!("{} without a response", row.described(shape))) } else { Ok(contents) }
+    if contents.is_empty() {
+        return Err(format!("{} without a response", row.described(shape)));
+    }
+    let responses = has_list(&row, shape).then_some(contents.len());
+    Ok((contents, responses))
+}
+
+/// Whether a row of the shape has a list of responses.
+fn has_list(row: &Named, shape: &Shape) -> bool {
+    match shape.kind {
+        Kind::Rollouts => true,
+        Kind::Ids => row.get("response_token_ids").is_some_and(is_nested),
+        Kind::Text | Kind::Messages | Kind::Conversations | Kind::Harness => false,
+    }
+}
+
+/// Whether a list is one of lists.
+fn is_nested(raw: &str) -> bool {
+    raw.strip_prefix('[').is_some_and(|inside| inside.trim_ascii_start().starts_with('['))
 }
 
 fn read(row: &Named, shape: &Shape) -> Result<Vec<Content>, String> {
@@ -45,6 +68,7 @@ fn read(row: &Named, shape: &Shape) -> Result<Vec<Content>, String> {
         Kind::Text => text(row, shape.needs[0], shape.needs[1]),
         Kind::Rollouts => rollouts(row),
         Kind::Messages => chats::whole(row),
+        Kind::Conversations => conversations::contents(row),
         Kind::Harness => harness::contents(row),
     }
 }
@@ -74,8 +98,7 @@ fn ids(row: &Named) -> Result<Vec<Content>, String> {
     let prompt: Vec<u32> = row.list("prompt_token_ids", "token ids")?;
     let input = row.text_of_ids("input", &["prompt"])?;
     let raw = row.need("response_token_ids")?;
-    let is_nested = raw.strip_prefix('[').is_some_and(|inside| inside.trim_ascii_start().starts_with('['));
-    if !is_nested {
+    if !is_nested(raw) {
         let response = row.list("response_token_ids", "token ids")?;
         let output = row.text_of_ids("output", &["response", "completion"])?;
         let cut = Endings::of(row, 1)?.is_cut(0);

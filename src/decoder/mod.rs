@@ -23,7 +23,7 @@ mod rope;
 mod spec;
 mod weight;
 
-pub use adapter::Adapter;
+pub use adapter::{Adapter, Targets, base_of};
 pub use body::Body;
 pub use checkpoint::Checkpoint;
 pub use head::{Head, LogitBlock, VOCABULARY_BLOCK};

@@ -22,16 +22,32 @@ pub struct Experiment {
     /// The output directory; experiments may share one.
     pub output: PathBuf,
     pub options: Options,
-    /// The first wrote the texts.
+    /// The model that wrote the texts.
+    pub generation_model: String,
+    /// Where that name was taken from.
+    pub writer_from: WriterFrom,
+    /// The models that score the texts, at least one.
     pub models: Vec<Model>,
     pub texts: Vec<Text>,
 }
 
-impl Experiment {
-    /// The model that wrote the texts.
-    pub fn generation_model(&self) -> &str {
-        self.models.first().map_or("", |model| &model.name)
-    }
+/// Where the name of the model that wrote responses was taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriterFrom {
+    /// `--generation-model`, or `generation_model` in a file of experiments.
+    Option,
+    /// The name before a file, as in `step_20=FILE`.
+    BeforeFile,
+    /// The name of a model that the file's name is or begins with.
+    FileName,
+    /// What stands before the first `_` of the file's name; no model is called so.
+    Underscore,
+    /// The name of the experiment, which is that of one of its models.
+    Experiment,
+    /// Nothing says it: the first model of the experiment.
+    FirstModel,
+    /// No model wrote a plain text.
+    Text,
 }
 
 /// A model by name.

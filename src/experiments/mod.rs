@@ -6,9 +6,10 @@
 
 mod check;
 mod experiment;
+mod nearest;
 mod options;
 mod parse;
 
-pub use experiment::{Experiment, Experiments, Model, Text};
+pub use experiment::{Experiment, Experiments, Model, Text, WriterFrom};
 pub use options::{DtypeChoice, OF_A_MODEL, OnError, Options, OutFormat, TemplateChoice};
 pub use parse::read;

@@ -46,6 +46,8 @@ pub struct Options {
     pub cluster: Option<String>,
     /// Fields of the rows to keep in the samples table.
     pub keep_fields: Option<Vec<String>>,
+    /// P of the response sets, where that is not the model that wrote them or else the first model.
+    pub reference: Option<String>,
     /// Whether hidden states are kept: hidden size × 2 or 4 bytes a token.
     pub keep_hidden: Option<bool>,
     /// Type of weights and products.
@@ -55,6 +57,31 @@ pub struct Options {
     /// Tokens computed together: decides memory and speed, never a number.
     pub batch_tokens: Option<usize>,
 }
+
+/// The names of all options.
+pub const NAMES: [&str; 21] = [
+    "out",
+    "top_k",
+    "limit",
+    "tokenizer",
+    "chat_template",
+    "template",
+    "chat_date",
+    "chat_template_kwargs",
+    "boundary",
+    "bos",
+    "end",
+    "too_long",
+    "on_error",
+    "fields",
+    "cluster",
+    "keep_fields",
+    "reference",
+    "keep_hidden",
+    "dtype",
+    "device",
+    "batch_tokens",
+];
 
 /// Options that may differ by model: they affect how it runs, but neither rows nor ids.
 pub const OF_A_MODEL: [&str; 3] = ["dtype", "device", "batch_tokens"];
@@ -81,6 +108,7 @@ impl Options {
             fields: self.fields.or(outer.fields),
             cluster: self.cluster.or(outer.cluster),
             keep_fields: self.keep_fields.or(outer.keep_fields),
+            reference: self.reference.or(outer.reference),
             keep_hidden: self.keep_hidden.or(outer.keep_hidden),
             dtype: self.dtype.or(outer.dtype),
             device: self.device.or(outer.device),

@@ -11,8 +11,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::check::{Folders, fill, folder, output};
-use super::experiment::{Experiment, Experiments, Model, Text};
-use super::options::{OF_A_MODEL, Options};
+use super::experiment::{Experiment, Experiments, Model, Text, WriterFrom};
+use super::nearest::nearest;
+use super::options::{NAMES, OF_A_MODEL, Options};
+use crate::dataset::names_from_path;
 use crate::error::{Error, Result};
 
 const OUTPUT: &str = "ppl_data/{experiment}";
@@ -47,6 +49,7 @@ struct Top {
 struct ExperimentHead {
     name: Spanned<String>,
     tasks: Spanned<Vec<Spanned<String>>>,
+    generation_model: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -54,6 +57,33 @@ struct ExperimentHead {
 struct ModelHead {
     name: Spanned<String>,
     source: Spanned<String>,
+}
+
+/// What to say of a key that nothing reads.
+fn unknown_key<'k>(key: &str, inside: Option<&str>, known: impl Iterator<Item = &'k str> + Clone) -> String {
+    let name = |known: &str| {
+        if Some(known) != inside {
+            return format!("`{known}`");
+        }
+        if known == "model" { "`[[experiment.model]]`".to_owned() } else { format!("`[[{known}]]`") }
+    };
+    match nearest(key, known.clone()) {
+        Some(nearest) => format!("`{key}` is no key here: {} is", name(nearest)),
+        None => format!("`{key}` is no key here; keys are {}", known.map(name).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// The model that wrote the texts: the one called like the experiment, else the one that the names of all files begin
+/// with.
+fn writer(experiment: &str, models: &[Model], texts: &[Text]) -> Option<(String, WriterFrom)> {
+    let names: Vec<String> = models.iter().map(|model| model.name.clone()).collect();
+    if names.iter().any(|name| name == experiment) {
+        return Some((experiment.to_owned(), WriterFrom::Experiment));
+    }
+    let of_file = |text: &Text| Some(names_from_path(&text.dataset, &names)?.0).filter(|name| names.contains(name));
+    let mut of_files = texts.iter().map(of_file);
+    let first = of_files.next()??;
+    of_files.all(|name| name.as_ref() == Some(&first)).then_some((first, WriterFrom::FileName))
 }
 
 /// What experiments inherit from the top of the file, and what they must not share.
@@ -76,7 +106,7 @@ type Table<'i> = Spanned<DeTable<'i>>;
 impl Source<'_> {
     fn experiments(&self, mut table: Table) -> Result<Experiments> {
         let tables = self.tables(&mut table, "experiment")?;
-        let (top, options) = self.split::<Top>(table, &["output", "dataset", "threads"])?;
+        let (top, options) = self.split::<Top>(table, &["output", "dataset", "threads"], Some("experiment"))?;
         let threads = top.threads.map(|n| match *n.get_ref() {
             known @ 1..=MOST_THREADS => Ok(known),
             _ => Err(self.at(&n.span(), format!("threads: expected a number from 1 to {MOST_THREADS}"))),
@@ -103,7 +133,8 @@ impl Source<'_> {
         if let Some((key, _)) = table.get_ref().get_key_value("threads") {
             return Err(self.at(&key.span(), "threads are of the whole run: set them above the first [[experiment]]"));
         }
-        let (head, options) = self.split::<ExperimentHead>(table, &["name", "tasks"])?;
+        let own = ["name", "tasks", "generation_model"];
+        let (head, options) = self.split::<ExperimentHead>(table, &own, Some("model"))?;
         let name = head.name.get_ref();
         self.described(&head.name.span(), common.names.add(Path::new(""), name))?;
         let options = options.or(&common.options);
@@ -111,8 +142,11 @@ impl Source<'_> {
         let models = tables.into_iter().map(|table| self.model(table, &options, &mut names));
         let models = models.collect::<Result<Vec<_>>>()?;
         let Some(first) = models.first() else {
-            return Err(self.at(&span, format!("`{name}` has no [[experiment.model]]; the first wrote its texts")));
+            return Err(self.at(&span, format!("`{name}` has no [[experiment.model]]")));
         };
+        if let Some(reference) = options.reference.as_ref().filter(|name| !models.iter().any(|m| m.name == **name)) {
+            return Err(self.at(&span, format!("reference: `{reference}` is no model of the experiment `{name}`")));
+        }
         if head.tasks.get_ref().is_empty() {
             return Err(self.at(&head.tasks.span(), format!("`{name}` has no tasks")));
         }
@@ -123,15 +157,21 @@ impl Source<'_> {
             let what = format!("dataset: without {{task}} every task of `{name}` would be the same file");
             return Err(self.at(&common.dataset.span(), what));
         }
-        let texts_of = output.join(self.described(&head.name.span(), folder(&first.name))?);
         let text = |task: &Spanned<String>| {
-            self.described(&task.span(), common.texts.add(&texts_of, task.get_ref()))?;
             let values = [("experiment", name.as_str()), ("task", task.get_ref().as_str())];
             let dataset = self.described(&common.dataset.span(), fill(common.dataset.get_ref(), &values))?;
             Ok(Text { task: task.get_ref().clone(), dataset: dataset.into() })
         };
-        let texts = head.tasks.get_ref().iter().map(text).collect::<Result<_>>()?;
-        Ok(Experiment { name: name.clone(), output, options, models, texts })
+        let texts = head.tasks.get_ref().iter().map(text).collect::<Result<Vec<_>>>()?;
+        let (generation_model, writer_from) = match &head.generation_model {
+            Some(name) => (name.get_ref().clone(), WriterFrom::Option),
+            None => writer(name, &models, &texts).unwrap_or((first.name.clone(), WriterFrom::FirstModel)),
+        };
+        let texts_of = output.join(self.described(&head.name.span(), folder(&generation_model))?);
+        for task in head.tasks.get_ref() {
+            self.described(&task.span(), common.texts.add(&texts_of, task.get_ref()))?;
+        }
+        Ok(Experiment { name: name.clone(), output, options, generation_model, writer_from, models, texts })
     }
 
     fn model(&self, table: Table, options: &Options, names: &mut Folders) -> Result<Model> {
@@ -146,7 +186,7 @@ impl Source<'_> {
                 return Err(self.at(&key.span(), what));
             }
         }
-        let (head, own) = self.split::<ModelHead>(table, &["name", "source"])?;
+        let (head, own) = self.split::<ModelHead>(table, &["name", "source"], None)?;
         self.described(&head.name.span(), names.add(Path::new(""), head.name.get_ref()))?;
         if head.source.get_ref().is_empty() {
             return Err(self.at(&head.source.span(), "expected a model directory or a hub id, found an empty text"));
@@ -170,9 +210,16 @@ impl Source<'_> {
         values.into_iter().map(table).collect()
     }
 
-    /// The keys in `own`, and the others as options.
-    fn split<T: DeserializeOwned>(&self, table: Table, own: &[&str]) -> Result<(T, Options)> {
+    /// The keys in `own`, and the others as options. `inside` are the tables that may stand here too.
+    fn split<T: DeserializeOwned>(&self, table: Table, own: &[&str], inside: Option<&str>) -> Result<(T, Options)> {
         let span = table.span();
+        let known = || own.iter().chain(&NAMES).copied().chain(inside);
+        for key in table.get_ref().keys() {
+            let found = key.get_ref().as_ref();
+            if known().all(|known| known != found) {
+                return Err(self.at(&key.span(), unknown_key(found, inside, known())));
+            }
+        }
         let (head, options): (DeTable, DeTable) =
             table.into_inner().into_iter().partition(|(key, _)| own.contains(&key.get_ref().as_ref()));
         Ok((self.decode(head, &span)?, self.decode(options, &span)?))

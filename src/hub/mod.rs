@@ -41,18 +41,23 @@ pub fn resolve(source: &str, kind: Kind) -> Result<PathBuf> {
         Place::Here(path) => Ok(path),
         Place::Hub(cache, remote, cached) if is_offline() => match cached.usable {
             Some(path) => Ok(path),
-            None => Err(Error::model(source, cached.described(&cache, &remote))),
+            None => Err(Error::model(source, no_directory(&cached.described(&cache, &remote)))),
         },
         Place::Hub(cache, remote, cached) => match fetch::fetch(&cache, &remote, kind) {
             Ok(path) => Ok(path),
             Err(what) => {
-                let Some(path) = cached.usable else { return Err(Error::model(source, what)) };
+                let Some(path) = cached.usable else { return Err(Error::model(source, no_directory(&what))) };
                 let lacks = cached.missing.join(", ");
                 tracing::warn!("{source}: the cache lacks {lacks}, if the repository has them, and {what}");
                 Ok(path)
             }
         },
     }
+}
+
+/// A misspelt path looks like an id of the hub.
+fn no_directory(what: &str) -> String {
+    format!("no such directory, and {what}")
 }
 
 /// As [`resolve`], but fetches nothing: `None` for a hub id that would be fetched.

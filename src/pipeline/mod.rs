@@ -63,7 +63,8 @@ impl Run<'_> {
     pub fn score(&self) -> Result<()> {
         let slices = self.slices();
         for (index, input) in self.inputs.iter().enumerate() {
-            input.missing().for_each(|part| self.progress.expect(self.part(index, part).samples));
+            let parts = input.missing().map(|part| self.part(index, part));
+            parts.for_each(|part| self.progress.expect(part.samples, part.bytes));
         }
         let (stop, reader, assembly) = (self.stop.part(), self.reader(), Assembly::default());
         let stages = flow::Stages {
@@ -156,6 +157,7 @@ impl Run<'_> {
         let mut job = Job { part, samples: Vec::new(), stop };
         let mut places = Vec::new();
         for (piece, samples) in pieces {
+            let bytes = self.bytes(&piece);
             let first = job.samples.len();
             let mut unscored = Vec::new();
             for mut sample in samples {
@@ -167,6 +169,8 @@ impl Run<'_> {
                     unscored.push(ScoredSample { sample, scores: None });
                 }
             }
+            let tokens = job.samples[first..].iter().map(|job| job.sample.ids.len() as u64).sum();
+            self.progress.read(bytes, tokens);
             self.progress.passed_over(unscored.len());
             let hidden = self.begin_hidden(&piece, &job.samples[first..])?;
             outcomes.push((piece, Scored { samples: unscored, hidden }));
@@ -181,6 +185,13 @@ impl Run<'_> {
             outcomes[outcome].1.samples.push(ScoredSample { sample, scores });
         }
         Ok(outcomes)
+    }
+
+    /// Bytes of the dataset that a piece is: its share of the part's, which are known up to the last piece.
+    fn bytes(&self, piece: &Piece) -> u64 {
+        let part = self.part(piece.dataset, piece.part);
+        let until = |row: u32| part.bytes * u64::from(row - part.first_row) / u64::from(part.rows.max(1));
+        until(piece.rows.end) - until(piece.rows.start)
     }
 
     /// The file for the hidden states of a dataset's part, if its cell keeps them.
@@ -273,7 +284,9 @@ impl Run<'_> {
                 audit.skip(&scored.sample);
             }
             input.add(audit);
-            self.progress.written(samples.iter().map(|s| s.sample.status));
+            let scored = samples.iter().filter(|scored| scored.scores.is_some());
+            let tokens = scored.map(|scored| scored.sample.ids.len() as u64).sum();
+            self.progress.written(tokens, samples.iter().map(|s| s.sample.status));
         }
         Ok(())
     }

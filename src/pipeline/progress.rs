@@ -12,6 +12,11 @@ pub struct Progress {
     /// Samples of the parts that will be scored, and those that the engine has answered or that cannot be scored.
     samples_total: AtomicU64,
     samples_done: AtomicU64,
+    /// Bytes of the dataset that will be scored, and those of rows that were tokenised.
+    bytes_total: AtomicU64,
+    bytes_read: AtomicU64,
+    /// Tokens of the samples of those rows that are to be scored.
+    tokens_read: AtomicU64,
     /// Tokens of the samples scored so far, prompts included: raised sample by sample.
     tokens: AtomicU64,
     /// Response tokens scored so far.
@@ -19,6 +24,8 @@ pub struct Progress {
     /// Tokens that engines computed: fewer than `tokens` where prefixes are shared.
     computed: AtomicU64,
     parts: AtomicU64,
+    /// Tokens of the samples of written parts.
+    tokens_written: AtomicU64,
     samples: [AtomicU64; Status::ALL.len()],
 }
 
@@ -29,6 +36,12 @@ pub struct Snapshot {
     pub samples_total: u64,
     /// Samples that were written.
     pub samples_done: u64,
+    /// Bytes of the dataset that will be scored, and those of rows that were tokenised.
+    pub bytes_total: u64,
+    /// Bytes of the rows that were tokenised.
+    pub bytes_read: u64,
+    /// Tokens of the samples of those rows that are to be scored.
+    pub tokens_read: u64,
     /// Tokens of these samples, prompts included.
     pub tokens: u64,
     /// Response tokens of these samples.
@@ -37,6 +50,8 @@ pub struct Snapshot {
     pub computed: u64,
     /// Parts that were written.
     pub parts: u64,
+    /// Tokens of the samples in these parts.
+    pub tokens_written: u64,
     /// Samples written, indexed by `Status as usize`.
     pub samples: [u64; Status::ALL.len()],
 }
@@ -48,16 +63,28 @@ impl Progress {
         Snapshot {
             samples_total: get(&self.samples_total),
             samples_done: get(&self.samples_done),
+            bytes_total: get(&self.bytes_total),
+            bytes_read: get(&self.bytes_read),
+            tokens_read: get(&self.tokens_read),
             tokens: get(&self.tokens),
             response_tokens: get(&self.response_tokens),
             computed: get(&self.computed),
             parts: get(&self.parts),
+            tokens_written: get(&self.tokens_written),
             samples: std::array::from_fn(|i| get(&self.samples[i])),
         }
     }
 
-    pub(super) fn expect(&self, samples: u32) {
+    pub(super) fn expect(&self, samples: u32, bytes: u64) {
         self.samples_total.fetch_add(u64::from(samples), Ordering::Relaxed);
+        self.bytes_total.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Rows of so many bytes were tokenised; their samples that are to be scored have so many tokens.
+    pub(super) fn read(&self, bytes: u64, tokens: u64) {
+        // In this order, so that a reader never takes few tokens for many bytes.
+        self.tokens_read.fetch_add(tokens, Ordering::Relaxed);
+        self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
     }
 
     pub(super) fn passed_over(&self, samples: usize) {
@@ -74,7 +101,8 @@ impl Progress {
         self.computed.fetch_add(tokens as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn written(&self, statuses: impl Iterator<Item = Status>) {
+    pub(super) fn written(&self, tokens: u64, statuses: impl Iterator<Item = Status>) {
+        self.tokens_written.fetch_add(tokens, Ordering::Relaxed);
         self.parts.fetch_add(1, Ordering::Relaxed);
         for status in statuses {
             self.samples[status as usize].fetch_add(1, Ordering::Relaxed);
@@ -83,6 +111,27 @@ impl Progress {
 }
 
 impl Snapshot {
+    /// Tokens of all samples that the run scores: counted once every row is tokenised, else estimated from the bytes of the
+    /// rows that are not. `None` before the first.
+    pub fn tokens_total(&self) -> Option<u64> {
+        if self.bytes_read == 0 || self.tokens_read == 0 {
+            return None;
+        }
+        let left = self.bytes_total.saturating_sub(self.bytes_read) as f64;
+        Some(self.tokens_read + (left * self.tokens_read as f64 / self.bytes_read as f64).round() as u64)
+    }
+
+    /// Whether [`Snapshot::tokens_total`] is an estimate.
+    pub fn is_estimated(&self) -> bool {
+        self.bytes_read < self.bytes_total
+    }
+
+    /// Bytes of the dataset that the scored tokens stand for: what several runs are added up by.
+    pub fn bytes_done(&self) -> u64 {
+        let share = self.tokens_total().map_or(0.0, |total| self.tokens as f64 / total.max(1) as f64);
+        (self.bytes_total as f64 * share.min(1.0)).round() as u64
+    }
+
     /// Samples written with `status`.
     pub fn samples_with(&self, status: Status) -> u64 {
         self.samples[status as usize]

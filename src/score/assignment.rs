@@ -108,6 +108,9 @@ impl Assignment<'_> {
                 chat_template_kwargs: kwargs.filter(|_| plan.has_chats),
             },
             engine: self.engine(cell, model)?,
+            reference: self.dataset.reference.clone(),
+            begun_as: None,
+            hash_of_earlier: plan.hash_of_earlier.clone(),
             parts: plan.parts.clone(),
         })
     }

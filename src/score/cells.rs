@@ -9,7 +9,8 @@ use std::path::Path;
 use candle_core::{DType, Device};
 
 use super::assignment;
-use super::datasets::{self, Dataset};
+use super::datasets::{self, Dataset, earlier_parts, reference};
+use super::response_sets::ResponseSet;
 use crate::dataset::Part;
 use crate::decoder::Form;
 use crate::error::Error;
@@ -55,10 +56,11 @@ impl<'a> Cells<'a> {
         let (mut datasets, mut all, mut found) = (Vec::new(), Vec::new(), BTreeMap::new());
         for (index, experiment) in experiments.iter().enumerate() {
             let output = experiment.output.as_path();
-            found.entry(output).or_insert_with(|| earlier(output));
+            let found: &Result<Found, String> = found.entry(output).or_insert_with(|| earlier(output));
+            let found = found.as_ref().map_or(&[][..], |(found, _)| found);
             let mut of_experiment = Vec::new();
             for (text, place) in experiment.texts.iter().enumerate() {
-                let (dataset, state) = scan(experiment, place);
+                let (dataset, state) = scan(experiment, place, found);
                 of_experiment.push(dataset);
                 let cell = |model| Cell { experiment: index, text, model, state: state.clone() };
                 all.extend((0..experiment.models.len()).map(cell));
@@ -88,6 +90,17 @@ impl<'a> Cells<'a> {
         self.datasets[cell.experiment][cell.text].as_ref()
     }
 
+    /// Every response set that can be scored, and P of each.
+    pub fn response_sets(&self) -> Vec<ResponseSet> {
+        let of_experiment = |(experiment, datasets): (&'a Experiment, &Vec<Option<Dataset>>)| {
+            let models: Vec<&str> = experiment.models.iter().map(|model| &*model.name).collect();
+            let found = self.found.get(experiment.output.as_path()).and_then(|found| found.as_ref().ok());
+            let found = found.map_or(&[][..], |(found, _)| found);
+            datasets.iter().flatten().map(|dataset| ResponseSet::of(dataset, &models, found)).collect::<Vec<_>>()
+        };
+        self.experiments.iter().zip(&self.datasets).flat_map(of_experiment).collect()
+    }
+
     /// What earlier runs left of a cell.
     pub fn found(&self, cell: &Cell) -> Option<&FoundCell> {
         let (found, _) = self.found.get(self.experiment(cell).output.as_path())?.as_ref().ok()?;
@@ -104,7 +117,7 @@ impl<'a> Cells<'a> {
 
     /// The cell's names on disk.
     pub fn cell(&self, cell: &Cell) -> store::Cell {
-        store::Cell::new(self.experiment(cell).generation_model(), &self.text(cell).task, &self.model(cell).name)
+        store::Cell::new(&self.experiment(cell).generation_model, &self.text(cell).task, &self.model(cell).name)
     }
 
     /// Output directories whose earlier results cannot be read, and why: what is done there is not known.
@@ -115,11 +128,6 @@ impl<'a> Cells<'a> {
     /// Bytes of the parts that a cell lacks.
     pub fn bytes_missing(&self, cell: &Cell) -> u64 {
         self.missing(cell).map(|part| part.bytes).sum()
-    }
-
-    /// Samples of the parts that a cell lacks.
-    pub fn samples_missing(&self, cell: &Cell) -> u64 {
-        self.missing(cell).map(|part| u64::from(part.samples)).sum()
     }
 
     fn missing(&self, cell: &Cell) -> impl Iterator<Item = &Part> {
@@ -154,7 +162,11 @@ impl<'a> Cells<'a> {
             (end.is_some_and(|end| before.tokens.end != end), "another end token"),
         ];
         let differs = differs.into_iter().find_map(|(differs, what)| differs.then(|| what.to_owned()));
-        let differs = DatasetFacts::of(&dataset.plan).difference(&before.dataset).or(differs)?;
+        let (facts, plan) = (DatasetFacts::of(&dataset.plan), &dataset.plan);
+        let rows = (!facts.extends(&before.dataset, plan.hash_of_earlier.as_deref()))
+            .then(|| facts.difference(&before.dataset))
+            .flatten();
+        let differs = rows.or(differs)?;
         Some(format!("its parts were made with {differs}: delete them, or use another output"))
     }
 
@@ -183,12 +195,20 @@ fn earlier(output: &Path) -> Result<Found, String> {
     store::cells_to_continue(output).map_err(|error| error.to_string())
 }
 
-fn scan(experiment: &Experiment, text: &Text) -> (Option<Dataset>, State) {
-    match datasets::scan(&text.dataset, &experiment.options) {
+fn scan(experiment: &Experiment, text: &Text, earlier: &[FoundCell]) -> (Option<Dataset>, State) {
+    let set = ResponseSetKey::new(&experiment.generation_model, &text.task);
+    match datasets::scan(&text.dataset, &experiment.options, earlier_parts(earlier, &set)) {
         Ok(plan) => {
             tracing::info!(dataset = %text.dataset.display(), rows = plan.rows, parts = plan.parts.len(), "scanned");
-            let set = ResponseSetKey::new(experiment.generation_model(), &text.task);
-            (Some(Dataset { set, plan }), State::ToDo)
+            let Experiment { generation_model, writer_from, options, models, .. } = experiment;
+            let models: Vec<String> = models.iter().map(|model| model.name.clone()).collect();
+            let dataset = Dataset {
+                set,
+                writer_from: *writer_from,
+                reference: reference(options.reference.as_deref(), &models, generation_model),
+                plan,
+            };
+            (Some(dataset), State::ToDo)
         }
         Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
             (None, State::Skipped(format!("there is no dataset `{}`", text.dataset.display())))

@@ -1,4 +1,4 @@
-//! `score --exact`: score several models and compare every pair of them.
+//! `score --exact`: score several models and compare P of each response set with the others.
 //!
 //! Owns the list of pairs, which finished parts are rescored because their hidden states are gone, and the deletion of
 //! temporary hidden states. Not here: scoring (`scorer`) and comparing (`exact`).
@@ -6,22 +6,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::datasets::Dataset;
 use super::exact::Exact;
-use super::models::Model;
+use super::response_sets::ResponseSet;
 use super::watch::Watch;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::natural;
 use crate::schema::folder;
-use crate::shift::default_reference;
 use crate::stop::Stop;
-use crate::store::{self, Cell, FoundCell, PairCell, ResponseSetKey, Store, TemporaryLock};
+use crate::store::{self, Cell, FoundCell, PairCell, Store, TemporaryLock};
 
 /// Several models on the same response sets.
 pub struct InOneGo<'a> {
     root: &'a Path,
     /// In the order of --models.
     models: Vec<&'a str>,
-    sets: Vec<&'a ResponseSetKey>,
+    sets: &'a [ResponseSet],
+    /// Whether the other models are compared with one another too.
+    all_pairs: bool,
 }
 
 /// The state at the beginning.
@@ -33,10 +34,24 @@ pub struct Begun {
 }
 
 impl<'a> InOneGo<'a> {
-    /// Of models and datasets, all of each with all of the other.
-    pub fn new(root: &'a Path, models: &'a [Model], datasets: &'a [Dataset]) -> Self {
-        let models = models.iter().map(|model| model.named.name.as_str()).collect();
-        Self { root, models, sets: datasets.iter().map(|dataset| &dataset.set).collect() }
+    /// Of models and response sets, all of each with all of the other.
+    pub fn new(root: &'a Path, models: Vec<&'a str>, sets: &'a [ResponseSet], all_pairs: bool) -> Self {
+        Self { root, models, sets, all_pairs }
+    }
+
+    /// # Errors
+    /// [`Error::Usage`] for a response set whose P was scored by an earlier run and is not scored by this one: its hidden
+    /// states are not there to compare it with the others.
+    pub fn must_have_p(&self) -> Result<()> {
+        let p = |set: &'a ResponseSet| {
+            set.p.as_ref().map(|(p, _)| (set, p)).filter(|(_, p)| !self.models.contains(&p.as_str()))
+        };
+        match self.sets.iter().find_map(p).filter(|_| !self.all_pairs) {
+            Some((ResponseSet { set, .. }, p)) => Err(Error::usage(format!(
+                "--exact: P of {set} is `{p}`: add it to --models, so that it can be compared with the others"
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// What is there of them; others may be damaged.
@@ -68,17 +83,25 @@ impl<'a> InOneGo<'a> {
     }
 
     fn is_requested(&self, Cell { set, model }: &Cell) -> bool {
-        self.models.contains(&&**model) && self.sets.contains(&set)
+        self.models.contains(&&**model) && self.sets.iter().any(|requested| requested.set == *set)
     }
 
-    /// The pairs of a response set, P first, as `kl` compares them: P by default with each other model, in the order of the
-    /// models; in all other pairs P is the first by name.
-    fn pairs(&self, set: &ResponseSetKey) -> Vec<PairCell> {
+    /// The pairs of a response set, P first, as `kl` compares them: P with each other model; with `all_pairs` also the
+    /// others with one another, and there P is the first by name.
+    fn pairs(&self, set: &ResponseSet) -> Vec<PairCell> {
         let mut models = self.models.clone();
-        let reference = default_reference(&set.generation_model, &models);
-        models.sort_by_key(|model| (Some(*model) != reference, *model));
-        let of = |(index, p): (usize, &&str)| models[index + 1..].iter().map(|q| set.pair(*p, *q)).collect::<Vec<_>>();
-        models.iter().enumerate().flat_map(of).collect()
+        let p = set.p.as_ref().map(|(p, _)| p.as_str());
+        models.sort_by(|a, b| (Some(*a) != p).cmp(&(Some(*b) != p)).then_with(|| natural::compare(a, b)));
+        let of =
+            |(index, p): (usize, &&str)| models[index + 1..].iter().map(|q| set.set.pair(*p, *q)).collect::<Vec<_>>();
+        let ps = if self.all_pairs { models.len() } else { 1 };
+        models.iter().enumerate().take(ps).flat_map(of).collect()
+    }
+
+    /// The pairs of the response set that a requested cell is of.
+    fn pairs_of(&self, cell: &Cell) -> Vec<PairCell> {
+        let set = self.sets.iter().find(|set| set.set == cell.set);
+        set.map_or_else(Vec::new, |set| self.pairs(set))
     }
 
     /// Looks at what exists, before anything is scored; temporary hidden states are kept until the end.
@@ -88,9 +111,9 @@ impl<'a> InOneGo<'a> {
     pub fn begin(&self, exact: &Exact, store: &Store) -> Result<Begun> {
         exact.must_agree(&self.found_pairs(&self.begun()?))?;
         let mut locked = BTreeMap::new();
-        for set in &self.sets {
+        for set in self.sets {
             for &model in &self.models {
-                let cell = set.cell(model);
+                let cell = set.set.cell(model);
                 locked.insert(cell.clone(), store.lock_temporary(&cell)?);
             }
         }
@@ -106,7 +129,7 @@ impl<'a> InOneGo<'a> {
             |cell: &Cell, part: u32| cells.iter().any(|found| found.cell == *cell && found.parts.contains(&part));
         let mut again = BTreeMap::new();
         for found in &cells {
-            let pairs = self.pairs(&found.cell.set);
+            let pairs = self.pairs_of(&found.cell);
             let own = pairs.iter().filter(|pair| pair.cells().contains(&found.cell));
             let parts = again.entry(found.cell.clone()).or_insert_with(BTreeSet::new);
             for pair in own {

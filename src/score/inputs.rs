@@ -83,8 +83,8 @@ pub fn end_ids(directory: &Path) -> Result<Vec<u32>> {
     Ok(Vec::new())
 }
 
-/// `--end`: no token, an id, or the one end-of-sequence id in the generation config next to the tokenizer, or in the
-/// GGUF file.
+/// `--end`: no token, an id, or the one end-of-sequence id in the generation config next to the tokenizer, or without one
+/// in the model's config, as transformers has it, or in the GGUF file.
 ///
 /// # Errors
 /// A text that is none of these, a file that does not name one token, an id that a model does not have.
@@ -106,7 +106,12 @@ fn named_end_token(text: &str, tokenizer: &Path) -> Result<Option<u32>> {
         "auto" if is_gguf(tokenizer) => {
             tokenize::gguf_end_token(tokenizer).map(Some).map_err(|e| e.during("--end auto"))
         }
-        "auto" => config_end_token(&tokenizer.with_file_name("generation_config.json")).map(Some),
+        "auto" => {
+            let [generation, model] =
+                ["generation_config.json", "config.json"].map(|name| tokenizer.with_file_name(name));
+            let path = if generation.exists() || !model.exists() { generation } else { model };
+            config_end_token(&path).map(Some)
+        }
         id => match id.parse() {
             Ok(id) => Ok(Some(id)),
             Err(_) => Err(Error::usage(format!("--end {id}: expected none, auto or a token id"))),
@@ -114,11 +119,12 @@ fn named_end_token(text: &str, tokenizer: &Path) -> Result<Option<u32>> {
     }
 }
 
-/// The one end token that a generation config names.
+/// The one end token that a config names; of a model of several parts, its text part's.
 fn config_end_token(path: &Path) -> Result<u32> {
     let config = std::fs::read(path).map_err(|e| Error::io("read", path)(e).during("--end auto"))?;
     let config = python_json::parse(path, &config)?;
-    let ids = config.get("eos_token_id").unwrap_or(&serde_json::Value::Null);
+    let of_text = || config.get("text_config")?.get("eos_token_id");
+    let ids = config.get("eos_token_id").or_else(of_text).unwrap_or(&serde_json::Value::Null);
     if ids.as_array().is_some_and(|ids| ids.len() > 1) {
         // Which of them ends a turn is not written there, and the wrong one costs some 12 nats a response.
         return Err(Error::usage(format!(

@@ -10,13 +10,13 @@ use super::assignment::{self, Assignment};
 use super::cells::{Cell, Cells, State};
 use super::inputs;
 use super::models::{EngineChoice, Model};
-use super::named;
+use super::named::{self, NamedModel};
 use super::opened::{Models, Opened};
 use super::scorer::Scorer;
 use super::session::{Output, Session};
 use super::watch::{Event, Watch};
 use crate::error::{Error, Result};
-use crate::experiments::OutFormat;
+use crate::experiments::{Experiment, OutFormat};
 use crate::stop::Stop;
 use crate::store;
 
@@ -39,6 +39,7 @@ pub fn score_cells<'a>(
     watch: &dyn Watch,
     stop: &Stop,
 ) -> Result<Scored<'a>> {
+    watch.event(&Event::ResponseSets(&cells.response_sets()));
     let mut models = Models::new(engine);
     let places = open_models(cells, &mut models, watch);
     let sessions = open_sessions(cells, &models, &places, watch);
@@ -46,7 +47,7 @@ pub fn score_cells<'a>(
     let to_do = cells.all.iter().filter(|cell| cell.state == State::ToDo);
     // How many parts contain a failed sample is not known in advance.
     if !retry_failed {
-        watch.event(&Event::Planned { samples: to_do.map(|cell| cells.samples_missing(cell)).sum() });
+        watch.event(&Event::Planned { bytes: to_do.map(|cell| cells.bytes_missing(cell)).sum() });
     }
     let (places, sessions) = (&places, &sessions);
     let mut run = Scoring { cells, places, sessions, outputs: &outputs, watch, unscored: 0 };
@@ -111,7 +112,7 @@ fn open_sessions(cells: &mut Cells, models: &Models, places: &Places, watch: &dy
         }
         let tokenizer = || match &experiment.options.tokenizer {
             Some(source) => inputs::tokenizer_path(source),
-            None => match opened.first().map(|first| &first.named) {
+            None => match named_of_writer(experiment, &opened) {
                 Some(Ok(first)) => first.tokenizer(),
                 Some(Err(why)) => {
                     Err(Error::usage(format!("its tokenizer is needed because `tokenizer` is not set: {why}")))
@@ -140,6 +141,16 @@ fn open_sessions(cells: &mut Cells, models: &Models, places: &Places, watch: &dy
         }
     }
     sessions
+}
+
+/// The model that wrote the texts of an experiment, if it is opened, or else the first: its tokenizer makes the ids.
+fn named_of_writer<'a>(
+    experiment: &Experiment,
+    opened: &[&'a Opened],
+) -> Option<&'a std::result::Result<NamedModel, String>> {
+    let source = experiment.models.iter().find(|model| model.name == experiment.generation_model);
+    let wrote = |opened: &&&Opened| source.is_some_and(|model| opened.is_from(&model.source));
+    opened.iter().find(wrote).or(opened.first()).map(|opened| &opened.named)
 }
 
 /// The directories of the cells that are done or to do; cells of those that cannot be written have failed.

@@ -4,12 +4,13 @@
 //! [`Watch`]; a [`Stop`] ends it early. [`many`] does the same for the cells of a file of experiments. Not here: flags,
 //! words for people, signals (`cli`).
 //!
-//! The files import one way: `watch`, `named`, `models`, `datasets`, `inputs`, `vocabularies`, `session`, `windows`,
-//! `assignment`, `scorer`, `heads`, `exact`, `in_one_go`; for files of experiments `cells`, `opened`, `many`.
+//! The files import one way: `watch`, `named`, `models`, `datasets`, `inputs`, `earlier_tokenizer`, `vocabularies`, `session`, `windows`,
+//! `response_sets`, `assignment`, `scorer`, `heads`, `exact`, `in_one_go`; for files of experiments `cells`, `opened`, `many`.
 
 mod assignment;
 pub mod cells;
 pub mod datasets;
+mod earlier_tokenizer;
 pub mod exact;
 mod heads;
 mod in_one_go;
@@ -18,6 +19,7 @@ pub mod many;
 pub mod models;
 pub mod named;
 mod opened;
+pub mod response_sets;
 mod scorer;
 pub mod session;
 mod vocabularies;
@@ -27,7 +29,9 @@ mod windows;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+pub use datasets::DatasetFile;
 pub use models::EngineChoice;
+pub use response_sets::ResponseSet;
 pub use watch::{Compared, Event, Log, Noticed, Outcome, Watch};
 pub use windows::PlainText;
 
@@ -35,6 +39,7 @@ use crate::engine::local_source::Resident;
 use crate::error::{Error, Result};
 use crate::experiments::{Options, OutFormat};
 use crate::stop::Stop;
+use crate::store::{self, FoundCell, ResponseSetKey};
 use assignment::Assignment;
 use datasets::{Dataset, Names};
 use exact::Exact;
@@ -47,7 +52,7 @@ use session::{Output, Session};
 #[derive(Clone, Debug)]
 pub struct Request {
     /// Files of rows, each named `GENERATION-MODEL_TASK.jsonl` unless the names are given.
-    pub datasets: Vec<PathBuf>,
+    pub datasets: Vec<DatasetFile>,
     /// A text beside them.
     pub text: Option<PlainText>,
     /// The models, each as `NAME=SOURCE` or `SOURCE`: a directory, a GGUF file or a hub id, with `+ADAPTER` behind it if
@@ -60,10 +65,15 @@ pub struct Request {
     /// The task, if the files' names do not say so.
     pub task: Option<String>,
     pub options: Options,
-    /// Whether every two models are compared exactly afterwards; hidden states are kept until then.
+    /// Whether P of each response set is compared exactly with the other models afterwards; hidden states are kept until
+    /// then.
     pub exact: bool,
+    /// With `exact`: whether the other models are compared with one another too.
+    pub all_pairs: bool,
     /// With `exact`: whether one model may give ids that the other lacks more than 0.001 of its probability.
     pub allow_removed: bool,
+    /// Whether what a model of the same name has scored is removed if its files or options were others.
+    pub replace: bool,
     /// Whether parts that hold a failed sample are scored again.
     pub retry_failed: bool,
     pub engine: EngineChoice,
@@ -73,7 +83,7 @@ impl Request {
     /// Scores the rows of `datasets` with every one of `models`, all else as the options' defaults say.
     pub fn new(datasets: Vec<PathBuf>, models: Vec<String>, output_dir: &Path) -> Self {
         Self {
-            datasets,
+            datasets: datasets.into_iter().map(DatasetFile::from).collect(),
             text: None,
             models,
             output_dir: output_dir.to_owned(),
@@ -81,7 +91,9 @@ impl Request {
             task: None,
             options: Options::default(),
             exact: false,
+            all_pairs: false,
             allow_removed: false,
+            replace: false,
             retry_failed: false,
             engine: EngineChoice::Local,
         }
@@ -117,13 +129,33 @@ impl Scores {
 pub fn score(request: &Request, watch: &dyn Watch, stop: &Stop) -> Result<Scores> {
     let Request { options, output_dir, text, .. } = request;
     let [generation_model, task] = [&request.generation_model, &request.task].map(Option::as_deref);
-    let names = Names { generation_model, task, models: &request.models };
+    let earlier = earlier(output_dir);
+    must_know_reference(request, &earlier)?;
+    let (models, requested) = (&request.models, options.reference.as_deref());
+    let names = Names { generation_model, task, models, earlier: &earlier, requested };
+    let scoring = names.scoring();
     let mut datasets = datasets::open(&request.datasets, &names, options)?;
     let models = open_models(request)?;
-    let session = open_session(options, &datasets, &models, watch)?;
-    datasets.extend(text.as_ref().map(|text| text.open(generation_model, task, &session)).transpose()?);
+    let of_text = text.as_ref().map(|text| text.key(generation_model, task));
+    let keys: Vec<ResponseSetKey> = datasets.iter().map(|dataset| dataset.set.clone()).chain(of_text).collect();
+    let session = open_session(request, &keys, &earlier, &models, watch)?;
+    datasets.extend(
+        text.as_ref()
+            .map(|text| text.open(generation_model, task, (requested, &scoring), &earlier, &session))
+            .transpose()?,
+    );
+    let model_names: Vec<&str> = models.iter().map(|model| &*model.named.name).collect();
+    let sets = datasets.iter().map(|dataset| ResponseSet::of(dataset, &model_names, &earlier));
+    let sets: Vec<ResponseSet> = sets.collect();
+    watch.event(&Event::ResponseSets(&sets));
+    let in_one_go = InOneGo::new(output_dir, model_names, &sets, request.all_pairs);
+    if request.exact {
+        in_one_go.must_have_p()?;
+    }
     let output = Output::open(output_dir)?;
-    let in_one_go = InOneGo::new(&output.root, &models, &datasets);
+    if request.replace {
+        replace(&models, &datasets, (&session, &output), watch)?;
+    }
     let exact = request.exact.then_some(Exact {
         root: output_dir,
         models: &request.models,
@@ -152,6 +184,42 @@ pub fn score(request: &Request, watch: &dyn Watch, stop: &Stop) -> Result<Scores
     Ok(scores)
 }
 
+/// What earlier runs left in the output directory. What cannot be read is an error where it is needed.
+fn earlier(root: &Path) -> Vec<FoundCell> {
+    store::cells_to_continue(root).map(|(found, _)| found).unwrap_or_default()
+}
+
+/// # Errors
+/// A requested P that neither scores now nor has scored anything in the output directory.
+fn must_know_reference(request: &Request, earlier: &[FoundCell]) -> Result<()> {
+    let names: Vec<String> = request.models.iter().map(|model| named::split(model).0).collect();
+    let Some(requested) = &request.options.reference else { return Ok(()) };
+    if names.contains(requested) || earlier.iter().any(|found| found.cell.model == *requested) {
+        return Ok(());
+    }
+    let names = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    Err(Error::usage(format!("--reference: `{requested}` is none of the models: use one of {names}")))
+}
+
+/// Removes the cells that earlier runs made of other files or by other options.
+fn replace(
+    models: &[Model],
+    datasets: &[Dataset],
+    (session, output): (&Session, &Output),
+    watch: &dyn Watch,
+) -> Result<()> {
+    for (model, dataset) in models.iter().flat_map(|model| datasets.iter().map(move |dataset| (model, dataset))) {
+        let again = &assignment::NONE;
+        let assignment = Assignment { session, output, dataset, model: &model.named.name, again };
+        if let Err(Error::Mismatch { .. }) = assignment.open(model) {
+            let cell = assignment.cell();
+            output.store.remove(&cell)?;
+            watch.event(&Event::Replaced(&cell));
+        }
+    }
+    Ok(())
+}
+
 /// The models, opened.
 fn open_models(request: &Request) -> Result<Vec<Model>> {
     let models = named::resolve(&request.models)?;
@@ -170,14 +238,23 @@ fn open_models(request: &Request) -> Result<Vec<Model>> {
     models.collect()
 }
 
-/// The one tokenizer for every model: the one asked for, else the generation model's, else the first model's.
-fn open_session(options: &Options, datasets: &[Dataset], models: &[Model], watch: &dyn Watch) -> Result<Session> {
-    let wrote = |model: &&Model| datasets.iter().any(|dataset| dataset.set.generation_model == model.named.name);
+/// The one tokenizer for every model: the requested one, else the one that made the ids of these responses before, else the
+/// generation model's, else the first model's. `sets` are the responses.
+fn open_session(
+    request: &Request,
+    sets: &[ResponseSetKey],
+    earlier: &[FoundCell],
+    models: &[Model],
+    watch: &dyn Watch,
+) -> Result<Session> {
+    let Request { options, output_dir, .. } = request;
+    let wrote = |model: &&Model| sets.iter().any(|set| set.generation_model == model.named.name);
     let tokenizer = if let Some(source) = &options.tokenizer {
         inputs::tokenizer_path(source)?
     } else {
         let model = models.iter().find(wrote).or(models.first());
-        model.ok_or_else(|| Error::usage("--models is empty"))?.named.tokenizer()?
+        let usual = model.ok_or_else(|| Error::usage("--models is empty"))?.named.tokenizer();
+        earlier_tokenizer::of(output_dir, sets, earlier, usual, watch)?
     };
     Session::new(options, &models.iter().collect::<Vec<_>>(), &tokenizer, watch)
 }

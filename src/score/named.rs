@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::decoder::base_of;
 use crate::error::{Error, Result};
 use crate::{gguf, hub};
 
@@ -18,14 +19,36 @@ pub struct NamedModel {
 }
 
 impl NamedModel {
-    /// Finds the files of `source`, `BASE` or `BASE+ADAPTER`; what is not here is fetched.
+    /// Finds the files of `source`, `BASE`, `BASE+ADAPTER` or an adapter whose base is on this machine under the name that
+    /// its config has; what is not here is fetched.
     ///
     /// # Errors
     /// As [`hub::resolve`].
     pub fn find(name: String, source: &str) -> Result<Self> {
         let (base, adapter) = hub::parts(source);
+        if adapter.is_none()
+            && let Some(named) = Self::alone(&name, source)?
+        {
+            return Ok(named);
+        }
         let adapter = adapter.map(|adapter| hub::resolve(adapter, hub::Kind::Adapter)).transpose()?;
         Ok(Self { name, path: hub::resolve(base, hub::Kind::Model)?, adapter })
+    }
+
+    /// The base on this machine that an adapter's own config names, with the adapter; `None` if `directory` is no adapter.
+    fn alone(name: &str, directory: &str) -> Result<Option<Self>> {
+        let Some(base) = base_of(Path::new(directory))? else { return Ok(None) };
+        let is_named = !base.is_empty();
+        match hub::find(&base, hub::Kind::Model).ok().flatten().filter(|_| is_named) {
+            Some(path) => Ok(Some(Self { name: name.to_owned(), path, adapter: Some(directory.into()) })),
+            None if is_named => Err(Error::usage(format!(
+                "`{directory}` is an adapter of `{base}`, which is not on this machine under that name: use \
+                 {name}=BASE+{directory} with the base's directory or hub id"
+            ))),
+            None => Err(Error::usage(format!(
+                "`{directory}` is an adapter, and its config does not name its base: use {name}=BASE+{directory}"
+            ))),
+        }
     }
 
     /// Its tokenizer.

@@ -31,6 +31,13 @@ pub struct Opened {
     pub model: Result<Model, String>,
 }
 
+impl Opened {
+    /// Whether it was opened from `source`.
+    pub fn is_from(&self, source: &str) -> bool {
+        self.key.source == source
+    }
+}
+
 /// All that were looked for.
 pub struct Models {
     engine: EngineChoice,

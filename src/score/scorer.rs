@@ -7,12 +7,13 @@ use std::time::Instant;
 
 use super::assignment::Assignment;
 use super::models::Model;
+use super::named::NamedModel;
 use super::session::Session;
 use super::watch::{Event, Noticed, Outcome, Watch, watched};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::pipeline::{Input, Progress, Run};
-use crate::run_log::Entry;
+use crate::run_log::{Entry, MadeFrom};
 use crate::stop::Stop;
 use crate::store::{Cell, CellStore, ResponseSetKey};
 
@@ -77,6 +78,7 @@ impl<'a> Scorer<'a> {
         } else {
             None
         };
+        self.log_sources(session, assignments)?;
         let run = Run {
             inputs,
             tokenizer: own.as_ref().unwrap_or(&session.tokenizer),
@@ -97,10 +99,29 @@ impl<'a> Scorer<'a> {
         let noticed = assignments.iter().zip(inputs).map(noticed).collect();
         let outcome = Outcome { counts: progress.snapshot(), elapsed: started.elapsed(), noticed };
         let failed = result.as_ref().err().map(Error::to_string);
+        if result.as_ref().is_err_and(Error::is_stopped) {
+            let counts = &outcome.counts;
+            let (parts, of) = (counts.parts as usize, missing.iter().map(Vec::len).sum());
+            let (tokens, lost) = (counts.tokens_written, counts.tokens.saturating_sub(counts.tokens_written));
+            seen.0.event(&Event::Interrupted { run: name, parts, of, tokens, lost });
+        }
         log(assignments, cells, &missing, &outcome, failed.as_deref());
         result.map_err(|e| e.during(format!("scoring with `{name}`")))?;
         seen.0.event(&Event::Scored { run: name, outcome: &outcome });
         Ok(outcome)
+    }
+
+    /// Writes down where the files are that the manifests name by their hashes.
+    fn log_sources(&self, session: &Session, assignments: &[Assignment]) -> Result<()> {
+        let NamedModel { path, adapter, .. } = &self.model.named;
+        let files: Vec<String> = self.model.facts()?.files.keys().cloned().collect();
+        for assignment in assignments {
+            let (cell, dataset) = (assignment.cell(), &assignment.dataset.plan.path);
+            let model = (path.as_path(), adapter.as_deref());
+            let made = MadeFrom::of(&cell, model, &files, session.tokenizer_path(), dataset);
+            assignment.output.run_log.made_from(&made);
+        }
+        Ok(())
     }
 
     /// Reports deleted hidden states, which no table needs.

@@ -105,6 +105,11 @@ impl Session {
         Ok((Self { options, tokenizer, sample_options, vocabularies, path }, refused))
     }
 
+    /// Where the tokenizer is that makes the ids.
+    pub fn tokenizer_path(&self) -> &Path {
+        &self.path
+    }
+
     /// The chat template that a model reads by itself.
     pub(super) fn own_template(&self, model: &Model) -> Result<Option<ChatTemplate>> {
         if !self.options.has_own_templates() {

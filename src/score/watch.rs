@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::response_sets::ResponseSet;
 use crate::error::{Error, Result};
 use crate::pipeline::{Progress, Snapshot};
 use crate::stop::Stop;
@@ -18,8 +19,15 @@ pub enum Event<'a> {
     /// Something about the input that may surprise its owner. The same text is repeated if it is true of several models
     /// or datasets.
     Warning(&'a str),
-    /// Several runs are about to score so many samples.
-    Planned { samples: u64 },
+    /// What was understood of the request; nothing is computed yet.
+    ResponseSets(&'a [ResponseSet]),
+    /// What a model of that name had scored before was removed, as requested.
+    Replaced(&'a Cell),
+    /// Several runs are about to score so many bytes of datasets.
+    Planned { bytes: u64 },
+    /// The run of this name was stopped: so many of its parts are written, with so many tokens, and as many other tokens as
+    /// `lost` were computed for parts that are not.
+    Interrupted { run: &'a str, parts: usize, of: usize, tokens: u64, lost: u64 },
     /// A cell was scored before, and its model cannot be opened now.
     KeptWithoutModel { model: &'a str, task: &'a str, why: &'a str },
     /// A cell of a file of experiments failed; the others go on.

@@ -4,12 +4,13 @@
 
 use std::path::PathBuf;
 
-use super::datasets::Dataset;
+use super::datasets::{Dataset, earlier_parts, reference};
 use super::session::Session;
 use crate::dataset::Windows;
 use crate::error::{Error, Result};
+use crate::experiments::WriterFrom;
 use crate::stand_in;
-use crate::store::ResponseSetKey;
+use crate::store::{FoundCell, ResponseSetKey};
 
 /// A text that is cut into windows, of each of which the second half is scored, as llama.cpp does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +21,25 @@ pub struct PlainText {
 }
 
 impl PlainText {
-    /// The text's windows by the session's tokenizer. It is called `text`, and by the file's name, unless it is given
-    /// names.
+    /// The response set: `text` wrote it, for the task that the file's name is, unless it is given names.
+    pub fn key(&self, generation_model: Option<&str>, task: Option<&str>) -> ResponseSetKey {
+        let stem = || self.path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let task = task.map(str::to_owned).or_else(stem).unwrap_or_default();
+        ResponseSetKey::new(generation_model.unwrap_or("text"), task)
+    }
+
+    /// The text's windows by the session's tokenizer. It is called as [`PlainText::key`] says.
     ///
     /// # Errors
     /// A window that no model takes; a file that cannot be read or is no text; one that the tokenizer refuses.
-    pub fn open(&self, generation_model: Option<&str>, task: Option<&str>, session: &Session) -> Result<Dataset> {
+    pub fn open(
+        &self,
+        generation_model: Option<&str>,
+        task: Option<&str>,
+        (requested, models): (Option<&str>, &[String]),
+        earlier: &[FoundCell],
+        session: &Session,
+    ) -> Result<Dataset> {
         let Self { path, window } = self;
         let max_tokens = session.max_tokens();
         if *window as usize > max_tokens {
@@ -40,10 +54,11 @@ impl PlainText {
         let tokenizer = &session.tokenizer;
         let refused = |e| Error::usage(format!("text `{}`: the tokenizer cannot encode it: {e}", path.display()));
         let ids = tokenizer.whole(&text).map_err(refused)?;
-        let stem = || path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-        let task = task.map(str::to_owned).or_else(stem).unwrap_or_default();
-        let set = ResponseSetKey::new(generation_model.unwrap_or("text"), task);
-        let plan = Windows::new(ids, *window, tokenizer.prefix()).plan(path, session.options.limit)?;
-        Ok(Dataset { set, plan })
+        let writer_from = generation_model.map_or(WriterFrom::Text, |_| WriterFrom::Option);
+        let set = self.key(generation_model, task);
+        let reference = reference(requested, models, &set.generation_model);
+        let windows = Windows::new(ids, *window, tokenizer.prefix());
+        let plan = windows.plan(path, session.options.limit, earlier_parts(earlier, &set))?;
+        Ok(Dataset { set, writer_from, reference, plan })
     }
 }

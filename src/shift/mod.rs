@@ -42,4 +42,4 @@ pub use result::relation::{FieldRelation, MeasureRelation};
 pub use result::study::{NullsRemoved, StudyFigure};
 pub use tables::files::{ModelTable, PairTables};
 pub use tables::pair_files::PairFiles;
-pub use tables::reference::default_reference;
+pub use tables::reference::{Because, default_p};

@@ -5,7 +5,7 @@
 /// What to compare.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// P. Default: the generation model of each text; of windows, which none wrote, what [`default_reference`](crate::shift::default_reference) says.
+    /// P. Default: what the response set's manifest says, see [`default_p`](crate::shift::default_p).
     pub reference: Option<String>,
     /// The model that sampled, at temperature 1, the texts whose own name says no model that was scored.
     pub own_text: Option<String>,

@@ -2,6 +2,7 @@
 //!
 //! Owns these names. Not here: which of them exist (`read`, `inventory`).
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::names;
 use crate::error::Result;
+use crate::natural;
 use crate::schema::key;
 use crate::table::Origin;
 
@@ -18,7 +20,9 @@ pub(super) const MANIFEST: &str = "manifest.json";
 pub(super) const TEXT: &str = "text.json";
 
 /// Names a response set: all samples of one task that one generation model wrote.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+///
+/// Keys, cells and pairs are ordered by their names, in [natural order](natural).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ResponseSetKey {
     /// The model that wrote the responses.
     pub generation_model: String,
@@ -27,7 +31,7 @@ pub struct ResponseSetKey {
 }
 
 /// Names a cell: one model's scores of one response set.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Cell {
     /// The response set.
     #[serde(flatten)]
@@ -37,7 +41,7 @@ pub struct Cell {
 }
 
 /// Names a pair: two models on one response set.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PairCell {
     /// The response set.
     pub set: ResponseSetKey,
@@ -45,6 +49,44 @@ pub struct PairCell {
     pub p: String,
     /// The model that is Q.
     pub q: String,
+}
+
+impl Ord for ResponseSetKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_writer = natural::compare(&self.generation_model, &other.generation_model);
+        by_writer.then_with(|| natural::compare(&self.task, &other.task))
+    }
+}
+
+impl Ord for Cell {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.set.cmp(&other.set).then_with(|| natural::compare(&self.model, &other.model))
+    }
+}
+
+impl Ord for PairCell {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_p = self.set.cmp(&other.set).then_with(|| natural::compare(&self.p, &other.p));
+        by_p.then_with(|| natural::compare(&self.q, &other.q))
+    }
+}
+
+impl PartialOrd for ResponseSetKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialOrd for Cell {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialOrd for PairCell {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl ResponseSetKey {

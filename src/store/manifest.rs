@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use self::facts::{DatasetFacts, EngineFacts, TokenFacts};
+use self::facts::{DatasetFacts, EngineFacts, ReferenceFacts, TokenFacts};
 use self::file::{ARITHMETIC, ELSEWHERE, compare};
 use self::text::TextManifest;
 use super::layout::{Cell, TEXT};
@@ -35,6 +35,12 @@ pub struct Manifest {
     /// The same for every model of a text.
     pub tokens: TokenFacts,
     pub engine: EngineFacts,
+    /// The same for every model of a text.
+    pub reference: ReferenceFacts,
+    /// As in [`TextManifest`].
+    pub begun_as: Option<String>,
+    /// As in [`TextManifest`].
+    pub hash_of_earlier: Option<String>,
     /// The same for every model of a text.
     pub parts: Vec<Part>,
 }
@@ -74,8 +80,21 @@ impl Manifest {
             return Err(Error::file(path, format!("{what}: files of two runs are mixed, or one was edited")));
         }
         let OfModel { format_version, generation_model, task, model, out, engine, .. } = of_model;
-        let TextManifest { dataset, tokens, parts, .. } = text;
-        Ok(Self { format_version, generation_model, task, model, out, dataset, tokens, engine, parts })
+        let TextManifest { dataset, tokens, reference, begun_as, parts, hash_of_earlier, .. } = text;
+        Ok(Self {
+            format_version,
+            generation_model,
+            task,
+            model,
+            out,
+            dataset,
+            tokens,
+            engine,
+            reference,
+            begun_as,
+            hash_of_earlier,
+            parts,
+        })
     }
 
     /// The cell that it says it is of.
@@ -85,15 +104,26 @@ impl Manifest {
 
     /// What all models of the text share.
     pub fn text(&self) -> TextManifest {
-        let Self { format_version, generation_model, task, dataset, tokens, parts, .. } = self.clone();
-        TextManifest { format_version, generation_model, task, dataset, tokens, parts }
+        let Self { format_version, generation_model, task, dataset, tokens, reference, parts, .. } = self.clone();
+        let (begun_as, hash_of_earlier) = (self.begun_as.clone(), self.hash_of_earlier.clone());
+        TextManifest {
+            format_version,
+            generation_model,
+            task,
+            dataset,
+            tokens,
+            reference,
+            begun_as,
+            parts,
+            hash_of_earlier,
+        }
     }
 
     /// The same model over another text.
     #[must_use]
     pub fn over(self, text: TextManifest) -> Self {
-        let TextManifest { dataset, tokens, parts, .. } = text;
-        Self { dataset, tokens, parts, ..self }
+        let TextManifest { dataset, tokens, reference, begun_as, parts, hash_of_earlier, .. } = text;
+        Self { dataset, tokens, reference, begun_as, hash_of_earlier, parts, ..self }
     }
 
     fn of_model(&self) -> Result<OfModel> {
@@ -126,7 +156,10 @@ impl Manifest {
     }
 
     fn must_agree(&self, earlier: &Self, path: &Path, matters: &dyn Fn(&str) -> bool) -> Result<()> {
-        self.text().must_equal(&earlier.text(), &text_of(path))?;
+        let (now, before) = (self.text(), earlier.text());
+        if !now.extends(&before) {
+            now.must_equal(&before, &text_of(path))?;
+        }
         compare(path, &earlier.of_model()?, &self.of_model()?, matters, ELSEWHERE)
     }
 }

@@ -18,6 +18,7 @@ pub mod names;
 mod owner;
 mod pairs;
 mod read;
+mod remove;
 mod inventory;
 mod temporary;
 mod temporary_hidden;
@@ -32,12 +33,13 @@ pub use hidden::HiddenPart;
 pub use inventory::{Inventory, ListedCell, ListedPair, ListedText, PartFiles, inventory, is_result_name};
 pub use layout::{Cell, PairCell, ResponseSetKey};
 pub use manifest::Manifest;
-pub use manifest::facts::{DatasetFacts, EngineFacts, OWN, TokenFacts};
+pub use manifest::facts::{DatasetFacts, EngineFacts, OWN, ReferenceFacts, TokenFacts};
 pub use manifest::pair::PairManifest;
 pub use manifest::text::TextManifest;
 pub use names::encode as folder_name;
 pub use pairs::{FoundPair, PairStore, found_pairs};
 pub use read::{DamagedCell, FoundCell, cells, cells_and_damaged, cells_to_continue, part_of};
+pub use remove::Removed;
 pub use temporary_hidden::TemporaryLock;
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! Owns for pairs what [`super::CellStore`] owns for cells. A part is one file, so publishing it is one rename.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -211,6 +212,22 @@ pub(super) fn pair_manifests(root: &Path) -> Result<Vec<(PairCell, PathBuf)>> {
     found.retain(|(_, path)| path.exists());
     found.sort();
     Ok(found)
+}
+
+/// The folders, below those of tables and of manifests, of every pair with the model of a cell.
+pub(super) fn pair_folders(root: &Path, cell: &Cell) -> Result<Vec<PathBuf>> {
+    let text = cell.set.folder()?;
+    let mut found = BTreeSet::new();
+    for table in [folder::PAIRS, folder::RUNS] {
+        for (p, path) in partitions(&root.join(table).join(&text), key::P)? {
+            for (q, path) in partitions(&path, key::Q)? {
+                if [&p, &q].contains(&&cell.model) {
+                    found.extend(path.strip_prefix(root.join(table)).ok().map(Path::to_owned));
+                }
+            }
+        }
+    }
+    Ok(found.into_iter().collect())
 }
 
 /// The folders `key=value`, whatever else is there.

@@ -45,6 +45,6 @@ impl Store {
 
 /// The lock's key, which versions of tokshift that run at once must agree on. The process that writes the cell locks the
 /// cell's own folder.
-fn key(cell: &Cell) -> Result<PathBuf> {
+pub(super) fn key(cell: &Cell) -> Result<PathBuf> {
     Ok(PathBuf::from("loans").join(cell.folder()?))
 }

@@ -68,8 +68,13 @@ impl TextStore {
             }
             self.publish_new(mine)?;
             let Some(there) = self.read()? else { continue };
-            if there == *mine {
+            if there.is_same(mine) {
                 return Ok((claim, there));
+            }
+            if self.model()?.is_some() && mine.extends(&there) {
+                drop(claim);
+                self.extend(mine)?;
+                continue;
             }
             if in_use.as_ref() == Some(&there) || self.model()?.is_some() {
                 return Ok((claim, mine.clone().as_fixed(&there, &self.path())?));
@@ -82,6 +87,39 @@ impl TextStore {
                 Err(other) => return Err(other),
             }
         }
+    }
+
+    /// Deletes the manifest if no model refers to it; whether it was there.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if another process is about to score the responses.
+    pub fn remove_unscored(&self) -> Result<bool> {
+        if self.model()?.is_some() {
+            return Ok(false);
+        }
+        let _alone = Lock::take(&self.root, &self.key(), &self.what())?;
+        let is_unscored = self.model()?.is_none() && self.path().exists();
+        if is_unscored {
+            ResultFile::at(self.path()).delete()?;
+        }
+        Ok(is_unscored)
+    }
+
+    /// Publishes `mine` in the place of the manifest whose rows it adds to. What models have scored stays valid, since their
+    /// manifests refer to the first one.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if another process scores the responses.
+    fn extend(&self, mine: &TextManifest) -> Result<()> {
+        let _alone = Lock::take(&self.root, &self.key(), &self.what())?;
+        let path = self.path();
+        // Another process may have done it meanwhile.
+        if self.read()?.is_some_and(|there| mine.extends(&there)) {
+            let mut file = Temporary::create(&self.root, TEXT)?;
+            file.write(|out| out.write_all(mine.to_json()?.as_bytes()).map_err(Error::io("write", &path)))?;
+            ResultFile::at(path).put(file)?;
+        }
+        Ok(())
     }
 
     /// The manifest on disk must still be `mine`: file systems without locks do not prevent its replacement.

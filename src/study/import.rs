@@ -13,7 +13,7 @@ use crate::dataset::{self, PART_ROWS, Part};
 use crate::error::{Error, Result};
 use crate::sample::Status;
 use crate::schema::{self, sample, token};
-use crate::store::{Cell, DatasetFacts, EngineFacts, Manifest, Store, TokenFacts};
+use crate::store::{Cell, DatasetFacts, EngineFacts, Manifest, ReferenceFacts, Store, TokenFacts};
 use crate::table::Format;
 use crate::{digest, python_json, stand_in};
 
@@ -141,6 +141,9 @@ fn manifest(hash: String, cell: &Cell, losses: &TokenLosses) -> Manifest {
             rank_rule: RANK_RULE.to_owned(),
             keep_hidden: None,
         },
+        reference: ReferenceFacts::default(),
+        begun_as: None,
+        hash_of_earlier: None,
         parts: parts(rows),
     }
 }

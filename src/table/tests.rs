@@ -70,7 +70,7 @@ fn three() -> Vec<ScoredSample> {
 }
 
 fn kept() -> Vec<KeptField> {
-    let field = |name: &str, kind| KeptField { name: name.to_owned(), kind };
+    let field = |name: &str, kind| KeptField { name: name.to_owned(), kind, per_response: false };
     vec![field("good", KeptType::Bool), field("reward", KeptType::Number), field("tag", KeptType::Text)]
 }
 
@@ -174,7 +174,7 @@ fn a_text_column_takes_values_of_any_type() {
     let mut scored = three();
     scored[0].sample.kept = vec![Kept::Number(1.5)];
     scored[2].sample.kept = vec![Kept::Bool(false)];
-    let tag = [KeptField { name: "tag".to_owned(), kind: KeptType::Text }];
+    let tag = [KeptField { name: "tag".to_owned(), kind: KeptType::Text, per_response: false }];
     assert_eq!(texts(&samples_batch(&scored, &tag).unwrap(), "tag"), [Some("1.5"), None, Some("false")]);
 }
 

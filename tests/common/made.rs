@@ -10,7 +10,7 @@ use tokshift::dataset::{Part, Plan};
 use tokshift::engine::RANK_STRICT;
 use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::schema::FORMAT_VERSION;
-use tokshift::store::{Cell, DatasetFacts, EngineFacts, Manifest, TokenFacts};
+use tokshift::store::{Cell, DatasetFacts, EngineFacts, Manifest, ReferenceFacts, TokenFacts};
 
 /// A sample without text, whose response begins at `response`.
 pub fn sample(sample_id: u32, ids: Vec<u32>, response: u32) -> Sample {
@@ -95,6 +95,9 @@ pub fn manifest(cell: &Cell, parts: Vec<Part>) -> Manifest {
             rank_rule: text(RANK_STRICT),
             keep_hidden: None,
         },
+        reference: ReferenceFacts::default(),
+        begun_as: None,
+        hash_of_earlier: None,
         parts,
     }
 }

@@ -283,7 +283,7 @@ fn a_run_that_comes_second_leaves_nothing() {
     publish(&first, 0, &three(0)).unwrap();
     let before = files(root.path());
     let error = publish(&second, 0, &three(0)).unwrap_err();
-    assert!(matches!(error, Error::Mismatch { ref field, .. } if field == "dataset.limit"), "{error}");
+    assert!(matches!(error, Error::Mismatch { ref field, .. } if field == "--limit"), "{error}");
     assert_eq!(files(root.path()), before);
     publish(&first, 1, &three(3)).unwrap();
 }
@@ -307,7 +307,7 @@ fn racing_models_agree_on_the_rows() {
         let published: BTreeSet<u32> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok().copied()).collect();
         assert!(published.len() <= 1, "both limits were published");
         for error in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
-            assert!(matches!(error, Error::Mismatch { field, .. } if field == "dataset.limit"), "{error}");
+            assert!(matches!(error, Error::Mismatch { field, .. } if field == "--limit"), "{error}");
         }
         let runs = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
         assert_eq!(files(root.path()).len(), 1 + 3 * runs);

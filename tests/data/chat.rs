@@ -94,7 +94,7 @@ fn another_template_is_another_run() {
     scene.run(SCORE).expect(0, "5 ok");
     scene.run(SCORE).expect(0, "already scored");
     scene.write("other.jinja", CHATML.replace("assistant", "model"));
-    scene.run(&format!("{SCORE} --chat-template other.jinja")).expect(1, "tokens.chat_template");
+    scene.run(&format!("{SCORE} --chat-template other.jinja")).expect(1, "--chat-template = `");
     scene.write("same.jinja", CHATML);
     scene.run(&format!("{SCORE} --chat-template same.jinja --chat-date 2025-01-02")).expect(0, "already scored");
     let manifest = scene.path("out/runs/generation_model=m/task=chat/text.json");
@@ -117,7 +117,7 @@ fn each_model_may_read_its_own_template() {
     scene.run(&format!("{score} --template own --chat-template m")).expect(2, "cannot be used with");
     scene.run(&format!("{score} --template own")).expect(0, "5 ok");
     scene.run(&format!("{score} --template own")).expect(0, "already scored");
-    scene.run(score).expect(1, "tokens.");
+    scene.run(score).expect(1, "--boundary = `separate`");
 
     let table = |name: &str, model: &str| scene.table("out", name, "m", "chat", model);
     let [m, n] = ["m", "n"].map(|model| table("samples", model));
@@ -206,7 +206,7 @@ fn kwargs_and_tools_of_rows_reach_the_template() {
     let manifest = scene.path("out/runs/generation_model=m/task=chat/text.json");
     let manifest: Value = serde_json::from_slice(&fs::read(manifest).unwrap()).unwrap();
     assert_eq!(manifest["tokens"]["chat_template_kwargs"], "{\"enable_thinking\":false}");
-    scene.run(SCORE).expect(1, "tokens.chat_template_kwargs");
+    scene.run(SCORE).expect(1, "--chat-template-kwargs = ");
 }
 
 #[test]

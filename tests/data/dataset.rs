@@ -55,11 +55,16 @@ fn keep(names: &[&str]) -> RowOptions {
 }
 
 fn options(rows: RowOptions) -> PlanOptions {
-    PlanOptions { rows, limit: None }
+    PlanOptions { rows, ..PlanOptions::default() }
 }
 
 fn parse(line: &str) -> std::result::Result<Row, String> {
     Row::parse(line.as_bytes(), &keep(&["reward", "tag"]), &[])
+}
+
+/// The kept values of a row, lists as they are.
+fn wholes(row: &Row) -> Vec<Kept> {
+    row.kept.iter().map(|value| value.whole.clone()).collect()
 }
 
 #[test]
@@ -105,12 +110,12 @@ fn known_fields_are_read_and_others_passed_over() {
     let row = row.unwrap();
     assert_eq!(row.contents, [Content::Text { input: "a".into(), output: "b\"NaN\" é😀".into(), cut: Some(true) }]);
     assert_eq!((row.id.as_deref(), row.cluster.as_deref()), (Some("7"), Some("g")));
-    assert_eq!(row.kept, [Kept::Number(1.5), Kept::Text(r#"[1,"x y"]"#.into())]);
+    assert_eq!(wholes(&row), [Kept::Number(1.5), Kept::Text(r#"[1,"x y"]"#.into())]);
 
     let row = parse(r#"{"output": "", "input": "", "id": "007", "group": 3, "finish_reason": "stop"}"#).unwrap();
     assert_eq!((row.id.as_deref(), row.cluster.as_deref()), (Some("007"), Some("3")));
     assert_eq!(row.contents, [Content::Text { input: String::new(), output: String::new(), cut: Some(false) }]);
-    assert_eq!(row.kept, [Kept::Null, Kept::Null]);
+    assert_eq!(wholes(&row), [Kept::Null, Kept::Null]);
     let row = parse(r#"{"output": "", "input": "", "id": null, "group": true, "finish_reason": null}"#).unwrap();
     assert_eq!((row.id, row.cluster.as_deref(), row.contents), (None, Some("true"), vec![text("", "")]));
 
@@ -129,8 +134,9 @@ fn token_ids_are_taken_as_they_are() {
 
 #[test]
 fn values_that_are_no_numbers_are_kept_as_what_they_are() {
-    let kept =
-        |value: &str| parse(&format!(r#"{{"input": "", "output": "", "reward": {value}}}"#)).unwrap().kept[0].clone();
+    let kept = |value: &str| {
+        parse(&format!(r#"{{"input": "", "output": "", "reward": {value}}}"#)).unwrap().kept[0].whole.clone()
+    };
     assert!(matches!(kept("NaN"), Kept::Number(x) if x.is_nan()));
     assert_eq!(kept("[NaN, {\"NaN\": -Infinity}]"), Kept::Text(r#"[NaN,{"NaN":-Infinity}]"#.into()));
     assert_eq!(kept("Infinity"), Kept::Number(f64::INFINITY));
@@ -234,7 +240,7 @@ broken
     let text = KeptType::Text;
     assert_eq!(kinds, [KeptType::Bool, KeptType::Number, text, text, text, text]);
     let column = |index: usize| -> Vec<Kept> {
-        rows_of(&plan).into_iter().filter_map(|row| Some(row.content.ok()?.kept[index].clone())).collect()
+        rows_of(&plan).into_iter().filter_map(|row| Some(row.content.ok()?.kept[index].whole.clone())).collect()
     };
     let texts = |values: [&str; 3]| values.map(|value| Kept::Text(value.into()));
     assert_eq!(column(0), [Kept::Bool(true), Kept::Null, Kept::Null]);
@@ -294,6 +300,58 @@ fn a_file_that_changes_under_the_run_is_noticed() {
     assert!(plan.read_part(0).unwrap_err().to_string().contains("cannot read the dataset"));
 }
 
+/// The kept values of every response of a dataset of rollouts, and the types that they have.
+fn per_response(rows: &[serde_json::Value]) -> (Vec<Kept>, KeptType, bool) {
+    let content: String = rows.iter().map(|row| row.to_string() + "\n").collect();
+    let rows = RowOptions { keep: vec!["rewards".to_owned()], ..RowOptions::default() };
+    let (_folder, plan) = scanned(content.as_bytes(), options(rows)).unwrap();
+    let of_row = |row: ReadRow| {
+        let row = row.content.unwrap();
+        (0..row.contents.len()).map(|response| row.kept[0].of(response).clone()).collect::<Vec<_>>()
+    };
+    let values = rows_of(&plan).into_iter().flat_map(of_row).collect();
+    (values, plan.kept[0].kind, plan.kept[0].per_response)
+}
+
+#[test]
+fn a_list_as_long_as_the_responses_is_a_value_for_each() {
+    use serde_json::json;
+    let row = |responses: &[&str], rewards: serde_json::Value| json!({"prompt": "a", "responses": responses, "rewards": rewards});
+    let number = Kept::Number;
+    let all = [row(&["b", "c"], json!([1.0, 0])), row(&["d"], json!([0.5])), row(&["e", "f"], json!(null))];
+    let expected = [number(1.0), number(0.0), number(0.5), Kept::Null, Kept::Null];
+    assert_eq!(per_response(&all), (expected.to_vec(), KeptType::Number, true));
+    let texts = per_response(&[row(&["b", "c"], json!(["x", [1, 2]])), row(&["d", "e"], json!([3, null]))]);
+    let text = |text: &str| Kept::Text(text.to_owned());
+    assert_eq!(texts, (vec![text("x"), text("[1,2]"), text("3"), Kept::Null], KeptType::Text, true));
+    // One list of another length, and none is read so: it may be about something else.
+    let (values, kind, each) = per_response(&[row(&["b", "c"], json!([1, 2])), row(&["d", "e"], json!([1, 2, 3]))]);
+    assert_eq!(
+        (values, kind, each),
+        (vec![text("[1,2]"), text("[1,2]"), text("[1,2,3]"), text("[1,2,3]")], KeptType::Text, false)
+    );
+    assert_eq!(per_response(&[row(&["b", "c"], json!(7))]), (vec![number(7.0); 2], KeptType::Number, false));
+    let ids = json!({"prompt_token_ids": [1], "response_token_ids": [[2], [3]], "rewards": [true, false]});
+    assert_eq!(per_response(&[ids]), (vec![Kept::Bool(true), Kept::Bool(false)], KeptType::Bool, true));
+    let one = json!({"prompt": "a", "response": "b", "rewards": [1]});
+    assert_eq!(per_response(&[one]), (vec![text("[1]")], KeptType::Text, false));
+}
+
+#[test]
+fn parts_that_earlier_runs_have_keep_their_boundaries() {
+    let (_folder, path) = file(line(1).repeat(600).as_bytes());
+    let first = scan(&path, PlanOptions { limit: Some(20), ..PlanOptions::default() }).unwrap();
+    let again = scan(&path, PlanOptions { earlier: first.parts.clone(), ..PlanOptions::default() }).unwrap();
+    assert_eq!(again.parts.iter().map(|part| part.rows).collect::<Vec<_>>(), [20, 256, 256, 68]);
+    assert_eq!(again.parts[0], first.parts[0]);
+    let bytes = first.parts[0].bytes as usize;
+    assert_eq!(again.hash_of_earlier, Some(blake3::hash(&fs::read(&path).unwrap()[..bytes]).to_hex().to_string()));
+    // Longer parts of an earlier version stay long.
+    let long = tokshift::dataset::Part { rows: 500, samples: 500, ..first.parts[0].clone() };
+    let kept = scan(&path, PlanOptions { earlier: vec![long], ..PlanOptions::default() }).unwrap();
+    assert_eq!(kept.parts.iter().map(|part| part.rows).collect::<Vec<_>>(), [500, 100]);
+}
+
 /// One line of a file, whatever it holds.
 fn lines() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -344,7 +402,7 @@ proptest! {
         }).collect();
         let row = parse(&format!(r#"{{"x": NaN, "input": {}, "output": {ascii}, "reward": {number:e}}}"#, serde_json::to_string(&input).unwrap())).unwrap();
         prop_assert_eq!(row.contents, [text(&input, &output)]);
-        prop_assert_eq!(&row.kept[0], &Kept::Number(number));
+        prop_assert_eq!(&row.kept[0].whole, &Kept::Number(number));
     }
 
     #[test]

@@ -59,7 +59,7 @@ fn all_ways(rows: &[Value]) -> Vec<(&'static str, Vec<u8>)> {
 
 fn options(keep: &[&str]) -> PlanOptions {
     let keep = keep.iter().map(|&name| name.to_owned()).collect();
-    PlanOptions { rows: RowOptions { keep, ..RowOptions::default() }, limit: None }
+    PlanOptions { rows: RowOptions { keep, ..RowOptions::default() }, ..PlanOptions::default() }
 }
 
 fn plan(scene: &Scene, name: &str, bytes: &[u8]) -> Plan {

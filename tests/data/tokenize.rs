@@ -323,7 +323,7 @@ fn samples_of_a_row_share_their_cluster() {
     let samples = |row: Row| tokenizer.samples(ReadRow { row: 7, line: 9, first_sample: 40, content: Ok(row) }, &JOINT);
     // `under` is one token: the first response's context is shorter than the second's, and neither is the prompt alone.
     let contents = vec![rollout("der"), rollout("x"), rollout("")];
-    let row = Row { id: Some("r".into()), cluster: None, contents, kept: vec![Kept::Number(1.0)] };
+    let row = Row { id: Some("r".into()), cluster: None, contents, kept: vec![Kept::Number(1.0).into()] };
     let three = samples(row.clone());
     let places: Vec<_> = three.iter().map(|s| (s.sample_id, s.row, s.turn, s.row_id.as_deref())).collect();
     assert_eq!(places, [(40, 7, 0, Some("r")), (41, 7, 1, Some("r")), (42, 7, 2, Some("r"))]);

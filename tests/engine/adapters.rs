@@ -110,9 +110,9 @@ fn the_manifest_knows_the_adapter() {
     let (config, weights) = (format!("adapter/{CONFIG}"), format!("adapter/{WEIGHTS}"));
     assert_eq!(names, [&config, &weights, "config.json", "model.safetensors"]);
     score(&scene, "m=base+tuned", "out", "").expect(0, "m: already scored\n");
-    score(&scene, "m=base", "out", "").expect(1, "was made with engine.files");
+    score(&scene, "m=base", "out", "").expect(1, "was made with the model's file adapter/");
     edit_config(&scene.path("tuned"), "lora_alpha", json!(4));
-    score(&scene, "m=base+tuned", "out", "").expect(1, &format!("was made with engine.files.{config}"));
+    score(&scene, "m=base+tuned", "out", "").expect(1, &format!("was made with the model's file {config} = "));
 }
 
 #[test]
@@ -127,6 +127,30 @@ fn a_directory_with_a_plus_in_its_name_is_that_directory() {
     score(&scene, "base+tuned", "out", "")
         .expect(1, "`tuned`: no `adapter_model.safetensors`: tokshift reads safetensors\n");
     score(&scene, "base+base", "out", "").expect(1, "cannot read `base/adapter_config.json`");
+}
+
+/// PEFT writes the base's name into an adapter's directory: where that is here, the directory alone is a model.
+#[test]
+fn an_adapter_alone_finds_its_base_or_asks_for_it() {
+    let scene = scene();
+    let tuned = scene.path("tuned");
+    edit_config(&tuned, "base_model_name_or_path", json!("base"));
+    score(&scene, "base,tuned", "alone", "").expect(0, "tuned: 5 ok samples; ");
+    score(&scene, "base,base+tuned", "both", "").expect(0, "tuned: 5 ok samples; ");
+    assert!(scene.files("alone") == scene.files("both"));
+    let said = scene.run("inspect tuned");
+    said.expect(0, "").expect_out("adapter      tuned, ").expect_out("LoRA of rank ");
+    assert_eq!(scene.run("inspect base+tuned").stdout, said.stdout);
+    let found: Value = serde_json::from_str(&scene.run("inspect tuned --json").stdout).unwrap();
+    assert!(found["adapter"]["maps"].as_u64().unwrap() > 0 && found["adapter"]["files"][WEIGHTS].is_u64());
+    edit_config(&tuned, "base_model_name_or_path", json!("Org/Base"));
+    let elsewhere =
+        "`tuned` is an adapter of `Org/Base`, which is not on this machine under that name: use m=BASE+tuned";
+    score(&scene, "m=tuned", "out", "").expect(1, elsewhere);
+    scene.run("inspect tuned").expect(1, "is an adapter of `Org/Base`");
+    edit_config(&tuned, "base_model_name_or_path", json!(null));
+    score(&scene, "m=tuned", "out", "")
+        .expect(1, "`tuned` is an adapter, and its config does not name its base: use m=BASE+tuned");
 }
 
 #[test]

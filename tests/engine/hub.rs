@@ -186,12 +186,13 @@ fn repositories_that_are_not_given_out() {
     for (id, status) in [("org/gone", 404), ("org/private", 401), ("org/name@v9", 404)] {
         let said = score(&scene, id, "out", &[("HF_ENDPOINT", &hub.endpoint)]);
         let message = format!(
-            "error: model `{id}`: the hub does not list it (private? misspelt? no network?): request error: http status: {status}\n"
+            "error: model `{id}`: no such directory, and the hub does not list it (private? misspelt? no network?): request error: http status: {status}\n"
         );
         assert_eq!((said.code, said.stderr), (Some(1), message));
     }
     let nobody = [("HF_ENDPOINT", "http://127.0.0.1:1")];
-    score(&scene, "org/name", "out", &nobody).expect(1, "error: model `org/name`: the hub does not list it ");
+    score(&scene, "org/name", "out", &nobody)
+        .expect(1, "error: model `org/name`: no such directory, and the hub does not list it ");
     assert!(!scene.path("out").exists());
 }
 

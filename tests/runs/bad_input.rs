@@ -24,7 +24,7 @@ fn scene() -> Scene {
 #[track_caller]
 fn refuses_model(scene: &Scene, folder: &str, message: &str) {
     let said = scene.run(&format!("score --dataset rl_demo.jsonl --models m={folder} --output-dir out"));
-    assert_eq!((said.code, said.stderr.as_str()), (Some(1), format!("error: {message}").as_str()));
+    assert!(said.code == Some(1) && said.stderr.ends_with(&format!("error: {message}")), "{}", said.stderr);
 }
 
 /// Rewrites the one safetensors file of a model: its header, and the tensors' bytes.
@@ -76,7 +76,9 @@ fn datasets_that_are_none() {
         (
             "rl_demo.jsonl,rl_demo.jsonl",
             "",
-            "two datasets are called rl_demo: score them one at a time with --generation-model\n".to_owned(),
+            "two datasets are of the task `demo` by `rl`: give each the name of the model that wrote it, as in --dataset \
+             NAME=rl_demo.jsonl,NAME=FILE\n"
+                .to_owned(),
         ),
         (
             "rl_demo.jsonl",
@@ -330,8 +332,7 @@ fn bad_rows_are_recorded_with_their_reason() {
 
     let failed = scene.score("rl_bad.jsonl", &[TIED], "strict", "--on-error fail");
     let message = "line 2: broken JSON: EOF while parsing a string at column 17\n";
-    assert_eq!(failed.stderr, format!("error: scoring with `tied`: dataset `rl_bad.jsonl`, {message}"));
-    assert_eq!(failed.code, Some(1));
+    failed.expect(1, &format!("error: scoring with `tied`: dataset `rl_bad.jsonl`, {message}"));
     assert!(!scene.path("strict/tokens").exists() && !scene.path("strict/samples").exists());
 }
 
@@ -342,7 +343,7 @@ fn datasets_of_which_no_row_can_be_used() {
     scene.write("rl_table.csv", "input,output\nSay hello. ,Hello.\n");
     let said = scene.score("rl_table.csv", &[TIED], "out", "");
     said.expect(1, "dataset `rl_table.csv`: contains no usable row; the first: broken JSON: ");
-    said.expect(1, "(rows are JSON lines, a JSON array or Parquet, uncompressed or compressed with gzip or zstd)");
+    said.expect(1, "(rows are JSON lines, a JSON array or Parquet, uncompressed or compressed with gzip or zstd; ");
     let other = [json!({"question": "Say hello. ", "answer": "Hello."})];
     scene.dataset("rl_named.jsonl", &other);
     scene.score("rl_named.jsonl", &[TIED], "out", "").expect(1, "the first: no `input` field");
@@ -421,8 +422,7 @@ fn a_hub_id_offline() {
     let scene = scene();
     let mut command = scene.command("score --dataset rl_demo.jsonl --models org/name --output-dir out");
     command.env("HF_HUB_OFFLINE", "1").env("HF_HOME", "home");
-    let message =
-        "error: model `org/name`: HF_HUB_OFFLINE is set and it is not in the cache (`home/hub/models--org--name`)\n";
+    let message = "error: model `org/name`: no such directory, and HF_HUB_OFFLINE is set and it is not in the cache (`home/hub/models--org--name`)\n";
     let said = said(&mut command);
     assert_eq!((said.code, said.stderr.as_str()), (Some(1), message));
 }
@@ -471,4 +471,20 @@ fn tokenizers_of_the_wrong_shape() {
         let said = scene.score("rl_demo.jsonl", &[TIED], "out", "--tokenizer tokenizer.json");
         said.expect(1, what);
     }
+}
+
+/// A file of prompts, and plain text: what rows are, and where else to go.
+#[test]
+fn a_file_without_responses_says_what_rows_there_are() {
+    let scene = Scene::new();
+    scene.dataset("rl_prompts.jsonl", &[json!({"prompt": "a"})]);
+    let model = [("tied", "qwen3-tied")];
+    let said = scene.score("rl_prompts.jsonl", &model, "out", "");
+    said.expect(1, "contains no usable row; the first: no `response` field (fields found: prompt)");
+    said.expect(1, "a row has {prompt_token_ids, response_token_ids}, {input, output}, {prompt, response}, ");
+    said.expect(1, "tokshift scores responses that exist and generates none");
+    scene.write("wiki.raw", "Some text.\n");
+    scene.score("wiki.raw", &model, "out", "").expect(1, "if it is plain text and not rows, use --text");
+    let named = scene.score("wiki.raw", &model, "out", "--generation-model a --task b");
+    named.expect(1, "; plain text is scored with --text)");
 }

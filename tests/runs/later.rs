@@ -157,7 +157,7 @@ fn a_study_that_asks_for_other_clusters_or_ends_is_not_done() {
     fs::remove_dir_all(model).unwrap();
     scene.run("run study.toml").expect(0, "its earlier, complete scores are kept");
     for (more, what) in [
-        ("cluster = \"problem\"\n", "dataset.cluster = null, this run has `problem`"),
+        ("cluster = \"problem\"\n", "--cluster = none, this run has `problem`"),
         ("end = 3\n", "another end token"),
         ("out = \"jsonl\"\n", "another format"),
     ] {

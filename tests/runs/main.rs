@@ -7,6 +7,7 @@ mod common;
 
 mod bad_input;
 mod crash;
+mod extended;
 mod later;
 mod locks;
 mod messages;
@@ -14,3 +15,4 @@ mod run;
 mod score;
 mod signals;
 mod status;
+mod understood;

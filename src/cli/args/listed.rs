@@ -7,6 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::hub;
+use crate::score::DatasetFile;
 
 /// The values of one occurrence of an option.
 #[derive(Clone, Debug)]
@@ -26,12 +27,32 @@ pub fn models(text: &str) -> Result<Listed<String>, String> {
     Ok(Listed(pieces.into_iter().map(|piece| String::from_utf8_lossy(piece).into_owned()).collect()))
 }
 
-/// Files.
+/// Datasets, `FILE` or `NAME=FILE` with the name of the model that wrote the responses.
 #[allow(clippy::unnecessary_wraps, reason = "clap asks for it")]
-pub fn files(text: OsString) -> Result<Listed<PathBuf>, String> {
+pub fn datasets(text: OsString) -> Result<Listed<DatasetFile>, String> {
     let bytes = text.into_vec();
-    let pieces = cut(&bytes, |value| Path::new(OsStr::from_bytes(value)).exists());
-    Ok(Listed(pieces.into_iter().map(|piece| OsStr::from_bytes(piece).into()).collect()))
+    let pieces = cut(&bytes, |value| exists(value) || dataset_name(value).is_some_and(|(_, file)| exists(file)));
+    Ok(Listed(pieces.into_iter().map(dataset).collect()))
+}
+
+/// A file of that whole name is a file, whatever is in its name.
+fn dataset(value: &[u8]) -> DatasetFile {
+    let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
+    match dataset_name(value).filter(|_| !exists(value)) {
+        Some((name, file)) => DatasetFile { path: path(file), generation_model: Some(name.to_owned()) },
+        None => DatasetFile::from(path(value)),
+    }
+}
+
+/// The name before a file, and the file.
+fn dataset_name(value: &[u8]) -> Option<(&str, &[u8])> {
+    let at = value.iter().position(|&byte| byte == b'=')?;
+    let name = std::str::from_utf8(&value[..at]).ok()?;
+    (!name.is_empty() && !name.contains(['/', ','])).then_some((name, &value[at + 1..]))
+}
+
+fn exists(path: &[u8]) -> bool {
+    Path::new(OsStr::from_bytes(path)).exists()
 }
 
 /// Whether base and adapter of a model, whose name may stand before it, are there.
@@ -62,7 +83,19 @@ fn cut(text: &[u8], exists: impl Fn(&[u8]) -> bool) -> Vec<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::cut;
+    use super::{cut, dataset};
+
+    #[test]
+    fn a_name_before_a_file_is_that_of_the_writer() {
+        let read = |text: &str| {
+            let file = dataset(text.as_bytes());
+            (file.generation_model, file.path.display().to_string())
+        };
+        assert_eq!(read("step_20=x/a.jsonl"), (Some("step_20".to_owned()), "x/a.jsonl".to_owned()));
+        for plain in ["x/lr=1e-5/a.jsonl", "=a.jsonl", "a.jsonl"] {
+            assert_eq!(read(plain), (None, plain.to_owned()));
+        }
+    }
 
     #[test]
     fn a_comma_within_what_exists_is_part_of_it() {

@@ -8,6 +8,7 @@ mod inspect;
 mod kl;
 mod listed;
 mod options;
+mod remove;
 mod render;
 mod run;
 mod score;
@@ -22,6 +23,7 @@ pub use import::ImportArgs;
 pub use inspect::InspectArgs;
 pub use kl::{AlignArg, KlArgs};
 pub use listed::Listed;
+pub use remove::RemoveArgs;
 pub use render::RenderArgs;
 pub use run::RunArgs;
 pub use score::ScoreArgs;
@@ -60,6 +62,7 @@ pub enum Command {
     Kl(KlArgs),
     Run(RunArgs),
     Status(StatusArgs),
+    Remove(RemoveArgs),
     Inspect(InspectArgs),
     Import(ImportArgs),
     Verify(VerifyArgs),
@@ -77,6 +80,7 @@ impl Args {
             Command::Demo(_)
             | Command::Import(_)
             | Command::Inspect(_)
+            | Command::Remove(_)
             | Command::Status(_)
             | Command::Verify(_)
             | Command::Render(_) => None,

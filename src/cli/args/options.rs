@@ -90,7 +90,16 @@ pub struct OptionArgs {
     #[arg(long, help_heading = "Output", visible_alias = "cluster-by", value_name = "FIELD")]
     cluster: Option<String>,
 
+    /// P, the model that the others are compared with [default: the model that wrote the responses, else the first of
+    /// --models]
+    ///
+    /// The first run on some responses fixes it for them. `kl --reference` compares with another.
+    #[arg(long, help_heading = "What to score", value_name = "NAME")]
+    reference: Option<String>,
+
     /// Fields to copy to the samples table, e.g. reward,correct
+    ///
+    /// In rows of several responses, a list of as many values in every row is one value for each response.
     #[arg(long, help_heading = "Output", alias = "keep_fields", value_delimiter = ',', value_name = "FIELDS")]
     keep_fields: Option<Vec<String>>,
 
@@ -142,6 +151,7 @@ impl OptionArgs {
             fields: typed.fields,
             cluster: typed.cluster,
             keep_fields: typed.keep_fields,
+            reference: typed.reference,
             keep_hidden: typed.keep_hidden,
             dtype: typed.dtype,
             device: typed.device,

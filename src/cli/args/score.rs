@@ -11,6 +11,7 @@ use super::listed::{self, Listed};
 use super::options::OptionArgs;
 use super::shared::{EngineArg, threads};
 use crate::dataset::WINDOW;
+use crate::score::DatasetFile;
 
 /// Score existing responses with several models: log-probability, rank, entropy and top k of every response token
 #[derive(Debug, Parser)]
@@ -18,19 +19,21 @@ use crate::dataset::WINDOW;
 pub struct ScoreArgs {
     /// Responses: JSONL, a JSON array (also .gz, .zst) or Parquet, named GENERATION-MODEL_TASK.jsonl
     ///
-    /// The name is split after the longest name in --models that it begins with, else at its first `_`. Several datasets
-    /// share prompts in one pass. A row is {input, output}, {prompt, response or completion}, {prompt, responses},
-    /// {messages}, {prompt_token_ids, response_token_ids} or a row of lm-evaluation-harness's logs.
-    #[arg(long, help_heading = "What to score", required_unless_present = "text", value_name = "FILE", value_parser = OsStringValueParser::new().try_map(listed::files))]
-    pub dataset: Vec<Listed<PathBuf>>,
+    /// The name is split after the longest name of a model that it begins with, else at its first `_`; NAME=FILE names the
+    /// model that wrote the responses, and the task is then the rest of the file's name. Several datasets share prompts in
+    /// one pass. A row is {input, output}, {prompt, response or completion}, {prompt, responses},
+    /// {messages}, {conversations}, {prompt_token_ids, response_token_ids} or a row of lm-evaluation-harness's logs. tokshift
+    /// scores responses that exist; it generates none.
+    #[arg(long, help_heading = "What to score", required_unless_present = "text", num_args = 1.., value_name = "FILE", value_parser = OsStringValueParser::new().try_map(listed::datasets))]
+    pub dataset: Vec<Listed<DatasetFile>>,
 
     #[command(flatten)]
     pub text: TextArgs,
 
     /// Models: NAME=DIRECTORY, NAME=FILE.gguf, NAME=ORG/NAME[@REVISION] or NAME=BASE+ADAPTER_DIR for LoRA
     ///
-    /// Separate them by commas or repeat --models. Without NAME=, the name is the last part of the path.
-    #[arg(long, help_heading = "Models", required = true, value_name = "MODEL", value_parser = listed::models)]
+    /// Separate them by commas or spaces. Without NAME=, the name is the last part of the path.
+    #[arg(long, help_heading = "Models", required = true, num_args = 1.., value_name = "MODEL", value_parser = listed::models)]
     pub models: Vec<Listed<String>>,
 
     /// Directory for the results; the same command resumes there
@@ -48,15 +51,23 @@ pub struct ScoreArgs {
     #[command(flatten)]
     pub options: OptionArgs,
 
-    /// Then compare every pair of models exactly, as `kl --exact --all-pairs` does
+    /// Then compare P of each response set exactly with the other models, as `kl --exact` does
     ///
     /// The hidden states need disk space until that is done and are then deleted, unless --keep-hidden is given.
     #[arg(long, help_heading = "Exact comparison", action = ArgAction::SetTrue)]
     pub exact: bool,
 
+    /// With --exact, compare the other models with one another too
+    #[arg(long, help_heading = "Exact comparison", alias = "all_pairs", action = ArgAction::SetTrue, requires = "exact")]
+    pub all_pairs: bool,
+
     /// Let --exact proceed even if the ids that one model lacks have a mean probability above 0.001 in the other
     #[arg(long, help_heading = "Exact comparison", visible_alias = "allow-vocab-mismatch", alias = "allow_removed", action = ArgAction::SetTrue, requires = "exact")]
     pub allow_removed: bool,
+
+    /// Remove what a model of the same name has scored on these responses, if its files or options were others
+    #[arg(long, help_heading = "Failures", action = ArgAction::SetTrue)]
+    pub replace: bool,
 
     /// Rescore and replace every part that contains a failed sample
     ///
@@ -94,8 +105,10 @@ const SCORE_EXAMPLES: &str = "\
 Examples:
   tokshift score --dataset rl_coqa.jsonl --models rl=./rl,base=./base \\
       --output-dir out
-  tokshift score --dataset rl_math.jsonl,sft_math.jsonl --output-dir out \\
-      --models Qwen/Qwen3-0.6B,tuned=./tuned --end auto --keep-fields reward
+  tokshift score --dataset step_*.jsonl --models base=./base ckpt/step_* \\
+      --output-dir out --end auto --keep-fields reward
+  tokshift score --dataset rl_math.jsonl --models base=Qwen/Qwen3-0.6B \\
+      rl=Qwen/Qwen3-0.6B+./adapters/rl --output-dir out
   tokshift score --text wiki.test.raw --models bf16=./bf16,q4=./q4 \\
       --output-dir out --exact
 

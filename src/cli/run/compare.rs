@@ -14,7 +14,7 @@ use crate::cli::progress;
 use crate::error::Error;
 use crate::score::session::Output;
 use crate::shift::{self, Comparison, NotCompared};
-use crate::store::{self, FoundCell, ResponseSetKey};
+use crate::store::{self, FoundCell};
 
 /// The folder next to the tables; everything in it is derived from them.
 const FOLDER: &str = "comparison";
@@ -69,7 +69,7 @@ fn of_output(output: &Output) -> Compared {
     Compared { output: output.root.display().to_string(), comparison, failed }
 }
 
-/// By generation model, the tasks that it and another model scored.
+/// By generation model, the tasks that two models scored.
 fn comparable(root: &Path) -> Result<BTreeMap<String, Vec<String>>> {
     let found = match store::cells_and_damaged(root) {
         Ok((found, _)) => found,
@@ -78,12 +78,14 @@ fn comparable(root: &Path) -> Result<BTreeMap<String, Vec<String>>> {
         Err(error) => return Err(error.into()),
     };
     let mut texts = BTreeMap::<String, Vec<String>>::new();
-    for p in found.iter().filter(|p| p.cell.model == p.cell.set.generation_model && is_parquet(p)) {
-        if found.iter().any(|q| q.cell.set == p.cell.set && q.cell.model != p.cell.model) {
-            let ResponseSetKey { generation_model, task } = p.cell.set.clone();
-            texts.entry(generation_model).or_default().push(task);
+    for p in found.iter().filter(|p| is_parquet(p)) {
+        let of_writer: &mut Vec<String> = texts.entry(p.cell.set.generation_model.clone()).or_default();
+        let is_other = |q: &FoundCell| q.cell.set == p.cell.set && q.cell.model != p.cell.model;
+        if !of_writer.contains(&p.cell.set.task) && found.iter().any(is_other) {
+            of_writer.push(p.cell.set.task.clone());
         }
     }
+    texts.retain(|_, tasks| !tasks.is_empty());
     Ok(texts)
 }
 

@@ -12,6 +12,7 @@ use crate::cli::args::{EngineArg, RunArgs};
 use crate::cli::exit::Exit;
 use crate::cli::kl;
 use crate::cli::progress::duration;
+use crate::cli::response_sets;
 use crate::decoder::{Adapter, Checkpoint};
 use crate::error::Error;
 use crate::escape::visible;
@@ -59,7 +60,8 @@ pub fn print(cells: &Cells, args: &RunArgs) -> Result<Exit> {
     if args.json {
         return kl::print(&(serde_json::to_string_pretty(&serde_json::json!({ "cells": planned }))? + "\n"));
     }
-    kl::print(&text(&planned))
+    let sets = response_sets::lines(&cells.response_sets(), false).into_iter().map(|line| visible(&line) + "\n");
+    kl::print(&(text(&planned) + &sets.collect::<String>()))
 }
 
 /// What can be said of a cell before anything is opened for writing.

@@ -7,10 +7,12 @@ mod config;
 mod part;
 mod pattern;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
+use serde::Serialize;
+use serde_json::Value;
 
 use self::config::LoraConfig;
 use self::part::{Kind, Name, Part};
@@ -33,7 +35,51 @@ pub struct Adapter {
     shard: Shard,
 }
 
+/// The model that a directory says it adds to, as `ID` or `ID@REVISION`, if the directory holds an adapter and no model;
+/// the name is empty if its config does not say.
+///
+/// # Errors
+/// A config that cannot be read.
+pub fn base_of(directory: &Path) -> Result<Option<String>> {
+    let path = directory.join(CONFIG);
+    if directory.join("config.json").exists() || !path.is_file() {
+        return Ok(None);
+    }
+    let config = python_json::object(&path)?;
+    let text = |name: &str| config.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let base = text("base_model_name_or_path").unwrap_or_default();
+    Ok(Some(match text("revision").filter(|_| !Path::new(base).exists()) {
+        Some(revision) => format!("{base}@{revision}"),
+        None => base.to_owned(),
+    }))
+}
+
+/// What an adapter adds to, for people.
+#[derive(Debug, Serialize)]
+pub struct Targets {
+    /// Linear maps and embeddings that it adds to.
+    pub maps: usize,
+    /// The last parts of their names, as `q_proj`.
+    pub modules: BTreeSet<String>,
+    /// The ranks of what it adds.
+    pub ranks: BTreeSet<usize>,
+}
+
 impl Adapter {
+    /// What it adds to in a model of this spec.
+    ///
+    /// # Errors
+    /// As [`Adapter::join`].
+    pub fn targets(&self, spec: &DecoderSpec) -> Result<Targets> {
+        let parts = self.parts(spec)?;
+        let last = |part: &Part| part.module.rsplit('.').next().unwrap_or_default().to_owned();
+        Ok(Targets {
+            maps: parts.len(),
+            modules: parts.values().map(last).collect(),
+            ranks: parts.values().map(|part| part.rank).collect(),
+        })
+    }
+
     /// Opens the directory.
     ///
     /// # Errors

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::natural;
+
 /// Values that get a group each; more of them are put together.
 const MOST: usize = 12;
 
@@ -78,7 +80,7 @@ fn each(values: &[String], are_numbers: bool) -> Groups {
     let mut names = values.to_vec();
     names.sort_by(|a, b| match (are_numbers, a.parse::<f64>(), b.parse::<f64>()) {
         (true, Ok(a), Ok(b)) => a.total_cmp(&b),
-        _ => a.cmp(b),
+        _ => natural::compare(a, b),
     });
     names.dedup();
     let place = |value: &String| names.iter().position(|name| name == value).unwrap_or_default();

@@ -1,6 +1,9 @@
 //! Which model is P.
 //!
-//! Owns that choice, for `kl` and for `score --exact`. If none of the models wrote the responses, P is not guessed.
+//! Owns that rule, for `kl`, `run` and `score`: the requested model, else the one that wrote the responses if it was
+//! scored, else the first of `--models`, as the response set's manifest recorded them. Directories whose manifests
+//! record nothing keep the rule that made them: of responses the writer is P, scored or not; of windows of a text, the
+//! first model of `score --exact`, or the first by name.
 
 use std::cmp::Reverse;
 
@@ -8,11 +11,31 @@ use super::texts::Text;
 use super::writer::writer;
 use crate::error::{Error, Result};
 use crate::shift::options::Options;
-use crate::store::PairCell;
+use crate::store::{PairCell, ReferenceFacts};
 
-/// P of a response set unless another is requested: the model that wrote it, or else the first of `models`.
-pub fn default_reference<'a>(generation_model: &str, models: &[&'a str]) -> Option<&'a str> {
-    models.iter().find(|model| **model == generation_model).or(models.first()).copied()
+/// Why a model is P of a response set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Because {
+    /// It was requested when the responses were scored first.
+    Requested,
+    /// It wrote the responses.
+    Writer,
+    /// It was the first of `--models` when the responses were scored first, and no writer is among them.
+    First,
+}
+
+/// P of a response set as its manifest decides it, of the models that scored it. A requested model is P though it has not
+/// scored; otherwise `None` if neither the writer nor the first model has.
+pub fn default_p<'a>(
+    facts: &'a ReferenceFacts,
+    writer: Option<&'a str>,
+    models: &[&str],
+) -> Option<(&'a str, Because)> {
+    let scored = |name: Option<&'a str>| name.filter(|name| models.contains(name));
+    let requested = facts.requested.as_deref().map(|name| (name, Because::Requested));
+    let writer = || scored(writer).map(|name| (name, Because::Writer));
+    let first = || scored(facts.first_model.as_deref()).map(|name| (name, Because::First));
+    requested.or_else(writer).or_else(first)
 }
 
 /// That P is among the models of some text that can be read: else P was chosen wrongly, or must be.
@@ -38,12 +61,20 @@ pub fn remedy(text: &Text) -> String {
 /// P of a text, whether it was scored or not; `exact` are all pairs tables. Of windows of a text, which no model wrote,
 /// there is a P all the same.
 pub fn wanted<'a>(text: &Text<'a>, exact: &[PairCell], options: &'a Options) -> &'a str {
-    let wanted = match &options.reference {
-        None if text.of_windows => default_reference(&text.set.generation_model, &in_order(text, exact)),
-        None => writer(text, options),
-        Some(requested) => Some(requested.as_str()),
-    };
-    wanted.unwrap_or_default()
+    if let Some(requested) = &options.reference {
+        return requested;
+    }
+    let writer = writer(text, options);
+    let named = writer.or(Some(text.set.generation_model.as_str()));
+    if let Some((p, _)) = text.reference.and_then(|facts| default_p(facts, named, &text.models)) {
+        return p;
+    }
+    let is_scored = |name: &&str| text.models.contains(name);
+    match writer {
+        Some(writer) => writer,
+        None if is_scored(&&*text.set.generation_model) => &text.set.generation_model,
+        None => in_order(text, exact).first().copied().unwrap_or_default(),
+    }
 }
 
 /// The first model given to `score --exact`, as far as the pairs tables show it: it is compared with all others.

@@ -50,9 +50,9 @@ impl Cells {
 enum Why {
     /// More scoring helps.
     Yet(String),
-    /// The model that this names has none of the text.
+    /// The model that this names has none of the text, and is not P by default.
     NotScored(String),
-    /// So it is, and that model is P of the text.
+    /// P of the text, which no option named, has none of it.
     WithoutP(String),
     Damaged(String),
 }
@@ -64,6 +64,8 @@ struct Wanted<'a> {
     p: &'a str,
     models: [&'a str; 2],
     cells: [&'a Cells; 2],
+    /// Whether an option names P: then responses that it did not score are not missed.
+    is_requested: bool,
 }
 
 impl<'a> Wanted<'a> {
@@ -77,7 +79,7 @@ impl<'a> Wanted<'a> {
                 let absent = self.models[usize::from(found.is_some())];
                 let why = format!("`{absent}` was not scored on it");
                 let is_p = absent == self.p;
-                return Err(if is_p {
+                return Err(if is_p && !self.is_requested {
                     Why::WithoutP(format!("{why}: {}", remedy(self.text)))
                 } else {
                     Why::NotScored(why)
@@ -136,7 +138,9 @@ pub fn pairs(root: &Path, options: &Options) -> Result<Selection> {
         for Requested { text, p, pairs, unscored } in &requested {
             for models in pairs.iter().chain(unscored) {
                 let foreign = writer::foreign(models[0], text, options);
-                selection.add(&Wanted { text, p, models: *models, cells: [&cells; 2] }, &exact, foreign);
+                let is_requested = options.reference.is_some();
+                let wanted = Wanted { text, p, models: *models, cells: [&cells; 2], is_requested };
+                selection.add(&wanted, &exact, foreign);
             }
         }
         Ok(selection)
@@ -172,7 +176,9 @@ pub fn pairs_across(roots: [&Path; 2], options: &Options) -> Result<Selection> {
     for &(text, p) in &requested {
         let of_text = others.iter().filter(|other| other.set == text.set);
         for q in of_text.flat_map(|other| &other.models) {
-            selection.add(&Wanted { text, p, models: [p, *q], cells: [&of_p, &of_q] }, &[], None);
+            let is_requested = options.reference.is_some();
+            let wanted = Wanted { text, p, models: [p, *q], cells: [&of_p, &of_q], is_requested };
+            selection.add(&wanted, &[], None);
         }
     }
     let selection = selection.checked()?;
@@ -190,7 +196,11 @@ pub fn chosen(root: &Path, options: &Options) -> Result<Vec<[FoundCell; 2]>> {
     let (exact, cells) = (store::found_pairs(root)?, Cells::of(root)?);
     let requested = requested_of_cells(&cells, &exact, options)?;
     let pairs = requested.iter().flat_map(|requested| requested.pairs.iter().map(move |pair| (requested, *pair)));
-    let wanted = pairs.map(|(Requested { text, p, .. }, models)| Wanted { text, p, models, cells: [&cells; 2] });
+    let is_requested = options.reference.is_some();
+    let wanted = pairs.map(|(Requested { text, p, .. }, models)| {
+        let cells = [&cells; 2];
+        Wanted { text, p, models, cells, is_requested }
+    });
     let fit = wanted.filter_map(|wanted| wanted.cells(&exact).ok());
     Ok(fit.map(|both| both.map(Clone::clone)).collect())
 }

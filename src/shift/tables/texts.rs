@@ -5,8 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Result};
+use crate::natural;
 use crate::shift::options::Options;
-use crate::store::{DamagedCell, FoundCell, ResponseSetKey};
+use crate::store::{DamagedCell, FoundCell, ReferenceFacts, ResponseSetKey};
 use crate::study;
 
 /// What manifests call the dtype.
@@ -18,6 +19,8 @@ pub struct Text<'a> {
     pub set: &'a ResponseSetKey,
     /// Its samples are windows of a text, as far as a manifest that can be read says so.
     pub of_windows: bool,
+    /// What decides its P, as far as a manifest that can be read says so.
+    pub reference: Option<&'a ReferenceFacts>,
     /// In the order of their names; of some nothing may be readable.
     pub models: Vec<&'a str>,
     /// Those of them that were computed in f32.
@@ -36,19 +39,22 @@ pub fn texts<'a>(found: &'a [FoundCell], damaged: &'a [DamagedCell], options: &O
     must_have_tasks(&cells.clone().map(|(cell, _)| cell.set.task.as_str()).collect(), options)?;
     let mut texts: BTreeMap<&ResponseSetKey, Text> = BTreeMap::new();
     for (cell, manifest) in cells {
-        let new =
-            || Text { set: &cell.set, of_windows: false, models: Vec::new(), in_f32: Vec::new(), is_readable: false };
+        let new = || {
+            let (of_windows, reference, models, in_f32, is_readable) = (false, None, Vec::new(), Vec::new(), false);
+            Text { set: &cell.set, of_windows, reference, models, in_f32, is_readable }
+        };
         let text = texts.entry(&cell.set).or_insert_with(new);
         text.models.push(&cell.model);
         let Some(manifest) = manifest else { continue };
         text.of_windows |= manifest.dataset.window.is_some();
+        text.reference = text.reference.or(Some(&manifest.reference));
         text.is_readable = true;
         let is_in_f32 = manifest.engine.dtype == IN_F32 && manifest.engine.name != study::ENGINE;
         text.in_f32.extend(is_in_f32.then_some(cell.model.as_str()));
     }
     let mut texts: Vec<Text> = texts.into_values().collect();
     for text in &mut texts {
-        text.models.sort_unstable();
+        text.models.sort_unstable_by(|a, b| natural::compare(a, b));
     }
     Ok(texts)
 }

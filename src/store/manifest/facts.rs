@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::file::first_difference;
+use super::file::{described, difference};
 use crate::dataset::Plan;
 use crate::hidden;
 
@@ -45,11 +45,39 @@ impl DatasetFacts {
         }
     }
 
+    /// Whether these are the rows of an earlier run and more after them: the file is the same and the limit is higher, or
+    /// the file begins with the earlier one, whose hash then is `hash_of_earlier`.
+    pub fn extends(&self, earlier: &Self, hash_of_earlier: Option<&str>) -> bool {
+        let Self { blake3, rows, samples, limit, .. } = earlier.clone();
+        let begins_with = self.blake3 == blake3 || hash_of_earlier == Some(&blake3);
+        begins_with && self.rows > rows && Self { blake3, rows, samples, limit, ..self.clone() } == *earlier
+    }
+
     /// The first field in which an earlier run's rows differ from these, with both values.
     pub fn difference(&self, earlier: &Self) -> Option<String> {
         let (Ok(before), Ok(now)) = (serde_json::to_value(earlier), serde_json::to_value(self)) else { return None };
-        let (field, values) = first_difference("dataset".to_owned(), &before, &now, &|_| true)?;
-        Some(format!("{field} = {values}"))
+        let (field, values) = difference("dataset".to_owned(), &before, &now, &|_| true)?;
+        Some(format!("{} = {values}", described(&field)))
+    }
+}
+
+/// Which model is P of the response set: the requested one, else the one that wrote the responses if it was scored, else
+/// the first. This decides which pairs are compared and no score, so no digest covers it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReferenceFacts {
+    /// `--reference` of the run that came first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested: Option<String>,
+    /// The first of `--models` of that run; absent in directories of versions that did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_model: Option<String>,
+}
+
+impl ReferenceFacts {
+    /// Whether nothing was recorded.
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::default()
     }
 }
 

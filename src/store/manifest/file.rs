@@ -25,6 +25,9 @@ pub(super) const ARITHMETIC: &str = "engine.arithmetic";
 /// Longest text that a message shows whole; hashes are longer.
 const SHOWN_CHARS: usize = 40;
 
+/// Names of a list that a message shows.
+const LISTED: usize = 8;
+
 /// The content of the file.
 #[derive(Serialize)]
 struct File<'a, T> {
@@ -75,7 +78,7 @@ pub(super) fn compare<T: Serialize>(
     let (Ok(before), Ok(now)) = (serde_json::to_value(before), serde_json::to_value(now)) else {
         return Err(Error::file(path, "cannot be compared"));
     };
-    match first_difference(String::new(), &before, &now, matters) {
+    match difference(String::new(), &before, &now, matters) {
         None => Ok(()),
         Some((field, values)) => {
             let instead = if field == ARITHMETIC {
@@ -83,13 +86,29 @@ pub(super) fn compare<T: Serialize>(
             } else {
                 instead.to_owned()
             };
+            let field = described(&field);
             Err(Error::Mismatch { manifest: path.to_owned(), field, values, instead })
         }
     }
 }
 
+/// What follows from an option or from the file: it is named only where nothing else differs.
+const CONSEQUENCES: [&str; 3] = ["dataset.rows", "dataset.samples", "parts"];
+
+/// The field that differs, an option before what follows from it, and what it says in both.
+pub(super) fn difference(
+    field: String,
+    before: &Value,
+    now: &Value,
+    matters: &dyn Fn(&str) -> bool,
+) -> Option<(String, String)> {
+    let is_option = |field: &str| matters(field) && !CONSEQUENCES.iter().any(|other| field.starts_with(other));
+    let option = first_difference(field.clone(), before, now, &is_option);
+    option.or_else(|| first_difference(field, before, now, matters))
+}
+
 /// The first field that differs, and what it says in both.
-pub(super) fn first_difference(
+fn first_difference(
     field: String,
     before: &Value,
     now: &Value,
@@ -113,9 +132,45 @@ pub(super) fn first_difference(
     (before != now && matters(&field)).then(|| (field, format!("{}, this run has {}", shorten(before), shorten(now))))
 }
 
-/// A value for a message: hashes and lists are cut.
+/// Options by the fields that they decide.
+const FLAGS: [(&str, &str); 20] = [
+    ("dataset.blake3", "the dataset's content"),
+    ("dataset.rows", "the dataset: its rows"),
+    ("dataset.samples", "the dataset: its samples"),
+    ("dataset.limit", "--limit"),
+    ("dataset.window", "--window"),
+    ("dataset.fields", "--fields"),
+    ("dataset.cluster", "--cluster"),
+    ("dataset.keep_fields", "--keep-fields"),
+    ("tokens.tokenizer", "--tokenizer"),
+    ("tokens.bos", "--bos"),
+    ("tokens.boundary", "--boundary"),
+    ("tokens.end", "--end"),
+    ("tokens.too_long", "--too-long"),
+    ("tokens.chat_template", "--chat-template"),
+    ("tokens.chat_template_kwargs", "--chat-template-kwargs"),
+    ("engine.top_k", "--top-k"),
+    ("engine.dtype", "--dtype"),
+    ("engine.device", "--device"),
+    ("engine.keep_hidden", "--keep-hidden"),
+    ("out", "--out"),
+];
+
+/// A field in the words of the option that decides it, if there is one.
+pub(super) fn described(field: &str) -> String {
+    let flag = FLAGS.iter().find(|(name, _)| *name == field).map(|(_, flag)| (*flag).to_owned());
+    let of_file = || field.strip_prefix("engine.files.").map(|file| format!("the model's file {file}"));
+    flag.or_else(of_file).unwrap_or_else(|| field.to_owned())
+}
+
+/// A value for a message: hashes and long lists are cut.
 fn shorten(value: &Value) -> String {
     match value {
+        Value::Null => "none".to_owned(),
+        Value::Array(items) if items.is_empty() => "none".to_owned(),
+        Value::Array(items) if items.len() <= LISTED && items.iter().all(Value::is_string) => {
+            items.iter().map(shorten).collect::<Vec<_>>().join(", ")
+        }
         Value::Array(items) => format!("a list of {}", items.len()),
         Value::String(text) if text.chars().count() > SHOWN_CHARS => {
             format!("`{}…`", text.chars().take(12).collect::<String>())

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::facts::{DatasetFacts, TokenFacts};
+use super::facts::{DatasetFacts, ReferenceFacts, TokenFacts};
 use super::file::{self, ELSEWHERE, compare};
 use crate::dataset::Part;
 use crate::error::Result;
@@ -21,8 +21,21 @@ pub struct TextManifest {
     pub task: String,
     pub dataset: DatasetFacts,
     pub tokens: TokenFacts,
+    #[serde(default, skip_serializing_if = "ReferenceFacts::is_unknown")]
+    pub reference: ReferenceFacts,
+    /// BLAKE3 of this manifest as it was when the first model was scored, if rows were added since: the models' manifests
+    /// refer to that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun_as: Option<String>,
     pub parts: Vec<Part>,
+    /// BLAKE3 of the beginning of the dataset that earlier runs have, if the file is known to begin with it. No file holds
+    /// this.
+    #[serde(skip)]
+    pub hash_of_earlier: Option<String>,
 }
+
+/// Fields that decide no score: they are neither compared nor hashed.
+const OTHERS: [&str; 2] = ["reference", "begun_as"];
 
 impl TextManifest {
     /// The response set that it says it is of.
@@ -35,9 +48,13 @@ impl TextManifest {
         file::read(path)
     }
 
-    /// BLAKE3 of what it says, whichever version of tokshift wrote it.
+    /// BLAKE3 of everything in it that decides a score, whichever version of tokshift wrote it; if rows were added, of what
+    /// it was before.
     pub fn digest(&self) -> Result<String> {
-        file::digest(self)
+        if let Some(begun_as) = &self.begun_as {
+            return Ok(begun_as.clone());
+        }
+        file::digest(&Self { reference: ReferenceFacts::default(), ..self.clone() })
     }
 
     /// The file's content: the same manifest gives the same bytes.
@@ -50,15 +67,48 @@ impl TextManifest {
     /// # Errors
     /// [`Error::Mismatch`](crate::Error::Mismatch) that names the first field in which they differ.
     pub fn must_equal(&self, earlier: &Self, path: &Path) -> Result<()> {
-        compare(path, earlier, self, &|_| true, ELSEWHERE)
+        compare(path, earlier, self, &|field| !OTHERS.iter().any(|other| field.starts_with(other)), ELSEWHERE)
     }
 
-    /// This text as the run that came first left it at `path`: the longest sample is that run's, all else must be equal.
+    /// This text as the run that came first left it at `path`: the longest sample and the choice of P are that run's, all
+    /// else must be equal, but that more rows may follow on the earlier ones.
     ///
     /// # Errors
     /// As [`TextManifest::must_equal`].
     pub fn as_fixed(mut self, earlier: &Self, path: &Path) -> Result<Self> {
         self.tokens.max_tokens = earlier.tokens.max_tokens;
+        self.reference.clone_from(&earlier.reference);
+        if self.extends(earlier) {
+            return Ok(Self { begun_as: Some(earlier.digest()?), ..self });
+        }
+        self.begun_as.clone_from(&earlier.begun_as);
+        if self.dataset.extends(&earlier.dataset, self.hash_of_earlier.as_deref()) {
+            // More rows would do: what else differs is named.
+            let (dataset, parts) = (earlier.dataset.clone(), earlier.parts.clone());
+            Self { dataset, parts, ..self.clone() }.must_equal(earlier, path)?;
+        }
         self.must_equal(earlier, path).map(|()| self)
+    }
+
+    /// Whether its rows are those of `earlier` and more after them, in parts of which the first are the same; all else is
+    /// equal.
+    pub fn extends(&self, earlier: &Self) -> bool {
+        let (before, now) = (&earlier.parts, &self.parts);
+        // The line end of the last row may have come with the next row.
+        let is_same = |(index, (old, new)): (usize, (&Part, &Part))| {
+            let grown = Part { bytes: new.bytes, ..old.clone() };
+            old == new || index + 1 == before.len() && grown == *new && old.bytes <= new.bytes
+        };
+        let is_more = now.len() > before.len() && before.iter().zip(now).enumerate().all(is_same);
+        let (dataset, parts) = (earlier.dataset.clone(), before.clone());
+        let as_before = Self { dataset, parts, ..self.clone() };
+        is_more
+            && self.dataset.extends(&earlier.dataset, self.hash_of_earlier.as_deref())
+            && as_before.must_equal(earlier, Path::new("")).is_ok()
+    }
+
+    /// Whether both are the same file.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Self { hash_of_earlier: None, ..self.clone() } == Self { hash_of_earlier: None, ..other.clone() }
     }
 }

@@ -306,7 +306,7 @@ fn manifest(generation_model: &str, task: &str, model: &str, parts: &[&[Sample]]
 
 /// The kept fields of some samples.
 fn kept<'a>(samples: impl Iterator<Item = &'a Sample> + Clone) -> Vec<schema::KeptField> {
-    let field = |name: &str, kind| schema::KeptField { name: name.to_owned(), kind };
+    let field = |name: &str, kind| schema::KeptField { name: name.to_owned(), kind, per_response: false };
     let group = samples.clone().any(|s| s.group.is_some()).then(|| field("group", schema::KeptType::Text));
     let reward = samples.clone().any(|s| s.reward.is_some()).then(|| field("reward", schema::KeptType::Number));
     group.into_iter().chain(reward).collect()

@@ -291,3 +291,52 @@ fn rows_without_a_response_are_bad_rows() {
         assert!(error.starts_with(message), "{error}");
     }
 }
+
+/// As ShareGPT's files have them, and as trainers read them.
+#[test]
+fn conversations_are_read_as_messages() {
+    let turns = json!([{"from": "system", "value": "s"}, {"from": "human", "value": "a"},
+        {"from": "gpt", "value": "b", "weight": 1}, {"from": "user", "value": "c"}, {"from": "chatgpt", "value": "d"}]);
+    let message = |role: &str, content: &str| json!({"role": role, "content": content});
+    let mut second = message("assistant", "b");
+    second["weight"] = json!(1);
+    let messages =
+        json!([message("system", "s"), message("user", "a"), second, message("user", "c"), message("assistant", "d")]);
+    let chat = |messages: &Value, turns| Content::Chat {
+        messages: messages.to_string(),
+        tools: None,
+        kwargs: None,
+        before: 0,
+        turns,
+        cut: None,
+    };
+    assert_eq!(contents(&json!({"conversations": turns, "system": ""})), Ok(vec![chat(&messages, 2)]));
+    let as_messages = json!([message("user", "a"), message("assistant", "b")]);
+    assert_eq!(contents(&json!({"conversations": as_messages})), Ok(vec![chat(&as_messages, 1)]));
+    // What was made of the conversation is read, where a row has it.
+    let both = json!({"conversations": turns, "prompt": "a", "response": "b"});
+    assert_eq!(contents(&both), Ok(vec![text("a", "b")]));
+    assert_eq!(contents_as(&both, &["conversations=conversations"]), Ok(vec![chat(&messages, 2)]));
+    for (row, message) in [
+        (
+            json!({"conversations": [{"from": "observation", "value": "x"}]}),
+            "turn 0 (from 0) of `conversations` is from `observation`; known are `system`, `human`, ",
+        ),
+        (
+            json!({"conversations": [{"from": "gpt", "value": ["x"]}]}),
+            "turn 0 (from 0) of `conversations` has neither texts `from` and `value` nor a `role`",
+        ),
+        (
+            json!({"conversations": [{"from": "gpt", "value": "x", "role": "user"}]}),
+            "turn 0 (from 0) of `conversations` has neither",
+        ),
+        (json!({"conversations": [{"from": "human", "value": "x"}]}), "`conversations` has no turn of the assistant"),
+        (
+            json!({"conversations": turns, "system": "s"}),
+            "the row has `system` beside `conversations`, which programs read differently",
+        ),
+    ] {
+        let error = contents(&row).unwrap_err();
+        assert!(error.starts_with(message), "{error}");
+    }
+}

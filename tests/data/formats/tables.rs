@@ -147,7 +147,7 @@ fn kept_columns_hold_what_the_file_holds() {
     let bytes = std::fs::read("tests/fixtures/parquet/everything.parquet").unwrap();
     let kept = |name: &str| -> [Kept; 2] {
         let rows = read(&bytes, &[name]).unwrap();
-        let kept: Vec<Kept> = rows.into_iter().map(|row| row.unwrap().kept.remove(0)).collect();
+        let kept: Vec<Kept> = rows.into_iter().map(|row| row.unwrap().kept.remove(0).whole).collect();
         kept.try_into().unwrap()
     };
     let number = Kept::Number;

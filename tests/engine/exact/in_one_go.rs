@@ -74,11 +74,21 @@ fn score_compares_the_pairs_that_kl_shows() {
     ids_dataset(&scene);
     let of = |name: &'static str| (name, if name == "b" { "qwen3-shifted" } else { "qwen3-tied" });
     for (output, order, reference) in [("one", ["r", "c", "b"], "r"), ("two", ["c", "g", "b"], "g")] {
-        score(&scene, "g_ids.jsonl", &order.map(of), output, "--exact").expect(0, "exact: ");
-        let kl = |more: &str| scene.run(&format!("kl --data-dir {output} --reference {reference} --json {more}"));
-        let comparison: Value = serde_json::from_str(&kl("--all-pairs").expect(0, "").stdout).unwrap();
-        let pairs = comparison["pairs"].as_array().unwrap();
-        assert!(pairs.len() == 3 && pairs.iter().all(|pair| !pair["exact"].is_null()), "{pairs:?}");
+        let pairs = |more: &str| {
+            let said = scene.run(&format!("kl --data-dir {output} --json {more}"));
+            let comparison: Value = serde_json::from_str(&said.expect(0, "").stdout).unwrap();
+            comparison["pairs"].as_array().unwrap().clone()
+        };
+        let is_exact = |pair: &Value| !pair["exact"].is_null();
+        let said = score(&scene, "g_ids.jsonl", &order.map(of), output, "--exact");
+        assert_eq!(said.expect(0, "exact: ").stderr.matches("exact: ").count(), 2, "{}", said.stderr);
+        // P with each of the others, as `kl` shows them; the other pairs if they are asked for.
+        let shown = pairs("");
+        assert!(shown.len() == 2 && shown.iter().all(|pair| is_exact(pair) && pair["p"] == reference), "{shown:?}");
+        assert_eq!(pairs("--all-pairs").iter().filter(|pair| is_exact(pair)).count(), 2);
+        score(&scene, "g_ids.jsonl", &order.map(of), output, "--exact --all-pairs").expect(0, "exact: ");
+        let all = pairs("--all-pairs");
+        assert!(all.len() == 3 && all.iter().all(is_exact), "{all:?}");
     }
     let said = scene.run("kl --data-dir one --reference b");
     said.expect_out("exact measures exist only for P = `r`, Q = `b`: use --reference r to see them");

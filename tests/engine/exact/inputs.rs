@@ -133,7 +133,7 @@ fn score_looks_at_what_is_there_of_the_pairs_before_it_scores() {
     refused.expect(1, "temperature = 2.0, this run has 1.0").expect(1, &format!("delete `{}`", folder("pairs", "q")));
     assert!(scene.files("out") == before);
     fs::remove_dir_all(scene.path(&folder("pairs", "q"))).unwrap();
-    score(&scene, &[P, Q, R], "--exact").expect(0, "exact: KL(p‖q)").expect(0, "exact: KL(q‖r)");
+    score(&scene, &[P, Q, R], "--exact").expect(0, "exact: KL(p‖q)").expect(0, "exact: KL(p‖r)");
     assert_eq!(temperature(&scene), 1.0);
 }
 

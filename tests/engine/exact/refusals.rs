@@ -15,7 +15,7 @@ fn what_does_not_belong_together_is_refused() {
     let score = |more: &str| scene.run(&format!("score --dataset g_ids.jsonl --models {both} --output-dir out {more}"));
     score("").expect(0, "");
     kl(&both).expect(1, "on `ids`: rescore it with --keep-hidden");
-    score("--keep-hidden").expect(1, "engine.keep_hidden = null");
+    score("--keep-hidden").expect(1, "--keep-hidden = none, this run has ");
     fs::remove_dir_all(scene.path("out")).unwrap();
     score("--keep-hidden").expect(0, "will store ");
     kl(&models(&[(p, p)])).expect(1, "needs the head of `qwen3-shifted`");

@@ -32,7 +32,7 @@ fn what_is_missing_of_an_exact_comparison_is_made_again() {
     let scene = Scene::new();
     scene.dataset("g_t.jsonl", &common::many_rows(300));
     let (p, q, r) = (("p", "qwen3-tied"), ("q", "qwen3-shifted"), ("r", "granite"));
-    let run = |models: &[(&str, &str)]| score(&scene, "g_t.jsonl", models, "out", "--exact");
+    let run = |models: &[(&str, &str)]| score(&scene, "g_t.jsonl", models, "out", "--exact --all-pairs");
     run(&[p, q]).expect(0, "exact: KL(p‖q)");
     let whole = scene.files("out");
     let lose = |file: &str| fs::remove_file(scene.path(&format!("out/{file}/part-00000001.parquet"))).unwrap();

@@ -1,0 +1,183 @@
+//! Nothing is scored twice: more rows, more models, and what is removed or replaced.
+
+use crate::common::{Scene, fixture, many_rows, rows};
+use serde_json::{Value, json};
+
+const TIED: (&str, &str) = ("tied", "qwen3-tied");
+const SHIFTED: (&str, &str) = ("shifted", "qwen3-shifted");
+
+fn text(scene: &Scene, output: &str) -> Value {
+    let files = scene.files(output);
+    serde_json::from_slice(&files["runs/generation_model=rl/task=demo/text.json"]).unwrap()
+}
+
+/// The parts' bytes by their names.
+fn parts(scene: &Scene, output: &str) -> Vec<(String, Vec<u8>)> {
+    scene.files(output).into_iter().filter(|(name, _)| name.contains("part-")).collect()
+}
+
+#[test]
+fn a_limited_run_is_the_first_part_of_the_whole() {
+    let scene = Scene::new();
+    scene.dataset("rl_demo.jsonl", &many_rows(300));
+    let score = |models: &[(&str, &str)], more: &str| scene.score("rl_demo.jsonl", models, "out", more);
+    score(&[TIED, SHIFTED], "--limit 20").expect(0, "tied: 20 ok samples");
+    let before = parts(&scene, "out");
+    score(&[TIED, SHIFTED], "--limit 20").expect(0, "tied: already scored");
+    let said = score(&[TIED], "");
+    said.expect(0, "300 rows, after 20 of an earlier run; ").expect(0, "tied: 280 ok samples");
+    let after = scene.files("out");
+    assert!(before.iter().all(|(name, bytes)| after[name] == *bytes), "no part is written again");
+    assert_eq!(text(&scene, "out")["parts"].as_array().unwrap().len(), 3, "20, 256 and 24 rows");
+    scene.run("verify out").expect(0, "").expect_out("no problem found");
+    let kl = scene.run("kl --data-dir out --reference tied --json");
+    let kl: Value = serde_json::from_str(&kl.expect(0, "").stdout).unwrap();
+    assert_eq!(kl["pairs"][0]["samples"], 20, "the rows that both models have");
+    score(&[TIED, SHIFTED], "").expect(0, "tied: already scored").expect(0, "shifted: 280 ok samples");
+    // The scores are those of a run without a limit.
+    scene.score("rl_demo.jsonl", &[TIED, SHIFTED], "whole", "").expect(0, "300 ok");
+    for model in ["tied", "shifted"] {
+        let [a, b] = ["out", "whole"].map(|output| scene.table(output, "tokens", "rl", "demo", model).0);
+        assert!(a == b, "{model}");
+    }
+    score(&[TIED], "--limit 20").expect(1, "was made with --limit");
+    score(&[TIED], "").expect(0, "tied: already scored");
+}
+
+#[test]
+fn rows_that_are_appended_are_scored_and_others_refused() {
+    let scene = Scene::new();
+    let all = many_rows(290);
+    let score = |more: &str| scene.score("rl_demo.jsonl", &[TIED], "out", more);
+    // The last line of the first file lacks its end, as many programs leave it.
+    let lines = |rows: &[Value]| rows.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    scene.write("rl_demo.jsonl", lines(&all[..30]));
+    score("").expect(0, "tied: 30 ok samples");
+    let first = parts(&scene, "out");
+    scene.write("rl_demo.jsonl", lines(&all));
+    score("").expect(0, "290 rows, after 30 of an earlier run").expect(0, "tied: 260 ok samples");
+    let after = scene.files("out");
+    assert!(first.iter().all(|(name, bytes)| after[name] == *bytes));
+    scene.run("verify out").expect(0, "").expect_out("no problem found");
+    score("").expect(0, "tied: already scored");
+    // And once more: what models wrote under the first manifest stays valid.
+    let more = [all.clone(), many_rows(295)[290..].to_vec()].concat();
+    scene.write("rl_demo.jsonl", lines(&more) + "\n");
+    score("").expect(0, "tied: 5 ok samples");
+    scene.run("verify out").expect(0, "").expect_out("no problem found");
+    let whole = scene.files("out");
+    // Another row among the earlier ones, or other options beside new rows, are no addition.
+    let mut other = more.clone();
+    other[3]["output"] = json!("Something else.");
+    scene.write("rl_demo.jsonl", lines(&[other, rows()].concat()));
+    score("").expect(1, "was made with the dataset's content = `");
+    scene.write("rl_demo.jsonl", lines(&[more, rows()].concat()));
+    score("--end 304").expect(1, "--end = none, this run has 304");
+    assert!(scene.files("out") == whole);
+}
+
+#[test]
+fn a_run_that_is_killed_while_it_adds_rows_is_continued() {
+    let scene = Scene::new();
+    scene.dataset("rl_demo.jsonl", &many_rows(4 * 256));
+    let command = |limit: &str| {
+        let model = fixture("qwen3-tied").display().to_string();
+        format!("score --dataset rl_demo.jsonl --models tied={model} --output-dir out {limit}")
+    };
+    scene.run(&command("--limit 100")).expect(0, "100 ok");
+    let mut running = scene.start(&command(""));
+    running.until(|| scene.parts("out") > 1);
+    running.0.kill().unwrap();
+    drop(running);
+    scene.run(&command("")).expect(0, "ok samples");
+    scene.run(&command("")).expect(0, "tied: already scored");
+    assert_eq!(scene.table("out", "samples", "rl", "demo", "tied").len(), 1024);
+    scene.run("verify out").expect(0, "").expect_out("no problem found");
+}
+
+#[test]
+fn a_model_that_is_removed_leaves_the_others_whole() {
+    let scene = Scene::new();
+    scene.dataset("rl_demo.jsonl", &rows());
+    scene.dataset("rl_more.jsonl", &rows());
+    let score = |models: &[(&str, &str)], output: &str, more: &str| {
+        scene.score("rl_demo.jsonl,rl_more.jsonl", models, output, more).expect(0, "").stderr.clone()
+    };
+    score(&[TIED], "alone", "");
+    score(&[TIED, SHIFTED], "out", "--exact");
+    scene.write("out/tokens/generation_model=rl/task=demo/model=shifted/notes.txt", "mine");
+    scene.run("remove out --model shifted --dry-run").expect(0, "").expect_out("would remove shifted on demo by rl\n");
+    scene
+        .run("remove out --model other")
+        .expect(1, "`other` has scored nothing in `out`; models there are `shifted`, `tied`");
+    let no_such = "`shifted` has scored no such responses, only `demo` by `rl`, `more` by `rl`";
+    scene.run("remove out --model shifted --task else").expect(1, no_such);
+    scene.run("remove out --model shifted --task more").expect(0, "").expect_out("removed shifted on more by rl: ");
+    scene.run("kl --data-dir out --reference tied").expect(0, "");
+    scene.run("remove out --model shifted").expect(0, "").expect_out("removed shifted on demo by rl: ");
+    let mut left = scene.files("out");
+    assert_eq!(left.remove("tokens/generation_model=rl/task=demo/model=shifted/notes.txt").unwrap(), b"mine");
+    assert!(left == scene.files("alone"), "{:?}", left.keys());
+    scene.run("remove out --model tied").expect(0, "");
+    let left: Vec<String> = scene.files("out").into_keys().collect();
+    assert_eq!(left, ["tokens/generation_model=rl/task=demo/model=shifted/notes.txt"]);
+    assert!(!scene.path("out/runs").exists());
+    score(&[TIED], "out", "--top-k 3");
+}
+
+#[test]
+fn a_checkpoint_that_was_trained_again_replaces_its_scores() {
+    let scene = Scene::new();
+    scene.dataset("rl_demo.jsonl", &rows());
+    scene.score("rl_demo.jsonl", &[TIED, ("rl", "qwen3-tied")], "out", "").expect(0, "");
+    let again = |more: &str| scene.score("rl_demo.jsonl", &[TIED, ("rl", "qwen3-shifted")], "out", more);
+    again("").expect(1, "was made with the model's file ");
+    let kept = parts(&scene, "out").into_iter().filter(|(name, _)| name.contains("model=tied"));
+    let kept: Vec<_> = kept.collect();
+    let said = again("--replace");
+    said.expect(0, "rl on demo by rl: removed what was scored with other files or options\n").expect(0, "rl: 30 ok");
+    said.expect(0, "tied: already scored");
+    assert!(kept.iter().all(|(name, bytes)| scene.files("out")[name] == *bytes));
+    again("--replace").expect(0, "rl: already scored");
+    scene.run("verify out").expect(0, "").expect_out("no problem found");
+}
+
+#[test]
+fn the_log_says_where_files_were_and_results_do_not() {
+    let scene = Scene::new();
+    let path = scene.dataset("rl_demo.jsonl", &rows());
+    scene.score("rl_demo.jsonl", &[TIED], "out", "").expect(0, "");
+    let said = scene.run("status out --json");
+    let found: Value = serde_json::from_str(&said.expect(0, "").stdout).unwrap();
+    let made = &found[0]["made_from"];
+    assert_eq!(made["dataset"]["bytes"], std::fs::metadata(&path).unwrap().len());
+    let model = fixture("qwen3-tied");
+    assert_eq!(made["source"]["path"].as_str().unwrap(), model.to_str().unwrap());
+    let weights = &made["files"]["model.safetensors"];
+    assert_eq!(weights["bytes"], std::fs::metadata(model.join("model.safetensors")).unwrap().len());
+    assert!(weights["modified"].is_u64());
+    let words: Vec<&str> = made["command"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    assert_eq!(words[1..4], ["score", "--dataset", "rl_demo.jsonl"]);
+    let models = model.parent().unwrap().to_str().unwrap().as_bytes();
+    let is_in = |bytes: &[u8]| bytes.windows(models.len()).any(|window| window == models);
+    assert!(!scene.files("out").values().any(|bytes| is_in(bytes)));
+}
+
+/// A model with a tokenizer file of its own is added: the ids are made as they were.
+#[test]
+fn a_model_that_is_added_gets_the_ids_of_the_directory() {
+    let scene = Scene::new();
+    scene.dataset("rl_demo.jsonl", &rows());
+    let own = scene.model("own", "qwen3-shifted");
+    let tokenizer = std::fs::read_to_string(own.join("tokenizer.json")).unwrap();
+    // The same tokenizer in other bytes.
+    std::fs::write(own.join("tokenizer.json"), tokenizer + "\n").unwrap();
+    let add =
+        |more: &str| scene.run(&format!("score --dataset rl_demo.jsonl --models own=own --output-dir out {more}"));
+    let first = scene.model("first", "qwen3-tied");
+    scene.run("score --dataset rl_demo.jsonl --models tied=first --output-dir out").expect(0, "30 ok");
+    add("").expect(0, "the ids of `demo` by `rl` are made by `").expect(0, "own: 30 ok samples");
+    scene.run("remove out --model own").expect(0, "");
+    std::fs::remove_file(first.join("tokenizer.json")).unwrap();
+    add("").expect(1, "which is not there any more or has changed: use --tokenizer with the one that made them");
+}
