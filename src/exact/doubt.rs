@@ -1,10 +1,12 @@
 //! Whether a row that was measured partly in f32 reaches the error target: 1e-9 + 1e-5 of each value.
 //!
-//! Owns the estimated bounds on the effect of rounding in the logits of unlikely ids: on the four measures, on ranks
+//! Owns the estimated bounds on the effect of rounding in the logits of unlikely ids: on divergences, on ranks
 //! and on which id is the most likely. If a row is flat and the models are nearly equal, the effect exceeds the
 //! target; `position` then recomputes more ids in f64. Not here: the measures (`measures`).
 
+use super::divergences::{self, OfEach, Reach};
 use super::rest::Sums;
+use crate::schema::Divergence;
 
 /// What a value may be off: this, and this much of it.
 const ABSOLUTE: f64 = 1e-9;
@@ -68,8 +70,8 @@ impl Doubt {
         likely.iter().filter(|x| **x > max - 2.0 * self.slack()).count() < largest
     }
 
-    /// Whether `sums` (KL, reversed KL, JS and twice the total variation) reach the error target, if `rest` of them
-    /// comes from ids with the share `others` of the probability.
+    /// Whether the divergences' `values` reach the error target, if `rest` of their sums comes from ids with the share
+    /// `others` of the probability.
     ///
     /// With errors e of d, of the standard deviation σ: ½ Σ w |d + e| is off by ½ Σ w e (s − s̄), s = ± 1 the sign of d and s̄
     /// its mean, since the sum of all exponentials is off too: at most of the variance σ² Σ w². Where d is near 0 it is off by
@@ -77,16 +79,18 @@ impl Doubt {
     /// Σ w (d + e)² / 2 by Σ w d e and by Σ w e² / 2. JS moves a quarter as much as KL may: its slope in a
     /// log-probability is ½ p ln(p/m) but for a constant, at most ¼ w |d|. Measures of rows that are equal bit by bit are
     /// exactly 0, and right.
-    pub fn allows(self, sums: [f64; 4], rest: Sums, others: f64) -> bool {
-        let [kl, reverse, js, apart] = sums;
-        if kl == 0.0 && reverse == 0.0 && apart == 0.0 {
+    pub fn allows(self, values: OfEach<f64>, rest: &Sums, others: f64) -> bool {
+        if values.iter().all(|value| *value == 0.0) {
             return true;
         }
         let noise = self.of_ratios;
         let [of_w, of_wd] = rest.squares.map(f64::sqrt);
-        let of_tv = noise * (DEVIATIONS * of_w + 0.4 * rest.near);
-        let of_kl = DEVIATIONS * noise * of_wd + 0.5 * others * noise * noise;
-        let is_within = |off: f64, value: f64| off <= ABSOLUTE + RELATIVE * value;
-        is_within(of_tv, apart / 2.0) && is_within(of_kl, kl.min(reverse)) && is_within(of_kl / 4.0, js)
+        let reach = Reach {
+            of_sizes: noise * (DEVIATIONS * of_w + 0.4 * rest.near),
+            of_squares: DEVIATIONS * noise * of_wd + 0.5 * others * noise * noise,
+        };
+        Divergence::ALL
+            .into_iter()
+            .all(|divergence| divergences::off(divergence, reach) <= ABSOLUTE + RELATIVE * values[divergence as usize])
     }
 }

@@ -1,14 +1,14 @@
 //! The measures of two rows of logits.
 //!
-//! Owns the formulas (docs/measures.md: "Exact measures") and their accuracy: every sum is of terms that are not
-//! negative, so that nothing cancels and two equal rows give exactly 0. Ids that carry most of the probability are
-//! computed in f64 here, all others in f32 by `rest`; `doubt` says whether that was accurate enough. Not here: values
-//! of one row alone (`softmax`), and where logits come from.
+//! Owns the measures of docs/measures.md ("Exact measures") except the terms of divergences (`divergences`). Ids that carry
+//! most of the probability are computed in f64 here, all others in f32 by `rest`; `doubt` says whether that was accurate
+//! enough. Not here: values of one row alone (`softmax`), and where logits come from.
 
 #![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 
+use super::divergences::{self, COUNT, Ids, OfEach};
 use super::doubt::{self, Doubt, Verdict};
-use super::kernel::{CHUNK, LANES, add, ln_1p, total};
+use super::kernel::{CHUNK, LANES, add, total};
 use super::rest::{self, MASKED};
 use super::softmax::{Softmax, padded};
 use crate::kernel::math::vectorised;
@@ -26,14 +26,8 @@ pub struct Options<'a> {
 /// Two distributions at one position. Logarithms are natural, differences are Q − P.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Row {
-    /// KL(P‖Q), KL(Q‖P), Jensen-Shannon divergence, total variation.
-    pub kl: f64,
-    /// KL(Q‖P), nats.
-    pub kl_reverse: f64,
-    /// Jensen-Shannon divergence, nats.
-    pub js: f64,
-    /// Total variation.
-    pub tv: f64,
+    /// In the order of [`Divergence::ALL`].
+    pub divergences: [f64; Divergence::ALL.len()],
     /// Entropies of P and Q, nats.
     pub entropy: [f64; 2],
     /// The most likely ids, the lowest of equal ones.
@@ -51,12 +45,7 @@ pub struct Row {
 impl Row {
     /// One of the divergences.
     pub fn divergence(&self, divergence: Divergence) -> f64 {
-        match divergence {
-            Divergence::Kl => self.kl,
-            Divergence::KlReverse => self.kl_reverse,
-            Divergence::Js => self.js,
-            Divergence::Tv => self.tv,
-        }
+        self.divergences[divergence as usize]
     }
 }
 
@@ -74,9 +63,6 @@ pub struct Logits<'a> {
     /// Soft caps that the logits went through.
     pub caps: [Option<f64>; 2],
 }
-
-/// Below this |d| the terms are taken from their series, which keep the digits that differences lose.
-const SMALL: f64 = 0.05;
 
 /// One of two models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,15 +99,12 @@ pub fn measure(logits: Logits, target: Option<u32>, options: Options) -> Result<
         #[inline(always)]
         || both.sums(),
     );
-    let sums: [f64; 4] = std::array::from_fn(|i| of_likely[i] + rest.terms[i]);
+    let divergences = divergences::values(std::array::from_fn(|i| of_likely[i] + rest.terms[i]));
     let (rank_of_top_p, rank) = both.rank_of_top_p(q, doubt.slack());
-    let is_sure = doubt.allows(sums, rest, of_p.others.max(of_q.others))
+    let is_sure = doubt.allows(divergences, &rest, of_p.others.max(of_q.others))
         && [(x, of_p.max), (y, of_q.max)].into_iter().all(|(x, max)| doubt.is_top_known(x, max, of_each));
     let row = Row {
-        kl: sums[0],
-        kl_reverse: sums[1],
-        js: sums[2],
-        tv: sums[3] / 2.0,
+        divergences,
         entropy: [of_p.entropy, of_q.entropy],
         top: [likely[of_p.top], likely[of_q.top]],
         rank_of_top_p,
@@ -163,15 +146,15 @@ impl Likely<'_> {
         (rank, if above == at_least { Verdict::Sure } else { Verdict::Open { bound, slack } })
     }
 
-    /// The four sums over them, total variation twice over.
+    /// The sum of each divergence's terms over them.
     #[inline(always)]
-    fn sums(&self) -> [f64; 4] {
+    fn sums(&self) -> OfEach<f64> {
         let Self { logits: [x, y], sides: [of_p, of_q], scale, .. } = *self;
         let (exps_p, exps_q) = (&of_p.exps, &of_q.exps);
         let (share_p, share_q) = (1.0 / of_p.sum, 1.0 / of_q.sum);
         let logits = x.chunks(CHUNK).zip(y.chunks(CHUNK));
         let exps = exps_p.chunks(CHUNK).zip(exps_q.chunks(CHUNK));
-        let mut sums = [[0.0; LANES]; 4];
+        let mut sums = [[0.0; LANES]; COUNT];
         for ((x, y), (p, q)) in logits.zip(exps) {
             // Behind the last id: probabilities of 0, which add nothing.
             let (x, y, p, q) = (padded(x, 0.0), padded(y, 0.0), padded(p, 0.0), padded(q, 0.0));
@@ -184,67 +167,11 @@ impl Likely<'_> {
                 p_of[i] = p[i] * share_p;
                 q_of[i] = q[i] * share_q;
             }
-            let (p, q) = (p_of, q_of);
-            add(&mut sums[0], &divergences(&p, &q, &d));
-            add(&mut sums[1], &divergences(&q, &p, &d.map(|d| -d)));
-            add(&mut sums[2], &mean_divergences([&p, &q], [&a, &b], &d));
-            let mut apart = [0.0; CHUNK];
-            for i in 0..CHUNK {
-                apart[i] = (p[i] - q[i]).abs();
-            }
-            add(&mut sums[3], &apart);
+            let terms = divergences::terms(&Ids { p: &p_of, q: &q_of, a: &a, b: &b, d: &d });
+            (sums.iter_mut().zip(&terms)).for_each(|(sums, terms)| add(sums, terms));
         }
         sums.map(|lanes| total(&lanes))
     }
-}
-
-/// Numbers of a chunk.
-type Chunk = [f64; CHUNK];
-
-/// p φ(d) = q − p − p d of each id, with φ(d) = eᵈ − 1 − d and d = ln q − ln p.
-#[inline(always)]
-fn divergences(p: &Chunk, q: &Chunk, d: &Chunk) -> Chunk {
-    let mut terms = [0.0; CHUNK];
-    for i in 0..CHUNK {
-        let near = p[i] * phi_near(d[i]);
-        let far = p[i].mul_add(-d[i], q[i] - p[i]);
-        let term = if d[i].abs() < SMALL { near } else { far };
-        // Where q has just become 0, the difference may lie a hair below it.
-        terms[i] = if term > 0.0 { term } else { 0.0 };
-    }
-    terms
-}
-
-/// ½ p ln(p/m) + ½ q ln(q/m) of each id, m = (p + q) / 2: at p and q close together from the series in t² of
-/// t = tanh(d / 2) = (q − p) / (q + p), times m.
-#[inline(always)]
-fn mean_divergences([p, q]: [&Chunk; 2], [a, b]: [&Chunk; 2], d: &Chunk) -> Chunk {
-    let mut terms = [0.0; CHUNK];
-    for i in 0..CHUNK {
-        let (p, q, a, b, d) = (p[i], q[i], a[i], b[i], d[i]);
-        let (high, low) = (if p > q { p } else { q }, if p > q { q } else { p });
-        let floor = if high > f64::MIN_POSITIVE { high } else { f64::MIN_POSITIVE };
-        let ln_mean = (if a > b { a } else { b }) + ln_1p(low / floor) - std::f64::consts::LN_2;
-        let far = p.mul_add(a - ln_mean, q * (b - ln_mean)) * 0.5;
-        let dd = d * d;
-        let t = d * 0.5 * (1.0 - dd * (1.0 / 12.0) * (1.0 - dd * 0.1 * (1.0 - dd * (17.0 / 168.0))));
-        let tt = t * t;
-        let near = (p + q) * 0.5 * tt * (0.5 + tt * (1.0 / 12.0 + tt * (1.0 / 30.0 + tt * (1.0 / 56.0))));
-        let term = if d.abs() < SMALL { near } else { far };
-        terms[i] = if term > 0.0 { term } else { 0.0 };
-    }
-    terms
-}
-
-/// φ(d) by its series d²/2! + … + d⁹/9!, for |d| below [`SMALL`].
-#[inline(always)]
-fn phi_near(d: f64) -> f64 {
-    const FACTORS: [f64; 7] = [1.0 / 9.0, 1.0 / 8.0, 1.0 / 7.0, 1.0 / 6.0, 1.0 / 5.0, 1.0 / 4.0, 1.0 / 3.0];
-    let mut tail = 1.0;
-    for factor in FACTORS {
-        tail = (tail * factor).mul_add(d, 1.0);
-    }
-    d * d * 0.5 * tail
 }
 
 #[cfg(test)]

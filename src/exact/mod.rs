@@ -5,6 +5,7 @@
 //! statistics (`shift`).
 
 mod batch;
+mod divergences;
 mod doubt;
 mod failure;
 mod kernel;

@@ -1,21 +1,17 @@
 //! The unlikely ids, in f32: nearly all of a vocabulary, and little of its probability.
 //!
-//! Owns the same sums as `measures` over them, to 3e-6 of each term, with the same guarantee: terms are not negative,
-//! and 0 for equal rows. Differences of logits are computed before anything is rounded to f32. Not here: the ids that
-//! carry most of the probability, which are masked here and computed by `measures`.
+//! Owns the same sums as `measures` over them. Differences of logits are computed before anything is rounded to f32. Not
+//! here: the terms of the sums (`divergences`), and the ids that carry most of the probability, which are masked here and
+//! computed by `measures`.
 
 #![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 
-use super::kernel::{CHUNK, LANES, add_f32, exp_f32, ln_1p_f32, total};
+use super::divergences::{COUNT, OfEach, terms_f32};
+use super::kernel::{CHUNK, LANES, add_f32, exp_f32, total};
 use crate::kernel::math::vectorised;
 
 /// The logit of an id that is counted elsewhere: its probability is 0 here, and so is every term.
 pub const MASKED: f32 = -1e30;
-
-/// Below this |d| the terms are taken from their series: f32 loses the digits of differences early.
-const SMALL: f32 = 0.5;
-/// The same for terms against the mean, which lose more of them.
-const SMALL_TO_MEAN: f32 = 0.7;
 
 /// A number as the sum of two.
 #[derive(Clone, Copy, Debug)]
@@ -44,9 +40,9 @@ pub fn exps(logits: &[f32], max: f64, scale: f64) -> [f64; 2] {
 /// Sums over ids.
 #[derive(Clone, Copy, Debug)]
 pub struct Sums {
-    /// The four measures', total variation twice over.
-    pub terms: [f64; 4],
-    /// Σ w² and Σ (w d)² with w the larger of p and q: how far errors of single logits reach into the four.
+    /// The terms of each divergence.
+    pub terms: OfEach<f64>,
+    /// Σ w² and Σ (w d)² with w the larger of p and q: how far errors of single logits reach into the values.
     pub squares: [f64; 2],
     /// Σ w (1 − |d| / near) over |d| below `near`: what lies so close to 0 that errors turn its sign.
     pub near: f64,
@@ -117,7 +113,7 @@ impl Terms<'_> {
     #[inline(always)]
     fn sums(&self) -> Sums {
         let Self { logits: [x, y], max, share, apart, scale, by_near } = *self;
-        let mut sums = [[0.0; LANES]; 7];
+        let (mut sums, mut reached) = ([[0.0; LANES]; COUNT], [[0.0; LANES]; 3]);
         for (x, y) in x.chunks(CHUNK).zip(y.chunks(CHUNK)) {
             let (x, y) = (padded(x), padded(y));
             let (mut p, mut q, mut d) = ([0.0; CHUNK], [0.0; CHUNK], [0.0; CHUNK]);
@@ -132,15 +128,12 @@ impl Terms<'_> {
                 let lost = lost.mul_add(scale.high, by.mul_add(scale.low, by.mul_add(scale.high, -scaled)));
                 d[i] = (scaled - apart.high) - (apart.low - lost);
             }
-            add_f32(&mut sums[0], &divergences(&p, &q, &d));
-            add_f32(&mut sums[1], &divergences(&q, &p, &d.map(|d| -d)));
-            add_f32(&mut sums[2], &mean_divergences(&p, &q, &d));
-            add_f32(&mut sums[3], &variations(&p, &q, &d));
-            let reaches = reaches(&p, &q, &d, by_near);
-            (sums[4..].iter_mut().zip(&reaches)).for_each(|(sums, terms)| add_f32(sums, terms));
+            let (terms, reaches) = (terms_f32(&p, &q, &d), reaches(&p, &q, &d, by_near));
+            (sums.iter_mut().zip(&terms)).for_each(|(sums, terms)| add_f32(sums, terms));
+            (reached.iter_mut().zip(&reaches)).for_each(|(sums, terms)| add_f32(sums, terms));
         }
-        let [kl, reverse, js, tv, w, wd, near] = sums.map(|lanes| total(&lanes));
-        Sums { terms: [kl, reverse, js, tv], squares: [w, wd], near }
+        let [w, wd, near] = reached.map(|lanes| total(&lanes));
+        Sums { terms: sums.map(|lanes| total(&lanes)), squares: [w, wd], near }
     }
 }
 
@@ -153,43 +146,6 @@ fn padded(rest: &[f32]) -> Chunk {
     let mut whole = [MASKED; CHUNK];
     whole[..rest.len()].copy_from_slice(rest);
     whole
-}
-
-/// φ(d) = eᵈ − 1 − d by its series d²/2! + … + d¹⁰/10!, for |d| below [`SMALL`].
-#[inline(always)]
-fn phi_near(d: f32) -> f32 {
-    /// Of one term to the next.
-    const FACTORS: [f32; 8] = [1.0 / 10.0, 1.0 / 9.0, 1.0 / 8.0, 1.0 / 7.0, 1.0 / 6.0, 1.0 / 5.0, 1.0 / 4.0, 1.0 / 3.0];
-    let mut tail = 1.0;
-    for factor in FACTORS {
-        tail = (tail * factor).mul_add(d, 1.0_f32);
-    }
-    d * d * 0.5 * tail
-}
-
-/// p φ(d) = q − p − p d of each id.
-#[inline(always)]
-fn divergences(p: &Chunk, q: &Chunk, d: &Chunk) -> Chunk {
-    let mut terms = [0.0; CHUNK];
-    for i in 0..CHUNK {
-        let near = p[i] * phi_near(d[i]);
-        let far = p[i].mul_add(-d[i], q[i] - p[i]);
-        let term = if d[i].abs() < SMALL { near } else { far };
-        terms[i] = if term > 0.0 { term } else { 0.0 };
-    }
-    terms
-}
-
-/// |q − p| = p |eᵈ − 1| of each id.
-#[inline(always)]
-fn variations(p: &Chunk, q: &Chunk, d: &Chunk) -> Chunk {
-    let mut terms = [0.0; CHUNK];
-    for i in 0..CHUNK {
-        let near = p[i] * (d[i] + phi_near(d[i]));
-        let term = if d[i].abs() < SMALL { near } else { q[i] - p[i] };
-        terms[i] = term.abs();
-    }
-    terms
 }
 
 /// w², (w d)² and w (1 − |d| / near) of each id, the last if it is above 0; w = max(p, q).
@@ -205,36 +161,6 @@ fn reaches(p: &Chunk, q: &Chunk, d: &Chunk, by_near: f32) -> [Chunk; 3] {
         of_near[i] = if near > 0.0 { w * near } else { 0.0 };
     }
     [of_w, of_wd, of_near]
-}
-
-/// ½ p ln(p/m) + ½ q ln(q/m) of each id, m = (p + q) / 2. Far apart, with r the smaller over the larger and
-/// g = ln 2 − ln(1 + r): half of larger · g + smaller · (g − |d|). Close together from the series in t² of t = tanh(d / 2),
-/// times m.
-#[inline(always)]
-fn mean_divergences(p: &Chunk, q: &Chunk, d: &Chunk) -> Chunk {
-    let mut terms = [0.0; CHUNK];
-    for i in 0..CHUNK {
-        let (p, q, d) = (p[i], q[i], d[i]);
-        let (high, low) = (if p > q { p } else { q }, if p > q { q } else { p });
-        let floor = if high > f32::MIN_POSITIVE { high } else { f32::MIN_POSITIVE };
-        let g = std::f32::consts::LN_2 - ln_1p_f32(low / floor);
-        let far = high.mul_add(g, low * (g - d.abs())) * 0.5;
-        let dd = d * d;
-        let mut t: f32 = 31.0 / 362_880.0;
-        for c in [-17.0 / 20_160.0, 1.0 / 120.0, -1.0 / 12.0, 1.0] {
-            t = dd.mul_add(t, c);
-        }
-        let t = t * d * 0.5;
-        let tt = t * t;
-        let mut series: f32 = 1.0 / 90.0;
-        for c in [1.0 / 56.0, 1.0 / 30.0, 1.0 / 12.0, 0.5] {
-            series = tt.mul_add(series, c);
-        }
-        let near = (p + q) * 0.5 * (tt * series);
-        let term = if d.abs() < SMALL_TO_MEAN { near } else { far };
-        terms[i] = if term > 0.0 { term } else { 0.0 };
-    }
-    terms
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
-use super::{Logits, Options, Row};
+use super::{Logits, OfEach, Options, Row};
 use crate::exact::position::LIKELY;
+use crate::schema::Divergence::{self, Js, Kl, Tv};
 
 const ONE: Options = Options { temperature: 1.0, stop: &[] };
 
@@ -45,18 +46,17 @@ fn log_softmax(logits: &[f32], temperature: f64) -> Vec<f64> {
     x.iter().map(|x| x - max - log_sum).collect()
 }
 
-/// KL, reversed KL, Jensen-Shannon and total variation by the book.
-fn plain(p: &[f32], q: &[f32], temperature: f64) -> [f64; 4] {
+/// Every divergence by the book.
+fn plain(p: &[f32], q: &[f32], temperature: f64) -> OfEach<f64> {
     let (a, b) = (log_softmax(p, temperature), log_softmax(q, temperature));
     let kl = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a.exp() * (a - b)).sum::<f64>();
     let mean: Vec<f64> = a.iter().zip(&b).map(|(a, b)| f64::midpoint(a.exp(), b.exp()).ln()).collect();
-    let js = f64::midpoint(kl(&a, &mean), kl(&b, &mean));
-    let tv = a.iter().zip(&b).map(|(a, b)| (a.exp() - b.exp()).abs()).sum::<f64>() / 2.0;
-    [kl(&a, &b), kl(&b, &a), js, tv]
-}
-
-fn four(row: &Row) -> [f64; 4] {
-    [row.kl, row.kl_reverse, row.js, row.tv]
+    Divergence::ALL.map(|divergence| match divergence {
+        Divergence::Kl => kl(&a, &b),
+        Divergence::KlReverse => kl(&b, &a),
+        Divergence::Js => f64::midpoint(kl(&a, &mean), kl(&b, &mean)),
+        Divergence::Tv => a.iter().zip(&b).map(|(a, b)| (a.exp() - b.exp()).abs()).sum::<f64>() / 2.0,
+    })
 }
 
 /// Logits of 1 to 200 ids, and others that differ from them by up to `by`.
@@ -69,7 +69,7 @@ proptest! {
     #[test]
     fn measures_are_those_of_the_book((p, q) in two(20.0), temperature in 0.3..3.0_f64) {
         let row = measure(&p, &q, Some(0), Options { temperature, stop: &[] }).unwrap();
-        for (found, expected) in four(&row).into_iter().zip(plain(&p, &q, temperature)) {
+        for (found, expected) in row.divergences.into_iter().zip(plain(&p, &q, temperature)) {
             prop_assert!((found - expected).abs() <= 1e-12 + 1e-12 * expected.abs(), "{found} for {expected}");
         }
         let (a, b) = (log_softmax(&p, temperature), log_softmax(&q, temperature));
@@ -85,23 +85,24 @@ proptest! {
         let row = measure(&p, &q, None, ONE).unwrap();
         let (a, b) = (log_softmax(&p, 1.0), log_softmax(&q, 1.0));
         let expected = a.iter().zip(&b).map(|(a, b)| a.exp() * (b - a).powi(2)).sum::<f64>() / 2.0;
-        prop_assert!((row.kl - expected).abs() <= 1e-3 * expected + 1e-22, "{} for {expected}", row.kl);
-        prop_assert!((row.js - expected / 4.0).abs() <= 1e-3 * expected + 1e-22, "{} for {expected}", row.js);
+        prop_assert!((row.divergence(Kl) - expected).abs() <= 1e-3 * expected + 1e-22, "{row:?} for {expected}");
+        prop_assert!((row.divergence(Js) - expected / 4.0).abs() <= 1e-3 * expected + 1e-22, "{row:?} for {expected}");
     }
 
     #[test]
     fn nothing_is_negative_and_js_at_most_ln_2((p, q) in two(60.0)) {
         let row = measure(&p, &q, None, ONE).unwrap();
-        prop_assert!(four(&row).into_iter().all(|value| value >= 0.0), "{row:?}");
-        prop_assert!(row.js <= std::f64::consts::LN_2 * (1.0 + 1e-12) && row.tv <= 1.0 + 1e-12);
+        prop_assert!(row.divergences.into_iter().all(|value| value >= 0.0), "{row:?}");
+        let (js, tv) = (row.divergence(Js), row.divergence(Tv));
+        prop_assert!(js <= std::f64::consts::LN_2 * (1.0 + 1e-12) && tv <= 1.0 + 1e-12);
         let back = measure(&q, &p, None, ONE).unwrap();
-        prop_assert!((back.js - row.js).abs() <= 1e-13 * row.js, "{} and {}", back.js, row.js);
+        prop_assert!((back.divergence(Js) - js).abs() <= 1e-13 * js, "{back:?} and {js}");
     }
 
     #[test]
     fn equal_rows_are_nothing_apart((p, _) in two(1.0), temperature in 0.3..3.0_f64) {
         let row = measure(&p, &p, Some(0), Options { temperature, stop: &[0] }).unwrap();
-        prop_assert_eq!(four(&row), [0.0; 4]);
+        prop_assert_eq!(row.divergences, [0.0; Divergence::ALL.len()]);
         prop_assert_eq!((row.rank_of_top_p, row.removed), (1, [0.0; 2]));
         prop_assert_eq!(row.logprob.unwrap()[0], row.logprob.unwrap()[1]);
         prop_assert!((row.stop.unwrap()[0] - row.logprob.unwrap()[0]).abs() < 1e-14 * (1.0 + row.stop.unwrap()[0].abs()));
@@ -111,8 +112,8 @@ proptest! {
 #[test]
 fn far_apart_is_finite() {
     let row = measure(&[0.0, -2000.0], &[-2000.0, 0.0], Some(0), ONE).unwrap();
-    assert_eq!(row.kl, 2000.0 - 1.0 + 1.0 - 0.0);
-    assert!((row.js - std::f64::consts::LN_2).abs() < 1e-12 && row.tv == 1.0);
+    assert_eq!(row.divergence(Kl), 2000.0 - 1.0 + 1.0 - 0.0);
+    assert!((row.divergence(Js) - std::f64::consts::LN_2).abs() < 1e-12 && row.divergence(Tv) == 1.0);
     assert_eq!(row.logprob, Some([0.0, -2000.0]));
 }
 
@@ -162,7 +163,7 @@ proptest! {
         let options = Options { temperature, stop: &[] };
         let whole = measure(&p, &q, None, options).unwrap();
         let row = measure_with(&|id| likely.contains(&id), &p, &q, None, options).unwrap();
-        for (found, expected) in four(&row).into_iter().zip(four(&whole)) {
+        for (found, expected) in row.divergences.into_iter().zip(whole.divergences) {
             prop_assert!(found >= 0.0 && (found - expected).abs() <= 1e-9 + 1e-5 * expected, "{found} for {expected}");
         }
         for (found, expected) in row.entropy.iter().zip(whole.entropy) {
@@ -176,7 +177,7 @@ proptest! {
         let likely = best(&p, &p);
         let options = Options { temperature, stop: &[] };
         let row = measure_with(&|id| likely.contains(&id), &p, &p, Some(likely[0]), options).unwrap();
-        prop_assert_eq!((four(&row), row.rank_of_top_p), ([0.0; 4], 1));
+        prop_assert_eq!((row.divergences, row.rank_of_top_p), ([0.0; Divergence::ALL.len()], 1));
     }
 }
 

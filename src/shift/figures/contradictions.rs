@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::schema::pair::KL;
 use crate::shift::numbers::stats::{Estimate, clustered_mean, shares};
 use crate::shift::pass::sums::Sums;
-use crate::shift::result::kl_estimate::NEED_OWN_TEXT;
+use crate::shift::result::kl_estimate::K1;
 use crate::shift::token::measures::{KL_BOUNDS, LOGPROBS, OWN_TEXT};
 
 /// Number of standard errors beyond which a mean contradicts that P sampled the text.
@@ -57,7 +57,7 @@ impl<'a> Of<'a> {
     /// The mean of k1 less another measure, its error, and the size of that measure, over the samples that have both at
     /// the same number of tokens: what their contexts have in common cancels.
     fn paired(&self, other: &str) -> Result<Option<(f64, f64, f64)>> {
-        let (k1, other) = (self.of(NEED_OWN_TEXT[0])?, self.of(other)?);
+        let (k1, other) = (self.of(K1)?, self.of(other)?);
         let both = || k1.iter().zip(&other).zip(&self.sums.facts).filter(|(((_, n), (_, m)), _)| n == m && *n > 0);
         let rows = both().map(|(((k1, n), (other, _)), facts)| (facts.cluster, k1 - other, *n));
         let size: f64 = both().map(|((_, (other, _)), _)| other).sum();

@@ -9,7 +9,7 @@ use crate::sample::Status;
 use crate::shift::numbers::stats::FEW_CLUSTERS;
 use crate::shift::pass::sums::Sums;
 use crate::shift::result::exact::ExactFigures;
-use crate::shift::result::kl_estimate::{KlEstimate, NEED_OWN_TEXT};
+use crate::shift::result::kl_estimate::{K1, KlEstimate};
 use crate::shift::result::pair::{LeftOut, Pair};
 use crate::shift::tables::files::PairTables;
 use crate::shift::token::measures::OWN_TEXT;
@@ -119,7 +119,7 @@ fn unknown(sums: &Sums) -> Result<Option<String>> {
             "of {clusters} clusters, below {FEW_CLUSTERS}, it cannot be known whether P wrote the text"
         )));
     }
-    let all = Of::all(sums).total(NEED_OWN_TEXT[0])?.1;
+    let all = Of::all(sums).total(K1)?.1;
     if mean.n < all {
         return Ok(Some(format!("P's entropy is not known at {} of {all} tokens", all - mean.n)));
     }

@@ -5,6 +5,7 @@
 use super::cells::{aligned, bounds, cells, number, token};
 use super::marks::{legend, mark};
 use crate::escape::visible;
+use crate::schema::Divergence;
 use crate::shift::numbers::stats::Estimate;
 use crate::shift::result::exact::{ExactFigures, ShiftedToken};
 use crate::shift::result::means::{Means, NoiseFloor, Slice};
@@ -68,8 +69,8 @@ pub fn read_first(read_first: &ReadFirst) -> Vec<String> {
 pub fn exact(exact: &ExactFigures) -> Vec<String> {
     let mut lines = Vec::new();
     if exact.temperature != 1.0 {
-        let of = "kl, kl_reverse, js, tv and the probability to end";
-        lines.push(format!("{of}: at temperature {}, all else at 1", exact.temperature));
+        let of = Divergence::ALL.map(Divergence::column).join(", ");
+        lines.push(format!("{of} and the probability to end: at temperature {}, all else at 1", exact.temperature));
     }
     if let Some(stop) = &exact.stop {
         let [p, q, difference] = [stop.p, stop.q, stop.difference].map(|mean| cells(Some(mean)).join(" "));

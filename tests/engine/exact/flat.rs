@@ -66,7 +66,7 @@ fn must_keep_their_digits([p, q]: [&[f32]; 2], [x, y]: [&[f32]; 2], what: &str) 
     let rows = tiles.compare(&[x.to_vec(), y.to_vec()], &targets, options, &Stop::new(&NEVER)).unwrap();
     for (row, (x, y)) in rows.iter().zip(x.chunks_exact(HIDDEN).zip(y.chunks_exact(HIDDEN))) {
         let expected = by_the_book(&log_softmax(p, x), &log_softmax(q, y));
-        for (found, expected) in [row.kl, row.kl_reverse, row.js, row.tv].into_iter().zip(expected) {
+        for (found, expected) in row.divergences.into_iter().zip(expected) {
             assert!((found - expected).abs() <= 1e-9 + 1e-5 * expected, "{what}: {found} for {expected}");
         }
     }
