@@ -35,6 +35,7 @@ pub mod exact;
 pub mod study;
 pub mod verify;
 pub mod shift;
+pub mod report;
 pub mod experiments;
 pub mod score;
 pub mod cli;

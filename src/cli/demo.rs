@@ -13,7 +13,8 @@ use clap::Parser;
 use super::args::{DemoArgs, KlArgs, ScoreArgs};
 use super::exit::Exit;
 use super::{kl, progress, score};
-use crate::shift;
+use crate::tokenize::TextTokenizer;
+use crate::{report, shift, store};
 
 /// Files that the binary carries, by their paths in the demo's directory.
 const FILES: [(&str, &[u8]); 16] = [
@@ -67,13 +68,26 @@ pub fn run(args: &DemoArgs) -> Result<Exit> {
     let options = ["--data-dir", &out, "--exact", "--models", &models.join(",")];
     print(&format!("$ tokshift kl {}", options.join(" ")));
     kl::exact(&KlArgs::try_parse_from(["kl"].iter().chain(&options))?, &shift::Options::default())?;
-    let comparison = shift::compare(Path::new(&out), &shift::Options::default())?;
-    kl::print(&shift::overview(&comparison))?;
+    let page = args.output_dir.join("report.html");
+    write_report(args, Path::new(&out), &page)?;
     let seconds = started.elapsed().as_secs_f64();
     print(&format!(
-        "Done in {seconds:.0} s. Every measure, with errors, quantiles and slices:\n$ tokshift kl --quantiles --slices --data-dir {out}"
+        "Done in {seconds:.0} s. Every measure, with errors, quantiles and slices:\n$ tokshift kl --quantiles --slices --data-dir {out}\n\
+         Every token of every response, for a browser: {}",
+        page.display()
     ));
     Ok(Exit::Done)
+}
+
+/// Prints the overview, and writes the page that has every token.
+fn write_report(args: &DemoArgs, out: &Path, page: &Path) -> Result<()> {
+    let tokenizer = TextTokenizer::from_file(&args.output_dir.join("models/tokenizer.json"))?;
+    let shift = shift::Options { slices: true, ..shift::Options::default() };
+    let options = report::Options { shift, tokenizer: Some(tokenizer), ..report::Options::default() };
+    let mut contents = report::Contents::new(out, &options)?;
+    kl::print(&shift::overview(&contents.comparison))?;
+    report::file(&mut contents, &store::cells(out)?, page, None)?;
+    Ok(())
 }
 
 /// Prints a paragraph to stderr.

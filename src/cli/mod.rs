@@ -8,16 +8,20 @@ mod exit;
 mod import;
 mod inspect;
 mod kl;
+mod plot;
 mod progress;
 mod remove;
 mod render;
 mod response_sets;
+mod report;
 mod run;
 mod score;
+mod show;
 mod signals;
 mod status;
 mod terminal;
 mod verify;
+mod view;
 
 use std::process::ExitCode;
 
@@ -38,6 +42,10 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Score(args) => score::run(args),
         Command::Kl(args) => kl::run(args),
+        Command::Report(args) => report::run(args),
+        Command::View(args) => view::run(args),
+        Command::Show(args) => show::run(args),
+        Command::Plot(args) => plot::run(args),
         Command::Run(args) => run::run(args),
         Command::Status(args) => status::run(args),
         Command::Remove(args) => remove::run(args),

@@ -17,13 +17,14 @@ mod output;
 mod compare;
 
 pub use compare::{chosen, compare, compare_aligned, explain, joined, only_study, pairs};
+pub use numbers::bounds::place as place_in_list;
 pub use numbers::contrast::{Contrast, contrast};
 pub use numbers::quantiles::{EXACT, Quantile, Values};
 pub use numbers::relation::{Point, Relation, relation};
 pub use numbers::stats::{Estimate, FEW_CLUSTERS, Share, clustered_mean, shares};
 pub use options::{BetweenModels, F32Version, Options};
 pub use output::aligned::aligned_table;
-pub use output::cells::aligned;
+pub use output::cells::{aligned, cells as estimate_text, number as number_text};
 pub use output::gate::{Limit, exceeded};
 pub use output::overview::overview;
 pub use output::statistics::statistics_parquet;

@@ -3,8 +3,8 @@
 //! Owns the rule that it is the old file until the new one is complete. Not here: results of runs, which have a
 //! layout.
 
-use std::fs;
-use std::io::{ErrorKind, Write};
+use std::fs::{self, File};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use super::temporary::{Temporary, remove_leftovers_beside};
@@ -17,7 +17,20 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::Io`] naming `path`: no such folder, a full disk. What stood there before is as it was.
 pub fn write_file(path: &Path, content: &[u8]) -> Result<()> {
-    let in_place = || fs::write(path, content).map_err(Error::io("write", path));
+    write_file_with(path, |out| out.write_all(content).map_err(Error::io("write", path)))
+}
+
+/// As [`write_file`], for content that is too large for memory: `write` is called once or, if the file cannot be
+/// replaced, twice, and gives what this gives.
+///
+/// # Errors
+/// Those of [`write_file`] and of `write`.
+pub fn write_file_with<T>(path: &Path, write: impl Fn(&mut dyn Write) -> Result<T>) -> Result<T> {
+    let in_place = || {
+        let mut out = BufWriter::new(File::create(path).map_err(Error::io("write", path))?);
+        let written = write(&mut out)?;
+        out.flush().map_err(Error::io("write", path)).map(|()| written)
+    };
     if ["/dev", "/proc"].iter().any(|system| path.starts_with(system)) {
         return in_place();
     }
@@ -26,7 +39,7 @@ pub fn write_file(path: &Path, content: &[u8]) -> Result<()> {
     }
     let target = target(path);
     remove_leftovers_beside(&target);
-    replace(&target, content).or_else(|error| match error {
+    replace(&target, &write).or_else(|error| match error {
         Error::Io { source, .. } if matches!(source.kind(), ErrorKind::ResourceBusy | ErrorKind::PermissionDenied) => {
             in_place()
         }
@@ -42,11 +55,11 @@ fn target(path: &Path) -> PathBuf {
     fs::canonicalize(path).ok().or_else(named).unwrap_or_else(|| path.to_owned())
 }
 
-fn replace(path: &Path, content: &[u8]) -> Result<()> {
+fn replace<T>(path: &Path, write: impl Fn(&mut dyn Write) -> Result<T>) -> Result<T> {
     let mut file = Temporary::beside(path)?;
     if let Ok(found) = fs::metadata(path) {
         fs::set_permissions(file.path(), found.permissions()).map_err(Error::io("write", path))?;
     }
-    file.write(|out| out.write_all(content).map_err(Error::io("write", path)))?;
-    file.publish(path)
+    let written = file.write(|out| write(out))?;
+    file.publish(path).map(|()| written)
 }

@@ -26,7 +26,7 @@ mod text;
 
 pub use cell::CellStore;
 pub use cell::part::PartWriter;
-pub use chosen::write_file;
+pub use chosen::{write_file, write_file_with};
 pub use directory::Store;
 pub use files::ResultFile;
 pub use hidden::HiddenPart;

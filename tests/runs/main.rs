@@ -11,6 +11,7 @@ mod extended;
 mod later;
 mod locks;
 mod messages;
+mod report;
 mod run;
 mod score;
 mod signals;

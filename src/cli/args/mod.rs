@@ -9,12 +9,17 @@ mod kl;
 mod listed;
 mod options;
 mod remove;
+mod plot;
 mod render;
+mod report;
 mod run;
 mod score;
 mod shared;
+mod show;
 mod status;
 mod verify;
+mod view;
+mod which;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
@@ -23,13 +28,18 @@ pub use import::ImportArgs;
 pub use inspect::InspectArgs;
 pub use kl::{AlignArg, KlArgs};
 pub use listed::Listed;
+pub use plot::{FigureArg, PlotArgs};
 pub use remove::RemoveArgs;
 pub use render::RenderArgs;
+pub use report::ReportArgs;
 pub use run::RunArgs;
 pub use score::ScoreArgs;
 pub use shared::EngineArg;
+pub use show::ShowArgs;
 pub use status::StatusArgs;
 pub use verify::VerifyArgs;
+pub use view::ViewArgs;
+pub use which::{ShownArgs, WhichArgs};
 
 use crate::experiments;
 
@@ -60,6 +70,10 @@ pub enum Command {
     Demo(DemoArgs),
     Score(ScoreArgs),
     Kl(KlArgs),
+    Report(ReportArgs),
+    View(ViewArgs),
+    Show(ShowArgs),
+    Plot(PlotArgs),
     Run(RunArgs),
     Status(StatusArgs),
     Remove(RemoveArgs),
@@ -79,6 +93,10 @@ impl Args {
             Command::Run(args) => args.threads.or_else(|| experiments::read(&args.file).ok()?.threads),
             Command::Demo(_)
             | Command::Import(_)
+            | Command::Report(_)
+            | Command::Show(_)
+            | Command::Plot(_)
+            | Command::View(_)
             | Command::Inspect(_)
             | Command::Remove(_)
             | Command::Status(_)

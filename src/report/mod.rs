@@ -1,0 +1,34 @@
+//! A comparison for people: a page with an overview, a list of samples and a reader; figures; one sample by itself.
+//!
+//! Owns the blocks in which a page carries the tables, and the page. One function makes any block ([`Contents::block`]);
+//! `report` writes them into a file or a folder, and `view` sends those that are asked for. Not here: statistics
+//! (`shift`), a terminal and a server's sockets (`cli`).
+
+mod block;
+mod choose;
+mod columns;
+mod contents;
+pub mod figure;
+mod html;
+mod index;
+mod one;
+mod overview;
+mod page;
+mod part;
+mod scan;
+mod sets;
+mod tables;
+mod texts;
+mod tokens;
+mod vocabulary;
+mod write;
+
+pub use contents::{Block, Contents, Options};
+pub use index::level;
+pub use one::{Candidate, OfModel, OfPair, OneSample, OneToken, one};
+pub use page::{Carrier, END, beginning};
+pub use part::Class;
+pub use write::{file, folder};
+
+#[cfg(test)]
+mod tests;
