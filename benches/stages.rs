@@ -25,7 +25,6 @@ use tokshift::sample::Sample;
 use tokshift::scores::TokenScores;
 use tokshift::stop::Stop;
 use tokshift::store::{Cell, CellStore, Store};
-use tokshift::table::Format;
 use tokshift::tokenize::{Boundary, SampleOptions, TextTokenizer, TooLong};
 
 const TOP_K: usize = 20;
@@ -140,7 +139,7 @@ impl Bench {
         "local".clone_into(&mut manifest.engine.name);
         "bf16".clone_into(&mut manifest.engine.dtype);
         manifest.engine.top_k = TOP_K;
-        Store::open(root).unwrap().cell(&cell, &manifest, Format::Parquet).unwrap()
+        Store::open(root).unwrap().cell(&cell, &manifest).unwrap()
     }
 }
 

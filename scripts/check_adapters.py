@@ -91,13 +91,14 @@ def by_transformers(model: PreTrainedModel, rows: list[list[int]]) -> Tensor:
 def by_tokshift(work: Path, dtype: str, models: dict[str, str]) -> dict[str, Tensor]:
     """Log-probabilities of the whole vocabulary at every response token."""
     out = work / f"out-{dtype}"
-    command = [BINARY, "score", "--dataset", work / "rl_rows.jsonl", "--output-dir", out, "--out", "jsonl"]
+    command = [BINARY, "score", "--dataset", work / "rl_rows.jsonl", "--output-dir", out]
     command += ["--top-k", str(VOCAB), "--dtype", dtype, "--models", ",".join(f"{n}={s}" for n, s in models.items())]
     subprocess.run([*command, "--tokenizer", work / "base/tokenizer.json"], check=True)
     found = {}
     for name in models:
-        parts = sorted((out / f"tokens/generation_model=rl/task=rows/model={name}").glob("*.jsonl"))
-        tokens = [json.loads(line) for part in parts for line in part.read_text().splitlines()]
+        export = [BINARY, "export", out, "--format", "jsonl", "--model", name]
+        lines = subprocess.run(export, check=True, capture_output=True, text=True).stdout.splitlines()
+        tokens = [json.loads(line) for line in lines]
         ids, logprobs = (torch.tensor([t[column] for t in tokens]) for column in ("top_ids", "top_logprobs"))
         found[name] = torch.empty(ids.shape, dtype=torch.float64).scatter_(1, ids, logprobs.double())
         assert ids.shape == (ROWS * (LENGTH - PROMPT), VOCAB)

@@ -110,7 +110,7 @@ def adapt(work: Path) -> None:
 
 def score(work: Path, model: str, output: Path) -> subprocess.CompletedProcess:
     sources = "+".join(str(work / part) for part in model.split("+"))
-    command = [BINARY, "score", "--dataset", work / "rl_rows.jsonl", "--output-dir", output, "--out", "jsonl"]
+    command = [BINARY, "score", "--dataset", work / "rl_rows.jsonl", "--output-dir", output]
     command += ["--dtype", "f32", "--tokenizer", TOKENIZER, "--models", f"m={sources}"]
     return subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
 
@@ -132,8 +132,9 @@ def compare(work: Path) -> None:
         if wanted["refused"]:
             wrong.append(f"{path.stem}: scored, though {wanted['refused']}")
             continue
-        parts = sorted((output / "tokens/generation_model=rl/task=rows/model=m").glob("*.jsonl"))
-        found = [json.loads(line)["logprob"] for part in parts for line in part.read_text().splitlines()]
+        export = [BINARY, "export", output, "--format", "jsonl"]
+        lines = subprocess.run(export, check=True, capture_output=True, text=True).stdout.splitlines()
+        found = [json.loads(line)["logprob"] for line in lines]
         expected = [logprob for row in wanted["logprobs"] for logprob in row]
         assert len(found) == len(expected), path.stem
         gap = max(abs(a - b) for a, b in zip(found, expected, strict=True))

@@ -9,6 +9,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
+use crate::json_strings::JsonStrings;
 use crate::stand_in;
 
 /// Longest first, so that a sign belongs to its word.
@@ -20,16 +21,17 @@ pub fn replace_words(text: &str, replacement: impl Fn(&str) -> String) -> Cow<'_
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
-    let (mut in_string, mut escaped) = (false, false);
+    let mut strings = JsonStrings::default();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        if !in_string && let Some(word) = WORDS.iter().find(|word| rest.starts_with(**word)) {
+        if !strings.is_inside()
+            && let Some(word) = WORDS.iter().find(|word| rest.starts_with(**word))
+        {
             out.push_str(&replacement(word));
             rest = &rest[word.len()..];
             continue;
         }
-        in_string ^= c == '"' && !escaped;
-        escaped = in_string && c == '\\' && !escaped;
+        strings.step(c);
         out.push(c);
         rest = &rest[c.len_utf8()..];
     }

@@ -5,6 +5,9 @@
 
 use crate::digest;
 
+/// Separates stretches of ids in a hash; no vocabulary has so many ids.
+const BETWEEN: u32 = u32::MAX;
+
 /// What became of a sample. A sample that cannot be scored keeps its row in the samples table, with the
 /// reason; it never becomes a zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,6 +78,15 @@ pub enum Kept {
     Text(String),
 }
 
+/// What is known of a sample whose numbers another program recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// All ids before the tokens are in [`Sample::ids`]. If not, every token has numbers, whatever stands before it there.
+    pub context: bool,
+    /// [`Sample::response`] is the tokens' text.
+    pub text: bool,
+}
+
 /// One text and its response, as every model sees it.
 #[derive(Clone, Debug)]
 pub struct Sample {
@@ -95,12 +107,15 @@ pub struct Sample {
     pub prompt: String,
     /// Text of the response.
     pub response: String,
-    /// All ids, special tokens included, exactly as every model is given them.
+    /// All ids, special tokens included, exactly as every model is given them; empty where they are not known.
     pub ids: Vec<u32>,
-    /// The response's tokens in order; their positions in the tokens table are their places here.
+    /// The response's tokens in order; their positions in the tokens table are their places here. Recorded ones may have
+    /// other tokens between them, such as a tool's answer.
     pub tokens: Vec<ResponseToken>,
     /// Tokens of the prompt's text alone, without special tokens (the study's rule needs it).
     pub prompt_tokens_alone: u32,
+    /// What is known of a sample whose numbers another program recorded; `None` for one that tokshift tokenised.
+    pub recorded: Option<Recorded>,
     /// Values of the kept fields, in the order of the samples table.
     pub kept: Vec<Kept>,
     /// Whether the sample is scored.
@@ -112,18 +127,32 @@ pub struct Sample {
 impl Sample {
     /// Ids before the first response token (all of them if there is none).
     pub fn context(&self) -> &[u32] {
-        let end = self.tokens.first().map_or(self.ids.len(), |t| t.index as usize);
+        let end = self.tokens.first().map_or(self.ids.len(), |t| (t.index as usize).min(self.ids.len()));
         &self.ids[..end]
     }
 
-    /// A short stable name of the context's ids.
+    /// A short stable name of the ids that are given: those before the response, and those between its tokens, where there
+    /// are any, which a mark separates.
     pub fn context_hash(&self) -> String {
-        digest::ids(self.context())
+        let mut given = self.context().to_vec();
+        for pair in self.tokens.windows(2).filter(|pair| pair[0].index + 1 < pair[1].index) {
+            given.push(BETWEEN);
+            // Tokens of equal texts may be cut into stretches in several ways.
+            given.push(pair[0].index);
+            given.extend(&self.ids[pair[0].index as usize + 1..pair[1].index as usize]);
+        }
+        digest::ids(&given)
     }
 
-    /// The response tokens an engine scores: those with at least one token before them.
+    /// Whether the context is known.
+    pub fn has_context(&self) -> bool {
+        !self.ids.is_empty() && self.recorded.is_none_or(|recorded| recorded.context)
+    }
+
+    /// The response tokens that have numbers: those with at least one token before them.
     pub fn scored_tokens(&self) -> impl Iterator<Item = &ResponseToken> {
-        self.tokens.iter().filter(|t| t.index > 0)
+        let without_context = self.recorded.is_some_and(|recorded| !recorded.context);
+        self.tokens.iter().filter(move |t| t.index > 0 || without_context)
     }
 
     /// Sets the status and the reason and changes nothing else. `Truncated`, which is scored, is set here too.

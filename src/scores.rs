@@ -23,12 +23,14 @@ pub struct TokenScores {
     pub rest_logprob: Vec<f32>,
     /// The lowest log-probability of the vocabulary.
     pub min_logprob: Vec<f32>,
-    /// The top-k lists, `k` entries per token, most likely first, equal ones by lower id.
+    /// The top-k lists, `k` entries per token (or as `top_ends` says), most likely first, equal ones by lower id.
     pub top_ids: Vec<u32>,
     /// Their log-probabilities, in the same layout.
     pub top_logprobs: Vec<f32>,
-    /// Number of entries in each token's list: the smaller of the requested k and the vocabulary.
+    /// Number of entries in each token's list: the smaller of the requested k and the vocabulary. The longest, if they differ.
     pub k: usize,
+    /// Where each token's list ends in `top_ids`, if lists may differ in length, as recorded ones do. Empty if all have `k`.
+    pub top_ends: Vec<u32>,
     /// The final hidden states, if they are requested: the bytes of a row of [`crate::hidden::Shape`] before each
     /// token, and of the one after the last. They are written to a file as they come.
     pub hidden: Vec<u8>,
@@ -38,6 +40,17 @@ impl TokenScores {
     /// Number of scored tokens.
     pub fn len(&self) -> usize {
         self.logprob.len()
+    }
+
+    /// Where the list of token `index` stands in `top_ids` and `top_logprobs`; empty if there are no lists.
+    pub fn list(&self, index: usize) -> Range<usize> {
+        let end = |index: usize| self.top_ends.get(index).map_or(0, |&end| end as usize);
+        let range = match index {
+            _ if self.top_ends.is_empty() => index * self.k..(index + 1) * self.k,
+            0 => 0..end(0),
+            _ => end(index - 1)..end(index),
+        };
+        if range.end <= self.top_ids.len() { range } else { 0..0 }
     }
 
     /// Whether there are no tokens.

@@ -16,14 +16,15 @@ use candle_core::Device;
 use tempfile::TempDir;
 use tokshift::dataset::{self, Content, FieldNames, PlanOptions, Row, RowOptions};
 use tokshift::decoder::{Adapter, Body, Checkpoint, Form, Head, LogitBlock};
+use tokshift::recorded::{self, Format, Request};
 use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::scores::TokenScores;
 use tokshift::stop::Stop;
 use tokshift::store::{self, Cell, Manifest, ResultFile, Store, TextManifest};
-use tokshift::table::{Format, ScoredSample, samples_batch, tokens_batch};
+use tokshift::table::{ScoredSample, samples_batch, tokens_batch};
 use tokshift::template::ChatTemplate;
 use tokshift::tokenize::TextTokenizer;
-use tokshift::{experiments, forest, shift, study, verify};
+use tokshift::{experiments, forest, shift, verify};
 
 /// A reader under test.
 pub type Target = fn(&[u8]);
@@ -38,6 +39,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("adapter", adapter),
     ("gguf", gguf),
     ("token_losses", token_losses),
+    ("recorded", recorded_rows),
     ("manifest", manifest),
     ("tables", tables),
     ("names", names),
@@ -188,12 +190,28 @@ pub fn token_losses(bytes: &[u8]) {
     let path = bed.path().join("Q_P_task_token_losses.json");
     write(&path, bytes);
     let out = bed.path().join("out");
-    let store = Store::open(&out).expect("a folder that can be written");
-    let Ok(cell) = study::import(&path, &store) else { return };
+    let (files, output_dir, format) = (vec![path], out.clone(), Some(Format::TokenLosses));
+    let request = Request { files, output_dir, format, ..Request::default() };
+    let Ok(imported) = recorded::import(&request, &Stop::never()) else { return };
+    let cell = imported.into_iter().next().expect("one file").cell;
     let found = store::cells(&out).expect("the cell that was imported");
     assert_eq!((&found[0].cell, found[0].missing.len()), (&cell, 0));
     let report = verify::verify(&out).expect("a folder that can be listed");
     assert!(report.is_well(), "{report:?}");
+}
+
+/// Rows of recorded numbers, in the format that the first of them has: whatever is imported is well.
+pub fn recorded_rows(bytes: &[u8]) {
+    let bed = folder();
+    let path = bed.path().join("G_t.jsonl");
+    write(&path, bytes);
+    let out = bed.path().join("out");
+    let (files, output_dir) = (vec![path], out.clone());
+    let request = Request { files, output_dir, ..Request::default() };
+    if recorded::import(&request, &Stop::never()).is_ok() {
+        let report = verify::verify(&out).expect("a folder that can be listed");
+        assert!(report.is_well(), "{report:?}");
+    }
 }
 
 /// A model's manifest beside that of its text, and that of a text beside a model's: what is read stays the same when it is
@@ -310,7 +328,7 @@ fn publish(root: &Path, model: &str) {
     let cell = Cell::new("P", "t", model);
     let samples: Vec<ScoredSample> = (0..3).map(scored).collect();
     let store = Store::open(root).expect("a folder that can be written");
-    let store = store.cell(&cell, &facts(&cell), Format::Parquet).expect("a new cell");
+    let store = store.cell(&cell, &facts(&cell)).expect("a new cell");
     let mut part = store.begin(0).expect("a part");
     let tables = (samples_batch(&samples, &[]).expect("samples"), tokens_batch(&samples).expect("tokens"));
     part.write(&tables.0, &tables.1).expect("room");
@@ -355,6 +373,7 @@ fn scored(sample_id: u32) -> ScoredSample {
         top_ids: vec![1, 2, 0, 1],
         top_logprobs: vec![half, quarter, half, quarter],
         k: 2,
+        top_ends: Vec::new(),
         hidden: Vec::new(),
     };
     ScoredSample { sample, scores: Some(scores) }

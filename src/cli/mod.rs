@@ -5,6 +5,7 @@
 mod args;
 mod demo;
 mod exit;
+mod export;
 mod import;
 mod inspect;
 mod kl;
@@ -51,6 +52,7 @@ pub fn main() -> ExitCode {
         Command::Remove(args) => remove::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Import(args) => import::run(args),
+        Command::Export(args) => export::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Render(args) => render::run(args),
     });

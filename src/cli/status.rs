@@ -85,15 +85,17 @@ impl CellStatus {
                     Err(error) => damaged.push(error.to_string()),
                 }
             }
-            let Ok((_, format)) = &found.manifest else { continue };
+            if found.manifest.is_err() {
+                continue;
+            }
             // That it cannot be opened was recorded already.
             let Ok(file) = part.samples.open() else { continue };
-            match statuses(file, *format) {
+            match statuses(file) {
                 Ok(statuses) => statuses.into_iter().for_each(|status| *samples.entry(status).or_default() += 1),
                 Err(error) => damaged.push(error.to_string()),
             }
         }
-        let made_with = found.manifest.as_ref().ok().map(|(manifest, _)| MadeWith::of(manifest));
+        let made_with = found.manifest.as_ref().ok().map(MadeWith::of);
         Self {
             generation_model: found.cell.set.generation_model.clone(),
             task: found.cell.set.task.clone(),

@@ -77,9 +77,6 @@ impl Watch for Terminal {
                  same command recreates both",
                 tokens.display()
             )),
-            Event::KeepsHidden { run, bytes } => {
-                progress::say(&format!("{run}: will store {} of hidden states", progress::size(*bytes)));
-            }
             Event::AlreadyScored { run } => progress::say(&format!("{run}: already scored")),
             Event::Scored { run, outcome } => {
                 progress::say(&format!("{run}: {}", describe(outcome)));
@@ -102,8 +99,12 @@ impl Watch for Terminal {
 fn describe(Outcome { counts, elapsed, .. }: &Outcome) -> String {
     let by_status = Status::ALL.iter().map(|&status| (counts.samples_with(status), status.as_str()));
     let by_status: Vec<String> = by_status.filter(|(n, _)| *n > 0).map(|(n, name)| format!("{n} {name}")).collect();
+    let hidden = match counts.hidden_bytes {
+        0 => String::new(),
+        bytes => format!("; {} of hidden states", progress::size(bytes)),
+    };
     format!(
-        "{} samples; {} response tokens; computed {} of {} tokens in {:.1} s ({} tok/s)",
+        "{} samples; {} response tokens; computed {} of {} tokens in {:.1} s ({} tok/s){hidden}",
         by_status.join(", "),
         counts.response_tokens,
         counts.computed,

@@ -38,13 +38,6 @@ fn describe(report: &Report) -> Result<String> {
             "{texts} response sets have no scored part yet: the next `score` of them starts from the beginning"
         )?;
     }
-    if checked.files_without_hash > 0 {
-        writeln!(
-            text,
-            "{} files have no hash: only impossible values are noticed in them",
-            checked.files_without_hash
-        )?;
-    }
     if checked.parts_without_hidden > 0 {
         let parts = checked.parts_without_hidden;
         writeln!(

@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::json_strings::JsonStrings;
 use crate::python_json;
 use crate::sample::Kept;
 
@@ -20,7 +21,7 @@ use crate::sample::Kept;
 pub const FIELDS_LISTED: usize = 8;
 
 /// Replaces Python's `NaN`. No double represents it, so no code that reads numbers accepts it.
-const NAN: &str = "-7e7777777";
+pub const NAN: &str = "-7e7777777";
 /// Begins the object that stands for a value that could not be read, with the reason.
 const REFUSED: &str = r#"{"\u0000":"#;
 
@@ -228,7 +229,7 @@ fn reason(error: &serde_json::Error) -> String {
 
 /// A number of `raw` that no double holds, as it was written: one of Python's words, or one that is too large.
 pub fn not_finite(raw: &str) -> Option<&str> {
-    let mut inside = Strings::default();
+    let mut inside = JsonStrings::default();
     let mut start = None;
     for (at, c) in raw.char_indices().chain([(raw.len(), ' ')]) {
         let is_of_token = !inside.step(c) && is_of_token(c);
@@ -254,7 +255,7 @@ fn is_of_token(c: char) -> bool {
 
 /// JSON without white space between its tokens; they stay as they were written.
 fn compact(raw: &str) -> String {
-    let (mut inside, mut out, mut token) = (Strings::default(), String::with_capacity(raw.len()), String::new());
+    let (mut inside, mut out, mut token) = (JsonStrings::default(), String::with_capacity(raw.len()), String::new());
     for c in raw.chars() {
         let is_inside = inside.step(c);
         if !is_inside && is_of_token(c) {
@@ -291,21 +292,4 @@ pub fn refused(reason: &str) -> String {
 fn reason_of(raw: &str) -> String {
     let reason = raw.strip_prefix(REFUSED).and_then(|rest| rest.strip_suffix('}'));
     reason.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
-}
-
-/// Follows JSON character by character: whether we are inside a string.
-#[derive(Default)]
-struct Strings {
-    string: bool,
-    escaped: bool,
-}
-
-impl Strings {
-    /// Whether `c` belongs to a string, its quotes included.
-    fn step(&mut self, c: char) -> bool {
-        let was = self.string;
-        self.string ^= c == '"' && !self.escaped;
-        self.escaped = was && c == '\\' && !self.escaped;
-        was || self.string
-    }
 }

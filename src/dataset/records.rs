@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::dataset::foreign;
 use crate::dataset::unpack::{Packing, Tally, Text};
 use crate::error::{Error, Result};
+use crate::json_strings::JsonStrings;
 
 /// Written at the head of files by some editors; no part of the first row.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -166,26 +167,22 @@ impl Records {
 
     /// Reads to the comma or bracket that ends an element.
     fn read_element(&mut self) -> Result<()> {
-        let (mut depth, mut in_string, mut escaped) = (0_u64, false, false);
+        let (mut depth, mut strings) = (0_u64, JsonStrings::default());
         loop {
             let chunk = self.text.fill_buf().map_err(Error::io("read the dataset", &self.path))?;
             if chunk.is_empty() {
                 return Err(self.broken("the array ends inside it"));
             }
             let ends = |&byte: &u8| {
-                let is_inside = in_string || depth > 0;
-                if in_string {
-                    in_string = byte != b'"' || escaped;
-                    escaped = byte == b'\\' && !escaped;
-                } else {
+                let is_outermost = !strings.is_inside() && depth == 0;
+                if !strings.step(char::from(byte)) {
                     match byte {
-                        b'"' => in_string = true,
                         b'{' | b'[' => depth += 1,
                         b'}' | b']' => depth = depth.saturating_sub(1),
                         _ => {}
                     }
                 }
-                !is_inside && b",]}".contains(&byte)
+                is_outermost && b",]}".contains(&byte)
             };
             let end = chunk.iter().position(ends);
             let read = end.unwrap_or(chunk.len());

@@ -97,21 +97,22 @@ impl KeptSeen {
 
 /// The types that values had.
 #[derive(Clone, Debug, Default)]
-struct Types {
+pub struct Types {
     bools: bool,
     numbers: bool,
     texts: bool,
 }
 
 impl Types {
-    fn add(&mut self, value: &Kept) {
+    /// Adds the type of a value.
+    pub fn add(&mut self, value: &Kept) {
         self.bools |= matches!(value, Kept::Bool(_));
         self.numbers |= matches!(value, Kept::Number(_));
         self.texts |= matches!(value, Kept::Text(_));
     }
 
     /// The one type that fits every value; `None` if there was none.
-    fn kind(&self) -> Option<KeptType> {
+    pub fn kind(&self) -> Option<KeptType> {
         match (self.bools, self.numbers, self.texts) {
             (false, false, false) => None,
             (true, false, false) => Some(KeptType::Bool),

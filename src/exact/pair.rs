@@ -31,7 +31,7 @@ impl<'a> Pair<'a> {
     /// A part without hidden states; an earlier run with other options.
     pub fn open(root: &Path, p: &'a FoundCell, q: &'a FoundCell, options: Options) -> Result<Self> {
         let store = Store::open(root)?.pair(&manifest(p, q, &options)?)?;
-        let inputs = [Input::new(p)?, Input::new(q)?];
+        let inputs = [Input::new(p), Input::new(q)];
         let missing = missing(root, p, q)?;
         inputs.iter().try_for_each(|input| input.must_have(&missing))?;
         Ok(Self { store, inputs, options, missing })

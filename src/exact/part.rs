@@ -15,7 +15,7 @@ use crate::hidden::Reader;
 use crate::scores::overlap;
 use crate::stop::Stop;
 use crate::store::{FoundCell, ResultFile};
-use crate::table::{Format, Origin};
+use crate::table::Origin;
 
 /// A model's files of a text.
 #[derive(Debug)]
@@ -24,14 +24,9 @@ pub struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// # Errors
-    /// A cell whose tables are not Parquet.
-    pub fn new(cell: &'a FoundCell) -> Result<Self> {
-        let (name, task) = (&cell.cell.model, &cell.cell.set.task);
-        if Format::of_extension(&cell.manifest.out) != Some(Format::Parquet) {
-            return Err(Error::Usage(format!("the tables of `{name}` on `{task}` are not Parquet")));
-        }
-        Ok(Self { cell })
+    /// The files of a cell.
+    pub fn new(cell: &'a FoundCell) -> Self {
+        Self { cell }
     }
 
     /// # Errors

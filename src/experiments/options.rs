@@ -188,7 +188,6 @@ impl Options {
 #[serde(rename_all = "kebab-case")]
 pub enum OutFormat {
     Parquet,
-    Jsonl,
     /// Parquet, and the published study's JSON beside it.
     TokenLosses,
 }

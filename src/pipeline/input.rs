@@ -29,8 +29,8 @@ impl<'a> Input<'a> {
     /// A samples table that cannot be read.
     pub fn new(plan: &'a Plan, cell: &'a CellStore, mut again: BTreeSet<u32>, retry_failed: bool) -> Result<Self> {
         for part in cell.done().into_iter().filter(|_| retry_failed) {
-            let (file, format) = cell.samples(part);
-            if table::statuses(file.open()?, format)?.iter().any(|status| status == Status::Failed.as_str()) {
+            let statuses = table::statuses(cell.samples(part).open()?)?;
+            if statuses.iter().any(|status| status == Status::Failed.as_str()) {
                 again.insert(part);
             }
         }

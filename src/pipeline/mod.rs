@@ -199,28 +199,12 @@ impl Run<'_> {
         let cell = self.inputs[piece.dataset].cell;
         let shape = self.engine.caps().hidden.filter(|_| cell.takes_hidden());
         let origin = || cell.origin(piece.part).to_json();
-        let layout = shape.map(|shape| Layout::new(shape, origin(), samples.iter().map(|s| &s.sample)));
+        let layout = shape.map(|shape| {
+            let rows: usize = samples.iter().map(|s| hidden::rows_of(&s.sample)).sum();
+            self.progress.stored_hidden(rows * shape.bytes());
+            Layout::new(shape, origin(), samples.iter().map(|s| &s.sample))
+        });
         layout.map(|layout| cell.begin_hidden(piece.part, layout)).transpose()
-    }
-
-    /// Bytes of hidden states that the run will keep. Takes a pass of the tokenizer over all that is left, some thousand
-    /// times faster than scoring it.
-    ///
-    /// # Errors
-    /// Those of reading and of rows that may not be skipped.
-    pub fn hidden_bytes(&self) -> Result<u64> {
-        let Some(shape) = self.engine.caps().hidden else { return Ok(0) };
-        let (stop, reader) = (self.stop.part(), self.reader());
-        let of_slice = |slice| -> Result<u64> {
-            stop.check()?;
-            let mut rows = 0;
-            for (_, (samples, _)) in self.tokenize(self.read(&reader, slice)?)? {
-                let fits = |s: &&Sample| s.status.is_scored() && s.ids.len() <= self.engine.caps().max_tokens;
-                rows += samples.iter().filter(fits).map(hidden::rows_of).sum::<usize>();
-            }
-            Ok((rows * shape.bytes()) as u64)
-        };
-        self.slices().into_iter().map(of_slice).sum()
     }
 
     /// What the tokenizer could not know: whether this model takes the sample's length and ids and has anything to score.

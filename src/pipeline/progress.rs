@@ -23,6 +23,8 @@ pub struct Progress {
     response_tokens: AtomicU64,
     /// Tokens that engines computed: fewer than `tokens` where prefixes are shared.
     computed: AtomicU64,
+    /// Bytes of hidden states of the parts that were scored so far.
+    hidden_bytes: AtomicU64,
     parts: AtomicU64,
     /// Tokens of the samples of written parts.
     tokens_written: AtomicU64,
@@ -48,6 +50,8 @@ pub struct Snapshot {
     pub response_tokens: u64,
     /// Tokens that the engine computed; a shared prefix counts once.
     pub computed: u64,
+    /// Bytes of hidden states, kept or temporary.
+    pub hidden_bytes: u64,
     /// Parts that were written.
     pub parts: u64,
     /// Tokens of the samples in these parts.
@@ -69,6 +73,7 @@ impl Progress {
             tokens: get(&self.tokens),
             response_tokens: get(&self.response_tokens),
             computed: get(&self.computed),
+            hidden_bytes: get(&self.hidden_bytes),
             parts: get(&self.parts),
             tokens_written: get(&self.tokens_written),
             samples: std::array::from_fn(|i| get(&self.samples[i])),
@@ -85,6 +90,10 @@ impl Progress {
         // In this order, so that a reader never takes few tokens for many bytes.
         self.tokens_read.fetch_add(tokens, Ordering::Relaxed);
         self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn stored_hidden(&self, bytes: usize) {
+        self.hidden_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     pub(super) fn passed_over(&self, samples: usize) {

@@ -8,20 +8,11 @@ use super::datasets::Dataset;
 use super::models::Model;
 use super::session::{Output, Session};
 use crate::error::{Error, Result};
-use crate::experiments::{Options, OutFormat};
 use crate::schema;
 use crate::store::{Cell, CellStore, DatasetFacts, EngineFacts, Manifest, OWN, TokenFacts};
-use crate::table::Format;
+use crate::table::EXTENSION;
 use crate::template::ChatTemplate;
 use crate::tokenize::SampleOptions;
-
-/// What tables are written as.
-pub fn format(options: &Options) -> Format {
-    match options.out() {
-        OutFormat::Parquet | OutFormat::TokenLosses => Format::Parquet,
-        OutFormat::Jsonl => Format::Jsonl,
-    }
-}
 
 /// A dataset that a model is to score, and where the tables go.
 #[derive(Clone, Copy)]
@@ -50,7 +41,7 @@ impl Assignment<'_> {
     /// [`Error::Mismatch`] for what was decided otherwise; rows of messages without a chat template.
     pub fn open(&self, model: &Model) -> Result<CellStore> {
         let cell = self.cell();
-        let store = self.output.store.cell(&cell, &self.manifest(&cell, model)?, format(&self.session.options))?;
+        let store = self.output.store.cell(&cell, &self.manifest(&cell, model)?)?;
         Ok(if model.keeps_temporary() { store.with_temporary_hidden() } else { store })
     }
 
@@ -94,7 +85,7 @@ impl Assignment<'_> {
             generation_model: cell.set.generation_model.clone(),
             task: cell.set.task.clone(),
             model: cell.model.clone(),
-            out: format(&self.session.options).extension().to_owned(),
+            out: EXTENSION.to_owned(),
             dataset: DatasetFacts::of(plan),
             tokens: TokenFacts {
                 tokenizer: self.session.tokenizer.identity().to_owned(),

@@ -8,7 +8,6 @@ use std::path::Path;
 
 use candle_core::{DType, Device};
 
-use super::assignment;
 use super::datasets::{self, Dataset, earlier_parts, reference};
 use super::response_sets::ResponseSet;
 use crate::dataset::Part;
@@ -153,7 +152,6 @@ impl<'a> Cells<'a> {
         let is_continued = self.bytes_missing(cell) > 0 && engine.arithmetic.is_some();
         let differs = [
             (is_continued && engine.arithmetic.as_deref() != arithmetic, "another summation order (TOKSHIFT_CPU)"),
-            (before.out != assignment::format(options).extension(), "another format"),
             (engine.top_k != top_k, "another top-k"),
             (dtype.is_some_and(|dtype| engine.dtype != dtype), "another dtype"),
             (engine.keep_hidden.is_some() != options.keeps_hidden(), "another --keep-hidden"),

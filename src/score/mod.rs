@@ -226,9 +226,6 @@ fn open_models(request: &Request) -> Result<Vec<Model>> {
     if request.exact && models.len() < 2 {
         return Err(Error::usage("--exact compares models with one another: use at least two in --models"));
     }
-    if request.exact && request.options.out() == OutFormat::Jsonl {
-        return Err(Error::usage("--exact needs Parquet tables: do not use --out jsonl"));
-    }
     let resident = Rc::new(Resident::default());
     let options = request.options.clone().for_adapters(models.iter().any(|named| named.adapter.is_some()));
     let models = models.into_iter().map(|named| {

@@ -131,6 +131,7 @@ impl Model {
             other_texts: Vec::new(),
             chat_template: None,
             tokenizer: None,
+            source: None,
             rank_rule: RANK_STRICT.to_owned(),
             keep_hidden: self.hidden_shape().filter(|_| self.keep_hidden),
         };

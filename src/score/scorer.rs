@@ -88,10 +88,6 @@ impl<'a> Scorer<'a> {
             progress: &progress,
             stop: seen.1,
         };
-        if cells.iter().any(CellStore::takes_hidden) {
-            let bytes = watched(seen, (name, None), || run.hidden_bytes())?;
-            seen.0.event(&Event::KeepsHidden { run: name, bytes });
-        }
         let started = Instant::now();
         let result = watched(seen, (name, Some(&progress)), || run.score());
         let noticed =

@@ -34,8 +34,6 @@ pub enum Event<'a> {
     Failed { experiment: &'a str, task: &'a str, model: &'a str, why: &'a str },
     /// Parts whose hidden states were kept and are gone; their tables stand in the folder `tokens`.
     HiddenLost { model: &'a str, task: &'a str, parts: usize, tokens: &'a Path },
-    /// The run of this name is going to keep so many bytes of hidden states.
-    KeepsHidden { run: &'a str, bytes: u64 },
     /// Nothing was left to score in the run of this name.
     AlreadyScored { run: &'a str },
     /// The run of this name scored what was left.

@@ -21,7 +21,7 @@ use super::text::{Claim, TextStore};
 use crate::error::{Error, Result};
 use crate::hidden::Layout;
 use crate::schema::folder;
-use crate::table::{Format, Origin};
+use crate::table::{EXTENSION, Origin};
 
 /// Where one cell's parts go.
 #[derive(Debug)]
@@ -29,7 +29,6 @@ pub struct CellStore {
     root: PathBuf,
     cell: Cell,
     folder: PathBuf,
-    format: Format,
     text: TextStore,
     /// Until it is locked, because another process may publish the response set's manifest meanwhile.
     proposed: Decided,
@@ -66,14 +65,13 @@ impl Decided {
 
 impl CellStore {
     /// As [`Store::cell`](super::Store::cell).
-    pub(super) fn open(root: &Path, cell: &Cell, manifest: &Manifest, format: Format) -> Result<Self> {
+    pub(super) fn open(root: &Path, cell: &Cell, manifest: &Manifest) -> Result<Self> {
         let text = TextStore::new(root, &cell.set.folder()?);
         let fixed = manifest.clone().over(text.fixed(manifest.text())?);
         let store = Self {
             root: root.to_owned(),
             cell: cell.clone(),
             folder: cell.folder()?,
-            format,
             text,
             proposed: Decided::new(fixed)?,
             decided: OnceLock::new(),
@@ -188,9 +186,9 @@ impl CellStore {
         (0..self.proposed.manifest.parts.len() as u32).filter(|&part| self.is_done(part)).collect()
     }
 
-    /// The done part's samples table, and what it is written as.
-    pub fn samples(&self, part: u32) -> (ResultFile, Format) {
-        (self.file(folder::SAMPLES, part), self.format)
+    /// The done part's samples table.
+    pub fn samples(&self, part: u32) -> ResultFile {
+        self.file(folder::SAMPLES, part)
     }
 
     /// Longest sample, in tokens, which the run that came first over the text settled.
@@ -230,6 +228,6 @@ impl CellStore {
     }
 
     fn file(&self, table: &str, part: u32) -> ResultFile {
-        ResultFile::at(self.root.join(table).join(&self.folder).join(file_name(part, self.format.extension())))
+        ResultFile::at(self.root.join(table).join(&self.folder).join(file_name(part, EXTENSION)))
     }
 }

@@ -18,7 +18,6 @@ use super::pairs::PairStore;
 use super::temporary::{Temporary, create_directories, remove_leftovers};
 use crate::error::{Error, Result};
 use crate::schema::folder;
-use crate::table::Format;
 
 /// An output directory that can be written.
 #[derive(Debug)]
@@ -49,8 +48,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Mismatch`] if an earlier run of the cell, or another model's over the same text, decided otherwise.
-    pub fn cell(&self, cell: &Cell, manifest: &Manifest, format: Format) -> Result<CellStore> {
-        CellStore::open(&self.root, cell, manifest, format)
+    pub fn cell(&self, cell: &Cell, manifest: &Manifest) -> Result<CellStore> {
+        CellStore::open(&self.root, cell, manifest)
     }
 
     /// What an earlier run decided for the cell; `None` if there was none.

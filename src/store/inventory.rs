@@ -19,7 +19,7 @@ use super::read::{self, Partition, partitions_and_others};
 use super::temporary::leftovers;
 use crate::error::Result;
 use crate::schema::{folder, key};
-use crate::table::Format;
+use crate::table::EXTENSION;
 
 /// The content of an output directory.
 #[derive(Debug)]
@@ -62,8 +62,8 @@ pub struct ListedCell {
     pub cell: Cell,
     /// Where the manifest is.
     pub path: PathBuf,
-    /// The manifest and its tables' format, or why it cannot be used: then its tables are strays.
-    pub manifest: Result<(Manifest, Format)>,
+    /// The manifest, or why it cannot be used: then its tables are strays.
+    pub manifest: Result<Manifest>,
     /// Every part of the manifest.
     pub parts: Vec<PartFiles>,
 }
@@ -161,10 +161,9 @@ impl ListedCell {
         let folder = cell.folder()?;
         let parts = manifest.as_ref().map_or_else(
             |_| Vec::new(),
-            |(manifest, format)| {
-                let file = |table: &str, part| {
-                    ResultFile::at(root.join(table).join(&folder).join(file_name(part, format.extension())))
-                };
+            |manifest| {
+                let file =
+                    |table: &str, part| ResultFile::at(root.join(table).join(&folder).join(file_name(part, EXTENSION)));
                 let hidden = HiddenFiles::new(root, &folder, manifest);
                 let files = |part| PartFiles {
                     tokens: file(folder::TOKENS, part),

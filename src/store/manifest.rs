@@ -28,7 +28,7 @@ pub struct Manifest {
     pub generation_model: String,
     pub task: String,
     pub model: String,
-    /// `parquet` or `jsonl`.
+    /// What the tables are written as: `parquet`.
     pub out: String,
     /// The same for every model of a text.
     pub dataset: DatasetFacts,

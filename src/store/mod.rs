@@ -33,7 +33,7 @@ pub use hidden::HiddenPart;
 pub use inventory::{Inventory, ListedCell, ListedPair, ListedText, PartFiles, inventory, is_result_name};
 pub use layout::{Cell, PairCell, ResponseSetKey};
 pub use manifest::Manifest;
-pub use manifest::facts::{DatasetFacts, EngineFacts, OWN, ReferenceFacts, TokenFacts};
+pub use manifest::facts::{DatasetFacts, EngineFacts, IMPORT, OWN, ReferenceFacts, TokenFacts, UNKNOWN};
 pub use manifest::pair::PairManifest;
 pub use manifest::text::TextManifest;
 pub use names::encode as folder_name;

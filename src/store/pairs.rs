@@ -17,7 +17,7 @@ use super::read::{self, part_of};
 use super::temporary::Temporary;
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
-use crate::table::{self, Format, Origin, Table};
+use crate::table::{self, EXTENSION, Origin, Table};
 
 impl PairCell {
     /// The file of a part, published or not.
@@ -137,7 +137,7 @@ impl PairStore {
         self.must_agree()?;
         let mut written = Temporary::create(&self.root, &format!("{}-{part:08}", folder::PAIRS))?;
         let origin = Origin { tokens, ..self.cell.origin(&self.manifest.digest()?, part) };
-        written.write(|out| table::write(out, Format::Parquet, Table::Pairs, batch, Some(&origin)))?;
+        written.write(|out| table::write(out, Table::Pairs, batch, Some(&origin)))?;
         self.must_be_of(part, &origin.tokens)?;
         let file = self.file(part);
         file.put(written)?;
@@ -164,7 +164,7 @@ impl PairStore {
 
 /// The file of a part of a pair, or of its tokens, in `folder`.
 fn part_in(folder: &Path, part: u32) -> ResultFile {
-    ResultFile::at(folder.join(file_name(part, Format::Parquet.extension())))
+    ResultFile::at(folder.join(file_name(part, EXTENSION)))
 }
 
 /// A pair as found on disk.

@@ -8,10 +8,11 @@ use super::files::{ResultFile, list};
 use super::hidden::HiddenFiles;
 use super::layout::{Cell, MANIFEST, ResponseSetKey, TEXT, file_name};
 use super::manifest::Manifest;
+use super::manifest::facts::IMPORT;
 use super::names;
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
-use crate::table::Format;
+use crate::table::EXTENSION;
 
 /// A cell as found on disk.
 #[derive(Clone, Debug)]
@@ -143,12 +144,22 @@ pub(super) fn runs(root: &Path) -> Result<PathBuf> {
     Err(Error::file(root, what))
 }
 
-/// The manifest at `path`, and its tables' format.
-pub(super) fn manifest(path: &Path) -> Result<(Manifest, Format)> {
+/// The manifest at `path`, whose tables must be Parquet.
+pub(super) fn manifest(path: &Path) -> Result<Manifest> {
     let manifest = Manifest::read(path)?;
-    match Format::of_extension(&manifest.out) {
-        Some(format) => Ok((manifest, format)),
-        None => Err(Error::file(path, format!("tables of a format that is not known: `{}`", manifest.out))),
+    if manifest.engine.name == IMPORT && manifest.engine.source.is_none() {
+        let what = "was imported by an earlier version, whose tables number tokens from 1: import the file again into another \
+                    directory";
+        return Err(Error::file(path, what));
+    }
+    match &*manifest.out {
+        EXTENSION => Ok(manifest),
+        "jsonl" => {
+            let what = "its tables are JSON lines, as an earlier version wrote them: score again into another directory, and \
+                        `tokshift export` writes JSON lines of the tables";
+            Err(Error::file(path, what))
+        }
+        other => Err(Error::file(path, format!("tables of a format that is not known: `{other}`"))),
     }
 }
 
@@ -190,11 +201,10 @@ pub(super) fn partitions_and_others(directory: &Path, key: &str) -> Result<(Vec<
 
 impl FoundCell {
     fn read(root: &Path, cell: Cell, path: &Path) -> Result<Self> {
-        let (manifest, format) = manifest(path)?;
+        let manifest = manifest(path)?;
         let folder = cell.folder()?;
-        let file = |table: &str, part: u32| {
-            ResultFile::at(root.join(table).join(&folder).join(file_name(part, format.extension())))
-        };
+        let file =
+            |table: &str, part: u32| ResultFile::at(root.join(table).join(&folder).join(file_name(part, EXTENSION)));
         let is_done = |part: u32| [folder::TOKENS, folder::SAMPLES].iter().all(|table| file(table, part).exists());
         let (parts, missing): (Vec<u32>, Vec<u32>) = (0..manifest.parts.len() as u32).partition(|&part| is_done(part));
         let tokens = parts.iter().map(|&part| file(folder::TOKENS, part)).collect();
@@ -206,8 +216,8 @@ impl FoundCell {
 
     /// That the samples of a part are gone, whose tokens are there.
     fn lost_samples(&self, root: &Path) -> Result<Option<Error>> {
-        let (folder, extension) = (self.cell.folder()?, &self.manifest.out);
-        let file = |table: &str, part: u32| root.join(table).join(&folder).join(file_name(part, extension));
+        let folder = self.cell.folder()?;
+        let file = |table: &str, part: u32| root.join(table).join(&folder).join(file_name(part, EXTENSION));
         let mut lost = self.missing.iter().filter(|&&part| file(folder::TOKENS, part).exists());
         let what = "is missing, though its tokens are there: was it deleted? Scoring the cell again writes it";
         Ok(lost.next().map(|&part| Error::file(file(folder::SAMPLES, part), what)))

@@ -10,7 +10,6 @@ use tempfile::TempDir;
 use super::*;
 use crate::error::{Error, Result};
 use crate::made;
-use crate::table::Format;
 
 mod manifests;
 mod races;
@@ -22,7 +21,7 @@ fn cell(model: &str) -> Cell {
 fn manifest(model: &str) -> Manifest {
     let mut manifest = made::manifest(&cell(model), made::parts(&[3]));
     manifest.parts[0].bytes = 99;
-    "jsonl".clone_into(&mut manifest.out);
+    "parquet".clone_into(&mut manifest.out);
     "local".clone_into(&mut manifest.engine.name);
     manifest.engine.files.insert("config.json".to_owned(), "c".repeat(64));
     manifest.engine.top_k = 20;
@@ -41,7 +40,7 @@ fn open(root: &TempDir) -> Store {
 }
 
 fn cell_store(store: &Store, model: &str) -> CellStore {
-    store.cell(&cell(model), &manifest(model), Format::Jsonl).unwrap()
+    store.cell(&cell(model), &manifest(model)).unwrap()
 }
 
 fn publish(cell: &CellStore, part: u32) {
@@ -81,8 +80,8 @@ fn a_part_is_published_whole() {
     let expected = [
         TEXT_PATH.to_owned(),
         format!("runs/{PLACE}/manifest.json"),
-        format!("samples/{PLACE}/part-00000000.jsonl"),
-        format!("tokens/{PLACE}/part-00000000.jsonl"),
+        format!("samples/{PLACE}/part-00000000.parquet"),
+        format!("tokens/{PLACE}/part-00000000.parquet"),
     ];
     assert_eq!(files(&root), BTreeSet::from(expected));
     let found = cells(root.path()).unwrap();
@@ -117,7 +116,7 @@ fn samples_come_first_and_tokens_mean_done() {
     assert!(error.starts_with(&format!("cannot create `{}`: ", tokens.display())), "{error}");
     fs::remove_file(&tokens).unwrap();
     let left =
-        [TEXT_PATH.to_owned(), format!("runs/{PLACE}/manifest.json"), format!("samples/{PLACE}/part-00000000.jsonl")];
+        [TEXT_PATH.to_owned(), format!("runs/{PLACE}/manifest.json"), format!("samples/{PLACE}/part-00000000.parquet")];
     assert_eq!(files(&root), BTreeSet::from(left));
     assert!(!cell.is_done(0));
     assert_eq!(cells(root.path()).unwrap()[0].missing, [0]);
@@ -125,7 +124,7 @@ fn samples_come_first_and_tokens_mean_done() {
     publish(&cell, 0);
     assert!(cell.is_done(0));
     // The other way round cannot come about by itself: who reads is told, who scores makes it whole.
-    let samples = root.path().join(format!("samples/{PLACE}/part-00000000.jsonl"));
+    let samples = root.path().join(format!("samples/{PLACE}/part-00000000.parquet"));
     let before = fs::read(&samples).unwrap();
     fs::remove_file(&samples).unwrap();
     let error = cells(root.path()).unwrap_err().to_string();
@@ -143,12 +142,13 @@ fn a_part_is_replaced_tokens_first() {
     let root = TempDir::new().unwrap();
     let cell = cell_store(&open(&root), "m");
     publish(&cell, 0);
-    let (samples, _) = cell.samples(0);
-    let tokens = root.path().join(format!("tokens/{PLACE}/part-00000000.jsonl"));
-    let before = fs::read(&tokens).unwrap();
+    let samples = cell.samples(0);
+    let tokens = root.path().join(format!("tokens/{PLACE}/part-00000000.parquet"));
+    let now = || [samples.path(), &tokens].map(|path| fs::read(path).unwrap());
+    let before = now();
     let mut writer = cell.begin(0).unwrap();
     writer.write(&batch(7), &batch(8)).unwrap();
-    assert_eq!((fs::read(&samples).unwrap(), fs::read(&tokens).unwrap()), (before.clone(), before.clone()));
+    assert!(now() == before);
     // As if the run ended before the new samples stood under their name.
     fs::remove_file(&samples).unwrap();
     fs::create_dir_all(samples.path().join("in the way")).unwrap();
@@ -160,7 +160,7 @@ fn a_part_is_replaced_tokens_first() {
     let mut writer = cell.begin(0).unwrap();
     writer.write(&batch(7), &batch(8)).unwrap();
     writer.commit().unwrap();
-    assert!(cell.is_done(0) && fs::read(&samples).unwrap() != before && fs::read(&tokens).unwrap() != before);
+    assert!(cell.is_done(0) && now()[0] != before[0] && now()[1] != before[1]);
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn a_run_that_publishes_nothing_decides_nothing() {
     other.engine.top_k = 5;
     other.tokens.max_tokens = 9;
     other.dataset.rows = 4;
-    publish(&store.cell(&cell("m"), &other, Format::Jsonl).unwrap(), 0);
-    assert!(store.cell(&cell("m"), &manifest("m"), Format::Jsonl).is_err());
+    publish(&store.cell(&cell("m"), &other).unwrap(), 0);
+    assert!(store.cell(&cell("m"), &manifest("m")).is_err());
     assert_eq!(store.manifest_of(&cell("m")).unwrap(), Some(other));
 }

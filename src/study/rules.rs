@@ -1,12 +1,9 @@
 //! What files that are read and files that are written have in common.
 //!
-//! Owns their names, and the rule for which tokens they contain. Not here: their content (`import`, `export`).
-
-/// What a manifest calls the engine of tables that were read from the study's files.
-pub const ENGINE: &str = "import";
+//! Owns their names, and the rule for which tokens they contain. Not here: their content (`export`, and `recorded`, which reads them).
 
 /// What every file's name ends with.
-pub(super) const SUFFIX: &str = "_token_losses.json";
+pub const SUFFIX: &str = "_token_losses.json";
 
 /// The first position of a sample that the study keeps: tokens whose index in the whole text is at least one more than
 /// the number of the prompt's tokens alone. Without a BOS and with a clean boundary this leaves out the first

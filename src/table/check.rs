@@ -27,6 +27,7 @@ pub(super) fn check(samples: &[ScoredSample]) -> Result<()> {
 /// Every column has one entry per scored token, or none if the engine does not provide it; no number is NaN.
 fn fits(sample: &Sample, scores: &TokenScores) -> Result<()> {
     let (tokens, k) = (sample.scored_tokens().count(), scores.k);
+    let listed = scores.top_ends.last().map_or(tokens * k, |&end| end as usize);
     let lengths = [
         ("logprob", scores.logprob.len(), tokens, false),
         ("logit", scores.logit.len(), tokens, true),
@@ -35,7 +36,8 @@ fn fits(sample: &Sample, scores: &TokenScores) -> Result<()> {
         ("entropy", scores.entropy.len(), tokens, true),
         ("rest_logprob", scores.rest_logprob.len(), tokens, true),
         ("min_logprob", scores.min_logprob.len(), tokens, true),
-        ("top_ids", scores.top_ids.len(), tokens * k, true),
+        ("top_ends", scores.top_ends.len(), tokens, true),
+        ("top_ids", scores.top_ids.len(), listed, true),
         ("top_logprobs", scores.top_logprobs.len(), scores.top_ids.len(), false),
     ];
     for (name, has, needs, may_lack) in lengths {

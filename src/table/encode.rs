@@ -1,12 +1,11 @@
-//! Record batches as files: Parquet with the encodings that suit the columns, or JSON lines.
+//! Record batches as files: Parquet with the encodings that suit the columns.
 //!
-//! Owns the formats. Nothing that depends on time goes into a file: the same batch gives the same bytes.
+//! Owns the encodings. Nothing that depends on time goes into a file: the same batch gives the same bytes.
 
 use std::io::Write;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
-use arrow::json::LineDelimitedWriter;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -21,29 +20,8 @@ use crate::schema::{self, LIST_ITEM, pair, sample, token};
 /// Rows of a row group: at k = 20 some 25 MB, so that readers skip and parallelise within a part.
 const ROW_GROUP_ROWS: usize = 256 * 1024;
 
-/// What files are written as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    Parquet,
-    /// One JSON object per row. An unknown value is left out. −∞, which JSON has no number for, is `null`: a string
-    /// would make the whole column text in polars and DuckDB, and `-1e999` is not a number to polars.
-    Jsonl,
-}
-
-impl Format {
-    /// File name extension, which is also the format's name in the manifest.
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::Parquet => "parquet",
-            Self::Jsonl => "jsonl",
-        }
-    }
-
-    /// The format whose extension this is.
-    pub fn of_extension(extension: &str) -> Option<Self> {
-        [Self::Parquet, Self::Jsonl].into_iter().find(|format| format.extension() == extension)
-    }
-}
+/// What a table's file is called after its part's name; manifests name it as the tables' format.
+pub const EXTENSION: &str = "parquet";
 
 /// Which table a batch belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,35 +42,23 @@ impl Table {
     }
 }
 
-/// Writes a complete file. Returns its hash of itself, if its format has a place for one. A Parquet file contains
-/// `origin`, if it is a part of a cell.
+/// Writes a complete file, which contains `origin`, if it is a part of a cell. Returns its hash of itself.
 ///
 /// # Errors
 /// What `file` gives.
 pub fn write(
     mut file: impl Write,
-    format: Format,
     table: Table,
     batch: &RecordBatch,
     origin: Option<&Origin>,
 ) -> Result<Option<String>> {
-    match format {
-        Format::Parquet => {
-            let mut bytes = Vec::new();
-            let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties(table, origin)))?;
-            writer.write(batch)?;
-            writer.close()?;
-            let hash = seal::seal(&mut bytes);
-            file.write_all(&bytes).map_err(ParquetError::from)?;
-            Ok(hash)
-        }
-        Format::Jsonl => {
-            let mut writer = LineDelimitedWriter::new(file);
-            writer.write(batch)?;
-            writer.finish()?;
-            Ok(None)
-        }
-    }
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties(table, origin)))?;
+    writer.write(batch)?;
+    writer.close()?;
+    let hash = seal::seal(&mut bytes);
+    file.write_all(&bytes).map_err(ParquetError::from)?;
+    Ok(hash)
 }
 
 /// Measured on real text (24,090 tokens, k = 20): byte-stream split under zstd 1 takes 98 bytes per token where the

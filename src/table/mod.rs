@@ -24,7 +24,7 @@ use arrow::error::ArrowError;
 
 pub use columns::{Columns, Flags, Lists, Numbers, PairColumns, SampleColumns, Texts, TokenColumns};
 pub use decode::{footer, schema, statuses};
-pub use encode::{Format, Table, write};
+pub use encode::{EXTENSION, Table, write};
 pub use origin::{Origin, parted_from};
 pub use reader::{Rows, TableReader};
 pub use scored::ScoredSample;
@@ -56,9 +56,18 @@ impl TokenRow<'_> {
 
     /// The token's entries in a list column.
     fn list<T>(&self, column: impl Fn(&TokenScores) -> &Vec<T>) -> &[T] {
-        self.scores
-            .and_then(|(scores, index)| column(scores).get(index * scores.k..(index + 1) * scores.k))
-            .unwrap_or_default()
+        self.scores.and_then(|(scores, index)| column(scores).get(scores.list(index))).unwrap_or_default()
+    }
+
+    /// The token's bytes in the response, if its text is known; that of a recorded token without numbers is not.
+    fn span(&self) -> Option<(u32, u32)> {
+        let is_known = self.sample.recorded.is_none_or(|recorded| recorded.text && self.scores.is_some());
+        is_known.then_some((self.token.start, self.token.end))
+    }
+
+    /// A flag that tokenising decides.
+    fn flag(&self, flag: bool) -> Option<bool> {
+        self.sample.recorded.is_none().then_some(flag)
     }
 }
 
@@ -70,26 +79,26 @@ impl TokenRow<'_> {
 pub fn tokens_batch(samples: &[ScoredSample]) -> Result<RecordBatch> {
     check(samples)?;
     let rows: Vec<TokenRow> = samples.iter().flat_map(token_rows).collect();
-    let u32s = |f: &dyn Fn(&TokenRow) -> u32| -> ArrayRef { Arc::new(rows.iter().map(f).collect::<UInt32Array>()) };
-    let bools = |f: &dyn Fn(&TokenRow) -> bool| -> ArrayRef {
-        Arc::new(rows.iter().map(|row| Some(f(row))).collect::<BooleanArray>())
-    };
+    let u32s =
+        |f: &dyn Fn(&TokenRow) -> Option<u32>| -> ArrayRef { Arc::new(rows.iter().map(f).collect::<UInt32Array>()) };
+    let bools =
+        |f: &dyn Fn(&TokenRow) -> Option<bool>| -> ArrayRef { Arc::new(rows.iter().map(f).collect::<BooleanArray>()) };
     let f32s = |f: fn(&TokenScores) -> &Vec<f32>| -> ArrayRef {
         Arc::new(rows.iter().map(|row| row.value(f)).collect::<Float32Array>())
     };
     let counts = |f: fn(&TokenScores) -> &Vec<u32>| -> ArrayRef {
         Arc::new(rows.iter().map(|row| row.value(f)).collect::<UInt32Array>())
     };
-    let texts = rows.iter().map(|row| Some(token_text(&row.sample.response, row.token.start, row.token.end)));
+    let texts = rows.iter().map(|row| row.span().map(|(start, end)| token_text(&row.sample.response, start, end)));
     let columns: Vec<ArrayRef> = vec![
-        u32s(&|row| row.sample.sample_id),
-        u32s(&|row| row.position),
-        u32s(&|row| row.sample.ids[row.token.index as usize]),
+        u32s(&|row| Some(row.sample.sample_id)),
+        u32s(&|row| Some(row.position)),
+        u32s(&|row| row.sample.ids.get(row.token.index as usize).copied()),
         Arc::new(texts.collect::<StringArray>()),
-        u32s(&|row| row.token.start),
-        u32s(&|row| row.token.end),
-        bools(&|row| row.token.straddles),
-        bools(&|row| row.token.is_end),
+        u32s(&|row| row.span().map(|(start, _)| start)),
+        u32s(&|row| row.span().map(|(_, end)| end)),
+        bools(&|row| row.flag(row.token.straddles)),
+        bools(&|row| row.flag(row.token.is_end)),
         f32s(|s| &s.logit),
         f32s(|s| &s.logprob),
         counts(|s| &s.rank),
@@ -107,7 +116,7 @@ fn token_rows(scored: &ScoredSample) -> impl Iterator<Item = TokenRow<'_>> {
     let sample = &scored.sample;
     let tokens = if scored.scores.is_some() { sample.tokens.as_slice() } else { &[] };
     // Only the first response token can have nothing before it; the others follow its place.
-    let skipped = usize::from(tokens.first().is_some_and(|token| token.index == 0));
+    let skipped = tokens.len().saturating_sub(sample.scored_tokens().count());
     tokens.iter().enumerate().map(move |(position, token)| TokenRow {
         sample,
         position: position as u32,
@@ -145,8 +154,9 @@ pub fn samples_batch(samples: &[ScoredSample], kept: &[KeptField]) -> Result<Rec
         Arc::new(samples.iter().map(|s| mean_logprob(s).map(f)).collect::<Float64Array>())
     };
     // Ids that tokenising never gave and texts of a row that could not be read are unknown, not empty.
-    let known = |s: &Sample| !s.ids.is_empty();
+    let known = Sample::has_context;
     let read = |s: &Sample| s.status != Status::Failed || known(s) || !(s.prompt.is_empty() && s.response.is_empty());
+    let tokenised = |s: &Sample| s.recorded.is_none();
     let mut columns: Vec<ArrayRef> = vec![
         u32s(&|s| Some(s.sample_id)),
         texts(&|s| s.row_id.clone()),
@@ -155,11 +165,11 @@ pub fn samples_batch(samples: &[ScoredSample], kept: &[KeptField]) -> Result<Rec
         Arc::new(samples.iter().map(|s| s.sample.is_cut).collect::<BooleanArray>()),
         texts(&|s| Some(s.cluster_id.clone())),
         texts(&|s| known(s).then(|| s.context_hash())),
-        texts(&|s| read(s).then(|| s.prompt.clone())),
-        texts(&|s| read(s).then(|| s.response.clone())),
+        texts(&|s| (read(s) && tokenised(s)).then(|| s.prompt.clone())),
+        texts(&|s| (read(s) && s.recorded.is_none_or(|recorded| recorded.text)).then(|| s.response.clone())),
         u32s(&|s| known(s).then(|| s.context().len() as u32)),
         u32s(&|s| Some(s.tokens.len() as u32)),
-        u32s(&|s| known(s).then_some(s.prompt_tokens_alone)),
+        u32s(&|s| (known(s) && tokenised(s)).then_some(s.prompt_tokens_alone)),
         f64s(&|mean| mean),
         f64s(&|mean| (-mean).exp()),
         texts(&|s| Some(s.status.as_str().to_owned())),

@@ -2,8 +2,7 @@
 //!
 //! Owns the footer entry that contains it. Without it, a renamed folder, files that were moved, or two processes that
 //! each wrote half of a part would change the sign of a result without a trace. Files name each other by their own
-//! hashes ([`super::seal`]), which a footer contains, so the rest is not read. Not here: JSON lines, which have no
-//! place for it.
+//! hashes ([`super::seal`]), which a footer contains, so the rest is not read.
 
 use std::path::Path;
 

@@ -1,7 +1,6 @@
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Float32Type, Float64Type, UInt32Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use serde_json::{Value, json};
 
 use super::*;
 use crate::sample::Status;
@@ -26,6 +25,7 @@ fn sample_after(sample_id: u32, before: u32) -> Sample {
         ids: (0..before + 2).collect(),
         tokens: vec![token(0), token(1)],
         prompt_tokens_alone: before,
+        recorded: None,
         kept: vec![Kept::Bool(true), Kept::Number(0.5), Kept::Text("x".to_owned())],
         status: Status::Ok,
         reason: None,
@@ -46,6 +46,7 @@ fn scores(logprobs: &[f32]) -> TokenScores {
         top_ids: [7, 9].repeat(n),
         top_logprobs: [-0.5, NOTHING].repeat(n),
         k: 2,
+        top_ends: Vec::new(),
         hidden: Vec::new(),
     }
 }
@@ -90,20 +91,15 @@ fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Vec<Option<&'a str>> {
     batch[name].as_string::<i32>().iter().collect()
 }
 
-fn bytes(format: Format, table: Table, batch: &RecordBatch) -> Vec<u8> {
+fn bytes(table: Table, batch: &RecordBatch) -> Vec<u8> {
     let mut bytes = Vec::new();
-    write(&mut bytes, format, table, batch, None).unwrap();
+    write(&mut bytes, table, batch, None).unwrap();
     bytes
-}
-
-fn lines(table: Table, batch: &RecordBatch) -> Vec<Value> {
-    let text = String::from_utf8(bytes(Format::Jsonl, table, batch)).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 fn parquet(table: Table, batch: &RecordBatch) -> RecordBatch {
     let file = tempfile::tempfile().unwrap();
-    write(&file, Format::Parquet, table, batch, None).unwrap();
+    write(&file, table, batch, None).unwrap();
     let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
     reader.next().unwrap().unwrap()
 }
@@ -179,27 +175,20 @@ fn a_text_column_takes_values_of_any_type() {
 }
 
 #[test]
-fn minus_infinity_stays_in_parquet_and_is_null_in_json_lines() {
+fn minus_infinity_stays_and_an_unknown_value_is_null() {
     let batch = tokens_batch(&three()).unwrap();
     let read = parquet(Table::Tokens, &batch);
     assert_eq!(read, batch);
     assert_eq!(f32s(&read, token::REST_LOGPROB)[0], Some(NOTHING));
-    let lines = lines(Table::Tokens, &batch);
-    assert_eq!(lines[0][token::TOP_LOGPROBS], json!([-0.5, null]));
-    assert_eq!(lines[0].get(token::REST_LOGPROB), Some(&Value::Null));
-    // A value that is not known is left out.
-    assert_eq!(lines[2].get(token::REST_LOGPROB), None);
-    assert_eq!(lines[2].get(token::LOGPROB), None);
-    assert_eq!(lines[2][token::TOP_LOGPROBS], json!([]));
+    assert_eq!(f32s(&read, token::REST_LOGPROB)[2], None);
+    assert_eq!(f32s(&read, token::LOGPROB)[2], None);
 }
 
 #[test]
 fn the_same_batch_gives_the_same_bytes() {
     let (tokens, samples) = (tokens_batch(&three()).unwrap(), samples_batch(&three(), &kept()).unwrap());
-    for format in [Format::Parquet, Format::Jsonl] {
-        for (table, batch) in [(Table::Tokens, &tokens), (Table::Samples, &samples)] {
-            assert_eq!(bytes(format, table, batch), bytes(format, table, batch), "{format:?} {table:?}");
-        }
+    for (table, batch) in [(Table::Tokens, &tokens), (Table::Samples, &samples)] {
+        assert_eq!(bytes(table, batch), bytes(table, batch), "{table:?}");
     }
 }
 
@@ -207,8 +196,7 @@ fn the_same_batch_gives_the_same_bytes() {
 fn a_part_without_a_scored_sample_is_an_empty_table() {
     let batch = tokens_batch(&[failed(0)]).unwrap();
     assert_eq!((batch.num_rows(), batch.schema()), (0, schema::tokens()));
-    assert!(lines(Table::Tokens, &batch).is_empty());
-    assert_eq!(bytes(Format::Parquet, Table::Tokens, &batch)[..4], *b"PAR1");
+    assert_eq!(bytes(Table::Tokens, &batch)[..4], *b"PAR1");
 }
 
 /// Readers are told that the tables are sorted: the footers must say so.
@@ -219,7 +207,7 @@ fn footers_declare_the_order() {
         (Table::Samples, samples_batch(&three(), &kept()).unwrap(), 1),
     ] {
         let file = tempfile::tempfile().unwrap();
-        write(&file, Format::Parquet, table, &batch, None).unwrap();
+        write(&file, table, &batch, None).unwrap();
         let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
         let sorting = reader.metadata().row_group(0).sorting_columns().unwrap();
         let ascending = |i: usize| !sorting[i].descending && sorting[i].column_idx == i as i32;

@@ -220,6 +220,7 @@ fn blank(read: &ReadRow, turn: u32) -> Sample {
         ids: Vec::new(),
         tokens: Vec::new(),
         prompt_tokens_alone: 0,
+        recorded: None,
         kept: row.map_or_else(Vec::new, |row| row.kept.iter().map(|value| value.of(turn as usize).clone()).collect()),
         status: Status::Ok,
         reason: None,

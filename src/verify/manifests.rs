@@ -35,7 +35,7 @@ pub(super) fn check(texts: &[ListedText], cells: &[ListedCell], findings: &mut F
 
 /// What a model's own manifest says.
 fn of_cell(cell: &ListedCell) -> Result<(), String> {
-    let manifest = cell.manifest.as_ref().map(|(manifest, _)| manifest).map_err(ToString::to_string)?;
+    let manifest = cell.manifest.as_ref().map_err(ToString::to_string)?;
     if manifest.cell() != cell.cell {
         let names = [&manifest.generation_model, &manifest.task, &manifest.model];
         return Err(format!("is of {names:?}, but its folders have other names"));

@@ -33,9 +33,8 @@ use tokens::Ids;
 use crate::dataset::Part;
 use crate::engine::RANK_STRICT;
 use crate::error::Result;
-use crate::store::{self, Inventory, ListedCell, Manifest, PartFiles, ResultFile};
-use crate::study;
-use crate::table::{self, Columns, Format, Origin, TokenColumns};
+use crate::store::{self, IMPORT, Inventory, ListedCell, Manifest, PartFiles, ResultFile};
+use crate::table::{self, Columns, Origin, TokenColumns};
 
 /// The engine whose tables lack nothing.
 const LOCAL: &str = "local";
@@ -107,7 +106,7 @@ fn of_part(text: &[ListedCell], part: usize) -> OfPart {
     let mut wrong = BTreeSet::new();
     let mut files = Vec::new();
     for cell in text {
-        let (Ok((manifest, format)), Some(paths)) = (&cell.manifest, cell.parts.get(part)) else { continue };
+        let (Ok(manifest), Some(paths)) = (&cell.manifest, cell.parts.get(part)) else { continue };
         if !paths.is_done() {
             found.checked.unfinished_parts += 1;
             continue;
@@ -116,7 +115,7 @@ fn of_part(text: &[ListedCell], part: usize) -> OfPart {
         let mut findings = Findings::default();
         let Ok(digest) = manifest.digest() else { continue };
         let origin = cell.cell.origin(&digest, part as u32);
-        let one = OnePart { manifest, format: *format, part: &manifest.parts[part], paths, origin };
+        let one = OnePart { manifest, part: &manifest.parts[part], paths, origin };
         let ids = one.check(&mut findings, &mut found.checked);
         if !findings.is_empty() {
             wrong.insert(files.len());
@@ -136,7 +135,6 @@ fn of_part(text: &[ListedCell], part: usize) -> OfPart {
 /// A part of one model.
 struct OnePart<'a> {
     manifest: &'a Manifest,
-    format: Format,
     part: &'a Part,
     paths: &'a PartFiles,
     /// What its files must say of themselves.
@@ -153,15 +151,15 @@ impl OnePart<'_> {
         let (mut samples_hash, mut tokens_hash) = (None, None);
         let of_samples = samples.exists().then(|| {
             guarded(samples.path(), findings, |findings| {
-                let source = self.open(samples, &self.manifest.dataset.keep_fields, checked)?;
+                let source = self.open(samples, &self.manifest.dataset.keep_fields)?;
                 samples_hash.clone_from(&source.hash);
-                samples::read(samples.path(), source, self.part, self.rules().null_is_unknown, findings)
+                samples::read(samples.path(), source, self.part, findings)
             })
         });
         let of_samples = of_samples.flatten();
         checked.samples += of_samples.as_ref().map_or(0, |samples| samples.len() as u64);
         let ids = guarded(tokens.path(), findings, |findings| {
-            let source: Source<TokenColumns> = self.open(tokens, &[], checked)?;
+            let source: Source<TokenColumns> = self.open(tokens, &[])?;
             tokens_hash.clone_from(&source.hash);
             let named = source.origin.as_ref().and_then(|origin| origin.samples.as_deref());
             if let Some(what) = table::parted_from(named, samples.path(), samples_hash.as_deref()) {
@@ -187,22 +185,14 @@ impl OnePart<'_> {
         ids.unwrap_or_default()
     }
 
-    fn open<C: Columns + 'static>(
-        &self,
-        file: &ResultFile,
-        kept: &[String],
-        checked: &mut Checked,
-    ) -> Result<Source<C>, Broken> {
-        let source = source::open(file, self.format, kept, Some(&self.origin))?;
-        checked.files_without_hash += u64::from(source.hash.is_none());
-        Ok(source)
+    fn open<C: Columns + 'static>(&self, file: &ResultFile, kept: &[String]) -> Result<Source<C>, Broken> {
+        source::open(file, kept, Some(&self.origin))
     }
 
     fn rules(&self) -> Rules {
         let engine = &self.manifest.engine;
         Rules {
-            is_import: engine.name == study::ENGINE,
-            null_is_unknown: self.format == Format::Parquet,
+            lists_vary: engine.name == IMPORT,
             is_whole: engine.name == LOCAL,
             top_k: engine.top_k,
             vocab: engine.vocab,

@@ -17,11 +17,8 @@ const MAX_VOCAB: usize = 1 << 32;
 /// What the manifest says of a cell's numbers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
-    /// Imported from another program's file: positions are from 1, and its numbers are what that program wrote, which
-    /// reading them again does not change. The hash still shows whether they are what was imported.
-    pub is_import: bool,
-    /// Null means unknown, not −∞.
-    pub null_is_unknown: bool,
+    /// Lists may differ in length: another program recorded them.
+    pub lists_vary: bool,
     /// Every column is filled and every list has its length: the engine is ours.
     pub is_whole: bool,
     /// Length of the lists, longest where not all are whole.
@@ -37,8 +34,8 @@ pub(super) fn check(row: &TokenRow, rules: Rules, report: &mut dyn FnMut(Kind, S
     match row.logprob {
         Some(x) if x > 0.0 => report(Kind::Value, format!("logprob is {x}, above 0")),
         Some(x) if x.is_nan() => report(Kind::Value, "logprob is NaN".to_owned()),
-        None if rules.null_is_unknown => report(Kind::Value, "logprob is null".to_owned()),
-        _ => {}
+        None => report(Kind::Value, "logprob is null".to_owned()),
+        Some(_) => {}
     }
     let vocab = rules.vocab.unwrap_or(MAX_VOCAB);
     if let Some(x) = row.entropy
@@ -70,16 +67,14 @@ pub(super) fn check(row: &TokenRow, rules: Rules, report: &mut dyn FnMut(Kind, S
 
 /// Columns that the engine fills and that are empty.
 fn unfilled(row: &TokenRow, rules: Rules, report: &mut dyn FnMut(Kind, String)) {
-    let mut holds = vec![
+    let holds = [
         ("logit", row.logit.is_some()),
         ("rank", row.rank.is_some()),
         ("ties", row.ties.is_some()),
         ("entropy", row.entropy.is_some()),
+        ("rest_logprob", row.rest_logprob.is_some()),
+        ("min_logprob", row.min_logprob.is_some()),
     ];
-    // In JSON lines null is −∞ there.
-    if rules.null_is_unknown {
-        holds.extend([("rest_logprob", row.rest_logprob.is_some()), ("min_logprob", row.min_logprob.is_some())]);
-    }
     for (name, _) in holds.into_iter().filter(|(_, holds)| rules.is_whole && !holds) {
         report(Kind::Value, format!("{name} is null, though the engine fills it"));
     }

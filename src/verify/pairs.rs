@@ -9,7 +9,7 @@ use super::scored::{self, Ids};
 use super::source::{self, Broken, Source, guarded};
 use crate::schema::Divergence;
 use crate::store::{self, Cell, ListedCell, ListedPair, Manifest, ResultFile};
-use crate::table::{self, Format, Origin, PairColumns};
+use crate::table::{self, Origin, PairColumns};
 
 /// Tells what is wrong with a pair, and gives what to delete.
 pub(super) fn check(found: &ListedPair, cells: &[ListedCell], findings: &mut Findings) -> Vec<PathBuf> {
@@ -41,7 +41,7 @@ fn manifest(found: &ListedPair, cells: &[ListedCell]) -> Result<(), String> {
     }
     for (cell, digest) in found.cell.cells().iter().zip([&manifest.of_p, &manifest.of_q]) {
         let of_cell = cells.iter().find(|other| other.cell == *cell).and_then(|found| found.manifest.as_ref().ok());
-        let same = |(run, _): &(Manifest, Format)| run.digest().is_ok_and(|found| found == *digest);
+        let same = |run: &Manifest| run.digest().is_ok_and(|found| found == *digest);
         if !of_cell.is_some_and(same) {
             return Err(format!("is of another run of `{}` than the one that is here", cell.model));
         }
@@ -51,7 +51,7 @@ fn manifest(found: &ListedPair, cells: &[ListedCell]) -> Result<(), String> {
 
 /// It was made of the tokens tables `of` P and Q; every page decodes, rows ascend, divergences are not negative.
 fn rows(file: &ResultFile, origin: &Origin, of: [Option<&ResultFile>; 2]) -> Result<(), Broken> {
-    let source: Source<PairColumns> = source::open(file, Format::Parquet, &[], Some(origin))?;
+    let source: Source<PairColumns> = source::open(file, &[], Some(origin))?;
     let named = source.origin.map_or([None, None], |origin| origin.tokens);
     for (tokens, named) in of.iter().zip(&named) {
         // A missing or broken table is reported by itself.

@@ -135,8 +135,6 @@ pub struct Checked {
     pub samples: u64,
     /// Response tokens.
     pub tokens: u64,
-    /// JSON lines, which have no place for a hash: a number changed into another possible one goes unnoticed in them.
-    pub files_without_hash: u64,
     /// Parts that kept hidden states which are no longer there.
     pub parts_without_hidden: u64,
 }
@@ -149,7 +147,6 @@ impl Checked {
         self.unfinished_parts += other.unfinished_parts;
         self.samples += other.samples;
         self.tokens += other.tokens;
-        self.files_without_hash += other.files_without_hash;
         self.parts_without_hidden += other.parts_without_hidden;
     }
 }

@@ -32,7 +32,6 @@ pub(super) fn read(
     path: &Path,
     source: Source<SampleColumns>,
     part: &Part,
-    null_is_unknown: bool,
     findings: &mut Findings,
 ) -> Result<Vec<Sample>, Broken> {
     let ids = range(part.first_sample, part.samples);
@@ -48,7 +47,7 @@ pub(super) fn read(
                 findings.add(Kind::Rows, path, place, format!("expected a sample of {ids:?} in order"));
                 continue;
             }
-            if let Err(what) = perplexity(&row, null_is_unknown) {
+            if let Err(what) = perplexity(&row) {
                 findings.add(Kind::Mean, path, place, what);
             }
             match sample(&row, part) {
@@ -91,12 +90,10 @@ fn sample(row: &SampleRow, part: &Part) -> Result<Sample, String> {
 }
 
 /// The perplexity is that of the mean.
-fn perplexity(row: &SampleRow, null_is_unknown: bool) -> Result<(), String> {
+fn perplexity(row: &SampleRow) -> Result<(), String> {
     let Some(mean) = row.mean_logprob else { return Ok(()) };
     match row.perplexity {
         Some(x) if is_close(x, (-mean).exp()) => Ok(()),
-        // JSON has no ∞, which a mean of less than -709 gives.
-        None if !null_is_unknown && (-mean).exp() == f64::INFINITY => Ok(()),
         other => Err(format!("perplexity is {other:?} where mean_logprob is {mean}")),
     }
 }

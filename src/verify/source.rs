@@ -1,21 +1,17 @@
 //! A table's file as batches of its columns.
 //!
-//! Owns what a file that `score` wrote must be beyond a table of tokshift: its bytes, its columns to the letter, its part;
-//! and JSON lines. Values are not checked here.
+//! Owns what a file that `score` wrote must be beyond a table of tokshift: its bytes, its columns to the letter, its part.
+//! Values are not checked here.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Float32Array, ListArray, RecordBatch};
-use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 
 use super::report::{Findings, Kind};
 use crate::error::Error;
-use crate::schema::token;
 use crate::store::ResultFile;
-use crate::stored::StoredFile;
-use crate::table::{self, Columns, Format, Origin, TableReader};
+use crate::table::{self, Columns, Origin, TableReader};
 
 /// Why a file is not read on.
 pub(super) type Broken = (Kind, String);
@@ -23,7 +19,7 @@ pub(super) type Broken = (Kind, String);
 /// An open table.
 pub(super) struct Source<C> {
     pub batches: Box<dyn Iterator<Item = Result<C, Broken>>>,
-    /// The file's hash of itself, which its bytes have; `None` if its format has no place for one.
+    /// The file's hash of itself, which its bytes have.
     pub hash: Option<String>,
     /// What it says of itself.
     pub origin: Option<Origin>,
@@ -51,32 +47,10 @@ pub(super) fn guarded<T>(
 /// Opens a file, which must have the columns of its table, those of `kept` last, and be the part of a cell that it says.
 pub(super) fn open<C: Columns + 'static>(
     file: &ResultFile,
-    format: Format,
     kept: &[String],
     origin: Option<&Origin>,
 ) -> Result<Source<C>, Broken> {
     let file = file.open().map_err(unreadable)?;
-    match format {
-        Format::Parquet => open_parquet(file, kept, origin),
-        Format::Jsonl => open_jsonl(&file),
-    }
-}
-
-/// A finding has the file's name already.
-fn unreadable(error: Error) -> Broken {
-    let what = match error {
-        Error::File { what, .. } => what,
-        Error::Io { source, .. } => source.to_string(),
-        other => other.to_string(),
-    };
-    (Kind::Unreadable, what)
-}
-
-fn open_parquet<C: Columns + 'static>(
-    file: StoredFile,
-    kept: &[String],
-    origin: Option<&Origin>,
-) -> Result<Source<C>, Broken> {
     // Checked before anything is decoded, because changed bytes may decode to anything.
     let sealed = table::is_sealed(&file).map_err(|e| (Kind::Unreadable, e.to_string()))?;
     if sealed == Some(false) {
@@ -96,6 +70,16 @@ fn open_parquet<C: Columns + 'static>(
     }
     let rows = reader.rows().map_err(unreadable)?;
     Ok(Source { batches: Box::new(rows.map(|batch| batch.map_err(unreadable))), hash, origin: found })
+}
+
+/// A finding has the file's name already.
+fn unreadable(error: Error) -> Broken {
+    let what = match error {
+        Error::File { what, .. } => what,
+        Error::Io { source, .. } => source.to_string(),
+        other => other.to_string(),
+    };
+    (Kind::Unreadable, what)
 }
 
 fn schema(what: String) -> Broken {
@@ -128,40 +112,4 @@ fn as_written(expected: &Schema, kept: &[String], found: &Schema) -> Result<(), 
 fn described(field: &Field) -> String {
     let null = if field.is_nullable() { "" } else { ", never null" };
     format!("`{}` ({}{null})", field.name(), field.data_type())
-}
-
-/// JSON lines as batches. What a line leaves out is null; kept fields have no column.
-fn open_jsonl<C: Columns + 'static>(file: &StoredFile) -> Result<Source<C>, Broken> {
-    let broken = |e: arrow::error::ArrowError| (Kind::Unreadable, e.to_string());
-    let lines = std::io::BufReader::new(file.tail(0));
-    let reader = arrow::json::ReaderBuilder::new(nullable(&C::TABLE.schema())).build(lines).map_err(broken)?;
-    let batches = reader.map(move |batch| C::of(&with_infinities(&batch.map_err(broken)?)).map_err(schema));
-    Ok(Source { batches: Box::new(batches), hash: None, origin: None })
-}
-
-/// The schema with everything nullable, items of lists included.
-fn nullable(schema: &Schema) -> SchemaRef {
-    let field = |field: &FieldRef| match field.data_type() {
-        DataType::List(item) => {
-            Field::new_list(field.name(), Field::new(item.name(), item.data_type().clone(), true), true)
-        }
-        other => Field::new(field.name(), other.clone(), true),
-    };
-    Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
-}
-
-/// JSON has no −∞: in a list of log-probabilities, `null` stands for it.
-fn with_infinities(batch: &RecordBatch) -> RecordBatch {
-    let Ok(index) = batch.schema().index_of(token::TOP_LOGPROBS) else { return batch.clone() };
-    let whole = |lists: &ListArray| {
-        let items = lists.values().as_primitive_opt::<Float32Type>()?;
-        let items: Float32Array = items.iter().map(|item| Some(item.unwrap_or(f32::NEG_INFINITY))).collect();
-        let (field, offsets, _, nulls) = lists.clone().into_parts();
-        Some(Arc::new(ListArray::try_new(field, offsets, Arc::new(items), nulls).ok()?) as ArrayRef)
-    };
-    let mut columns = batch.columns().to_vec();
-    if let Some(lists) = columns[index].as_list_opt::<i32>().and_then(whole) {
-        columns[index] = lists;
-    }
-    RecordBatch::try_new(batch.schema(), columns).unwrap_or_else(|_| batch.clone())
 }

@@ -26,6 +26,7 @@ pub fn sample(sample_id: u32, ids: Vec<u32>, response: u32) -> Sample {
         tokens: (response..ids.len() as u32).map(token).collect(),
         ids,
         prompt_tokens_alone: 0,
+        recorded: None,
         kept: Vec::new(),
         status: Status::Ok,
         reason: None,
@@ -82,6 +83,7 @@ pub fn manifest(cell: &Cell, parts: Vec<Part>) -> Manifest {
         },
         engine: EngineFacts {
             name: text("mock"),
+            source: None,
             files: BTreeMap::new(),
             dtype: text("f32"),
             device: text("cpu"),

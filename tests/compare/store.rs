@@ -22,7 +22,7 @@ use tokshift::schema::token;
 use tokshift::scores::TokenScores;
 use tokshift::shift;
 use tokshift::store::{self, Cell, CellStore, Manifest, Store};
-use tokshift::table::{Format, ScoredSample, samples_batch, tokens_batch};
+use tokshift::table::{ScoredSample, samples_batch, tokens_batch};
 use tokshift::verify;
 
 const CELL: &str = "generation_model=rl/task=demo/model=m";
@@ -32,8 +32,8 @@ fn cell(model: &str) -> Cell {
 }
 
 /// Of a dataset in two parts.
-fn manifest(cell: &Cell, out: Format) -> Manifest {
-    Manifest { out: out.extension().to_owned(), ..made::manifest(cell, made::parts(&[3, 3])) }
+fn manifest(cell: &Cell) -> Manifest {
+    made::manifest(cell, made::parts(&[3, 3]))
 }
 
 /// A sample of `tokens` one-byte tokens after `context` ids.
@@ -70,6 +70,7 @@ fn scored(sample: Sample, k: usize, seed: u32) -> ScoredSample {
         top_ids: (seed..).take(n * k).collect(),
         top_logprobs: column(n * k),
         k,
+        top_ends: Vec::new(),
         hidden: Vec::new(),
     };
     ScoredSample { sample, scores: Some(scores) }
@@ -119,7 +120,7 @@ fn files(root: &Path) -> BTreeSet<String> {
 
 fn open(root: &Path, model: &str) -> CellStore {
     let cell = cell(model);
-    Store::open(root).unwrap().cell(&cell, &manifest(&cell, Format::Parquet), Format::Parquet).unwrap()
+    Store::open(root).unwrap().cell(&cell, &manifest(&cell)).unwrap()
 }
 
 #[test]
@@ -166,7 +167,7 @@ fn hostile_names_stay_inside() {
     for name in names {
         let cell = Cell::new(name, name, name);
         let store = Store::open(&root).unwrap();
-        let cell = store.cell(&cell, &manifest(&cell, Format::Jsonl), Format::Jsonl).unwrap();
+        let cell = store.cell(&cell, &manifest(&cell)).unwrap();
         publish(&cell, 0, &three(0)).unwrap();
     }
     let paths = files(outside.path());
@@ -181,8 +182,7 @@ fn hostile_names_stay_inside() {
     assert_eq!(found, names.map(str::to_owned).into());
     for name in [String::new(), "x".repeat(300)] {
         let cell = cell(&name);
-        let error =
-            Store::open(&root).unwrap().cell(&cell, &manifest(&cell, Format::Jsonl), Format::Jsonl).unwrap_err();
+        let error = Store::open(&root).unwrap().cell(&cell, &manifest(&cell)).unwrap_err();
         assert!(matches!(error, Error::Usage(_)), "{error}");
     }
 }
@@ -238,7 +238,7 @@ fn parts_without_their_manifest_are_not_taken_for_this_run_s() {
     fs::write(&text_file, text).unwrap();
     fs::remove_file(&manifest_file).unwrap();
     let (cell, store) = (cell("m"), Store::open(root.path()).unwrap());
-    let error = store.cell(&cell, &manifest(&cell, Format::Parquet), Format::Parquet).unwrap_err().to_string();
+    let error = store.cell(&cell, &manifest(&cell)).unwrap_err().to_string();
     assert!(error.contains("manifest.json`: is missing, so the options of its parts are unknown"), "{error}");
     fs::remove_dir_all(root.path().join("tokens")).unwrap();
     fs::remove_dir_all(root.path().join("samples")).unwrap();
@@ -277,9 +277,9 @@ fn a_run_that_comes_second_leaves_nothing() {
     let root = TempDir::new().unwrap();
     let store = Store::open(root.path()).unwrap();
     let first = open(root.path(), "m");
-    let mut other = manifest(&cell("other"), Format::Parquet);
+    let mut other = manifest(&cell("other"));
     other.dataset.limit = Some(3);
-    let second = store.cell(&cell("other"), &other, Format::Parquet).unwrap();
+    let second = store.cell(&cell("other"), &other).unwrap();
     publish(&first, 0, &three(0)).unwrap();
     let before = files(root.path());
     let error = publish(&second, 0, &three(0)).unwrap_err();
@@ -296,9 +296,9 @@ fn racing_models_agree_on_the_rows() {
         let store = Store::open(root.path()).unwrap();
         let run = |i: u32| {
             let cell = cell(&format!("m{i}"));
-            let mut manifest = manifest(&cell, Format::Jsonl);
+            let mut manifest = manifest(&cell);
             manifest.dataset.limit = Some(i % 2);
-            publish(&store.cell(&cell, &manifest, Format::Jsonl)?, 0, &three(0)).map(|()| i % 2)
+            publish(&store.cell(&cell, &manifest)?, 0, &three(0)).map(|()| i % 2)
         };
         let outcomes: Vec<_> = thread::scope(|scope| {
             let threads: Vec<_> = (0..6).map(|i| scope.spawn(move || run(i))).collect();

@@ -12,6 +12,7 @@ mod corpora;
 mod dataset;
 mod formats;
 mod names;
+mod recorded;
 mod study;
 mod template;
 mod text;

@@ -4,18 +4,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::common::{Scene, fixture, made, many_rows};
-use serde_json::{Value, json};
+use arrow::array::{RecordBatch, StringArray};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::json;
 use tokshift::dataset::{Plan, PlanOptions, scan};
 use tokshift::engine::mock::Mock;
 use tokshift::engine::{Caps, Engine, Job, Scored};
 use tokshift::pipeline::{Input, Progress, Run};
 use tokshift::sample::Status;
 use tokshift::stop::Stop;
-use tokshift::store::{self, Cell, Manifest, Store};
-use tokshift::table::Format;
+use tokshift::store::{self, Cell, Manifest, ResultFile, Store};
+use tokshift::table::{Table, write};
 use tokshift::tokenize::{Boundary, SampleOptions, TextTokenizer, TooLong};
 use tokshift::{Error, Result};
 
@@ -53,7 +56,7 @@ fn run(
 ) -> Result<Progress> {
     let cell = Cell::new("rl", "demo", "mock");
     let store = Store::open(&scene.path(output))?;
-    let cell = store.cell(&cell, &manifest(&cell, plan), Format::Parquet)?;
+    let cell = store.cell(&cell, &manifest(&cell, plan))?;
     let progress = Progress::default();
     Run {
         inputs: &[Input::new(plan, &cell, BTreeSet::new(), retry_failed)?],
@@ -171,19 +174,16 @@ fn failed_samples_are_scored_again_on_demand() {
 
 /// What a model that ran out of memory leaves, made by hand of a good run's tables.
 fn fail_sample(scene: &Scene, part: &str) {
-    let edit = |table: &str, change: &dyn Fn(Value) -> Option<Value>| {
-        let path = format!("out/{table}/generation_model=rl/task=demo/model=tied/{part}");
-        let text = fs::read_to_string(scene.path(&path)).unwrap();
-        let rows = text.lines().filter_map(|line| change(serde_json::from_str(line).unwrap()));
-        scene.write(&path, rows.map(|row| row.to_string() + "\n").collect::<String>());
-    };
-    edit("tokens", &|row| (row["sample_id"] != 300).then_some(row));
-    edit("samples", &|mut row| {
-        if row["sample_id"] == 300 {
-            row["status"] = "failed".into();
-        }
-        Some(row)
-    });
+    let path = scene.path(&format!("out/samples/generation_model=rl/task=demo/model=tied/{part}"));
+    let builder = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(&path).unwrap()).unwrap();
+    let batch = builder.build().unwrap().next().unwrap().unwrap();
+    let place = batch.schema().index_of("status").unwrap();
+    let statuses = (0..batch.num_rows()).map(|row| if row == 300 - 256 { "failed" } else { "ok" });
+    let mut columns = batch.columns().to_vec();
+    columns[place] = Arc::new(StringArray::from_iter_values(statuses));
+    let failed = RecordBatch::try_new(batch.schema(), columns).unwrap();
+    let (origin, _) = ResultFile::at(&path).footer().unwrap();
+    write(fs::File::create(&path).unwrap(), Table::Samples, &failed, origin.as_ref()).unwrap();
 }
 
 #[test]
@@ -191,15 +191,15 @@ fn the_option_is_there_for_people() {
     let scene = Scene::new();
     scene.dataset("rl_demo.jsonl", &many_rows(600));
     let tied = [("tied", "qwen3-tied")];
-    scene.score("rl_demo.jsonl", &tied, "out", "--out jsonl --engine mock").expect(0, "600 ok samples");
+    scene.score("rl_demo.jsonl", &tied, "out", "--engine mock").expect(0, "600 ok samples");
     let whole = scene.files("out");
-    fail_sample(&scene, "part-00000001.jsonl");
-    scene.score("rl_demo.jsonl", &tied, "out", "--out jsonl --engine mock").expect(0, "tied: already scored");
+    fail_sample(&scene, "part-00000001.parquet");
+    scene.score("rl_demo.jsonl", &tied, "out", "--engine mock").expect(0, "tied: already scored");
     assert!(scene.files("out") != whole);
-    let again = scene.score("rl_demo.jsonl", &tied, "out", "--out jsonl --engine mock --retry-failed");
+    let again = scene.score("rl_demo.jsonl", &tied, "out", "--engine mock --retry-failed");
     again.expect(0, "tied: 256 ok samples");
     assert!(scene.files("out") == whole);
-    scene.write("out/samples/generation_model=rl/task=demo/model=tied/part-00000000.jsonl", "{}\n");
-    let broken = scene.score("rl_demo.jsonl", &tied, "out", "--out jsonl --engine mock --retry-failed");
-    broken.expect(1, "part-00000000.jsonl`: not a samples table: missing field `status`");
+    scene.write("out/samples/generation_model=rl/task=demo/model=tied/part-00000000.parquet", "{}\n");
+    let broken = scene.score("rl_demo.jsonl", &tied, "out", "--engine mock --retry-failed");
+    broken.expect(1, "part-00000000.parquet`: EOF: Parquet file too small");
 }

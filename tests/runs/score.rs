@@ -135,7 +135,6 @@ fn a_rerun_does_nothing_and_other_options_are_refused() {
         ("--too-long truncate", "--too-long = `skip`, this run has `truncate`"),
         ("--boundary separate", "--boundary = `joint`, this run has `separate`"),
         ("--dtype bf16", "--dtype = `f32`, this run has `bf16`"),
-        ("--out jsonl", "--out = `parquet`, this run has `jsonl`"),
         ("--cluster group", "--cluster = none, this run has `group`"),
         ("--keep-fields reward", "--keep-fields = none, this run has `reward`"),
     ] {
@@ -278,16 +277,13 @@ fn rows_of_ids_say_whether_they_were_cut() {
 }
 
 #[test]
-fn json_lines_say_what_parquet_says() {
+fn json_lines_say_what_the_tables_say() {
     let scene = Scene::new();
     scene.dataset("rl_demo.jsonl", &rows());
-    scene.score("rl_demo.jsonl", &[TIED], "parquet", "").expect(0, "30 ok");
-    scene.score("rl_demo.jsonl", &[TIED], "jsonl", "--out jsonl").expect(0, "30 ok");
-    let files = scene.files("jsonl");
-    let cell = "generation_model=rl/task=demo/model=tied";
+    scene.score("rl_demo.jsonl", &[TIED, ("other", "qwen3-shifted")], "parquet", "").expect(0, "30 ok");
     let lines = |table: &str| -> Vec<Value> {
-        let text = &files[&format!("{table}/{cell}/part-00000000.jsonl")];
-        std::str::from_utf8(text).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        let said = scene.run(&format!("export parquet --format jsonl --table {table} --model tied"));
+        said.expect(0, "").stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     };
     let (tokens, parquet) = (lines("tokens"), scene.table("parquet", "tokens", "rl", "demo", "tied"));
     assert_eq!(tokens.len(), parquet.len());
@@ -295,23 +291,12 @@ fn json_lines_say_what_parquet_says() {
     for (row, line) in tokens.iter().enumerate() {
         let number = |value: &Value| value.to_string().parse::<f32>().unwrap();
         assert_eq!(Some(number(&line["logprob"])), logprobs[row]);
+        assert_eq!([&line["generation_model"], &line["task"], &line["model"]], ["rl", "demo", "tied"]);
         assert_eq!(line["top_logprobs"].as_array().unwrap().iter().map(number).collect::<Vec<_>>(), lists[row]);
     }
     assert_eq!(lines("samples").len(), 30);
     assert_eq!(lines("samples")[3]["response"], rows()[3]["output"]);
-}
-
-/// The size of hidden states is known from a first look at all rows, which notices nothing twice.
-#[test]
-fn rows_are_noticed_once_though_hidden_rows_are_measured_before() {
-    let scene = Scene::new();
-    let rows = [("th", "e river"), ("ri", "ver"), ("the tr", "ain")];
-    let rows: Vec<Value> = rows.iter().map(|(input, output)| json!({"input": input, "output": output})).collect();
-    scene.dataset("rl_demo.jsonl", &rows);
-    let noticed = |output: &str, more: &str| {
-        let said =
-            scene.score("rl_demo.jsonl", &[TIED], output, more).expect(0, "a token spans the end").stderr.clone();
-        said.lines().filter(|line| line.contains("a token spans")).map(str::to_owned).collect::<Vec<_>>()
-    };
-    assert_eq!(noticed("plain", ""), noticed("kept", "--keep-hidden"));
+    assert_eq!(scene.run("export parquet --format jsonl").expect(0, "").stdout.lines().count(), 2 * tokens.len());
+    scene.run("export parquet --format jsonl --model nobody").expect(1, "no tables of these tasks and models");
+    scene.run("export parquet --format token-losses --model tied").expect(0, "wrote parquet/token_losses/tied_rl_demo");
 }

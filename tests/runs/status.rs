@@ -70,14 +70,6 @@ fn a_failed_run_is_told_until_it_is_made_good() {
     assert_eq!(logs.len(), 2, "one a process");
 }
 
-#[test]
-fn json_lines_are_read_too() {
-    let scene = Scene::new();
-    scene.dataset("rl_demo.jsonl", &rows());
-    scene.score("rl_demo.jsonl", &[TIED], "out", "--engine mock --out jsonl").expect(0, "30 ok");
-    assert_eq!(status(&scene)[0]["samples"]["ok"], 30);
-}
-
 /// A damaged cell is told as such, with what is known of it, and does not hide the others.
 #[test]
 fn what_cannot_be_read_is_told_beside_the_rest() {

@@ -3,6 +3,7 @@
 //! Owns the clap structs and their help, one file per command. Not here: checks that involve more than one option.
 
 mod demo;
+mod export;
 mod import;
 mod inspect;
 mod kl;
@@ -24,7 +25,8 @@ mod which;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 pub use demo::DemoArgs;
-pub use import::ImportArgs;
+pub use export::{ExportArgs, ExportFormat, ExportTable};
+pub use import::{ImportArgs, TokensArg};
 pub use inspect::InspectArgs;
 pub use kl::{AlignArg, KlArgs};
 pub use listed::Listed;
@@ -79,6 +81,7 @@ pub enum Command {
     Remove(RemoveArgs),
     Inspect(InspectArgs),
     Import(ImportArgs),
+    Export(ExportArgs),
     Verify(VerifyArgs),
     Render(RenderArgs),
 }
@@ -92,6 +95,7 @@ impl Args {
             // The command itself reports a file that cannot be read.
             Command::Run(args) => args.threads.or_else(|| experiments::read(&args.file).ok()?.threads),
             Command::Demo(_)
+            | Command::Export(_)
             | Command::Import(_)
             | Command::Report(_)
             | Command::Show(_)

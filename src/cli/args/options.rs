@@ -14,7 +14,9 @@ use crate::tokenize::{Bos, Boundary, TooLong};
 /// Every option of `score` other than datasets, models and output.
 #[derive(Clone, Debug, clap::Args)]
 pub struct OptionArgs {
-    /// Format of the tables [default: parquet]
+    /// What is written: the tables, or the published study's files as well [default: parquet]
+    ///
+    /// `tokshift export` writes either, and JSON lines, of tables that exist.
     #[arg(long, help_heading = "Output", value_parser = word::<OutFormat>(&OUT))]
     out: Option<OutFormat>,
 
@@ -163,8 +165,7 @@ impl OptionArgs {
 /// A value that the library knows, and its help.
 type Word = (&'static str, Option<&'static str>);
 
-const OUT: [Word; 3] =
-    [("parquet", None), ("jsonl", None), ("token-losses", Some("Parquet, and the published study's JSON as well"))];
+const OUT: [Word; 2] = [("parquet", None), ("token-losses", Some("Parquet, and the published study's JSON as well"))];
 const TEMPLATE: [Word; 2] = [("text", None), ("own", None)];
 const BOUNDARY: [Word; 2] = [("joint", None), ("separate", None)];
 const BOS: [Word; 3] = [("auto", None), ("always", None), ("never", None)];

@@ -78,7 +78,7 @@ fn comparable(root: &Path) -> Result<BTreeMap<String, Vec<String>>> {
         Err(error) => return Err(error.into()),
     };
     let mut texts = BTreeMap::<String, Vec<String>>::new();
-    for p in found.iter().filter(|p| is_parquet(p)) {
+    for p in &found {
         let of_writer: &mut Vec<String> = texts.entry(p.cell.set.generation_model.clone()).or_default();
         let is_other = |q: &FoundCell| q.cell.set == p.cell.set && q.cell.model != p.cell.model;
         if !of_writer.contains(&p.cell.set.task) && found.iter().any(is_other) {
@@ -87,10 +87,6 @@ fn comparable(root: &Path) -> Result<BTreeMap<String, Vec<String>>> {
     }
     texts.retain(|_, tasks| !tasks.is_empty());
     Ok(texts)
-}
-
-fn is_parquet(found: &FoundCell) -> bool {
-    found.manifest.out == crate::table::Format::Parquet.extension()
 }
 
 fn of_generation_model(root: &Path, generation_model: String, tasks: Vec<String>) -> crate::Result<Comparison> {

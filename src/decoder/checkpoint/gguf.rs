@@ -115,11 +115,24 @@ fn is_factors(name: &str) -> bool {
 
 /// As llama.cpp calls it.
 fn kind_name(kind: GgmlDType) -> String {
-    let name = format!("{kind:?}");
-    match name.strip_suffix('K') {
-        Some(bits) => format!("{bits}_K"),
-        None => name,
-    }
+    let name = match kind {
+        GgmlDType::F32 => "F32",
+        GgmlDType::F16 => "F16",
+        GgmlDType::BF16 => "BF16",
+        GgmlDType::Q4_0 => "Q4_0",
+        GgmlDType::Q4_1 => "Q4_1",
+        GgmlDType::Q5_0 => "Q5_0",
+        GgmlDType::Q5_1 => "Q5_1",
+        GgmlDType::Q8_0 => "Q8_0",
+        GgmlDType::Q8_1 => "Q8_1",
+        GgmlDType::Q2K => "Q2_K",
+        GgmlDType::Q3K => "Q3_K",
+        GgmlDType::Q4K => "Q4_K",
+        GgmlDType::Q5K => "Q5_K",
+        GgmlDType::Q6K => "Q6_K",
+        GgmlDType::Q8K => "Q8_K",
+    };
+    name.to_owned()
 }
 
 #[cfg(test)]

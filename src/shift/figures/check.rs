@@ -61,8 +61,8 @@ pub fn exact(pair: &PairTables, sums: &Sums) -> Result<()> {
     )))
 }
 
-/// Rows of P, of Q and joined ones must be equally many, but for samples whose status says why not, and imports,
-/// which are compared up to the shorter side. Gives the samples that are.
+/// Rows of P, of Q and joined ones must be equally many, but for samples whose status says why not, and recorded
+/// ones without a known context, which are compared up to the shorter side. Gives the samples that are.
 ///
 /// The footers decide it at once in the usual case; otherwise both tables' rows are counted by sample.
 ///
@@ -83,7 +83,7 @@ pub fn rows(pair: &PairTables, samples: &Samples, sums: &Sums, p: &Footers, q: &
         if counts.explained_by(sample) {
             continue;
         }
-        if (pair.p.imported || pair.q.imported) && sample.is_scored() && counts.both == counts.p.min(counts.q) {
+        if sample.lacks_context && sample.is_scored() && counts.both == counts.p.min(counts.q) {
             unequal += 1;
         } else {
             unexplained.push((sample, counts));

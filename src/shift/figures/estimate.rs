@@ -38,7 +38,7 @@ pub fn agree(tables: &[&PairTables], found: &mut [(Pair, Sums)]) -> Result<()> {
     let mut known: Vec<(String, String)> = Vec::new();
     for (tables, (pair, sums)) in tables.iter().zip(found.iter()) {
         let is_tested = matches!(pair.kl_estimate, KlEstimate::No { .. }) && tables.foreign.is_none();
-        if !is_tested || tables.p.imported || tables.q.imported || known.iter().any(|(p, _)| *p == pair.p) {
+        if !is_tested || tables.p.recorded || tables.q.recorded || known.iter().any(|(p, _)| *p == pair.p) {
             continue;
         }
         let is_clear = |of: &Contradiction| of.errors > FAR_FOR_ALL;

@@ -93,7 +93,7 @@ fn lacks_a_version(model: &str) -> String {
 }
 
 fn is_in_f32(table: &ModelTable) -> bool {
-    table.weights.1 == "f32" && !table.imported
+    table.weights.1 == "f32"
 }
 
 /// Of a model that is computed in f32 it is 0.

@@ -17,7 +17,7 @@ const DOUBTFUL_IN_BF16: f64 = 1e-2;
 /// What a reader of a small KL has to know of the arithmetic.
 pub fn notes(tables: &PairTables, pair: &Pair, options: &Options) -> Vec<String> {
     let (p, q) = (&tables.p, &tables.q);
-    if p.imported || q.imported {
+    if p.recorded || q.recorded {
         return Vec::new();
     }
     if !p.weights.0.is_empty() && p.weights.0 == q.weights.0 {

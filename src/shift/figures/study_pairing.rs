@@ -57,7 +57,7 @@ pub fn figure(tables: &PairTables, samples: &Samples) -> Result<Option<NullsRemo
 
 /// A failed row of the study's file is an object without tokens, which keeps its place.
 fn may_be_null(table: &ModelTable, status: Status) -> bool {
-    if table.imported { status == Status::Empty } else { !status.is_scored() }
+    if table.recorded { status == Status::Empty } else { !status.is_scored() }
 }
 
 /// The rows that are not null in the study's file, or would not be if ours were written as one: a row without a token
@@ -66,7 +66,7 @@ fn rows(table: &ModelTable, samples: &Samples, status: fn(&SampleFacts) -> Statu
     let mut terms = terms(table, samples)?;
     let row = |s: &SampleFacts| {
         let terms = terms.remove(&s.id).unwrap_or_default();
-        let is_null = if table.imported { may_be_null(table, status(s)) } else { terms.is_empty() };
+        let is_null = if table.recorded { may_be_null(table, status(s)) } else { terms.is_empty() };
         (!is_null).then_some((s.id, terms))
     };
     Ok(samples.rows.iter().filter_map(row).collect())

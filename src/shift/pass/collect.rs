@@ -115,9 +115,11 @@ fn add_token<'a>(sample: &mut Sample, token: &Token, texts: impl Fn() -> [Option
         (Some(p), Some(q)) => p != q,
         _ => {
             lacks_ids && {
-                let texts = texts();
-                sample.unchecked += u64::from(texts == [None; 2]);
-                texts[0] != texts[1]
+                let [p, q] = texts();
+                let is_known = p.is_some() && q.is_some();
+                // A token that is not compared need not be the same.
+                sample.unchecked += u64::from(!is_known && token.d().is_some());
+                is_known && p != q
             }
         }
     };

@@ -26,7 +26,7 @@ use crate::shift::tables::samples::{SampleFacts, Samples};
 use crate::shift::token::columns::STUDY_FROM;
 use crate::shift::token::measures;
 use crate::store::{ResponseSetKey, ResultFile};
-use crate::table::{self, Format};
+use crate::table;
 
 const K: usize = 3;
 const SAMPLES_A_PART: u32 = 4;
@@ -121,7 +121,7 @@ fn write(path: &Path, first_sample: u32, samples: &[&Vec<Row>]) {
     ];
     let batch = RecordBatch::try_new(schema::tokens(), columns).unwrap();
     let file = std::fs::File::create(path).unwrap();
-    table::write(file, Format::Parquet, table::Table::Tokens, &batch, None).unwrap();
+    table::write(file, table::Table::Tokens, &batch, None).unwrap();
 }
 
 /// A part of the pairs table: most of the tokens, and the row after each response; of an older version without `tv`.
@@ -151,7 +151,7 @@ fn write_pairs(path: &Path, first_sample: u32, samples: &[Sample], is_old: bool)
         batch.remove_column(schema.index_of(Divergence::Tv.column()).unwrap());
     }
     let file = std::fs::File::create(path).unwrap();
-    table::write(file, Format::Parquet, table::Table::Pairs, &batch, None).unwrap();
+    table::write(file, table::Table::Pairs, &batch, None).unwrap();
 }
 
 /// What a case is about, other than the rows.
@@ -184,7 +184,7 @@ fn tables(folder: &TempDir, samples: &[Sample], case: Case) -> (PairTables, [Foo
             origins: Vec::new(),
             top_k: K,
             kept: Vec::new(),
-            imported: false,
+            recorded: false,
         };
         (table, footers)
     };
@@ -212,7 +212,7 @@ fn facts(n: usize) -> Samples {
     let ids: Vec<u32> = (0..n as u32).collect();
     let first_counted: Vec<u32> = ids.iter().map(|id| id % 3).collect();
     let (p, q, same_context, is_cut) = (Status::Ok, Status::Ok, true, false);
-    let row = |&id: &u32| SampleFacts { id, cluster: id / 2, p, q, same_context, is_cut };
+    let row = |&id: &u32| SampleFacts { id, cluster: id / 2, p, q, same_context, lacks_context: false, is_cut };
     let columns = vec![Column::new(token::SAMPLE_ID.into(), &ids), Column::new(STUDY_FROM.into(), &first_counted)];
     let study_from = DataFrame::new(n, columns).unwrap();
     Samples { rows: ids.iter().map(row).collect(), clusters: n, first_counted, study_from }

@@ -8,8 +8,7 @@ use super::pair_files::{PairFiles, exact_of};
 use super::run_notes;
 use crate::error::{Error, Result};
 use crate::shift::result::pair::{Heads, Partial, title};
-use crate::store::{FoundCell, FoundPair, Manifest, ResponseSetKey, ResultFile};
-use crate::study;
+use crate::store::{FoundCell, FoundPair, IMPORT, Manifest, ResponseSetKey, ResultFile};
 use crate::table::Origin;
 
 /// What computed a model's numbers: hashes of config and weights, and the type of products.
@@ -28,8 +27,8 @@ pub struct ModelTable {
     pub top_k: usize,
     /// Fields of the dataset's rows in the samples tables.
     pub kept: Vec<String>,
-    /// Imported from another program's files, which may contain more or fewer tokens of a response.
-    pub imported: bool,
+    /// Another program recorded its numbers: rows that failed there are no nulls of the published study's files.
+    pub recorded: bool,
 }
 
 /// Two models on the text that one generation model wrote for one task.
@@ -119,6 +118,6 @@ fn table(found: &FoundCell, left_out: &[u32]) -> Result<ModelTable> {
         origins,
         top_k: engine.top_k,
         kept: dataset.keep_fields.clone(),
-        imported: engine.name == study::ENGINE,
+        recorded: engine.name == IMPORT,
     })
 }

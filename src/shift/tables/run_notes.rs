@@ -2,8 +2,7 @@
 //!
 //! Owns what manifests alone say: contexts, summation order, vocabularies, ranks. Not here: opening tables.
 
-use crate::store::FoundCell;
-use crate::study;
+use crate::store::{FoundCell, IMPORT};
 
 /// The notes on a pair.
 pub fn of(p: &FoundCell, q: &FoundCell) -> Vec<String> {
@@ -21,7 +20,7 @@ fn own_note(p: &FoundCell) -> Option<String> {
 /// Two processors that sum in other ways differ without any shift. (Of two types that is what is measured.)
 fn arithmetic_note(p: &FoundCell, q: &FoundCell) -> Option<String> {
     let [of_p, of_q] = [p, q].map(|found| &found.manifest.engine);
-    if of_p.dtype != of_q.dtype || [of_p, of_q].iter().any(|engine| engine.name == study::ENGINE) {
+    if of_p.dtype != of_q.dtype || [of_p, of_q].iter().any(|engine| engine.name == IMPORT) {
         return None;
     }
     if of_p.device != of_q.device {

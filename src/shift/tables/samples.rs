@@ -21,6 +21,7 @@ use crate::study::first_position;
 use crate::table::Table;
 
 const SAME_CONTEXT: &str = "same_context";
+const LACKS_CONTEXT: &str = "lacks_context";
 
 /// A sample of both tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct SampleFacts {
     pub p: Status,
     pub q: Status,
     pub same_context: bool,
+    /// The context is not known on a side, and so neither whether that side has every token of the response.
+    pub lacks_context: bool,
     /// A limit of tokens ended its generation, as far as the rows say.
     pub is_cut: bool,
 }
@@ -63,6 +66,7 @@ pub fn read(pair: &PairTables) -> Result<Samples> {
     let (p, q) = (statuses(pair, &frame, P)?, statuses(pair, &frame, Q)?);
     let (cluster, clusters) = number(frame.column(sample::CLUSTER_ID)?.str()?);
     let same_context = frame.column(SAME_CONTEXT)?.bool()?;
+    let lacks = frame.column(LACKS_CONTEXT)?.bool()?.clone();
     let ids = frame.column(sample::SAMPLE_ID)?.u32()?;
     let cut = |side: &str| -> Result<_> { Ok(frame.column(&format!("{side}{}", sample::IS_CUT))?.bool()?.clone()) };
     let (p_cut, q_cut) = (cut(P)?, cut(Q)?);
@@ -72,6 +76,7 @@ pub fn read(pair: &PairTables) -> Result<Samples> {
         p: p[i],
         q: q[i],
         same_context: same.unwrap_or(false),
+        lacks_context: lacks.get(i) == Some(true),
         is_cut: [&p_cut, &q_cut].iter().any(|cut| cut.get(i) == Some(true)),
     });
     let rows = rows.collect();
@@ -102,6 +107,7 @@ fn side_by_side(pair: &PairTables) -> Result<DataFrame> {
     let frame = p
         .join(q, [id()], [id()], full)
         .with_column(hash(P).eq_missing(hash(Q)).alias(SAME_CONTEXT))
+        .with_column(hash(P).is_null().or(hash(Q).is_null()).alias(LACKS_CONTEXT))
         .sort([sample::SAMPLE_ID], SortMultipleOptions::default());
     Ok(frame.collect_with_engine(Engine::Streaming)?.unwrap_single())
 }

@@ -15,9 +15,6 @@ use crate::shift::options::Options;
 use crate::shift::result::comparison::NotCompared;
 use crate::store::{self, DamagedCell, FoundCell, FoundPair, PairCell};
 
-/// What `Manifest::out` must say.
-const PARQUET: &str = "parquet";
-
 /// What is compared, and what cannot be yet.
 #[derive(Default)]
 pub struct Selection {
@@ -86,7 +83,7 @@ impl<'a> Wanted<'a> {
                 });
             }
         };
-        if let Some(why) = not_parquet(p).or_else(|| not_parquet(q)).or_else(|| damage(p, q, exact)) {
+        if let Some(why) = damage(p, q, exact) {
             return Err(Why::Damaged(why));
         }
         unfinished(p, q).map_or(Ok([p, q]), |why| Err(Why::Yet(why.to_owned())))
@@ -228,10 +225,4 @@ fn unfinished(p: &FoundCell, q: &FoundCell) -> Option<&'static str> {
 /// First sample and number of samples of every part. Files may lie otherwise: an import has its own.
 fn cuts(found: &FoundCell) -> Vec<(u32, u32)> {
     found.manifest.parts.iter().map(|part| (part.first_sample, part.samples)).collect()
-}
-
-/// Why tables of another format are not compared.
-fn not_parquet(found: &FoundCell) -> Option<String> {
-    let (model, out) = (&found.cell.model, &found.manifest.out);
-    (out != PARQUET).then(|| format!("the tables of `{model}` are {out}: only {PARQUET} can be compared"))
 }

@@ -8,7 +8,6 @@ use crate::error::{Error, Result};
 use crate::natural;
 use crate::shift::options::Options;
 use crate::store::{DamagedCell, FoundCell, ReferenceFacts, ResponseSetKey};
-use crate::study;
 
 /// What manifests call the dtype.
 const IN_F32: &str = "f32";
@@ -49,7 +48,7 @@ pub fn texts<'a>(found: &'a [FoundCell], damaged: &'a [DamagedCell], options: &O
         text.of_windows |= manifest.dataset.window.is_some();
         text.reference = text.reference.or(Some(&manifest.reference));
         text.is_readable = true;
-        let is_in_f32 = manifest.engine.dtype == IN_F32 && manifest.engine.name != study::ENGINE;
+        let is_in_f32 = manifest.engine.dtype == IN_F32;
         text.in_f32.extend(is_in_f32.then_some(cell.model.as_str()));
     }
     let mut texts: Vec<Text> = texts.into_values().collect();

@@ -44,13 +44,13 @@ pub fn farthest() -> Expr {
 /// Whether the two tables have different tokens here. If one has no ids, texts decide.
 pub fn differs() -> Expr {
     when(lacks_an_id())
-        .then(p(token::TOKEN).neq_missing(q(token::TOKEN)))
+        .then(p(token::TOKEN).neq(q(token::TOKEN)).fill_null(lit(false)))
         .otherwise(p(token::TOKEN_ID).neq(q(token::TOKEN_ID)))
 }
 
-/// Whether neither ids nor texts say that they are the same.
+/// Whether neither ids nor texts say that they are the same, of a token that is compared.
 pub fn unchecked() -> Expr {
-    lacks_an_id().and(p(token::TOKEN).is_null()).and(q(token::TOKEN).is_null())
+    lacks_an_id().and(p(token::TOKEN).is_null().or(q(token::TOKEN).is_null())).and(d().is_not_null())
 }
 
 fn lacks_an_id() -> Expr {

@@ -48,13 +48,10 @@ impl<'a> PartWriter<'a> {
     /// # Errors
     /// A full disk, say.
     pub fn write(&mut self, samples: &RecordBatch, tokens: &RecordBatch) -> Result<()> {
-        let format = self.cell.format;
         let mut origin = self.cell.origin(self.part);
-        self.samples_hash =
-            self.samples.write(|file| table::write(file, format, Table::Samples, samples, Some(&origin)))?;
+        self.samples_hash = self.samples.write(|file| table::write(file, Table::Samples, samples, Some(&origin)))?;
         origin.samples.clone_from(&self.samples_hash);
-        self.tokens_hash =
-            self.tokens.write(|file| table::write(file, format, Table::Tokens, tokens, Some(&origin)))?;
+        self.tokens_hash = self.tokens.write(|file| table::write(file, Table::Tokens, tokens, Some(&origin)))?;
         Ok(())
     }
 

@@ -119,11 +119,20 @@ impl TokenFacts {
     }
 }
 
+/// Stands for what the files of an import do not say.
+pub const UNKNOWN: &str = "unknown";
+
+/// The engine of numbers that another program recorded.
+pub const IMPORT: &str = "import";
+
 /// What scored them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EngineFacts {
     pub name: String,
+    /// What the numbers were read from, of an [`IMPORT`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// File name to BLAKE3 of config and weights.
     pub files: BTreeMap<String, String>,
     /// Type of weights and products: `f32` or `bf16`.

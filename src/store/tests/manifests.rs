@@ -10,7 +10,7 @@ fn the_first_settles_the_text_of_those_that_run_beside_it() {
     let of = |model: &str, max_tokens| {
         let mut manifest = manifest(model);
         manifest.tokens.max_tokens = max_tokens;
-        store.cell(&cell(model), &manifest, Format::Jsonl).unwrap()
+        store.cell(&cell(model), &manifest).unwrap()
     };
     let (long, short) = (of("long", 512), of("short", 300));
     short.lock().unwrap();
@@ -19,8 +19,8 @@ fn the_first_settles_the_text_of_those_that_run_beside_it() {
     // What else it says differs, so it is told before anything is scored; the manifest of no model is there yet.
     let mut other = manifest("other");
     other.tokens.boundary = "separate".to_owned();
-    let error = store.cell(&cell("other"), &other, Format::Jsonl).unwrap().lock().unwrap_err().to_string();
-    let described = "text.json` was made with tokens.boundary = `joint`, this run has `separate`: use the same options";
+    let error = store.cell(&cell("other"), &other).unwrap().lock().unwrap_err().to_string();
+    let described = "text.json` was made with --boundary = `joint`, this run has `separate`: use the same options";
     assert!(error.contains(described), "{error}");
     for cell in [&long, &short] {
         publish(cell, 0);
@@ -35,7 +35,7 @@ fn the_first_settles_the_text_of_those_that_run_beside_it() {
 type Change = fn(&mut Manifest);
 
 const CHANGES: [(&str, Change); 23] = [
-    ("out = `jsonl`, this run has `parquet`", |m| m.out = "parquet".into()),
+    ("out = `parquet`, this run has `other`", |m| m.out = "other".into()),
     ("dataset.blake3 = `dddddddddddd…`, this run has `eeeeeeeeeeee…`", |m| m.dataset.blake3 = "e".repeat(64)),
     ("dataset.rows = 3, this run has 4", |m| m.dataset.rows = 4),
     ("dataset.samples = 3, this run has 5", |m| m.dataset.samples = 5),
@@ -63,6 +63,21 @@ const CHANGES: [(&str, Change); 23] = [
     }),
 ];
 
+/// Fields that are named as the options that decide them.
+const FLAGS: [(&str, &str); 11] = [
+    ("out ", "--out "),
+    ("dataset.limit", "--limit"),
+    ("dataset.cluster", "--cluster"),
+    ("dataset.keep_fields", "--keep-fields"),
+    ("tokens.tokenizer", "--tokenizer"),
+    ("tokens.boundary", "--boundary"),
+    ("tokens.end", "--end"),
+    ("tokens.too_long", "--too-long"),
+    ("engine.dtype", "--dtype"),
+    ("engine.device", "--device"),
+    ("engine.top_k", "--top-k"),
+];
+
 /// Whether a difference is told of what all models of a text share.
 fn is_of_text(difference: &str) -> bool {
     ["dataset.", "tokens.", "parts", "generation_model", "task"].iter().any(|field| difference.starts_with(field))
@@ -76,12 +91,16 @@ fn every_field_of_the_manifest_is_compared_and_named() {
     let path = root.path().join(format!("runs/{PLACE}/manifest.json"));
     let before = fs::read(&path).unwrap();
     cell_store(&store, "m");
-    for (difference, change) in CHANGES {
+    for (named, change) in CHANGES {
+        let difference = named;
         let mut changed = manifest("m");
         change(&mut changed);
-        let error = store.cell(&cell("m"), &changed, Format::Jsonl).unwrap_err().to_string();
+        let error = store.cell(&cell("m"), &changed).unwrap_err().to_string();
         let hint = "use the same options, or another --output-dir";
         let path = if is_of_text(difference) { root.path().join(TEXT_PATH) } else { path.clone() };
+        let difference =
+            FLAGS.iter().find_map(|(field, flag)| Some(format!("{flag}{}", difference.strip_prefix(field)?)));
+        let difference = difference.unwrap_or_else(|| named.to_owned());
         assert_eq!(error, format!("`{}` was made with {difference}: {hint}", path.display()));
     }
     assert_eq!(fs::read(&path).unwrap(), before);
@@ -95,14 +114,14 @@ fn siblings_share_rows_and_may_differ_in_the_rest() {
     for (difference, change) in CHANGES {
         let mut other = manifest("other");
         change(&mut other);
-        let outcome = store.cell(&cell("other"), &other, Format::Jsonl);
+        let outcome = store.cell(&cell("other"), &other);
         assert_eq!(outcome.is_err(), is_of_text(difference), "{difference}");
     }
     // Another task is nobody's sibling.
     let mut other = manifest("m");
     other.dataset.rows = 4;
     let elsewhere = Cell::new("rl", "else", "m");
-    store.cell(&elsewhere, &other, Format::Jsonl).unwrap();
+    store.cell(&elsewhere, &other).unwrap();
 }
 
 #[test]
@@ -120,7 +139,7 @@ fn manifests_of_others_are_told() {
         ),
     ] {
         fs::write(&path, text).unwrap();
-        let error = store.cell(&cell("m"), &manifest("m"), Format::Jsonl).unwrap_err().to_string();
+        let error = store.cell(&cell("m"), &manifest("m")).unwrap_err().to_string();
         assert!(error.starts_with(&format!("`{}`: {message}", path.display())), "{error}");
     }
 }
@@ -139,7 +158,7 @@ fn who_rendered_a_manifest_is_told_and_not_compared() {
     cell_store(&store, "m");
     // A field that this version does not know may decide numbers.
     fs::write(&path, text.replace("\"dtype\"", "\"precision\": 3, \"dtype\"")).unwrap();
-    let error = store.cell(&cell("m"), &manifest("m"), Format::Jsonl).unwrap_err().to_string();
+    let error = store.cell(&cell("m"), &manifest("m")).unwrap_err().to_string();
     assert!(error.contains("unknown field `precision`"), "{error}");
 }
 
@@ -154,7 +173,7 @@ fn words_in_files_do_not_follow_the_names_of_variants() {
     assert_eq!([Boundary::Joint, Boundary::Separate].map(Boundary::as_str), ["joint", "separate"]);
     assert_eq!([TooLong::Skip, TooLong::Truncate, TooLong::Fail].map(TooLong::as_str), ["skip", "truncate", "fail"]);
     assert_eq!(Status::ALL.map(Status::as_str), ["ok", "truncated", "empty", "too_long", "failed"]);
-    assert_eq!([Format::Parquet, Format::Jsonl].map(Format::extension), ["parquet", "jsonl"]);
+    assert_eq!(crate::table::EXTENSION, "parquet");
     assert_eq!([DType::F32, DType::BF16].map(|dtype| dtype.as_str()), ["f32", "bf16"]);
     assert_eq!(serde_json::to_string(&[Float::F32, Float::Bf16]).unwrap(), r#"["f32","bf16"]"#);
     let kept = [KeptType::Bool, KeptType::Number, KeptType::Text];
@@ -176,6 +195,6 @@ fn another_format_version_is_told_whatever_else_changed() {
     let old = root.path().join("runs/generation_model=rl/task=demo/model=old/manifest.json");
     fs::create_dir_all(old.parent().unwrap()).unwrap();
     fs::rename(&path, &old).unwrap();
-    let error = store.cell(&cell("m"), &manifest("m"), Format::Jsonl).unwrap_err().to_string();
+    let error = store.cell(&cell("m"), &manifest("m")).unwrap_err().to_string();
     assert!(error.starts_with(&format!("`{}`: ", old.display())) && error.ends_with(end), "{error}");
 }

@@ -14,7 +14,7 @@ fn one_manifest_wins_a_race() {
         let run = |i: u32| {
             let mut mine = manifest("m");
             mine.engine.top_k = 10 + i as usize % 2;
-            let cell = store.cell(&cell("m"), &mine, Format::Jsonl)?;
+            let cell = store.cell(&cell("m"), &mine)?;
             loop {
                 match cell.lock() {
                     Err(Error::Busy { .. }) => thread::yield_now(),
@@ -35,7 +35,7 @@ fn one_manifest_wins_a_race() {
             match outcome {
                 Ok(top_k) => assert_eq!(top_k, winner),
                 Err(error) => {
-                    assert!(matches!(error, Error::Mismatch { ref field, .. } if field == "engine.top_k"), "{error}");
+                    assert!(matches!(error, Error::Mismatch { ref field, .. } if field == "--top-k"), "{error}");
                     assert_ne!(10 + i % 2, winner);
                 }
             }
@@ -53,7 +53,7 @@ fn pairs_never_outlive_their_tokens() {
     let of = |model: &str| {
         let mut manifest = manifest(model);
         manifest.out = "parquet".to_owned();
-        store.cell(&cell(model), &manifest, Format::Parquet).unwrap()
+        store.cell(&cell(model), &manifest).unwrap()
     };
     let score = |cell: &CellStore, value: u32| {
         let mut writer = cell.begin(0).unwrap();

@@ -175,7 +175,10 @@ impl Output {
 
     /// Marks a model of [`Output::model`] as read from another program's files.
     pub fn imported(&self, model: &str) {
-        self.manifest(model, |manifest| manifest["engine"]["name"] = "import".into());
+        self.manifest(model, |manifest| {
+            manifest["engine"]["name"] = "import".into();
+            manifest["engine"]["source"] = "rows".into();
+        });
     }
 
     /// Changes what the manifest of a model of [`Output::model`] says.

@@ -84,12 +84,16 @@ fn rows_that_the_script_pairs_otherwise_are_paired_by_their_counted_tokens() {
 }
 
 #[test]
-fn imports_of_unequal_length_count_up_to_the_shorter() {
+fn without_contexts_samples_of_unequal_length_count_up_to_the_shorter() {
     let output = Output::new();
-    output.model("base", &samples(&[&[-0.5, -1.0], &[-2.0, -7.0]]));
-    output.model("tuned", &samples(&[&[-1.0, -1.0], &[-1.5]]));
+    let (p, q) = (samples(&[&[-0.5, -1.0], &[-2.0, -7.0]]), samples(&[&[-1.0, -1.0], &[-1.5]]));
+    output.model("base", &p);
+    output.model("tuned", &q);
     assert!(output.error().contains("P has 4 rows, Q 3"));
-    output.imported("tuned");
+    let unknown = |of: Sample| Sample { context_hash: None, context_tokens: None, ..of };
+    let output = Output::new();
+    output.model("base", &p.into_iter().map(unknown).collect::<Vec<_>>());
+    output.model("tuned", &q.into_iter().map(unknown).collect::<Vec<_>>());
     let pair = output.pair();
     let study = pair.study.unwrap();
     assert!((study.kl_divergence - 0.125).abs() < 1e-9);

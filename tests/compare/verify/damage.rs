@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, AsArray, Float32Array, RecordBatch, UInt32Array};
 use arrow::datatypes::{Float32Type, UInt32Type};
 use parquet::file::metadata::ParquetMetaDataReader;
 use serde_json::{Value, json};
-use tokshift::table::{Format, Origin, Table, write};
+use tokshift::table::{Origin, Table, write};
 
 use crate::common::{Columns, Scene, rows};
 
@@ -87,7 +87,7 @@ pub fn change(scene: &Scene, table: &str, column: &str, change: impl FnOnce(&Rec
 pub fn rewrite(path: &Path, table: &str, batch: &RecordBatch) {
     let kind = if table == "tokens" { Table::Tokens } else { Table::Samples };
     let origin = origin(path);
-    let hash = write(fs::File::create(path).unwrap(), Format::Parquet, kind, batch, origin.as_ref()).unwrap();
+    let hash = write(fs::File::create(path).unwrap(), kind, batch, origin.as_ref()).unwrap();
     if table == "samples" {
         let tokens = path.display().to_string().replace("/samples/", "/tokens/");
         sign(Path::new(&tokens), |origin| origin.samples = hash);
@@ -99,7 +99,7 @@ pub fn sign(tokens: &Path, change: impl FnOnce(&mut Origin)) {
     let Columns(batch) = Columns::read(tokens.parent().unwrap());
     let mut origin = origin(tokens).unwrap();
     change(&mut origin);
-    write(fs::File::create(tokens).unwrap(), Format::Parquet, Table::Tokens, &batch, Some(&origin)).unwrap();
+    write(fs::File::create(tokens).unwrap(), Table::Tokens, &batch, Some(&origin)).unwrap();
 }
 
 /// What a file says it is.

@@ -40,7 +40,6 @@ fn score_can_compare_exactly_and_leave_nothing_behind() {
     let hidden = |scene: &Scene| scene.files("out").into_keys().filter(|name| name.starts_with("hidden/")).count();
     assert_eq!(hidden(&scene), 2, "the twin's were on loan");
 
-    run("at-once", "--exact --out jsonl").expect(1, "--exact needs Parquet tables");
     score(&scene, "g_ids.jsonl", &[p], "one", "--exact").expect(1, "--exact compares models with one another");
 }
 

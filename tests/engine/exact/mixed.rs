@@ -7,7 +7,7 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::UInt32Type;
 use tokshift::schema::pair;
 use tokshift::store::{PairManifest, ResultFile, Store};
-use tokshift::table::{Format, Table, write};
+use tokshift::table::{Table, write};
 
 use super::runs::{models, score};
 use crate::common::{self, Columns, Scene};
@@ -61,7 +61,7 @@ fn rows_that_are_not_those_of_both_tables_are_told() {
     let part = scene.path(PAIRS).join("part-00000000.parquet");
     let (Columns(batch), (origin, _)) = (Columns::read(&scene.path(PAIRS)), ResultFile::at(&part).footer().unwrap());
     let forge = |batch: &RecordBatch| {
-        write(fs::File::create(&part).unwrap(), Format::Parquet, Table::Pairs, batch, origin.as_ref()).unwrap();
+        write(fs::File::create(&part).unwrap(), Table::Pairs, batch, origin.as_ref()).unwrap();
         scene.run("verify out --json")
     };
     let ids = batch[pair::SAMPLE_ID].as_primitive::<UInt32Type>();

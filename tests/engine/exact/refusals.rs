@@ -17,7 +17,7 @@ fn what_does_not_belong_together_is_refused() {
     kl(&both).expect(1, "on `ids`: rescore it with --keep-hidden");
     score("--keep-hidden").expect(1, "--keep-hidden = none, this run has ");
     fs::remove_dir_all(scene.path("out")).unwrap();
-    score("--keep-hidden").expect(0, "will store ");
+    score("--keep-hidden").expect(0, " of hidden states");
     kl(&models(&[(p, p)])).expect(1, "needs the head of `qwen3-shifted`");
     kl(&models(&[(p, q), (q, q)])).expect(1, "is not the file that scored `qwen3-tied`");
     kl(&both).expect(0, "exact: ");

@@ -1,0 +1,211 @@
+//! Answers of servers that speak OpenAI's language: completions and chats, vLLM's additions to both, lines of the Batch API.
+//!
+//! Owns their fields (platform.openai.com/docs/api-reference; vllm/entrypoints/openai/protocol.py). Not here: what is made
+//! of the tokens (`tokens`).
+
+use serde_json::value::RawValue;
+
+use super::fields::{ENDINGS, Row};
+use super::lists::{Entry, by_name, id_of};
+use super::names::FieldNames;
+use super::tokens::{Scored, Token, Tokens, sample};
+use super::vllm;
+use crate::dataset::json::Fields;
+use crate::recorded::numbers;
+use crate::recorded::row::{RecordedRow, RecordedSample};
+
+/// The fields of a row: an answer, or one in `response` or `body`, perhaps beside its request.
+pub const FIELDS: [&str; 9] =
+    ["choices", "response", "body", "request", "custom_id", "id", "model", "prompt_logprobs", "prompt_token_ids"];
+/// Those of an answer.
+const OF_ANSWER: [&str; 6] = ["choices", "body", "model", "prompt_logprobs", "prompt_token_ids", "error"];
+/// Those of a choice.
+const OF_CHOICE: [&str; 5] = ["logprobs", "prompt_logprobs", "prompt_token_ids", "token_ids", "index"];
+
+/// Reads a row; gives the model that the answer names.
+///
+/// # Errors
+/// It is no answer, or one without numbers.
+pub fn read(row: &Row, tokens: Option<Tokens>) -> Result<(RecordedRow, Option<String>), String> {
+    let none = FieldNames::default();
+    let inside = row.get("response").or(row.get("body"));
+    let id = row.label("custom_id")?.or(row.label("id")?);
+    let request = Request::of(row.get("request"))?;
+    let Some(inside) = inside.filter(|_| row.get("choices").is_none()) else {
+        let model = row.named();
+        return Ok((read_answer(row, &request, id, tokens)?, model));
+    };
+    let outer = Fields::parse(inside, &OF_ANSWER)?;
+    let Some(body) = outer.get("body") else {
+        let answer = Row::new(&outer, &none);
+        return Ok((read_answer(&answer, &request, id, tokens)?, answer.named()));
+    };
+    let inner = Fields::parse(body, &OF_ANSWER)?;
+    let answer = Row::new(&inner, &none);
+    Ok((read_answer(&answer, &request, id, tokens)?, answer.named()))
+}
+
+/// What is read of a request.
+#[derive(Default)]
+struct Request {
+    /// The ids of each prompt, if it gave ids.
+    prompts: Vec<Vec<u32>>,
+}
+
+impl Request {
+    fn of(raw: Option<&str>) -> Result<Self, String> {
+        let Some(raw) = raw else { return Ok(Self::default()) };
+        let fields = Fields::parse(raw, &["prompt"]).map_err(|what| format!("`request`: {what}"))?;
+        let prompt = fields.get("prompt").unwrap_or_default();
+        let one: Option<Vec<u32>> = serde_json::from_str(prompt).ok();
+        let prompts = one.map(|one| vec![one]).or_else(|| serde_json::from_str(prompt).ok());
+        Ok(Self { prompts: prompts.unwrap_or_default() })
+    }
+
+    /// The prompt of a choice, of `choices`: each prompt has equally many.
+    fn prompt(&self, choice: usize, choices: usize) -> Option<Vec<u32>> {
+        let each = choices.checked_div(self.prompts.len()).filter(|each| each * self.prompts.len() == choices)?;
+        self.prompts.get(choice.checked_div(each)?).cloned()
+    }
+}
+
+fn read_answer(
+    answer: &Row,
+    request: &Request,
+    id: Option<String>,
+    tokens: Option<Tokens>,
+) -> Result<RecordedRow, String> {
+    let raw = answer.get("choices").ok_or_else(|| match answer.get("error") {
+        Some(error) => format!("the answer is an error: {}", error.chars().take(200).collect::<String>()),
+        None => "the answer has no `choices`".to_owned(),
+    })?;
+    let choices: Vec<&RawValue> = serde_json::from_str(raw).map_err(|e| format!("`choices` is no list: {e}"))?;
+    let mut row = RecordedRow { id, ..RecordedRow::default() };
+    for (place, choice) in choices.iter().enumerate() {
+        let prompt = request.prompt(place, choices.len());
+        let (sample, is_given) =
+            read_choice(answer, choice.get(), prompt, tokens).map_err(|what| format!("choice {place}: {what}"))?;
+        row.samples.push(sample);
+        row.is_given |= is_given;
+    }
+    if row.samples.is_empty() { Err("`choices` is empty".to_owned()) } else { Ok(row) }
+}
+
+/// The sample of a choice, and whether it is of a given text.
+fn read_choice(
+    answer: &Row,
+    raw: &str,
+    prompt: Option<Vec<u32>>,
+    tokens: Option<Tokens>,
+) -> Result<(RecordedSample, bool), String> {
+    let wanted: Vec<&str> = OF_CHOICE.into_iter().chain(ENDINGS).collect();
+    let (fields, none) = (Fields::parse(raw, &wanted)?, FieldNames::default());
+    let choice = Row::new(&fields, &none);
+    let either = |name: &'static str| choice.get(name).or(answer.get(name));
+    let prompt = match either("prompt_token_ids") {
+        Some(raw) => Some(numbers::ids("prompt_token_ids", raw)?),
+        None => prompt,
+    };
+    match (either("prompt_logprobs"), choice.get("logprobs"), tokens) {
+        (Some(_), Some(_), None) => Err(
+            "it has numbers of the prompt and of the generated tokens: --tokens prompt or --tokens generated chooses"
+                .to_owned(),
+        ),
+        (Some(raw), _, None | Some(Tokens::Prompt)) => {
+            let prompt = prompt.ok_or(
+                "it has `prompt_logprobs`, but not the prompt's ids: send `return_token_ids` with the request, or write the \
+                 request beside the answer, as `request`",
+            )?;
+            Ok((vllm::prompt(&prompt, raw)?, true))
+        }
+        (_, Some(raw), None | Some(Tokens::Generated)) => {
+            let ids = choice.get("token_ids").map(|raw| numbers::ids("token_ids", raw)).transpose()?;
+            let mut sample = generated(raw, prompt, ids)?;
+            sample.is_cut = choice.is_cut()?;
+            Ok((sample, false))
+        }
+        _ => Err("it has no log-probabilities: ask the server for `logprobs`".to_owned()),
+    }
+}
+
+/// The sample of generated tokens.
+fn generated(raw: &str, prompt: Option<Vec<u32>>, ids: Option<Vec<u32>>) -> Result<RecordedSample, String> {
+    let fields = Fields::parse(raw, &["content", "tokens", "token_logprobs", "top_logprobs"])?;
+    let mut tokens = match fields.get("content") {
+        Some(content) => of_chat(content)?,
+        None => of_completion(&fields)?,
+    };
+    // With `echo` the prompt is among the tokens.
+    let echoes = tokens.first().is_some_and(|token| token.scored.logprob.is_none());
+    let first = if echoes { tokens.len() - ids.as_ref().map_or(0, Vec::len).min(tokens.len()) } else { 0 };
+    if let Some(ids) = ids {
+        if tokens.len() - first != ids.len() {
+            return Err(format!("{} tokens and {} token ids", tokens.len() - first, ids.len()));
+        }
+        tokens[first..].iter_mut().zip(ids).for_each(|(token, id)| token.id = Some(id));
+    }
+    if echoes {
+        let prompt = prompt.unwrap_or_default();
+        tokens[..first].iter_mut().zip(prompt).for_each(|(token, id)| token.id = Some(id));
+        return sample(None, tokens);
+    }
+    sample(prompt, tokens)
+}
+
+/// `{"tokens", "token_logprobs", "top_logprobs"}`, a list each.
+fn of_completion(fields: &Fields) -> Result<Vec<Token>, String> {
+    let texts: Vec<String> = fields.list("tokens", "tokens as strings")?;
+    let missing = |name: &str| fields.missing(name);
+    let raw = fields.get("token_logprobs").ok_or_else(|| missing("token_logprobs"))?;
+    let logprobs = numbers::numbers("token_logprobs", raw)?;
+    let tops: Vec<Option<&RawValue>> = match fields.get("top_logprobs") {
+        Some(_) => fields.list("top_logprobs", "lists")?,
+        None => vec![None; texts.len()],
+    };
+    if logprobs.len() != texts.len() || tops.len() != texts.len() {
+        let (n, logprobs, tops) = (texts.len(), logprobs.len(), tops.len());
+        return Err(format!("{n} tokens, {logprobs} log-probabilities and {tops} lists"));
+    }
+    let token = |((text, logprob), top): ((String, Option<f64>), Option<&RawValue>)| {
+        let named = top.map(|top| by_name(top.get())).transpose()?;
+        let names_texts = matches!(named, Some(None));
+        Ok(of(text, Scored { logprob, top: named.flatten(), may_add_own: true, names_texts, ..Scored::default() }))
+    };
+    texts.into_iter().zip(logprobs).zip(tops).map(token).collect()
+}
+
+/// `[{"token", "logprob", "top_logprobs"}]`.
+fn of_chat(content: &str) -> Result<Vec<Token>, String> {
+    let items: Vec<&RawValue> =
+        serde_json::from_str(content).map_err(|e| format!("`content` is no list of tokens: {e}"))?;
+    let token = |item: &RawValue| {
+        let fields = Fields::parse(item.get(), &["token", "logprob", "top_logprobs"])?;
+        let logprob = fields.get("logprob").and_then(numbers::number).flatten();
+        let tops: Option<Vec<&RawValue>> =
+            fields.get("top_logprobs").map(|_| fields.list("top_logprobs", "tokens")).transpose()?;
+        let tops = tops.filter(|tops| !tops.is_empty());
+        let top = tops.as_ref().map(|tops| tops.iter().map(|top| top_of_chat(top)).collect::<Option<Vec<Entry>>>());
+        let names_texts = matches!(top, Some(None));
+        let logprob = Some(logprob.ok_or("a token has no log-probability")?);
+        Ok(of(
+            fields.text("token")?,
+            Scored { logprob, top: top.flatten(), may_add_own: true, names_texts, ..Scored::default() },
+        ))
+    };
+    items.into_iter().map(token).collect()
+}
+
+/// An entry of a chat's list, if it is of a certain id.
+fn top_of_chat(item: &RawValue) -> Option<Entry> {
+    let fields = Fields::parse(item.get(), &["token", "logprob"]).ok()?;
+    let logprob = numbers::number(fields.get("logprob")?).flatten()?;
+    Some(Entry { id: id_of(&fields.text("token").ok()?)?, logprob, rank: None, text: None })
+}
+
+/// A token that is called `token_id:ID`, or by its text.
+fn of(text: String, scored: Scored) -> Token {
+    match id_of(&text) {
+        Some(id) => Token { id: Some(id), text: None, scored },
+        None => Token { id: None, text: Some(text), scored },
+    }
+}

@@ -1,0 +1,168 @@
+//! Numbers that other programs recorded, as the tables that scoring writes.
+//!
+//! Owns the way from files of recorded log-probabilities to cells: what rows say becomes samples and scores, and goes
+//! through the ordinary writer, part by part. A row that cannot be used is a failed sample; the others are kept. Not here:
+//! tables (`table`), and how they are published (`store`).
+
+mod build;
+mod cells;
+mod formats;
+mod numbers;
+mod plan;
+mod request;
+mod row;
+
+use std::path::PathBuf;
+
+pub use self::formats::{Format, Tokens};
+pub use self::numbers::Noted;
+pub use self::request::Request;
+
+use self::cells::{Names, manifest};
+use self::formats::Reads;
+use self::formats::names::FieldNames;
+use self::formats::token_losses;
+use self::plan::Plan;
+use crate::dataset::RowOptions;
+use crate::dataset::seen::check_names;
+use crate::error::{Error, Result};
+use crate::sample::Status;
+use crate::schema::KeptField;
+use crate::stop::Stop;
+use crate::store::{Cell, CellStore, Store};
+use crate::table;
+
+/// What became of one model's numbers.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// Its cell.
+    pub cell: Cell,
+    /// What was read.
+    pub format: Format,
+    /// Samples that this import wrote, indexed by `Status as usize`; none if every part was there before.
+    pub samples: [u64; Status::ALL.len()],
+    /// Tokens with numbers that this import wrote.
+    pub tokens: u64,
+    /// Log-probabilities that were not taken as they stand.
+    pub noted: Noted,
+    /// Why samples have no numbers: the first of them.
+    pub reasons: Vec<String>,
+}
+
+/// Reasons that are told; the samples tables have all of them.
+const REASONS: usize = 3;
+
+/// Reads every file twice: once for its parts, and once part by part into tables. Memory: the rows of a part. A file of the
+/// published study is read whole.
+///
+/// # Errors
+/// A file that cannot be read or whose format is not known, names that nothing gives, or tables of other rows under the
+/// same names. [`Error::Stopped`] if `stop` was raised. Parts that are written stay, and the same request continues.
+pub fn import(request: &Request, stop: &Stop) -> Result<Vec<Imported>> {
+    let names = FieldNames::parse(&request.fields, &Format::fields_of_all())?;
+    let format = |path: &PathBuf| request.format.map_or_else(|| Format::of_file(path, &names), Ok);
+    let formats = request.files.iter().map(format).collect::<Result<Vec<_>>>()?;
+    let Some(&format) = formats.first() else { return Err(Error::usage("no file to import")) };
+    if let Some(place) = formats.iter().position(|other| *other != format) {
+        let (first, other) = (request.files[0].display(), request.files[place].display());
+        let (is, but) = (format.name(), formats[place].name());
+        return Err(Error::usage(format!("`{first}` is of the format {is} and `{other}` of {but}: import them apart")));
+    }
+    let (cluster, keep, kept) = (request.cluster.clone(), request.keep_fields.clone(), Vec::new());
+    let reads = Reads { names, cluster, keep, kept, vocab: request.vocab, tokens: request.tokens }.of(format);
+    check_names(&RowOptions { keep: reads.kept.clone(), ..RowOptions::default() })?;
+    let store = Store::open(&request.output_dir)?;
+    let mut imported = Vec::new();
+    if format == Format::TokenLosses {
+        for path in &request.files {
+            let read = token_losses::read(path)?;
+            let plan = plan::of_rows(path, read.hash, read.rows, format, &reads)?;
+            let cells = vec![Names::of(request).over(read.cell)];
+            imported.extend(Import { plan, cells, format, reads: &reads, stop }.write(&store)?);
+        }
+        return Ok(imported);
+    }
+    let plan = plan::scan(&request.files, format, &reads)?;
+    let cells = Names::of(request).cells(format, &plan)?;
+    Import { plan, cells, format, reads: &reads, stop }.write(&store)
+}
+
+/// One text with the numbers of one or several models.
+struct Import<'a> {
+    plan: Plan,
+    /// In the order of the rows' numbers.
+    cells: Vec<Cell>,
+    format: Format,
+    reads: &'a Reads,
+    stop: &'a Stop<'a>,
+}
+
+impl Import<'_> {
+    fn write(&self, store: &Store) -> Result<Vec<Imported>> {
+        let open = |(model, cell): (usize, &Cell)| {
+            store.cell(cell, &manifest(cell, &self.plan, self.format, self.reads, model))
+        };
+        let stores = self.cells.iter().enumerate().map(open).collect::<Result<Vec<CellStore>>>()?;
+        let kept: Vec<KeptField> = self.plan.kept.iter().map(|(_, field)| field.clone()).collect();
+        let new = |cell: &Cell| Imported {
+            cell: cell.clone(),
+            format: self.format,
+            samples: [0; Status::ALL.len()],
+            tokens: 0,
+            noted: Noted::default(),
+            reasons: Vec::new(),
+        };
+        let mut imported: Vec<Imported> = self.cells.iter().map(new).collect();
+        for part in 0..self.plan.parts.len() {
+            self.stop.check()?;
+            let missing = |model: &usize| !stores[*model].is_done(part as u32);
+            let missing: Vec<usize> = (0..stores.len()).filter(missing).collect();
+            if missing.is_empty() {
+                continue;
+            }
+            let rows = self.rows(part)?;
+            for model in missing {
+                self.write_part(part, &rows, (model, &stores[model]), &kept, &mut imported[model])?;
+            }
+        }
+        Ok(imported)
+    }
+
+    /// The rows of a part, with those kept fields alone that some row has.
+    fn rows(&self, part: usize) -> Result<Vec<plan::Named>> {
+        let mut rows = self.plan.read(part, self.format, self.reads)?;
+        for row in rows.iter_mut().filter_map(|(_, row)| row.as_mut().ok()) {
+            row.kept = self.plan.kept.iter().filter_map(|(place, _)| row.kept.get(*place).cloned()).collect();
+        }
+        Ok(rows)
+    }
+
+    fn write_part(
+        &self,
+        index: usize,
+        rows: &[plan::Named],
+        (model, store): (usize, &CellStore),
+        kept: &[KeptField],
+        imported: &mut Imported,
+    ) -> Result<()> {
+        let part = &self.plan.parts[index];
+        let (mut samples, mut first_sample) = (Vec::new(), part.first_sample);
+        for (row, (name, found)) in (part.first_row..).zip(rows) {
+            let place = build::Place { row, first_sample, name };
+            let of_row = build::samples(found, place, model, &mut imported.noted);
+            first_sample += of_row.len() as u32;
+            samples.extend(of_row);
+        }
+        let mut writer = store.begin(index as u32)?;
+        writer.write(&table::samples_batch(&samples, kept)?, &table::tokens_batch(&samples)?)?;
+        writer.commit()?;
+        for scored in &samples {
+            imported.samples[scored.sample.status as usize] += 1;
+            imported.tokens += scored.scores.as_ref().map_or(0, |scores| scores.len() as u64);
+            let reason = scored.sample.reason.iter().filter(|_| scored.sample.status == Status::Failed);
+            let room = REASONS.saturating_sub(imported.reasons.len());
+            imported.reasons.extend(reason.take(room).cloned());
+        }
+        Ok(())
+    }
+}
