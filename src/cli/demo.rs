@@ -12,7 +12,7 @@ use clap::Parser;
 
 use super::args::{DemoArgs, KlArgs, ScoreArgs};
 use super::exit::Exit;
-use super::{kl, progress, score};
+use super::{kl, progress, score, screen};
 use crate::tokenize::TextTokenizer;
 use crate::{report, shift, store};
 
@@ -65,14 +65,14 @@ pub fn run(args: &DemoArgs) -> Result<Exit> {
         "--output-dir",
         &out,
     ])?;
-    let options = ["--data-dir", &out, "--exact", "--models", &models.join(",")];
-    print(&format!("$ tokshift kl {}", options.join(" ")));
+    let options = [out.as_str(), "--exact", "--models", &models.join(",")];
+    print(&typed("kl", &options));
     kl::exact(&KlArgs::try_parse_from(["kl"].iter().chain(&options))?, &shift::Options::default())?;
     let page = args.output_dir.join("report.html");
     write_report(args, Path::new(&out), &page)?;
     let seconds = started.elapsed().as_secs_f64();
     print(&format!(
-        "Done in {seconds:.0} s. Every measure, with errors, quantiles and slices:\n$ tokshift kl --quantiles --slices --data-dir {out}\n\
+        "Done in {seconds:.0} s. Every measure of one pair, with quantiles and slices:\n$ tokshift kl {out} --pair rl,base --quantiles --slices\n\
          Every token of every response, for a browser: {}",
         page.display()
     ));
@@ -85,9 +85,19 @@ fn write_report(args: &DemoArgs, out: &Path, page: &Path) -> Result<()> {
     let shift = shift::Options { slices: true, ..shift::Options::default() };
     let options = report::Options { shift, tokenizer: Some(tokenizer), ..report::Options::default() };
     let mut contents = report::Contents::new(out, &options)?;
-    kl::print(&shift::overview(&contents.comparison))?;
+    kl::print(&shift::overview(&contents.comparison, screen::width()))?;
     report::file(&mut contents, &store::cells(out)?, page, None)?;
     Ok(())
+}
+
+/// A command as it would be typed, one option a line where it is long.
+fn typed(command: &str, options: &[&str]) -> String {
+    let mut text = format!("$ tokshift {command}");
+    for option in options {
+        let separator = if option.starts_with("--") { " \\\n      " } else { " " };
+        text += &format!("{separator}{}", option.replace(',', ",\\\n"));
+    }
+    text
 }
 
 /// Prints a paragraph to stderr.
@@ -111,7 +121,7 @@ fn unpack(directory: &Path) -> Result<()> {
 
 /// Shows `tokshift score` as it would be typed, and runs it.
 fn score_as_typed(options: &[&str]) -> Result<()> {
-    print(&format!("$ tokshift score {}", options.join(" ")));
+    print(&typed("score", options));
     score::run(&ScoreArgs::try_parse_from(std::iter::once("score").chain(options.iter().copied()))?)?;
     Ok(())
 }

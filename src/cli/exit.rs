@@ -11,8 +11,10 @@ pub enum Exit {
     Failed,
     /// Results are damaged.
     Damaged,
-    /// A mean may lie above a limit that was given.
-    Above,
+    /// A statistic's interval reaches beyond a limit that was given.
+    Beyond,
+    /// None does, but some statistic is not known to keep its limit.
+    Unknown,
     /// Nothing failed, but some rows were not scored; the samples table contains the reasons.
     Unscored,
 }
@@ -22,8 +24,9 @@ impl From<Exit> for ExitCode {
         match exit {
             Exit::Done => Self::SUCCESS,
             Exit::Failed | Exit::Damaged => Self::FAILURE,
-            Exit::Above => Self::from(3),
+            Exit::Beyond => Self::from(3),
             Exit::Unscored => Self::from(4),
+            Exit::Unknown => Self::from(5),
         }
     }
 }

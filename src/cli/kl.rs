@@ -1,16 +1,17 @@
 //! `tokshift kl`: compares, then prints tables, JSON or the study's file, and checks the limits last.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::args::{AlignArg, KlArgs, Listed};
+use super::args::{AlignArg, KlArgs, Listed, TableArg};
 use super::exit::Exit;
 use super::terminal::Terminal;
-use super::{progress, signals};
+use super::{progress, screen, signals};
 use crate::score::exact::Exact;
-use crate::shift::{self, StudyFigures};
+use crate::shift::{self, Comparison, Document, Limit, StudyFigures, TableFormat, TableRequest, Unmet};
 use crate::store;
 
 /// Compares every model with P.
@@ -26,26 +27,70 @@ pub fn run(args: &KlArgs) -> Result<Exit> {
         exact(args, &options)?;
     }
     if args.explain {
-        return print(&shift::explain(&args.data_dir, &options)?);
+        return print(&shift::explain(args.root(), &options)?);
     }
-    let comparison = shift::compare(&args.data_dir, &options)?;
+    let comparison = shift::compare(args.root(), &options)?;
     report(&shift::warnings(&comparison));
-    if let Some(path) = &args.output_file {
+    if let Some(path) = &args.study_file {
         store::write_file(path, study_json(&shift::study_figures(&comparison))?.as_bytes())?;
     }
-    if let Some(path) = &args.statistics {
-        store::write_file(path, &shift::statistics_parquet(&comparison)?)?;
+    if let Some((path, format)) = &args.statistics {
+        store::write_file(path, &shift::statistics_file(&comparison, *format)?)?;
     }
+    print(&shown(args, &options, &comparison)?)?;
+    let limits = [&args.fail_above[..], &args.fail_below[..]].concat();
+    let unmet = shift::unmet(&comparison, &limits);
+    for Unmet { message, is_known } in &unmet {
+        let what = if *is_known { "limit not met" } else { "limit not known to be met" };
+        progress::say(&format!("{what}: {message}"));
+    }
+    Ok(match () {
+        () if unmet.iter().any(|unmet| unmet.is_known) => Exit::Beyond,
+        () if !unmet.is_empty() => Exit::Unknown,
+        () => exit(comparison.failed()),
+    })
+}
+
+/// What goes to stdout.
+fn shown(args: &KlArgs, options: &shift::Options, comparison: &Comparison) -> Result<String> {
+    let width = screen::width();
     if args.json {
-        print(&(serde_json::to_string_pretty(&comparison)? + "\n"))?;
-    } else {
-        print(&shift::table(&comparison))?;
+        return Ok(Document::new(comparison.clone(), options).to_json()?);
     }
-    let exceeded = shift::exceeded(&comparison, &args.fail_above);
-    for message in &exceeded {
-        progress::say(&format!("limit not met: {message}"));
+    if args.scalars {
+        return Ok(shift::scalars(comparison)?);
     }
-    Ok(if exceeded.is_empty() { exit(comparison.failed()) } else { Exit::Above })
+    if args.table.is_some() || args.card || !args.columns.is_empty() {
+        let format = match args.table {
+            Some(TableArg::Latex) => TableFormat::Latex,
+            Some(TableArg::Csv) => TableFormat::Csv,
+            Some(TableArg::Markdown) => TableFormat::Markdown,
+            None if args.card => TableFormat::Markdown,
+            None => TableFormat::Terminal(width),
+        };
+        let sizes = &BTreeMap::new();
+        let request = TableRequest { format, columns: args.columns.clone(), is_card: args.card, sizes };
+        return Ok(shift::export(comparison, &request));
+    }
+    if args.between.is_some() {
+        return Ok(shift::overview(comparison, width) + "\n" + &shift::between(comparison));
+    }
+    if args.all || args.quantiles || args.slices || !args.pair.is_empty() {
+        return Ok(shift::table(comparison, width));
+    }
+    Ok(shift::overview(comparison, width) + "\n" + &everything(args.root()))
+}
+
+/// The command that shows what an overview leaves out.
+pub fn everything(root: &Path) -> String {
+    format!("Every measure, pair by pair: tokshift kl {} --all\n", typed(root))
+}
+
+/// A path as it is typed in a shell.
+fn typed(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "_./-+=,@%".contains(c);
+    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// The exit code of a comparison; `failed` if a pair's tables are damaged or must not be compared.
@@ -55,11 +100,15 @@ fn exit(failed: bool) -> Exit {
 
 /// Quantiles and slices are also computed if another requested output needs them.
 fn options(args: &KlArgs) -> shift::Options {
-    let quantiles = args.quantiles || args.statistics.is_some() || !args.noise_floor.is_empty();
+    let in_table = args.card || args.columns.iter().any(|column| column.is_quantile());
+    let of_limits = args.fail_above.iter().chain(&args.fail_below).any(Limit::is_on_quantile);
+    let of_outputs = args.statistics.is_some() || !args.noise_floor.is_empty() || in_table || of_limits;
+    let quantiles = args.quantiles || of_outputs;
     shift::Options {
         reference: args.reference.clone(),
         own_text: args.own_text.clone(),
         tasks: args.task.clone(),
+        pairs: args.pair.clone(),
         generation_models: args.generation_model.iter().cloned().collect(),
         between: between(args),
         all_pairs: args.all_pairs,
@@ -78,10 +127,10 @@ fn between(args: &KlArgs) -> Option<shift::BetweenModels> {
 }
 
 fn only_study(args: &KlArgs, options: &shift::Options) -> Result<Exit> {
-    let figures = shift::only_study(&args.data_dir, options)?;
+    let figures = shift::only_study(args.root(), options)?;
     report(&figures.warnings);
     let json = study_json(&figures)?;
-    match &args.output_file {
+    match &args.study_file {
         Some(path) => store::write_file(path, json.as_bytes())?,
         None => drop(print(&json)?),
     }
@@ -90,7 +139,8 @@ fn only_study(args: &KlArgs, options: &shift::Options) -> Result<Exit> {
 
 /// Writes missing pairs tables.
 pub fn exact(args: &KlArgs, options: &shift::Options) -> Result<()> {
-    let KlArgs { data_dir: root, models, temperature, allow_removed, .. } = args;
+    let KlArgs { models, temperature, allow_removed, .. } = args;
+    let root = args.root();
     let models = &Listed::all(models);
     let exact = Exact { root, models, temperature: *temperature, allow_removed: *allow_removed };
     exact.must_know_models()?;
@@ -98,7 +148,7 @@ pub fn exact(args: &KlArgs, options: &shift::Options) -> Result<()> {
 }
 
 fn align(args: &KlArgs, other: &Path, options: &shift::Options) -> Result<Exit> {
-    let comparison = shift::compare_aligned([&args.data_dir, other], options)?;
+    let comparison = shift::compare_aligned([args.root(), other], options)?;
     report(&shift::aligned_warnings(&comparison));
     if args.json {
         print(&(serde_json::to_string_pretty(&comparison.pairs)? + "\n"))?;

@@ -17,6 +17,7 @@ mod response_sets;
 mod report;
 mod run;
 mod score;
+mod screen;
 mod show;
 mod signals;
 mod status;
@@ -33,7 +34,8 @@ use args::{Args, Command, LogFormat};
 use exit::describe;
 
 /// Parses the command line and runs it. Exit codes: 0 done; 1 an error, printed, or damaged results; 2 wrong usage; 3 a
-/// mean is not known to keep its limit; 4 done, but rows of the data were not scored; 130 and 143 ended by SIGINT or SIGTERM.
+/// statistic does not keep its limit; 4 done, but rows of the data were not scored; 5 a statistic is not known to keep its
+/// limit; 130 and 143 ended by SIGINT or SIGTERM.
 pub fn main() -> ExitCode {
     let args = Args::parse();
     limit_threads(args.threads());

@@ -13,7 +13,7 @@ use super::options::Options;
 use super::output::study::StudyFigures;
 use super::query::joined;
 use super::result::aligned::AlignedComparison;
-use super::result::comparison::Comparison;
+use super::result::comparison::{Comparison, ModelFacts, NotCompared};
 use super::result::study;
 use super::tables::apart::Apart;
 use super::tables::fields::Fields;
@@ -28,7 +28,34 @@ use crate::store::FoundCell;
 /// # Errors
 /// [`crate::Error::Usage`] if P is unclear or nothing fits.
 pub fn chosen(root: &Path, options: &Options) -> Result<Vec<[FoundCell; 2]>> {
-    select::chosen(root, options)
+    let mut chosen = select::chosen(root, options)?;
+    chosen.retain(|[p, q]| is_requested(&p.cell.model, &q.cell.model, options));
+    Ok(chosen)
+}
+
+/// Whether the options request this pair.
+fn is_requested(p: &str, q: &str, options: &Options) -> bool {
+    options.pairs.is_empty() || options.pairs.iter().any(|[of_p, of_q]| (of_p.as_str(), of_q.as_str()) == (p, q))
+}
+
+/// The pairs to look at among those that are selected.
+fn requested(root: &Path, options: &Options) -> Result<Selection> {
+    let Selection { mut pairs, mut not_compared } = select::pairs(root, options)?;
+    if options.pairs.is_empty() {
+        return Ok(Selection { pairs, not_compared });
+    }
+    let mut names: Vec<String> = pairs.iter().map(|pair| format!("{},{}", pair.p.model, pair.q.model)).collect();
+    names.dedup();
+    pairs.retain(|pair| is_requested(&pair.p.model, &pair.q.model, options));
+    not_compared.retain(|pair| is_requested(&pair.p, &pair.q, options));
+    match (pairs.is_empty(), not_compared.is_empty()) {
+        (true, true) => {
+            let what = "no text has this pair; those there are (use --reference for another P)";
+            Err(Error::Usage(format!("--pair: {what}: {}", names.join("; "))))
+        }
+        (true, false) => Err(Error::Usage(NotCompared::all(&not_compared))),
+        _ => Ok(Selection { pairs, not_compared }),
+    }
 }
 
 /// Compares every model under `root` with P on every response set that both scored.
@@ -45,7 +72,7 @@ pub fn compare(root: &Path, options: &Options) -> Result<Comparison> {
 }
 
 fn compare_all(root: &Path, options: &Options) -> Result<Comparison> {
-    let Selection { pairs, not_compared } = select::pairs(root, options)?;
+    let Selection { pairs, not_compared } = requested(root, options)?;
     let mut apart = Apart::new(not_compared);
     let (mut found, mut differences, mut tasks) = (Vec::new(), Vec::new(), overall::Tasks::default());
     let mut shifts = between::Shifts::new(options.between.as_ref());
@@ -64,7 +91,14 @@ fn compare_all(root: &Path, options: &Options) -> Result<Comparison> {
     let not_compared = apart.finish(found.is_empty())?;
     let overall = tasks.finish(&mut found, &not_compared);
     let between = shifts.finish(&not_compared)?;
-    Ok(Comparison { pairs: found, not_compared, differences, overall, between })
+    let mut comparison = Comparison { models: Vec::new(), pairs: found, not_compared, differences, overall, between };
+    let is_compared = |tables: &&PairTables| comparison.pairs.iter().any(|pair| pair.title() == tables.title());
+    let compared: Vec<&PairTables> = pairs.iter().filter(is_compared).collect();
+    for table in compared.into_iter().flat_map(|tables| [&tables.p, &tables.q]) {
+        let (files, dtype) = table.weights.clone();
+        comparison.add_model(ModelFacts { name: table.model.clone(), dtype, files });
+    }
+    Ok(comparison)
 }
 
 /// The result of [`study_figures`](crate::shift::study_figures) on [`compare`], without all other statistics, at a
@@ -74,7 +108,7 @@ fn compare_all(root: &Path, options: &Options) -> Result<Comparison> {
 /// Those of [`compare`].
 pub fn only_study(root: &Path, options: &Options) -> Result<StudyFigures> {
     guarded(|| {
-        let Selection { pairs, not_compared } = select::pairs(root, options)?;
+        let Selection { pairs, not_compared } = requested(root, options)?;
         let mut apart = Apart::new(not_compared);
         let (tables, found) = apart.each(&pairs, |tables| pair::study_alone(tables, options))?;
         let mut figures = StudyFigures::new(&apart.finish(found.is_empty())?);
@@ -91,7 +125,7 @@ pub fn only_study(root: &Path, options: &Options) -> Result<StudyFigures> {
 /// # Errors
 /// Those of [`compare`] that the manifests can show.
 pub fn pairs(root: &Path, options: &Options) -> Result<Vec<PairTables>> {
-    Ok(select::pairs(root, options)?.pairs)
+    Ok(requested(root, options)?.pairs)
 }
 
 /// The lazy query that defines every figure over tokens: one row for each token that both models scored, in the order of
@@ -118,7 +152,7 @@ pub fn joined(pair: &PairTables) -> Result<LazyFrame> {
 /// Those of [`compare`] that the samples tables and footers can show.
 pub fn explain(root: &Path, options: &Options) -> Result<String> {
     guarded(|| {
-        let Selection { pairs, .. } = select::pairs(root, options)?;
+        let Selection { pairs, .. } = requested(root, options)?;
         let plans = pairs.iter().map(|pair| {
             let plan = pair::Prepared::new(pair, options)?.query(pair)?.explain(true)?;
             Ok(format!("{}\n{plan}\n", pair.title()))

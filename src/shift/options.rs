@@ -14,6 +14,8 @@ pub struct Options {
     pub generation_models: Vec<String>,
     /// Compare the shifts of two models, each on its own text: no other texts and pairs are then compared.
     pub between: Option<BetweenModels>,
+    /// P and Q of the pairs to look at; all if empty.
+    pub pairs: Vec<[String; 2]>,
     /// Compare every two models, in the contexts of the response set, instead of P with each other model only.
     pub all_pairs: bool,
     /// Models that were also scored in f32: the KL of each with its f32 version is the noise floor. Needs quantiles.

@@ -23,7 +23,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Environment that would reach for the network or change what a user sees.
-const FOREIGN: [&str; 8] = [
+const FOREIGN: [&str; 9] = [
+    "COLUMNS",
     "HF_HOME",
     "HF_HUB_CACHE",
     "HF_TOKEN",

@@ -73,7 +73,7 @@ fn the_demo_estimates_what_can_be_computed() {
         String::from_utf8(output.stdout).unwrap()
     };
     let screen = run(&["demo"]);
-    assert!(screen.contains("greedy by rl") && screen.contains("* not a KL estimate"), "{screen}");
+    assert!(screen.contains("\nall 3 tasks  rl") && screen.contains("exact mean over tokens"), "{screen}");
     let comparison: Value = serde_json::from_str(&run(&["kl", "--json", "--data-dir", "tokshift-demo/out"])).unwrap();
 
     for (p, q) in [("rl", "base"), ("sft", "base"), ("sft", "rl"), ("base", "sft"), ("base", "rl")] {

@@ -139,7 +139,7 @@ fn the_plan_and_the_table_can_be_read() {
     let data = out.to_str().unwrap();
     let plan = tokshift(&["kl", "--data-dir", data, "--explain"]);
     assert!(plan.contains("JOIN") && plan.contains("PROJECT"), "{plan}");
-    let table = tokshift(&["kl", "--data-dir", data]);
+    let table = tokshift(&["kl", data, "--all"]);
     assert!(table.contains("kl_k1") && table.contains("nats/token") && table.contains(P), "{table}");
 }
 
@@ -189,7 +189,7 @@ fn tokens_without_text_are_shown_by_their_ids() {
     let models = [P, Q].map(|name| format!("{name}={}", fixture(name))).join(",");
     score(dataset.to_str().unwrap(), &models, &out, &["--end", "304", "--exact"]);
     let data = out.to_str().unwrap();
-    let text = tokshift(&["kl", "--data-dir", data]);
+    let text = tokshift(&["kl", data, "--all"]);
     let most = text.lines().find(|line| line.starts_with("written tokens with most of KL(P‖Q)")).unwrap();
     assert!(most.contains("[#304] 0 of 8"), "{text}");
     assert!(!text.contains("[]"), "{text}");
@@ -210,15 +210,15 @@ fn no_limit_is_kept_on_anothers_text() {
     let kl = |out: &str, more: &str| scene.run(&format!("kl --data-dir {out} {more}"));
     kl("out", "--fail-above kl_k1=1").expect(0, "");
     let described = "kl_k1: not a KL estimate: the text is by `rl`, not by P, so it is not known to be at most 1";
-    kl("out", "--reference base --fail-above kl_k1=1").expect(3, described);
-    kl("out", "--reference base --fail-above kl_k3=1").expect(3, "so it is not known to be at most 1");
+    kl("out", "--reference base --fail-above kl_k1=1").expect(5, described);
+    kl("out", "--reference base --fail-above kl_k3=1").expect(5, "so it is not known to be at most 1");
     // Bounds hold on any text.
     kl("out", "--reference base --fail-above kl_upper=1").expect(0, "");
 
     score("few", "--limit 20");
-    kl("few", "--reference base").expect_out("kl_k1 (not KL)");
-    kl("few", "").expect_out("kl_k1 (KL?)");
-    kl("few", "--fail-above kl_k1=1").expect(3, "not known to be a KL estimate: of 5 clusters, below 30");
+    kl("few", "--all --reference base").expect_out("kl_k1 (not KL)");
+    kl("few", "--all").expect_out("kl_k1 (KL?)");
+    kl("few", "--fail-above kl_k1=1").expect(5, "not known to be a KL estimate: of 5 clusters, below 30");
     kl("out", "--own-text base").expect(1, "--own-text: `base` scored no text whose author is unknown");
 
     // Windows of a text are nobody's samples.
@@ -226,7 +226,7 @@ fn no_limit_is_kept_on_anothers_text() {
     let windows = format!("--text plain.txt --window 16 --models {models} --tokenizer {tokenizer} --output-dir text");
     scene.run(&format!("score {windows}")).expect(0, "");
     let said = kl("text", "--quantiles --slices --fail-above kl_k1=1");
-    said.expect(3, "not a KL estimate: windows of a text are nobody's samples");
+    said.expect(5, "not a KL estimate: windows of a text are nobody's samples");
     let mut names = said.stdout.lines().filter(|line| line.starts_with("kl_k1") || line.starts_with("kl_k3"));
     assert!(names.clone().count() > 3 && names.all(|line| line.contains("(not KL)")), "{}", said.stdout);
     assert!(!said.stdout.contains(" (KL?)"));
@@ -254,7 +254,7 @@ fn a_pair_that_cannot_be_compared_ends_no_other() {
     for bytes in [vec![0; 500], spoilt, others] {
         let is_footer = bytes.len() == 500;
         scene.write(&table("r", "tokens"), bytes);
-        let said = kl("--statistics figures/statistics.parquet");
+        let said = kl("--all --statistics figures/statistics.parquet");
         said.expect(1, "not compared: P = `p`, Q = `r` on `t` by `p`: ").expect(1, &table("r", "tokens"));
         assert_eq!(said.stdout.matches("P = `p`, Q = ").count(), 2, "{}", said.stdout);
         let qs = Columns::read(&scene.path("figures")).texts("q");
@@ -265,7 +265,7 @@ fn a_pair_that_cannot_be_compared_ends_no_other() {
             let described = "not compared: P = `p`, Q = `r`";
             kl("--only-study").expect(1, described).expect_out("\"tested_model\": \"s\"");
         }
-        kl("--fail-above same_top=1").expect(3, "Q = `r` on `t` by `p`: ");
+        kl("--fail-above same_top=1").expect(5, "Q = `r` on `t` by `p`: ");
         kl("--reference r").expect(1, &table("r", "tokens"));
     }
     scene.write(&table("r", "tokens"), &whole);
@@ -275,13 +275,13 @@ fn a_pair_that_cannot_be_compared_ends_no_other() {
         let manifest = format!("out/runs/generation_model=p/task=t/model={name}/manifest.json");
         let whole = std::fs::read(scene.path(&manifest)).unwrap();
         std::fs::remove_file(scene.path(&manifest)).unwrap();
-        let code = if name == "r" { 3 } else { 1 };
+        let code = if name == "r" { 5 } else { 1 };
         kl("--fail-above same_top=1")
             .expect(code, &format!("`{manifest}`: is missing, so the options of its tables are unknown"));
         scene.write(&manifest, "junk");
         if name == "r" {
             kl("").expect(1, &format!("not compared: P = `p`, Q = `r` on `t` by `p`: `{manifest}`"));
-            kl("").expect_out("P = `p`, Q = `s`");
+            kl("--all").expect_out("P = `p`, Q = `s`");
         } else {
             kl("").expect(1, &format!("error: `{manifest}`"));
             kl("--reference q").expect(1, &format!("not compared: P = `q`, Q = `p` on `t` by `p`: `{manifest}`"));
@@ -291,5 +291,93 @@ fn a_pair_that_cannot_be_compared_ends_no_other() {
     // The samples table.
     let samples = std::fs::read(scene.path(&table("r", "samples"))).unwrap();
     scene.write(&table("r", "samples"), &samples[..samples.len() / 2]);
-    kl("").expect(1, "not compared: P = `p`, Q = `r` on `t` by `p`: ").expect_out("P = `p`, Q = `s`");
+    kl("--all").expect(1, "not compared: P = `p`, Q = `r` on `t` by `p`: ").expect_out("P = `p`, Q = `s`");
+}
+
+/// The same text wherever it goes, but for its width: that of `COLUMNS`, else 100.
+#[test]
+fn what_is_printed_fits_and_has_no_colour() {
+    let scene = Scene::new();
+    let name = "Qwen3-14B-GRPO-lr1e-6-kl0.001-seed42";
+    scene.dataset(&format!("{name}_t.jsonl"), &rows());
+    let long = format!("{name}-of-a-longer-name");
+    scene.score(&format!("{name}_t.jsonl"), &[(name, P), (&long, Q)], "out", "").expect(0, "30 ok");
+    let kl = |more: &str, environment: &[(&str, &str)]| {
+        let mut command = scene.command(&format!("kl out {more}"));
+        let output = command.envs(environment.iter().copied()).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let piped = kl("", &[]);
+    assert_eq!(kl("", &[("NO_COLOR", "1")]), piped);
+    assert_eq!(kl("", &[("TERM", "xterm-256color"), ("CLICOLOR_FORCE", "1")]), piped);
+    assert_eq!(kl("", &[("COLUMNS", "100")]), piped);
+    assert!(!piped.contains('\u{1b}'), "{piped}");
+    for (width, text) in [(100, piped), (80, kl("", &[("COLUMNS", "80")])), (200, kl("", &[("COLUMNS", "200")]))] {
+        let widest = text.lines().map(unicode_width::UnicodeWidthStr::width).max().unwrap();
+        assert!(widest <= width, "{widest} columns: {text}");
+        assert!(text.contains("Every measure, pair by pair: tokshift kl out --all"), "{text}");
+        // A name is whole where there is room for it.
+        assert_eq!(text.contains(&format!("{long}  ")), width == 200, "{text}");
+    }
+    // One pair is asked for by its models, and shown with everything; what is not there is told with what is.
+    let pair = scene.run(&format!("kl out --pair {name},{long}"));
+    pair.expect(0, "").expect_out(&format!("P = `{name}`, Q = `{long}` on `t` by `{name}`")).expect_out("kl_k3");
+    scene.run(&format!("kl out --pair {long},{name}")).expect(1, &format!("{name},{long}"));
+    scene.run("kl out --pair one").expect(2, "expected the names of two models, P,Q");
+}
+
+#[test]
+fn tables_columns_and_files_are_what_is_asked_for() {
+    let scene = Scene::new();
+    scene.dataset("p_t.jsonl", &rows());
+    scene.score("p_t.jsonl", &[("p", P), ("q", Q)], "out", "--exact").expect(0, "30 ok");
+    let kl = |more: &str| scene.run(&format!("kl out {more}"));
+    kl("--table markdown").expect(0, "").expect_out("| task | P | Q | KL(P‖Q) | same top | shifted | clusters |\n");
+    kl("--columns kl.q0.99,ppl_ratio").expect(0, "").expect_out("KL(P‖Q) 99%  PPL(Q)/PPL(P)\n");
+    kl("--card").expect(0, "").expect_out("| file | size | KL(P‖Q) | KL(P‖Q) 99% | KL(P‖Q) 99.9% | same top | PPL(Q)/PPL(P) |");
+    let csv = kl("--table csv --columns kl");
+    let json: Value = serde_json::from_str(&kl("--json").stdout).unwrap();
+    let mean = mean(&json["pairs"][0], "kl", "token_mean");
+    csv.expect_out("task,tasks,generation_model,p,q,clusters,partial,kl_estimate,kl,kl_stderr,kl_low,kl_high\n");
+    csv.expect_out("t,1,p,p,q,").expect_out(&format!(",{mean},"));
+    kl("--columns kld").expect(2, "there is no measure `kld`").expect(2, "best_kl, bounds");
+    // The same table in every format.
+    for ending in ["parquet", "csv", "json", "jsonl"] {
+        kl(&format!("--statistics statistics.{ending}")).expect(0, "");
+    }
+    kl("--statistics statistics.xlsx").expect(2, "has to end in .parquet, .csv, .json or .jsonl");
+    kl("--statistics statistics").expect(2, "has to end in .parquet");
+    std::fs::create_dir(scene.path("figures")).unwrap();
+    std::fs::rename(scene.path("statistics.parquet"), scene.path("figures/statistics.parquet")).unwrap();
+    let table = Columns::read(&scene.path("figures"));
+    let lines = |ending: &str| std::fs::read_to_string(scene.path(&format!("statistics.{ending}"))).unwrap();
+    let (csv, list) = (lines("csv"), serde_json::from_str::<Vec<Value>>(&lines("json")).unwrap());
+    let rows: Vec<Value> = lines("jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows, list);
+    assert_eq!((list.len(), csv.lines().count()), (table.len(), table.len() + 1));
+    let head: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
+    assert_eq!(head, list[0].as_object().unwrap().keys().collect::<Vec<_>>());
+    let value = head.iter().position(|name| *name == "value").unwrap();
+    for ((row, line), number) in list.iter().zip(csv.lines().skip(1)).zip(table.f64s("value")) {
+        assert_eq!(row["value"].as_f64(), number);
+        let cells: Vec<&str> = line.split(',').collect();
+        // Reasons contain commas, and come after it.
+        assert_eq!(cells[value].parse().ok(), number);
+    }
+}
+
+#[test]
+fn help_is_there_however_it_is_asked_for() {
+    let scene = Scene::new();
+    let help = scene.run("help");
+    help.expect(0, "").expect_out("First steps:\n  tokshift demo\n").expect_out("Commands:");
+    assert_eq!(scene.run("--help").stdout, help.stdout);
+    let kl = scene.run("help kl");
+    kl.expect(0, "").expect_out("Examples:\n  tokshift kl out").expect_out("Exit codes: 0 done");
+    assert_eq!(scene.run("kl --help").stdout, kl.stdout);
+    let (examples, options) = (kl.stdout.find("Examples:").unwrap(), kl.stdout.find("Which pairs:").unwrap());
+    assert!(examples < options, "examples come first");
+    scene.run("kl").expect(2, "<OUT>");
+    scene.run("kl nowhere").expect(1, "nowhere");
 }

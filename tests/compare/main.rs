@@ -7,6 +7,7 @@ mod align;
 mod comparison;
 mod demo;
 mod floor;
+mod json;
 mod kl;
 mod shift;
 mod store;

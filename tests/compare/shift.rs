@@ -16,6 +16,7 @@ mod properties;
 mod refusals;
 mod relations;
 mod selected;
+mod screen;
 mod several;
 mod slices;
 mod study;

@@ -43,7 +43,7 @@ fn score_knows_its_models_by_name() {
     };
     score("");
     assert_eq!(scene.table("out", "samples", "my_model", "math", "base").len(), 30);
-    scene.run("kl --data-dir out").expect(0, "").expect_out("P = `my_model`, Q = `base` on `math` by `my_model`");
+    scene.run("kl out --all").expect(0, "").expect_out("P = `my_model`, Q = `base` on `math` by `my_model`");
     score("--generation-model my");
     assert_eq!(scene.table("out", "samples", "my", "model_math", "base").len(), 30);
 }

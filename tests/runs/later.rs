@@ -102,7 +102,7 @@ fn numbers_of_two_processors_are_not_mixed_and_beside_one_another_they_are_marke
     score(Some("portable"), "", &models).expect(1, described);
     score(None, "", &models).expect(0, "3 ok");
     score(Some("portable"), "other-", &models).expect(0, "3 ok");
-    let kl = scene.run("kl --data-dir out --reference long");
+    let kl = scene.run("kl --all --data-dir out --reference long");
     kl.expect(0, "").expect_out("P was scored with the summation order fma, Q with portable");
 }
 

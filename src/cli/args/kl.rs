@@ -2,21 +2,33 @@
 //!
 //! Owns which of them go together, and how their values are parsed. Not here: whether a model of that name was scored.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Parser, ValueEnum};
 
 use super::listed::{self, Listed};
 use super::shared::threads;
-use crate::shift::{F32Version, Limit};
+use crate::shift::{F32Version, FileFormat, Limit, Pick};
 
 /// Compare scored models: KL(P‖Q) per token, with standard errors clustered by prompt
 #[derive(Debug, Parser)]
-#[command(after_help = KL_EXAMPLES)]
+#[command(help_template = KL_HELP, after_help = KL_EXIT_CODES)]
 pub struct KlArgs {
-    /// The output directory of `score`
-    #[arg(long, help_heading = "Which pairs", alias = "data_dir", value_name = "DIR")]
-    pub data_dir: PathBuf,
+    /// The output directory of `score` or `run`
+    #[arg(value_name = "OUT", required_unless_present = "data_dir", conflicts_with = "data_dir")]
+    pub output_dir: Option<PathBuf>,
+
+    /// The same as OUT
+    #[arg(long, help_heading = "Which pairs", aliases = ["data_dir", "output-dir", "output_dir"], value_name = "OUT")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Only the pair of these two models, with every measure (as --all); repeatable
+    #[arg(long, help_heading = "Which pairs", value_name = "P,Q", value_parser = two_models, conflicts_with = "align")]
+    pub pair: Vec<[String; 2]>,
+
+    /// Every measure, pair by pair
+    #[arg(long, help_heading = "What to report", action = ArgAction::SetTrue, conflicts_with = "json")]
+    pub all: bool,
 
     /// P, the model that all others are compared with [default: the model that wrote the responses; for --text, the first
     /// model given to `score --exact`, else the first by name]
@@ -38,28 +50,44 @@ pub struct KlArgs {
     pub task: Vec<String>,
 
     /// Write the published study's KL values as JSON to this file
-    #[arg(long, help_heading = "Output", visible_alias = "study-file", alias = "output_file", value_name = "FILE")]
-    pub output_file: Option<PathBuf>,
+    #[arg(long, help_heading = "The published study", aliases = ["output-file", "output_file"], value_name = "FILE")]
+    pub study_file: Option<PathBuf>,
 
-    /// Compute only the published study's KL values, which is much faster; printed as JSON unless --output-file is given
+    /// Compute only the published study's KL values, which is much faster; printed as JSON unless --study-file is given
     #[arg(
         long,
-        help_heading = "Output",
+        help_heading = "The published study",
         alias = "only_study",
         action = ArgAction::SetTrue,
-        conflicts_with_all = ["statistics", "quantiles", "slices", "exact", "noise_floor", "fail_above", "json", "explain"]
+        conflicts_with_all = ["statistics", "quantiles", "slices", "exact", "noise_floor", "fail_above", "fail_below", "json", "explain", "all", "table", "columns", "card", "scalars"]
     )]
     pub only_study: bool,
 
-    /// Write every mean and quantile to this Parquet file, one row per statistic
-    #[arg(long, help_heading = "Output", value_name = "FILE")]
-    pub statistics: Option<PathBuf>,
+    /// The table as Markdown, LaTeX or CSV (all digits, standard errors and intervals in columns of their own)
+    #[arg(long, help_heading = "Output", value_name = "FORMAT", conflicts_with_all = ["json", "all", "align"])]
+    pub table: Option<TableArg>,
 
-    /// Also compute quantiles over tokens, which reads the tables more than once
+    /// Columns of the table: any measure, kl.q0.99 and other quantiles, perplexity_ratio, best_kl, bounds, clusters, size, …
+    #[arg(long, help_heading = "Output", value_delimiter = ',', value_name = "COLUMN,…", value_parser = column, conflicts_with_all = ["json", "all", "align"])]
+    pub columns: Vec<Pick>,
+
+    /// A table for the model card of a quantised model: file, size, KL (mean, 99%, 99.9%), same top, ratio of perplexities
+    #[arg(long, help_heading = "Output", action = ArgAction::SetTrue, conflicts_with_all = ["json", "all", "columns", "align"])]
+    pub card: bool,
+
+    /// Print one flat JSON object of numbers for dashboards: \"math/rl-base/kl\": 0.0142
+    #[arg(long, help_heading = "Output", action = ArgAction::SetTrue, conflicts_with_all = ["json", "all", "table", "columns", "card", "align"])]
+    pub scalars: bool,
+
+    /// Write every mean and quantile to this file, one row per statistic: .parquet, .csv, .json or .jsonl
+    #[arg(long, help_heading = "Output", value_name = "FILE", value_parser = statistics_file)]
+    pub statistics: Option<(PathBuf, FileFormat)>,
+
+    /// Also compute quantiles over tokens (with --all), which reads the tables more than once
     #[arg(long, help_heading = "What to report", action = ArgAction::SetTrue)]
     pub quantiles: bool,
 
-    /// Also compute means by region (think, answer, end), kind of token, position and kept field
+    /// Also compute means by region (think, answer, end), kind of token, position and kept field (with --all)
     #[arg(long, help_heading = "What to report", action = ArgAction::SetTrue)]
     pub slices: bool,
 
@@ -113,11 +141,12 @@ pub struct KlArgs {
     ///
     /// Reports bits per byte, log-probability differences and k1 only.
     #[arg(long, help_heading = "Different tokenizers", value_name = "BY", requires = "other_dir", conflicts_with_all = [
-        "output_file", "only_study", "statistics", "quantiles", "slices", "exact", "noise_floor", "fail_above", "explain",
+        "study_file", "only_study", "statistics", "quantiles", "slices", "exact", "noise_floor", "fail_above",
+        "fail_below", "explain", "all",
     ])]
     pub align: Option<AlignArg>,
 
-    /// The other output directory of `score` that --align compares --data-dir with
+    /// The other output directory of `score` that --align compares OUT with
     #[arg(
         long,
         help_heading = "Different tokenizers",
@@ -128,12 +157,16 @@ pub struct KlArgs {
     )]
     pub other_dir: Option<PathBuf>,
 
-    /// Exit with code 3 unless in every pair the 95% interval of MEASURE's token mean is known to end at or below X;
-    /// repeatable
+    /// Exit with code 3 if in some pair the 95% interval of MEASURE ends above X, with 5 if that is not known; repeatable
     ///
-    /// It is not known if parts are missing, if the mean has no interval, or if kl_k1 or kl_k3 does not estimate KL(P‖Q).
-    #[arg(long, help_heading = "What to report", alias = "fail_above", value_name = "MEASURE=X", value_parser = limit)]
+    /// MEASURE is a mean over tokens (kl_upper), a quantile (kl.q0.999), perplexity_ratio or the like. It is not known if
+    /// parts are missing, if there is no value or interval, or if kl_k1 or kl_k3 does not estimate KL(P‖Q).
+    #[arg(long, help_heading = "Limits", alias = "fail_above", value_name = "MEASURE=X", value_parser = at_most)]
     pub fail_above: Vec<Limit>,
+
+    /// As --fail-above, if the interval begins below X: --fail-below same_top=0.95
+    #[arg(long, help_heading = "Limits", alias = "fail_below", value_name = "MEASURE=X", value_parser = at_least)]
+    pub fail_below: Vec<Limit>,
 
     /// Compute every statistic by the lazy queries that --explain prints: slow, and equal except for the last digits
     #[arg(long, help_heading = "Output", action = ArgAction::SetTrue, conflicts_with_all = ["only_study", "align"])]
@@ -152,20 +185,37 @@ pub struct KlArgs {
     pub threads: Option<usize>,
 }
 
-const KL_EXAMPLES: &str = "\
-Examples:
-  tokshift kl --data-dir out
-  tokshift kl --data-dir out --reference base --json | jq .
-  tokshift kl --data-dir out --statistics statistics.parquet
-  tokshift kl --data-dir out --exact --models rl=./rl,base=./base
-  tokshift kl --data-dir out --output-file kl_divergence_results.json
-  tokshift kl --data-dir out --between rl,sft --to base
-  tokshift kl --data-dir qwen --other-dir llama --align text
-  tokshift kl --data-dir out --fail-above kl_upper=0.05
+impl KlArgs {
+    /// The directory that is compared.
+    pub fn root(&self) -> &Path {
+        // Clap requires one of the two.
+        self.output_dir.as_deref().or(self.data_dir.as_deref()).unwrap_or(Path::new("."))
+    }
+}
 
+const KL_HELP: &str = "\
+{about-with-newline}
+{usage-heading} {usage}
+
+Examples:
+  tokshift kl out                          # one line per task and pair
+  tokshift kl out --pair rl,base           # every measure of one pair
+  tokshift kl out --all --quantiles --slices
+  tokshift kl out --table markdown         # also latex, csv
+  tokshift kl out --columns kl,kl.q0.99,same_top,ppl_ratio
+  tokshift kl out --card --reference bf16  # for a quantised model's card
+  tokshift kl out --json | jq '.pairs[] | [.task, .p, .q, .kl_estimate.answer]'
+  tokshift kl out --statistics statistics.csv
+  tokshift kl out --exact --models rl=./rl,base=./base
+  tokshift kl out --fail-above kl_upper=0.05 --fail-below same_top=0.95
+  tokshift kl qwen --other-dir llama --align text
+
+{all-args}{after-help}";
+
+const KL_EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 error, or a pair cannot be compared (the others are);
-2 wrong usage; 3 --fail-above: a mean is above its limit, or is not known to be
-at most its limit.";
+2 wrong usage; 3 --fail-above, --fail-below: an interval reaches beyond its
+limit; 5 no interval does, but some limit is not known to be kept.";
 
 /// What `kl --align` aligns models by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -174,11 +224,46 @@ pub enum AlignArg {
     Text,
 }
 
-fn limit(text: &str) -> Result<Limit, String> {
+/// A format of `kl --table`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TableArg {
+    Markdown,
+    Latex,
+    Csv,
+}
+
+fn at_most(text: &str) -> Result<Limit, String> {
+    let (measure, value) = limit(text)?;
+    Limit::at_most(measure, value).map_err(|e| e.to_string())
+}
+
+fn at_least(text: &str) -> Result<Limit, String> {
+    let (measure, value) = limit(text)?;
+    Limit::at_least(measure, value).map_err(|e| e.to_string())
+}
+
+fn limit(text: &str) -> Result<(&str, f64), String> {
     let (measure, value) = text.split_once('=').ok_or("expected MEASURE=X")?;
     match value.parse::<f64>() {
-        Ok(value) if !value.is_nan() => Limit::new(measure, value).map_err(|e| e.to_string()),
+        Ok(number) if !number.is_nan() => Ok((measure, number)),
         _ => Err(format!("`{value}` is not a number")),
+    }
+}
+
+fn column(name: &str) -> Result<Pick, String> {
+    Pick::of_name(name).map_err(|e| e.to_string())
+}
+
+fn statistics_file(path: &str) -> Result<(PathBuf, FileFormat), String> {
+    let format = FileFormat::of_path(Path::new(path)).map_err(|e| e.to_string())?;
+    Ok((PathBuf::from(path), format))
+}
+
+fn two_models(text: &str) -> Result<[String; 2], String> {
+    let names: Vec<&str> = text.split(',').collect();
+    match names[..] {
+        [p, q] if !p.is_empty() && !q.is_empty() && p != q => Ok([p.to_owned(), q.to_owned()]),
+        _ => Err("expected the names of two models, P,Q".to_owned()),
     }
 }
 

@@ -28,7 +28,7 @@ pub use demo::DemoArgs;
 pub use export::{ExportArgs, ExportFormat, ExportTable};
 pub use import::{ImportArgs, TokensArg};
 pub use inspect::InspectArgs;
-pub use kl::{AlignArg, KlArgs};
+pub use kl::{AlignArg, KlArgs, TableArg};
 pub use listed::Listed;
 pub use plot::{FigureArg, PlotArgs};
 pub use remove::RemoveArgs;
@@ -46,7 +46,7 @@ pub use which::{ShownArgs, WhichArgs};
 use crate::experiments;
 
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 110, disable_help_subcommand = true, after_help = EXAMPLES)]
+#[command(version, about, max_term_width = 110, help_template = HELP)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
@@ -60,12 +60,18 @@ pub struct Args {
     pub log_format: LogFormat,
 }
 
-const EXAMPLES: &str = "\
+const HELP: &str = "\
+{about-with-newline}
+{usage-heading} {usage}
+
 First steps:
   tokshift demo
   tokshift score --dataset rl_coqa.jsonl --models rl=./rl,base=Qwen/Qwen3-14B \\
       --output-dir out
-  tokshift kl --data-dir out";
+  tokshift kl out
+  tokshift help score
+
+{all-args}";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -26,6 +26,10 @@ pub struct RunArgs {
     #[arg(long, alias = "retry_failed", action = ArgAction::SetTrue)]
     pub retry_failed: bool,
 
+    /// Also write the published study's KL values to OUT/comparison/kl_divergence_results.json
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub study: bool,
+
     /// Print everything as JSON instead of tables
     #[arg(long, action = ArgAction::SetTrue)]
     pub json: bool,

@@ -7,13 +7,13 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Result;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::cli::exit::describe;
 use crate::cli::progress;
 use crate::error::Error;
 use crate::score::session::Output;
-use crate::shift::{self, Comparison, NotCompared};
+use crate::shift::{self, Comparison, Document, FileFormat, NotCompared};
 use crate::store::{self, FoundCell};
 
 /// The folder next to the tables; everything in it is derived from them.
@@ -26,19 +26,22 @@ const FILES: [&str; 3] = ["kl.json", "kl_divergence_results.json", "statistics.p
 #[derive(Debug, Serialize)]
 pub struct Compared {
     pub output: String,
-    #[serde(flatten)]
+    #[serde(flatten, serialize_with = "as_document")]
     pub comparison: Comparison,
     /// Why some of it is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
 }
 
-/// Compares the results in each directory, and writes the comparison there.
-pub fn compare(outputs: &BTreeMap<&Path, Output>) -> Vec<Compared> {
-    outputs.values().map(of_output).collect()
+fn as_document<S: Serializer>(comparison: &Comparison, serializer: S) -> Result<S::Ok, S::Error> {
+    document(comparison).serialize(serializer)
 }
 
-fn of_output(output: &Output) -> Compared {
+/// Compares the results in each directory, and writes the comparison there.
+pub fn compare(outputs: &BTreeMap<&Path, Output>, with_study: bool) -> Vec<Compared> {
+    outputs.values().map(|output| of_output(output, with_study)).collect()
+}
+
+fn of_output(output: &Output, with_study: bool) -> Compared {
     let mut comparison = Comparison::default();
     let mut failures = Vec::new();
     match comparable(&output.root) {
@@ -51,6 +54,7 @@ fn of_output(output: &Output) -> Compared {
                         // What a model never scored, no experiment asked of it.
                         let missed = found.not_compared.iter().filter(|pair| !pair.not_scored);
                         failures.extend(missed.map(NotCompared::described));
+                        found.models.into_iter().for_each(|model| comparison.add_model(model));
                         comparison.not_compared.extend(found.not_compared);
                         comparison.pairs.extend(found.pairs);
                         comparison.differences.extend(found.differences);
@@ -62,7 +66,7 @@ fn of_output(output: &Output) -> Compared {
     }
     // An earlier comparison is deleted first, so that the files next to each other belong to one run.
     let removed = FILES.iter().try_for_each(|name| Ok(output.store.withdraw(FOLDER, name)?));
-    if let Err(error) = removed.and_then(|()| write(output, &comparison)) {
+    if let Err(error) = removed.and_then(|()| write(output, &comparison, with_study)) {
         failures.push(describe(&error));
     }
     let failed = (!failures.is_empty()).then(|| failures.join("; "));
@@ -90,33 +94,39 @@ fn comparable(root: &Path) -> Result<BTreeMap<String, Vec<String>>> {
 }
 
 fn of_generation_model(root: &Path, generation_model: String, tasks: Vec<String>) -> crate::Result<Comparison> {
-    let options = shift::Options {
-        tasks,
-        generation_models: vec![generation_model],
-        quantiles: Some(shift::EXACT),
-        slices: true,
-        ..shift::Options::default()
-    };
+    let options = shift::Options { tasks, generation_models: vec![generation_model], ..everything() };
     shift::compare(root, &options)
 }
 
-/// `kl.json` as `kl --json` prints it, the study's KL values, and every statistic as a row of a table. Without pairs
-/// nothing is written.
-fn write(output: &Output, comparison: &Comparison) -> Result<()> {
+/// Every pair with its writer as P, and every statistic.
+fn everything() -> shift::Options {
+    shift::Options { quantiles: Some(shift::EXACT), slices: true, ..shift::Options::default() }
+}
+
+/// The comparison as `kl --quantiles --slices --json` prints it.
+fn document(comparison: &Comparison) -> Document {
+    Document::new(comparison.clone(), &everything())
+}
+
+/// `kl.json` as `kl --json` prints it, every statistic as a row of a table, and, where that is requested, the study's KL
+/// values. Without pairs nothing is written.
+fn write(output: &Output, comparison: &Comparison, with_study: bool) -> Result<()> {
     if comparison.pairs.is_empty() {
         return Ok(());
     }
     let publish = |name: &str, bytes: &[u8]| {
         output.store.publish(FOLDER, name, |out| out.write_all(bytes).map_err(Error::io("write", name)))
     };
-    publish(FILES[0], (serde_json::to_string_pretty(comparison)? + "\n").as_bytes())?;
-    let study = shift::study_figures(comparison);
-    let root = output.root.display();
-    study.left_out.iter().for_each(|pair| progress::say(&format!("{root}: {pair}")));
-    // Without any value there is no file: each pair's notes say why.
-    if let Ok(json) = study.to_json() {
-        publish(FILES[1], json.as_bytes())?;
+    publish(FILES[0], document(comparison).to_json()?.as_bytes())?;
+    if with_study {
+        let study = shift::study_figures(comparison);
+        let root = output.root.display();
+        study.left_out.iter().for_each(|pair| progress::say(&format!("{root}: {pair}")));
+        // Without any value there is no file, and each pair was listed.
+        if let Ok(json) = study.to_json() {
+            publish(FILES[1], json.as_bytes())?;
+        }
     }
-    publish(FILES[2], &shift::statistics_parquet(comparison)?)?;
+    publish(FILES[2], &shift::statistics_file(comparison, FileFormat::Parquet)?)?;
     Ok(())
 }

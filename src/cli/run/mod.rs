@@ -25,7 +25,7 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
     }
     let (terminal, engine) = (Terminal::new(), args.engine.choice());
     let scored = many::score_cells(&mut cells, engine, args.retry_failed, &terminal, &signals::stop())?;
-    let comparisons = compare::compare(&scored.outputs);
+    let comparisons = compare::compare(&scored.outputs, args.study);
     report::print(&cells, &comparisons, args.json)?;
     let failed = cells.all.iter().any(|cell| matches!(cell.state, State::Failed(_)));
     let skipped = cells.all.iter().any(|cell| matches!(cell.state, State::Skipped(_)));

@@ -3,12 +3,13 @@
 //! Owns its text and its JSON. Not here: the values in it (`shift`).
 
 use std::fmt::Write;
+use std::path::Path;
 
 use anyhow::Result;
 use serde::Serialize;
 
 use super::compare::Compared;
-use crate::cli::kl;
+use crate::cli::{kl, screen};
 use crate::escape::visible;
 use crate::score::cells::{Cell, Cells, State};
 use crate::shift;
@@ -64,7 +65,8 @@ fn text(reports: &[CellReport], comparisons: &[Compared]) -> String {
     for Compared { output, comparison, failed } in comparisons {
         if !comparison.pairs.is_empty() {
             line(visible(output));
-            shift::overview(comparison).lines().map(visible).chain([String::new()]).for_each(&mut line);
+            shift::overview(comparison, screen::width()).lines().map(visible).for_each(&mut line);
+            line(format!("\n{}", kl::everything(Path::new(output))));
         }
         if let Some(why) = failed {
             line(format!("{}: not compared: {}\n", visible(output), visible(why)));

@@ -1,13 +1,15 @@
 //! Statistics that only a pairs table contains: the tokens at which the distributions moved, and the probability to
 //! end.
 //!
-//! Owns two passes over it. Not here: the means of its measures, which are computed like all other means.
+//! Owns two passes over it. Not here: from which top token to which it moved (`moved`), and the means of its measures,
+//! which are computed like all other means.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use polars::prelude::DataFrame;
 
+use super::moved;
 use crate::error::Result;
 use crate::sample::Status;
 use crate::schema::{pair, token};
@@ -39,6 +41,7 @@ pub fn of_pair(tables: &PairTables, sums: &Sums) -> Result<Option<ExactFigures>>
         temperature: exact.temperature,
         most_shifted: most(|token| token.shifted as f64),
         most_kl: most(|token| token.kl),
+        most_moved: moved::of_pair(tables, exact, MOST)?,
         stop: stop(tables, exact, sums)?,
     }))
 }

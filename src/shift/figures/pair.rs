@@ -11,15 +11,15 @@ use super::study_pairing::{self, absolute_mean};
 use super::{check, estimate, exact, perplexity, read_first, relations, rounding, slices};
 use crate::error::Result;
 use crate::sample::Status;
-use crate::shift::numbers::stats::{Estimate, FEW_CLUSTERS, clustered_mean, shares};
+use crate::shift::numbers::stats::{Estimate, clustered_mean, shares};
 use crate::shift::options::Options;
 use crate::shift::pass::collect::{self, What};
 use crate::shift::pass::sums::Sums;
 use crate::shift::pass::{plain, values};
 use crate::shift::query::by_sample;
 use crate::shift::result::means::Measure;
-use crate::shift::result::pair::{Cut, LeftOut, Pair};
-use crate::shift::result::study::{self, StudyFigure};
+use crate::shift::result::pair::{Cut, LeftOut, Pair, few_clusters};
+use crate::shift::result::study::StudyFigure;
 use crate::shift::tables::fields::Fields;
 use crate::shift::tables::files::PairTables;
 use crate::shift::tables::footers::{self, Footers};
@@ -117,7 +117,6 @@ fn figures(
     let kl_estimate = estimate::of_pair(tables, sums, &left_out, is_of_all)?;
     let perplexity = perplexity::perplexity(sums)?;
     let study = study(tables, &prepared.samples, sums)?;
-    let lacks = study.is_none().then(|| study::lacks(&tables.p.model, &tables.set.generation_model));
     Ok(Pair {
         generation_model: tables.set.generation_model.clone(),
         task: tables.set.task.clone(),
@@ -148,12 +147,7 @@ fn figures(
         fields: relations::of_pair(tables, sums, &kl_estimate)?,
         read_first: read_first::of_pair(tables, sums)?,
         study,
-        notes: kl_estimate
-            .note()
-            .into_iter()
-            .chain(notes(tables, prepared, sums, clusters, unequal))
-            .chain(lacks)
-            .collect(),
+        notes: kl_estimate.note().into_iter().chain(notes(tables, prepared, sums, clusters, unequal)).collect(),
         kl_estimate,
     })
 }
@@ -215,9 +209,7 @@ fn study(tables: &PairTables, samples: &Samples, sums: &Sums) -> Result<Option<S
 
 fn notes(tables: &PairTables, prepared: &Prepared, sums: &Sums, clusters: u64, unequal: u64) -> Vec<String> {
     let mut notes = tables.notes.clone();
-    if clusters < FEW_CLUSTERS {
-        notes.push(format!("only {clusters} clusters: standard errors and intervals are rough below {FEW_CLUSTERS}"));
-    }
+    notes.extend(few_clusters(clusters));
     let truncated = sums.facts.iter().filter(|s| s.p == Status::Truncated || s.q == Status::Truncated).count();
     if truncated > 0 {
         notes.push(format!("samples cut to the shorter of the models' contexts: {truncated}"));

@@ -40,11 +40,7 @@ fn mean(sums: &Sums, column: &str, of: fn(f64, u64) -> (f64, u64)) -> Result<Opt
 
 /// e^m of the mean m of ln p − ln q: the pairing of tokens is in its error.
 pub fn perplexity_ratio(sums: &Sums) -> Result<Option<Estimate>> {
-    Ok(sums.mean("kl_k1")?.map(|m| {
-        let value = m.value.exp();
-        let (low, high) = (m.low.map(f64::exp), m.high.map(f64::exp));
-        Estimate { value, stderr: m.stderr.map(|e| e * value), low, high, ..m }
-    }))
+    Ok(sums.mean("kl_k1")?.map(Estimate::exp))
 }
 
 /// Perplexity of Q less that of P, from `both`: around their means, e⁻ᵇ − e⁻ᵃ moves by PPL(P) a − PPL(Q) b.

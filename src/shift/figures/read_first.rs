@@ -21,7 +21,7 @@ use crate::table::Table;
 /// Of each list.
 const MOST: usize = 10;
 
-/// Characters shown before a token.
+/// Characters shown before a token, and of a response's beginning.
 const BEFORE: usize = 60;
 
 /// Chooses by the sums, and looks the chosen up.
@@ -39,6 +39,7 @@ pub fn of_pair(tables: &PairTables, sums: &Sums) -> Result<ReadFirst> {
         place: place(sums.facts[i].id),
         tokens: sums.rows[i],
         nats: k1[i].0,
+        text: texts.get(&sums.facts[i].id).and_then(|text| text.response.as_deref().map(beginning)),
     });
     Ok(ReadFirst { responses: responses.collect(), tokens: look_up(tables, &tokens, &texts)? })
 }
@@ -58,22 +59,25 @@ struct Text {
 }
 
 fn texts(tables: &PairTables, ids: &[u32]) -> Result<HashMap<u32, Text>> {
-    let names = [sample::SAMPLE_ID, sample::ROW, sample::ROW_ID, sample::RESPONSE];
+    let names = [sample::SAMPLE_ID, sample::ROW, sample::ROW_ID, sample::RESPONSE, sample::TURN];
     let chosen = any(ids.iter().map(|id| col(sample::SAMPLE_ID).eq(lit(*id))));
     let frame = scan(&tables.p.samples, Table::Samples)?.filter(chosen).select(names.map(col));
     let frame = frame.collect_with_engine(Engine::Streaming)?.unwrap_single();
     let (ids, rows) = (frame.column(names[0])?.u32()?, frame.column(names[1])?.u32()?);
     let (row_ids, responses) = (frame.column(names[2])?.str()?, frame.column(names[3])?.str()?);
+    let turns = frame.column(names[4])?.u32()?;
     let text = |i| {
         let sample_id = ids.get(i).unwrap_or_default();
         let row_id = row_ids.get(i).map(str::to_owned);
-        let place = Place { sample_id, row: rows.get(i).unwrap_or_default(), row_id };
+        let [row, turn] = [rows, turns].map(|numbers| numbers.get(i).unwrap_or_default());
+        let place = Place { sample_id, row, turn, row_id };
         (sample_id, Text { place, response: responses.get(i).map(str::to_owned) })
     };
     Ok((0..frame.height()).map(text).collect())
 }
 
-fn any(conditions: impl Iterator<Item = Expr>) -> Expr {
+/// Whether any of the conditions holds.
+pub fn any(conditions: impl Iterator<Item = Expr>) -> Expr {
     conditions.reduce(Expr::or).unwrap_or(lit(false))
 }
 
@@ -82,9 +86,22 @@ fn look_up(tables: &PairTables, tokens: &[Farthest], texts: &HashMap<u32, Text>)
     let query = look_up::some(tables, &any(tokens.iter().map(is)))?;
     let frame = query.collect_with_engine(Engine::Streaming)?.unwrap_single();
     let places = frame.column(token::SAMPLE_ID)?.u32()?.iter().enumerate();
-    let rows: HashMap<u32, usize> = places.filter_map(|(row, id)| Some((id?, row))).collect();
-    let of = |t: &Farthest| Some(far_token(&frame, *rows.get(&t.sample_id)?, t, texts.get(&t.sample_id)?));
+    let positions = frame.column(token::POSITION)?.u32()?;
+    let rows: HashMap<(u32, u32), usize> =
+        places.filter_map(|(row, id)| Some(((id?, positions.get(row)?), row))).collect();
+    let of = |t: &Farthest| {
+        let row = *rows.get(&(t.sample_id, t.position))?;
+        Some(far_token(&frame, row, t, texts.get(&t.sample_id)?))
+    };
     tokens.iter().filter_map(of).collect()
+}
+
+/// What stands at some positions, each a sample and a position in it.
+pub fn tokens_at(tables: &PairTables, places: &[(u32, u32)]) -> Result<HashMap<(u32, u32), FarToken>> {
+    let texts = texts(tables, &places.iter().map(|(sample_id, _)| *sample_id).collect::<Vec<_>>())?;
+    let tokens = places.iter().map(|&(sample_id, position)| Farthest { sample_id, position, size: 0.0 });
+    let found = look_up(tables, &tokens.collect::<Vec<_>>(), &texts)?;
+    Ok(found.into_iter().map(|token| ((token.place.sample_id, token.position), token)).collect())
 }
 
 fn far_token(frame: &DataFrame, row: usize, found: &Farthest, text: &Text) -> Result<FarToken> {
@@ -104,6 +121,11 @@ fn far_token(frame: &DataFrame, row: usize, found: &Farthest, text: &Text) -> Re
         logprob_p: number(LOGPROBS[0])?,
         logprob_q: number(LOGPROBS[1])?,
     })
+}
+
+fn beginning(text: &str) -> String {
+    let cut = text.char_indices().nth(BEFORE).map(|(end, _)| &text[..end]);
+    cut.map_or_else(|| text.to_owned(), |cut| format!("{cut}…"))
 }
 
 fn tail(text: &str) -> String {

@@ -33,6 +33,15 @@ impl Estimate {
         let (low, high) = (reach.map(|r| value - r), reach.map(|r| value + r));
         Self { value, stderr, low, high, clusters, n }
     }
+
+    /// e to the power of it: the ends of the interval go through exp as the value does, the standard error by its
+    /// derivative.
+    #[must_use]
+    pub fn exp(self) -> Self {
+        let value = self.value.exp();
+        let (low, high) = (self.low.map(f64::exp), self.high.map(f64::exp));
+        Self { value, stderr: self.stderr.map(|e| e * value), low, high, ..self }
+    }
 }
 
 /// What one cluster adds to a mean: the sum of its rows and how many they are.

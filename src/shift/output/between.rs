@@ -9,11 +9,17 @@ use super::marks::named;
 use crate::escape::visible;
 use crate::shift::numbers::contrast::Contrast;
 use crate::shift::numbers::stats::Estimate;
+use crate::shift::result::comparison::Comparison;
 use crate::shift::result::between::{Between, BetweenMeasure, BetweenTask, BetweenTasks};
 use crate::shift::result::kl_estimate::KlEstimate;
 
+/// The difference of two models' shifts, if it was requested.
+pub fn between(comparison: &Comparison) -> String {
+    comparison.between.iter().map(described).collect()
+}
+
 /// Task by task, over all of them, and what is missing.
-pub fn between(between: &Between) -> String {
+fn described(between: &Between) -> String {
     let of_tasks = between.tasks.iter().map(|task| of_task(between, task));
     let overall = between.overall.iter().map(|overall| over_tasks(between, overall));
     let missing = between.missing.iter().map(|missing| {

@@ -1,59 +1,124 @@
-//! Limits on means, for scripts that must stop when a model moved too far.
+//! Limits on statistics, for scripts that must stop when a model moved too far.
 //!
-//! Owns which limits are not met and how that is worded. Not here: exit codes (`cli`).
+//! Owns which limits are not met, or not known to be, and how that is worded. Not here: exit codes (`cli`).
 
-use crate::error::{Error, Result};
+use super::statistic::Statistic;
+use super::summary::Of;
+use crate::error::Result;
 use crate::shift::result::comparison::Comparison;
 use crate::shift::result::kl_estimate::{KlEstimate, of_measure};
 use crate::shift::result::pair::Pair;
-use crate::shift::token::measures::{self, KL_BOUNDS, is_of_pairs};
+use crate::shift::token::measures::{KL_BOUNDS, is_of_pairs};
 
-/// The upper 95% end of a measure's mean over tokens must not lie above `value`.
+/// Which side of a limit a statistic must stay on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    AtMost,
+    AtLeast,
+}
+
+/// A limit that a statistic must keep in every pair.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limit {
-    measure: String,
+    statistic: Statistic,
+    side: Side,
     value: f64,
 }
 
 impl Limit {
+    /// The upper end of the 95% interval of the statistic of this name must not lie above `value`.
+    ///
     /// # Errors
-    /// [`Error::Usage`] if there is no such measure, with the names of those there are.
-    pub fn new(measure: &str, value: f64) -> Result<Self> {
-        let names: Vec<_> = measures::ALL.iter().map(|m| m.name).collect();
-        if names.contains(&measure) {
-            return Ok(Self { measure: measure.to_owned(), value });
-        }
-        Err(Error::Usage(format!("there is no measure `{measure}`: use one of {}", names.join(", "))))
+    /// [`crate::Error::Usage`] if there is no such statistic, with the names of those there are.
+    pub fn at_most(statistic: &str, value: f64) -> Result<Self> {
+        Ok(Self { statistic: Statistic::of_name(statistic)?, side: Side::AtMost, value })
+    }
+
+    /// The lower end of it must not lie below `value`.
+    ///
+    /// # Errors
+    /// As [`Limit::at_most`].
+    pub fn at_least(statistic: &str, value: f64) -> Result<Self> {
+        Ok(Self { statistic: Statistic::of_name(statistic)?, side: Side::AtLeast, value })
+    }
+
+    /// Whether it is on a quantile, which is computed on request.
+    pub fn is_on_quantile(&self) -> bool {
+        self.statistic.is_quantile()
     }
 }
 
-/// One message for each pair and limit that it is not known to meet: above it, not a number, without any value or
-/// interval, of tables with missing parts, at another temperature than 1, or of a measure that does not estimate KL on
-/// this text; one for each pair that is not compared.
-pub fn exceeded(comparison: &Comparison, limits: &[Limit]) -> Vec<String> {
-    let of_pair = |pair| limits.iter().filter_map(move |limit| described(pair, limit));
+/// A limit that a pair does not keep, or is not known to keep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmet {
+    /// The pair, the statistic, and what is wrong.
+    pub message: String,
+    /// The statistic's interval reaches beyond the limit; else nothing is known of it.
+    pub is_known: bool,
+}
+
+/// One entry for each pair and limit that it does not keep, or is not known to: without any value or interval, of tables
+/// with missing parts, at another temperature than 1, or of a measure that does not estimate KL on this text. One for each
+/// pair that is not compared.
+pub fn unmet(comparison: &Comparison, limits: &[Limit]) -> Vec<Unmet> {
+    let of_pair = |pair| limits.iter().filter_map(move |limit| of_limit(pair, limit));
     let not_compared = comparison.not_compared.iter().filter(|_| !limits.is_empty());
-    let not_compared = not_compared.map(|pair| format!("{}, so it is not known to meet any limit", pair.described()));
+    let not_compared = not_compared.map(|pair| Unmet {
+        message: format!("{}, so it is not known to meet any limit", pair.described()),
+        is_known: false,
+    });
     comparison.pairs.iter().flat_map(of_pair).chain(not_compared).collect()
 }
 
-fn described(pair: &Pair, Limit { measure, value: limit }: &Limit) -> Option<String> {
-    let mean = pair.measures.iter().find(|m| m.name == *measure).and_then(|m| m.token_mean);
-    let unknown = |why: &str| format!("{why}, so it is not known to be at most");
-    let doubt = of_measure(measure, &pair.kl_estimate).and_then(KlEstimate::doubt);
-    let no_bound = pair.heads.and_then(|heads| heads.no_upper_bound()).filter(|_| measure == KL_BOUNDS[1]);
-    let temperature = pair.exact.as_ref().map(|exact| exact.temperature).filter(|t| *t != 1.0 && is_of_pairs(measure));
-    let what = match mean {
-        _ if temperature.is_some() => unknown(&format!("is at temperature {}, not 1", temperature.unwrap_or_default())),
-        _ if doubt.is_some() => unknown(&doubt.unwrap_or_default()),
-        None => unknown(no_bound.as_deref().unwrap_or("no token has it")),
-        Some(_) if pair.partial.is_some() => unknown("parts are missing"),
-        Some(mean) => match mean.high {
-            None if mean.value.is_finite() => unknown("one cluster has no interval"),
-            None => unknown(&format!("the mean is {}", mean.value)),
-            Some(end) if end <= *limit => return None,
-            Some(end) => format!("the 95% interval of the mean ends at {end}, above"),
-        },
+fn of_limit(pair: &Pair, limit: &Limit) -> Option<Unmet> {
+    let Limit { statistic, side, value } = limit;
+    let (what, is_known) = match reach(pair, limit) {
+        Ok(end) => {
+            let keeps = if *side == Side::AtMost { end <= *value } else { end >= *value };
+            if keeps {
+                return None;
+            }
+            let beyond = if *side == Side::AtMost { "above" } else { "below" };
+            let what = if statistic.is_end() {
+                format!("is {end}, {beyond} {value}")
+            } else {
+                let of = if statistic.is_quantile() { "quantile" } else { "mean" };
+                let verb = if *side == Side::AtMost { "ends" } else { "begins" };
+                format!("the 95% interval of the {of} {verb} at {end}, {beyond} {value}")
+            };
+            (what, true)
+        }
+        Err(why) => {
+            let bound = if *side == Side::AtMost { "most" } else { "least" };
+            (format!("{why}, so it is not known to be at {bound} {value}"), false)
+        }
     };
-    Some(format!("{}: {measure}: {what} {limit}", pair.title()))
+    Some(Unmet { message: format!("{}: {}: {what}", pair.title(), statistic.name()), is_known })
+}
+
+/// The end of the statistic's interval on the side of the limit, or why it is not known.
+fn reach(pair: &Pair, Limit { statistic, side, .. }: &Limit) -> Result<f64, String> {
+    let temperature = pair.exact.as_ref().map(|exact| exact.temperature).filter(|t| *t != 1.0);
+    if let Some(temperature) = temperature.filter(|_| is_of_pairs(statistic.of)) {
+        return Err(format!("is at temperature {temperature}, not 1"));
+    }
+    if let Some(doubt) = of_measure(statistic.of, &pair.kl_estimate).and_then(KlEstimate::doubt) {
+        return Err(doubt);
+    }
+    let Some(estimate) = statistic.value(Of::Pair(pair)) else {
+        let no_bound = pair.heads.and_then(|heads| heads.no_upper_bound()).filter(|_| statistic.of == KL_BOUNDS[1]);
+        return Err(no_bound.unwrap_or_else(|| "no token has it".to_owned()));
+    };
+    if pair.partial.is_some() {
+        return Err("parts are missing".to_owned());
+    }
+    let end = if *side == Side::AtMost { estimate.high } else { estimate.low };
+    match end {
+        _ if !estimate.value.is_finite() => Err(format!("the value is {}", estimate.value)),
+        _ if statistic.is_end() => Ok(estimate.value),
+        Some(end) => Ok(end),
+        None if statistic.is_quantile() => Err("there are too few clusters for its interval".to_owned()),
+        None if estimate.clusters < 2 => Err("one cluster has no interval".to_owned()),
+        None => Err("it has no interval".to_owned()),
+    }
 }

@@ -1,79 +1,214 @@
-//! A comparison on one screen: one line per pair.
+//! A comparison on one screen: one line per task and pair, and what qualifies it.
 //!
-//! Owns the choice of the few statistics that matter most. Not here: all others (`table`).
+//! Owns the choice of the few statistics that matter most, and the legend. Not here: all others (`table`), and how a
+//! table fits a screen (`layout`).
 
-use super::cells::{self, aligned, bounds, cells, number};
+use super::cells::{self, Row};
+use super::detail::moved_top;
+use super::layout::{Column, Give, Grid, wrapped};
 use super::marks;
+use super::notes;
+use super::summary::{Kl, Of, rows};
+use super::warnings::incomplete;
 use crate::escape::visible;
-use crate::shift::numbers::stats::Estimate;
 use crate::shift::result::comparison::Comparison;
-use crate::shift::result::exact::ShiftedToken;
-use crate::shift::result::kl_estimate;
+use crate::shift::result::kl_estimate::KlEstimate;
 use crate::shift::result::pair::Pair;
 
-/// Number of the most shifted tokens of a pair that are shown.
-const TOKENS: usize = 5;
+/// Number of the pairs of top tokens that are shown of two models, and of pairs of models of which they are.
+const TOKENS: usize = 4;
+const PAIRS: usize = 5;
+/// Reasons why k1 is no estimate that are shown.
+const REASONS: usize = 3;
 
-/// One line per pair, grouped by response set: how far Q is from P (exact if known, else k1 and k3 with their standard
-/// errors and the guaranteed bounds, nats per token), and how often both have the same top token. Then, where full
-/// distributions are known, the written tokens at which P's top token most often falls out of Q's top three.
-pub fn overview(comparison: &Comparison) -> String {
-    let is_exact = comparison.pairs.iter().any(|pair| pair.exact.is_some());
-    let mut head = vec!["responses", "P", "Q"];
-    head.extend(is_exact.then_some("KL(P‖Q) exact"));
-    let estimates = if is_exact { ["by k1", "by k3"] } else { ["KL(P‖Q) by k1", "by k3"] };
-    head.extend(estimates.into_iter().chain(["bounds", "same top", "shifted", "samples"]));
-    let head = head.into_iter().map(str::to_owned).collect();
-    let rows = std::iter::once(head).chain(comparison.pairs.iter().map(|pair| row(pair, is_exact)));
-    let mut text: String = aligned(&rows.collect::<Vec<_>>(), 3).into_iter().map(|line| line + "\n").collect();
-    let doubts = marks::legend(comparison.pairs.iter().map(|pair| &pair.kl_estimate));
-    if !doubts.is_empty() {
-        text.extend(doubts.into_iter().map(|line| line + "\n"));
-        text += if is_exact {
-            "exact KL and bounds are valid all the same\n"
-        } else {
-            "the bounds are valid all the same\n"
-        };
+/// The mark of fewer clusters than standard errors need.
+const FEW: &str = "!";
+
+/// One line per pair, and one per two models over all tasks: how far Q is from P, in nats per token with its standard
+/// error (exact if known, else by k1 with guaranteed bounds), and how often both have the same top token. Then the legend,
+/// what is incomplete, and the notes. No line of the table is wider than `width` columns of a terminal where that is
+/// possible at all.
+pub fn overview(comparison: &Comparison, width: usize) -> String {
+    let rows = rows(comparison);
+    let shown = Shown::of(&rows);
+    let fitted = shown.grid(&rows).fitted(width);
+    let mut lines = fitted.lines;
+    lines.push(String::new());
+    let wrap = |line: String| wrapped(&visible(&line), width, 2);
+    if !fitted.left_out.is_empty() {
+        let left_out = fitted.left_out.join(", ");
+        lines.extend(wrap(format!("left out to fit {width} columns: {left_out}")));
     }
-    if comparison.pairs.iter().any(|pair| pair.partial.is_some()) {
-        text += "INCOMPLETE where parts are missing: not all of the text was compared\n";
-    }
-    let tokens: Vec<String> = comparison.pairs.iter().filter_map(shifted_tokens).collect();
+    lines.extend(shown.legend(&rows).into_iter().flat_map(wrap));
+    lines.extend(incomplete_pairs(comparison).into_iter().flat_map(wrap));
+    let tokens = moved_tokens(comparison);
     if !tokens.is_empty() {
-        text += "\nWritten tokens at which P's top token is most often not among Q's top three:\n";
+        lines.push(String::new());
+        lines.extend(tokens.into_iter().flat_map(|line| wrapped(&visible(&line), width, 4)));
     }
-    for line in tokens {
-        text += &line;
+    let notes = notes::of_all(comparison);
+    if !notes.is_empty() {
+        lines.push(String::new());
+        lines.extend(notes.into_iter().flat_map(wrap));
     }
-    text
+    lines.into_iter().map(|line| line + "\n").collect()
 }
 
-fn row(pair: &Pair, is_exact: bool) -> Vec<String> {
-    let mean = |name: &str| -> Option<Estimate> { pair.measures.iter().find(|m| m.name == name)?.token_mean };
-    let bounds = mean("kl_lower").zip(mean("kl_upper")).map(|(low, high)| bounds(low.value, high.value));
-    let lower = || mean("kl_lower").map_or_else(|| "-".to_owned(), |low| number(low.value) + " to -");
-    let [exact, k1, k3] = ["kl", "kl_k1", "kl_k3"].map(|name| {
-        let [value, _] = cells(mean(name));
-        value + kl_estimate::of_measure(name, &pair.kl_estimate).map_or("", marks::mark)
+/// Which columns say something.
+struct Shown {
+    by: bool,
+    exact: bool,
+    k1: bool,
+    parts: bool,
+}
+
+impl Shown {
+    fn of(rows: &[Of]) -> Self {
+        Self {
+            by: rows.iter().any(|of| of.models()[0] != of.generation_model()),
+            exact: rows.iter().any(|of| matches!(of.kl(), Kl::Exact(_))),
+            k1: rows.iter().any(|of| !matches!(of.kl(), Kl::Exact(_))),
+            parts: rows.iter().any(|of| of.parts().is_some()),
+        }
+    }
+
+    fn grid(&self, rows: &[Of]) -> Grid {
+        let kl = match (self.exact, self.k1) {
+            (true, false) => "KL(P‖Q), nats/token",
+            (false, true) => "KL(P‖Q) by k1",
+            _ => "KL(P‖Q)",
+        };
+        let columns = [
+            (true, "task", Give::Name),
+            (self.by, "by", Give::Name),
+            (true, "P", Give::Name),
+            (true, "Q", Give::Name),
+            (true, kl, Give::Never),
+            (self.exact && self.k1, "from", Give::Never),
+            (self.k1, "bounds on KL", Give::Never),
+            (true, "same top", Give::Drop(2)),
+            (true, "shifted", Give::Drop(1)),
+            (true, "clusters", Give::Never),
+            (self.parts, "parts", Give::Never),
+        ];
+        let cells = rows.iter().map(|of| {
+            let cells = self.cells(*of).into_iter().zip(&columns);
+            cells.filter(|(_, (is_shown, ..))| *is_shown).map(|(cell, _)| cell).collect()
+        });
+        Grid {
+            rows: cells.collect(),
+            columns: columns.iter().filter(|column| column.0).map(|(_, head, give)| Column::new(*head, *give)).collect(),
+        }
+    }
+
+    /// A cell for every column, shown or not.
+    fn cells(&self, of: Of) -> Row {
+        let (kl, from) = match of.kl() {
+            Kl::Exact(mean) => (cells::mean(mean), "exact"),
+            Kl::K1(mean) => (cells::mean(mean) + marks::mark(of.kl_estimate()), "k1"),
+            Kl::Unknown => ("-".to_owned(), "-"),
+        };
+        let share = |name| of.mean(name).map_or_else(|| "-".to_owned(), |mean| cells::share(mean.value));
+        let bounds = of.bounds().map_or_else(|| "-".to_owned(), |(lower, upper)| cells::bounds(lower, upper));
+        let few = if of.has_few_clusters() { FEW } else { "" };
+        let [p, q] = of.models().map(str::to_owned);
+        vec![
+            of.task(),
+            of.generation_model().to_owned(),
+            p,
+            q,
+            kl,
+            from.to_owned(),
+            bounds,
+            share("same_top"),
+            share("shift_class.shifted"),
+            format!("{}{few}", of.clusters()),
+            of.parts().unwrap_or_default(),
+        ]
+    }
+
+    fn legend(&self, rows: &[Of]) -> Vec<String> {
+        let estimate = match (self.exact, self.k1) {
+            (true, false) => "exact mean over tokens",
+            (false, true) => "mean of k1 (ln p - ln q) over tokens, in nats",
+            _ => "mean over tokens in nats, exact or by k1 (ln p - ln q)",
+        };
+        let bounds = if self.k1 { "bounds on KL hold for any responses. " } else { "" };
+        let mut lines = vec![
+            format!("KL(P‖Q): {estimate} ± one standard error, clustered by prompt. {bounds}"),
+            "same top: both have the same most likely token. shifted: P's most likely token is not in Q's top 3."
+                .to_owned(),
+        ];
+        let temperatures: Vec<f64> = rows.iter().filter_map(|of| of.temperature()).collect();
+        if let Some(temperature) = temperatures.first() {
+            let of = if temperatures.len() == rows.len() { "KL" } else { "exact KL of some rows" };
+            lines.push(format!("{of}: at temperature {temperature}; everything else at 1"));
+        }
+        if rows.iter().any(|of| of.has_few_clusters()) {
+            lines.push(format!("{FEW} fewer than 30 clusters: standard errors and intervals are rough"));
+        }
+        lines.extend(doubts(rows));
+        lines.extend(rows.iter().any(|of| is_wide(*of)).then(|| WIDE.to_owned()));
+        lines.into_iter().map(|line| line.trim_end().to_owned()).collect()
+    }
+}
+
+const WIDE: &str = "bounds that say little are narrowed by a larger `score --top-k`; `score --exact`, or `kl --exact` after \
+                    `score --keep-hidden`, gives the KL itself";
+
+/// Whether nothing but bounds says what the KL is, and they leave a factor of three open.
+fn is_wide(of: Of) -> bool {
+    let is_exact = matches!(of.kl(), Kl::Exact(_));
+    let is_far = |(low, high): (f64, Option<f64>)| high.is_none_or(|high| high > 3.0 * low && high - low > 1e-3);
+    !is_exact && of.bounds().is_some_and(is_far)
+}
+
+/// Why k1 is left out, or marked, in the rows that have nothing better.
+fn doubts(rows: &[Of]) -> Vec<String> {
+    let mut found: Vec<(&'static str, String)> = Vec::new();
+    for of in rows.iter().filter(|of| !matches!(of.kl(), Kl::Exact(_))) {
+        let Some(doubt) = of.kl_estimate().doubt() else { continue };
+        let mark = if matches!(of.kl_estimate(), KlEstimate::No { .. }) { "-" } else { marks::mark(of.kl_estimate()) };
+        if !found.iter().any(|(_, known)| *known == doubt) {
+            found.push((mark, doubt));
+        }
+    }
+    let more = found.len().saturating_sub(REASONS);
+    let mut lines: Vec<String> =
+        found.into_iter().take(REASONS).map(|(mark, doubt)| format!("{mark} k1 is {doubt}")).collect();
+    if more > 0 {
+        lines.push(format!("  … and {more} more reasons: --all"));
+    }
+    lines
+}
+
+/// One line for every pair of which parts are missing, and for what is pooled of such.
+fn incomplete_pairs(comparison: &Comparison) -> Vec<String> {
+    let of_pair = |pair: &Pair| Some(format!("{}: {}", notes::label(pair), incomplete(pair.partial.as_ref()?)));
+    let pooled = comparison.overall.iter().filter_map(|of| {
+        Some(format!("all {} tasks, P = {}, Q = {}: {}", of.tasks.len(), of.p, of.q, of.incomplete()?))
     });
-    let share = |name| mean(name).map_or_else(|| "-".to_owned(), |m| format!("{:.1}%", 100.0 * m.value));
-    let part = pair.partial.as_ref().map_or_else(String::new, |of| format!(" ({} of {} parts)", of.compared, of.parts));
-    let text = format!("{} by {}{part}", pair.task, pair.generation_model);
-    let mut row = vec![text, pair.p.clone(), pair.q.clone()];
-    row.extend(is_exact.then_some(exact));
-    row.extend([k1, k3, bounds.unwrap_or_else(lower)]);
-    row.extend([share("same_top"), share("shift_class.shifted"), pair.samples.to_string()]);
-    row
+    comparison.pairs.iter().filter_map(of_pair).chain(pooled).collect()
 }
 
-fn shifted_tokens(pair: &Pair) -> Option<String> {
-    let tokens = &pair.exact.as_ref()?.most_shifted;
-    let described = |token: &ShiftedToken| {
-        let text = cells::token(token.token.as_deref(), Some(token.token_id)).unwrap_or_default();
-        format!("{text} {} of {}", token.shifted, token.tokens)
-    };
-    let described: Vec<String> = tokens.iter().take(TOKENS).map(described).collect();
-    let what = if described.is_empty() { "none".to_owned() } else { described.join(", ") };
-    let who = format!("{} by {}, P = {}, Q = {}", pair.task, pair.generation_model, pair.p, pair.q);
-    Some(visible(&format!("  {who}: {what}")) + "\n")
+/// The pairs of tokens from and to which most KL moved, for the pairs of models with the most.
+fn moved_tokens(comparison: &Comparison) -> Vec<String> {
+    let shown: Vec<String> = comparison.pairs.iter().filter_map(of_pair).collect();
+    let more = shown.len().saturating_sub(PAIRS);
+    let mut lines: Vec<String> = shown.into_iter().take(PAIRS).collect();
+    if lines.is_empty() {
+        return lines;
+    }
+    lines.insert(0, "Where P's top token is another than Q's: [P's] → [Q's] places (share of KL)".to_owned());
+    if more > 0 {
+        lines.push(format!("  … and {more} more pairs: --all"));
+    }
+    lines
+}
+
+fn of_pair(pair: &Pair) -> Option<String> {
+    let moved = &pair.exact.as_ref()?.most_moved;
+    let described: Vec<String> = moved.iter().take(TOKENS).map(moved_top).collect();
+    let what = if described.is_empty() { "nowhere".to_owned() } else { described.join(", ") };
+    Some(format!("  {}: {what}", notes::label(pair)))
 }

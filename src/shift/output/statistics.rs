@@ -1,13 +1,12 @@
 //! A comparison's statistics as one long table: one row per statistic.
 //!
-//! Owns that table's columns. Not here: computing them, and where the table goes.
+//! Owns that table's columns. Not here: computing them, and the formats of files (`file`).
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use parquet::arrow::ArrowWriter;
 
 use crate::error::Result;
 use crate::shift::numbers::stats::Estimate;
@@ -68,20 +67,16 @@ impl Row<'_> {
     }
 }
 
-/// Every mean and quantile, one row per statistic, as the bytes of a Parquet file.
+/// Every mean and quantile, one row per statistic.
 ///
 /// # Errors
-/// [`crate::Error::Arrow`], [`crate::Error::Parquet`]: the table cannot be encoded.
-pub fn statistics_parquet(comparison: &Comparison) -> Result<Vec<u8>> {
+/// [`crate::Error::Arrow`]: the table cannot be made.
+pub fn statistics(comparison: &Comparison) -> Result<RecordBatch> {
     let mut rows: Vec<_> = comparison.pairs.iter().flat_map(of_pair).collect();
     rows.extend(comparison.differences.iter().flat_map(|of| of_difference(of, &comparison.pairs)));
     rows.extend(comparison.overall.iter().flat_map(of_overall));
     rows.extend(comparison.between.iter().flat_map(of_between));
-    let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, schema(), None)?;
-    writer.write(&batch(&rows)?)?;
-    writer.close()?;
-    Ok(bytes)
+    batch(&rows)
 }
 
 /// A statistic that may be absent.

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::iter;
 
 use super::between::between;
-use super::cells::{Row, aligned, cells, number};
+use super::cells::{Row, aligned, aligned_where, cells, number};
 use super::detail::{exact, noise_floor, read_first, slices};
 use super::marks::named;
 use super::overview::overview;
@@ -18,19 +18,18 @@ use crate::shift::result::comparison::Comparison;
 use crate::shift::result::kl_estimate::KlEstimate;
 use crate::shift::result::means::{Difference, Means, Overall, Quantiles, Sides};
 use crate::shift::result::pair::{LeftOut, Pair};
-use crate::shift::result::study::StudyFigure;
 
-/// Every pair, one below the other: the models, the amount of text, the means, the study's value, the notes. Several
-/// pairs end in an overview.
-pub fn table(comparison: &Comparison) -> String {
-    let pairs = comparison.pairs.iter().map(pair);
-    let overview = (comparison.pairs.len() > 1).then(|| overview(comparison));
+/// Every pair, one below the other: the models, the amount of text, the means, the notes. Several pairs end in an
+/// overview. Tables take at most `width` columns of a terminal where they can.
+pub fn table(comparison: &Comparison, width: usize) -> String {
+    let pairs = comparison.pairs.iter().map(|of| pair(of, width));
+    let overview = (comparison.pairs.len() > 1).then(|| overview(comparison, width));
     let others = comparison.differences.iter().map(difference).chain(comparison.overall.iter().map(overall));
-    let between = comparison.between.iter().map(between);
+    let between = comparison.between.iter().map(|_| between(comparison));
     pairs.chain(others).chain(overview).chain(between).collect::<Vec<_>>().join("\n")
 }
 
-fn pair(pair: &Pair) -> String {
+fn pair(pair: &Pair, width: usize) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let mut line = |line: String| writeln!(text, "{line}").unwrap_or_default();
@@ -38,9 +37,9 @@ fn pair(pair: &Pair) -> String {
     if let Some(partial) = &pair.partial {
         line(incomplete(partial));
     }
-    line(format!("{} samples, {} tokens, G = {} clusters", pair.samples, pair.tokens, pair.clusters));
+    line(format!("{} samples, {} tokens, {} clusters", pair.samples, pair.tokens, pair.clusters));
     line(String::new());
-    aligned(&rows(pair), 2).into_iter().for_each(&mut line);
+    aligned_where(&rows(pair), is_left).into_iter().for_each(&mut line);
     line(String::new());
     line(of_sides("perplexity over tokens", pair.perplexity));
     line(of_sides("mean of sample perplexities", pair.mean_sample_perplexity));
@@ -48,10 +47,9 @@ fn pair(pair: &Pair) -> String {
     pair.exact.iter().flat_map(exact).for_each(&mut line);
     pair.noise_floor.iter().flat_map(noise_floor).for_each(&mut line);
     quantiles(&pair.quantiles, &pair.kl_estimate).into_iter().for_each(&mut line);
-    slices(&pair.slices).into_iter().for_each(&mut line);
+    slices(&pair.slices, width).into_iter().for_each(&mut line);
     relations(&pair.fields).into_iter().for_each(&mut line);
     read_first(&pair.read_first).into_iter().for_each(&mut line);
-    pair.study.iter().flat_map(study).for_each(&mut line);
     pair.left_out.iter().map(left_out).chain(pair.notes.iter().map(|n| format!("note: {n}"))).for_each(line);
     text
 }
@@ -61,27 +59,11 @@ fn left_out(left_out: &LeftOut) -> String {
     format!("left out: P {}, Q {}: {samples} samples", p.as_str(), q.as_str())
 }
 
-fn study(study: &StudyFigure) -> Vec<String> {
-    let described = |what: &str, figure, points, tokens| {
-        let figure = number(figure);
-        format!(
-            "study's kl_divergence{what}: {figure} nats/token over {points} data points, {tokens} tokens \
-             (the size of a mean, no divergence)"
-        )
-    };
-    let mut lines = vec![described("", study.kl_divergence, study.num_data_points, study.total_tokens)];
-    let otherwise = study.null_rows_removed.iter();
-    lines.extend(otherwise.map(|f| {
-        described(", paired as its script does (null rows removed)", f.kl_divergence, f.num_data_points, f.total_tokens)
-    }));
-    lines
-}
-
 /// One model's value next to the other's.
 fn of_sides(what: &str, sides: Sides) -> String {
     let described = |side: Option<Estimate>| {
         let [mean, interval] = cells(side);
-        if interval.is_empty() { mean } else { format!("{mean} {interval}") }
+        if interval.is_empty() { mean } else { format!("{mean} ({interval})") }
     };
     format!("{what}: P {}, Q {}", described(sides.p), described(sides.q))
 }
@@ -90,7 +72,8 @@ fn of_sides(what: &str, sides: Sides) -> String {
 fn together(pair: &Pair) -> Vec<String> {
     let estimate = |what: &str, estimate: Option<Estimate>| {
         let [mean, interval] = cells(Some(estimate?));
-        Some(format!("{what}: {mean} {interval}").trim_end().to_owned())
+        let interval = if interval.is_empty() { interval } else { format!(" ({interval})") };
+        Some(format!("{what}: {mean}{interval}"))
     };
     let correlation =
         pair.log_perplexity_correlation.map(|r| format!("correlation of log-probabilities: {}", number(r)));
@@ -106,7 +89,7 @@ fn difference(difference: &Difference) -> String {
     let mut text = visible(&title) + "\n\n";
     let of = |m: &Means| row(&named(&m.name, &difference.kl_estimate), &m.unit, m.token_mean, m.sample_mean);
     let rows: Vec<_> = iter::once(head()).chain(difference.measures.iter().map(of)).collect();
-    text.extend(aligned(&rows, 2).into_iter().chain(note(&difference.kl_estimate)).map(|line| line + "\n"));
+    text.extend(aligned_where(&rows, is_left).into_iter().chain(note(&difference.kl_estimate)).map(|line| line + "\n"));
     text
 }
 
@@ -125,14 +108,14 @@ fn overall(overall: &Overall) -> String {
         rows.push(row(&named(&m.name, &overall.kl_estimate), &m.unit, m.token_mean, m.sample_mean));
         rows.push(row("  mean of tasks", &m.unit, m.mean_of_token_means, m.mean_of_sample_means));
     }
-    text.extend(aligned(&rows, 2).into_iter().chain(note(&overall.kl_estimate)).map(|line| line + "\n"));
+    text.extend(aligned_where(&rows, is_left).into_iter().chain(note(&overall.kl_estimate)).map(|line| line + "\n"));
     text
 }
 
 /// Some of the quantiles, and an empty line; nothing if there are none.
 fn quantiles(all: &[Quantiles], estimate: &KlEstimate) -> Vec<String> {
     const OTHERS: [&str; 6] = ["q0.001", "q0.01", "q0.05", "q0.95", "q0.99", "q0.999"];
-    let mut rows = vec![["measure", "unit", "median ± error", "95% interval"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["measure", "unit", "median ± s.e.", "95% interval"].map(str::to_owned).to_vec()];
     rows[0].extend(OTHERS.map(str::to_owned));
     for of in all {
         let quantile = |name: &str| of.quantiles.iter().find(|q| q.name == name).map(|q| q.estimate);
@@ -145,9 +128,16 @@ fn quantiles(all: &[Quantiles], estimate: &KlEstimate) -> Vec<String> {
     if all.is_empty() { Vec::new() } else { aligned(&rows, 2).into_iter().chain([String::new()]).collect() }
 }
 
+/// Columns of a table of means.
+const HEAD: [&str; 5] = ["measure", "token mean ± s.e.", "95% interval", "sample mean ± s.e.", "unit"];
+
 fn head() -> Row {
-    let head = ["measure", "unit", "token mean ± error", "95% interval", "sample mean ± error", "95% interval"];
-    head.map(str::to_owned).to_vec()
+    HEAD.map(str::to_owned).to_vec()
+}
+
+/// Names and units stand to the left.
+fn is_left(column: usize) -> bool {
+    [0, HEAD.len() - 1].contains(&column)
 }
 
 fn rows(pair: &Pair) -> Vec<Row> {
@@ -166,6 +156,6 @@ fn rows(pair: &Pair) -> Vec<Row> {
 
 fn row(name: &str, unit: &str, tokens: Option<Estimate>, samples: Option<Estimate>) -> Row {
     let [token_mean, token_interval] = cells(tokens);
-    let [sample_mean, sample_interval] = cells(samples);
-    vec![name.to_owned(), unit.to_owned(), token_mean, token_interval, sample_mean, sample_interval]
+    let [sample_mean, _] = cells(samples);
+    vec![name.to_owned(), token_mean, token_interval, sample_mean, unit.to_owned()]
 }

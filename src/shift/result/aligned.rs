@@ -34,13 +34,12 @@ pub struct AlignedPair {
     /// Tokens of both models that belong to no span, without those that end turns.
     pub left_out_tokens: u64,
     /// Present if a table is not complete.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub partial: Option<Partial>,
     /// No: each model by the one tokenisation of its own tokenizer.
     pub kl_estimate: KlEstimate,
     pub measures: Vec<AlignedMeasure>,
     /// Notes about the two runs that qualify the statistics.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub notes: Vec<String>,
 }
 

@@ -16,10 +16,10 @@ pub struct Between {
     /// In the order of their names.
     pub tasks: Vec<BetweenTask>,
     /// Over all of them, if they are several.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub overall: Option<BetweenTasks>,
     /// What only one of the two wrote, or what could not be compared, and why.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub missing: Vec<MissingTask>,
 }
 

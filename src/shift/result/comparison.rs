@@ -2,6 +2,8 @@
 //!
 //! Owns the content of a whole comparison. Not here: computing it (`figures`), and showing it (`output`).
 
+use std::collections::BTreeMap;
+
 use super::between::Between;
 use super::means::{Difference, Overall};
 use super::pair::{Pair, title};
@@ -9,22 +11,42 @@ use super::pair::{Pair, title};
 /// All requested pairs.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Comparison {
+    /// The models of all pairs, each once, in order of appearance.
+    #[serde(default)]
+    pub models: Vec<ModelFacts>,
     pub pairs: Vec<Pair>,
     /// Requested pairs that are missing, and why.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub not_compared: Vec<NotCompared>,
     /// Every two Qs that share P and a response set.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub differences: Vec<Difference>,
     /// Pairs that share all but the task, over their tasks.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub overall: Vec<Overall>,
     /// The difference of two models' shifts, each on its own text, if it was requested.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub between: Option<Between>,
 }
 
+/// What computed a model's numbers. A name that means other weights in another response set is there twice.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ModelFacts {
+    pub name: String,
+    /// The type of its products.
+    pub dtype: String,
+    /// BLAKE3 of its files, by their names.
+    pub files: BTreeMap<String, String>,
+}
+
 impl Comparison {
+    /// Adds a model, unless it is there.
+    pub fn add_model(&mut self, model: ModelFacts) {
+        if !self.models.contains(&model) {
+            self.models.push(model);
+        }
+    }
+
     /// Whether some pair's tables are damaged or must not be compared, or a text lacks its P.
     pub fn failed(&self) -> bool {
         self.not_compared.iter().any(|pair| pair.failed)
@@ -40,16 +62,11 @@ pub struct NotCompared {
     pub q: String,
     pub why: String,
     /// Tables are damaged or must not be compared, where more scoring does not help, or P never scored the text.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default)]
     pub failed: bool,
     /// One of the two never scored the text, be it P or a model that scored other texts of the generation model.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default)]
     pub not_scored: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn is_false(flag: &bool) -> bool {
-    !flag
 }
 
 impl NotCompared {

@@ -2,6 +2,7 @@
 //!
 //! Owns their shape. Not here: the means of exact measures, which are means like all others.
 
+use super::read_first::FarToken;
 use crate::shift::numbers::json::number;
 use crate::shift::numbers::stats::Estimate;
 
@@ -14,8 +15,10 @@ pub struct ExactFigures {
     pub most_shifted: Vec<ShiftedToken>,
     /// Tokens at which most of all KL(P‖Q) is.
     pub most_kl: Vec<ShiftedToken>,
+    /// Pairs of different top tokens, P's and Q's, with most of all KL(P‖Q).
+    #[serde(default)]
+    pub most_moved: Vec<MovedTop>,
     /// The probability to end where the response ended; absent if no end token is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub stop: Option<Stop>,
 }
 
@@ -29,6 +32,26 @@ pub struct ShiftedToken {
     /// Σ KL(P‖Q) in nats.
     #[serde(deserialize_with = "number")]
     pub kl: f64,
+}
+
+/// Positions at which P's top token is `from` and Q's is `to`, two different ones.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct MovedTop {
+    pub from_id: u32,
+    /// Its text, if it was written anywhere in the response set.
+    pub from: Option<String>,
+    pub to_id: u32,
+    pub to: Option<String>,
+    /// How many positions.
+    pub places: u64,
+    /// Σ KL(P‖Q) in nats.
+    #[serde(deserialize_with = "number")]
+    pub kl: f64,
+    /// Share of Σ KL(P‖Q) over all tokens.
+    #[serde(deserialize_with = "number")]
+    pub share_of_kl: f64,
+    /// The position with the largest KL among them: what was written there, and what stands before it.
+    pub example: Option<FarToken>,
 }
 
 /// Means over samples.

@@ -34,7 +34,6 @@ pub struct Measure {
     /// Mean over samples of each sample's mean over tokens.
     pub sample_mean: Option<Estimate>,
     /// Mean over samples of each sample's sum: nats a response.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub response_mean: Option<Estimate>,
 }
 
@@ -80,9 +79,9 @@ pub struct Overall {
     pub temperature: Option<f64>,
     pub tasks: Vec<String>,
     /// Those of them of which parts are missing, and those that are not among them because nothing of them was compared.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub partial_tasks: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub missing_tasks: Vec<String>,
     /// Whether k1 and k3 estimate KL(P‖Q) on the texts of all tasks.
     pub kl_estimate: KlEstimate,

@@ -10,7 +10,7 @@ use super::relation::FieldRelation;
 use super::study::StudyFigure;
 use crate::escape::visible;
 use crate::sample::Status;
-use crate::shift::numbers::stats::Estimate;
+use crate::shift::numbers::stats::{Estimate, FEW_CLUSTERS};
 
 /// Q compared with P on the text that one generation model wrote for one task. Every difference is Q − P.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -26,15 +26,12 @@ pub struct Pair {
     pub clusters: u64,
     pub left_out: Vec<LeftOut>,
     /// Present if a limit of tokens ended the generation of some of them.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cut: Option<Cut>,
     /// Present if a table is not complete.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub partial: Option<Partial>,
     /// Whether k1 and k3 estimate KL(P‖Q) on this text.
     pub kl_estimate: KlEstimate,
     /// Present if one model gives ids a probability that the other does not have.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub heads: Option<Heads>,
     pub measures: Vec<Measure>,
     /// exp(−mean log-probability over tokens).
@@ -48,26 +45,23 @@ pub struct Pair {
     /// Root of the mean of (q(t) − p(t))² over tokens.
     pub rms_delta_p: Option<Estimate>,
     /// Statistics that need full distributions, if there is a pairs table.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub exact: Option<ExactFigures>,
     /// Where both models were also scored in f32.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub noise_floor: Option<NoiseFloor>,
     /// Mean over samples of each sample's perplexity.
     pub mean_sample_perplexity: Sides,
     /// Over tokens; empty if they are not requested.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub quantiles: Vec<Quantiles>,
     /// By region, kind, position and kept field; empty if they are not requested.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub slices: Vec<Slice>,
     /// Kept fields of numbers beside the shift, response by response.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub fields: Vec<FieldRelation>,
     /// Samples that moved most, to look at first.
     pub read_first: ReadFirst,
     /// The study's KL value, if P is the generation model.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub study: Option<StudyFigure>,
     /// Notes that qualify the statistics.
     pub notes: Vec<String>,
@@ -75,11 +69,25 @@ pub struct Pair {
 
 impl Pair {
     /// The two models and the response set.
-    pub fn title(&self) -> String {
+    /// What a reader has to know of so few clusters; nothing if they are enough.
+pub fn few_clusters(clusters: u64) -> Option<String> {
+    let what = format!("only {clusters} clusters: standard errors and intervals are rough below {FEW_CLUSTERS}");
+    (clusters < FEW_CLUSTERS).then_some(what)
+}
+
+/// The two models and the response set, as messages name them.
+pub fn title(&self) -> String {
         title(&self.p, &self.q, &self.task, &self.generation_model)
     }
 }
 
+/// What a reader has to know of so few clusters; nothing if they are enough.
+pub fn few_clusters(clusters: u64) -> Option<String> {
+    let what = format!("only {clusters} clusters: standard errors and intervals are rough below {FEW_CLUSTERS}");
+    (clusters < FEW_CLUSTERS).then_some(what)
+}
+
+/// The two models and the response set, as messages name them.
 pub fn title(p: &str, q: &str, task: &str, generation_model: &str) -> String {
     visible(&format!("P = `{p}`, Q = `{q}` on `{task}` by `{generation_model}`"))
 }

@@ -22,6 +22,8 @@ pub struct FarResponse {
     /// Σ ln p − ln q: nats by which P finds it likelier than Q.
     #[serde(deserialize_with = "number")]
     pub nats: f64,
+    /// Up to 60 characters of its beginning, if known.
+    pub text: Option<String>,
 }
 
 /// A token that P and Q find differently likely.
@@ -47,5 +49,7 @@ pub struct Place {
     pub sample_id: u32,
     /// Of the dataset, from 0.
     pub row: u32,
+    /// Which of the row's responses (or turns) it is, from 0.
+    pub turn: u32,
     pub row_id: Option<String>,
 }

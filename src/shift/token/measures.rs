@@ -87,7 +87,8 @@ impl Measure {
 }
 
 const NATS: &str = "nats/token";
-const SHARE: &str = "share";
+/// The unit of a share.
+pub const SHARE: &str = "share";
 
 /// Every measure, in the order in which summaries list them. a = ln p(t), b = ln q(t), d = b − a.
 pub const ALL: &[Measure] = &[

@@ -1,7 +1,7 @@
 //! Figures against plain loops over the same numbers.
 
 use polars::prelude::{col, lit};
-use tokshift::shift::{self, ExactFigures, Options, ShiftedToken};
+use tokshift::shift::{self, ExactFigures, MovedTop, Options, ShiftedToken};
 
 use super::fixture::{Output, Sample, Token, assert_close, named, sample, samples, token, token_mean};
 
@@ -151,7 +151,7 @@ fn few_clusters_are_noted_and_the_table_reads_well() {
     output.model("base", &p);
     output.model("tuned", &q);
     let comparison = output.compare().unwrap();
-    insta::assert_snapshot!(shift::table(&comparison), @r"
+    insta::assert_snapshot!(shift::table(&comparison, 200), @r"
     P = `base`, Q = `tuned` on `task` by `base`
     2 samples, 3 tokens, G = 2 clusters
 
@@ -248,9 +248,9 @@ fn tokens_are_shown_by_their_text_or_else_by_their_ids() {
     output.model("base", &model(-1.0));
     output.model("tuned", &model(-2.0));
     let mut comparison = output.compare().unwrap();
-    let shown = shift::table(&comparison);
+    let shown = shift::table(&comparison, 200);
     for (row, text) in [(0, "[\\u{1b}[2J]"), (1, "[#1]"), (2, "[#2]")] {
-        let line = format!("  row {row}, token 0: ln p -1.0000, ln q -2.0000: {text}\n");
+        let line = format!("  row {}, token 1: ln p -1.0000, ln q -2.0000: {text}\n", row + 1);
         assert!(shown.contains(&line), "{shown}");
     }
     let of = |(token_id, text): (u32, Option<&str>)| ShiftedToken {
@@ -261,11 +261,23 @@ fn tokens_are_shown_by_their_text_or_else_by_their_ids() {
         kl: 0.5,
     };
     let tokens: Vec<ShiftedToken> = (0..).zip(texts).map(of).collect();
-    let exact = ExactFigures { temperature: 1.0, most_shifted: tokens.clone(), most_kl: tokens, stop: None };
+    let moved = |from: usize, to: usize| MovedTop {
+        from_id: from as u32,
+        from: texts[from].map(str::to_owned),
+        to_id: to as u32,
+        to: texts[to].map(str::to_owned),
+        places: 2,
+        kl: 0.5,
+        share_of_kl: 0.25,
+        example: comparison.pairs[0].read_first.tokens.first().cloned(),
+    };
+    let most_moved = vec![moved(0, 1), moved(2, 3)];
+    let exact =
+        ExactFigures { temperature: 1.0, most_shifted: tokens.clone(), most_kl: tokens, most_moved, stop: None };
     comparison.pairs[0].exact = Some(exact);
-    let overview = shift::overview(&comparison);
-    assert!(overview.contains(": [\\u{1b}[2J] 1 of 2, [#1] 1 of 2, [#2] 1 of 2, [é] 1 of 2\n"), "{overview}");
-    let shown = shift::table(&comparison);
+    let overview = shift::overview(&comparison, 200);
+    assert!(overview.contains(": [\\u{1b}[2J] → [#1] 2 (25.0%), [#2] → [é] 2 (25.0%)\n"), "{overview}");
+    let shown = shift::table(&comparison, 200);
     assert!(shown.contains("most of KL(P‖Q): [\\u{1b}[2J] 1 of 2, 0.50000 nats; [#1] 1 of 2"), "{shown}");
 }
 
@@ -288,7 +300,7 @@ fn responses_that_a_limit_ended_stand_beside_nats_a_response() {
     let note = "responses that a token limit ended: 1 of 4 (25.0%); nats per response include them as they are, the \
                 probability to end leaves them out";
     assert!(pair.notes.iter().any(|described| described == note), "{:?}", pair.notes);
-    let table = shift::table(&comparison);
+    let table = shift::table(&comparison, 200);
     assert!(table.contains("nats/response (25.0% cut)"), "{table}");
     output.model("base", &samples(&[&[-1.0]]));
     output.model("tuned", &samples(&[&[-1.0]]));

@@ -20,7 +20,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokshift::dataset::Part;
 use tokshift::schema;
-use tokshift::shift::{self, Comparison, Estimate, Options, Pair};
+use tokshift::shift::{self, Comparison, Estimate, Limit, Options, Pair};
 use tokshift::store::{Cell, Manifest, TextManifest};
 
 /// A row of the tokens table; what is not here is null.
@@ -122,6 +122,11 @@ pub fn scored(texts: &[Vec<usize>], model: &Three) -> Vec<Sample> {
         ..token(id as u32, model[id].ln() as f32)
     };
     texts.iter().zip(0..).map(|(ids, id)| sample(id, ids.iter().map(scored).collect())).collect()
+}
+
+/// What is said of the limits that are not met.
+pub fn exceeded(comparison: &Comparison, limits: &[Limit]) -> Vec<String> {
+    shift::unmet(comparison, limits).into_iter().map(|unmet| unmet.message).collect()
 }
 
 /// The rows of a Parquet file.

@@ -1,8 +1,8 @@
 //! Limits on means.
 
-use tokshift::shift::{Comparison, Limit, Options, exceeded};
+use tokshift::shift::{self, Comparison, Limit, Options, unmet};
 
-use super::fixture::{Output, Three, drawn, samples, scored, token_mean};
+use super::fixture::{Output, Three, exceeded, drawn, samples, scored, token_mean};
 
 /// k1 of 0, 0.5, 1 and 1.5, each in a cluster of its own.
 fn comparison() -> Comparison {
@@ -18,7 +18,7 @@ fn the_upper_end_decides() {
     let mean = token_mean(&comparison.pairs[0], "delta_logprob");
     let high = mean.high.unwrap();
     assert!(mean.value < 1.0 && high > 1.0);
-    let limit = |value| [Limit::new("delta_logprob", value).unwrap()];
+    let limit = |value| [Limit::at_most("delta_logprob", value).unwrap()];
     assert!(exceeded(&comparison, &limit(high)).is_empty());
     let described = exceeded(&comparison, &limit(1.0));
     let pair = "P = `base`, Q = `tuned` on `task` by `base`";
@@ -27,14 +27,14 @@ fn the_upper_end_decides() {
 
 #[test]
 fn an_unknown_value_keeps_no_limit() {
-    let limits = ["overlap", "delta_logprob"].map(|name| Limit::new(name, 1e9).unwrap());
+    let limits = ["overlap", "delta_logprob"].map(|name| Limit::at_most(name, 1e9).unwrap());
     let described = exceeded(&comparison(), &limits);
     assert!(described.len() == 1 && described[0].contains("overlap: no token has it"), "{described:?}");
 }
 
 #[test]
 fn an_unknown_measure_is_told_with_those_there_are() {
-    let described = Limit::new("kld", 0.1).unwrap_err().to_string();
+    let described = Limit::at_most("kld", 0.1).unwrap_err().to_string();
     assert!(
         described.starts_with("there is no measure `kld`: use one of kl, kl_reverse, js, tv, kl_k1, "),
         "{described}"
@@ -52,7 +52,7 @@ fn described(samples: usize, reference: &str, limit: f64) -> Vec<String> {
     output.model("tuned", &scored(&texts, &Q));
     let options = Options { reference: Some(reference.to_owned()), ..Options::default() };
     let comparison = output.compare_with(&options).unwrap();
-    exceeded(&comparison, &["kl_k1", "kl_k3"].map(|name| Limit::new(name, limit).unwrap()))
+    exceeded(&comparison, &["kl_k1", "kl_k3"].map(|name| Limit::at_most(name, limit).unwrap()))
 }
 
 #[test]
@@ -79,4 +79,31 @@ fn unknown_keeps_no_limit() {
     let why = "not known to be a KL estimate: of 29 clusters, below 30, it cannot be known whether P wrote the text, so it is not \
                known to be at most 1";
     assert_eq!(described(29, "base", 1.0), ["kl_k1", "kl_k3"].map(|measure| format!("{title}: {measure}: {why}")));
+}
+
+/// What is known to lie beyond a limit, and what is not known, are two answers.
+#[test]
+fn what_is_beyond_a_limit_is_told_from_what_is_not_known() {
+    let output = Output::new();
+    output.model("base", &samples(&[&[-1.0], &[-1.0], &[-1.0], &[-1.0]]));
+    output.model("tuned", &samples(&[&[-1.0], &[-0.5], &[-0.0], &[0.5]]));
+    let comparison = output.compare_with(&Options { quantiles: Some(shift::EXACT), ..Options::default() }).unwrap();
+    let mean = token_mean(&comparison.pairs[0], "delta_logprob");
+    let of = |limit: Limit| unmet(&comparison, &[limit]).into_iter().map(|unmet| (unmet.is_known, unmet.message)).next();
+    let low = mean.low.unwrap();
+    assert_eq!(of(Limit::at_least("delta_logprob", low).unwrap()), None);
+    let (is_known, message) = of(Limit::at_least("delta_logprob", 1.0).unwrap()).unwrap();
+    assert!(is_known && message.ends_with(&format!("the 95% interval of the mean begins at {low}, below 1")), "{message}");
+    let (is_known, message) = of(Limit::at_least("overlap", 0.5).unwrap()).unwrap();
+    assert!(!is_known && message.ends_with("no token has it, so it is not known to be at least 0.5"), "{message}");
+    // Quantiles and ratios keep limits too; the ends of the values are known.
+    assert_eq!(of(Limit::at_most("delta_logprob.max", 1.5).unwrap()), None);
+    let (is_known, message) = of(Limit::at_most("delta_logprob.max", 1.25).unwrap()).unwrap();
+    assert!(is_known && message.ends_with("delta_logprob.max: is 1.5, above 1.25"), "{message}");
+    let (is_known, message) = of(Limit::at_most("delta_logprob.q0.999", 9.0).unwrap()).unwrap();
+    assert!(!is_known && message.contains("delta_logprob.q0.999: there are too few clusters for its interval"), "{message}");
+    let ratio = comparison.pairs[0].perplexity_ratio.unwrap();
+    assert_eq!(of(Limit::at_most("perplexity_ratio", ratio.high.unwrap()).unwrap()), None);
+    let (is_known, message) = of(Limit::at_most("ppl_ratio", ratio.value).unwrap()).unwrap();
+    assert!(is_known && message.contains("perplexity_ratio: the 95% interval of the mean ends at"), "{message}");
 }

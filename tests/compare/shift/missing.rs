@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use tokshift::shift::{self, Comparison, Limit, NotCompared, Options, exceeded};
+use tokshift::shift::{self, Comparison, Limit, NotCompared, Options};
 
-use super::fixture::{Output, samples};
+use super::fixture::{Output, exceeded, samples};
 
 const OF_P: [&[f32]; 2] = [&[-1.0, -2.0], &[-1.5]];
 const OF_Q: [&[f32]; 2] = [&[-1.5, -1.0], &[-2.5]];
@@ -83,7 +83,7 @@ fn two_tasks(more: &[&str]) -> Output {
 
 #[test]
 fn a_task_that_a_model_never_scored_keeps_no_limit() {
-    let limit = [Limit::new("delta_logprob", 1e9).unwrap()];
+    let limit = [Limit::at_most("delta_logprob", 1e9).unwrap()];
     for (output, of_all) in [(two_tasks(&[]), 1), (two_tasks(&["long"]), 2)] {
         let comparison = compare(&output, &Options::default());
         let [NotCompared { task, p, q, why, failed, not_scored, .. }] = &comparison.not_compared[..] else {
@@ -149,7 +149,7 @@ fn a_text_that_p_never_scored_ends_no_other_comparison() {
 /// However much of the folders of manifests is gone.
 #[test]
 fn tables_without_a_manifest_keep_no_limit() {
-    let limit = [Limit::new("delta_logprob", 1e9).unwrap()];
+    let limit = [Limit::at_most("delta_logprob", 1e9).unwrap()];
     let folder = |output: &Output| output.folder("runs", "base", "easy", "two");
     for levels in 0..2 {
         let output = two_tasks(&[]);

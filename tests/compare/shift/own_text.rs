@@ -29,7 +29,7 @@ fn answer(pair: &Pair) -> (&str, &str) {
 fn samples_of_p_are_its_own() {
     let comparison = text_of(&P, 40).compare().unwrap();
     assert_eq!(comparison.pairs[0].kl_estimate, KlEstimate::Yes);
-    let [table, overview] = [shift::table(&comparison), shift::overview(&comparison)];
+    let [table, overview] = [shift::table(&comparison, 200), shift::overview(&comparison, 200)];
     assert!(!table.contains("(not KL)") && !table.contains("KL?"), "{table}");
     assert!(!overview.contains(['*', '?']), "{overview}");
 }
@@ -113,9 +113,9 @@ fn nobody_can_tell_of_few_clusters_or_without_entropies() {
     assert_eq!(answer(&few.pair()).0, "unknown");
     let comparison = few.compare().unwrap();
     let note = "note: kl_k1 and kl_k3 are not known to be a KL estimate: of 29 clusters";
-    let table = shift::table(&comparison);
+    let table = shift::table(&comparison, 200);
     assert!(table.contains("kl_k1 (KL?)") && table.contains("kl_k3 (KL?)") && table.contains(note), "{table}");
-    assert!(shift::overview(&comparison).contains("? not known to be a KL estimate: of 29 clusters"));
+    assert!(shift::overview(&comparison, 200).contains("? k1 is not known to be a KL estimate: of 29 clusters"));
 
     let entropies = |unknown: fn(usize) -> bool| {
         let output = Output::new();
@@ -167,7 +167,7 @@ fn windows_of_a_text_are_nobodys() {
     output.model("tuned", &scored(&texts, &Q));
     let comparison = output.compare().unwrap();
     assert_eq!(answer(&comparison.pairs[0]), ("no", "windows of a text are nobody's samples"));
-    assert!(shift::table(&comparison).contains("kl_k1 (not KL)"));
+    assert!(shift::table(&comparison, 200).contains("kl_k1 (not KL)"));
     let described = Options { own_text: Some("base".to_owned()), ..Options::default() };
     let error = output.compare_with(&described).unwrap_err().to_string();
     assert!(error.starts_with("--own-text: `base` scored no text whose author is unknown"), "{error}");
@@ -223,7 +223,7 @@ fn every_figure_has_its_answer() {
     assert_eq!(json["pairs"][0]["slices"][0]["kl_estimate"]["answer"], "unknown");
 
     let path = output.root().join("statistics.parquet");
-    fs::write(&path, shift::statistics_parquet(&comparison).unwrap()).unwrap();
+    fs::write(&path, shift::statistics_file(&comparison, shift::FileFormat::Parquet).unwrap()).unwrap();
     let table = read(&path);
     let text = |name: &str, row: usize| {
         let column = table[name].as_string::<i32>();
@@ -252,7 +252,7 @@ fn one_no_among_several_is_a_no() {
     let overall = &comparison.overall[0];
     assert_eq!(overall.kl_estimate.answer(), "no");
     assert!(overall.kl_estimate.reason().starts_with("stale: the mean of kl_k1 lies"), "{overall:?}");
-    let table = shift::table(&comparison);
+    let table = shift::table(&comparison, 200);
     let all = table.split("over 3 tasks").nth(1).unwrap();
     assert!(
         all.contains("kl_k1 (not KL)") && all.contains("note: kl_k1 and kl_k3 are not a KL estimate: stale: "),

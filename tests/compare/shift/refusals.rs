@@ -212,7 +212,7 @@ fn statuses_explain_missing_rows() {
     assert_eq!((pair.samples, pair.tokens), (2, 3));
     assert_eq!(pair.left_out, [LeftOut { p: Status::Ok, q: Status::TooLong, samples: 1 }]);
     assert!(pair.notes.contains(&"samples cut to the shorter of the models' contexts: 1".to_owned()));
-    assert!(shift::table(&output.compare().unwrap()).contains("left out: P ok, Q too_long: 1 samples"));
+    assert!(shift::table(&output.compare().unwrap(), 200).contains("left out: P ok, Q too_long: 1 samples"));
 }
 
 #[test]
@@ -228,10 +228,10 @@ fn incomplete_tables_compare_what_both_have_and_say_so() {
     let pair = output.pair();
     assert_eq!(pair.partial, Some(Partial { compared: 1, parts: 3, missing_p: vec![1], missing_q: vec![2] }));
     assert_eq!(token_mean(&pair, "kl_k1").value, 0.5);
-    let text = shift::table(&output.compare().unwrap());
+    let text = shift::table(&output.compare().unwrap(), 200);
     assert!(text.contains("INCOMPLETE: 1 of 3 parts compared; P lacks 1; Q lacks 2"), "{text}");
-    let short = shift::overview(&output.compare().unwrap());
-    assert!(short.contains("(1 of 3 parts)") && short.contains("INCOMPLETE where parts are missing"), "{short}");
+    let short = shift::overview(&output.compare().unwrap(), 200);
+    assert!(short.contains("parts\n") && short.contains("1 of 3\n") && short.contains("INCOMPLETE: 1 of 3 parts compared"), "{short}");
 }
 
 #[test]

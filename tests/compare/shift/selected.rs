@@ -43,7 +43,7 @@ fn selected_text_is_nobodys() {
     // All of the text is chosen by nothing.
     assert_eq!(answers("kind"), ["yes"]);
     assert_eq!(estimates(&compared(|_, sample| group(sample, true)), "field.group"), [KlEstimate::Yes]);
-    let table = shift::table(&comparison);
+    let table = shift::table(&comparison, 200);
     assert!(
         table.contains("* not a KL estimate: field.group chose the responses: selected text is not P's\n"),
         "{table}"

@@ -162,12 +162,12 @@ fn what_is_missing_of_a_task_is_told_beside_all_of_them() {
     let overall = &comparison.overall[0];
     assert_eq!(overall.tasks, ["easy", "hard", "long"]);
     assert_eq!((&overall.partial_tasks[..], &overall.missing_tasks[..]), (&["long".into()][..], &["other".into()][..]));
-    let text = shift::table(&comparison);
+    let text = shift::table(&comparison, 200);
     let head =
         "over 3 tasks by `base`\nINCOMPLETE: parts are missing of `long`; nothing was compared of `other`\n\nmeasure";
     assert!(text.contains(head), "{text}");
     let path = output.root().join("statistics.parquet");
-    fs::write(&path, shift::statistics_parquet(&comparison).unwrap()).unwrap();
+    fs::write(&path, shift::statistics_file(&comparison, shift::FileFormat::Parquet).unwrap()).unwrap();
     let table = read(&path);
     let of_all = |row: &usize| table["task"].is_null(*row);
     assert!((0..table.num_rows()).filter(of_all).all(|row| table["partial"].as_boolean().value(row)));
@@ -177,7 +177,7 @@ fn what_is_missing_of_a_task_is_told_beside_all_of_them() {
 fn statistics_are_one_long_table() {
     let (output, comparison) = (two_tasks(), compare(&two_tasks()));
     let path = output.root().join("statistics.parquet");
-    fs::write(&path, shift::statistics_parquet(&comparison).unwrap()).unwrap();
+    fs::write(&path, shift::statistics_file(&comparison, shift::FileFormat::Parquet).unwrap()).unwrap();
     let table = read(&path);
     let text = |name: &str| table[name].as_string::<i32>();
     let find = |task: Option<&str>, measure: &str, statistic: &str| {
@@ -206,7 +206,7 @@ fn statistics_hold_slices_and_differences() {
     let options = Options { slices: true, ..Options::default() };
     let comparison = output.compare_with(&options).unwrap();
     let path = output.root().join("statistics.parquet");
-    fs::write(&path, shift::statistics_parquet(&comparison).unwrap()).unwrap();
+    fs::write(&path, shift::statistics_file(&comparison, shift::FileFormat::Parquet).unwrap()).unwrap();
     let table = read(&path);
     let text = |name: &str, row| {
         table[name].as_string::<i32>().is_valid(row).then(|| table[name].as_string::<i32>().value(row))
@@ -223,9 +223,9 @@ fn statistics_hold_slices_and_differences() {
 
 #[test]
 fn the_table_goes_on_below_the_pairs() {
-    let text = shift::table(&compare(&two_models()));
+    let text = shift::table(&compare(&two_models()), 200);
     assert!(text.contains("`one` - `two`, P = `base`, on `task` by `base`: 4 samples\n\nmeasure"), "{text}");
-    assert!(text.contains("median ± error"), "{text}");
-    let text = shift::table(&two_tasks().compare().unwrap());
+    assert!(text.contains("median ± s.e."), "{text}");
+    let text = shift::table(&two_tasks().compare().unwrap(), 200);
     assert!(text.contains("P = `base`, Q = `tuned` over 2 tasks by `base`\n\nmeasure"), "{text}");
 }

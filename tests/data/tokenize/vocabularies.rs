@@ -75,7 +75,7 @@ fn a_model_of_the_same_vocabulary_is_told_by_its_digest() {
     assert_eq!((&b["engine"]["other_texts"], &c["engine"]["other_texts"]), (&Value::Null, &json!([302])));
     assert_eq!(d["engine"]["vocabulary"], Value::Null);
     // Who compares them later is told too, and so is who has the token in a row.
-    let kl = scene.run("kl --data-dir out --reference a");
+    let kl = scene.run("kl --all --data-dir out --reference a");
     kl.expect_out("note: Q's own tokenizer has other texts for the ids 302");
     assert!(!said.stderr.contains("ids whose text is another"), "{}", said.stderr);
     scene.dataset("a_t.jsonl", &[json!({"prompt_token_ids": [302, 65], "response_token_ids": [66]})]);

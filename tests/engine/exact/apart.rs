@@ -30,7 +30,7 @@ fn a_damaged_pairs_table_ends_no_other_pair() {
         let pairs = comparison["pairs"].as_array().unwrap();
         assert!(pairs.len() == 1 && pairs[0]["q"] == q && pairs[0]["exact"].is_object(), "{path}: {content}");
         assert_eq!(comparison["not_compared"][0]["failed"], true);
-        kl("--fail-above same_top=1").expect(3, &format!("Q = `{r}` on `ids` by `g`: "));
+        kl("--fail-above same_top=1").expect(5, &format!("Q = `{r}` on `ids` by `g`: "));
         kl("--only-study").expect(1, "");
         // The other way round it is another pair.
         scene.run(&format!("kl --data-dir out --reference {r}")).expect(0, "");

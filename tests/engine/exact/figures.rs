@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tokshift::shift::Comparison;
+use tokshift::shift::Document;
 
 use super::runs::{FOUR, exact, ids_dataset, models, numbers, pairs_folder, score};
 use crate::common::{Columns, Scene, fixture, held};
@@ -80,7 +80,7 @@ fn the_figures_are_those_of_the_table() {
     let kl = format!("kl --data-dir out --reference {p} --json --quantiles --slices");
     let said = scene.run(&kl);
     let comparison: Value = serde_json::from_str(&said.expect(0, "").stdout).unwrap();
-    held::read_back::<Comparison>(&said.stdout);
+    held::read_back::<Document>(&said.stdout);
     // The queries give the same.
     let plain = scene.run(&format!("{kl} --plain"));
     held::assert_same(&comparison, &serde_json::from_str(&plain.expect(0, "").stdout).unwrap());
@@ -144,6 +144,28 @@ fn the_figures_are_those_of_the_table() {
     assert_eq!(most["shifted"].as_u64(), shifted.values().map(|(n, _)| *n).max());
     close(&pair["exact"]["most_kl"][0]["kl"], shifted.values().map(|(_, kl)| *kl).fold(0.0, f64::max));
     assert!(pair["slices"].as_array().unwrap().iter().all(|slice| slice["measures"][0]["name"] == "kl"));
+
+    let mut moved: HashMap<(u32, u32), (u64, f64)> = HashMap::new();
+    for row in &tokens {
+        let [from, to] = ["top_p", "top_q"].map(|name| found.u32s(name)[*row].unwrap());
+        if from != to {
+            let sum = moved.entry((from, to)).or_default();
+            *sum = (sum.0 + 1, sum.1 + found.f64s("kl")[*row].unwrap());
+        }
+    }
+    let most = &pair["exact"]["most_moved"][0];
+    let id = |name: &str| most[name].as_u64().unwrap() as u32;
+    let (places, kl) = moved[&(id("from_id"), id("to_id"))];
+    assert_eq!(most["places"].as_u64(), Some(places));
+    assert_eq!(kl, moved.values().map(|(_, kl)| *kl).fold(0.0, f64::max));
+    close(&most["kl"], kl);
+    close(&most["share_of_kl"], kl / of("kl").iter().sum::<f64>());
+    // The example is one of its positions.
+    let example = &most["example"];
+    let [sample, position] = ["sample_id", "position"].map(|name| Some(example[name].as_u64().unwrap() as u32));
+    let is_it = |row: &&usize| (found.u32s("sample_id")[**row], found.u32s("position")[**row]) == (sample, position);
+    let row = *tokens.iter().find(is_it).unwrap();
+    assert_eq!((found.u32s("top_p")[row], found.u32s("top_q")[row]), (Some(id("from_id")), Some(id("to_id"))));
 }
 
 /// Before the token that ends it, if that is the last, else after the last.
@@ -224,5 +246,5 @@ fn tasks_are_pooled_whether_all_have_exact_measures_or_not() {
     scene.run(&kl).expect(0, "exact: ");
     assert!(pooled().contains(&"kl".to_owned()));
     let gate = format!("kl --data-dir out --reference {p} --fail-above kl=1000");
-    scene.run(&gate).expect(3, "kl: is at temperature 0.7, not 1, so it is not known to be at most 1000");
+    scene.run(&gate).expect(5, "kl: is at temperature 0.7, not 1, so it is not known to be at most 1000");
 }

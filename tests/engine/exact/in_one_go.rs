@@ -89,7 +89,7 @@ fn score_compares_the_pairs_that_kl_shows() {
         let all = pairs("--all-pairs");
         assert!(all.len() == 3 && all.iter().all(is_exact), "{all:?}");
     }
-    let said = scene.run("kl --data-dir one --reference b");
+    let said = scene.run("kl one --all --reference b");
     said.expect_out("exact measures exist only for P = `r`, Q = `b`: use --reference r to see them");
 }
 

@@ -16,7 +16,7 @@ fn a_lost_part_is_made_again() {
     let before = scene.files("out");
     let lost = format!("{}/part-00000001.parquet", pairs_folder(p, q));
     fs::remove_file(scene.path(&lost)).unwrap();
-    let partly = scene.run(&format!("kl --data-dir out --reference {p}"));
+    let partly = scene.run(&format!("kl --all --data-dir out --reference {p}"));
     assert!(partly.expect(0, "").stdout.contains("the exact measures lack 1 of 2 parts"), "{}", partly.stdout);
     let both = models(&[(p, p), (q, q)]);
     scene.run(&format!("kl --data-dir out --reference {p} --exact --models {both}")).expect(0, "exact: ");

@@ -1,0 +1,279 @@
+//! Tables for other documents: Markdown, LaTeX, CSV, or picked columns on a terminal.
+//!
+//! Owns these formats. Not here: which values stand in a cell (`columns`), and writing anywhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::cells::{self, Row};
+use super::columns::{Cell, Marked, Pick};
+use super::file::quoted;
+use super::layout::{Column, Give, Grid, wrapped};
+use super::marks::mark;
+use super::notes::label;
+use super::summary::{Of, rows};
+use super::warnings::incomplete;
+use crate::escape::visible;
+use crate::shift::result::comparison::Comparison;
+
+/// A format of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableFormat {
+    /// Aligned columns of at most this width.
+    Terminal(usize),
+    Markdown,
+    /// A `tabular` with the rules of the package booktabs.
+    Latex,
+    /// Values with all digits, and their standard errors and intervals in columns of their own.
+    Csv,
+}
+
+/// What a table shows.
+#[derive(Clone, Debug)]
+pub struct TableRequest<'a> {
+    pub format: TableFormat,
+    /// Its columns of statistics; the usual ones if empty.
+    pub columns: Vec<Pick>,
+    /// For the card of a quantised model: the columns of one, and Q is called its file.
+    pub is_card: bool,
+    /// Bytes of models' files, by model.
+    pub sizes: &'a BTreeMap<String, u64>,
+}
+
+impl TableRequest<'_> {
+    /// The columns of statistics of a table of these rows.
+    fn picks(&self, rows: &[Of]) -> Vec<Pick> {
+        match () {
+            () if !self.columns.is_empty() => self.columns.clone(),
+            () if self.is_card => Pick::of_card(),
+            () => Pick::usual(rows),
+        }
+    }
+}
+
+/// One row per pair and, over several tasks, per two models, with the columns that are requested.
+pub fn export(comparison: &Comparison, request: &TableRequest) -> String {
+    let rows = rows(comparison);
+    let picks = request.picks(&rows);
+    if request.format == TableFormat::Csv {
+        return csv(&rows, &picks, request.sizes);
+    }
+    let table = Table::new(&rows, &picks, request);
+    let notes = table.notes(comparison, &rows, &picks);
+    match request.format {
+        TableFormat::Terminal(width) => table.terminal(&notes, width),
+        TableFormat::Latex => table.latex(&notes),
+        TableFormat::Markdown | TableFormat::Csv => table.markdown(&notes),
+    }
+}
+
+/// Cells as people read them.
+struct Table<'a> {
+    names: Vec<&'static str>,
+    heads: Vec<String>,
+    rows: Vec<(Row, Vec<Marked<'a>>)>,
+}
+
+impl<'a> Table<'a> {
+    fn new(rows: &[Of<'a>], picks: &[Pick], request: &TableRequest) -> Self {
+        let tasks: BTreeSet<String> = rows.iter().map(|of| of.task()).collect();
+        let ps: BTreeSet<&str> = rows.iter().map(|of| of.models()[0]).collect();
+        let by = !request.is_card && rows.iter().any(|of| of.models()[0] != of.generation_model());
+        let shown = [
+            (!request.is_card || tasks.len() > 1, "task"),
+            (by, "by"),
+            (!request.is_card || ps.len() > 1, "P"),
+            (true, if request.is_card { "file" } else { "Q" }),
+        ];
+        let row = |of: &Of<'a>| {
+            let [p, q] = of.models();
+            let names = [of.task(), of.generation_model().to_owned(), p.to_owned(), q.to_owned()];
+            let names = names.into_iter().zip(shown).filter(|(_, (is_shown, _))| *is_shown).map(|(name, _)| name);
+            (names.collect(), picks.iter().map(|pick| pick.cell(*of, request.sizes)).collect())
+        };
+        Self {
+            names: shown.iter().filter(|(is_shown, _)| *is_shown).map(|(_, name)| *name).collect(),
+            heads: picks.iter().map(|pick| pick.head()).collect(),
+            rows: rows.iter().map(row).collect(),
+        }
+    }
+
+    /// What a reader of the table has to know, wherever it is shown.
+    fn notes(&self, comparison: &Comparison, rows: &[Of], picks: &[Pick]) -> Vec<String> {
+        let cells = || self.rows.iter().flat_map(|(_, cells)| cells);
+        let mut notes = vec!["P wrote the responses, or is the reference; Q is compared with it. ± is one standard error, \
+                              clustered by prompt; KL in nats per token."
+            .to_owned()];
+        if !self.names.contains(&"P") {
+            notes[0] = format!("P = {}. {}", rows.first().map_or("", |of| of.models()[0]), notes[0]);
+        }
+        if cells().any(|cell| cell.is_k1 && cell.cell != Cell::Missing) {
+            notes.push("(k1): the mean of ln p - ln q, an estimate of the KL".to_owned());
+        }
+        let doubts = cells().filter_map(|cell| cell.estimate);
+        let doubts: BTreeSet<_> = doubts.filter_map(|of| Some(format!("{} k1 and k3 are {}", mark(of), of.doubt()?))).collect();
+        notes.extend(doubts);
+        let temperatures = rows.iter().filter_map(|of| of.temperature());
+        let temperatures: BTreeSet<String> = temperatures.map(|temperature| temperature.to_string()).collect();
+        if !temperatures.is_empty() {
+            let all = temperatures.into_iter().collect::<Vec<_>>().join(", ");
+            notes.push(format!("exact measures are at temperature {all}"));
+        }
+        let few = rows.iter().filter(|of| of.has_few_clusters()).map(|of| of.task()).collect::<BTreeSet<_>>();
+        if !few.is_empty() {
+            let few = few.into_iter().collect::<Vec<_>>().join(", ");
+            notes.push(format!("fewer than 30 clusters, so that standard errors are rough: {few}"));
+        }
+        let partial = comparison.pairs.iter().filter_map(|pair| Some((label(pair), pair.partial.as_ref()?)));
+        notes.extend(partial.map(|(label, partial)| format!("{label}: {}", incomplete(partial))));
+        if picks.iter().any(|pick| pick.is_size()) && cells().any(|cell| cell.cell == Cell::Missing) {
+            notes.push("-: not known".to_owned());
+        }
+        notes
+    }
+
+    fn terminal(&self, notes: &[String], width: usize) -> String {
+        let names = self.names.iter().map(|name| Column::new(*name, Give::Name));
+        let columns = names.chain(self.heads.iter().map(|head| Column::new(head, Give::Never))).collect();
+        let rows = self.rows.iter().map(|(names, cells)| names.iter().cloned().chain(cells.iter().map(shown)).collect());
+        let lines = Grid { columns, rows: rows.collect() }.fitted(width).lines;
+        let notes = notes.iter().flat_map(|note| wrapped(&visible(note), width, 2));
+        lines.into_iter().chain([String::new()]).chain(notes).map(|line| line + "\n").collect()
+    }
+
+    fn markdown(&self, notes: &[String]) -> String {
+        let escaped = |text: &str| visible(text).replace('\\', "\\\\").replace('|', "\\|").replace('*', "\\*").replace('_', "\\_");
+        let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+        let head = self.names.iter().map(|name| (*name).to_owned()).chain(self.heads.iter().map(|head| escaped(head)));
+        let rule = self.names.iter().map(|_| "---").chain(self.heads.iter().map(|_| "---:")).map(str::to_owned);
+        let mut text = line(head.collect()) + &line(rule.collect());
+        for (names, cells) in &self.rows {
+            let names = names.iter().map(|name| escaped(name));
+            text += &line(names.chain(cells.iter().map(|cell| escaped(&shown(cell)))).collect());
+        }
+        let notes = notes.iter().map(|note| format!("\n{}\n", escaped(note)));
+        text + &notes.collect::<String>()
+    }
+
+    fn latex(&self, notes: &[String]) -> String {
+        let line = |cells: Vec<String>| format!("{} \\\\\n", cells.join(" & "));
+        let layout = "l".repeat(self.names.len()) + &"r".repeat(self.heads.len());
+        let head = self.names.iter().map(|name| latex(name)).chain(self.heads.iter().map(|head| latex(head)));
+        let mut text = notes.iter().map(|note| format!("% {}\n", visible(note))).collect::<String>();
+        text += "% needs \\usepackage{booktabs}\n";
+        text += &format!("\\begin{{tabular}}{{{layout}}}\n\\toprule\n{}\\midrule\n", line(head.collect()));
+        for (names, cells) in &self.rows {
+            text += &line(names.iter().map(|name| latex(name)).chain(cells.iter().map(|cell| latex(&shown(cell)))).collect());
+        }
+        text + "\\bottomrule\n\\end{tabular}\n"
+    }
+}
+
+/// A cell with its mark.
+fn shown(marked: &Marked) -> String {
+    let text = match marked.cell {
+        Cell::Missing => return "-".to_owned(),
+        Cell::Mean(estimate) => cells::mean(estimate),
+        Cell::Share(estimate) => cells::share(estimate.value),
+        Cell::Bounds(low, high) => cells::bounds(low, high),
+        Cell::Count(count) => count.to_string(),
+        Cell::Bytes(bytes) => size(bytes),
+    };
+    let k1 = if marked.is_k1 { " (k1)" } else { "" };
+    text + marked.estimate.map_or("", mark) + k1
+}
+
+/// Bytes in units of 1000, as files are sold.
+fn size(bytes: u64) -> String {
+    match bytes as f64 {
+        bytes if bytes >= 1e9 => format!("{:.2} GB", bytes / 1e9),
+        bytes if bytes >= 1e6 => format!("{:.1} MB", bytes / 1e6),
+        bytes => format!("{:.1} kB", bytes / 1e3),
+    }
+}
+
+/// Text with LaTeX's own characters escaped, and with numbers as mathematics.
+fn latex(text: &str) -> String {
+    let mut out = String::new();
+    for c in visible(text).chars() {
+        match c {
+            '&' | '%' | '$' | '#' | '_' | '{' | '}' => out.extend(['\\', c]),
+            '\\' => out += "\\textbackslash{}",
+            '~' => out += "\\textasciitilde{}",
+            '^' => out += "\\textasciicircum{}",
+            '±' => out += "$\\pm$",
+            '‖' => out += "$\\,\\|\\,$",
+            '…' => out += "\\ldots{}",
+            '<' => out += "$<$",
+            '>' => out += "$>$",
+            '−' => out += "$-$",
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Every row with the names of its models, then for each column the value and what is known of its error.
+fn csv(rows: &[Of], picks: &[Pick], sizes: &BTreeMap<String, u64>) -> String {
+    let mut head: Vec<String> = ["task", "tasks", "generation_model", "p", "q", "clusters", "partial", "kl_estimate"].map(str::to_owned).to_vec();
+    let picks: Vec<Pick> = picks.iter().copied().filter(|pick| pick.name() != "clusters").collect();
+    for pick in &picks {
+        let name = pick.name();
+        match name.as_str() {
+            "best_kl" => head.extend(["", "_stderr", "_low", "_high", "_from"].map(|ending| format!("{name}{ending}"))),
+            "bounds" => head.extend(["kl_lower", "kl_upper"].map(str::to_owned)),
+            "samples" | "tokens" => head.push(name),
+            "size" => head.push("size_bytes".to_owned()),
+            _ => head.extend(["", "_stderr", "_low", "_high"].map(|ending| format!("{name}{ending}"))),
+        }
+    }
+    let line = |cells: Vec<String>| cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(",") + "\n";
+    let row = |of: &Of| {
+        let [p, q] = of.models();
+        // A row over several tasks has no task, as in `--statistics`.
+        let (task, tasks) = match of {
+            Of::Pair(pair) => (pair.task.clone(), 1),
+            Of::Pooled(all) => (String::new(), all.tasks.len()),
+        };
+        let mut cells = vec![task, tasks.to_string(), of.generation_model().to_owned(), p.to_owned(), q.to_owned()];
+        cells.extend([of.clusters().to_string(), of.parts().is_some().to_string()]);
+        cells.push(of.kl_estimate().answer().to_owned());
+        for pick in &picks {
+            cells.extend(values(*pick, pick.cell(*of, sizes)));
+        }
+        line(cells)
+    };
+    line(head) + &rows.iter().map(row).collect::<String>()
+}
+
+/// The values of a column, as many as its heads.
+fn values(pick: Pick, marked: Marked) -> Vec<String> {
+    let number = |x: Option<f64>| x.map_or_else(String::new, |x| x.to_string());
+    let is_best = pick.name() == "best_kl";
+    let mut values = match marked.cell {
+        Cell::Mean(of) | Cell::Share(of) => [Some(of.value), of.stderr, of.low, of.high].map(number).to_vec(),
+        Cell::Bounds(low, high) => [Some(low), high].map(number).to_vec(),
+        Cell::Count(count) | Cell::Bytes(count) => vec![count.to_string()],
+        Cell::Missing => vec![String::new(); if pick.name() == "bounds" { 2 } else if pick.is_one() { 1 } else { 4 }],
+    };
+    if is_best {
+        let from = if marked.cell == Cell::Missing { "" } else if marked.is_k1 { "k1" } else { "exact" };
+        values.push(from.to_owned());
+    }
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{latex, size};
+
+    #[test]
+    fn latex_has_no_character_that_it_would_act_on() {
+        assert_eq!(latex("a_b & 5% ± <0.1% {x}\\"), "a\\_b \\& 5\\% $\\pm$ $<$0.1\\% \\{x\\}\\textbackslash{}");
+        assert_eq!(latex("KL(P‖Q)"), "KL(P$\\,\\|\\,$Q)");
+    }
+
+    #[test]
+    fn sizes_have_three_digits() {
+        assert_eq!([1_234, 144_811_232, 7_654_321_000].map(size), ["1.2 kB", "144.8 MB", "7.65 GB"]);
+    }
+}
