@@ -7,7 +7,17 @@ use serde_json::{Map, Value};
 fn problem(root: &Value, schema: &Value, value: &Value, at: &str) -> Option<String> {
     for keyword in schema.as_object().unwrap().keys() {
         let known = [
-            "$schema", "$defs", "$ref", "title", "description", "type", "properties", "required", "items", "anyOf", "enum",
+            "$schema",
+            "$defs",
+            "$ref",
+            "title",
+            "description",
+            "type",
+            "properties",
+            "required",
+            "items",
+            "anyOf",
+            "enum",
             "const",
         ];
         assert!(known.contains(&keyword.as_str()), "{at}: the test does not know `{keyword}`");
@@ -54,7 +64,13 @@ fn problem(root: &Value, schema: &Value, value: &Value, at: &str) -> Option<Stri
     of_object(root, schema, properties.as_object().unwrap(), object, at)
 }
 
-fn of_object(root: &Value, schema: &Value, of: &Map<String, Value>, object: &Map<String, Value>, at: &str) -> Option<String> {
+fn of_object(
+    root: &Value,
+    schema: &Value,
+    of: &Map<String, Value>,
+    object: &Map<String, Value>,
+    at: &str,
+) -> Option<String> {
     let required = schema.get("required").map_or(&[][..], |required| required.as_array().unwrap());
     if let Some(missing) = required.iter().find(|key| !object.contains_key(key.as_str().unwrap())) {
         return Some(format!("{at}: {missing} is missing"));

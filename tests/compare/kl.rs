@@ -335,7 +335,9 @@ fn tables_columns_and_files_are_what_is_asked_for() {
     let kl = |more: &str| scene.run(&format!("kl out {more}"));
     kl("--table markdown").expect(0, "").expect_out("| task | P | Q | KL(P‖Q) | same top | shifted | clusters |\n");
     kl("--columns kl.q0.99,ppl_ratio").expect(0, "").expect_out("KL(P‖Q) 99%  PPL(Q)/PPL(P)\n");
-    kl("--card").expect(0, "").expect_out("| file | size | KL(P‖Q) | KL(P‖Q) 99% | KL(P‖Q) 99.9% | same top | PPL(Q)/PPL(P) |");
+    kl("--card")
+        .expect(0, "")
+        .expect_out("| file | size | KL(P‖Q) | KL(P‖Q) 99% | KL(P‖Q) 99.9% | same top | PPL(Q)/PPL(P) |");
     let csv = kl("--table csv --columns kl");
     let json: Value = serde_json::from_str(&kl("--json").stdout).unwrap();
     let mean = mean(&json["pairs"][0], "kl", "token_mean");

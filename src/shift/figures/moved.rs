@@ -73,7 +73,8 @@ fn sums(exact: &PairFiles) -> Result<Sums> {
             sum.places += 1;
             sum.kl += kl;
             if kl > sum.largest {
-                (sum.largest, sum.at) = (kl, (ids.get(row).unwrap_or_default(), positions.get(row).unwrap_or_default()));
+                (sum.largest, sum.at) =
+                    (kl, (ids.get(row).unwrap_or_default(), positions.get(row).unwrap_or_default()));
             }
         }
         Ok(())

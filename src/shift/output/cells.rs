@@ -12,7 +12,8 @@ pub type Row = Vec<String>;
 pub fn cells(estimate: Option<Estimate>) -> [String; 2] {
     let Some(estimate) = estimate else { return ["-".to_owned(), String::new()] };
     let interval = estimate.low.zip(estimate.high);
-    let interval = interval.map_or_else(String::new, |(low, high)| format!("{} to {}", digits(low, 3), digits(high, 3)));
+    let interval =
+        interval.map_or_else(String::new, |(low, high)| format!("{} to {}", digits(low, 3), digits(high, 3)));
     [mean(estimate), interval]
 }
 

@@ -72,8 +72,8 @@ impl Pick {
             return Ok(Self(*what));
         }
         let others: Vec<_> = NAMES.iter().map(|(name, _)| *name).collect();
-        let statistic = Statistic::of_name(name)
-            .map_err(|error| Error::Usage(format!("{error}; or {}", others.join(", "))))?;
+        let statistic =
+            Statistic::of_name(name).map_err(|error| Error::Usage(format!("{error}; or {}", others.join(", "))))?;
         Ok(Self(What::Statistic(statistic)))
     }
 
@@ -134,10 +134,8 @@ impl Pick {
                 let percent = |name: &str| name.strip_prefix('q').and_then(|at| at.parse::<f64>().ok());
                 match statistic.quantile() {
                     // The digits that the name has, and no more: 0.999 is 99.9%.
-                    Some(name) => percent(name).map_or_else(
-                        || format!("{of} {name}"),
-                        |at| format!("{of} {}%", (at * 1e5).round() / 1e3),
-                    ),
+                    Some(name) => percent(name)
+                        .map_or_else(|| format!("{of} {name}"), |at| format!("{of} {}%", (at * 1e5).round() / 1e3)),
                     None => statistic.name().replacen(statistic.of, of, 1),
                 }
             }

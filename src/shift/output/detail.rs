@@ -98,7 +98,8 @@ pub fn exact(exact: &ExactFigures) -> Vec<String> {
         let example = moved.example.as_ref().map_or_else(String::new, |far| {
             let before = far.before.as_ref().map_or_else(String::new, |before| format!("…{}", visible(before)));
             let written = token(far.token.as_deref(), far.token_id).unwrap_or_default();
-            let response = if far.place.turn > 0 { format!(", response {}", far.place.turn + 1) } else { String::new() };
+            let response =
+                if far.place.turn > 0 { format!(", response {}", far.place.turn + 1) } else { String::new() };
             format!(": row {}{response}, token {}: {before}{written}", far.place.row + 1, far.position + 1)
         });
         format!("  {}{example}", moved_top(moved))

@@ -100,9 +100,11 @@ impl<'a> Table<'a> {
     /// What a reader of the table has to know, wherever it is shown.
     fn notes(&self, comparison: &Comparison, rows: &[Of], picks: &[Pick]) -> Vec<String> {
         let cells = || self.rows.iter().flat_map(|(_, cells)| cells);
-        let mut notes = vec!["P wrote the responses, or is the reference; Q is compared with it. ± is one standard error, \
+        let mut notes = vec![
+            "P wrote the responses, or is the reference; Q is compared with it. ± is one standard error, \
                               clustered by prompt; KL in nats per token."
-            .to_owned()];
+                .to_owned(),
+        ];
         if !self.names.contains(&"P") {
             notes[0] = format!("P = {}. {}", rows.first().map_or("", |of| of.models()[0]), notes[0]);
         }
@@ -110,7 +112,8 @@ impl<'a> Table<'a> {
             notes.push("(k1): the mean of ln p - ln q, an estimate of the KL".to_owned());
         }
         let doubts = cells().filter_map(|cell| cell.estimate);
-        let doubts: BTreeSet<_> = doubts.filter_map(|of| Some(format!("{} k1 and k3 are {}", mark(of), of.doubt()?))).collect();
+        let doubts: BTreeSet<_> =
+            doubts.filter_map(|of| Some(format!("{} k1 and k3 are {}", mark(of), of.doubt()?))).collect();
         notes.extend(doubts);
         let temperatures = rows.iter().filter_map(|of| of.temperature());
         let temperatures: BTreeSet<String> = temperatures.map(|temperature| temperature.to_string()).collect();
@@ -125,8 +128,9 @@ impl<'a> Table<'a> {
         }
         let partial = comparison.pairs.iter().filter_map(|pair| Some((label(pair), pair.partial.as_ref()?)));
         notes.extend(partial.map(|(label, partial)| format!("{label}: {}", incomplete(partial))));
-        if picks.iter().any(|pick| pick.is_size()) && cells().any(|cell| cell.cell == Cell::Missing) {
-            notes.push("-: not known".to_owned());
+        let lacks = |place: usize| self.rows.iter().any(|(_, cells)| cells[place].cell == Cell::Missing);
+        if picks.iter().enumerate().any(|(place, pick)| pick.is_size() && lacks(place)) {
+            notes.push("size -: the log of the directory does not say how large the model's files are".to_owned());
         }
         notes
     }
@@ -134,14 +138,17 @@ impl<'a> Table<'a> {
     fn terminal(&self, notes: &[String], width: usize) -> String {
         let names = self.names.iter().map(|name| Column::new(*name, Give::Name));
         let columns = names.chain(self.heads.iter().map(|head| Column::new(head, Give::Never))).collect();
-        let rows = self.rows.iter().map(|(names, cells)| names.iter().cloned().chain(cells.iter().map(shown)).collect());
+        let rows =
+            self.rows.iter().map(|(names, cells)| names.iter().cloned().chain(cells.iter().map(shown)).collect());
         let lines = Grid { columns, rows: rows.collect() }.fitted(width).lines;
         let notes = notes.iter().flat_map(|note| wrapped(&visible(note), width, 2));
         lines.into_iter().chain([String::new()]).chain(notes).map(|line| line + "\n").collect()
     }
 
     fn markdown(&self, notes: &[String]) -> String {
-        let escaped = |text: &str| visible(text).replace('\\', "\\\\").replace('|', "\\|").replace('*', "\\*").replace('_', "\\_");
+        let escaped = |text: &str| {
+            visible(text).replace('\\', "\\\\").replace('|', "\\|").replace('*', "\\*").replace('_', "\\_")
+        };
         let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
         let head = self.names.iter().map(|name| (*name).to_owned()).chain(self.heads.iter().map(|head| escaped(head)));
         let rule = self.names.iter().map(|_| "---").chain(self.heads.iter().map(|_| "---:")).map(str::to_owned);
@@ -162,7 +169,9 @@ impl<'a> Table<'a> {
         text += "% needs \\usepackage{booktabs}\n";
         text += &format!("\\begin{{tabular}}{{{layout}}}\n\\toprule\n{}\\midrule\n", line(head.collect()));
         for (names, cells) in &self.rows {
-            text += &line(names.iter().map(|name| latex(name)).chain(cells.iter().map(|cell| latex(&shown(cell)))).collect());
+            text += &line(
+                names.iter().map(|name| latex(name)).chain(cells.iter().map(|cell| latex(&shown(cell)))).collect(),
+            );
         }
         text + "\\bottomrule\n\\end{tabular}\n"
     }
@@ -214,7 +223,9 @@ fn latex(text: &str) -> String {
 
 /// Every row with the names of its models, then for each column the value and what is known of its error.
 fn csv(rows: &[Of], picks: &[Pick], sizes: &BTreeMap<String, u64>) -> String {
-    let mut head: Vec<String> = ["task", "tasks", "generation_model", "p", "q", "clusters", "partial", "kl_estimate"].map(str::to_owned).to_vec();
+    let mut head: Vec<String> = ["task", "tasks", "generation_model", "p", "q", "clusters", "partial", "kl_estimate"]
+        .map(str::to_owned)
+        .to_vec();
     let picks: Vec<Pick> = picks.iter().copied().filter(|pick| pick.name() != "clusters").collect();
     for pick in &picks {
         let name = pick.name();
@@ -253,10 +264,25 @@ fn values(pick: Pick, marked: Marked) -> Vec<String> {
         Cell::Mean(of) | Cell::Share(of) => [Some(of.value), of.stderr, of.low, of.high].map(number).to_vec(),
         Cell::Bounds(low, high) => [Some(low), high].map(number).to_vec(),
         Cell::Count(count) | Cell::Bytes(count) => vec![count.to_string()],
-        Cell::Missing => vec![String::new(); if pick.name() == "bounds" { 2 } else if pick.is_one() { 1 } else { 4 }],
+        Cell::Missing => vec![
+            String::new();
+            if pick.name() == "bounds" {
+                2
+            } else if pick.is_one() {
+                1
+            } else {
+                4
+            }
+        ],
     };
     if is_best {
-        let from = if marked.cell == Cell::Missing { "" } else if marked.is_k1 { "k1" } else { "exact" };
+        let from = if marked.cell == Cell::Missing {
+            ""
+        } else if marked.is_k1 {
+            "k1"
+        } else {
+            "exact"
+        };
         values.push(from.to_owned());
     }
     values

@@ -97,7 +97,11 @@ impl Shown {
         });
         Grid {
             rows: cells.collect(),
-            columns: columns.iter().filter(|column| column.0).map(|(_, head, give)| Column::new(*head, *give)).collect(),
+            columns: columns
+                .iter()
+                .filter(|column| column.0)
+                .map(|(_, head, give)| Column::new(*head, *give))
+                .collect(),
         }
     }
 

@@ -169,7 +169,8 @@ mod tests {
 
     #[test]
     fn names_are_read_back() {
-        for name in ["kl", "shift_class.shifted", "kl.q0.999", "kl_k1.response_mean", "same_top.sample_mean", "js.max"] {
+        for name in ["kl", "shift_class.shifted", "kl.q0.999", "kl_k1.response_mean", "same_top.sample_mean", "js.max"]
+        {
             assert_eq!(Statistic::of_name(name).unwrap().name(), name);
         }
         for (name, known) in [("kl.q0.9", "kl.q0.90"), ("kl.q0.5", "kl.median"), ("ppl_ratio", "perplexity_ratio")] {

@@ -2,12 +2,12 @@
 //!
 //! Owns which statistics a row has, and which of them is its KL. Not here: digits, widths and formats.
 
+use crate::schema::pair::KL;
 use crate::shift::numbers::stats::{Estimate, FEW_CLUSTERS};
 use crate::shift::result::comparison::Comparison;
 use crate::shift::result::kl_estimate::{KlEstimate, NEED_OWN_TEXT};
 use crate::shift::result::means::Overall;
 use crate::shift::result::pair::Pair;
-use crate::schema::pair::KL;
 use crate::shift::token::measures::KL_BOUNDS;
 
 /// Where a row's statistics are.
@@ -121,7 +121,7 @@ impl<'a> Of<'a> {
     pub fn parts(self) -> Option<String> {
         match self {
             Self::Pair(pair) => pair.partial.as_ref().map(|of| format!("{} of {}", of.compared, of.parts)),
-            Self::Pooled(overall) => overall.incomplete().map(|_| "incomplete".to_owned()),
+            Self::Pooled(overall) => overall.incomplete().map(|_| "not all".to_owned()),
         }
     }
 }

@@ -70,13 +70,13 @@ pub struct Pair {
 impl Pair {
     /// The two models and the response set.
     /// What a reader has to know of so few clusters; nothing if they are enough.
-pub fn few_clusters(clusters: u64) -> Option<String> {
-    let what = format!("only {clusters} clusters: standard errors and intervals are rough below {FEW_CLUSTERS}");
-    (clusters < FEW_CLUSTERS).then_some(what)
-}
+    pub fn few_clusters(clusters: u64) -> Option<String> {
+        let what = format!("only {clusters} clusters: standard errors and intervals are rough below {FEW_CLUSTERS}");
+        (clusters < FEW_CLUSTERS).then_some(what)
+    }
 
-/// The two models and the response set, as messages name them.
-pub fn title(&self) -> String {
+    /// The two models and the response set, as messages name them.
+    pub fn title(&self) -> String {
         title(&self.p, &self.q, &self.task, &self.generation_model)
     }
 }

@@ -153,44 +153,43 @@ fn few_clusters_are_noted_and_the_table_reads_well() {
     let comparison = output.compare().unwrap();
     insta::assert_snapshot!(shift::table(&comparison, 200), @r"
     P = `base`, Q = `tuned` on `task` by `base`
-    2 samples, 3 tokens, G = 2 clusters
+    2 samples, 3 tokens, 2 clusters
 
-    measure                      unit           token mean ± error     95% interval  sample mean ± error     95% interval
-    kl_k1 (KL?)                  nats/token           -0.42 ± 0.39    [-5.36, 4.52]         -0.56 ± 0.44    [-6.12, 5.00]
-    kl_k1 (KL?)                  nats/response                   -                          -0.62 ± 0.38    [-5.39, 4.14]
-    kl_k3 (KL?)                  nats/token            0.30 ± 0.28    [-3.26, 3.85]          0.40 ± 0.31    [-3.60, 4.40]
-    kl_lower                     nats/token                      -                                     -
-    kl_upper                     nats/token                      -                                     -
-    ratio                        q/p                   1.72 ± 0.67    [-6.78, 10.2]          1.97 ± 0.75    [-7.59, 11.5]
-    delta_logprob                nats/token            0.42 ± 0.39    [-4.52, 5.36]          0.56 ± 0.44    [-5.00, 6.12]
-    delta_entropy                nats/token           -0.33 ± 0.44    [-5.98, 5.31]         -0.50 ± 0.50    [-6.85, 5.85]
-    delta_p                      probability         0.019 ± 0.044  [-0.541, 0.580]        0.036 ± 0.050  [-0.595, 0.667]
-    rank_shift                   ranks                -1.00 ± 0.67    [-9.47, 7.47]         -1.25 ± 0.75    [-10.8, 8.28]
-    log2_rank_ratio              doublings            -0.67 ± 0.22    [-3.49, 2.16]         -0.75 ± 0.25    [-3.93, 2.43]
-    same_top                     share                 0.67 ± 0.22    [-2.16, 3.49]          0.75 ± 0.25    [-2.43, 3.93]
-    overlap                      share                 0.67 ± 0.11   [-0.745, 2.08]          0.62 ± 0.12   [-0.963, 2.21]
-    shift_class.unshifted        share                           -                                     -
-    shift_class.marginal         share                           -                                     -
-    shift_class.shifted          share                           -                                     -
-    shift_class_token.unshifted  share                      1.0000                                1.0000
-    shift_class_token.marginal   share                           0                                     0
-    shift_class_token.shifted    share                           0                                     0
-    shift_class_token.unclassed  share                 0.67 ± 0.22    [-2.16, 3.49]          0.75 ± 0.25    [-2.43, 3.93]
-    logprob_plus_entropy_p       nats/token           -0.33 ± 0.44    [-5.98, 5.31]         -0.50 ± 0.50    [-6.85, 5.85]
+    measure                      token mean ± s.e.     95% interval  sample mean ± s.e.  unit
+    kl_k1 (KL?)                       -0.42 ± 0.39    -5.36 to 4.52        -0.56 ± 0.44  nats/token
+    kl_k1 (KL?)                                  -                         -0.62 ± 0.38  nats/response
+    kl_k3 (KL?)                        0.30 ± 0.28    -3.26 to 3.85         0.40 ± 0.31  nats/token
+    kl_lower                                     -                                    -  nats/token
+    kl_upper                                     -                                    -  nats/token
+    ratio                              1.72 ± 0.67    -6.78 to 10.2         1.97 ± 0.75  q/p
+    delta_logprob                      0.42 ± 0.39    -4.52 to 5.36         0.56 ± 0.44  nats/token
+    delta_entropy                     -0.33 ± 0.44    -5.98 to 5.31        -0.50 ± 0.50  nats/token
+    delta_p                          0.019 ± 0.044  -0.541 to 0.580       0.036 ± 0.050  probability
+    rank_shift                        -1.00 ± 0.67    -9.47 to 7.47        -1.25 ± 0.75  ranks
+    log2_rank_ratio                   -0.67 ± 0.22    -3.49 to 2.16        -0.75 ± 0.25  doublings
+    same_top                           0.67 ± 0.22    -2.16 to 3.49         0.75 ± 0.25  share
+    overlap                            0.67 ± 0.11   -0.745 to 2.08         0.62 ± 0.12  share
+    shift_class.unshifted                        -                                    -  share
+    shift_class.marginal                         -                                    -  share
+    shift_class.shifted                          -                                    -  share
+    shift_class_token.unshifted               1.00                                 1.00  share
+    shift_class_token.marginal                   0                                    0  share
+    shift_class_token.shifted                    0                                    0  share
+    shift_class_token.unclassed        0.67 ± 0.22    -2.16 to 3.49         0.75 ± 0.25  share
+    logprob_plus_entropy_p            -0.33 ± 0.44    -5.98 to 5.31        -0.50 ± 0.50  nats/token
 
-    perplexity over tokens: P 4.9 ± 4.6 [2.99e-5, 7.93e5], Q 3.2 ± 1.8 [0.00276, 3736]
-    mean of sample perplexities: P 11.2 ± 8.8 [-101, 124], Q 4.8 ± 2.6 [-28.7, 38.2]
-    perplexity of Q / of P: 0.66 ± 0.26 [0.00471, 92.3]
-    perplexity of Q - of P: -1.7 ± 2.8 [-37.4, 34.1]
+    perplexity over tokens: P 4.9 ± 4.6 (2.99e-5 to 7.93e5), Q 3.2 ± 1.8 (0.00276 to 3736)
+    mean of sample perplexities: P 11.2 ± 8.8 (-101 to 124), Q 4.8 ± 2.6 (-28.7 to 38.2)
+    perplexity of Q / of P: 0.66 ± 0.26 (0.00471 to 92.3)
+    perplexity of Q - of P: -1.7 ± 2.8 (-37.4 to 34.1)
     correlation of log-probabilities: 0.99054
-    root mean square of q - p: 0.139 ± 0.029 [0, 0.348]
-    largest differences (rows and tokens from 0):
-      row 1: ln p - ln q = -1.0000 nats over 1 tokens
-      row 0: ln p - ln q = -0.25000 nats over 2 tokens
-      row 1, token 0: ln p -3.0000, ln q -2.0000: [#7]
-      row 0, token 1: ln p -1.5000, ln q -1.0000: [#6]
+    root mean square of q - p: 0.139 ± 0.029 (0 to 0.348)
+    largest differences (rows and tokens counted from 1):
+      row 2: ln p - ln q = -1.0000 nats over 1 tokens
+      row 1: ln p - ln q = -0.25000 nats over 2 tokens
+      row 2, token 1: ln p -3.0000, ln q -2.0000: [#7]
+      row 1, token 2: ln p -1.5000, ln q -1.0000: [#6]
 
-    study's kl_divergence: 0.56250 nats/token over 2 data points, 3 tokens (the size of a mean, no divergence)
     note: kl_k1 and kl_k3 are not known to be a KL estimate: of 2 clusters, below 30, it cannot be known whether P wrote the text
     note: only 2 clusters: standard errors and intervals are rough below 30
     ");

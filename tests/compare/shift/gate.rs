@@ -2,7 +2,7 @@
 
 use tokshift::shift::{self, Comparison, Limit, Options, unmet};
 
-use super::fixture::{Output, Three, exceeded, drawn, samples, scored, token_mean};
+use super::fixture::{Output, Three, drawn, exceeded, samples, scored, token_mean};
 
 /// k1 of 0, 0.5, 1 and 1.5, each in a cluster of its own.
 fn comparison() -> Comparison {
@@ -89,11 +89,15 @@ fn what_is_beyond_a_limit_is_told_from_what_is_not_known() {
     output.model("tuned", &samples(&[&[-1.0], &[-0.5], &[-0.0], &[0.5]]));
     let comparison = output.compare_with(&Options { quantiles: Some(shift::EXACT), ..Options::default() }).unwrap();
     let mean = token_mean(&comparison.pairs[0], "delta_logprob");
-    let of = |limit: Limit| unmet(&comparison, &[limit]).into_iter().map(|unmet| (unmet.is_known, unmet.message)).next();
+    let of =
+        |limit: Limit| unmet(&comparison, &[limit]).into_iter().map(|unmet| (unmet.is_known, unmet.message)).next();
     let low = mean.low.unwrap();
     assert_eq!(of(Limit::at_least("delta_logprob", low).unwrap()), None);
     let (is_known, message) = of(Limit::at_least("delta_logprob", 1.0).unwrap()).unwrap();
-    assert!(is_known && message.ends_with(&format!("the 95% interval of the mean begins at {low}, below 1")), "{message}");
+    assert!(
+        is_known && message.ends_with(&format!("the 95% interval of the mean begins at {low}, below 1")),
+        "{message}"
+    );
     let (is_known, message) = of(Limit::at_least("overlap", 0.5).unwrap()).unwrap();
     assert!(!is_known && message.ends_with("no token has it, so it is not known to be at least 0.5"), "{message}");
     // Quantiles and ratios keep limits too; the ends of the values are known.
@@ -101,7 +105,10 @@ fn what_is_beyond_a_limit_is_told_from_what_is_not_known() {
     let (is_known, message) = of(Limit::at_most("delta_logprob.max", 1.25).unwrap()).unwrap();
     assert!(is_known && message.ends_with("delta_logprob.max: is 1.5, above 1.25"), "{message}");
     let (is_known, message) = of(Limit::at_most("delta_logprob.q0.999", 9.0).unwrap()).unwrap();
-    assert!(!is_known && message.contains("delta_logprob.q0.999: there are too few clusters for its interval"), "{message}");
+    assert!(
+        !is_known && message.contains("delta_logprob.q0.999: there are too few clusters for its interval"),
+        "{message}"
+    );
     let ratio = comparison.pairs[0].perplexity_ratio.unwrap();
     assert_eq!(of(Limit::at_most("perplexity_ratio", ratio.high.unwrap()).unwrap()), None);
     let (is_known, message) = of(Limit::at_most("ppl_ratio", ratio.value).unwrap()).unwrap();

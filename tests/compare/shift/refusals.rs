@@ -231,7 +231,10 @@ fn incomplete_tables_compare_what_both_have_and_say_so() {
     let text = shift::table(&output.compare().unwrap(), 200);
     assert!(text.contains("INCOMPLETE: 1 of 3 parts compared; P lacks 1; Q lacks 2"), "{text}");
     let short = shift::overview(&output.compare().unwrap(), 200);
-    assert!(short.contains("parts\n") && short.contains("1 of 3\n") && short.contains("INCOMPLETE: 1 of 3 parts compared"), "{short}");
+    assert!(
+        short.contains("parts\n") && short.contains("1 of 3\n") && short.contains("INCOMPLETE: 1 of 3 parts compared"),
+        "{short}"
+    );
 }
 
 #[test]

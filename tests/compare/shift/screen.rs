@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use tokshift::shift::{
-    self, Comparison, Estimate, ExactFigures, KlEstimate, MovedTop, Overall, OverallMeasure, Pair, Partial, Pick, Quantile,
-    Quantiles, TableFormat, TableRequest,
+    self, Comparison, Estimate, ExactFigures, KlEstimate, MovedTop, Overall, OverallMeasure, Pair, Partial, Pick,
+    Quantile, Quantiles, TableFormat, TableRequest,
 };
 use unicode_width::UnicodeWidthStr;
 
@@ -57,7 +57,8 @@ fn pair(of: &Pair, task: &str, q: &str, kl: f64, is_exact: bool) -> Pair {
             most_moved: vec![moved.clone(), MovedTop { to: None, to_id: 7, places: 3, share_of_kl: 0.0002, ..moved }],
             stop: None,
         });
-        let quantile = |(name, factor): (&str, f64)| Quantile { name: name.into(), estimate: estimate(kl * factor, clusters) };
+        let quantile =
+            |(name, factor): (&str, f64)| Quantile { name: name.into(), estimate: estimate(kl * factor, clusters) };
         let quantiles = [("q0.99", 12.0), ("q0.999", 30.0)].map(quantile).to_vec();
         pair.quantiles = vec![Quantiles { measure: "kl".into(), unit: "nats/token".into(), exact: true, quantiles }];
     }
@@ -116,10 +117,13 @@ fn doubtful() -> Comparison {
     for overall in &mut comparison.overall {
         overall.q = long(&overall.q);
         overall.partial_tasks = vec!["ifeval".to_owned()];
-        overall.kl_estimate = KlEstimate::No { reason: "math: the text is flatter (−) than P at temperature 1".into() };
+        overall.kl_estimate =
+            KlEstimate::No { reason: "math: the text is flatter (−) than P at temperature 1".into() };
     }
-    comparison.pairs[2].kl_estimate = KlEstimate::Unknown { reason: "of 24 clusters, below 30, it cannot be known".into() };
-    comparison.pairs[6].kl_estimate = KlEstimate::No { reason: "the text is flatter (−) than P at temperature 1".into() };
+    comparison.pairs[2].kl_estimate =
+        KlEstimate::Unknown { reason: "of 24 clusters, below 30, it cannot be known".into() };
+    comparison.pairs[6].kl_estimate =
+        KlEstimate::No { reason: "the text is flatter (−) than P at temperature 1".into() };
     comparison.pairs[4].partial = Some(Partial { compared: 3, parts: 17, missing_p: vec![], missing_q: vec![4, 5] });
     comparison.pairs[8].notes = vec!["P was scored with the summation order fma, Q with portable".to_owned()];
     let measures = &mut comparison.pairs[9].measures;
