@@ -9,8 +9,8 @@ use super::marks::named;
 use crate::escape::visible;
 use crate::shift::numbers::contrast::Contrast;
 use crate::shift::numbers::stats::Estimate;
-use crate::shift::result::comparison::Comparison;
 use crate::shift::result::between::{Between, BetweenMeasure, BetweenTask, BetweenTasks};
+use crate::shift::result::comparison::Comparison;
 use crate::shift::result::kl_estimate::KlEstimate;
 
 /// The difference of two models' shifts, if it was requested.

@@ -73,7 +73,11 @@ impl Document {
                 tasks: options.tasks.clone(),
                 generation_models: options.generation_models.clone(),
                 pairs: options.pairs.clone(),
-                between: options.between.clone().map(|BetweenModels { model, minus, to }| RequestedBetween { model, minus, to }),
+                between: options.between.clone().map(|BetweenModels { model, minus, to }| RequestedBetween {
+                    model,
+                    minus,
+                    to,
+                }),
                 all_pairs: options.all_pairs,
                 allow_different_context: options.allow_different_context,
                 noise_floor: noise_floor.collect(),

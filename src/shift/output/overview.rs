@@ -3,6 +3,8 @@
 //! Owns the choice of the few statistics that matter most, and the legend. Not here: all others (`table`), and how a
 //! table fits a screen (`layout`).
 
+use unicode_width::UnicodeWidthStr;
+
 use super::cells::{self, Row};
 use super::detail::moved_top;
 use super::layout::{Column, Give, Grid, wrapped};
@@ -41,10 +43,10 @@ pub fn overview(comparison: &Comparison, width: usize) -> String {
     }
     lines.extend(shown.legend(&rows).into_iter().flat_map(wrap));
     lines.extend(incomplete_pairs(comparison).into_iter().flat_map(wrap));
-    let tokens = moved_tokens(comparison);
+    let tokens = moved_tokens(comparison, width);
     if !tokens.is_empty() {
         lines.push(String::new());
-        lines.extend(tokens.into_iter().flat_map(|line| wrapped(&visible(&line), width, 4)));
+        lines.extend(tokens);
     }
     let notes = notes::of_all(comparison);
     if !notes.is_empty() {
@@ -137,7 +139,7 @@ impl Shown {
             (false, true) => "mean of k1 (ln p - ln q) over tokens, in nats",
             _ => "mean over tokens in nats, exact or by k1 (ln p - ln q)",
         };
-        let bounds = if self.k1 { "bounds on KL hold for any responses. " } else { "" };
+        let bounds = if self.k1 { "The bounds hold for any responses. " } else { "" };
         let mut lines = vec![
             format!("KL(P‖Q): {estimate} ± one standard error, clustered by prompt. {bounds}"),
             "same top: both have the same most likely token. shifted: P's most likely token is not in Q's top 3."
@@ -195,24 +197,33 @@ fn incomplete_pairs(comparison: &Comparison) -> Vec<String> {
     comparison.pairs.iter().filter_map(of_pair).chain(pooled).collect()
 }
 
-/// The pairs of tokens from and to which most KL moved, for the pairs of models with the most.
-fn moved_tokens(comparison: &Comparison) -> Vec<String> {
-    let shown: Vec<String> = comparison.pairs.iter().filter_map(of_pair).collect();
+/// From which top token to which most KL moved, a line for each of the first pairs of models.
+fn moved_tokens(comparison: &Comparison, width: usize) -> Vec<String> {
+    let shown: Vec<String> = comparison.pairs.iter().filter_map(|pair| of_pair(pair, width)).collect();
     let more = shown.len().saturating_sub(PAIRS);
     let mut lines: Vec<String> = shown.into_iter().take(PAIRS).collect();
     if lines.is_empty() {
         return lines;
     }
-    lines.insert(0, "Where P's top token is another than Q's: [P's] → [Q's] places (share of KL)".to_owned());
+    let what = "Where P's top token is another than Q's: [P's] → [Q's] places (share of KL)";
+    let head = wrapped(what, width, 2);
+    lines.splice(0..0, head);
     if more > 0 {
         lines.push(format!("  … and {more} more pairs: --all"));
     }
     lines
 }
 
-fn of_pair(pair: &Pair) -> Option<String> {
+/// As many of them as fit on one line.
+fn of_pair(pair: &Pair, width: usize) -> Option<String> {
     let moved = &pair.exact.as_ref()?.most_moved;
-    let described: Vec<String> = moved.iter().take(TOKENS).map(moved_top).collect();
-    let what = if described.is_empty() { "nowhere".to_owned() } else { described.join(", ") };
-    Some(format!("  {}: {what}", notes::label(pair)))
+    let mut line = visible(&format!("  {}:", notes::label(pair)));
+    for (place, moved) in moved.iter().take(TOKENS).map(moved_top).enumerate() {
+        let next = format!("{} {moved}", if place > 0 { "," } else { "" });
+        if place > 0 && line.width() + next.width() > width {
+            break;
+        }
+        line += &next;
+    }
+    Some(if moved.is_empty() { line + " nowhere" } else { line })
 }

@@ -104,13 +104,13 @@ fn only_the_two_pairs_are_compared() {
 fn tables_and_statistics_have_the_differences() {
     let output = output(&reference());
     let comparison = compared(&output);
-    let table = shift::table(&comparison);
+    let table = shift::table(&comparison, 200);
     let title = "KL(`sft`‖`base`) on text by `sft` - KL(`rl`‖`base`) on text by `rl`, over 3 tasks\n";
     assert!(table.contains(title) && table.contains("mean of tasks: over prompts"), "{table}");
     // Of few clusters and without entropies it is not known whether k1 is KL.
     assert!(table.contains("kl_k1 (KL?)") && table.contains("note: kl_k1 is not known to be a KL estimate"), "{table}");
     let path = output.root().join("statistics.parquet");
-    fs::write(&path, shift::statistics_parquet(&comparison).unwrap()).unwrap();
+    fs::write(&path, shift::statistics_file(&comparison, shift::FileFormat::Parquet).unwrap()).unwrap();
     let statistics = read(&path);
     let text = |name: &str, row: usize| {
         let column = statistics[name].as_string::<i32>();

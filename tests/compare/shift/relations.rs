@@ -68,7 +68,7 @@ fn k1_beside_a_reward_of_the_response_is_not_kl() {
     let answer = |pair: &Pair| pair.fields[0].kl_estimate.answer().to_owned();
     // No entropies: of the pair itself it is unknown.
     assert_eq!((answer(&pairs[0]), answer(&pairs[1])), ("unknown".to_owned(), "no".to_owned()));
-    let table = shift::table(&output.compare().unwrap());
+    let table = shift::table(&output.compare().unwrap(), 200);
     assert!(table.contains("kl_k1* in nats/token") && table.contains("kl_k1? in nats/token"), "{table}");
     assert!(
         table.contains("* not a KL estimate: field.reward depends on the responses: selected text is not P's"),
