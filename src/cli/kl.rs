@@ -10,6 +10,7 @@ use super::args::{AlignArg, KlArgs, Listed, TableArg};
 use super::exit::Exit;
 use super::terminal::Terminal;
 use super::{progress, screen, signals};
+use crate::run_log::{self, MadeFrom};
 use crate::score::exact::Exact;
 use crate::shift::{self, Comparison, Document, Limit, StudyFigures, TableFormat, TableRequest, Unmet};
 use crate::store;
@@ -68,7 +69,7 @@ fn shown(args: &KlArgs, options: &shift::Options, comparison: &Comparison) -> Re
             None if args.card => TableFormat::Markdown,
             None => TableFormat::Terminal(width),
         };
-        let sizes = &BTreeMap::new();
+        let sizes = &model_bytes(args.root());
         let request = TableRequest { format, columns: args.columns.clone(), is_card: args.card, sizes };
         return Ok(shift::export(comparison, &request));
     }
@@ -79,6 +80,17 @@ fn shown(args: &KlArgs, options: &shift::Options, comparison: &Comparison) -> Re
         return Ok(shift::table(comparison, width));
     }
     Ok(shift::overview(comparison, width) + "\n" + &everything(args.root()))
+}
+
+/// Bytes of each model's weights, as the log says of what was scored last.
+fn model_bytes(root: &Path) -> BTreeMap<String, u64> {
+    let is_weights = |name: &str| [".safetensors", ".gguf"].iter().any(|ending| name.ends_with(ending));
+    let made_from = run_log::made_from(root).into_iter().filter_map(|MadeFrom { cell, files, .. }| {
+        let weights = files.iter().filter(|(name, _)| is_weights(name)).map(|(_, file)| file.bytes);
+        let bytes: Option<u64> = weights.sum();
+        Some((cell.model, bytes.filter(|bytes| *bytes > 0)?))
+    });
+    made_from.collect()
 }
 
 /// The command that shows what an overview leaves out.

@@ -28,7 +28,7 @@ struct CellStatus {
     /// Samples of the done parts.
     samples: BTreeMap<String, u64>,
     #[serde(flatten)]
-    made_with: Option<MadeWith>,
+    made_with: MadeWith,
     /// Of the done parts' files.
     bytes: u64,
     /// From the log; absent if it has no entry.
@@ -36,7 +36,6 @@ struct CellStatus {
     /// Computed tokens: those that samples share count once.
     tokens_per_second: Option<f64>,
     /// Where the files were that made it, when it was scored last; absent if no log says so.
-    #[serde(skip_serializing_if = "Option::is_none")]
     made_from: Option<MadeFrom>,
     /// Why the last run that touched the cell ended early, if it did and parts are missing since.
     failed: Option<String>,
@@ -44,12 +43,12 @@ struct CellStatus {
     damaged: Vec<String>,
 }
 
-/// What the manifest says of the options.
-#[derive(Debug, Serialize)]
+/// What the manifest says of the options; nothing if it cannot be read.
+#[derive(Debug, Default, Serialize)]
 struct MadeWith {
-    dtype: String,
-    device: String,
-    top_k: usize,
+    dtype: Option<String>,
+    device: Option<String>,
+    top_k: Option<usize>,
     limit: Option<u32>,
 }
 
@@ -95,7 +94,7 @@ impl CellStatus {
                 Err(error) => damaged.push(error.to_string()),
             }
         }
-        let made_with = found.manifest.as_ref().ok().map(MadeWith::of);
+        let made_with = found.manifest.as_ref().map_or_else(|_| MadeWith::default(), MadeWith::of);
         Self {
             generation_model: found.cell.set.generation_model.clone(),
             task: found.cell.set.task.clone(),
@@ -117,7 +116,7 @@ impl CellStatus {
 impl MadeWith {
     fn of(Manifest { engine, dataset, .. }: &Manifest) -> Self {
         let (dtype, device) = (engine.dtype.clone(), engine.device.clone());
-        Self { dtype, device, top_k: engine.top_k, limit: dataset.limit }
+        Self { dtype: Some(dtype), device: Some(device), top_k: Some(engine.top_k), limit: dataset.limit }
     }
 }
 
@@ -126,14 +125,14 @@ fn table(cells: &[CellStatus]) -> String {
     let rows = cells.iter().map(|cell| {
         let samples = cell.samples.iter().map(|(status, n)| format!("{n} {status}")).collect::<Vec<_>>().join(", ");
         let or_dash = |figure: Option<String>| figure.unwrap_or_else(|| "-".to_owned());
-        let of_manifest = |value: fn(&MadeWith) -> Option<String>| or_dash(cell.made_with.as_ref().and_then(value));
+        let of_manifest = |value: fn(&MadeWith) -> Option<String>| or_dash(value(&cell.made_with));
         vec![
             format!("{} by {}", cell.task, cell.generation_model),
             cell.model.clone(),
             format!("{}/{}", cell.parts_done, cell.parts),
             samples,
-            of_manifest(|made| Some(made.dtype.clone())),
-            of_manifest(|made| Some(made.top_k.to_string())),
+            of_manifest(|made| made.dtype.clone()),
+            of_manifest(|made| made.top_k.map(|top_k| top_k.to_string())),
             of_manifest(|made| made.limit.map(|limit| limit.to_string())),
             progress::size(cell.bytes),
             or_dash(cell.seconds.map(|seconds| format!("{seconds:.1}"))),

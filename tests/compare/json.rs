@@ -126,6 +126,19 @@ fn the_schema_describes_all_that_is_printed() {
     assert_eq!(problem(&schema, &schema, &broken, "").unwrap(), ".pairs[0]: \"notes\" is missing");
 }
 
+/// The cells of a directory, also where one cannot be read.
+#[test]
+fn the_schema_describes_the_status_too() {
+    let scene = scene();
+    assert_valid("status.schema.json", &scene.run("status out --json").expect(0, "").stdout);
+    scene.write("out/runs/generation_model=p/task=a/model=r/manifest.json", "junk");
+    std::fs::remove_dir_all(scene.path("out/logs")).unwrap();
+    let said = scene.run("status out --json");
+    assert_valid("status.schema.json", &said.expect(1, "").stdout);
+    let cells: Vec<Value> = serde_json::from_str(&said.stdout).unwrap();
+    assert!(cells.iter().any(|cell| cell["dtype"].is_null() && !cell["damaged"].as_array().unwrap().is_empty()));
+}
+
 /// Of numbers alone, of which none claims to be a KL that it is not.
 #[test]
 fn scalars_are_flat() {

@@ -5,7 +5,7 @@
 use crate::schema::pair::KL;
 use crate::shift::numbers::stats::{Estimate, FEW_CLUSTERS};
 use crate::shift::result::comparison::Comparison;
-use crate::shift::result::kl_estimate::{KlEstimate, NEED_OWN_TEXT};
+use crate::shift::result::kl_estimate::{K1, KlEstimate};
 use crate::shift::result::means::Overall;
 use crate::shift::result::pair::Pair;
 use crate::shift::token::measures::KL_BOUNDS;
@@ -72,7 +72,7 @@ impl<'a> Of<'a> {
 
     /// The exact KL if it is known, else k1 unless it is known not to estimate KL.
     pub fn kl(self) -> Kl {
-        let k1 = || self.mean(NEED_OWN_TEXT[0]).filter(|_| !matches!(self.kl_estimate(), KlEstimate::No { .. }));
+        let k1 = || self.mean(K1).filter(|_| !matches!(self.kl_estimate(), KlEstimate::No { .. }));
         self.mean(KL).map_or_else(|| k1().map_or(Kl::Unknown, Kl::K1), Kl::Exact)
     }
 
@@ -96,7 +96,7 @@ impl<'a> Of<'a> {
         match self {
             Self::Pair(pair) => Some(pair.samples),
             Self::Pooled(overall) => {
-                let k1 = overall.measures.iter().find(|m| m.name == NEED_OWN_TEXT[0])?;
+                let k1 = overall.measures.iter().find(|m| m.name == K1)?;
                 Some(k1.sample_mean?.n)
             }
         }

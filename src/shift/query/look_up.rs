@@ -64,12 +64,12 @@ pub fn shifted(pair: &PairTables) -> Result<LazyFrame> {
 /// Every scored token of the pairs table, in order: its keys, the KL, and the top token of each model.
 pub fn tops(exact: &PairFiles) -> Result<LazyFrame> {
     let columns = KEYS.into_iter().chain([pair::KL, pair::TOP_P, pair::TOP_Q]).map(col).collect::<Vec<_>>();
-    let rows = hint_sorted(scan(&exact.files, &schema::pairs())?, &KEYS)?;
+    let rows = hint_sorted(scan(&exact.files, Table::Pairs)?, &KEYS)?;
     Ok(rows.filter(col(pair::TOKEN_ID).is_not_null()).select(columns))
 }
 
 /// Ids and texts of the written tokens that `chosen` picks by their ids.
 pub fn texts(p: &ModelTable, chosen: &Expr) -> Result<LazyFrame> {
-    let rows = scan(&p.tokens, &schema::tokens())?.filter(chosen.clone().and(col(token::TOKEN).is_not_null()));
+    let rows = scan(&p.tokens, Table::Tokens)?.filter(chosen.clone().and(col(token::TOKEN).is_not_null()));
     Ok(rows.select([col(token::TOKEN_ID), col(token::TOKEN)]))
 }
