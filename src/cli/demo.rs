@@ -95,7 +95,8 @@ fn typed(command: &str, options: &[&str]) -> String {
     let mut text = format!("$ tokshift {command}");
     for option in options {
         let separator = if option.starts_with("--") { " \\\n      " } else { " " };
-        text += &format!("{separator}{}", option.replace(',', ",\\\n"));
+        text += separator;
+        text += &option.replace(',', ",\\\n");
     }
     text
 }

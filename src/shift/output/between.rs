@@ -46,7 +46,7 @@ fn of_task(between: &Between, task: &BetweenTask) -> String {
     let notes = exact.into_iter().chain(task.notes.iter().map(|note| format!("note: {note}")));
     let notes = notes.chain(note(&task.kl_estimate));
     let rows = rows(between, &task.measures, "", &task.kl_estimate);
-    lines(iter::once(title).chain(incomplete).chain([counts]), rows, notes)
+    lines(iter::once(title).chain(incomplete).chain([counts]), &rows, notes)
 }
 
 fn over_tasks(between: &Between, overall: &BetweenTasks) -> String {
@@ -58,12 +58,12 @@ fn over_tasks(between: &Between, overall: &BetweenTasks) -> String {
         self::rows(between, &overall.mean_of_tasks, "mean of tasks: ", &overall.kl_estimate).into_iter().skip(1),
     );
     let notes = temperature(overall.temperature).into_iter().chain(note(&overall.kl_estimate));
-    lines(iter::once(title).chain(incomplete).chain([counts]), rows, notes)
+    lines(iter::once(title).chain(incomplete).chain([counts]), &rows, notes)
 }
 
-fn lines(head: impl Iterator<Item = String>, rows: Vec<Row>, notes: impl Iterator<Item = String>) -> String {
+fn lines(head: impl Iterator<Item = String>, rows: &[Row], notes: impl Iterator<Item = String>) -> String {
     let head = head.map(|line| visible(&line)).chain([String::new()]);
-    head.chain(aligned(&rows, 3)).chain(notes.map(|note| visible(&note))).map(|line| line + "\n").collect()
+    head.chain(aligned(rows, 3)).chain(notes.map(|note| visible(&note))).map(|line| line + "\n").collect()
 }
 
 fn temperature(temperature: Option<f64>) -> Option<String> {

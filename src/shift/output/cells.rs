@@ -26,7 +26,7 @@ pub fn mean(estimate: Estimate) -> String {
 pub fn share(share: f64) -> String {
     match 100.0 * share {
         percent if percent > 0.0 && percent < 0.05 => "<0.1%".to_owned(),
-        percent if percent < 100.0 && percent >= 99.95 => ">99.9%".to_owned(),
+        percent if (99.95..100.0).contains(&percent) => ">99.9%".to_owned(),
         percent => format!("{percent:.1}%"),
     }
 }

@@ -88,7 +88,7 @@ pub fn exact(exact: &ExactFigures) -> Vec<String> {
         lines.push(format!("{of} and the probability to end: at temperature {}, all else at 1", exact.temperature));
     }
     if let Some(stop) = &exact.stop {
-        let [p, q, difference] = [stop.p, stop.q, stop.difference].map(|mean| described(mean));
+        let [p, q, difference] = [stop.p, stop.q, stop.difference].map(described);
         lines.push(format!("probability to end where the response ended: P {p}, Q {q}, Q - P {difference}"));
     }
     if !exact.most_moved.is_empty() {

@@ -165,9 +165,9 @@ impl<'a> Table<'a> {
         let line = |cells: Vec<String>| format!("{} \\\\\n", cells.join(" & "));
         let layout = "l".repeat(self.names.len()) + &"r".repeat(self.heads.len());
         let head = self.names.iter().map(|name| latex(name)).chain(self.heads.iter().map(|head| latex(head)));
-        let mut text = notes.iter().map(|note| format!("% {}\n", visible(note))).collect::<String>();
-        text += "% needs \\usepackage{booktabs}\n";
-        text += &format!("\\begin{{tabular}}{{{layout}}}\n\\toprule\n{}\\midrule\n", line(head.collect()));
+        let notes = notes.iter().map(|note| ["% ", &visible(note), "\n"].concat());
+        let begin = ["% needs \\usepackage{booktabs}\n\\begin{tabular}{", &layout, "}\n\\toprule\n"].concat();
+        let mut text = notes.collect::<String>() + &begin + &line(head.collect()) + "\\midrule\n";
         for (names, cells) in &self.rows {
             text += &line(
                 names.iter().map(|name| latex(name)).chain(cells.iter().map(|cell| latex(&shown(cell)))).collect(),

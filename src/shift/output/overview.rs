@@ -94,7 +94,7 @@ impl Shown {
             (self.parts, "parts", Give::Never),
         ];
         let cells = rows.iter().map(|of| {
-            let cells = self.cells(*of).into_iter().zip(&columns);
+            let cells = Self::cells(*of).into_iter().zip(&columns);
             cells.filter(|(_, (is_shown, ..))| *is_shown).map(|(cell, _)| cell).collect()
         });
         Grid {
@@ -108,7 +108,7 @@ impl Shown {
     }
 
     /// A cell for every column, shown or not.
-    fn cells(&self, of: Of) -> Row {
+    fn cells(of: Of) -> Row {
         let (kl, from) = match of.kl() {
             Kl::Exact(mean) => (cells::mean(mean), "exact"),
             Kl::K1(mean) => (cells::mean(mean) + marks::mark(of.kl_estimate()), "k1"),

@@ -25,13 +25,12 @@ fn pair(of: &Pair, task: &str, q: &str, kl: f64, is_exact: bool) -> Pair {
     pair.perplexity_ratio = Some(estimate(1.0 + kl, clusters));
     let mut set = |name: &str, value: f64| {
         let known = pair.measures.iter_mut().find(|measure| measure.name == name);
-        let place = match known {
-            Some(place) => place,
-            None => {
-                let like = pair.measures[0].clone();
-                pair.measures.insert(0, shift::Measure { name: name.to_owned(), ..like });
-                &mut pair.measures[0]
-            }
+        let place = if let Some(place) = known {
+            place
+        } else {
+            let like = pair.measures[0].clone();
+            pair.measures.insert(0, shift::Measure { name: name.to_owned(), ..like });
+            &mut pair.measures[0]
         };
         place.token_mean = Some(estimate(value, clusters));
     };
