@@ -53,6 +53,11 @@ fn with_error(value: f64, error: f64) -> String {
     }
 }
 
+/// Three significant digits.
+pub fn short(x: f64) -> String {
+    digits(x, 3)
+}
+
 /// Five significant digits.
 pub fn number(x: f64) -> String {
     digits(x, 5)

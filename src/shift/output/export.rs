@@ -9,7 +9,7 @@ use super::columns::{Cell, Marked, Pick};
 use super::file::quoted;
 use super::layout::{Column, Give, Grid, wrapped};
 use super::marks::mark;
-use super::notes::label;
+use super::notes::{label, of_all};
 use super::summary::{Of, rows};
 use super::warnings::incomplete;
 use crate::escape::visible;
@@ -129,6 +129,7 @@ impl<'a> Table<'a> {
         let partial = comparison.pairs.iter().filter_map(|pair| Some((label(pair), pair.partial.as_ref()?)));
         notes.extend(partial.map(|(label, partial)| format!("{label}: {}", incomplete(partial))));
         let lacks = |place: usize| self.rows.iter().any(|(_, cells)| cells[place].cell == Cell::Missing);
+        notes.extend(of_all(comparison));
         if picks.iter().enumerate().any(|(place, pick)| pick.is_size() && lacks(place)) {
             notes.push("size -: the log of the directory does not say how large the model's files are".to_owned());
         }

@@ -13,6 +13,7 @@ use super::notes;
 use super::summary::{Kl, Of, rows};
 use super::warnings::incomplete;
 use crate::escape::visible;
+use crate::schema::pair::KL;
 use crate::shift::result::comparison::Comparison;
 use crate::shift::result::kl_estimate::KlEstimate;
 use crate::shift::result::pair::Pair;
@@ -47,6 +48,11 @@ pub fn overview(comparison: &Comparison, width: usize) -> String {
     if !tokens.is_empty() {
         lines.push(String::new());
         lines.extend(tokens);
+    }
+    let fields = related_fields(comparison);
+    if !fields.is_empty() {
+        lines.push(String::new());
+        lines.extend(fields.into_iter().flat_map(wrap));
     }
     let notes = notes::of_all(comparison);
     if !notes.is_empty() {
@@ -195,6 +201,32 @@ fn incomplete_pairs(comparison: &Comparison) -> Vec<String> {
         Some(format!("all {} tasks, P = {}, Q = {}: {}", of.tasks.len(), of.p, of.q, of.incomplete()?))
     });
     comparison.pairs.iter().filter_map(of_pair).chain(pooled).collect()
+}
+
+/// How kept fields go with the KL of responses, a line for each of the first pairs that have one.
+fn related_fields(comparison: &Comparison) -> Vec<String> {
+    let of_pair = |pair: &Pair| {
+        let shown = pair.fields.iter().filter_map(|field| {
+            let is_kl = |name: &str| name == KL || field.kl_estimate == KlEstimate::Yes;
+            let measure = field.measures.iter().find(|measure| is_kl(&measure.name))?;
+            Some(format!("{} {}", field.field, cells::mean(measure.per_token?.correlation?)))
+        });
+        let shown: Vec<String> = shown.collect();
+        (!shown.is_empty()).then(|| format!("  {}: {}", notes::label(pair), shown.join(", ")))
+    };
+    let found: Vec<String> = comparison.pairs.iter().filter_map(of_pair).collect();
+    let more = found.len().saturating_sub(PAIRS);
+    let mut lines: Vec<String> = found.into_iter().take(PAIRS).collect();
+    if !lines.is_empty() {
+        lines.insert(
+            0,
+            "Correlation of kept fields with the KL of responses (mean over tokens) ± one standard error:".to_owned(),
+        );
+    }
+    if more > 0 {
+        lines.push(format!("  … and {more} more pairs: --all"));
+    }
+    lines
 }
 
 /// From which top token to which most KL moved, a line for each of the first pairs of models.

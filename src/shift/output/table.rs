@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::iter;
 
 use super::between::between;
-use super::cells::{Row, aligned, aligned_where, cells, number};
+use super::cells::{Row, aligned, aligned_where, cells, number, short};
 use super::detail::{exact, noise_floor, read_first, slices};
 use super::marks::named;
 use super::overview::overview;
@@ -122,7 +122,7 @@ fn quantiles(all: &[Quantiles], estimate: &KlEstimate) -> Vec<String> {
         let unit = if of.exact { of.unit.clone() } else { format!("{} (within 0.5%)", of.unit) };
         let mut row = vec![named(&of.measure, estimate), unit];
         row.extend(cells(quantile("median")));
-        row.extend(OTHERS.map(|name| quantile(name).map_or_else(String::new, |q| number(q.value))));
+        row.extend(OTHERS.map(|name| quantile(name).map_or_else(String::new, |q| short(q.value))));
         rows.push(row);
     }
     if all.is_empty() { Vec::new() } else { aligned(&rows, 2).into_iter().chain([String::new()]).collect() }
