@@ -19,8 +19,11 @@ pub const FORMAT_VERSION: u32 = 1;
 pub struct Document {
     /// [`FORMAT_VERSION`].
     pub format_version: u32,
+    /// The program.
     pub tool: Tool,
+    /// What was requested.
     pub options: Requested,
+    /// What was found.
     #[serde(flatten)]
     pub comparison: Comparison,
 }
@@ -28,7 +31,9 @@ pub struct Document {
 /// The program that compared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tool {
+    /// `tokshift`.
     pub name: String,
+    /// Its version.
     pub version: String,
 }
 
@@ -37,26 +42,36 @@ pub struct Tool {
 pub struct Requested {
     /// P; null: of each response set the model that wrote it.
     pub reference: Option<String>,
+    /// The model that sampled responses whose author is unknown.
     pub own_text: Option<String>,
     /// All if empty.
     pub tasks: Vec<String>,
+    /// All if empty.
     pub generation_models: Vec<String>,
+    /// P and Q; all if empty.
     pub pairs: Vec<[String; 2]>,
     /// Two models and what both are compared with.
     pub between: Option<RequestedBetween>,
+    /// Every two models.
     pub all_pairs: bool,
+    /// Samples in different contexts too.
     pub allow_different_context: bool,
     /// Names of f32 versions, by model.
     pub noise_floor: BTreeMap<String, String>,
+    /// Quantiles over tokens.
     pub quantiles: bool,
+    /// Means over slices.
     pub slices: bool,
 }
 
 /// The shift of `model` from `to` less that of `minus`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestedBetween {
+    /// The model whose shift is taken.
     pub model: String,
+    /// The one whose shift is subtracted.
     pub minus: String,
+    /// What both are compared with.
     pub to: String,
 }
 

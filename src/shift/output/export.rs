@@ -20,6 +20,7 @@ use crate::shift::result::comparison::Comparison;
 pub enum TableFormat {
     /// Aligned columns of at most this width.
     Terminal(usize),
+    /// A pipe table.
     Markdown,
     /// A `tabular` with the rules of the package booktabs.
     Latex,
@@ -30,6 +31,7 @@ pub enum TableFormat {
 /// What a table shows.
 #[derive(Clone, Debug)]
 pub struct TableRequest<'a> {
+    /// Its format.
     pub format: TableFormat,
     /// Its columns of statistics; the usual ones if empty.
     pub columns: Vec<Pick>,

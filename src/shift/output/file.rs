@@ -16,7 +16,9 @@ use crate::shift::result::comparison::Comparison;
 /// A format of a file of statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileFormat {
+    /// `.parquet`
     Parquet,
+    /// `.csv` (RFC 4180)
     Csv,
     /// One array of objects.
     Json,

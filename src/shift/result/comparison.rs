@@ -32,6 +32,7 @@ pub struct Comparison {
 /// What computed a model's numbers. A name that means other weights in another response set is there twice.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ModelFacts {
+    /// Its name in the output directory.
     pub name: String,
     /// The type of its products.
     pub dtype: String,

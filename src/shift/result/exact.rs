@@ -37,10 +37,13 @@ pub struct ShiftedToken {
 /// Positions at which P's top token is `from` and Q's is `to`, two different ones.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct MovedTop {
+    /// P's top token.
     pub from_id: u32,
     /// Its text, if it was written anywhere in the response set.
     pub from: Option<String>,
+    /// Q's top token.
     pub to_id: u32,
+    /// Its text, if it was written anywhere in the response set.
     pub to: Option<String>,
     /// How many positions.
     pub places: u64,
