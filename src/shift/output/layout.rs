@@ -181,8 +181,8 @@ mod tests {
             (widest <= width, fitted.lines[2].split(' ').next().unwrap().to_owned(), fitted.left_out)
         };
         assert_eq!(of(80), (true, "a-name-of-thirty-columns-indeed".into(), vec![]));
-        assert_eq!(of(60), (true, "a-name-of-th…mns-indeed".into(), vec![]));
-        assert_eq!(of(50), (true, "a-name-of-th…mns-indeed".into(), vec!["shifted".into()]));
+        assert_eq!(of(60), (true, "a-name-of-th…umns-indeed".into(), vec![]));
+        assert_eq!(of(50), (true, "a-name-of-th…umns-indeed".into(), vec!["shifted".into()]));
         assert_eq!(of(42), (true, "a-name-o…-indeed".into(), vec!["shifted".into()]));
         assert_eq!(of(31), (true, "a-name-o…-indeed".into(), vec!["shifted".into(), "same top".into()]));
         assert_eq!(of(26), (true, "a-nam…deed".into(), vec!["shifted".into(), "same top".into()]));
