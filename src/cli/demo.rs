@@ -123,6 +123,6 @@ fn unpack(directory: &Path) -> Result<()> {
 /// Shows `tokshift score` as it would be typed, and runs it.
 fn score_as_typed(options: &[&str]) -> Result<()> {
     print(&typed("score", options));
-    score::run(&ScoreArgs::try_parse_from(std::iter::once("score").chain(options.iter().copied()))?)?;
+    score::scored(&ScoreArgs::try_parse_from(std::iter::once("score").chain(options.iter().copied()))?)?;
     Ok(())
 }

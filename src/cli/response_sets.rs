@@ -37,12 +37,16 @@ fn line(set: &ResponseSet) -> String {
         WriterFrom::Text => "plain text, which no model wrote",
     };
     let size = match set.window {
-        Some(window) => format!("{rows} windows of {window} tokens"),
-        None if rows == samples => format!("{rows} rows"),
-        None => format!("{rows} rows, {samples} responses"),
+        Some(window) => format!("{} of {window} tokens", count(*rows, "window")),
+        None if rows == samples => count(*rows, "row"),
+        None => format!("{}, {}", count(*rows, "row"), count(*samples, "response")),
     };
     let before = set.rows_before.map(|rows| format!(", after {rows} of an earlier run")).unwrap_or_default();
     format!("{task} by {generation_model} ({from}): {size}{before}; {}", of_p(set))
+}
+
+fn count(n: u32, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
 fn of_p(set: &ResponseSet) -> String {

@@ -4,15 +4,42 @@ use anyhow::Result;
 
 use super::args::{Listed, ScoreArgs};
 use super::exit::Exit;
+use super::progress::say;
 use super::signals;
 use super::terminal::Terminal;
-use crate::score::{self, PlainText, Request};
+use crate::sample::Status;
+use crate::score::{self, PlainText, Request, Scores};
+
+/// Scores every dataset with every model, and says what can be done next.
+pub fn run(args: &ScoreArgs) -> Result<Exit> {
+    let scores = scored(args)?;
+    say(&done(args, &scores));
+    Ok(if scores.unscored() == 0 { Exit::Done } else { Exit::Unscored })
+}
 
 /// Scores every dataset with every model.
-pub fn run(args: &ScoreArgs) -> Result<Exit> {
+pub fn scored(args: &ScoreArgs) -> Result<Scores> {
     let terminal = Terminal::new().with_rows();
-    let scores = score::score(&request(args), &terminal, &signals::stop())?;
-    Ok(if scores.unscored() == 0 { Exit::Done } else { Exit::Unscored })
+    Ok(score::score(&request(args), &terminal, &signals::stop())?)
+}
+
+/// The last line: how to compare, or which samples have no scores.
+fn done(args: &ScoreArgs, scores: &Scores) -> String {
+    let out = args.output_dir.display();
+    if scores.unscored() == 0 {
+        return format!("Done. Compare the models with: tokshift kl {out}");
+    }
+    let counts = || scores.models.iter().flat_map(|model| &model.outcome).map(|outcome| &outcome.counts);
+    let with = |status: Status| counts().map(|counts| counts.samples_with(status)).sum::<u64>();
+    let all: u64 = Status::ALL.into_iter().map(with).sum();
+    let unscored = Status::ALL.into_iter().filter(|status| !status.is_scored()).map(|status| (with(status), status));
+    let unscored: Vec<String> =
+        unscored.filter(|(n, _)| *n > 0).map(|(n, status)| format!("{n} {}", status.as_str())).collect();
+    format!(
+        "Done; {} of {all} samples were not scored ({}): see `reason` in {out}/samples. Exit code 4.",
+        scores.unscored(),
+        unscored.join(", ")
+    )
 }
 
 /// As the library has it.

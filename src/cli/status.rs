@@ -14,7 +14,7 @@ use super::{kl, progress};
 use crate::escape::visible;
 use crate::run_log::{self, Entry, MadeFrom};
 use crate::shift::aligned;
-use crate::store::{self, ListedCell, ListedText, Manifest, PartFiles, ResponseSetKey};
+use crate::store::{self, ListedCell, ListedPair, ListedText, Manifest, PartFiles, ResponseSetKey};
 use crate::table::statuses;
 
 /// What is known of a cell.
@@ -66,7 +66,7 @@ pub fn run(args: &StatusArgs) -> Result<Exit> {
         let unscored = unscored.map(|ListedText { set: ResponseSetKey { generation_model, task }, .. }| {
             visible(&format!("{task} by {generation_model}: no part is scored yet")) + "\n"
         });
-        kl::print(&(table(&cells) + &unscored.collect::<String>()))?;
+        kl::print(&(table(&cells) + &unscored.collect::<String>() + &pairs(&inventory.pairs)))?;
     }
     Ok(if cells.iter().all(|cell| cell.damaged.is_empty()) { Exit::Done } else { Exit::Damaged })
 }
@@ -117,6 +117,17 @@ impl MadeWith {
     fn of(Manifest { engine, dataset, .. }: &Manifest) -> Self {
         let (dtype, device) = (engine.dtype.clone(), engine.device.clone());
         Self { dtype: Some(dtype), device: Some(device), top_k: Some(engine.top_k), limit: dataset.limit }
+    }
+}
+
+/// A line about the exact measures of pairs, if there are any.
+fn pairs(pairs: &[ListedPair]) -> String {
+    let parts = pairs.iter().flat_map(|pair| &pair.parts);
+    let bytes: u64 = parts.filter_map(|part| Some(part.open().ok()?.length())).sum();
+    match pairs.iter().filter(|pair| !pair.parts.is_empty()).count() {
+        0 => String::new(),
+        1 => format!("exact measures of 1 pair: {}\n", progress::size(bytes)),
+        n => format!("exact measures of {n} pairs: {}\n", progress::size(bytes)),
     }
 }
 

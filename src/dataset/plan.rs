@@ -102,7 +102,7 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
         return Err(Error::dataset(path, None, all));
     }
     let kept = seen.finish(path, &options.rows)?;
-    Ok(Plan { has_chats, hash_of_earlier, ..Plan::new(path, options, cuts, kept, hash, Source::File(file)) })
+    Ok(Plan { hash_of_earlier, has_chats, ..Plan::new(path, options, cuts, kept, hash, Source::File(file)) })
 }
 
 impl Plan {

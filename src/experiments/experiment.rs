@@ -26,6 +26,9 @@ pub struct Experiment {
     pub generation_model: String,
     /// Where that name was taken from.
     pub writer_from: WriterFrom,
+    /// Whether P is compared exactly with the other models, and whether these are with one another too.
+    pub exact: bool,
+    pub all_pairs: bool,
     /// The models that score the texts, at least one.
     pub models: Vec<Model>,
     pub texts: Vec<Text>,
@@ -64,5 +67,8 @@ pub struct Model {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text {
     pub task: String,
+    /// The file of rows, or of plain text.
     pub dataset: PathBuf,
+    /// Tokens of a window of a plain text; `None` for rows.
+    pub window: Option<u32>,
 }

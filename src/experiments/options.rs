@@ -86,7 +86,28 @@ pub const NAMES: [&str; 21] = [
 /// Options that may differ by model: they affect how it runs, but neither rows nor ids.
 pub const OF_A_MODEL: [&str; 3] = ["dtype", "device", "batch_tokens"];
 
+/// Options of rows, which plain text has none of.
+pub const OF_ROWS: [&str; 5] = ["fields", "cluster", "keep_fields", "boundary", "end"];
+
 impl Options {
+    /// Whether one of [`OF_ROWS`] is set.
+    pub fn sets(&self, name: &str) -> bool {
+        match name {
+            "fields" => self.fields.is_some(),
+            "cluster" => self.cluster.is_some(),
+            "keep_fields" => self.keep_fields.is_some(),
+            "boundary" => self.boundary.is_some(),
+            "end" => self.end.is_some(),
+            _ => false,
+        }
+    }
+
+    /// These options without [`OF_ROWS`].
+    #[must_use]
+    pub fn without_rows(self) -> Self {
+        Self { fields: None, cluster: None, keep_fields: None, boundary: None, end: None, ..self }
+    }
+
     /// These options; where one is not set, the one of `outer`.
     #[must_use]
     pub fn or(self, outer: &Self) -> Self {

@@ -13,12 +13,15 @@ use toml::de::{DeTable, DeValue, Deserializer};
 use super::check::{Folders, fill, folder, output};
 use super::experiment::{Experiment, Experiments, Model, Text, WriterFrom};
 use super::nearest::nearest;
-use super::options::{NAMES, OF_A_MODEL, Options};
-use crate::dataset::names_from_path;
+use super::options::{NAMES, OF_A_MODEL, OF_ROWS, Options};
+use crate::dataset::{WINDOW, names_from_path};
 use crate::error::{Error, Result};
 
 const OUTPUT: &str = "ppl_data/{experiment}";
 const DATASET: &str = "finetuned_model_response/{experiment}_{task}.jsonl";
+
+/// What stands for an experiment's name in what it says of its models.
+const EXPERIMENT: &str = "{experiment}";
 
 /// More threads than any machine has are a slip.
 const MOST_THREADS: usize = 1024;
@@ -42,6 +45,8 @@ struct Top {
     output: Option<Spanned<String>>,
     dataset: Option<Spanned<String>>,
     threads: Option<Spanned<usize>>,
+    exact: Option<bool>,
+    all_pairs: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -50,6 +55,10 @@ struct ExperimentHead {
     name: Spanned<String>,
     tasks: Spanned<Vec<Spanned<String>>>,
     generation_model: Option<Spanned<String>>,
+    text: Option<Spanned<String>>,
+    window: Option<Spanned<u32>>,
+    exact: Option<bool>,
+    all_pairs: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -91,6 +100,8 @@ struct Common {
     output: Spanned<String>,
     dataset: Spanned<String>,
     options: Options,
+    exact: bool,
+    all_pairs: bool,
     names: Folders,
     texts: Folders,
 }
@@ -106,7 +117,8 @@ type Table<'i> = Spanned<DeTable<'i>>;
 impl Source<'_> {
     fn experiments(&self, mut table: Table) -> Result<Experiments> {
         let tables = self.tables(&mut table, "experiment")?;
-        let (top, options) = self.split::<Top>(table, &["output", "dataset", "threads"], Some("experiment"))?;
+        let (top, options) =
+            self.split::<Top>(table, &["output", "dataset", "threads", "exact", "all_pairs"], Some("experiment"))?;
         let threads = top.threads.map(|n| match *n.get_ref() {
             known @ 1..=MOST_THREADS => Ok(known),
             _ => Err(self.at(&n.span(), format!("threads: expected a number from 1 to {MOST_THREADS}"))),
@@ -116,9 +128,12 @@ impl Source<'_> {
             output: or_default(top.output, OUTPUT),
             dataset: or_default(top.dataset, DATASET),
             options,
+            exact: top.exact.unwrap_or_default(),
+            all_pairs: top.all_pairs.unwrap_or_default(),
             names: Folders::new("experiments"),
             texts: Folders::new("texts by one model in one output directory"),
         };
+        let tables = tables.into_iter().map(|table| self.by_name(table)).collect::<Result<Vec<_>>>()?.concat();
         let experiments = tables.into_iter().map(|table| self.experiment(table, &mut common));
         let experiments = experiments.collect::<Result<Vec<_>>>()?;
         if experiments.is_empty() {
@@ -127,19 +142,37 @@ impl Source<'_> {
         Ok(Experiments { threads: threads.transpose()?, experiments })
     }
 
+    /// An experiment for each of its `names`, if it has these in the place of a `name`.
+    fn by_name<'i>(&self, mut table: Table<'i>) -> Result<Vec<Table<'i>>> {
+        let Some((key, names)) = table.get_mut().remove_entry("names") else { return Ok(vec![table]) };
+        let wrong = || self.at(&key.span(), "names: expected a list of texts, in the place of a name");
+        let DeValue::Array(names) = names.into_inner() else { return Err(wrong()) };
+        if names.is_empty() || table.get_ref().contains_key("name") {
+            return Err(wrong());
+        }
+        let of = |name: &Spanned<DeValue<'i>>| {
+            let mut table = table.clone();
+            table.get_mut().insert(Spanned::new(key.span(), "name".into()), name.clone());
+            if name.get_ref().is_str() { Ok(table) } else { Err(wrong()) }
+        };
+        names.iter().map(of).collect()
+    }
+
     fn experiment(&self, mut table: Table, common: &mut Common) -> Result<Experiment> {
         let span = table.span();
         let tables = self.tables(&mut table, "model")?;
         if let Some((key, _)) = table.get_ref().get_key_value("threads") {
             return Err(self.at(&key.span(), "threads are of the whole run: set them above the first [[experiment]]"));
         }
-        let own = ["name", "tasks", "generation_model"];
+        let own = ["name", "tasks", "generation_model", "text", "window", "exact", "all_pairs"];
         let (head, options) = self.split::<ExperimentHead>(table, &own, Some("model"))?;
         let name = head.name.get_ref();
         self.described(&head.name.span(), common.names.add(Path::new(""), name))?;
-        let options = options.or(&common.options);
+        let options = Options { reference: options.reference.map(|p| p.replace(EXPERIMENT, name)), ..options };
+        let options = self.with_common(options, &head, common, &span)?;
+        let window = self.window(&head)?;
         let mut names = Folders::new("models of an experiment");
-        let models = tables.into_iter().map(|table| self.model(table, &options, &mut names));
+        let models = tables.into_iter().map(|table| self.model(table, name, &options, &mut names));
         let models = models.collect::<Result<Vec<_>>>()?;
         let Some(first) = models.first() else {
             return Err(self.at(&span, format!("`{name}` has no [[experiment.model]]")));
@@ -153,28 +186,74 @@ impl Source<'_> {
         let on_disk = self.described(&head.name.span(), folder(name))?;
         let filled = fill(common.output.get_ref(), &[("experiment", &on_disk)]).and_then(|path| output(&path));
         let output = self.described(&common.output.span(), filled)?;
-        if head.tasks.get_ref().len() > 1 && !common.dataset.get_ref().contains("{task}") {
-            let what = format!("dataset: without {{task}} every task of `{name}` would be the same file");
-            return Err(self.at(&common.dataset.span(), what));
-        }
-        let text = |task: &Spanned<String>| {
-            let values = [("experiment", name.as_str()), ("task", task.get_ref().as_str())];
-            let dataset = self.described(&common.dataset.span(), fill(common.dataset.get_ref(), &values))?;
-            Ok(Text { task: task.get_ref().clone(), dataset: dataset.into() })
-        };
-        let texts = head.tasks.get_ref().iter().map(text).collect::<Result<Vec<_>>>()?;
+        let texts = self.texts(&head, window, &common.dataset)?;
         let (generation_model, writer_from) = match &head.generation_model {
-            Some(name) => (name.get_ref().clone(), WriterFrom::Option),
+            Some(writer) => (writer.get_ref().replace(EXPERIMENT, name), WriterFrom::Option),
+            None if window.is_some() => ("text".to_owned(), WriterFrom::Text),
             None => writer(name, &models, &texts).unwrap_or((first.name.clone(), WriterFrom::FirstModel)),
         };
         let texts_of = output.join(self.described(&head.name.span(), folder(&generation_model))?);
         for task in head.tasks.get_ref() {
             self.described(&task.span(), common.texts.add(&texts_of, task.get_ref()))?;
         }
-        Ok(Experiment { name: name.clone(), output, options, generation_model, writer_from, models, texts })
+        let exact = head.exact.unwrap_or(common.exact);
+        let all_pairs = head.all_pairs.unwrap_or(common.all_pairs);
+        if exact && models.len() < 2 {
+            let what = "exact: it compares at least two models of an experiment";
+            return Err(self.at(&span, what));
+        }
+        let name = name.clone();
+        Ok(Experiment { name, output, options, generation_model, writer_from, exact, all_pairs, models, texts })
     }
 
-    fn model(&self, table: Table, options: &Options, names: &mut Folders) -> Result<Model> {
+    /// The options of an experiment with those of the file in the place of what it leaves open.
+    fn with_common(
+        &self,
+        own: Options,
+        head: &ExperimentHead,
+        common: &Common,
+        span: &Range<usize>,
+    ) -> Result<Options> {
+        let Some(text) = &head.text else { return Ok(own.or(&common.options)) };
+        match OF_ROWS.iter().find(|name| own.sets(name)) {
+            Some(name) => {
+                let what = format!("{name}: it is of rows, and `{}` is plain text", text.get_ref());
+                Err(self.at(span, what))
+            }
+            None => Ok(own.or(&common.options.clone().without_rows())),
+        }
+    }
+
+    /// The response sets of an experiment, one per task.
+    fn texts(&self, head: &ExperimentHead, window: Option<u32>, dataset: &Spanned<String>) -> Result<Vec<Text>> {
+        let (name, tasks) = (head.name.get_ref(), head.tasks.get_ref());
+        let (what, files) = head.text.as_ref().map_or(("dataset", dataset), |text| ("text", text));
+        if tasks.len() > 1 && !files.get_ref().contains("{task}") {
+            let what = format!("{what}: without {{task}} every task of `{name}` would be the same file");
+            return Err(self.at(&files.span(), what));
+        }
+        let text = |task: &Spanned<String>| {
+            let values = [("experiment", name.as_str()), ("task", task.get_ref().as_str())];
+            let dataset = self.described(&files.span(), fill(files.get_ref(), &values))?;
+            Ok(Text { task: task.get_ref().clone(), dataset: dataset.into(), window })
+        };
+        tasks.iter().map(text).collect()
+    }
+
+    /// Tokens of a window of an experiment's texts; `None` for rows.
+    fn window(&self, head: &ExperimentHead) -> Result<Option<u32>> {
+        match (&head.text, &head.window) {
+            (None, None) => Ok(None),
+            (None, Some(window)) => Err(self.at(&window.span(), "window: it is of plain text: set text too")),
+            (Some(_), None) => Ok(Some(WINDOW)),
+            (Some(_), Some(window)) if *window.get_ref() < 4 => {
+                Err(self.at(&window.span(), "window: expected at least 4 tokens"))
+            }
+            (Some(_), Some(window)) => Ok(Some(*window.get_ref())),
+        }
+    }
+
+    fn model(&self, table: Table, experiment: &str, options: &Options, names: &mut Folders) -> Result<Model> {
         for key in table.get_ref().keys() {
             if !["name", "source"].contains(&key.get_ref().as_ref()) && !OF_A_MODEL.contains(&key.get_ref().as_ref()) {
                 let own = OF_A_MODEL.join(", ");
@@ -187,11 +266,12 @@ impl Source<'_> {
             }
         }
         let (head, own) = self.split::<ModelHead>(table, &["name", "source"], None)?;
-        self.described(&head.name.span(), names.add(Path::new(""), head.name.get_ref()))?;
+        let [name, source] = [&head.name, &head.source].map(|text| text.get_ref().replace(EXPERIMENT, experiment));
+        self.described(&head.name.span(), names.add(Path::new(""), &name))?;
         if head.source.get_ref().is_empty() {
             return Err(self.at(&head.source.span(), "expected a model directory or a hub id, found an empty text"));
         }
-        Ok(Model { name: head.name.into_inner(), source: head.source.into_inner(), options: own.or(options) })
+        Ok(Model { name, source, options: own.or(options) })
     }
 
     /// Takes the array of tables `key` out of `table`.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::datasets::Dataset;
 use super::models::Model;
 use super::session::{Output, Session};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::schema;
 use crate::store::{Cell, CellStore, DatasetFacts, EngineFacts, Manifest, OWN, TokenFacts};
 use crate::table::EXTENSION;
@@ -41,7 +41,18 @@ impl Assignment<'_> {
     /// [`Error::Mismatch`] for what was decided otherwise; rows of messages without a chat template.
     pub fn open(&self, model: &Model) -> Result<CellStore> {
         let cell = self.cell();
-        let store = self.output.store.cell(&cell, &self.manifest(&cell, model)?)?;
+        let mine = self.manifest(&cell, model)?;
+        let earlier = self.output.store.manifest_of(&cell)?.map(|earlier| earlier.engine.top_k);
+        let store = match earlier.filter(|earlier| *earlier > mine.engine.top_k) {
+            // Longer lists that are all there contain the shorter ones.
+            Some(top_k) => {
+                let engine = EngineFacts { top_k, ..mine.engine.clone() };
+                let longer = self.output.store.cell(&cell, &Manifest { engine, ..mine.clone() });
+                let longer = longer.ok().filter(|store| store.done().len() == mine.parts.len());
+                longer.map_or_else(|| self.output.store.cell(&cell, &mine), Ok)?
+            }
+            None => self.output.store.cell(&cell, &mine)?,
+        };
         Ok(if model.keeps_temporary() { store.with_temporary_hidden() } else { store })
     }
 
@@ -76,10 +87,7 @@ impl Assignment<'_> {
         let is_own = self.session.options.has_own_templates();
         let template = if is_own { Some(OWN.to_owned()) } else { template.map(ChatTemplate::identity) };
         let (plan, options) = (&self.dataset.plan, &self.session.options);
-        if plan.has_chats && template.is_none() {
-            let path = plan.path.display();
-            return Err(Error::usage(format!("`{path}` has rows of messages: use --chat-template")));
-        }
+        self.session.must_render(model, plan)?;
         Ok(Manifest {
             format_version: schema::FORMAT_VERSION,
             generation_model: cell.set.generation_model.clone(),

@@ -10,10 +10,12 @@ use candle_core::{DType, Device};
 
 use super::datasets::{self, Dataset, earlier_parts, reference};
 use super::response_sets::ResponseSet;
+use super::session::Session;
+use super::windows::PlainText;
 use crate::dataset::Part;
 use crate::decoder::Form;
 use crate::error::Error;
-use crate::experiments::{Experiment, Model, Text};
+use crate::experiments::{Experiment, Model, Text, WriterFrom};
 use crate::store::{self, DamagedCell, DatasetFacts, FoundCell, ResponseSetKey};
 
 /// Cells in the file's order, and their datasets.
@@ -89,15 +91,40 @@ impl<'a> Cells<'a> {
         self.datasets[cell.experiment][cell.text].as_ref()
     }
 
+    /// Cuts the plain texts of an experiment into windows by its session's tokenizer; the cells of one that cannot be used have
+    /// failed.
+    pub fn open_texts(&mut self, experiment: usize, session: &Session) {
+        let of = &self.experiments[experiment];
+        let models: Vec<String> = of.models.iter().map(|model| model.name.clone()).collect();
+        for (index, Text { task, dataset, window }) in of.texts.iter().enumerate() {
+            let Some(window) = *window else { continue };
+            let found = self.found.get(of.output.as_path()).and_then(|found| found.as_ref().ok());
+            let earlier = found.map_or(&[][..], |(found, _)| found);
+            let writer = (of.writer_from != WriterFrom::Text).then_some(of.generation_model.as_str());
+            let requested = (of.options.reference.as_deref(), models.as_slice());
+            let text = PlainText { path: dataset.clone(), window };
+            match text.open(writer, Some(task), requested, earlier, session) {
+                Ok(opened) => self.datasets[experiment][index] = Some(opened),
+                Err(why) => {
+                    let why = State::Failed(why.to_string());
+                    self.fix(&why, |cell| (cell.experiment, cell.text) == (experiment, index));
+                }
+            }
+        }
+    }
+
     /// Every response set that can be scored, and P of each.
     pub fn response_sets(&self) -> Vec<ResponseSet> {
-        let of_experiment = |(experiment, datasets): (&'a Experiment, &Vec<Option<Dataset>>)| {
-            let models: Vec<&str> = experiment.models.iter().map(|model| &*model.name).collect();
-            let found = self.found.get(experiment.output.as_path()).and_then(|found| found.as_ref().ok());
-            let found = found.map_or(&[][..], |(found, _)| found);
-            datasets.iter().flatten().map(|dataset| ResponseSet::of(dataset, &models, found)).collect::<Vec<_>>()
-        };
-        self.experiments.iter().zip(&self.datasets).flat_map(of_experiment).collect()
+        (0..self.experiments.len()).flat_map(|experiment| self.response_sets_of(experiment)).collect()
+    }
+
+    /// The same of one experiment, by its place in the file.
+    pub fn response_sets_of(&self, experiment: usize) -> Vec<ResponseSet> {
+        let (experiment, datasets) = (&self.experiments[experiment], &self.datasets[experiment]);
+        let models: Vec<&str> = experiment.models.iter().map(|model| &*model.name).collect();
+        let found = self.found.get(experiment.output.as_path()).and_then(|found| found.as_ref().ok());
+        let found = found.map_or(&[][..], |(found, _)| found);
+        datasets.iter().flatten().map(|dataset| ResponseSet::of(dataset, &models, found)).collect()
     }
 
     /// What earlier runs left of a cell.
@@ -194,6 +221,10 @@ fn earlier(output: &Path) -> Result<Found, String> {
 }
 
 fn scan(experiment: &Experiment, text: &Text, earlier: &[FoundCell]) -> (Option<Dataset>, State) {
+    if text.window.is_some() && text.dataset.exists() {
+        // Windows are of tokens: the tokenizer comes first.
+        return (None, State::ToDo);
+    }
     let set = ResponseSetKey::new(&experiment.generation_model, &text.task);
     match datasets::scan(&text.dataset, &experiment.options, earlier_parts(earlier, &set)) {
         Ok(plan) => {

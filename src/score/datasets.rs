@@ -88,20 +88,25 @@ pub fn open(files: &[DatasetFile], names: &Names, options: &Options) -> Result<V
     files.iter().zip(named).map(dataset).collect()
 }
 
-/// The parts of the response set that earlier runs have; none, if it is scored for the first time.
-pub fn earlier_parts(earlier: &[FoundCell], set: &ResponseSetKey) -> Vec<Part> {
+/// The parts of the response set that earlier runs have, and the fields that they kept; none, if it is scored for the first
+/// time.
+pub fn earlier_parts(earlier: &[FoundCell], set: &ResponseSetKey) -> (Vec<Part>, Vec<String>) {
     let found = earlier.iter().find(|found| found.cell.set == *set);
-    found.map(|found| found.manifest.parts.clone()).unwrap_or_default()
+    found.map(|found| (found.manifest.parts.clone(), found.manifest.dataset.keep_fields.clone())).unwrap_or_default()
 }
 
-/// Scans a dataset as the options say; the boundaries of the parts that `earlier` runs have stay.
+/// Scans a dataset as the options say; the boundaries of the parts that `earlier` runs have stay, and so do the fields that
+/// they kept.
 ///
 /// # Errors
 /// Those of the scan, and invalid field names.
-pub fn scan(path: &Path, options: &Options, earlier: Vec<Part>) -> Result<Plan> {
+pub fn scan(path: &Path, options: &Options, earlier: (Vec<Part>, Vec<String>)) -> Result<Plan> {
+    let (earlier, mut keep) = earlier;
+    let added: Vec<String> = options.keep_fields().into_iter().filter(|name| !keep.contains(name)).collect();
+    keep.extend(added);
     let fields = FieldNames::parse(options.fields.as_deref().unwrap_or_default());
     let fields = fields.map_err(|what| Error::usage(format!("--fields {what}")))?;
-    let rows = RowOptions { fields, cluster: options.cluster.clone(), keep: options.keep_fields() };
+    let rows = RowOptions { fields, cluster: options.cluster.clone(), keep };
     dataset::scan(path, PlanOptions { rows, limit: options.limit, earlier })
 }
 

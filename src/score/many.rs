@@ -3,11 +3,12 @@
 //! Owns which cells go through the pipeline together, and what a failure ends: its own cells alone. Only a [`Stop`] ends
 //! the whole. Not here: comparing what was scored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::assignment::{self, Assignment};
 use super::cells::{Cell, Cells, State};
+use super::exact_many;
 use super::inputs;
 use super::models::{EngineChoice, Model};
 use super::named::{self, NamedModel};
@@ -17,6 +18,7 @@ use super::session::{Output, Session};
 use super::watch::{Event, Watch};
 use crate::error::{Error, Result};
 use crate::experiments::{Experiment, OutFormat};
+use crate::hub;
 use crate::stop::Stop;
 use crate::store;
 
@@ -39,18 +41,21 @@ pub fn score_cells<'a>(
     watch: &dyn Watch,
     stop: &Stop,
 ) -> Result<Scored<'a>> {
-    watch.event(&Event::ResponseSets(&cells.response_sets()));
     let mut models = Models::new(engine);
-    let places = open_models(cells, &mut models, watch);
+    let places = open_models(cells, &mut models, watch, &|_| true);
     let sessions = open_sessions(cells, &models, &places, watch);
+    watch.event(&Event::ResponseSets(&cells.response_sets()));
     let outputs = open_outputs(cells);
     let to_do = cells.all.iter().filter(|cell| cell.state == State::ToDo);
     // How many parts contain a failed sample is not known in advance.
     if !retry_failed {
         watch.event(&Event::Planned { bytes: to_do.map(|cell| cells.bytes_missing(cell)).sum() });
     }
+    let exact = exact_many::Comparisons::of(cells);
+    let mut begun = exact.begin(cells, &outputs);
     let (places, sessions) = (&places, &sessions);
-    let mut run = Scoring { cells, places, sessions, outputs: &outputs, watch, unscored: 0 };
+    let again = begun.again();
+    let mut run = Scoring { cells, places, sessions, outputs: &outputs, again: &again, watch, unscored: 0 };
     for (place, opened) in models.opened.iter().enumerate() {
         if let Ok(model) = &opened.model {
             run.model(place, &mut Scorer::new(model, watch, stop, retry_failed))?;
@@ -58,22 +63,50 @@ pub fn score_cells<'a>(
     }
     let unscored = run.unscored;
     export(cells, &outputs, watch);
+    exact.compare(cells, &outputs, &mut begun, (watch, stop))?;
     Ok(Scored { outputs, unscored })
+}
+
+/// What is known to fail before anything is fetched, loaded or written becomes the state of its cells. Experiments of which
+/// a model is not on this machine are left as they are.
+pub fn check(cells: &mut Cells, engine: EngineChoice, watch: &dyn Watch) {
+    let is_here = |source: &str| {
+        let (base, adapter) = hub::parts(source);
+        let is_found = |source, kind| hub::find(source, kind).is_ok_and(|path| path.is_some());
+        is_found(base, hub::Kind::Model) && adapter.is_none_or(|adapter| is_found(adapter, hub::Kind::Adapter))
+    };
+    let here: Vec<bool> = cells.experiments.iter().map(|e| e.models.iter().all(|m| is_here(&m.source))).collect();
+    let mut models = Models::new(engine);
+    let places = open_models(cells, &mut models, watch, &|experiment| here[experiment]);
+    let sessions = open_sessions(cells, &models, &places, watch);
+    for index in 0..cells.all.len() {
+        let cell = &cells.all[index];
+        let model = places[cell.experiment][cell.model].and_then(|place| models.opened[place].model.as_ref().ok());
+        let (Some(session), Some(model), Some(dataset)) = (&sessions[cell.experiment], model, cells.dataset(cell))
+        else {
+            continue;
+        };
+        if let Err(why) = session.must_render(model, &dataset.plan)
+            && cell.state == State::ToDo
+        {
+            cells.all[index].state = State::Failed(why.to_string());
+        }
+    }
 }
 
 /// By experiment and model, the place among the opened ones; `None` where nothing is to be scored.
 type Places = Vec<Vec<Option<usize>>>;
 
-/// Opens the models that have something to do; cells of those that cannot be used have failed unless they are finished:
+/// Opens the models that have something to do in experiments that are `is_wanted`; cells of those that cannot be used have failed unless they are finished:
 /// models are moved away when they were scored.
-fn open_models(cells: &mut Cells, models: &mut Models, watch: &dyn Watch) -> Places {
+fn open_models(cells: &mut Cells, models: &mut Models, watch: &dyn Watch, is_wanted: &dyn Fn(usize) -> bool) -> Places {
     let mut places: Places = cells.experiments.iter().map(|e| vec![None; e.models.len()]).collect();
     for index in 0..cells.all.len() {
         let cell = &cells.all[index];
         let slot = &mut places[cell.experiment][cell.model];
-        if cell.state == State::ToDo && slot.is_none() {
+        if cell.state == State::ToDo && slot.is_none() && is_wanted(cell.experiment) {
             let has_adapters = cells.experiment(cell).models.iter().any(|model| named::is_adapted(&model.source));
-            *slot = Some(models.open(cells.model(cell), has_adapters));
+            *slot = Some(models.open(cells.model(cell), has_adapters, cells.experiment(cell).exact));
         }
     }
     for index in 0..cells.all.len() {
@@ -132,6 +165,7 @@ fn open_sessions(cells: &mut Cells, models: &Models, places: &Places, watch: &dy
                         }
                     }
                 }
+                cells.open_texts(index, &session);
                 sessions.push(Some(session));
             }
             Err(error) => {
@@ -180,6 +214,8 @@ struct Scoring<'r, 'a> {
     places: &'r Places,
     sessions: &'r [Option<Session>],
     outputs: &'r BTreeMap<&'a Path, Output>,
+    /// By experiment, parts of each cell that are scored again for their hidden states.
+    again: &'r [BTreeMap<store::Cell, BTreeSet<u32>>],
     watch: &'r dyn Watch,
     unscored: u64,
 }
@@ -245,13 +281,15 @@ impl Scoring<'_, '_> {
         let cells = &self.cells;
         let assignment = |&index: &usize| {
             let cell = &cells.all[index];
-            Some(Assignment {
+            let none = Assignment {
                 session: self.sessions[cell.experiment].as_ref()?,
                 output: self.outputs.get(cells.experiment(cell).output.as_path())?,
                 dataset: cells.dataset(cell)?,
                 model: &cells.model(cell).name,
                 again: &assignment::NONE,
-            })
+            };
+            let again = self.again[cell.experiment].get(&none.cell()).unwrap_or(&assignment::NONE);
+            Some(Assignment { again, ..none })
         };
         let assignments: Option<Vec<Assignment>> = group.iter().map(assignment).collect();
         let assignments = assignments.ok_or_else(|| Error::usage("a cell was not prepared"))?;

@@ -5,13 +5,15 @@
 //! words for people, signals (`cli`).
 //!
 //! The files import one way: `watch`, `named`, `models`, `datasets`, `inputs`, `earlier_tokenizer`, `vocabularies`, `session`, `windows`,
-//! `response_sets`, `assignment`, `scorer`, `heads`, `exact`, `in_one_go`; for files of experiments `cells`, `opened`, `many`.
+//! `response_sets`, `assignment`, `fields`, `scorer`, `heads`, `exact`, `in_one_go`; for files of experiments `cells`, `exact_many`, `opened`, `many`.
 
 mod assignment;
 pub mod cells;
 pub mod datasets;
 mod earlier_tokenizer;
 pub mod exact;
+mod exact_many;
+mod fields;
 mod heads;
 mod in_one_go;
 pub mod inputs;

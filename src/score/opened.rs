@@ -20,6 +20,8 @@ struct Key {
     top_k: usize,
     batch_tokens: usize,
     keep_hidden: bool,
+    /// Whether it hands out hidden states for a comparison that follows.
+    is_compared: bool,
 }
 
 /// A model that was looked for.
@@ -51,8 +53,8 @@ impl Models {
     }
 
     /// The place of a model in [`Self::opened`]; it is fetched if need be. `has_adapters` says whether a model of its
-    /// experiment is an adapter.
-    pub fn open(&mut self, model: &experiments::Model, has_adapters: bool) -> usize {
+    /// experiment is an adapter, `is_compared` whether its models are compared exactly afterwards.
+    pub fn open(&mut self, model: &experiments::Model, has_adapters: bool, is_compared: bool) -> usize {
         let options = &model.options.clone().for_adapters(has_adapters);
         let key = Key {
             name: (self.engine == EngineChoice::Mock).then(|| model.name.clone()),
@@ -62,12 +64,17 @@ impl Models {
             top_k: options.top_k(),
             batch_tokens: options.batch_tokens(),
             keep_hidden: options.keeps_hidden(),
+            is_compared,
         };
         if let Some(place) = self.opened.iter().position(|opened| opened.key == key) {
             return place;
         }
         let named = NamedModel::find(model.name.clone(), &model.source).map_err(|e| e.to_string());
-        let open = |named| Model::open(named, options, self.engine, &self.resident).map_err(|e| e.to_string());
+        let open = |named| {
+            let model = Model::open(named, options, self.engine, &self.resident);
+            let model = if is_compared { model.and_then(Model::with_temporary_hidden) } else { model };
+            model.map_err(|e| e.to_string())
+        };
         let opened = named.clone().and_then(open);
         self.opened.push(Opened { key, named, model: opened });
         self.opened.len() - 1

@@ -6,6 +6,7 @@
 use std::time::Instant;
 
 use super::assignment::Assignment;
+use super::fields;
 use super::models::Model;
 use super::named::NamedModel;
 use super::session::Session;
@@ -42,6 +43,7 @@ impl<'a> Scorer<'a> {
     /// The first failure; parts written before it are kept, and what they cost is in the log.
     pub fn score(&mut self, name: &str, assignments: &[Assignment]) -> Result<Option<Outcome>> {
         let cells = assignments.iter().map(|assignment| assignment.open(self.model)).collect::<Result<Vec<_>>>()?;
+        self.add_fields(assignments, &cells)?;
         let inputs = assignments.iter().zip(&cells);
         let inputs = inputs.map(|(assignment, cell)| {
             Input::new(&assignment.dataset.plan, cell, assignment.again.clone(), self.retry_failed)
@@ -105,6 +107,18 @@ impl<'a> Scorer<'a> {
         result.map_err(|e| e.during(format!("scoring with `{name}`")))?;
         seen.0.event(&Event::Scored { run: name, outcome: &outcome });
         Ok(outcome)
+    }
+
+    /// Gives the tables of earlier runs the kept fields that this one asks for.
+    fn add_fields(&self, assignments: &[Assignment], cells: &[CellStore]) -> Result<()> {
+        for (assignment, cell) in assignments.iter().zip(cells) {
+            if cell.is_added_to() && !assignment.dataset.plan.kept.is_empty() {
+                // The response set's manifest goes first, under a lock that ends here.
+                assignment.open(self.model)?.lock()?;
+                fields::complete(assignment.output, assignment.dataset)?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes down where the files are that the manifests name by their hashes.

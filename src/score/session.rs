@@ -10,6 +10,7 @@ use super::models::Model;
 use super::named::tokenizer_of;
 use super::vocabularies::{self, Refused, Vocabularies};
 use super::watch::{Event, Watch};
+use crate::dataset::Plan;
 use crate::error::{Error, Result};
 use crate::experiments::Options;
 use crate::run_log::RunLog;
@@ -108,6 +109,17 @@ impl Session {
     /// Where the tokenizer is that makes the ids.
     pub fn tokenizer_path(&self) -> &Path {
         &self.path
+    }
+
+    /// # Errors
+    /// [`Error::Usage`] if the rows are messages and nothing renders them for the model.
+    pub fn must_render(&self, model: &Model, plan: &Plan) -> Result<()> {
+        let own = if plan.has_chats { self.own_template(model)? } else { None };
+        if !plan.has_chats || self.options.has_own_templates() || own.is_some() || self.tokenizer.template().is_some() {
+            return Ok(());
+        }
+        let path = plan.path.display();
+        Err(Error::usage(format!("`{path}` has rows of messages: use --chat-template")))
     }
 
     /// The chat template that a model reads by itself.

@@ -58,7 +58,7 @@ impl PlainText {
         let set = self.key(generation_model, task);
         let reference = reference(requested, models, &set.generation_model);
         let windows = Windows::new(ids, *window, tokenizer.prefix());
-        let plan = windows.plan(path, session.options.limit, earlier_parts(earlier, &set))?;
+        let plan = windows.plan(path, session.options.limit, earlier_parts(earlier, &set).0)?;
         Ok(Dataset { set, writer_from, reference, plan })
     }
 }

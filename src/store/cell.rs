@@ -113,6 +113,11 @@ impl CellStore {
         folders.iter().any(|folder| list(folder).is_ok_and(|found| !found.is_empty()))
     }
 
+    /// Whether rows or kept fields were added to the response set since its first model was scored, or are to be by this run.
+    pub fn is_added_to(&self) -> bool {
+        self.manifest().begun_as.is_some()
+    }
+
     /// Keeps other processes from writing the cell until this is dropped, and publishes the response set's manifest.
     /// [`CellStore::begin`] does it too. Callers for which a part takes long lock first: from then on no other process
     /// decides otherwise.

@@ -9,6 +9,7 @@
 mod cell;
 mod chosen;
 mod directory;
+mod fields;
 mod files;
 mod hidden;
 mod layout;

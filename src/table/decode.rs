@@ -3,15 +3,17 @@
 //! Owns the footer and the columns of a table of any kind, and the statuses of samples. Not here: rows (`reader`), queries
 //! (`shift`).
 
-use arrow::datatypes::SchemaRef;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::ParquetMetaDataReader;
 
 use super::columns::SampleColumns;
 use super::reader::TableReader;
 use super::{Origin, recorded};
 use crate::error::{Error, Result};
-use crate::schema::sample;
+use crate::schema::{self, KeptField, sample};
 use crate::stored::StoredFile;
 
 /// A Parquet file's origin and its hash of itself, from the footer; neither for a file that another program wrote.
@@ -32,6 +34,30 @@ pub fn footer(file: &StoredFile) -> Result<(Option<Origin>, Option<String>)> {
 pub fn schema(file: &StoredFile) -> Result<SchemaRef> {
     let metadata = ArrowReaderMetadata::load(file, ArrowReaderOptions::default());
     Ok(metadata.map_err(|e| Error::file(file.path(), e.to_string()))?.schema().clone())
+}
+
+/// A Parquet samples table of one part, whole.
+///
+/// # Errors
+/// A file that cannot be read, or is no Parquet.
+pub fn samples(file: StoredFile) -> Result<RecordBatch> {
+    let path = file.path().to_owned();
+    let broken = |e: &dyn std::fmt::Display| Error::file(&path, e.to_string());
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| broken(&e))?;
+    let schema = builder.schema().clone();
+    let batches = builder.build().map_err(|e| broken(&e))?.collect::<std::result::Result<Vec<_>, _>>();
+    concat_batches(&schema, &batches.map_err(|e| broken(&e))?).map_err(|e| broken(&e))
+}
+
+/// Whether a Parquet samples table has columns for these kept fields, and no others.
+///
+/// # Errors
+/// As [`footer`].
+pub fn has_kept(file: &StoredFile, kept: &[KeptField]) -> Result<bool> {
+    let columns = |schema: &Schema| -> Vec<(String, DataType)> {
+        schema.fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect()
+    };
+    Ok(columns(&*schema(file)?) == columns(&schema::samples(kept)))
 }
 
 /// The status of each sample of a samples table, in its order; empty where it is null. A part has 256 rows at most, so

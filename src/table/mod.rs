@@ -16,16 +16,17 @@ mod seal;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, Float32Array, Float64Array, ListArray, RecordBatch, StringArray, UInt32Array,
+    Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, ListArray, RecordBatch, StringArray,
+    UInt32Array,
 };
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, UInt32Type};
 use arrow::error::ArrowError;
 
 pub use columns::{Columns, Flags, Lists, Numbers, PairColumns, SampleColumns, Texts, TokenColumns};
-pub use decode::{footer, schema, statuses};
+pub use decode::{footer, has_kept, samples, schema, statuses};
 pub use encode::{EXTENSION, Table, write};
-pub use origin::{Origin, parted_from};
+pub use origin::{Origin, as_scored, parted_from};
 pub use reader::{Rows, TableReader};
 pub use scored::ScoredSample;
 pub use seal::{is_sealed, recorded, seal};
@@ -175,8 +176,29 @@ pub fn samples_batch(samples: &[ScoredSample], kept: &[KeptField]) -> Result<Rec
         texts(&|s| Some(s.status.as_str().to_owned())),
         texts(&|s| s.reason.clone()),
     ];
-    columns.extend(kept.iter().enumerate().map(|(index, field)| kept_column(samples, index, field.kind)));
+    let values = samples.iter().map(|scored| scored.sample.kept.as_slice());
+    columns.extend(kept.iter().enumerate().map(|(index, field)| kept_column(values.clone(), index, field.kind)));
     Ok(RecordBatch::try_new(schema::samples(kept), columns)?)
+}
+
+/// The same samples table with these kept fields, of which `values` has one list per sample.
+///
+/// # Errors
+/// A table that lacks one of its own columns.
+pub fn with_kept(batch: &RecordBatch, kept: &[KeptField], values: &[Vec<Kept>]) -> Result<RecordBatch> {
+    let own = schema::samples(&[]);
+    let own = own.fields().iter().map(|field| batch.column_by_name(field.name()).cloned());
+    let own: Option<Vec<ArrayRef>> = own.collect();
+    let mut columns = own.ok_or_else(|| ArrowError::SchemaError("a samples table lacks a column".to_owned()))?;
+    let values = values.iter().map(Vec::as_slice);
+    columns.extend(kept.iter().enumerate().map(|(index, field)| kept_column(values.clone(), index, field.kind)));
+    Ok(RecordBatch::try_new(schema::samples(kept), columns)?)
+}
+
+/// Row and turn of each sample of a samples table.
+pub fn places(batch: &RecordBatch) -> Option<Vec<(u32, u32)>> {
+    let numbers = |name| Some(batch.column_by_name(name)?.as_primitive_opt::<UInt32Type>()?.values().to_vec());
+    Some(numbers(schema::sample::ROW)?.into_iter().zip(numbers(schema::sample::TURN)?).collect())
 }
 
 /// Mean log-probability of the scored tokens in f64; `None` without any.
@@ -186,9 +208,9 @@ fn mean_logprob(scored: &ScoredSample) -> Option<f64> {
     (!logprobs.is_empty()).then(|| sum / logprobs.len() as f64)
 }
 
-fn kept_column(samples: &[ScoredSample], index: usize, kind: KeptType) -> ArrayRef {
+fn kept_column<'k>(samples: impl Iterator<Item = &'k [Kept]>, index: usize, kind: KeptType) -> ArrayRef {
     // A row that could not be read has no kept values.
-    let values = samples.iter().map(|s| s.sample.kept.get(index).unwrap_or(&Kept::Null));
+    let values = samples.map(|kept| kept.get(index).unwrap_or(&Kept::Null));
     match kind {
         KeptType::Bool => {
             let bools = values.map(|value| if let Kept::Bool(x) = value { Some(*x) } else { None });

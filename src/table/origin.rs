@@ -24,7 +24,8 @@ pub struct Origin {
     pub part: u32,
     /// Digest of the manifest.
     pub manifest: String,
-    /// Of a tokens table: the hash of the samples table that was written with it.
+    /// Of a tokens table: the hash of the samples table that was written with it. Of a samples table to which fields of the
+    /// dataset were added later: the hash of the table that was written with the tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<String>,
     /// Of a pairs table: the hashes of the tokens tables that it was made of, P's and Q's.
@@ -34,6 +35,11 @@ pub struct Origin {
 
 fn are_unknown(hashes: &[Option<String>; 2]) -> bool {
     hashes.iter().all(Option::is_none)
+}
+
+/// Of a samples table that says `origin` and whose hash of itself is `hash`: the hash that its tokens name.
+pub fn as_scored(origin: Option<&Origin>, hash: Option<String>) -> Option<String> {
+    hash.map(|hash| origin.and_then(|origin| origin.samples.clone()).unwrap_or(hash))
 }
 
 /// Says that a file which names another by the hash `named` does not belong to the one at `path`, whose hash is

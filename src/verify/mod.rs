@@ -152,7 +152,7 @@ impl OnePart<'_> {
         let of_samples = samples.exists().then(|| {
             guarded(samples.path(), findings, |findings| {
                 let source = self.open(samples, &self.manifest.dataset.keep_fields)?;
-                samples_hash.clone_from(&source.hash);
+                samples_hash = table::as_scored(source.origin.as_ref(), source.hash.clone());
                 samples::read(samples.path(), source, self.part, findings)
             })
         });

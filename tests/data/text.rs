@@ -19,9 +19,9 @@ fn the_second_half_of_a_window_is_scored() {
     let plan = Windows::new(ids, 512, &[7_000_000]).plan(&path, None, Vec::new()).unwrap();
     assert_eq!((plan.rows, plan.samples, plan.window(), plan.parts.len()), (300, 300, Some(512), 10));
     let rows = plan.read_part(1).unwrap();
-    assert_eq!((rows.len(), rows[0].row, rows[0].first_sample, rows[0].line), (128, 128, 128, 129));
+    assert_eq!((rows.len(), rows[0].row, rows[0].first_sample, rows[0].line), (32, 32, 32, 33));
     let Content::Ids { prompt, response, .. } = &rows[0].content.as_ref().unwrap().contents[0] else { panic!() };
-    let first = 128 * 512;
+    let first = 32 * 512;
     // As llama.cpp does: BOS stands in the place of the first token, and 255 predictions count.
     assert_eq!((prompt.len(), prompt[0], prompt[1]), (257, 7_000_000, first + 1));
     assert_eq!((response.len(), response[0], response[254]), (255, first + 257, first + 511));

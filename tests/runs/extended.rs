@@ -1,6 +1,6 @@
 //! Nothing is scored twice: more rows, more models, and what is removed or replaced.
 
-use crate::common::{Scene, fixture, many_rows, rows};
+use crate::common::{Columns, Scene, fixture, many_rows, rows};
 use serde_json::{Value, json};
 
 const TIED: (&str, &str) = ("tied", "qwen3-tied");
@@ -180,4 +180,96 @@ fn a_model_that_is_added_gets_the_ids_of_the_directory() {
     scene.run("remove out --model own").expect(0, "");
     std::fs::remove_file(first.join("tokenizer.json")).unwrap();
     add("").expect(1, "which is not there any more or has changed: use --tokenizer with the one that made them");
+}
+
+/// Kept fields come from the dataset: no model is run for them, and what the tables held stays.
+#[test]
+fn fields_that_are_asked_for_later_are_read_from_the_dataset() {
+    let scene = Scene::new();
+    scene.dataset("rl_demo.jsonl", &many_rows(300));
+    let score = |models: &[(&str, &str)], more: &str| scene.score("rl_demo.jsonl", models, "out", more);
+    score(&[TIED, ("rl", "qwen3-shifted")], "--keep-fields correct").expect(0, "300 ok");
+    let before = scene.files("out");
+    let said = score(&[TIED], "--keep-fields reward,correct");
+    said.expect(0, "tied: already scored");
+    let after = scene.files("out");
+    let changed = |name: &String| before[name] != after[name];
+    let changed: Vec<&String> = before.keys().filter(|name| changed(name)).collect();
+    assert_eq!(changed.len(), 5, "two samples tables of each model, and the manifest: {changed:?}");
+    let rewards: Vec<Option<f64>> = many_rows(300).iter().map(|row| row["reward"].as_f64()).collect();
+    for model in ["tied", "rl"] {
+        let table = scene.table("out", "samples", "rl", "demo", model);
+        assert_eq!(table.f64s("reward"), rewards, "{model}");
+        let [old, new] = [&before, &after].map(|files| {
+            let bytes = &files[&format!("samples/generation_model=rl/task=demo/model={model}/part-00000000.parquet")];
+            scene.write("one/part.parquet", bytes);
+            Columns::read(&scene.path("one"))
+        });
+        assert_eq!(old.bools("correct"), new.bools("correct"));
+        assert_eq!(old.texts("response"), new.texts("response"));
+    }
+    scene.run("verify out").expect(0, "").expect_out("no problem found");
+    scene.run("kl --data-dir out --slices").expect(0, "").expect_out("field.reward");
+    // Fewer fields are there already, and new rows have all of them.
+    score(&[TIED], "").expect(0, "tied: already scored");
+    scene.dataset("rl_demo.jsonl", &many_rows(310));
+    score(&[TIED], "--keep-fields id_again").expect(1, "no row has a value in the field `id_again`");
+    score(&[TIED], "--keep-fields group").expect(0, "tied: 10 ok samples");
+    let table = scene.table("out", "samples", "rl", "demo", "tied");
+    assert!(table.len() == 310 && table.texts("group").iter().all(Option::is_some));
+    assert!(table.f64s("reward").iter().all(Option::is_some));
+    scene.run("verify out").expect(0, "").expect_out("no problem found");
+}
+
+/// A process that is killed between the manifest and the tables leaves fields missing: the same command adds them.
+#[test]
+fn fields_that_are_added_in_part_are_completed() {
+    let scene = Scene::new();
+    scene.dataset("rl_demo.jsonl", &many_rows(300));
+    let score = |more: &str| scene.score("rl_demo.jsonl", &[TIED], "out", more);
+    score("").expect(0, "300 ok");
+    let name = "out/samples/generation_model=rl/task=demo/model=tied/part-00000001.parquet";
+    let without = std::fs::read(scene.path(name)).unwrap();
+    score("--keep-fields reward").expect(0, "already scored");
+    let whole = scene.files("out");
+    scene.write(name, without);
+    scene.run("verify out").expect(1, "");
+    score("--keep-fields reward").expect(0, "already scored");
+    assert!(scene.files("out") == whole);
+    scene.run("verify out").expect(0, "").expect_out("no problem found");
+}
+
+/// Values of rollouts, one for each response, in Parquet whose rows change their size with the columns that are read.
+#[test]
+fn rewards_of_rollouts_are_added_later_too() {
+    let scene = Scene::new();
+    let row = |i: usize| json!({"prompt": format!("Say {i}. "), "responses": ["Yes.", "No."], "rewards": [i, 0.5]});
+    let rows: Vec<Value> = (0..3).map(row).collect();
+    scene.dataset("rl_demo.jsonl", &rows);
+    let score = |more: &str| scene.score("rl_demo.jsonl", &[TIED], "out", more);
+    score("").expect(0, "3 rows, 6 responses").expect(0, "tied: 6 ok");
+    score("--keep-fields rewards").expect(0, "already scored");
+    let rewards = scene.table("out", "samples", "rl", "demo", "tied").f64s("rewards");
+    assert_eq!(rewards, [0.0, 0.5, 1.0, 0.5, 2.0, 0.5].map(Some));
+    // Where another row has a list of another length, the lists are whole, in the tables that are there too.
+    let more = [rows, vec![json!({"prompt": "Say. ", "responses": ["Ah.", "Oh."], "rewards": [1]})]].concat();
+    scene.dataset("rl_demo.jsonl", &more);
+    score("--keep-fields rewards").expect(0, "tied: 2 ok");
+    let rewards = scene.table("out", "samples", "rl", "demo", "tied").texts("rewards");
+    assert_eq!(rewards[..2], ["[0,0.5]", "[0,0.5]"].map(|text| Some(text.to_owned())));
+    scene.run("verify out").expect(0, "").expect_out("no problem found");
+}
+
+#[test]
+fn longer_lists_that_are_there_suffice() {
+    let scene = Scene::new();
+    scene.dataset("rl_demo.jsonl", &many_rows(300));
+    let score = |more: &str| scene.score("rl_demo.jsonl", &[TIED], "out", more);
+    score("--top-k 5").expect(0, "300 ok");
+    score("--top-k 3").expect(0, "tied: already scored");
+    score("--top-k 9").expect(1, "--top-k = 5, this run has 9");
+    let name = "out/tokens/generation_model=rl/task=demo/model=tied/part-00000001.parquet";
+    std::fs::remove_file(scene.path(name)).unwrap();
+    score("--top-k 3").expect(1, "--top-k = 5, this run has 3");
+    score("--top-k 9 --replace").expect(0, "300 ok");
 }

@@ -42,3 +42,17 @@ fn every_model_is_scored_and_the_exit_code_stays() {
         }
     }
 }
+
+/// What to do next stands last; or which samples have no scores.
+#[test]
+fn score_ends_with_what_follows() {
+    let scene = Scene::new();
+    scene.dataset("rl_one.jsonl", &rows()[..1]);
+    let said = scene.score("rl_one.jsonl", &[("rl", "qwen3-tied")], "out", "--engine mock");
+    said.expect(0, "one by rl (a model that the file is named after): 1 row; P = rl, which wrote them; ");
+    assert!(said.stderr.ends_with("\nDone. Compare the models with: tokshift kl out\n"), "{}", said.stderr);
+    scene.dataset("rl_bad.jsonl", &[rows()[0].clone(), serde_json::json!({"input": "a", "output": ""})]);
+    let said = scene.score("rl_bad.jsonl", &[("rl", "qwen3-tied")], "out", "--engine mock");
+    let last = "Done; 1 of 2 samples were not scored (1 empty): see `reason` in out/samples. Exit code 4.\n";
+    assert!(said.code == Some(4) && said.stderr.ends_with(last), "{}", said.stderr);
+}

@@ -136,7 +136,6 @@ fn a_rerun_does_nothing_and_other_options_are_refused() {
         ("--boundary separate", "--boundary = `joint`, this run has `separate`"),
         ("--dtype bf16", "--dtype = `f32`, this run has `bf16`"),
         ("--cluster group", "--cluster = none, this run has `group`"),
-        ("--keep-fields reward", "--keep-fields = none, this run has `reward`"),
     ] {
         let said = scene.score("rl_demo.jsonl", &[TIED], "out", more);
         let hint = "use the same options, or another --output-dir";

@@ -173,3 +173,142 @@ fn a_misspelt_key_has_its_neighbour_named() {
     of("keep-fields = [\"a\"]\n").expect(1, "line 1: `keep-fields` is no key here: `keep_fields` is");
     of("colour = 1\n").expect(1, "line 1: `colour` is no key here; keys are `output`, `dataset`, `threads`, ");
 }
+
+/// What `score --exact` does, experiment by experiment.
+#[test]
+fn run_compares_exactly_where_it_is_asked_to() {
+    let scene = Scene::new();
+    for name in ["rl", "sft"] {
+        scene.dataset(&format!("{name}_math.jsonl"), &rows());
+    }
+    let study = |more: &str| {
+        let of = |name: &str, source: &str| {
+            format!("[[experiment.model]]\nname = \"{name}\"\nsource = \"{}\"\n", fixture(source).display())
+        };
+        let models = of("rl", TIED) + &of("sft", SHIFTED) + &of("base", TIED);
+        let one =
+            |name: &str, more: &str| format!("[[experiment]]\nname = \"{name}\"\ntasks = [\"math\"]\n{more}\n{models}");
+        let head = "output = \"out\"\ndataset = \"{experiment}_{task}.jsonl\"\n";
+        scene.write("study.toml", format!("{head}{}{}", one("rl", more), one("sft", "")));
+    };
+    study("exact = true");
+    let said = scene.run("run study.toml");
+    said.expect(0, "exact: KL(rl‖sft) on math by rl").expect(0, "exact: KL(rl‖base) on math by rl");
+    assert_eq!(said.stderr.matches("exact: ").count(), 2, "{}", said.stderr);
+    assert!(!scene.files("out").keys().any(|name| name.starts_with("hidden/")));
+    let whole = scene.files("out");
+    assert_eq!(whole.keys().filter(|name| name.starts_with("pairs/")).count(), 2);
+    scene.run("run study.toml").expect(0, "rl on math: already scored");
+    assert!(scene.files("out") == whole);
+    study("exact = true\nall_pairs = true");
+    scene.run("run study.toml").expect(0, "exact: KL(base‖sft) on math by rl");
+    scene.run("verify out").expect(0, "").expect_out("no problem found");
+}
+
+/// What can be known without loading a model is found before a run.
+#[test]
+fn a_dry_run_finds_what_a_run_would_fail_on() {
+    let scene = Scene::new();
+    scene.dataset("rl_math.jsonl", &rows());
+    let messages = serde_json::json!([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]);
+    scene.dataset("rl_chat.jsonl", &[serde_json::json!({"messages": messages})]);
+    let model = scene.model("model", TIED);
+    let study = |more: &str| {
+        let text = format!(
+            "output = \"out\"\ndataset = \"rl_{{task}}.jsonl\"\n{more}[[experiment]]\nname = \"rl\"\n\
+             tasks = [\"math\", \"chat\"]\n[[experiment.model]]\nname = \"rl\"\nsource = \"model\"\n"
+        );
+        scene.write("study.toml", text);
+    };
+    let agree = |failed: usize, why: &str| {
+        let dry = scene.run("run study.toml --dry-run");
+        dry.expect(0, "").expect_out(&format!("{failed} would fail")).expect_out(why);
+        assert!(!scene.path("out").exists());
+        scene.run("run study.toml").expect(1, "").expect_out(&format!("{failed} failed")).expect_out(why);
+        let _ = std::fs::remove_dir_all(scene.path("out"));
+    };
+    study("");
+    agree(1, "`rl_chat.jsonl` has rows of messages: use --chat-template");
+    study("end = \"auto\"\n");
+    std::fs::write(model.join("generation_config.json"), "{\"eos_token_id\": [1, 2]}").unwrap();
+    agree(2, "names several end tokens, [1,2]: use the id of the one that ends a turn");
+    std::fs::write(model.join("tokenizer.json"), "{}").unwrap();
+    study("");
+    agree(2, "tokenizer.json");
+}
+
+/// Plain text in a file of experiments, as by `score --text`.
+#[test]
+fn run_scores_plain_text_too() {
+    let scene = Scene::new();
+    scene.write("wiki.raw", "The quick brown fox jumps over the lazy dog. ".repeat(40));
+    let source = |name: &str| fixture(name).display().to_string();
+    let study = |more: &str| {
+        let text = format!(
+            "output = \"out\"\nkeep_fields = [\"reward\"]\n[[experiment]]\nname = \"quants\"\ntasks = [\"wiki\"]\n{more}\n\
+             [[experiment.model]]\nname = \"bf16\"\nsource = \"{}\"\n[[experiment.model]]\nname = \"a-q8\"\nsource = \"{}\"\n",
+            source(TIED),
+            source(SHIFTED)
+        );
+        scene.write("study.toml", text);
+    };
+    study("text = \"{task}.raw\"\nwindow = 16\nexact = true");
+    let line = "wiki by text (plain text, which no model wrote): ";
+    scene.run("run study.toml --dry-run").expect(0, "").expect_out(line).expect_out("2 to do");
+    let said = scene.run("run study.toml");
+    said.expect(0, line).expect(0, " windows of 16 tokens; P = bf16, the first of the models; 1 pair, Q = a-q8");
+    said.expect(0, "exact: KL(bf16‖a-q8) on wiki by text");
+    let models = format!("bf16={} a-q8={}", source(TIED), source(SHIFTED));
+    let score = format!("score --text wiki.raw --window 16 --exact --models {models} --output-dir scored");
+    scene.run(&score).expect(0, "");
+    let mut run = scene.files("out");
+    run.retain(|name, _| !name.starts_with("comparison/"));
+    assert!(run == scene.files("scored"));
+    scene.run("run study.toml").expect(0, "already scored");
+    scene.run("status out").expect_out("exact measures of 1 pair: ");
+    study("text = \"{task}.raw\"\nend = 3");
+    scene.run("run study.toml --dry-run").expect(1, "end: it is of rows, and `{task}.raw` is plain text");
+    study("window = 16");
+    scene.run("run study.toml --dry-run").expect(1, "window: it is of plain text: set text too");
+    study("text = \"none.raw\"");
+    scene.run("run study.toml").expect(4, "").expect_out("there is no dataset `none.raw`");
+}
+
+#[test]
+fn a_misspelt_writer_is_named_with_those_that_there_are() {
+    let scene = Scene::new();
+    scene.dataset("rl_math.jsonl", &rows());
+    scene.score("rl_math.jsonl", &[("rl", TIED), ("a", SHIFTED)], "out", "--engine mock").expect(0, "");
+    scene
+        .run("kl --data-dir out --generation-model typo")
+        .expect(1, "no responses by `typo` were scored, only by `rl`");
+}
+
+/// Several experiments that differ in their names alone: the steps of a run, each with its own checkpoint.
+#[test]
+fn one_table_may_stand_for_several_experiments() {
+    let scene = Scene::new();
+    for step in ["step_5", "step_40"] {
+        scene.dataset(&format!("{step}_math.jsonl"), &rows());
+        scene.model(&format!("ckpt/{step}"), SHIFTED);
+    }
+    let study = |more: &str| {
+        let text = format!(
+            "output = \"out\"\ndataset = \"{{experiment}}_{{task}}.jsonl\"\n[[experiment]]\n{more}\ntasks = [\"math\"]\n\
+             [[experiment.model]]\nname = \"base\"\nsource = \"{}\"\n\
+             [[experiment.model]]\nname = \"{{experiment}}\"\nsource = \"ckpt/{{experiment}}\"\n",
+            fixture(TIED).display()
+        );
+        scene.write("study.toml", text);
+    };
+    study("names = [\"step_5\", \"step_40\"]");
+    let said = scene.run("run study.toml --engine mock");
+    said.expect(0, "math by step_5 (the experiment's name): 30 rows; P = step_5, which wrote them; 1 pair, Q = base");
+    said.expect_out("4 cells: 4 done");
+    let found: Vec<(String, String)> = pairs(&scene, "").into_iter().map(|(_, p, q)| (p, q)).collect();
+    assert_eq!(found, [("step_5", "base"), ("step_40", "base")].map(|(p, q)| (p.to_owned(), q.to_owned())));
+    for wrong in ["names = \"step_5\"", "names = [3]", "names = [\"a\"]\nname = \"b\"", "names = []"] {
+        study(wrong);
+        scene.run("run study.toml --dry-run").expect(1, "names: expected a list of texts, in the place of a name");
+    }
+}

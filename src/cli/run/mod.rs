@@ -20,10 +20,11 @@ use crate::score::many;
 pub fn run(args: &RunArgs) -> Result<Exit> {
     let experiments = crate::experiments::read(&args.file)?.experiments;
     let mut cells = Cells::scan(&experiments);
+    let (terminal, engine) = (Terminal::new(), args.engine.choice());
     if args.dry_run {
+        many::check(&mut cells, engine, &terminal);
         return plan::print(&cells, args);
     }
-    let (terminal, engine) = (Terminal::new(), args.engine.choice());
     let scored = many::score_cells(&mut cells, engine, args.retry_failed, &terminal, &signals::stop())?;
     let comparisons = compare::compare(&scored.outputs, args.study);
     report::print(&cells, &comparisons, args.json)?;

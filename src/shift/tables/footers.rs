@@ -112,7 +112,11 @@ pub fn must_be_samples(table: &ModelTable) -> Result<()> {
         must_be(file, reader.origin(), origin)?;
         // Programs that write a table again leave it out.
         let Some(named) = tokens.footer()?.0 else { return Ok(()) };
-        match table::parted_from(named.samples.as_deref(), file.path(), reader.hash().as_deref()) {
+        match table::parted_from(
+            named.samples.as_deref(),
+            file.path(),
+            table::as_scored(reader.origin().as_ref(), reader.hash()).as_deref(),
+        ) {
             Some(what) => Err(Error::file(tokens, format!("{what}; run `tokshift verify` to see what to delete"))),
             None => Ok(()),
         }

@@ -163,7 +163,11 @@ fn is_all(selection: &Selection, error: &Error) -> bool {
 /// Those of [`pairs`].
 pub fn pairs_across(roots: [&Path; 2], options: &Options) -> Result<Selection> {
     let [of_p, of_q] = [Cells::of(roots[0])?, Cells::of(roots[1])?];
-    let others = texts(&of_q.found, &of_q.damaged, &Options { tasks: Vec::new(), ..options.clone() })?;
+    let others = texts(
+        &of_q.found,
+        &of_q.damaged,
+        &Options { tasks: Vec::new(), generation_models: Vec::new(), ..options.clone() },
+    )?;
     let mut selection = Selection::default();
     let all = texts(&of_p.found, &of_p.damaged, options)?;
     let is_in_both = |text: &Text| others.iter().any(|other| other.set == text.set);

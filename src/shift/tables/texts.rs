@@ -36,6 +36,7 @@ pub fn texts<'a>(found: &'a [FoundCell], damaged: &'a [DamagedCell], options: &O
     let readable = found.iter().map(|found| (&found.cell, Some(&found.manifest)));
     let cells = readable.chain(damaged.iter().map(|damaged| (&damaged.cell, None)));
     must_have_tasks(&cells.clone().map(|(cell, _)| cell.set.task.as_str()).collect(), options)?;
+    must_have_writers(&cells.clone().map(|(cell, _)| cell.set.generation_model.as_str()).collect(), options)?;
     let mut texts: BTreeMap<&ResponseSetKey, Text> = BTreeMap::new();
     for (cell, manifest) in cells {
         let new = || {
@@ -56,6 +57,18 @@ pub fn texts<'a>(found: &'a [FoundCell], damaged: &'a [DamagedCell], options: &O
         text.models.sort_unstable_by(|a, b| natural::compare(a, b));
     }
     Ok(texts)
+}
+
+/// Without this check, a requested generation model with a misspelt name would look like one that nothing was scored of.
+fn must_have_writers(writers: &BTreeSet<&str>, options: &Options) -> Result<()> {
+    match options.generation_models.iter().find(|name| !writers.contains(name.as_str())) {
+        None => Ok(()),
+        Some(absent) => {
+            let there: Vec<_> = writers.iter().map(|name| format!("`{name}`")).collect();
+            let there = there.join(", ");
+            Err(Error::Usage(format!("no responses by `{absent}` were scored, only by {there}")))
+        }
+    }
 }
 
 /// Without this check, a requested task with a misspelt name would go unnoticed.

@@ -45,12 +45,15 @@ impl DatasetFacts {
         }
     }
 
-    /// Whether these are the rows of an earlier run and more after them: the file is the same and the limit is higher, or
-    /// the file begins with the earlier one, whose hash then is `hash_of_earlier`.
+    /// Whether these are the rows of an earlier run, with more rows after them or more kept fields: the file is the same and
+    /// the limit is higher, or the file begins with the earlier one, whose hash then is `hash_of_earlier`.
     pub fn extends(&self, earlier: &Self, hash_of_earlier: Option<&str>) -> bool {
-        let Self { blake3, rows, samples, limit, .. } = earlier.clone();
+        let Self { blake3, rows, samples, limit, keep_fields, .. } = earlier.clone();
         let begins_with = self.blake3 == blake3 || hash_of_earlier == Some(&blake3);
-        begins_with && self.rows > rows && Self { blake3, rows, samples, limit, ..self.clone() } == *earlier
+        let is_more = self.rows > rows || self.rows == rows && self.keep_fields.len() > keep_fields.len();
+        let has_fields = self.keep_fields.starts_with(&keep_fields);
+        let as_before = Self { blake3, rows, samples, limit, keep_fields, ..self.clone() };
+        begins_with && is_more && has_fields && as_before == *earlier
     }
 
     /// The first field in which an earlier run's rows differ from these, with both values.

@@ -90,16 +90,17 @@ impl TextManifest {
         self.must_equal(earlier, path).map(|()| self)
     }
 
-    /// Whether its rows are those of `earlier` and more after them, in parts of which the first are the same; all else is
-    /// equal.
+    /// Whether its rows are those of `earlier`, with more rows after them or more kept fields, in parts of which the first are
+    /// the same; all else is equal.
     pub fn extends(&self, earlier: &Self) -> bool {
         let (before, now) = (&earlier.parts, &self.parts);
-        // The line end of the last row may have come with the next row.
-        let is_same = |(index, (old, new)): (usize, (&Part, &Part))| {
-            let grown = Part { bytes: new.bytes, ..old.clone() };
-            old == new || index + 1 == before.len() && grown == *new && old.bytes <= new.bytes
+        // The line end of the last row may have come with the next row, and a table's rows are longer with more fields.
+        let is_same = |(old, new): (&Part, &Part)| {
+            let of = |part: &Part| (part.first_row, part.rows, part.first_sample, part.samples);
+            of(old) == of(new)
         };
-        let is_more = now.len() > before.len() && before.iter().zip(now).enumerate().all(is_same);
+        let adds_rows = self.dataset.rows > earlier.dataset.rows;
+        let is_more = (now.len() > before.len()) == adds_rows && before.iter().zip(now).all(is_same);
         let (dataset, parts) = (earlier.dataset.clone(), before.clone());
         let as_before = Self { dataset, parts, ..self.clone() };
         is_more
