@@ -90,5 +90,7 @@ fn drawn(args: &PlotArgs) -> Result<(Figure, bool)> {
 }
 
 fn report(comparison: &Comparison) {
-    shift::warnings(comparison).iter().for_each(|line| progress::say(line));
+    for line in shift::warnings(comparison) {
+        progress::say(&line);
+    }
 }

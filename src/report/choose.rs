@@ -25,7 +25,7 @@ pub fn chosen(sets: &[ResponseSet], rows: &[Vec<IndexRow>], costs: &[Vec<u64>], 
 /// Takes places in their order until one does not fit.
 fn take(chosen: &mut [Vec<bool>], places: Vec<Place>, costs: &[Vec<u64>], room: u64, left: &mut u64) {
     let mut taken = 0;
-    for (set, sample) in places.into_iter() {
+    for (set, sample) in places {
         if chosen[set][sample] {
             continue;
         }

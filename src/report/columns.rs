@@ -44,7 +44,9 @@ impl Columns {
     pub fn texts<'a>(&mut self, texts: impl IntoIterator<Item = &'a str>) {
         let texts: Vec<&str> = texts.into_iter().collect();
         self.numbers::<4>(&texts.iter().map(|text| text.len() as u32).collect::<Vec<_>>());
-        texts.iter().for_each(|text| self.0.extend(text.as_bytes()));
+        for text in texts {
+            self.0.extend(text.as_bytes());
+        }
     }
 
     /// All bytes.

@@ -58,13 +58,13 @@ pub fn table(caption: &str, head: &[&str], names: usize, rows: impl IntoIterator
         text(caption)
     );
     for (i, cell) in head.iter().enumerate() {
-        out += &format!("<th scope=\"col\"{}>{}</th>", if i < names { "" } else { " class=\"n\"" }, text(cell));
+        let _ = write!(out, "<th scope=\"col\"{}>{}</th>", if i < names { "" } else { " class=\"n\"" }, text(cell));
     }
     out += "</tr></thead><tbody>";
     for row in rows {
         out += "<tr>";
         for (i, cell) in row.iter().enumerate() {
-            out += &format!("<td{}>{cell}</td>", if i < names { "" } else { " class=\"n\"" });
+            let _ = write!(out, "<td{}>{cell}</td>", if i < names { "" } else { " class=\"n\"" });
         }
         out += "</tr>";
     }

@@ -82,13 +82,10 @@ impl IndexRow {
 
 /// The beginning of a response: of its tokens where no text is known.
 fn response(part: &Part, sample: &Sample) -> String {
-    match &sample.row.response {
-        Some(response) => response.chars().take(2 * EXCERPT).collect(),
-        None => {
-            let texts = sample.tokens.clone().take(EXCERPT).filter_map(|row| part.rows.texts[row].as_deref());
-            texts.collect()
-        }
+    if let Some(response) = &sample.row.response {
+        return response.chars().take(2 * EXCERPT).collect();
     }
+    sample.tokens.clone().take(EXCERPT).filter_map(|row| part.rows.texts[row].as_deref()).collect()
 }
 
 impl Shift {

@@ -3,6 +3,8 @@
 //! Owns which statistics it shows; they are readable without JavaScript and printable. Not here: figures (`figure`),
 //! and the list of samples, which a script makes.
 
+use std::fmt::Write;
+
 use super::contents::Contents;
 use super::figure::{self, mean};
 use super::html::{fragment, table, text};
@@ -66,7 +68,7 @@ fn lead(contents: &Contents) -> String {
             pair.task,
             pair.generation_model
         );
-        out += &format!("<p>{}</p>\n", text(&what));
+        let _ = writeln!(out, "<p>{}</p>", text(&what));
     }
     let (inside, all) = contents.samples();
     let which = if inside == all {
@@ -113,8 +115,9 @@ fn kl(pairs: &[Pair]) -> String {
     let mut out = table("KL divergence of each pair", &head, 3, pairs.iter().map(row));
     let doubts = pairs.iter().filter_map(|pair| Some((pair, pair.kl_estimate.note()?)));
     for (pair, note) in doubts {
-        out += &format!(
-            "<p class=\"note\">† {}</p>\n",
+        let _ = writeln!(
+            out,
+            "<p class=\"note\">† {}</p>",
             text(&format!("{}: {note}. Exact KL and bounds hold all the same.", pair.title()))
         );
     }

@@ -73,7 +73,7 @@ impl Part {
         });
         let others = others.collect::<Result<Vec<_>>>()?;
         let kl = set.exact.iter().map(|files| {
-            let exact = files.get(&part).map(|path| tables::exact(path)).transpose()?;
+            let exact = files.get(&part).map(tables::exact).transpose()?;
             Ok(exact.map(|exact| of_rows(&rows.keys, &exact)))
         });
         let kl = kl.collect::<Result<Vec<_>>>()?;

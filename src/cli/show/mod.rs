@@ -60,23 +60,13 @@ fn whole(sample: &OneSample, paint: Paint) -> String {
 /// What the response is, and of which models.
 fn heading(sample: &OneSample) -> String {
     let OneSample { generation_model, task, sample_id, row, models, .. } = sample;
-    let mut out = format!(
-        "sample {sample_id}, row {row} of {task} by {generation_model}; P = {}, Q = {}\n",
-        models[0],
-        models[1..].join(", ")
-    );
-    for (name, value) in &sample.fields {
-        out += &format!("{name}: {}\n", value.as_str().unwrap_or("-"));
-    }
-    let delta = sample.tokens.iter().filter_map(|token| token.pairs.first()?.delta_logprob);
-    let sum: f64 = delta.sum();
-    out += &format!(
-        "Σ ln q − ln p with Q = {}: {} nats over {} tokens\n",
-        models[1],
-        number_text(sum),
-        sample.tokens.len()
-    );
-    lines(&out.lines().map(visible).collect::<Vec<_>>()) + "\n"
+    let of_pair = format!("P = {}, Q = {}", models[0], models[1..].join(", "));
+    let mut out = vec![format!("sample {sample_id}, row {row} of {task} by {generation_model}; {of_pair}")];
+    out.extend(sample.fields.iter().map(|(name, value)| format!("{name}: {}", value.as_str().unwrap_or("-"))));
+    let sum: f64 = sample.tokens.iter().filter_map(|token| token.pairs.first()?.delta_logprob).sum();
+    let (q, sum, n) = (&models[1], number_text(sum), sample.tokens.len());
+    out.push(format!("Σ ln q − ln p with Q = {q}: {sum} nats over {n} tokens"));
+    lines(&out.iter().map(|line| visible(line)).collect::<Vec<_>>()) + "\n"
 }
 
 /// One token: the numbers of all models, and the most likely tokens of P and the first Q side by side.
@@ -115,7 +105,7 @@ fn panel(sample: &OneSample, token: &OneToken) -> String {
 }
 
 fn lines(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.iter().flat_map(|line| [line, "\n"]).collect()
 }
 
 /// How far a token moved.

@@ -80,7 +80,7 @@ fn random_key() -> Result<String> {
     File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut bytes))
         .context("cannot read `/dev/urandom`")?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
 fn answer(stream: &TcpStream, served: &Served) -> std::io::Result<()> {

@@ -2,6 +2,8 @@
 //!
 //! Owns these figures. Not here: intervals of KL (`kl_by_task`).
 
+use std::fmt::Write;
+
 use super::svg::{self, Svg, tick_label, ticks};
 use super::{CSV_PAIR, Figure, LABELS, csv, csv_number, csv_pair, label, mean, pairs};
 use crate::shift::{Comparison, Estimate, Pair, ShiftedToken};
@@ -49,7 +51,7 @@ pub fn classes(comparison: &Comparison) -> Figure {
     }
     let mut csv = format!("{CSV_PAIR},unshifted,marginal,shifted\n");
     for (pair, shares) in &rows {
-        csv += &format!("{},{}\n", csv_pair(pair), shares.map(csv_number).join(","));
+        let _ = writeln!(csv, "{},{}", csv_pair(pair), shares.map(csv_number).join(","));
     }
     Figure { title: "Shares of unshifted, marginal and shifted tokens".to_owned(), svg: drawing, csv }
 }
@@ -61,7 +63,7 @@ pub fn rank_shift(comparison: &Comparison) -> Figure {
     let mut csv = format!("{CSV_PAIR},log2_rank_ratio,low,high\n");
     for (_, names, mean) in &rows {
         let numbers = [mean.map(|m| m.value), mean.and_then(|m| m.low), mean.and_then(|m| m.high)];
-        csv += &format!("{names},{}\n", numbers.map(csv_number).join(","));
+        let _ = writeln!(csv, "{names},{}", numbers.map(csv_number).join(","));
     }
     let bars: Vec<(String, Option<Estimate>)> = rows.into_iter().map(|(label, _, mean)| (label, mean)).collect();
     let svg = bars_of(&bars, "mean of log2(rank by Q / rank by P), doublings");
@@ -83,7 +85,7 @@ pub fn tokens(comparison: &Comparison) -> Figure {
     let mut lines = format!("{CSV_PAIR},token_id,token,shifted,tokens\n");
     for (pair, token) in &rows {
         let ShiftedToken { token_id, shifted, tokens, .. } = token;
-        lines += &format!("{},{token_id},{},{shifted},{tokens}\n", csv_pair(pair), csv(&name(token)));
+        let _ = writeln!(lines, "{},{token_id},{},{shifted},{tokens}", csv_pair(pair), csv(&name(token)));
     }
     let bars = rows.iter().map(|(pair, token)| {
         let (value, n) = (token.shifted as f64, token.tokens);

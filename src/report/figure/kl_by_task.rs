@@ -2,6 +2,8 @@
 //!
 //! Owns which value stands for a pair: the exact KL, else k3 where it estimates KL; on any other text only the bounds.
 
+use std::fmt::Write;
+
 use super::svg::{self, Svg, tick_label, ticks};
 use super::{CSV_PAIR, Figure, LABELS, csv_number, csv_pair, label, mean, pairs};
 use crate::shift::{Comparison, Estimate, KlEstimate, Pair};
@@ -96,7 +98,7 @@ fn values(rows: &[Row]) -> String {
         let numbers = [mean.map(|mean| mean.value), mean.and_then(|mean| mean.low), mean.and_then(|mean| mean.high)];
         let [value, low, high] = numbers.map(csv_number);
         let rest = [row.bounds[0], row.bounds[1], row.floor, row.published].map(csv_number).join(",");
-        csv += &format!("{},{value},{by},{low},{high},{rest}\n", csv_pair(row.pair));
+        let _ = writeln!(csv, "{},{value},{by},{low},{high},{rest}", csv_pair(row.pair));
     }
     csv
 }

@@ -2,6 +2,8 @@
 //!
 //! Owns this figure. Not here: the slices (`shift`).
 
+use std::fmt::Write;
+
 use super::svg::{Svg, shortened, tick_label, ticks};
 use super::{CSV_PAIR, Figure, csv, csv_number, csv_pair, label, pairs};
 use crate::shift::{Comparison, Estimate, Pair, Slice};
@@ -89,7 +91,7 @@ fn values(curves: &[Curve], measure: &str) -> String {
     for curve in curves {
         for (position, mean) in &curve.points {
             let numbers = [Some(mean.value), mean.low, mean.high].map(csv_number).join(",");
-            lines += &format!("{},{},{measure},{numbers}\n", csv_pair(curve.pair), csv(position));
+            let _ = writeln!(lines, "{},{},{measure},{numbers}", csv_pair(curve.pair), csv(position));
         }
     }
     lines

@@ -100,8 +100,8 @@ pub fn ticks(low: f64, high: f64) -> Vec<f64> {
     let magnitude = 10_f64.powf((span / 5.0).log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * magnitude).into_iter().find(|step| span / step <= 7.0);
     let step = step.unwrap_or(10.0 * magnitude);
-    let first = (low / step - 1e-9).ceil() as i64;
-    (first..).map(|i| i as f64 * step).take_while(|tick| *tick <= high + step * 1e-9).collect()
+    let (first, last) = ((low / step - 1e-9).ceil() as i64, (high / step + 1e-9).floor() as i64);
+    (first..=last).map(|i| i as f64 * step).collect()
 }
 
 /// A tick's label: no more digits than its neighbours need.

@@ -2,6 +2,8 @@
 //!
 //! Owns these figures and the one pass over all parts that collects their values. Not here: means (`shift`).
 
+use std::fmt::Write;
+
 use std::collections::BTreeMap;
 
 use super::svg::{self, Svg, tick_label, ticks};
@@ -60,7 +62,7 @@ pub fn distribution(contents: &Contents) -> Result<Figure> {
         let [generation_model, task, p, q] = names(contents, *set, *q);
         for (bin, tokens) in bins.iter().enumerate() {
             let names = [&generation_model, &task, &p, &q].map(|name| csv(name)).join(",");
-            lines += &format!("{names},{},{},{tokens}\n", edge(bin), edge(bin + 1));
+            let _ = writeln!(lines, "{names},{},{},{tokens}", edge(bin), edge(bin + 1));
         }
         if number < CURVES {
             let points = bins
@@ -96,7 +98,7 @@ pub fn entropy_kl(contents: &Contents) -> Result<Figure> {
         let shade = 1 + ((*count as f64).ln() / most.ln() * 4.0).floor().clamp(0.0, 4.0) as usize;
         drawing.rectangle(&format!("f-k{shade}"), at, size, &format!("{count} tokens"));
         let (entropy, kl) = (|i: usize| i as f64 / CELLS as f64 * MOST_ENTROPY, |i: usize| 10_f64.powf(decade(i)));
-        lines += &format!("{},{},{},{},{count}\n", entropy(column), entropy(column + 1), kl(row), kl(row + 1));
+        let _ = writeln!(lines, "{},{},{},{},{count}", entropy(column), entropy(column + 1), kl(row), kl(row + 1));
     }
     for tick in ticks(0.0, MOST_ENTROPY) {
         let x = LEFT + tick / MOST_ENTROPY * size[0] * CELLS as f64;
@@ -142,7 +144,7 @@ pub fn quantiles(comparison: &Comparison, measure: &str) -> Figure {
         for found in pair.quantiles.iter().filter(|found| found.measure == measure) {
             let names = [&pair.generation_model, &pair.task, &pair.p, &pair.q].map(|name| csv(name)).join(",");
             for quantile in &found.quantiles {
-                lines += &format!("{names},{measure},{},{}\n", csv(&quantile.name), quantile.estimate.value);
+                let _ = writeln!(lines, "{names},{measure},{},{}", csv(&quantile.name), quantile.estimate.value);
             }
             let label = format!("{} by {}: {} → {}", pair.task, pair.generation_model, pair.p, pair.q);
             curves.push((label, found.quantiles.iter().map(|found| found.estimate.value).collect::<Vec<_>>(), found));
