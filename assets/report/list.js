@@ -33,9 +33,15 @@ async function openList(fields) {
   if (chosen >= 0) list.set = String(chosen);
   if (fields.q) list.q = fields.q;
   if (!allQs().includes(list.q)) list.q = allQs()[0];
-  if (!view.firstChild) buildList(view);
+  if (!view.firstChild || chosen >= 0) {
+    view.replaceChildren();
+    buildList(view);
+  }
   refresh();
 }
+
+addEventListener("scroll", () => requestAnimationFrame(drawRows), { passive: true });
+addEventListener("resize", () => requestAnimationFrame(drawRows));
 
 function buildList(view) {
   const total = head.sets.reduce((n, set) => [n[0] + set.samples, n[1] + set.all], [0, 0]);
@@ -43,7 +49,7 @@ function buildList(view) {
   const sets = [["", "all"], ...head.sets.map((set, i) => [String(i), setName(set)])];
   controls.append(select("Responses", sets, list.set, (value) => { list.set = value; list.field = ""; buildFields(); refresh(); }));
   controls.append(select("Q", allQs().map((q) => [q, q]), list.q, (value) => { list.q = value; refresh(); }));
-  const search = element("input", { type: "search", id: "search", placeholder: "in prompts and responses", autocomplete: "off", spellcheck: "false" });
+  const search = element("input", { type: "search", id: "search", value: list.text, placeholder: "in prompts and responses", autocomplete: "off", spellcheck: "false" });
   let timer;
   search.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(() => { list.text = search.value; findTexts(); }, 200); });
   controls.append(element("label", { class: "field" }, element("span", {}, "Search"), search));
@@ -64,8 +70,6 @@ function buildList(view) {
   const body = element("div", { id: "rows", role: "rowgroup" });
   grid.append(header, body);
   view.append(grid);
-  addEventListener("scroll", () => requestAnimationFrame(drawRows), { passive: true });
-  addEventListener("resize", () => requestAnimationFrame(drawRows));
   buildFields();
 }
 

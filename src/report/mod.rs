@@ -11,6 +11,7 @@ mod contents;
 pub mod figure;
 mod html;
 mod index;
+mod lists;
 mod one;
 mod overview;
 mod page;

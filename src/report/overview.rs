@@ -26,7 +26,8 @@ pub fn html(contents: &Contents, cells: &[FoundCell]) -> String {
     let by_position = positions.iter().filter_map(|(name, unit)| figure::position(comparison, name, unit));
     let by_position: String = by_position.map(figure::Figure::in_page).collect();
     if !by_position.is_empty() {
-        out += &section("By position in the response", &by_position);
+        let note = "<p class=\"note\">The three pairs with the largest mean; bands are 95% intervals.</p>\n";
+        out += &section("By position in the response", &(note.to_owned() + &by_position));
     }
     out += &section("Ranks and perplexities", &(figure::rank_shift(comparison).in_page() + &perplexities(pairs)));
     let slices: String = pairs.iter().map(slices).collect();
@@ -48,10 +49,13 @@ fn section(title: &str, content: &str) -> String {
     format!("<section><h2>{}</h2>\n{content}</section>\n", text(title))
 }
 
-/// The set and the pair.
+/// The set, with a link to its samples, and the pair.
 fn names(pair: &Pair) -> [String; 3] {
     let part = pair.partial.as_ref().map_or_else(String::new, |of| format!(" ({} of {} parts)", of.compared, of.parts));
-    [text(&format!("{} by {}{part}", pair.task, pair.generation_model)), text(&pair.p), text(&pair.q)]
+    let address = fragment(&[("g", &pair.generation_model), ("t", &pair.task), ("q", &pair.q)]);
+    let name = text(&format!("{} by {}{part}", pair.task, pair.generation_model));
+    let link = format!("<a href=\"#samples&amp;{}\">{name}</a>", address.trim_start_matches('#').replace('&', "&amp;"));
+    [link, text(&pair.p), text(&pair.q)]
 }
 
 /// One sentence about the largest change, and what the page contains.
@@ -113,13 +117,12 @@ fn kl(pairs: &[Pair]) -> String {
         row
     };
     let mut out = table("KL divergence of each pair", &head, 3, pairs.iter().map(row));
-    let doubts = pairs.iter().filter_map(|pair| Some((pair, pair.kl_estimate.note()?)));
-    for (pair, note) in doubts {
-        let _ = writeln!(
-            out,
-            "<p class=\"note\">† {}</p>",
-            text(&format!("{}: {note}. Exact KL and bounds hold all the same.", pair.title()))
-        );
+    let doubt =
+        |pair: &Pair| Some(format!("<li>{}</li>", text(&format!("{}: {}", pair.title(), pair.kl_estimate.note()?))));
+    let doubts: String = pairs.iter().filter_map(doubt).collect();
+    if !doubts.is_empty() {
+        let summary = "† k1 and k3 are not, or not known to be, KL estimates; exact KL and bounds hold all the same";
+        let _ = writeln!(out, "<details class=\"note\"><summary>{summary}</summary><ul>{doubts}</ul></details>");
     }
     out
 }
@@ -191,7 +194,7 @@ fn most(pair: &Pair) -> String {
             ("s", &sample),
         ];
         fields.extend(position.as_ref().map(|position| ("k", position.as_str())));
-        format!("<a href=\"{}\">{}</a>", fragment(&fields), text(label))
+        format!("<a href=\"{}\">{}</a>", text(&fragment(&fields)), text(label))
     };
     let title = format!("{} by {}: {} → {}", pair.task, pair.generation_model, pair.p, pair.q);
     let mut out = format!("<h3>{}</h3>\n<div class=\"columns\">", text(&title));
@@ -273,8 +276,11 @@ fn notes(contents: &Contents) -> String {
     let left_out = comparison.not_compared.iter().map(|not| format!("Not compared: {}", not.described()));
     let models = contents.sets.iter().filter(|set| !set.left_out.is_empty());
     let models = models.map(|set| format!("{}: not in the reader: {}", set.title(), set.left_out.join(", ")));
-    let notes =
-        comparison.pairs.iter().flat_map(|pair| pair.notes.iter().map(|note| format!("{}: {note}", pair.title())));
+    let notes = comparison.pairs.iter().flat_map(|pair| {
+        // The table of KL has these.
+        let others = pair.notes.iter().filter(|note| Some(*note) != pair.kl_estimate.note().as_ref());
+        others.map(|note| format!("{}: {note}", pair.title()))
+    });
     let lines: Vec<String> =
         left_out.chain(models).chain(notes).map(|line| format!("<li>{}</li>", text(&line))).collect();
     if lines.is_empty() { String::new() } else { format!("<ul class=\"note\">{}</ul>\n", lines.join("")) }

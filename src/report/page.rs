@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::block::{Kind, base64};
 use super::contents::Contents;
 use super::index::{BINS, COLOURS};
-use super::tokens::{MOST_ENTRIES, STEPS};
+use super::lists::{MOST_ENTRIES, STEPS};
 use super::{html, overview};
 use crate::error::{Error, Result};
 use crate::store::FoundCell;

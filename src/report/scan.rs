@@ -8,10 +8,10 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::index::IndexRow;
+use super::lists::kept;
 use super::part::Part;
 use super::sets::ResponseSet;
 use super::tables::SampleRow;
-use super::tokens::kept;
 use super::vocabulary::Seen;
 use crate::error::Result;
 

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::block::Kind;
 use super::columns::reader::Reader;
 use super::index::{self, BINS, IndexRow};
+use super::lists::{MOST_ENTRIES, STEPS, kept};
 use super::part::{Class, Part, Sample};
 use super::tables::{SampleRow, Scores, TokenRows, UNKNOWN};
-use super::tokens::{MOST_ENTRIES, STEPS, kept};
 use super::vocabulary::{Seen, Vocabulary};
 use super::{texts, tokens};
 
@@ -215,4 +215,27 @@ fn of_token(part: &Part, row: usize, vocabulary: &Vocabulary) -> Value {
         "models": [model(&part.rows.scores), model(&part.others[0])],
         "kl": part.exact(0, row) as f32, "class": part.class(0, row) as u8,
     })
+}
+
+/// The page makes the same marks visible as the terminal; line ends and tabs it shows by themselves.
+#[test]
+fn the_script_knows_the_marks_that_hide_writing() {
+    let script = include_str!("../../assets/report/state.js");
+    let class = script.split("const HIDDEN = /[").nth(1).unwrap().split("]/gu").next().unwrap();
+    let code = |text: &str| u32::from_str_radix(text.strip_prefix("\\u").unwrap(), 16).unwrap();
+    let mut ranges = Vec::new();
+    let mut rest = class;
+    while !rest.is_empty() {
+        let (first, after) = rest.split_at(6);
+        let (last, after) = match after.strip_prefix('-') {
+            Some(after) => after.split_at(6),
+            None => (first, after),
+        };
+        ranges.push(code(first)..=code(last));
+        rest = after;
+    }
+    for c in (0..=0x10_ffff).filter_map(char::from_u32).filter(|c| !matches!(c, '\n' | '\t')) {
+        let is_escaped = crate::escape::visible(&c.to_string()) != c.to_string();
+        assert_eq!(ranges.iter().any(|range| range.contains(&u32::from(c))), is_escaped, "{c:?}");
+    }
 }

@@ -7,24 +7,13 @@ use std::ops::Range;
 
 use super::block::Kind;
 use super::columns::{Columns, zigzag};
+use super::lists::{STEPS, kept};
 use super::part::Part;
 use super::tables::{Scores, UNKNOWN};
 use super::vocabulary::Vocabulary;
 
-/// The longest list that is kept, and the least log-probability of an entry after the first: ln 0.005.
-pub const MOST_ENTRIES: usize = 10;
-const LEAST: f32 = -5.298_317_4;
-
-/// Steps per nat of a list's log-probabilities.
-pub const STEPS: f32 = 2048.0;
-
 /// Tokens after which a block ends.
 pub const BLOCK_TOKENS: usize = 8192;
-
-/// How many entries of a list are kept.
-pub fn kept(logprobs: &[f32]) -> usize {
-    logprobs.iter().take(MOST_ENTRIES).enumerate().take_while(|(i, logprob)| *i == 0 || **logprob >= LEAST).count()
-}
 
 /// Samples of so many tokens in runs of some [`BLOCK_TOKENS`] tokens, at least one sample each.
 pub fn runs(lengths: &[usize]) -> Vec<Range<usize>> {

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 
 use super::block::Kind;
 use super::columns::Columns;
+use super::lists::kept;
 use super::part::Part;
 use super::tables::UNKNOWN;
-use super::tokens::kept;
 use crate::tokenize::TextTokenizer;
 
 /// What is known of the ids of one tokenizer, over all parts that were seen.

@@ -81,6 +81,18 @@ test("the overview is complete without a script, and in print", async () => {
   await clean(reader);
 });
 
+test("the overview leads to samples and tokens", async () => {
+  const page = await open(url("demo.html"));
+  await page.locator("#overview td a", { hasText: "chat by rl" }).first().click();
+  await poll(() => page.evaluate(() => document.documentElement.dataset.ready), (view) => view === "samples", "the list");
+  assert.equal(await page.locator("#samples").getByLabel("Responses", { exact: true }).locator("option:checked").innerText(), "chat by rl");
+  await go(page, "#");
+  await page.locator("#overview td a", { hasText: ", token " }).first().click();
+  await poll(() => page.evaluate(() => document.documentElement.dataset.ready), (view) => view === "reader", "the reader");
+  assert.equal(await page.locator("#text .pinned").count(), 1);
+  await clean(page);
+});
+
 test("the list sorts, filters and searches", async () => {
   const page = await open(url("demo.html", "#samples"));
   const all = Number.parseInt((await page.locator("#count").innerText()).replaceAll(",", ""), 10);

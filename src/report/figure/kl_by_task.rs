@@ -4,8 +4,8 @@
 
 use std::fmt::Write;
 
+use super::drawing::{CSV_PAIR, Figure, LABELS, csv_number, csv_pair, label, mean, pairs};
 use super::svg::{self, Svg, tick_label, ticks};
-use super::{CSV_PAIR, Figure, LABELS, csv_number, csv_pair, label, mean, pairs};
 use crate::shift::{Comparison, Estimate, KlEstimate, Pair};
 
 const ROW: f64 = 24.0;

@@ -4,8 +4,8 @@
 
 use std::fmt::Write;
 
+use super::drawing::{CSV_PAIR, Figure, csv, csv_number, csv_pair, label, mean, pairs};
 use super::svg::{Svg, shortened, tick_label, ticks};
-use super::{CSV_PAIR, Figure, csv, csv_number, csv_pair, label, pairs};
 use crate::shift::{Comparison, Estimate, Pair, Slice};
 
 const WIDTH: f64 = 620.0;
@@ -34,9 +34,12 @@ impl<'a> Curve<'a> {
     }
 }
 
-/// `measure` of the first pairs by position, if their slices were taken.
+/// `measure` by position, of the three pairs with the largest mean of it, if slices were taken; CSV has all pairs.
 pub fn position(comparison: &Comparison, measure: &str, unit: &str) -> Option<Figure> {
-    let all: Vec<Curve> = pairs(comparison).filter_map(|pair| Curve::of(pair, measure)).collect();
+    let mut all: Vec<Curve> = pairs(comparison).filter_map(|pair| Curve::of(pair, measure)).collect();
+    let csv = values(&all, measure);
+    let size = |curve: &Curve| mean(curve.pair, measure).map_or(0.0, |mean| mean.value.abs());
+    all.sort_by(|a, b| size(b).total_cmp(&size(a)));
     let curves = &all[..all.len().min(CURVES)];
     let longest = curves.iter().max_by_key(|curve| curve.points.len())?;
     let ends = || {
@@ -70,7 +73,7 @@ pub fn position(comparison: &Comparison, measure: &str, unit: &str) -> Option<Fi
         "middle",
         &format!("position in the response; {unit}"),
     );
-    Some(Figure { title: format!("{unit} by position"), svg: drawing, csv: values(&all, measure) })
+    Some(Figure { title: format!("{unit} by position"), svg: drawing, csv })
 }
 
 type Scale<'a> = (&'a dyn Fn(usize) -> f64, &'a dyn Fn(f64) -> f64);

@@ -6,8 +6,8 @@ use std::fmt::Write;
 
 use std::collections::BTreeMap;
 
+use super::drawing::{Figure, LABELS, csv};
 use super::svg::{self, Svg, tick_label, ticks};
-use super::{Figure, LABELS, csv};
 use crate::error::Result;
 use crate::report::contents::Contents;
 use crate::report::part::Part;
