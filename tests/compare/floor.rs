@@ -122,3 +122,72 @@ fn a_floor_needs_the_twins() {
     scene.run("kl --data-dir out --noise-floor p=half").expect(1, "`half` is not `p` in f32: it was scored in bf16");
     scene.run("kl --data-dir out --noise-floor p").expect(2, "expected MODEL=F32-MODEL");
 }
+
+fn pair<'a>(json: &'a Value, p: &str, q: &str) -> &'a Value {
+    json["pairs"].as_array().unwrap().iter().find(|pair| pair["p"] == p && pair["q"] == q).unwrap()
+}
+
+fn has_note(pair: &Value, note: &str) -> bool {
+    pair["notes"].as_array().unwrap().iter().any(|found| found.as_str().unwrap().contains(note))
+}
+
+#[test]
+fn f32_is_its_own_floor() {
+    let scene = scene(1e-3);
+    let exact = "kl --data-dir out --exact --models p=p,q=q,p32=p,q32=q --reference p --json";
+    let json = |floors: &str| -> Value {
+        let said = scene.run(&format!("{exact} {floors}"));
+        assert_eq!(said.code, Some(0), "{}", said.stderr);
+        serde_json::from_str(&said.stdout).unwrap()
+    };
+    let found = json("--noise-floor p=p32");
+    let floor = &pair(&found, "p", "q32")["noise_floor"];
+    assert_eq!((&floor["q"]["value"], &floor["q"]["stderr"]), (&Value::from(0.0), &Value::from(0.0)));
+    assert_eq!(floor["p"]["value"].as_f64().unwrap(), mean(&kls(&scene, "p", "p32")));
+    assert!((floor["in_f32"]["value"].as_f64().unwrap() - mean(&kls(&scene, "p32", "q32"))).abs() < 1e-12);
+    // One that has neither is told of; of a model and its own version no floor is asked.
+    assert!(pair(&found, "p", "q")["noise_floor"].is_null());
+    assert!(has_note(
+        pair(&found, "p", "q"),
+        "no noise floor: `q` was not computed in f32, and --noise-floor names no f32"
+    ));
+    assert!(!has_note(pair(&found, "p", "p32"), "no noise floor"));
+}
+
+#[test]
+fn rounding_is_told_of() {
+    let scene = scene(1e-3);
+    let said = scene.run("kl --data-dir out --exact --models p=p,q=q,p32=p,q32=q --reference p --all-pairs --json");
+    let found: Value = serde_json::from_str(&said.expect(0, "").stdout).unwrap();
+    let rounding = ["the same weights", "P was computed in", "both models were computed in bf16"];
+    for (p, q, note) in [
+        ("p", "q", Some("both models were computed in bf16: rounding alone can be much of that")),
+        ("p", "q32", Some("P was computed in bf16, Q in f32: KL contains what rounding alone gives")),
+        ("p", "p32", Some("P and Q are the same weights, in bf16 and in f32: what differs is rounding alone")),
+        ("p32", "q32", None),
+    ] {
+        let pair = pair(&found, p, q);
+        assert!(note.is_none_or(|note| has_note(pair, note)), "{p} {q}: {}", pair["notes"]);
+        let notes = rounding.iter().filter(|note| has_note(pair, note)).count();
+        assert_eq!(notes, usize::from(note.is_some()), "{p} {q}: {}", pair["notes"]);
+    }
+    // The floor says more than the note; a large KL needs neither.
+    let floor = scene.run("kl --data-dir out --reference p --noise-floor p=p32,q=q32 --json");
+    assert!(!has_note(pair(&serde_json::from_str(&floor.stdout).unwrap(), "p", "q"), rounding[2]));
+    // Twice the same weights.
+    let twice = "--models p=p,again=p --dtype bf16 --output-dir twice";
+    scene.run(&format!("score --dataset p_t.jsonl {twice}")).expect(0, "30 ok");
+    let said = scene.run("kl --data-dir twice --json");
+    let found: Value = serde_json::from_str(&said.stdout).unwrap();
+    let note = "P and Q are the same weights in the same dtype (their files are equal), so that";
+    assert!(has_note(pair(&found, "p", "again"), note), "{}", found["pairs"]);
+}
+
+#[test]
+fn a_large_kl_is_no_matter_of_rounding() {
+    let scene = scene(0.5);
+    let said = scene.run("kl --data-dir out --exact --models p=p,q=q --task t --reference p --json");
+    let found: Value = serde_json::from_str(&said.stdout).unwrap();
+    let kl = pair(&found, "p", "q")["measures"][0]["token_mean"]["value"].as_f64().unwrap();
+    assert_eq!(has_note(pair(&found, "p", "q"), "both models were computed in bf16"), kl < 0.01, "{kl}");
+}
