@@ -4,15 +4,23 @@ use anyhow::Result;
 
 use super::args::{Listed, ScoreArgs};
 use super::exit::Exit;
+use super::kl::print;
 use super::progress::say;
 use super::signals;
 use super::terminal::Terminal;
 use crate::sample::Status;
-use crate::score::{self, PlainText, Request, Scores};
+use crate::score::{self, PlainText, Request, Scores, Watch};
+use crate::shift;
 
 /// Scores every dataset with every model, and says what can be done next.
 pub fn run(args: &ScoreArgs) -> Result<Exit> {
     let scores = scored(args)?;
+    if let Some(directory) = &args.noise_floor {
+        let seen = (&Terminal::new() as &dyn Watch, &signals::stop());
+        let measured = score::noise_floor::measure(&request(args), directory, seen)?;
+        let in_f32 = || "noise floor 0: all models are computed in f32\n".to_owned();
+        print(&measured.as_ref().map_or_else(in_f32, shift::noise_floors))?;
+    }
     say(&done(args, &scores));
     Ok(if scores.unscored() == 0 { Exit::Done } else { Exit::Unscored })
 }

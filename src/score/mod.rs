@@ -20,6 +20,7 @@ pub mod inputs;
 pub mod many;
 pub mod models;
 pub mod named;
+pub mod noise_floor;
 mod opened;
 pub mod response_sets;
 mod scorer;

@@ -30,6 +30,7 @@ pub use output::columns::Pick;
 pub use output::document::{Document, Requested, RequestedBetween, Tool};
 pub use output::export::{TableFormat, TableRequest, export};
 pub use output::file::{FileFormat, statistics_file};
+pub use output::floors::noise_floors;
 pub use output::gate::{Limit, Unmet, unmet};
 pub use output::overview::overview;
 pub use output::scalars::scalars;

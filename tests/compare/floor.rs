@@ -186,8 +186,29 @@ fn rounding_is_told_of() {
 #[test]
 fn a_large_kl_is_no_matter_of_rounding() {
     let scene = scene(0.5);
-    let said = scene.run("kl --data-dir out --exact --models p=p,q=q --task t --reference p --json");
+    let said = scene.run("kl --data-dir out --exact --models p=p,q=q,p32=p,q32=q --reference p --json");
     let found: Value = serde_json::from_str(&said.stdout).unwrap();
     let kl = pair(&found, "p", "q")["measures"][0]["token_mean"]["value"].as_f64().unwrap();
-    assert_eq!(has_note(pair(&found, "p", "q"), "both models were computed in bf16"), kl < 0.01, "{kl}");
+    assert!(kl > 0.01, "{kl}");
+    assert!(!has_note(pair(&found, "p", "q"), "both models were computed in bf16"));
+    assert!(has_note(pair(&found, "p", "q32"), "P was computed in bf16, Q in f32"));
+}
+
+/// `score --noise-floor`: the same figures as those of the models that are scored by hand.
+#[test]
+fn a_floor_is_measured_with_the_scores() {
+    let scene = scene(1e-3);
+    let said =
+        scene.run("score --dataset p_t.jsonl --models p=p,q=q --dtype bf16 --output-dir plain --noise-floor floor");
+    said.expect(0, "p-f32: 30 ok").expect_out("noise floor, KL(model‖itself in f32): P ");
+    let expected = compared(&scene, "p", "q")["noise_floor"].clone();
+    let found = scene.run("kl --data-dir floor --noise-floor p=p-f32,q=q-f32 --json");
+    let found: Value = serde_json::from_str(&found.stdout).unwrap();
+    assert_eq!(pair(&found, "p", "q")["noise_floor"], expected);
+    // The scores are those of a run without it, and have no further model.
+    scene.run("score --dataset p_t.jsonl --models p=p,q=q --dtype bf16 --output-dir without").expect(0, "30 ok");
+    assert!(scene.files("plain") == scene.files("without"));
+    let said =
+        scene.run("score --dataset p_t.jsonl --models p=p,q=q --dtype f32 --output-dir f32 --noise-floor floor32");
+    said.expect(0, "30 ok").expect_out("noise floor 0: all models are computed in f32");
 }

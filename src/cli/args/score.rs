@@ -57,6 +57,11 @@ pub struct ScoreArgs {
     #[arg(long, help_heading = "Exact comparison", action = ArgAction::SetTrue)]
     pub exact: bool,
 
+    /// Then measure how much of a KL rounding to bf16 alone gives: score the first 32 rows into DIR, once more in f32 with
+    /// each model that is computed in bf16, and compare
+    #[arg(long, help_heading = "Exact comparison", alias = "noise_floor", value_name = "DIR")]
+    pub noise_floor: Option<PathBuf>,
+
     /// With --exact, compare the other models with one another too
     #[arg(long, help_heading = "Exact comparison", alias = "all_pairs", action = ArgAction::SetTrue, requires = "exact")]
     pub all_pairs: bool,

@@ -49,7 +49,7 @@ fn same_weights(p: &ModelTable, q: &ModelTable, pair: &Pair) -> String {
 
 fn note(p: &ModelTable, q: &ModelTable, pair: &Pair) -> Option<String> {
     let (of_p, of_q) = (dtype(p), dtype(q));
-    let remedy = "score both with --dtype f32, or measure it with --noise-floor";
+    let remedy = "score both with --dtype f32, or measure it with `score --noise-floor DIR`";
     if of_p != of_q {
         return Some(format!(
             "P was computed in {of_p}, Q in {of_q}: KL contains what rounding alone gives (1e-4 to 1.7e-4 nats/token for \

@@ -7,6 +7,7 @@ pub mod warnings;
 pub mod summary;
 pub mod notes;
 pub mod detail;
+pub mod floors;
 pub mod relations;
 pub mod between;
 pub mod overview;
