@@ -7,15 +7,47 @@
 pub enum Content {
     /// A prompt and its response as text. `cut`: whether generation was cut, by a limit of tokens, so that no end token
     /// follows it; `None` where the row does not say.
-    Text { input: String, output: String, cut: Option<bool> },
+    Text {
+        /// Text of the prompt.
+        input: String,
+        /// Text of the response.
+        output: String,
+        /// Whether a limit of tokens ended the generation; `None` where the row does not say.
+        cut: Option<bool>,
+    },
     /// Token ids of a prompt and its response: never retokenised. Texts only if the row has them.
-    Ids { prompt: Vec<u32>, response: Vec<u32>, input: Option<String>, output: Option<String>, cut: Option<bool> },
+    Ids {
+        /// Ids of the prompt.
+        prompt: Vec<u32>,
+        /// Ids of the response.
+        response: Vec<u32>,
+        /// Text of the prompt, if the row has it.
+        input: Option<String>,
+        /// Text of the response, if the row has it.
+        output: Option<String>,
+        /// Whether a limit of tokens ended the generation; `None` where the row does not say.
+        cut: Option<bool>,
+    },
     /// A chat of `turns` assistant turns, at least one, each of which is a sample, after `before` turns of it that are
     /// only context. `messages`, `tools` and `kwargs` are JSON as the row has it; `cut` is about the last turn.
-    Chat { messages: String, tools: Option<String>, kwargs: Option<String>, before: u32, turns: u32, cut: Option<bool> },
+    Chat {
+        /// The messages, as JSON.
+        messages: String,
+        /// The tools, as JSON.
+        tools: Option<String>,
+        /// Variables of the template, as JSON.
+        kwargs: Option<String>,
+        /// Assistant turns before the first one that is a sample.
+        before: u32,
+        /// Number of assistant turns that are samples.
+        turns: u32,
+        /// Whether a limit of tokens ended the generation; `None` where the row does not say.
+        cut: Option<bool>,
+    },
 }
 
 impl Content {
+    /// Number of samples that it gives.
     pub fn samples(&self) -> u32 {
         match self {
             Self::Text { .. } | Self::Ids { .. } => 1,

@@ -18,12 +18,17 @@ pub const LARGE_FILE: u64 = 64 << 20;
 /// One part: a run of whole rows.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Part {
+    /// Number of its first row in the dataset, from 0.
     pub first_row: u32,
+    /// Number of its rows.
     pub rows: u32,
+    /// Number of its first sample in the dataset, from 0.
     pub first_sample: u32,
+    /// Number of its samples.
     pub samples: u32,
     /// Where its first row begins in the (unpacked) file, and how many bytes of it it spans.
     pub offset: u64,
+    /// Bytes of its rows.
     pub bytes: u64,
     /// Line of its first row, from 1; of a JSON array the element, of Parquet the row.
     pub first_line: u64,

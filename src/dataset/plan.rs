@@ -19,6 +19,7 @@ use crate::schema::KeptField;
 /// What decides the part boundaries, other than the data.
 #[derive(Clone, Debug, Default)]
 pub struct PlanOptions {
+    /// How rows are read.
     pub rows: RowOptions,
     /// `--limit`: only the first rows.
     pub limit: Option<u32>,
@@ -29,11 +30,17 @@ pub struct PlanOptions {
 /// What one scan found. Holds no rows: its size grows with the number of parts alone.
 #[derive(Debug)]
 pub struct Plan {
+    /// The file.
     pub path: PathBuf,
+    /// The options that it was scanned with.
     pub options: PlanOptions,
+    /// The parts, in order.
     pub parts: Vec<Part>,
+    /// Number of rows.
     pub rows: u32,
+    /// Number of samples.
     pub samples: u32,
+    /// Fields that the samples table keeps, with their types.
     pub kept: Vec<KeptField>,
     /// BLAKE3 of the whole file, 64 hex digits, whatever the limit.
     pub hash: String,

@@ -101,10 +101,12 @@ impl Row {
         Ok(row)
     }
 
+    /// Number of samples that the row gives.
     pub fn samples(&self) -> u32 {
         self.contents.iter().map(Content::samples).fold(0, u32::saturating_add)
     }
 
+    /// Whether a sample of it is a chat.
     pub fn has_chats(&self) -> bool {
         self.contents.iter().any(|content| matches!(content, Content::Chat { .. }))
     }

@@ -46,6 +46,7 @@ impl Windows {
         Row { id: None, cluster: None, contents: vec![content], kept: Vec::new() }
     }
 
+    /// Tokens per window.
     pub fn size(&self) -> u32 {
         self.size as u32
     }

@@ -18,9 +18,11 @@ pub struct Experiments {
 /// Texts of one generation model, and the models that score them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Experiment {
+    /// Its name.
     pub name: String,
     /// The output directory; experiments may share one.
     pub output: PathBuf,
+    /// Scoring options.
     pub options: Options,
     /// The model that wrote the texts.
     pub generation_model: String,
@@ -28,9 +30,11 @@ pub struct Experiment {
     pub writer_from: WriterFrom,
     /// Whether P is compared exactly with the other models, and whether these are with one another too.
     pub exact: bool,
+    /// Whether the other models are compared exactly with one another too.
     pub all_pairs: bool,
     /// The models that score the texts, at least one.
     pub models: Vec<Model>,
+    /// Response sets to score.
     pub texts: Vec<Text>,
 }
 
@@ -56,6 +60,7 @@ pub enum WriterFrom {
 /// A model by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Model {
+    /// Its name.
     pub name: String,
     /// A directory or a hub id.
     pub source: String,
@@ -66,6 +71,7 @@ pub struct Model {
 /// What a generation model wrote for a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text {
+    /// Name of the task.
     pub task: String,
     /// The file of rows, or of plain text.
     pub dataset: PathBuf,

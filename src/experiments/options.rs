@@ -137,14 +137,17 @@ impl Options {
         }
     }
 
+    /// Format of the files.
     pub fn out(&self) -> OutFormat {
         self.out.unwrap_or(OutFormat::Parquet)
     }
 
+    /// Length of the top-k lists.
     pub fn top_k(&self) -> usize {
         self.top_k.unwrap_or(20)
     }
 
+    /// How the boundary between prompt and response is tokenised.
     pub fn boundary(&self) -> Boundary {
         match self.boundary {
             // Responses that are paired by their ids must not contain a token that spans the boundary.
@@ -159,14 +162,17 @@ impl Options {
         self.template == Some(TemplateChoice::Own)
     }
 
+    /// Whether a BOS is added.
     pub fn bos(&self) -> Bos {
         self.bos.unwrap_or_default()
     }
 
+    /// The end token that is appended: `none`, `auto` or an id.
     pub fn end(&self) -> &str {
         self.end.as_deref().unwrap_or("none")
     }
 
+    /// What is done with samples that are longer than the context.
     pub fn too_long(&self) -> TooLong {
         self.too_long.unwrap_or(TooLong::Skip)
     }
@@ -176,10 +182,12 @@ impl Options {
         self.on_error == Some(OnError::Fail)
     }
 
+    /// Fields that the samples table keeps.
     pub fn keep_fields(&self) -> Vec<String> {
         self.keep_fields.clone().unwrap_or_default()
     }
 
+    /// Whether final hidden states are stored.
     pub fn keeps_hidden(&self) -> bool {
         self.keep_hidden.unwrap_or(false)
     }
@@ -192,27 +200,33 @@ impl Options {
         Self { dtype: if is_open { Some(DtypeChoice::F32) } else { self.dtype }, ..self }
     }
 
+    /// Type of the weights.
     pub fn dtype(&self) -> DtypeChoice {
         self.dtype.unwrap_or(DtypeChoice::Auto)
     }
 
+    /// Where models run.
     pub fn device(&self) -> &str {
         self.device.as_deref().unwrap_or("cpu")
     }
 
+    /// Tokens per batch.
     pub fn batch_tokens(&self) -> usize {
         self.batch_tokens.unwrap_or(4096)
     }
 }
 
+/// Format of the tokens files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OutFormat {
+    /// Parquet.
     Parquet,
     /// Parquet, and the published study's JSON beside it.
     TokenLosses,
 }
 
+/// Which chat template renders rows of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TemplateChoice {
@@ -222,6 +236,7 @@ pub enum TemplateChoice {
     Own,
 }
 
+/// What an unreadable row does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnError {
@@ -231,12 +246,15 @@ pub enum OnError {
     Fail,
 }
 
+/// Type of the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DtypeChoice {
     /// bf16 if every matrix is stored in bf16 and no model scored with it is an adapter, else f32.
     Auto,
+    /// 32-bit floats.
     F32,
+    /// bfloat16.
     Bf16,
 }
 

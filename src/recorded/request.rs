@@ -15,7 +15,9 @@ pub struct Request {
     pub format: Option<Format>,
     /// The model that wrote the text, the task, and the model that the numbers are of; `None` where the files say so.
     pub generation_model: Option<String>,
+    /// Name of the task.
     pub task: Option<String>,
+    /// Name of the model.
     pub model: Option<String>,
     /// What the rows call the format's fields, each as `NAME=FIELD`.
     pub fields: Vec<String>,

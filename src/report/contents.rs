@@ -37,11 +37,13 @@ pub const OTHER_TOKENIZER: &str = "this is not the tokenizer that made the token
 /// A block's kind, and what of the report is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
+    /// What it contains.
     pub kind: Kind,
     /// The response set, or the vocabulary.
     pub of: usize,
     /// The part, and the places of the samples in it; nothing of an index and a vocabulary.
     pub part: u32,
+    /// Places of its samples in the part.
     pub places: Vec<usize>,
     /// Place of the first sample in the set's list.
     pub first: usize,
@@ -49,14 +51,19 @@ pub struct Block {
 
 /// Everything that a page is made of.
 pub struct Contents {
+    /// The comparison.
     pub comparison: Comparison,
+    /// The response sets.
     pub sets: Vec<ResponseSet>,
+    /// Texts of token ids, one vocabulary per tokenizer.
     pub vocabularies: Vec<Vocabulary>,
     /// The vocabulary of each set.
     pub vocabulary_of: Vec<usize>,
     /// All samples of each set, and which of them are in the page.
     pub rows: Vec<Vec<IndexRow>>,
+    /// Which samples of each set are in the page.
     pub chosen: Vec<Vec<bool>>,
+    /// The blocks of the page, in their order.
     pub directory: Vec<Block>,
     /// The part of each sample and its place there.
     places: Vec<Vec<(u32, usize)>>,

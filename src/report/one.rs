@@ -17,33 +17,44 @@ use crate::shift;
 /// A response and what each model thinks of its tokens.
 #[derive(Debug, Serialize)]
 pub struct OneSample {
+    /// Name of the model that wrote the responses.
     pub generation_model: String,
+    /// Name of the task.
     pub task: String,
+    /// Number of the sample in its dataset, from 0.
     pub sample_id: u32,
     /// Of the dataset, from 0.
     pub row: u32,
+    /// The row's own `id`, if it has one.
     pub row_id: Option<String>,
+    /// Number of the sample within its row, from 0.
     pub turn: u32,
     /// A limit of tokens ended it, as far as the row says.
     pub is_cut: bool,
+    /// Text of the prompt.
     pub prompt: Option<String>,
+    /// Text of the response.
     pub response: Option<String>,
     /// Kept fields of the row by name.
     pub fields: serde_json::Map<String, serde_json::Value>,
     /// P, then each Q.
     pub models: Vec<String>,
+    /// Number of response tokens.
     pub tokens: Vec<OneToken>,
 }
 
 /// One token of the response.
 #[derive(Debug, Serialize)]
 pub struct OneToken {
+    /// Number of the token in its response, from 0.
     pub position: u32,
+    /// Token id.
     pub token_id: Option<u32>,
     /// Its part of the response, if known.
     pub token: Option<String>,
     /// Byte range in the response.
     pub span: Option<[u32; 2]>,
+    /// Whether this is the end token.
     pub is_end: bool,
     /// As the models of the sample.
     pub models: Vec<OfModel>,
@@ -56,6 +67,7 @@ pub struct OneToken {
 pub struct OfModel {
     /// Nats.
     pub logprob: Option<f64>,
+    /// Rank of the token; 1 is the most likely.
     pub rank: Option<u32>,
     /// Of the distribution at the token's place, nats.
     pub entropy: Option<f64>,
@@ -66,15 +78,18 @@ pub struct OfModel {
 /// An entry of a list of most likely tokens.
 #[derive(Debug, Serialize)]
 pub struct Candidate {
+    /// Token id.
     pub token_id: u32,
     /// Its text, if it is known.
     pub token: Option<String>,
+    /// Its log-probability, nats.
     pub logprob: f64,
 }
 
 /// How P and one Q differ at a token.
 #[derive(Debug, Serialize)]
 pub struct OfPair {
+    /// Name of Q.
     pub q: String,
     /// ln q − ln p, nats.
     pub delta_logprob: Option<f64>,

@@ -20,11 +20,13 @@ use crate::store::{self, DamagedCell, DatasetFacts, FoundCell, ResponseSetKey};
 
 /// Cells in the file's order, and their datasets.
 pub struct Cells<'a> {
+    /// The experiments.
     pub experiments: &'a [Experiment],
     /// By experiment and text; `None` if it cannot be used.
     datasets: Vec<Vec<Option<Dataset>>>,
     /// What is found in each output directory, or why it cannot be read.
     found: BTreeMap<&'a Path, Result<Found, String>>,
+    /// All cells.
     pub all: Vec<Cell>,
 }
 
@@ -34,20 +36,26 @@ type Found = (Vec<FoundCell>, Vec<DamagedCell>);
 /// A place in the file, and how it stands.
 #[derive(Debug)]
 pub struct Cell {
+    /// Index of its experiment.
     pub experiment: usize,
+    /// Index of its response set in the experiment.
     pub text: usize,
+    /// Index of its model in the experiment.
     pub model: usize,
+    /// What became of it.
     pub state: State,
 }
 
 /// How a cell stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
+    /// Not scored yet.
     ToDo,
     /// Scored by this run, or before it.
     Done,
     /// There is no dataset.
     Skipped(String),
+    /// It failed, with the reason.
     Failed(String),
 }
 

@@ -17,11 +17,13 @@ use crate::store::{self, FoundCell};
 
 /// What is to be compared, and how.
 pub struct Exact<'a> {
+    /// The output directory.
     pub root: &'a Path,
     /// The models whose heads are needed, as they were typed.
     pub models: &'a [String],
     /// The divisor of logits.
     pub temperature: f64,
+    /// `--allow-removed`.
     pub allow_removed: bool,
 }
 

@@ -67,6 +67,7 @@ pub struct Request {
     pub generation_model: Option<String>,
     /// The task, if the files' names do not say so.
     pub task: Option<String>,
+    /// Scoring options.
     pub options: Options,
     /// Whether P of each response set is compared exactly with the other models afterwards; hidden states are kept until
     /// then.
@@ -79,6 +80,7 @@ pub struct Request {
     pub replace: bool,
     /// Whether parts that hold a failed sample are scored again.
     pub retry_failed: bool,
+    /// What computes the scores.
     pub engine: EngineChoice,
 }
 
@@ -106,12 +108,14 @@ impl Request {
 /// What became of each model, in the request's order.
 #[derive(Clone, Debug)]
 pub struct Scores {
+    /// One entry per model.
     pub models: Vec<ModelScores>,
 }
 
 /// What became of a model.
 #[derive(Clone, Debug)]
 pub struct ModelScores {
+    /// Name of the model.
     pub name: String,
     /// What was done; `None` if it had scored everything before.
     pub outcome: Option<Outcome>,

@@ -30,6 +30,7 @@ pub enum EngineChoice {
 
 /// A model whose files were looked at, so that what is wrong shows before anything is scored.
 pub struct Model {
+    /// Name and source.
     pub named: NamedModel,
     source: Box<dyn EngineSource>,
     keep_hidden: bool,

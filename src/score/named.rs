@@ -11,6 +11,7 @@ use crate::{gguf, hub};
 /// A model as typed, its files found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedModel {
+    /// Its name.
     pub name: String,
     /// A directory, or a GGUF file.
     pub path: PathBuf,

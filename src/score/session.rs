@@ -21,8 +21,11 @@ use crate::tokenize::{SampleOptions, TextTokenizer};
 
 /// An output directory that is written to.
 pub struct Output {
+    /// The output directory.
     pub root: PathBuf,
+    /// Its store.
     pub store: Store,
+    /// Its run log.
     pub run_log: RunLog,
 }
 
@@ -47,8 +50,11 @@ impl Output {
 
 /// How rows become ids and tables, the same for all models that are compared.
 pub struct Session {
+    /// Scoring options.
     pub options: Options,
+    /// Makes the token ids for all models.
     pub tokenizer: TextTokenizer,
+    /// How samples are made.
     pub sample_options: SampleOptions,
     /// What is known of the models' own tokenizers.
     pub(super) vocabularies: Vocabularies,

@@ -24,20 +24,67 @@ pub enum Event<'a> {
     /// What a model of that name had scored before was removed, as requested.
     Replaced(&'a Cell),
     /// Several runs are about to score so many bytes of datasets.
-    Planned { bytes: u64 },
+    Planned {
+        /// Bytes of the datasets.
+        bytes: u64,
+    },
     /// The run of this name was stopped: so many of its parts are written, with so many tokens, and as many other tokens as
     /// `lost` were computed for parts that are not.
-    Interrupted { run: &'a str, parts: usize, of: usize, tokens: u64, lost: u64 },
+    Interrupted {
+        /// Name of the run.
+        run: &'a str,
+        /// Number of parts.
+        parts: usize,
+        /// Number of all its parts.
+        of: usize,
+        /// Response tokens.
+        tokens: u64,
+        /// Response tokens that were computed for unfinished parts.
+        lost: u64,
+    },
     /// A cell was scored before, and its model cannot be opened now.
-    KeptWithoutModel { model: &'a str, task: &'a str, why: &'a str },
+    KeptWithoutModel {
+        /// Name of the model.
+        model: &'a str,
+        /// Name of the task.
+        task: &'a str,
+        /// Why.
+        why: &'a str,
+    },
     /// A cell of a file of experiments failed; the others go on.
-    Failed { experiment: &'a str, task: &'a str, model: &'a str, why: &'a str },
+    Failed {
+        /// Name of the experiment.
+        experiment: &'a str,
+        /// Name of the task.
+        task: &'a str,
+        /// Name of the model.
+        model: &'a str,
+        /// Why.
+        why: &'a str,
+    },
     /// Parts whose hidden states were kept and are gone; their tables stand in the folder `tokens`.
-    HiddenLost { model: &'a str, task: &'a str, parts: usize, tokens: &'a Path },
+    HiddenLost {
+        /// Name of the model.
+        model: &'a str,
+        /// Name of the task.
+        task: &'a str,
+        /// Number of parts.
+        parts: usize,
+        /// Folder of the tokens files.
+        tokens: &'a Path,
+    },
     /// Nothing was left to score in the run of this name.
-    AlreadyScored { run: &'a str },
+    AlreadyScored {
+        /// Name of the run.
+        run: &'a str,
+    },
     /// The run of this name scored what was left.
-    Scored { run: &'a str, outcome: &'a Outcome },
+    Scored {
+        /// Name of the run.
+        run: &'a str,
+        /// What it did.
+        outcome: &'a Outcome,
+    },
     /// A file of the published study's format was written.
     Exported(&'a Path),
     /// Two models were compared exactly.
@@ -49,6 +96,7 @@ pub enum Event<'a> {
 pub struct Outcome {
     /// Samples, tokens and bytes of this run alone.
     pub counts: Snapshot,
+    /// Wall-clock time that it took.
     pub elapsed: Duration,
     /// What was noticed of the rows, a dataset each.
     pub noticed: Vec<Noticed>,
@@ -59,18 +107,22 @@ pub struct Outcome {
 pub struct Noticed {
     /// The response set that the rows are.
     pub set: ResponseSetKey,
+    /// Counts of whatever may surprise a user.
     pub audit: Audit,
 }
 
 /// An exact comparison that is done.
 #[derive(Debug)]
 pub struct Compared<'a> {
+    /// Cell of P.
     pub p: &'a Cell,
+    /// Cell of Q.
     pub q: &'a Cell,
     /// Positions at which both distributions were taken.
     pub positions: usize,
     /// Those of them at which every logit was computed in f64.
     pub in_f64: usize,
+    /// Wall-clock time that it took.
     pub elapsed: Duration,
 }
 

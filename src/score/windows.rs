@@ -15,6 +15,7 @@ use crate::store::{FoundCell, ResponseSetKey};
 /// A text that is cut into windows, of each of which the second half is scored, as llama.cpp does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlainText {
+    /// The file.
     pub path: PathBuf,
     /// Tokens of a window: of 512, 255 are scored.
     pub window: u32,

@@ -11,6 +11,7 @@ pub struct Options {
     pub own_text: Option<String>,
     /// Tasks and generation models to look at; all if empty.
     pub tasks: Vec<String>,
+    /// Only responses that these models wrote; empty: of all.
     pub generation_models: Vec<String>,
     /// Compare the shifts of two models, each on its own text: no other texts and pairs are then compared.
     pub between: Option<BetweenModels>,
@@ -35,7 +36,9 @@ pub struct Options {
 /// A model, and the name under which the same weights were scored in f32.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct F32Version {
+    /// The model.
     pub model: String,
+    /// Name of its f32 version.
     pub in_f32: String,
 }
 
@@ -44,6 +47,7 @@ pub struct F32Version {
 pub struct BetweenModels {
     /// The model whose shift is taken, and the one whose shift is subtracted from it.
     pub model: String,
+    /// The model whose shift is subtracted.
     pub minus: String,
     /// What both are compared with.
     pub to: String,

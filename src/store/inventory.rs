@@ -26,7 +26,9 @@ use crate::table::EXTENSION;
 pub struct Inventory {
     /// In the order of their names.
     pub texts: Vec<ListedText>,
+    /// All cells.
     pub cells: Vec<ListedCell>,
+    /// All pairs.
     pub pairs: Vec<ListedPair>,
     /// Files under the results' folders that no manifest explains, sorted. Names that begin with a dot are file
     /// managers' and notebooks', and not looked at.
@@ -59,6 +61,7 @@ pub struct ListedText {
 /// A cell whose manifest exists.
 #[derive(Debug)]
 pub struct ListedCell {
+    /// Which cell it is.
     pub cell: Cell,
     /// Where the manifest is.
     pub path: PathBuf,
@@ -71,6 +74,7 @@ pub struct ListedCell {
 /// A pair whose manifest exists.
 #[derive(Debug)]
 pub struct ListedPair {
+    /// Which pair it is.
     pub cell: PairCell,
     /// Where the manifest is.
     pub path: PathBuf,
@@ -83,7 +87,9 @@ pub struct ListedPair {
 /// The files of a part, which may be missing.
 #[derive(Clone, Debug)]
 pub struct PartFiles {
+    /// The tokens file.
     pub tokens: ResultFile,
+    /// The samples file.
     pub samples: ResultFile,
     /// Only if it is there: what was kept may have been deleted to make room.
     pub hidden: Option<ResultFile>,

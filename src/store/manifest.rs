@@ -24,9 +24,13 @@ use crate::error::{Error, Result};
 /// What made a cell's tables.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
+    /// [`FORMAT_VERSION`](crate::schema::FORMAT_VERSION) of the files.
     pub format_version: u32,
+    /// Name of the model that wrote the responses.
     pub generation_model: String,
+    /// Name of the task.
     pub task: String,
+    /// Name of the model that scored the responses.
     pub model: String,
     /// What the tables are written as: `parquet`.
     pub out: String,
@@ -34,6 +38,7 @@ pub struct Manifest {
     pub dataset: DatasetFacts,
     /// The same for every model of a text.
     pub tokens: TokenFacts,
+    /// What computed the scores.
     pub engine: EngineFacts,
     /// The same for every model of a text.
     pub reference: ReferenceFacts,

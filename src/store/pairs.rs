@@ -170,6 +170,7 @@ fn part_in(folder: &Path, part: u32) -> ResultFile {
 /// A pair as found on disk.
 #[derive(Debug)]
 pub struct FoundPair {
+    /// Which pair it is.
     pub cell: PairCell,
     /// Or why it cannot be used, which is in no other pair's way.
     pub manifest: Result<PairManifest>,

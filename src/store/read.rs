@@ -17,11 +17,15 @@ use crate::table::EXTENSION;
 /// A cell as found on disk.
 #[derive(Clone, Debug)]
 pub struct FoundCell {
+    /// Which cell it is.
     pub cell: Cell,
+    /// Its manifest.
     pub manifest: Manifest,
     /// Parts that are done, ascending; the files below are theirs, in the same order.
     pub parts: Vec<u32>,
+    /// Tokens files, in the order of the parts.
     pub tokens: Vec<ResultFile>,
+    /// Samples files, in the order of the parts.
     pub samples: Vec<ResultFile>,
     /// For each part its hidden states, stored or temporary, if they exist. Stored ones may have been deleted to make room:
     /// tables do not need them.
@@ -47,7 +51,9 @@ pub fn cells(root: &Path) -> Result<Vec<FoundCell>> {
 /// A cell whose manifest cannot be used, or of which files are missing.
 #[derive(Debug)]
 pub struct DamagedCell {
+    /// Which cell it is.
     pub cell: Cell,
+    /// Why its manifest cannot be read.
     pub error: Error,
 }
 

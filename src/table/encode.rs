@@ -26,8 +26,11 @@ pub const EXTENSION: &str = "parquet";
 /// Which table a batch belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
+    /// The tokens table.
     Tokens,
+    /// The samples table.
     Samples,
+    /// The pairs table.
     Pairs,
 }
 

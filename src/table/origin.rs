@@ -14,13 +14,16 @@ const KEY: &str = "tokshift.part";
 /// A part of a cell or of a pair of models, by names and by what decided its numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
+    /// Name of the model that wrote the responses.
     pub generation_model: String,
+    /// Name of the task.
     pub task: String,
     /// P, of a pair.
     pub model: String,
     /// Q of a pair.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beside: Option<String>,
+    /// Number of the part, from 0.
     pub part: u32,
     /// Digest of the manifest.
     pub manifest: String,

@@ -8,6 +8,7 @@ use super::svg::Svg;
 
 /// A drawing and its values.
 pub struct Figure {
+    /// Title above the drawing.
     pub title: String,
     pub(super) svg: Svg,
     /// Lines of comma-separated values, the head first.

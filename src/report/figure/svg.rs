@@ -12,7 +12,9 @@ const CHARACTER: f64 = 6.4;
 
 /// A drawing.
 pub struct Svg {
+    /// Width, pixels.
     pub width: f64,
+    /// Height, pixels.
     pub height: f64,
     body: String,
 }

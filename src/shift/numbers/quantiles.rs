@@ -31,7 +31,9 @@ pub const EXACT: u64 = 10_000_000;
 /// One quantile of a measure's values over tokens.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Quantile {
+    /// Name, such as `q0.99`.
     pub name: String,
+    /// Value with its interval.
     #[serde(flatten)]
     pub estimate: Estimate,
 }

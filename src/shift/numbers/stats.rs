@@ -18,6 +18,7 @@ pub struct Estimate {
     pub stderr: Option<f64>,
     /// Ends of the 95% interval: Student's t with `clusters` − 1 degrees.
     pub low: Option<f64>,
+    /// Upper end of the 95% interval.
     pub high: Option<f64>,
     /// G: clusters that have a row.
     pub clusters: u64,
@@ -47,7 +48,9 @@ impl Estimate {
 /// What one cluster adds to a mean: the sum of its rows and how many they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Share {
+    /// Sum of the values.
     pub sum: f64,
+    /// Number of values.
     pub n: u64,
 }
 

@@ -9,6 +9,7 @@ use crate::shift::numbers::stats::Estimate;
 
 pub type Row = Vec<String>;
 
+/// A mean with its error, and its 95% interval; `-` without a value.
 pub fn cells(estimate: Option<Estimate>) -> [String; 2] {
     let Some(estimate) = estimate else { return ["-".to_owned(), String::new()] };
     let interval = estimate.low.zip(estimate.high);

@@ -14,6 +14,7 @@ pub struct Comparison {
     /// The models of all pairs, each once, in order of appearance.
     #[serde(default)]
     pub models: Vec<ModelFacts>,
+    /// The pairs that were compared.
     pub pairs: Vec<Pair>,
     /// Requested pairs that are missing, and why.
     #[serde(default)]
@@ -57,10 +58,15 @@ impl Comparison {
 /// Two models that have nothing in common yet, or whose tables cannot be compared.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct NotCompared {
+    /// Name of the model that wrote the responses.
     pub generation_model: String,
+    /// Name of the task.
     pub task: String,
+    /// Name of P.
     pub p: String,
+    /// Name of Q.
     pub q: String,
+    /// Why it was not compared.
     pub why: String,
     /// Tables are damaged or must not be compared, where more scoring does not help, or P never scored the text.
     #[serde(default)]

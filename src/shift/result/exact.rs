@@ -25,9 +25,13 @@ pub struct ExactFigures {
 /// One token of the vocabulary, over all positions at which it was written.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ShiftedToken {
+    /// Token id.
     pub token_id: u32,
+    /// Its text, if known.
     pub token: Option<String>,
+    /// Number of its occurrences.
     pub tokens: u64,
+    /// Number of these at which P's most likely token is not in Q's top 3.
     pub shifted: u64,
     /// Σ KL(P‖Q) in nats.
     #[serde(deserialize_with = "number")]
@@ -60,7 +64,9 @@ pub struct MovedTop {
 /// Means over samples.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Stop {
+    /// P's mean probability to end.
     pub p: Estimate,
+    /// Q's mean probability to end.
     pub q: Estimate,
     /// Q − P, paired.
     pub difference: Estimate,

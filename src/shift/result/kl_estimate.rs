@@ -10,15 +10,25 @@ use crate::error::Result;
 /// Whether k1 and k3 estimate KL(P‖Q).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KlEstimate {
+    /// The value estimates KL(P‖Q).
     Yes,
-    No { reason: String },
-    Unknown { reason: String },
+    /// The value does not estimate KL(P‖Q).
+    No {
+        /// Why.
+        reason: String,
+    },
+    /// Nothing shows whether the value estimates KL(P‖Q).
+    Unknown {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// The reason for *yes*.
 const SUPPORTED: &str = "P wrote the text, and neither its entropy, the bounds nor the mean ratio contradicts that";
 
 impl KlEstimate {
+    /// `yes`, `no` or `unknown`.
     pub fn answer(&self) -> &'static str {
         match self {
             Self::Yes => "yes",
@@ -27,6 +37,7 @@ impl KlEstimate {
         }
     }
 
+    /// Why; empty for `yes`.
     pub fn reason(&self) -> &str {
         match self {
             Self::Yes => SUPPORTED,

@@ -9,23 +9,29 @@ use crate::shift::numbers::stats::Estimate;
 /// A statistic of each model by itself; absent if it has no log-probability.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Sides {
+    /// Of P.
     pub p: Option<Estimate>,
+    /// Of Q.
     pub q: Option<Estimate>,
 }
 
 /// Both means of one measure over some tokens, or of its difference.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Means {
+    /// Name of the measure.
     pub name: String,
     /// Of both means.
     pub unit: String,
+    /// Mean over tokens.
     pub token_mean: Option<Estimate>,
+    /// Mean over samples of their token means.
     pub sample_mean: Option<Estimate>,
 }
 
 /// The means of one measure.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Measure {
+    /// Name of the measure.
     pub name: String,
     /// Of both means.
     pub unit: String,
@@ -40,11 +46,15 @@ pub struct Measure {
 /// The means of Q minus those of another Q, on the samples that both were compared on token by token.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Difference {
+    /// Name of the model that wrote the responses.
     pub generation_model: String,
+    /// Name of the task.
     pub task: String,
+    /// Name of P.
     pub p: String,
     /// The Q whose means are taken from, and the one whose means are taken away.
     pub q: String,
+    /// The Q that is subtracted.
     pub minus: String,
     /// What logits were divided by for exact measures, which are left out where both have none or not the same.
     pub temperature: Option<f64>,
@@ -52,6 +62,7 @@ pub struct Difference {
     pub samples: u64,
     /// Whether differences of k1 and k3 estimate those of KL(P‖Q).
     pub kl_estimate: KlEstimate,
+    /// Differences by measure.
     pub measures: Vec<Means>,
 }
 
@@ -60,6 +71,7 @@ pub struct Difference {
 pub struct NoiseFloor {
     /// KL(model‖model in f32), of P and of Q.
     pub p: Estimate,
+    /// KL of Q to its f32 version.
     pub q: Estimate,
     /// KL(P‖Q), both in f32.
     pub in_f32: Option<Estimate>,
@@ -72,19 +84,25 @@ pub struct NoiseFloor {
 /// Q compared with P over every task that one generation model wrote text for, if they are several.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Overall {
+    /// Name of the model that wrote the responses.
     pub generation_model: String,
+    /// Name of P.
     pub p: String,
+    /// Name of Q.
     pub q: String,
     /// What logits were divided by for exact measures, which are left out unless all tasks have them at the same.
     pub temperature: Option<f64>,
+    /// Tasks that were pooled.
     pub tasks: Vec<String>,
     /// Those of them of which parts are missing, and those that are not among them because nothing of them was compared.
     #[serde(default)]
     pub partial_tasks: Vec<String>,
+    /// Tasks of which nothing was compared.
     #[serde(default)]
     pub missing_tasks: Vec<String>,
     /// Whether k1 and k3 estimate KL(P‖Q) on the texts of all tasks.
     pub kl_estimate: KlEstimate,
+    /// Means by measure.
     pub measures: Vec<OverallMeasure>,
 }
 
@@ -105,24 +123,30 @@ impl Overall {
 /// One measure over several tasks.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct OverallMeasure {
+    /// Name of the measure.
     pub name: String,
+    /// Unit of the values.
     pub unit: String,
     /// All tasks' tokens, or samples, as if they were one task's; a cluster belongs to one task.
     pub token_mean: Option<Estimate>,
+    /// Mean over all samples.
     pub sample_mean: Option<Estimate>,
     /// Means over tasks of each task's mean, every task with the same weight.
     pub mean_of_token_means: Option<Estimate>,
+    /// Mean of the tasks' sample means.
     pub mean_of_sample_means: Option<Estimate>,
 }
 
 /// The quantiles of one measure.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Quantiles {
+    /// Name of the measure.
     pub measure: String,
     /// Of every value.
     pub unit: String,
     /// Whether they are those of the values themselves: else each is within 0.5% of it, `min` and `max` aside.
     pub exact: bool,
+    /// The quantiles, ascending.
     pub quantiles: Vec<Quantile>,
 }
 
@@ -133,9 +157,12 @@ pub struct Slice {
     pub by: String,
     /// What they have in common: `answer`, `number`, `8-15`, `true`, …
     pub value: String,
+    /// Samples in the slice.
     pub samples: u64,
+    /// Tokens in the slice.
     pub tokens: u64,
     /// Whether k1 and k3 estimate KL(P‖Q) at these tokens.
     pub kl_estimate: KlEstimate,
+    /// Means by measure.
     pub measures: Vec<Means>,
 }

@@ -15,15 +15,21 @@ use crate::shift::numbers::stats::{Estimate, FEW_CLUSTERS};
 /// Q compared with P on the text that one generation model wrote for one task. Every difference is Q − P.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Pair {
+    /// Name of the model that wrote the responses.
     pub generation_model: String,
+    /// Name of the task.
     pub task: String,
+    /// Name of P.
     pub p: String,
+    /// Name of Q.
     pub q: String,
     /// Samples that both scored, and the tokens that both scored of them.
     pub samples: u64,
+    /// Tokens that both scored.
     pub tokens: u64,
     /// Clusters of those samples.
     pub clusters: u64,
+    /// Samples that were not compared, by their two statuses.
     pub left_out: Vec<LeftOut>,
     /// Present if a limit of tokens ended the generation of some of them.
     pub cut: Option<Cut>,
@@ -33,6 +39,7 @@ pub struct Pair {
     pub kl_estimate: KlEstimate,
     /// Present if one model gives ids a probability that the other does not have.
     pub heads: Option<Heads>,
+    /// Means by measure.
     pub measures: Vec<Measure>,
     /// exp(−mean log-probability over tokens).
     pub perplexity: Sides,
@@ -95,7 +102,9 @@ pub fn title(p: &str, q: &str, task: &str, generation_model: &str) -> String {
 /// Ids that each model can score, where the two are not equally many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Heads {
+    /// Of P.
     pub p: usize,
+    /// Of Q.
     pub q: usize,
 }
 
@@ -111,6 +120,7 @@ impl Heads {
 /// Responses that a limit of tokens ended: what they say is counted, that they end is not.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Cut {
+    /// Number of such samples.
     pub samples: u64,
     /// Of all samples that were compared.
     pub share: Estimate,
@@ -119,10 +129,13 @@ pub struct Cut {
 /// Samples that one side at least did not score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LeftOut {
+    /// Status in P's samples table.
     #[serde(with = "status")]
     pub p: Status,
+    /// Status in Q's samples table.
     #[serde(with = "status")]
     pub q: Status,
+    /// Number of such samples.
     pub samples: u64,
 }
 
@@ -149,8 +162,10 @@ mod status {
 pub struct Partial {
     /// Parts that were compared, of how many.
     pub compared: u64,
+    /// Parts of the response set.
     pub parts: u64,
     /// Parts that a side lacks.
     pub missing_p: Vec<u32>,
+    /// Numbers of the parts that Q lacks.
     pub missing_q: Vec<u32>,
 }

@@ -16,8 +16,10 @@ pub struct ReadFirst {
 /// A response that P and Q find differently likely.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct FarResponse {
+    /// Which response.
     #[serde(flatten)]
     pub place: Place,
+    /// Its scored tokens.
     pub tokens: u64,
     /// Σ ln p − ln q: nats by which P finds it likelier than Q.
     #[serde(deserialize_with = "number")]
@@ -29,6 +31,7 @@ pub struct FarResponse {
 /// A token that P and Q find differently likely.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct FarToken {
+    /// Which response.
     #[serde(flatten)]
     pub place: Place,
     /// Index in the response.
@@ -37,19 +40,23 @@ pub struct FarToken {
     pub token_id: Option<u32>,
     /// Its text, if known (tokens that end a turn have an empty one), and up to 60 characters of the response before it.
     pub token: Option<String>,
+    /// Text before the token, if known.
     pub before: Option<String>,
     /// ln p, ln q.
     pub logprob_p: Option<f64>,
+    /// ln q of the token, nats.
     pub logprob_q: Option<f64>,
 }
 
 /// Where a sample is found again.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Place {
+    /// Number of the sample in its dataset, from 0.
     pub sample_id: u32,
     /// Of the dataset, from 0.
     pub row: u32,
     /// Which of the row's responses (or turns) it is, from 0.
     pub turn: u32,
+    /// The row's own `id`, if it has one.
     pub row_id: Option<String>,
 }

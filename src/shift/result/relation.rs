@@ -12,12 +12,14 @@ pub struct FieldRelation {
     pub field: String,
     /// Whether slopes and correlations of k1 are those of KL: not if what was sampled decides the field.
     pub kl_estimate: KlEstimate,
+    /// Relations by measure.
     pub measures: Vec<MeasureRelation>,
 }
 
 /// Of one measure.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct MeasureRelation {
+    /// Its name.
     pub name: String,
     /// Of the mean over a response's tokens; of its sum: nats/response.
     pub unit: String,

@@ -17,9 +17,13 @@ pub type Weights = (BTreeMap<String, String>, String);
 /// One model's files of one text, in part order.
 #[derive(Clone, Debug)]
 pub struct ModelTable {
+    /// Name of the model.
     pub model: String,
+    /// Hashes of the weight files, and the dtype.
     pub weights: Weights,
+    /// Tokens files, in the order of the parts.
     pub tokens: Vec<ResultFile>,
+    /// Samples files, in the order of the parts.
     pub samples: Vec<ResultFile>,
     /// What the files must say of themselves, in the same order.
     pub origins: Vec<Origin>,
@@ -36,8 +40,11 @@ pub struct ModelTable {
 pub struct PairTables {
     /// The response set.
     pub set: ResponseSetKey,
+    /// Tables of P.
     pub p: ModelTable,
+    /// Tables of Q.
     pub q: ModelTable,
+    /// Which parts are missing, if any.
     pub partial: Option<Partial>,
     /// Samples are windows of a text, not responses.
     pub of_windows: bool,

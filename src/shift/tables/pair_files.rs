@@ -9,6 +9,7 @@ use crate::table::Origin;
 /// The pairs table of two models.
 #[derive(Clone, Debug)]
 pub struct PairFiles {
+    /// Pairs files, in the order of the parts.
     pub files: Vec<ResultFile>,
     /// What they must say of themselves.
     pub origins: Vec<Origin>,

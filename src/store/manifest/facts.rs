@@ -16,8 +16,11 @@ use crate::hidden;
 pub struct DatasetFacts {
     /// BLAKE3 of the file.
     pub blake3: String,
+    /// Number of rows.
     pub rows: u32,
+    /// Number of samples.
     pub samples: u32,
+    /// `--limit`.
     pub limit: Option<u32>,
     /// Tokens of a window, where the rows are windows of a text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -25,7 +28,9 @@ pub struct DatasetFacts {
     /// What the rows call the fields that are read, where that differs from their usual names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<String>,
+    /// `--cluster`.
     pub cluster: Option<String>,
+    /// `--keep-fields`.
     pub keep_fields: Vec<String>,
 }
 
@@ -96,12 +101,14 @@ pub struct TokenFacts {
     /// `always` or `never`, where not the tokenizer decided whether a BOS stands before every text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bos: Option<String>,
+    /// `--boundary`.
     pub boundary: String,
     /// The id of the appended end token.
     pub end: Option<u32>,
     /// Longest sample in tokens: the shortest context among the models of the run that came first. A model of a shorter one
     /// leaves out what it cannot take.
     pub max_tokens: usize,
+    /// `--too-long`.
     pub too_long: String,
     /// Identity of the chat template, if rows are chats; `own` if each model read its own, which is in the model's
     /// manifest.
@@ -132,6 +139,7 @@ pub const IMPORT: &str = "import";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EngineFacts {
+    /// Name of the engine.
     pub name: String,
     /// What the numbers were read from, of an [`IMPORT`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -146,6 +154,7 @@ pub struct EngineFacts {
     /// 0.02 nats per token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arithmetic: Option<String>,
+    /// `--top-k`.
     pub top_k: usize,
     /// Ids that the model can score; absent where that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -162,6 +171,7 @@ pub struct EngineFacts {
     /// As `tokens.tokenizer`, of the tokenizer that read what the model's own template wrote before responses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokenizer: Option<String>,
+    /// How ranks count ids of equal logits.
     pub rank_rule: String,
     /// The hidden states that its parts keep; absent if they keep none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -14,10 +14,15 @@ use crate::store::layout::{PairCell, ResponseSetKey};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PairManifest {
+    /// [`FORMAT_VERSION`](crate::schema::FORMAT_VERSION) of the files.
     pub format_version: u32,
+    /// Name of the model that wrote the responses.
     pub generation_model: String,
+    /// Name of the task.
     pub task: String,
+    /// Name of P.
     pub p: String,
+    /// Name of Q.
     pub q: String,
     /// What both models' logits are divided by.
     pub temperature: f64,
@@ -25,6 +30,7 @@ pub struct PairManifest {
     pub stop: Vec<u32>,
     /// BLAKE3 of what the two cells' manifests say.
     pub of_p: String,
+    /// Digest of Q's manifest.
     pub of_q: String,
 }
 

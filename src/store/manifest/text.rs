@@ -16,17 +16,24 @@ use crate::store::layout::ResponseSetKey;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextManifest {
+    /// [`FORMAT_VERSION`](crate::schema::FORMAT_VERSION) of the files.
     pub format_version: u32,
+    /// Name of the model that wrote the responses.
     pub generation_model: String,
+    /// Name of the task.
     pub task: String,
+    /// The dataset.
     pub dataset: DatasetFacts,
+    /// How token ids were made.
     pub tokens: TokenFacts,
+    /// P, and why.
     #[serde(default, skip_serializing_if = "ReferenceFacts::is_unknown")]
     pub reference: ReferenceFacts,
     /// BLAKE3 of this manifest as it was when the first model was scored, if rows were added since: the models' manifests
     /// refer to that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begun_as: Option<String>,
+    /// The parts, in order.
     pub parts: Vec<Part>,
     /// BLAKE3 of the beginning of the dataset that earlier runs have, if the file is known to begin with it. No file holds
     /// this.
