@@ -18,6 +18,8 @@ pub struct Place<'a> {
     pub first_sample: u32,
     /// How a message names it, such as `line 3`.
     pub name: &'a str,
+    /// Ids that the model can score, if that is known.
+    pub vocab: Option<u32>,
 }
 
 /// The samples of a row as `model` (its place in the import's order) scored them; what was noted of its numbers is added
@@ -47,7 +49,7 @@ fn of_model(
     fill(&mut sample, row, recorded);
     let scores = recorded.numbers[model].as_ref().map_err(Clone::clone).and_then(|found| {
         let mut of_sample = Noted::default();
-        let scores = scores(found, recorded, &mut of_sample).map_err(Unscored::failed)?;
+        let scores = scores(found, recorded, place.vocab, &mut of_sample).map_err(Unscored::failed)?;
         noted.add(of_sample);
         Ok(scores)
     });
@@ -112,7 +114,12 @@ fn fill(sample: &mut Sample, row: &RecordedRow, recorded: &RecordedSample) {
 ///
 /// # Errors
 /// What makes its numbers unusable: one that is missing, out of range or of another length.
-fn scores(found: &Numbers, recorded: &RecordedSample, noted: &mut Noted) -> Result<TokenScores, String> {
+fn scores(
+    found: &Numbers,
+    recorded: &RecordedSample,
+    vocab: Option<u32>,
+    noted: &mut Noted,
+) -> Result<TokenScores, String> {
     let (Numbers { logprob, rank, entropy, top, lost_lists }, scored) = (found, recorded.scored());
     noted.lost_lists += lost_lists;
     let lengths = [("log-probabilities", logprob.len()), ("ranks", rank.len()), ("entropies", entropy.len())];
@@ -134,9 +141,10 @@ fn scores(found: &Numbers, recorded: &RecordedSample, noted: &mut Noted) -> Resu
         return Err(format!("the rank of token {} is 0; the most likely token has rank 1", place(token)));
     }
     for (token, &value) in entropy.iter().enumerate() {
-        // Rounding may put it below 0.
-        if value.is_nan() || value.is_infinite() || value < -1e-3 {
-            return Err(format!("the entropy of token {} is {value}", place(token)));
+        // Rounding may put it below 0; nothing is above that of equal probabilities.
+        let most = f64::from(vocab.unwrap_or(u32::MAX)).ln();
+        if !(-1e-3..=most + 1e-5).contains(&value) {
+            return Err(format!("the entropy of token {} is {value}, outside 0 to {most:.4}", place(token)));
         }
         scores.entropy.push((value as f32).max(0.0));
     }

@@ -82,7 +82,7 @@ pub fn import(request: &Request, stop: &Stop) -> Result<Vec<Imported>> {
         }
         return Ok(imported);
     }
-    let plan = plan::scan(&request.files, format, &reads)?;
+    let plan = plan::scan(&request.files, format, &reads, stop)?;
     let cells = Names::of(request).cells(format, &plan)?;
     Import { plan, cells, format, reads: &reads, stop }.write(&store)
 }
@@ -148,7 +148,7 @@ impl Import<'_> {
         let part = &self.plan.parts[index];
         let (mut samples, mut first_sample) = (Vec::new(), part.first_sample);
         for (row, (name, found)) in (part.first_row..).zip(rows) {
-            let place = build::Place { row, first_sample, name };
+            let place = build::Place { row, first_sample, name, vocab: self.reads.vocab };
             let of_row = build::samples(found, place, model, &mut imported.noted);
             first_sample += of_row.len() as u32;
             samples.extend(of_row);

@@ -15,6 +15,7 @@ use crate::dataset::{PART_BYTES, PART_ROWS, Part, source};
 use crate::digest::Fingerprint;
 use crate::error::{Error, Result};
 use crate::schema::KeptField;
+use crate::stop::Stop;
 use crate::store::UNKNOWN;
 
 /// Tokens of a part, beyond which the next row begins another; a longer row is a part by itself.
@@ -56,11 +57,11 @@ pub type Named = (String, Result<RecordedRow, String>);
 /// Reads every file once. Memory: a row.
 ///
 /// # Errors
-/// A file that cannot be read or has no rows, or more rows than 32 bits can number.
-pub fn scan(paths: &[PathBuf], format: Format, reads: &Reads) -> Result<Plan> {
+/// A file that cannot be read or has no rows, or more rows than 32 bits can number; [`Error::Stopped`] if `stop` was raised.
+pub fn scan(paths: &[PathBuf], format: Format, reads: &Reads, stop: &Stop) -> Result<Plan> {
     let mut scan = Scan::new(format, reads);
     for path in paths {
-        scan.file(path, paths.len() > 1)?;
+        scan.file(path, paths.len() > 1, stop)?;
     }
     scan.finish(paths)
 }
@@ -120,7 +121,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn file(&mut self, path: &Path, is_one_of_many: bool) -> Result<()> {
+    fn file(&mut self, path: &Path, is_one_of_many: bool, stop: &Stop) -> Result<()> {
         let was = source::fingerprint(path)?;
         let (packing, tally) = (Packing::of(path)?, Tally::default());
         let wanted = self.reads.wanted(self.format);
@@ -132,6 +133,7 @@ impl<'a> Scan<'a> {
             if record.text().is_empty() {
                 continue;
             }
+            stop.check()?;
             let place = Source::File {
                 file,
                 packing,

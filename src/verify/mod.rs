@@ -192,7 +192,7 @@ impl OnePart<'_> {
     fn rules(&self) -> Rules {
         let engine = &self.manifest.engine;
         Rules {
-            lists_vary: engine.name == IMPORT,
+            is_recorded: engine.name == IMPORT,
             is_whole: engine.name == LOCAL,
             top_k: engine.top_k,
             vocab: engine.vocab,

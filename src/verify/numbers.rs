@@ -17,8 +17,8 @@ const MAX_VOCAB: usize = 1 << 32;
 /// What the manifest says of a cell's numbers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
-    /// Lists may differ in length: another program recorded them.
-    pub lists_vary: bool,
+    /// Another program recorded them: lists may differ in length, and some rows may lack what others have.
+    pub is_recorded: bool,
     /// Every column is filled and every list has its length: the engine is ours.
     pub is_whole: bool,
     /// Length of the lists, longest where not all are whole.

@@ -137,7 +137,7 @@ impl<'a> Walk<'a> {
         self.at.sum += f64::from(row.logprob.unwrap_or(f32::NEG_INFINITY));
         let mut described = Vec::new();
         numbers::check(row, self.rules, &mut |kind, what| described.push((kind, what)));
-        if self.filled.add(row) && !self.rules.lists_vary {
+        if self.filled.add(row) && !self.rules.is_recorded {
             described
                 .push((Kind::List, format!("a list of {} entries among longer or shorter ones", row.top_ids.len())));
         }
@@ -179,6 +179,9 @@ impl<'a> Walk<'a> {
 
     /// A column that the engine fills is full.
     fn finish_columns(&mut self) {
+        if self.rules.is_recorded {
+            return;
+        }
         let scored = self.filled.scored;
         for (name, filled) in COLUMNS.into_iter().zip(self.filled.columns) {
             if filled != 0 && filled != scored {

@@ -2,6 +2,7 @@
 //! at the place of its token. The files are made by scripts/make_recorded.py.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -326,6 +327,22 @@ fn rows_that_cannot_be_used_fail_alone() {
     is_well(&scene);
 }
 
+#[test]
+fn some_rows_may_lack_what_others_have() {
+    let scene = Scene::new();
+    let with = |entropy: f64| {
+        json!({"token_ids": [1, 2], "logprobs": [null, -1.0], "entropy": [null, entropy], "ranks": [null, 2],
+               "top_logprobs": [null, {"3": -0.5, "2": -1.0}]})
+    };
+    scene.dataset("rl_demo.jsonl", &[with(2.5), json!({"token_ids": [1, 2], "logprobs": [null, -1.0]}), with(4.5)]);
+    let said = scene.run("import rl_demo.jsonl --output-dir out --vocab 64");
+    said.expect(4, "2 ok, 1 failed").expect(4, "line 3: the entropy of token 1 is 4.5, outside 0 to 4.1589");
+    let found = scene.table("out", "tokens", "rl", "demo", "rl");
+    assert_eq!((found.f32s("entropy"), found.u32s("rank")), (vec![Some(2.5), None], vec![Some(2), None]));
+    assert_eq!(found.u32_lists("top_ids"), [vec![3, 2], vec![]]);
+    is_well(&scene);
+}
+
 /// What is wrong with one model's numbers is that model's alone.
 #[test]
 fn one_model_fails_alone() {
@@ -355,6 +372,29 @@ fn files_that_are_of_no_format_are_refused() {
     scene.write("m_d.jsonl", format!("{}\n{one}\n", r#"{"choices": [{"logprobs": null}]}"#));
     let said = scene.run("import m_d.jsonl --output-dir out");
     said.expect(4, "line 1: choice 0: it has no log-probabilities").expect(4, "line 2: the answer");
+}
+
+/// A prompt may hold the response that is meant: what stands before it is context, and has no row. Compression changes
+/// nothing.
+#[test]
+fn tokens_before_the_response_are_context() {
+    let scene = Scene::new();
+    let row = |more: &str| format!(r#"{{"token_ids": [5, 6, 7, 8], "logprobs": [null, -1, -2, -3]{more}}}"#);
+    scene.write("rl_all.jsonl", row(""));
+    scene.write("rl_some.jsonl", row(r#", "context_tokens": 2"#));
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(row(r#", "n": 2"#).as_bytes()).unwrap();
+    scene.write("rl_gz.jsonl.gz", packed.finish().unwrap());
+    for (task, more, expected) in [("all", "", 3), ("some", "", 2), ("gz", "--fields context_tokens=n", 2)] {
+        let file = if task == "gz" { "rl_gz.jsonl.gz".to_owned() } else { format!("rl_{task}.jsonl") };
+        scene.run(&format!("import {file} --output-dir out {more}")).expect(0, "1 ok");
+        let found = tokens(&scene.table("out", "tokens", "rl", task, "rl"));
+        assert_eq!(found.len(), expected);
+        assert_eq!(found.last(), Some(&(0, Some(8), Some(-3.0))));
+        let samples = scene.table("out", "samples", "rl", task, "rl");
+        assert_eq!(samples.u32s("context_tokens"), [Some(4 - expected as u32)]);
+    }
+    is_well(&scene);
 }
 
 /// A run that was stopped continues where it ended: parts that are there are not written again.
