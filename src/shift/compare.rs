@@ -3,6 +3,7 @@
 //! Owns the order of work: select tables, then read and compute pair by pair, then combine pairs. Not here: any of
 //! these steps.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use polars::prelude::LazyFrame;
@@ -44,14 +45,13 @@ fn requested(root: &Path, options: &Options) -> Result<Selection> {
     if options.pairs.is_empty() {
         return Ok(Selection { pairs, not_compared });
     }
-    let mut names: Vec<String> = pairs.iter().map(|pair| format!("{},{}", pair.p.model, pair.q.model)).collect();
-    names.dedup();
+    let names: BTreeSet<String> = pairs.iter().map(|pair| format!("{},{}", pair.p.model, pair.q.model)).collect();
     pairs.retain(|pair| is_requested(&pair.p.model, &pair.q.model, options));
     not_compared.retain(|pair| is_requested(&pair.p, &pair.q, options));
     match (pairs.is_empty(), not_compared.is_empty()) {
         (true, true) => {
             let what = "no text has this pair; those there are (use --reference for another P)";
-            Err(Error::Usage(format!("--pair: {what}: {}", names.join("; "))))
+            Err(Error::Usage(format!("--pair: {what}: {}", names.into_iter().collect::<Vec<_>>().join("; "))))
         }
         (true, false) => Err(Error::Usage(NotCompared::all(&not_compared))),
         _ => Ok(Selection { pairs, not_compared }),

@@ -98,8 +98,8 @@ fn scene() -> Scene {
     scene.dataset("p_a.jsonl", &rows());
     scene.dataset("p_b.jsonl", &crate::common::many_rows(300));
     let models = [("p", "qwen3-tied"), ("q", "qwen3-shifted")];
-    scene.score("p_a.jsonl,p_b.jsonl", &models, "out", "--exact --keep-fields group").expect(0, "330 ok");
-    scene.score("p_a.jsonl", &[("r", "qwen3-shifted")], "out", "--keep-fields group").expect(0, "30 ok");
+    scene.score("p_a.jsonl,p_b.jsonl", &models, "out", "--exact --keep-fields group,reward").expect(0, "330 ok");
+    scene.score("p_a.jsonl", &[("r", "qwen3-shifted")], "out", "--keep-fields group,reward").expect(0, "30 ok");
     let lost = "out/tokens/generation_model=p/task=b/model=q/part-00000001.parquet";
     std::fs::remove_file(scene.path(lost)).unwrap();
     scene
@@ -119,7 +119,20 @@ fn the_schema_describes_all_that_is_printed() {
         }
         assert!(found["pairs"].as_array().unwrap().iter().any(|pair| !pair["exact"]["most_moved"].is_null()));
         assert!(found["pairs"].as_array().unwrap().iter().any(|pair| !pair["partial"].is_null()));
+        assert!(found["pairs"].as_array().unwrap().iter().any(|pair| !pair["fields"].as_array().unwrap().is_empty()));
     }
+    let between = Scene::new();
+    for name in ["p_a.jsonl", "q_a.jsonl", "p_b.jsonl", "q_b.jsonl"] {
+        between.dataset(name, &rows());
+    }
+    let models = [("p", "qwen3-tied"), ("q", "qwen3-shifted"), ("r", "qwen3-bias")];
+    let datasets = "p_a.jsonl,q_a.jsonl,p_b.jsonl,q_b.jsonl";
+    between.score(datasets, &models, "out", "--engine mock").expect(0, "120 ok");
+    let said = between.run("kl out --json --between p,q --to r");
+    assert_valid("kl.schema.json", &said.expect(0, "").stdout);
+    let found: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert!(!found["between"]["overall"].is_null() && found["options"]["between"]["to"] == "r");
+    between.run("kl out --between p,q --to r").expect(0, "").expect_out("over 2 tasks").expect_out("task ");
     let mut broken: Value = serde_json::from_str(&scene.run("kl out --json").stdout).unwrap();
     broken["pairs"][0].as_object_mut().unwrap().remove("notes");
     let schema = schema("kl.schema.json");

@@ -106,6 +106,9 @@ fn reach(pair: &Pair, Limit { statistic, side, .. }: &Limit) -> Result<f64, Stri
         return Err(doubt);
     }
     let Some(estimate) = statistic.value(Of::Pair(pair)) else {
+        if is_of_pairs(statistic.of) && pair.exact.is_none() {
+            return Err("there are no exact measures (`kl --exact` or `score --exact` computes them)".to_owned());
+        }
         let no_bound = pair.heads.and_then(|heads| heads.no_upper_bound()).filter(|_| statistic.of == KL_BOUNDS[1]);
         return Err(no_bound.unwrap_or_else(|| "no token has it".to_owned()));
     };

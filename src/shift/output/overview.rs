@@ -24,6 +24,10 @@ const PAIRS: usize = 5;
 /// Reasons why k1 is no estimate that are shown.
 const REASONS: usize = 3;
 
+/// Heads of columns that may be left out.
+const SAME_TOP: &str = "same top";
+const SHIFTED: &str = "shifted";
+
 /// The mark of fewer clusters than standard errors need.
 const FEW: &str = "!";
 
@@ -42,7 +46,7 @@ pub fn overview(comparison: &Comparison, width: usize) -> String {
         let left_out = fitted.left_out.join(", ");
         lines.extend(wrap(format!("left out to fit {width} columns: {left_out}")));
     }
-    lines.extend(shown.legend(&rows).into_iter().flat_map(wrap));
+    lines.extend(shown.legend(&rows, &fitted.left_out).into_iter().flat_map(wrap));
     lines.extend(incomplete_pairs(comparison).into_iter().flat_map(wrap));
     let tokens = moved_tokens(comparison, width);
     if !tokens.is_empty() {
@@ -94,8 +98,8 @@ impl Shown {
             (true, kl, Give::Never),
             (self.exact && self.k1, "from", Give::Never),
             (self.k1, "bounds on KL", Give::Never),
-            (true, "same top", Give::Drop(2)),
-            (true, "shifted", Give::Drop(1)),
+            (true, SAME_TOP, Give::Drop(2)),
+            (true, SHIFTED, Give::Drop(1)),
             (true, "clusters", Give::Never),
             (self.parts, "parts", Give::Never),
         ];
@@ -139,18 +143,22 @@ impl Shown {
         ]
     }
 
-    fn legend(&self, rows: &[Of]) -> Vec<String> {
+    /// What the columns and marks mean, but for columns that are left out.
+    fn legend(&self, rows: &[Of], left_out: &[String]) -> Vec<String> {
         let estimate = match (self.exact, self.k1) {
             (true, false) => "exact mean over tokens",
             (false, true) => "mean of k1 (ln p - ln q) over tokens, in nats",
             _ => "mean over tokens in nats, exact or by k1 (ln p - ln q)",
         };
         let bounds = if self.k1 { "The bounds hold for any responses. " } else { "" };
-        let mut lines = vec![
-            format!("KL(P‖Q): {estimate} ± one standard error, clustered by prompt. {bounds}"),
-            "same top: both have the same most likely token. shifted: P's most likely token is not in Q's top 3."
-                .to_owned(),
+        let mut lines = vec![format!("KL(P‖Q): {estimate} ± one standard error, clustered by prompt. {bounds}")];
+        let columns = [
+            (SAME_TOP, "both have the same most likely token."),
+            (SHIFTED, "P's most likely token is not in Q's top 3."),
         ];
+        let columns = columns.into_iter().filter(|(head, _)| !left_out.iter().any(|left_out| left_out == head));
+        lines.push(columns.map(|(head, what)| format!("{head}: {what} ")).collect());
+        lines.retain(|line| !line.is_empty());
         let temperatures: Vec<f64> = rows.iter().filter_map(|of| of.temperature()).collect();
         if let Some(temperature) = temperatures.first() {
             let of = if temperatures.len() == rows.len() { "KL" } else { "exact KL of some rows" };
@@ -175,23 +183,22 @@ fn is_wide(of: Of) -> bool {
     !is_exact && of.bounds().is_some_and(is_far)
 }
 
-/// Why k1 is left out, or marked, in the rows that have nothing better.
+/// Why k1 is left out, or marked, in the rows that have nothing better. Reasons that differ in numbers alone are one, and
+/// those of what is pooled are those of its pairs.
 fn doubts(rows: &[Of]) -> Vec<String> {
     let mut found: Vec<(&'static str, String)> = Vec::new();
-    for of in rows.iter().filter(|of| !matches!(of.kl(), Kl::Exact(_))) {
+    let without_numbers = |text: &str| text.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+    let pairs = rows.iter().filter(|of| matches!(of, Of::Pair(_)) && !matches!(of.kl(), Kl::Exact(_)));
+    for of in pairs {
         let Some(doubt) = of.kl_estimate().doubt() else { continue };
         let mark = if matches!(of.kl_estimate(), KlEstimate::No { .. }) { "-" } else { marks::mark(of.kl_estimate()) };
-        if !found.iter().any(|(_, known)| *known == doubt) {
+        if !found.iter().any(|(_, known)| without_numbers(known) == without_numbers(&doubt)) {
             found.push((mark, doubt));
         }
     }
-    let more = found.len().saturating_sub(REASONS);
-    let mut lines: Vec<String> =
-        found.into_iter().take(REASONS).map(|(mark, doubt)| format!("{mark} k1 is {doubt}")).collect();
-    if more > 0 {
-        lines.push(format!("  … and {more} more reasons: --all"));
-    }
-    lines
+    let has_more = found.len() > REASONS;
+    let reasons = found.into_iter().take(REASONS).map(|(mark, doubt)| format!("{mark} k1 is {doubt}"));
+    reasons.chain(has_more.then(|| "  … and for other reasons: --all".to_owned())).collect()
 }
 
 /// One line for every pair of which parts are missing, and for what is pooled of such.
