@@ -17,6 +17,12 @@ pub fn print(sets: &[ResponseSet], is_score: bool) {
     for line in lines(sets, is_score) {
         if line.starts_with("warning: ") { say_once(&line) } else { say(&line) }
     }
+    if sets.iter().any(|set| set.lacks_end) {
+        let end = if is_score { "--end auto" } else { "end = \"auto\"" };
+        say(&format!(
+            "note: the end of these responses is not scored: {end} appends the end token to responses that are text"
+        ));
+    }
 }
 
 /// A line per response set, and a warning where its writer is none of the models.

@@ -48,6 +48,8 @@ pub struct Plan {
     pub hash_of_earlier: Option<String>,
     /// Whether any row is a chat, which takes a template.
     pub has_chats: bool,
+    /// Whether any row is a prompt and a response as text, which an end token may follow.
+    pub has_texts: bool,
     source: Source,
 }
 
@@ -61,8 +63,8 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
     let before = source::fingerprint(path)?;
     let (packing, tally) = (Packing::of(path)?, Tally::default());
     let mut records = Records::begin(path, packing, &tally, &options.rows.wanted())?;
-    let (mut cuts, mut seen, mut has_chats) =
-        (Cuts::new(before.bytes(), &options.earlier), Seen::new(&options.rows), false);
+    let (mut cuts, mut seen) = (Cuts::new(before.bytes(), &options.earlier), Seen::new(&options.rows));
+    let (mut has_chats, mut has_texts) = (false, false);
     let mut first_bad = None;
     while let Some(record) = records.next_record()? {
         if record.text().is_empty() {
@@ -81,6 +83,7 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
             Ok(row) => {
                 seen.add(&row);
                 has_chats |= row.has_chats();
+                has_texts |= row.has_texts();
             }
             Err(what) => first_bad = first_bad.or(Some(what)),
         }
@@ -109,14 +112,14 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
         return Err(Error::dataset(path, None, all));
     }
     let kept = seen.finish(path, &options.rows)?;
-    Ok(Plan { hash_of_earlier, has_chats, ..Plan::new(path, options, cuts, kept, hash, Source::File(file)) })
+    Ok(Plan { hash_of_earlier, has_chats, has_texts, ..Plan::new(path, options, cuts, kept, hash, Source::File(file)) })
 }
 
 impl Plan {
     fn new(path: &Path, options: PlanOptions, cuts: Cuts, kept: Vec<KeptField>, hash: String, source: Source) -> Self {
         let (rows, samples, parts) = (cuts.rows(), cuts.samples(), cuts.finish());
-        let (path, hash_of_earlier, has_chats) = (path.to_owned(), None, false);
-        Self { path, options, parts, rows, samples, kept, hash, hash_of_earlier, has_chats, source }
+        let (path, hash_of_earlier, has_chats, has_texts) = (path.to_owned(), None, false, false);
+        Self { path, options, parts, rows, samples, kept, hash, hash_of_earlier, has_chats, has_texts, source }
     }
 
     /// The rows of part `index`, in order, bad ones included. Parts of packed files are best read in order.

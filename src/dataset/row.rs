@@ -111,6 +111,11 @@ impl Row {
         self.contents.iter().any(|content| matches!(content, Content::Chat { .. }))
     }
 
+    /// Whether it has a prompt and a response as text.
+    pub fn has_texts(&self) -> bool {
+        self.contents.iter().any(|content| matches!(content, Content::Text { .. }))
+    }
+
     /// Bytes of text, summed over its samples: what parts are cut by.
     pub fn text_bytes(&self) -> u64 {
         self.contents.iter().map(|content| content.text_bytes() as u64).sum()

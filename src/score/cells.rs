@@ -132,7 +132,7 @@ impl<'a> Cells<'a> {
         let models: Vec<&str> = experiment.models.iter().map(|model| &*model.name).collect();
         let found = self.found.get(experiment.output.as_path()).and_then(|found| found.as_ref().ok());
         let found = found.map_or(&[][..], |(found, _)| found);
-        datasets.iter().flatten().map(|dataset| ResponseSet::of(dataset, &models, found)).collect()
+        datasets.iter().flatten().map(|dataset| ResponseSet::of(dataset, &models, &experiment.options, found)).collect()
     }
 
     /// What earlier runs left of a cell.

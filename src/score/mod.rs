@@ -152,7 +152,7 @@ pub fn score(request: &Request, watch: &dyn Watch, stop: &Stop) -> Result<Scores
             .transpose()?,
     );
     let model_names: Vec<&str> = models.iter().map(|model| &*model.named.name).collect();
-    let sets = datasets.iter().map(|dataset| ResponseSet::of(dataset, &model_names, &earlier));
+    let sets = datasets.iter().map(|dataset| ResponseSet::of(dataset, &model_names, options, &earlier));
     let sets: Vec<ResponseSet> = sets.collect();
     watch.event(&Event::ResponseSets(&sets));
     let in_one_go = InOneGo::new(output_dir, model_names, &sets, request.all_pairs);

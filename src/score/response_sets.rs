@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::datasets::Dataset;
-use crate::experiments::WriterFrom;
+use crate::experiments::{Options, WriterFrom};
 use crate::shift::{Because, default_p};
 use crate::store::{FoundCell, ResponseSetKey};
 
@@ -27,6 +27,8 @@ pub struct ResponseSet {
     pub samples: u32,
     /// Tokens of a window, if the rows are windows of a text.
     pub window: Option<u32>,
+    /// Whether responses are text and no end token is to follow them.
+    pub lacks_end: bool,
     /// P, and why it is; `None` if no model that scores them may be.
     pub p: Option<(String, Because)>,
     /// Whether an earlier run fixed P.
@@ -36,8 +38,8 @@ pub struct ResponseSet {
 }
 
 impl ResponseSet {
-    /// What is to be scored of `dataset` by `models`, beside what was `found` in its output directory.
-    pub fn of(dataset: &Dataset, models: &[&str], found: &[FoundCell]) -> Self {
+    /// What is to be scored of `dataset` by `models` as the `options` say, beside what was `found` in its output directory.
+    pub fn of(dataset: &Dataset, models: &[&str], options: &Options, found: &[FoundCell]) -> Self {
         let Dataset { set, writer_from, plan, .. } = dataset;
         let earlier: Vec<&FoundCell> = found.iter().filter(|found| found.cell.set == *set).collect();
         let before = earlier.iter().map(|found| found.cell.model.as_str());
@@ -53,6 +55,7 @@ impl ResponseSet {
             rows_before: earlier.first().map(|found| found.manifest.dataset.rows).filter(|rows| *rows < plan.rows),
             samples: plan.samples,
             window: plan.window(),
+            lacks_end: plan.has_texts && options.end() == "none",
             p: p.map(|(name, because)| (name.to_owned(), because)),
             is_fixed: fixed.is_some(),
             models: scored.into_iter().map(str::to_owned).collect(),

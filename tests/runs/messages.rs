@@ -51,6 +51,7 @@ fn score_ends_with_what_follows() {
     let said = scene.score("rl_one.jsonl", &[("rl", "qwen3-tied")], "out", "--engine mock");
     said.expect(0, "one by rl (a model that the file is named after): 1 row; P = rl, which wrote them; ");
     assert!(said.stderr.ends_with("\nDone. Compare the models with: tokshift kl out\n"), "{}", said.stderr);
+    said.expect(0, "note: the end of these responses is not scored: --end auto appends");
     scene.dataset("rl_bad.jsonl", &[rows()[0].clone(), serde_json::json!({"input": "a", "output": ""})]);
     let said = scene.score("rl_bad.jsonl", &[("rl", "qwen3-tied")], "out", "--engine mock");
     let last = "Done; 1 of 2 samples were not scored (1 empty): see `reason` in out/samples. Exit code 4.\n";
