@@ -66,7 +66,7 @@ impl<'a> Shifts<'a> {
     /// Keeps what is needed of a pair, if it is one of those two with the third.
     pub fn add(&mut self, tables: &PairTables, pair: &Pair, sums: &Sums) -> Result<()> {
         let is_of = |wanted: &&BetweenModels| wanted.is_pair(&pair.generation_model, &pair.p, &pair.q);
-        if self.wanted.filter(is_of).is_none() {
+        if !self.wanted.as_ref().is_some_and(is_of) {
             return Ok(());
         }
         let names = samples::clusters(&tables.p)?;
@@ -133,7 +133,9 @@ impl<'a> Shifts<'a> {
         });
         if is_mixed {
             let note = "tasks are not pooled: the files or the dtype of a model differ between them";
-            tasks.iter_mut().for_each(|task| task.notes.push(note.to_owned()));
+            for task in &mut tasks {
+                task.notes.push(note.to_owned());
+            }
         }
         let overall = (found.len() > 1 && !is_mixed).then(|| over_tasks(&found, &tasks, !lost.is_empty()));
         let [model, minus, to] = [model, minus, to].map(Clone::clone);
