@@ -129,7 +129,7 @@ fn a_rerun_does_nothing_and_other_options_are_refused() {
         format!("`out/runs/generation_model=rl/task=demo/{file}` was made with {difference}")
     };
     for (more, difference) in [
-        ("--top-k 5", "--top-k = 20, this run has 5"),
+        ("--top-k 50", "--top-k = 20, this run has 50"),
         ("--limit 3", "--limit = none, this run has 3"),
         ("--end 304", "--end = none, this run has 304"),
         ("--too-long truncate", "--too-long = `skip`, this run has `truncate`"),
