@@ -171,8 +171,8 @@ fn lists(
         entries.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         let mut seen: Vec<u32> = entries.iter().map(|(id, _)| *id).collect();
         seen.sort_unstable();
-        if let Some(twice) = seen.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(format!("token {at}'s list has {} twice", twice[0]));
+        if let Some((twice, _)) = seen.iter().zip(seen.iter().skip(1)).find(|(a, b)| a == b) {
+            return Err(format!("token {at}'s list has {twice} twice"));
         }
         if let (Some(&own), Some(&logprob)) = (recorded.ids.get(at as usize), scores.logprob.get(token)) {
             agrees(&entries, own, logprob).map_err(|what| format!("token {at}: {what}"))?;

@@ -2,7 +2,6 @@
 //!
 //! Owns which names are taken from files, and what manifests say of recorded numbers. Not here: rows.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::formats::{Format, Reads};
@@ -121,7 +120,7 @@ pub fn manifest(cell: &Cell, plan: &Plan, format: Format, reads: &Reads, model: 
         engine: EngineFacts {
             name: IMPORT.to_owned(),
             source: Some(if fields.is_empty() { source } else { format!("{source}, {}", fields.join(", ")) }),
-            files: BTreeMap::from_iter(files),
+            files: files.collect(),
             dtype: unknown(),
             device: unknown(),
             arithmetic: None,

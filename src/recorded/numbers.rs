@@ -59,17 +59,16 @@ pub fn logprob(value: f64, noted: &mut Noted) -> Result<f32, String> {
 /// # Errors
 /// What is wrong, with the field's name.
 pub fn numbers(name: &str, raw: &str) -> Result<Vec<Option<f64>>, String> {
-    items(name, raw, "numbers", number)
+    items(name, raw, "numbers", |item| if item == "null" { Some(None) } else { number(item).map(Some) })
 }
 
-/// A number as JSON, or as Python writes one; `None` for null.
-pub fn number(raw: &str) -> Option<Option<f64>> {
+/// A number as JSON, or as Python writes one; `None` for anything else, null included.
+pub fn number(raw: &str) -> Option<f64> {
     match raw {
-        "null" => Some(None),
-        NAN | "\"NaN\"" => Some(Some(f64::NAN)),
-        "\"Infinity\"" => Some(Some(f64::INFINITY)),
-        "\"-Infinity\"" => Some(Some(f64::NEG_INFINITY)),
-        _ => raw.parse().ok().map(Some),
+        NAN | "\"NaN\"" => Some(f64::NAN),
+        "\"Infinity\"" => Some(f64::INFINITY),
+        "\"-Infinity\"" => Some(f64::NEG_INFINITY),
+        _ => raw.parse().ok(),
     }
 }
 

@@ -206,7 +206,9 @@ impl<'a> Scan<'a> {
             number(usize::from(sample.has_context));
             for list in [&sample.ids, &sample.places] {
                 number(list.len());
-                list.iter().for_each(|&id| number(id as usize));
+                for &id in list {
+                    number(id as usize);
+                }
             }
         }
     }

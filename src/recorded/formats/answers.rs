@@ -180,7 +180,7 @@ fn of_chat(content: &str) -> Result<Vec<Token>, String> {
         serde_json::from_str(content).map_err(|e| format!("`content` is no list of tokens: {e}"))?;
     let token = |item: &RawValue| {
         let fields = Fields::parse(item.get(), &["token", "logprob", "top_logprobs"])?;
-        let logprob = fields.get("logprob").and_then(numbers::number).flatten();
+        let logprob = fields.get("logprob").and_then(numbers::number);
         let tops: Option<Vec<&RawValue>> =
             fields.get("top_logprobs").map(|_| fields.list("top_logprobs", "tokens")).transpose()?;
         let tops = tops.filter(|tops| !tops.is_empty());
@@ -198,7 +198,7 @@ fn of_chat(content: &str) -> Result<Vec<Token>, String> {
 /// An entry of a chat's list, if it is of a certain id.
 fn top_of_chat(item: &RawValue) -> Option<Entry> {
     let fields = Fields::parse(item.get(), &["token", "logprob"]).ok()?;
-    let logprob = numbers::number(fields.get("logprob")?).flatten()?;
+    let logprob = numbers::number(fields.get("logprob")?)?;
     Some(Entry { id: id_of(&fields.text("token").ok()?)?, logprob, rank: None, text: None })
 }
 

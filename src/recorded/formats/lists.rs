@@ -48,7 +48,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
 /// What vLLM says of a token beside its id.
 #[derive(Deserialize)]
-struct Logprob<'a> {
+struct Listed<'a> {
     #[serde(borrow)]
     logprob: &'a RawValue,
     rank: Option<u32>,
@@ -66,11 +66,11 @@ pub fn by_id(raw: &str) -> Result<Vec<Entry>, String> {
         let id = key.parse().map_err(|_| format!("`{key}` is no token id"))?;
         let no_number = || format!("the entry of id {id} has no number");
         if !value.get().starts_with('{') {
-            let logprob = numbers::number(value.get()).flatten().ok_or_else(no_number)?;
+            let logprob = numbers::number(value.get()).ok_or_else(no_number)?;
             return Ok(Entry { id, logprob, rank: None, text: None });
         }
-        let Logprob { logprob, rank, decoded_token } = serde_json::from_str(value.get()).map_err(|_| no_number())?;
-        let logprob = numbers::number(logprob.get()).flatten().ok_or_else(no_number)?;
+        let Listed { logprob, rank, decoded_token } = serde_json::from_str(value.get()).map_err(|_| no_number())?;
+        let logprob = numbers::number(logprob.get()).ok_or_else(no_number)?;
         Ok(Entry { id, logprob, rank, text: decoded_token })
     };
     members.into_iter().map(entry).collect()
@@ -90,8 +90,7 @@ pub fn by_name(raw: &str) -> Result<Option<Vec<Entry>>, String> {
         serde_json::from_str(raw).map_err(|e| format!("it is no object of log-probabilities: {e}"))?;
     let entry = |(key, value): &(String, &RawValue)| {
         let Some(id) = id_of(key) else { return Ok(None) };
-        let logprob =
-            numbers::number(value.get()).flatten().ok_or_else(|| format!("the entry of {key} has no number"))?;
+        let logprob = numbers::number(value.get()).ok_or_else(|| format!("the entry of {key} has no number"))?;
         Ok(Some(Entry { id, logprob, rank: None, text: None }))
     };
     let entries = members.iter().map(entry).collect::<Result<Vec<_>, String>>()?;

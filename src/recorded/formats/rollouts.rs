@@ -91,7 +91,9 @@ pub fn nemo_rl(row: &Row, file: &Path) -> Result<RecordedRow, String> {
         _ => return Err(format!("`input_lengths` is no length of up to {padded}")),
     };
     ids.truncate(length);
-    mask.iter_mut().for_each(|mask| mask.truncate(length));
+    if let Some(mask) = &mut mask {
+        mask.truncate(length);
+    }
     let columns = |name: &str| {
         let mut logprob = row.numbers(name)?;
         if logprob.len() != padded {
@@ -123,7 +125,7 @@ fn step_of(file: &Path) -> Option<f64> {
 fn number(row: &Row, name: &str) -> Result<Kept, String> {
     let Some(raw) = row.get(name) else { return Ok(Kept::Null) };
     let number = numbers::number(raw).ok_or_else(|| format!("`{}` is no number", row.called(name)))?;
-    Ok(number.map_or(Kept::Null, Kept::Number))
+    Ok(Kept::Number(number))
 }
 
 /// A number, which a list may contain as its only item.

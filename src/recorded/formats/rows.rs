@@ -75,7 +75,7 @@ fn entries(raw: &str) -> Result<Vec<(u32, f64)>, String> {
                 .map(|named| (named.token_id, named.logprob))
                 .map_err(|_| FORMS)?,
         };
-        let logprob = numbers::number(logprob.get()).flatten();
+        let logprob = numbers::number(logprob.get());
         Ok((id, logprob.ok_or_else(|| format!("the entry of id {id} has no number"))?))
     };
     items.into_iter().map(entry).collect()

@@ -95,5 +95,6 @@ fn list_of(name: &str, place: usize, raw: &RawValue) -> Result<Vec<Entry>, Strin
 /// `[logprob, id, text]`, of which the first and the last may be null.
 fn entry(raw: &RawValue) -> Option<(Option<f64>, u32, Option<String>)> {
     let (logprob, id, text): (&RawValue, u32, Option<String>) = serde_json::from_str(raw.get()).ok()?;
-    Some((numbers::number(logprob.get())?, id, text))
+    let logprob = if logprob.get() == "null" { None } else { Some(numbers::number(logprob.get())?) };
+    Some((logprob, id, text))
 }

@@ -78,7 +78,7 @@ pub fn read(path: &Path) -> Result<Read> {
         return Err(Error::file(path, "its `results` are empty"));
     }
     let cell = names(path, &losses)?;
-    Ok(Read { cell, hash, rows: losses.results.into_iter().map(row).collect() })
+    Ok(Read { cell, hash, rows: losses.results.iter().map(Option::as_ref).map(row).collect() })
 }
 
 /// Generation model and task from the dataset's name; the model from the file's, else from its path.
@@ -94,10 +94,10 @@ fn names(path: &Path, losses: &TokenLosses) -> Result<Cell> {
 }
 
 /// A row is a sample. A null row had nothing to score; one with an error, or without tokens, failed.
-fn row(outcome: Option<Outcome>) -> RecordedRow {
-    let losses = outcome.as_ref().map_or(&[][..], |outcome| &outcome.token_losses);
+fn row(outcome: Option<&Outcome>) -> RecordedRow {
+    let losses = outcome.map_or(&[][..], |outcome| &outcome.token_losses);
     let (places, texts) = if losses.is_empty() { (Vec::new(), Vec::new()) } else { tokens(losses) };
-    let numbers = match &outcome {
+    let numbers = match outcome {
         None => Err(Unscored { status: Status::Empty, reason: "null in the study's file".to_owned() }),
         Some(Outcome { error: Some(error), .. }) => Err(Unscored::failed(error.as_str())),
         Some(_) if losses.is_empty() => Err(Unscored::failed("no tokens in the study's file")),

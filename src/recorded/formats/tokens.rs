@@ -3,7 +3,7 @@
 //! Owns the step from such tokens to a sample: ids or texts, lists, and what stands before. Not here: any server's fields.
 
 use super::lists::Entry;
-use crate::recorded::row::{Numbers, RecordedSample, Unscored};
+use crate::recorded::row::{Numbers, RecordedSample};
 
 /// Which tokens are read of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,18 +55,18 @@ pub fn sample(before: Option<Vec<u32>>, tokens: Vec<Token>) -> Result<RecordedSa
     let places = scored.iter().map(|(place, _)| (offset + place) as u32).collect();
     let texts = scored.iter().map(|(_, token)| token.text.clone()).collect::<Option<Vec<String>>>().unwrap_or_default();
     let tokens: Vec<Token> = scored.into_iter().map(|(_, token)| token).collect();
-    let numbers = vec![numbers(tokens).map_err(Unscored::failed)];
+    let numbers = vec![Ok(numbers(tokens))];
     let ids = ids.map(|ids| before.unwrap_or_default().into_iter().chain(ids).collect()).unwrap_or_default();
     Ok(RecordedSample { ids, places, has_context, texts, is_cut: None, numbers })
 }
 
-fn numbers(tokens: Vec<Token>) -> Result<Numbers, String> {
+fn numbers(tokens: Vec<Token>) -> Numbers {
     let logprob = tokens.iter().map(|token| token.scored.logprob).collect();
     let rank = tokens.iter().map(|token| token.scored.rank).collect::<Option<Vec<u32>>>().unwrap_or_default();
     let lost_lists = tokens.iter().filter(|token| token.scored.names_texts).count() as u64;
     let has_lists = tokens.iter().all(|token| token.scored.top.is_some());
     let top = if has_lists { lists(tokens) } else { Vec::new() };
-    Ok(Numbers { logprob, rank, top, lost_lists, ..Numbers::default() })
+    Numbers { logprob, rank, top, lost_lists, ..Numbers::default() }
 }
 
 /// The lists of most likely tokens. Servers add the token itself to its list, though it may not be among the most likely.
