@@ -12,7 +12,7 @@ function drawPanel(panel, sample, i, { q, swapped, pinned }) {
   const at = data.starts[sample.place] + i;
   const name = sample.texts[i] || idText(vocabulary, data.ids[at]);
   panel.replaceChildren();
-  panel.append(element("h2", {}, element("code", { class: "token", dir: "auto" }, oneLine(shortened(name))), element("span", { class: "quiet" }, ` token ${i + data.offsets[at]}`)));
+  panel.append(element("h2", {}, element("code", { class: "token", dir: "auto" }, tokenName(shortened(name))), element("span", { class: "quiet" }, ` token ${i + data.offsets[at]}`)));
   if (pinned) panel.append(element("button", { type: "button", class: "small", onclick: unpin }, "unpin (Esc)"));
   const pair = data.pairs[q];
   const rows = data.models.map((scores, model) => {
@@ -76,7 +76,7 @@ function mirrored(sample, at, q, swapped) {
     return cell;
   };
   for (const id of ids) {
-    const label = element("code", { class: id === own ? "token own" : "token", dir: "auto", title: id === own ? "the token of the response" : undefined }, oneLine(shortened(idText(vocabulary, id)).slice(0, 60)));
+    const label = element("code", { class: id === own ? "token own" : "token", dir: "auto", title: id === own ? "the token of the response" : undefined }, tokenName(shortened(idText(vocabulary, id)).slice(0, 60)));
     body.append(element("tr", {}, bar(lists[0].get(id), "left"), element("td", { class: "name" }, label), bar(lists[1].get(id), "right")));
   }
   table.append(body);

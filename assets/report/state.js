@@ -54,6 +54,9 @@ const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\ufeff\u200b-\u200
 const visible = (text) => text.replace(HIDDEN, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
 const oneLine = (text) => visible(text).replaceAll("\n", "⏎").replaceAll("\t", "⇥");
 
+/** A token by itself: one of spaces alone is seen. */
+const tokenName = (text) => /^ +$/.test(text) ? text.replaceAll(" ", "␣") : oneLine(text);
+
 const LONGEST = 2000;
 const shortened = (text) => text.length > LONGEST ? `${text.slice(0, LONGEST)}… ${(text.length - LONGEST).toLocaleString("en")} more characters` : text;
 

@@ -59,6 +59,10 @@ const go = async (page, hash) => {
   await ready(page, hash);
 };
 
+/** The choice in the list's controls that is labelled so. */
+const field = (page, name) =>
+  page.locator("#samples label.field", { has: page.locator("span", { hasText: new RegExp(`^${name}$`) }) }).locator("select");
+
 const READER = "#g=rl&t=arithmetic&p=rl&q=base&s=3";
 
 test("the overview is complete without a script, and in print", async () => {
@@ -85,7 +89,7 @@ test("the overview leads to samples and tokens", async () => {
   const page = await open(url("demo.html"));
   await page.locator("#overview td a", { hasText: "chat by rl" }).first().click();
   await poll(() => page.evaluate(() => document.documentElement.dataset.ready), (view) => view === "samples", "the list");
-  assert.equal(await page.locator("#samples").getByLabel("Responses", { exact: true }).locator("option:checked").innerText(), "chat by rl");
+  assert.equal(await field(page, "Responses").locator("option:checked").innerText(), "chat by rl");
   await go(page, "#");
   await page.locator("#overview td a", { hasText: ", token " }).first().click();
   await poll(() => page.evaluate(() => document.documentElement.dataset.ready), (view) => view === "reader", "the reader");
@@ -110,10 +114,10 @@ test("the list sorts, filters and searches", async () => {
   await poll(() => page.locator("#count").innerText(), (text) => text.startsWith("0 "), "no row");
   await page.locator("#search").fill("");
   await poll(() => page.locator("#count").innerText(), (text) => Number.parseInt(text.replaceAll(",", ""), 10) === all, "all rows");
-  await page.locator("#samples").getByLabel("Responses", { exact: true }).selectOption({ label: "chat by rl" });
-  await page.getByLabel("Field", { exact: true }).selectOption("kind");
-  const kinds = await page.getByLabel("is", { exact: true }).locator("option").allTextContents();
-  await page.getByLabel("is", { exact: true }).selectOption({ index: 1 });
+  await field(page, "Responses").selectOption({ label: "chat by rl" });
+  await field(page, "Field").selectOption("kind");
+  const kinds = await field(page, "is").locator("option").allTextContents();
+  await field(page, "is").selectOption({ index: 1 });
   assert.ok(kinds.length > 1);
   assert.ok(Number.parseInt(await page.locator("#count").innerText(), 10) < all);
   await clean(page);

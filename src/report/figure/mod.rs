@@ -6,7 +6,7 @@ mod bars;
 mod drawing;
 mod kl_by_task;
 mod position;
-pub mod svg;
+mod svg;
 mod values;
 
 pub use bars::{classes, rank_shift, tokens};
