@@ -14,6 +14,9 @@ use crate::store::FoundCell;
 /// Tokens and responses in each list.
 const MOST: usize = 10;
 
+/// Characters of a name in a table.
+const MOST_CHARACTERS: usize = 80;
+
 /// The overview as HTML; `cells` are what the manifests say of the models.
 pub fn html(contents: &Contents, cells: &[FoundCell]) -> String {
     let pairs = &contents.comparison.pairs;
@@ -164,7 +167,7 @@ fn slices(pair: &Pair) -> String {
     let mut head = vec!["by", "value", "tokens"];
     head.extend(&measures);
     let rows = slices.iter().map(|slice| {
-        let mut row = vec![text(&slice.by), text(&slice.value), slice.tokens.to_string()];
+        let mut row = vec![text(&slice.by), text(&shortened(&slice.value)), slice.tokens.to_string()];
         row.extend(measures.iter().map(|name| {
             let means = slice.measures.iter().find(|means| means.name == **name);
             text(&estimate_text(means.and_then(|means| means.token_mean))[0])
@@ -175,11 +178,17 @@ fn slices(pair: &Pair) -> String {
     format!("<details><summary>{}</summary>\n{}</details>\n", text(&title), table(&title, &head, 2, rows))
 }
 
-/// A token's text in brackets, or its id.
+/// The beginning of a token or a field's value, which may be as long as a response.
+fn shortened(name: &str) -> String {
+    let end = name.char_indices().nth(MOST_CHARACTERS).map_or(name.len(), |(i, _)| i);
+    if end < name.len() { format!("{}…", &name[..end]) } else { name.to_owned() }
+}
+
+/// A token's text, or its id.
 fn token(name: Option<&str>, id: Option<u32>) -> String {
     let name = name.filter(|name| !name.is_empty()).map(str::to_owned);
     let name = name.or_else(|| id.map(|id| format!("#{id}"))).unwrap_or_else(|| "?".to_owned());
-    format!("<code class=\"token\">{}</code>", text(&name))
+    format!("<code class=\"token\">{}</code>", text(&shortened(&name)))
 }
 
 /// The largest differences of one pair, each with a link to its place.

@@ -69,3 +69,8 @@ test("a block of another version is no block", () => {
   block[0] = 99;
   assert.throws(() => decodeTexts(block), /another version/);
 });
+
+test("a token may begin before the end of the one before it", () => {
+  const block = { starts: [0, 3], gaps: [0, 3, 2], lengths: [4, 2, 1] };
+  assert.deepEqual(spansOf(block, 0), [[0, 4], [2, 4], [5, 6]]);
+});

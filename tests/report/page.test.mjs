@@ -197,6 +197,7 @@ test("no text of data is markup or script", async () => {
   await go(page, await page.locator("#rows a").first().getAttribute("href"));
   const long = await poll(() => page.locator("#text").innerText(), (text) => text.includes("more characters"), "a long token");
   assert.ok(long.length < 20_000, "a token of a megabyte is shortened");
+  assert.ok(fs.statSync(path.join(pages, "imported.html")).size < 500_000, "and is in no table of the overview");
   await clean(page);
 });
 
