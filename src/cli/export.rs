@@ -9,7 +9,8 @@ use anyhow::{Context, Result, bail};
 use super::args::{ExportArgs, ExportFormat, ExportTable};
 use super::exit::Exit;
 use super::progress;
-use crate::store::{self, FoundCell, ResultFile, Store};
+use crate::store::{self, FoundCell, Store};
+use crate::table::{SampleColumns, TokenColumns};
 use crate::{export, study};
 
 /// Writes every selected cell; what is not scored yet is told on stderr.
@@ -44,11 +45,10 @@ fn json_lines(selected: &[&FoundCell], table: ExportTable) -> Result<Exit> {
             let (model, task, missing) = (&found.cell.model, &found.cell.set.task, found.missing.len());
             progress::say(&format!("{model} on {task}: {missing} parts are not scored yet and are left out"));
         }
-        let tables: &[ResultFile] = match table {
-            ExportTable::Tokens => &found.tokens,
-            ExportTable::Samples => &found.samples,
+        let written = match table {
+            ExportTable::Tokens => export::json_lines::<TokenColumns>(found, &found.tokens, &mut out),
+            ExportTable::Samples => export::json_lines::<SampleColumns>(found, &found.samples, &mut out),
         };
-        let written = export::json_lines(found, tables, &mut out);
         if out.is_closed {
             return Ok(Exit::Done);
         }

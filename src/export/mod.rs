@@ -8,25 +8,23 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use arrow::json::LineDelimitedWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::error::{Error, Result};
 use crate::schema::key;
 use crate::store::{Cell, FoundCell, ResponseSetKey, ResultFile};
+use crate::table::{Columns, TableReader};
 
-/// Writes the rows of a cell's `tables` (its tokens or its samples tables, in part order) to `out`, one JSON object a
+/// Writes the rows of a cell's `tables` (its tokens or its samples tables, in part order, which have the columns `C`) to `out`, one JSON object a
 /// row, after the names of the cell. An unknown value is left out. A number that JSON lacks, such as the logarithm −∞
 /// of a probability of 0, is `null`: a string would make the whole column text in polars and DuckDB. Memory: one batch.
 ///
 /// # Errors
 /// A table that cannot be read, or what `out` gives.
-pub fn json_lines(found: &FoundCell, tables: &[ResultFile], out: &mut dyn Write) -> Result<()> {
+pub fn json_lines<C: Columns>(found: &FoundCell, tables: &[ResultFile], out: &mut dyn Write) -> Result<()> {
     let mut out = BufWriter::new(out);
     for table in tables {
-        let failed = |what: String| Error::file(table.path(), what);
-        let builder = ParquetRecordBatchReaderBuilder::try_new(table.open()?).map_err(|e| failed(e.to_string()))?;
-        for batch in builder.build().map_err(|e| failed(e.to_string()))? {
-            let batch = named(&found.cell, &batch.map_err(|e| failed(e.to_string()))?)?;
+        for batch in TableReader::<C>::open(table.open()?)?.batches()? {
+            let batch = named(&found.cell, &batch?)?;
             let mut writer = LineDelimitedWriter::new(&mut out);
             writer.write(&batch)?;
             writer.finish()?;

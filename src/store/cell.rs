@@ -13,15 +13,16 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::files::{ResultFile, list};
 use super::hidden::{HiddenFiles, HiddenPart};
-use super::layout::{Cell, MANIFEST, file_name};
+use super::layout::{Cell, MANIFEST};
 use super::lock::Lock;
 use super::manifest::Manifest;
+use super::table_files::TableFiles;
 use super::temporary::Temporary;
 use super::text::{Claim, TextStore};
 use crate::error::{Error, Result};
 use crate::hidden::Layout;
 use crate::schema::folder;
-use crate::table::{EXTENSION, Origin};
+use crate::table::Origin;
 
 /// Where one cell's parts go.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ pub struct CellStore {
     root: PathBuf,
     cell: Cell,
     folder: PathBuf,
+    tables: TableFiles,
     text: TextStore,
     /// Until it is locked, because another process may publish the response set's manifest meanwhile.
     proposed: Decided,
@@ -72,6 +74,7 @@ impl CellStore {
             root: root.to_owned(),
             cell: cell.clone(),
             folder: cell.folder()?,
+            tables: TableFiles::new(root, cell)?,
             text,
             proposed: Decided::new(fixed)?,
             decided: OnceLock::new(),
@@ -168,10 +171,9 @@ impl CellStore {
         ResultFile::at(self.root.join(folder::RUNS).join(&self.folder).join(MANIFEST))
     }
 
-    /// Whether both tables of the part are there. Its tokens are published last; its samples may have been deleted since, and
-    /// then it is not done.
+    /// Whether both tables of the part are there.
     pub fn is_done(&self, part: u32) -> bool {
-        [folder::TOKENS, folder::SAMPLES].iter().all(|table| self.file(table, part).exists())
+        self.tables.is_done(part)
     }
 
     /// Parts that are done and kept hidden states that are no longer there. These may be deleted to make room, and are not made
@@ -193,7 +195,7 @@ impl CellStore {
 
     /// The done part's samples table.
     pub fn samples(&self, part: u32) -> ResultFile {
-        self.file(folder::SAMPLES, part)
+        self.tables.samples(part)
     }
 
     /// Longest sample, in tokens, which the run that came first over the text settled.
@@ -230,9 +232,5 @@ impl CellStore {
     pub fn begin_hidden(&self, part: u32, layout: Layout) -> Result<HiddenPart> {
         self.lock()?;
         HiddenPart::create(Temporary::create(&self.root, &format!("{}-{part:08}", folder::HIDDEN))?, layout)
-    }
-
-    fn file(&self, table: &str, part: u32) -> ResultFile {
-        ResultFile::at(self.root.join(table).join(&self.folder).join(file_name(part, EXTENSION)))
     }
 }

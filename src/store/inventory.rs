@@ -9,17 +9,17 @@ use std::path::{Path, PathBuf};
 
 use super::files::{ResultFile, list};
 use super::hidden::HiddenFiles;
-use super::layout::{Cell, MANIFEST, PairCell, ResponseSetKey, TEXT, file_name};
+use super::layout::{Cell, MANIFEST, PairCell, ResponseSetKey, TEXT};
 use super::manifest::Manifest;
 use super::manifest::pair::PairManifest;
 use super::manifest::text::TextManifest;
 use super::names;
 use super::pairs::pair_manifests;
 use super::read::{self, Partition, partitions_and_others};
+use super::table_files::TableFiles;
 use super::temporary::leftovers;
 use crate::error::Result;
 use crate::schema::{folder, key};
-use crate::table::EXTENSION;
 
 /// The content of an output directory.
 #[derive(Debug)]
@@ -164,21 +164,16 @@ impl ListedText {
 impl ListedCell {
     fn read(root: &Path, cell: Cell, path: PathBuf) -> Result<Self> {
         let manifest = read::manifest(&path);
-        let folder = cell.folder()?;
-        let parts = manifest.as_ref().map_or_else(
-            |_| Vec::new(),
-            |manifest| {
-                let file =
-                    |table: &str, part| ResultFile::at(root.join(table).join(&folder).join(file_name(part, EXTENSION)));
-                let hidden = HiddenFiles::new(root, &folder, manifest);
-                let files = |part| PartFiles {
-                    tokens: file(folder::TOKENS, part),
-                    samples: file(folder::SAMPLES, part),
-                    hidden: hidden.existing(part),
-                };
-                (0..manifest.parts.len() as u32).map(files).collect()
-            },
-        );
+        let mut parts = Vec::new();
+        if let Ok(manifest) = &manifest {
+            let tables = TableFiles::new(root, &cell)?;
+            let hidden = HiddenFiles::new(root, &cell.folder()?, manifest);
+            let files = |part| {
+                let (tokens, samples) = (tables.tokens(part), tables.samples(part));
+                PartFiles { tokens, samples, hidden: hidden.existing(part) }
+            };
+            parts.extend((0..manifest.parts.len() as u32).map(files));
+        }
         Ok(Self { cell, path, manifest, parts })
     }
 }

@@ -21,6 +21,7 @@ mod pairs;
 mod read;
 mod remove;
 mod inventory;
+mod table_files;
 mod temporary;
 mod temporary_hidden;
 mod text;

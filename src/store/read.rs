@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use super::files::{ResultFile, list};
 use super::hidden::HiddenFiles;
-use super::layout::{Cell, MANIFEST, ResponseSetKey, TEXT, file_name};
+use super::layout::{Cell, MANIFEST, ResponseSetKey, TEXT};
 use super::manifest::Manifest;
 use super::manifest::facts::IMPORT;
 use super::names;
+use super::table_files::TableFiles;
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
 use crate::table::EXTENSION;
@@ -208,24 +209,21 @@ pub(super) fn partitions_and_others(directory: &Path, key: &str) -> Result<(Vec<
 impl FoundCell {
     fn read(root: &Path, cell: Cell, path: &Path) -> Result<Self> {
         let manifest = manifest(path)?;
-        let folder = cell.folder()?;
-        let file =
-            |table: &str, part: u32| ResultFile::at(root.join(table).join(&folder).join(file_name(part, EXTENSION)));
-        let is_done = |part: u32| [folder::TOKENS, folder::SAMPLES].iter().all(|table| file(table, part).exists());
-        let (parts, missing): (Vec<u32>, Vec<u32>) = (0..manifest.parts.len() as u32).partition(|&part| is_done(part));
-        let tokens = parts.iter().map(|&part| file(folder::TOKENS, part)).collect();
-        let samples = parts.iter().map(|&part| file(folder::SAMPLES, part)).collect();
-        let files = HiddenFiles::new(root, &folder, &manifest);
+        let tables = TableFiles::new(root, &cell)?;
+        let all = 0..manifest.parts.len() as u32;
+        let (parts, missing): (Vec<u32>, Vec<u32>) = all.partition(|&part| tables.is_done(part));
+        let tokens = parts.iter().map(|&part| tables.tokens(part)).collect();
+        let samples = parts.iter().map(|&part| tables.samples(part)).collect();
+        let files = HiddenFiles::new(root, &cell.folder()?, &manifest);
         let hidden = parts.iter().map(|&part| files.existing(part)).collect();
         Ok(Self { cell, manifest, parts, tokens, samples, hidden, missing })
     }
 
     /// That the samples of a part are gone, whose tokens are there.
     fn lost_samples(&self, root: &Path) -> Result<Option<Error>> {
-        let folder = self.cell.folder()?;
-        let file = |table: &str, part: u32| root.join(table).join(&folder).join(file_name(part, EXTENSION));
-        let mut lost = self.missing.iter().filter(|&&part| file(folder::TOKENS, part).exists());
+        let tables = TableFiles::new(root, &self.cell)?;
+        let mut lost = self.missing.iter().filter(|&&part| tables.tokens(part).exists());
         let what = "is missing, though its tokens are there: was it deleted? Scoring the cell again writes it";
-        Ok(lost.next().map(|&part| Error::file(file(folder::SAMPLES, part), what)))
+        Ok(lost.next().map(|&part| Error::file(tables.samples(part), what)))
     }
 }

@@ -84,7 +84,7 @@ fn first_positions(file: &ResultFile) -> Result<Vec<(u32, u32)>> {
 struct Token {
     sample_id: u32,
     position: u32,
-    token: String,
+    text: String,
     is_end: bool,
     logprob: f32,
     rank: Option<u32>,
@@ -104,9 +104,9 @@ impl Tokens {
                 let key = batch.sample_id.get(row).zip(batch.position.get(row));
                 let (sample_id, position) =
                     key.ok_or_else(|| Error::file(file, "rows without a `sample_id` or a `position`"))?;
-                let token = batch.token.get(row).unwrap_or_default().to_owned();
+                let text = batch.token.get(row).unwrap_or_default().to_owned();
                 let (is_end, rank) = (batch.is_end.is_set(row), batch.rank.get(row));
-                tokens.push(Token { sample_id, position, token, is_end, logprob, rank });
+                tokens.push(Token { sample_id, position, text, is_end, logprob, rank });
             }
         }
         Ok(Self(tokens))
@@ -126,7 +126,7 @@ impl Tokens {
 
 impl Token {
     fn loss(&self) -> TokenLoss<'_> {
-        TokenLoss { loss: -f64::from(self.logprob), token: &self.token, rank: self.rank }
+        TokenLoss { loss: -f64::from(self.logprob), token: &self.text, rank: self.rank }
     }
 }
 

@@ -6,6 +6,7 @@
 use std::marker::PhantomData;
 use std::path::PathBuf;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
@@ -82,6 +83,15 @@ impl<C: Columns> TableReader<C> {
     /// [`Error::File`] if the rows cannot be read.
     pub fn rows(self) -> Result<Rows<C>> {
         self.rows_of(None)
+    }
+
+    /// The rows as they are in the file, a batch at a time.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the rows cannot be read.
+    pub fn batches(self) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
+        let Rows { path, reader, .. } = self.rows()?;
+        Ok(reader.map(move |batch| batch.map_err(|e| Error::file(&path, e.to_string()))))
     }
 
     /// The columns `names` of every row; the others have no value.

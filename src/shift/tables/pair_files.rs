@@ -52,7 +52,7 @@ fn exact_of_pair(p: &FoundCell, q: &FoundCell, pair: &FoundPair) -> Result<(Opti
     }
     let both: Vec<u32> = p.parts.iter().copied().filter(|part| q.parts.contains(part)).collect();
     let origins = both.iter().map(|&part| pair.cell.origin(&digest, part)).collect();
-    let (files, missing): (Vec<_>, Vec<_>) = both.iter().map(|&part| pair.part(part)).partition(|file| file.exists());
+    let (files, missing): (Vec<_>, Vec<_>) = both.iter().map(|&part| pair.part(part)).partition(ResultFile::exists);
     if !missing.is_empty() {
         let (missing, all) = (missing.len(), missing.len() + files.len());
         let what = format!("the exact measures lack {missing} of {all} parts, and are left out: kl --exact continues");

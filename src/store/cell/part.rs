@@ -73,7 +73,7 @@ impl<'a> PartWriter<'a> {
             return Err(Error::file(files.file(self.part), what));
         }
         self.cell.claim()?;
-        let [samples, tokens] = [folder::SAMPLES, folder::TOKENS].map(|table| self.cell.file(table, self.part));
+        let (samples, tokens) = (self.cell.tables.samples(self.part), self.cell.tables.tokens(self.part));
         // What comes out as it was leaves everything that was made of it; samples may have been deleted since.
         let lacks_samples = !samples.exists();
         let is_same = tokens.is_as(&self.tokens)? && (lacks_samples || samples.is_as(&self.samples)?);

@@ -35,10 +35,8 @@ fn an_unknown_value_keeps_no_limit() {
 #[test]
 fn an_unknown_measure_is_told_with_those_there_are() {
     let described = Limit::at_most("kld", 0.1).unwrap_err().to_string();
-    assert!(
-        described.starts_with("there is no measure `kld`: use one of kl, kl_reverse, js, tv, kl_k1, "),
-        "{described}"
-    );
+    let named = described.strip_prefix("there is no measure `kld`: use one of kl, kl_reverse, ");
+    assert!(named.is_some_and(|named| named.contains(", kl_k1, ")), "{described}");
 }
 
 const P: Three = [0.6, 0.3, 0.1];
