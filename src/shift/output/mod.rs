@@ -18,6 +18,7 @@ pub mod gate;
 pub mod statistics;
 pub mod file;
 pub mod columns;
+pub mod csv;
 pub mod export;
 pub mod document;
 pub mod scalars;

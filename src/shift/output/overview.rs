@@ -157,7 +157,7 @@ impl Shown {
             (SHIFTED, "P's most likely token is not in Q's top 3."),
         ];
         let columns = columns.into_iter().filter(|(head, _)| !left_out.iter().any(|left_out| left_out == head));
-        lines.push(columns.map(|(head, what)| format!("{head}: {what} ")).collect());
+        lines.push(columns.map(|(head, what)| [head, ": ", what, " "].concat()).collect());
         lines.retain(|line| !line.is_empty());
         let temperatures: Vec<f64> = rows.iter().filter_map(|of| of.temperature()).collect();
         if let Some(temperature) = temperatures.first() {
