@@ -1,79 +1,81 @@
-//! The classes of transformers' tokenizers.
+//! The tokenizer classes of transformers.
 //!
-//! Owns which of them reads a tokenizer, and which special tokens it adds itself. Not here: what else they do
-//! (`tokenize::versions`).
+//! Owns which class of versions 4 and 5 reads a tokenizer, and which special tokens that class adds by itself. Not
+//! here: the other effects of a class (`tokenize::versions`).
 
 use serde_json::{Map, Value};
 
-/// Special tokens that have names in every class, in the order in which transformers adds them.
+/// Names of the special tokens that every class knows, in the order in which transformers adds the tokens.
 pub const NAMED: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
-/// What objects that stand for tokens have, so that they are told from others.
+/// The key that marks a JSON object as a token (`"__type": "AddedToken"`).
 pub const TYPE: &str = "__type";
 
-/// Classes of transformers 4 that put a BOS before every text unless `add_bos_token` says otherwise.
+/// Classes of transformers 4 that put a BOS before every text unless `add_bos_token` is false.
 const BEGIN: [&str; 4] = [LLAMA, "CodeLlamaTokenizer", "GemmaTokenizer", "CohereTokenizer"];
 
-/// The class of transformers 5 that adds the special tokens once more, as their texts alone.
+/// The class of transformers 5 that adds special tokens a second time by their text alone, which resets their flags.
 pub const QWEN2: &str = "Qwen2Tokenizer";
 
 const LLAMA: &str = "LlamaTokenizer";
 
 const ENDOFTEXT: &str = "<|endoftext|>";
 
-/// The class of transformers 5 that goes by `tokenizer.json` alone.
+/// The class of transformers 5 that follows `tokenizer.json` without rules of its own.
 pub const BACKEND: &str = "TokenizersBackend";
 
-/// The classes that read one tokenizer.
+/// The class of each version of transformers that reads one tokenizer.
 #[derive(Clone, Copy, Debug)]
 pub struct Classes<'a> {
-    /// Of transformers 4: what the files declare, empty if that is nothing.
+    /// Class of transformers 4: the one that the files declare, or empty if they declare none.
     pub four: &'a str,
-    /// Of transformers 5.
+    /// Class of transformers 5; empty if neither the files nor the model's family decide it.
     pub five: &'a str,
 }
 
 impl<'a> Classes<'a> {
-    /// `config` is what tokenizer_config.json says, `model` what config.json says.
+    /// The classes by tokenizer_config.json (`config`) and config.json (`model`). `is_byte_level` says whether the
+    /// tokenizer's pre-tokenizer works on bytes.
     pub fn of(config: &'a Map<String, Value>, model: &'a Map<String, Value>, is_byte_level: bool) -> Self {
         let four = declared(config, model);
         Self { four, five: in_five(four, model, is_byte_level) }
     }
 
-    /// Whether it matters for the class if the tokenizer works on bytes.
+    /// Whether the class depends on `is_byte_level`.
     pub fn request_bytes(&self) -> bool {
         self.four == LLAMA
     }
 
-    /// The token by a name that the config does not have, to transformers 5.
+    /// The token that transformers 5 uses for `name` if the config lacks that name.
     pub fn default_of(&self, name: &str) -> Option<&'static str> {
         let all = common(self.five).iter().chain(newer(self.five));
         all.into_iter().find(|(own, _)| *own == name).map(|(_, token)| *token)
     }
 
-    /// The same to transformers 4, which takes the class of the model's family where none is declared.
+    /// The same for transformers 4. If the files declare no class, the class of version 5 stands in, because it follows
+    /// the model's family.
     pub fn default_in_four(&self, name: &str) -> Option<&'static str> {
         let class = if self.four.is_empty() { self.five } else { self.four };
         common(class).iter().find(|(own, _)| *own == name).map(|(_, token)| *token)
     }
 }
 
-/// Tokens with names of their own (`tool_token`): to transformers 5 all that is a token by a name that ends so.
+/// Tokens by other names (`tool_token`): transformers 5 reads every token whose name ends in `_token`.
 pub fn own_names(config: &Map<String, Value>) -> impl Iterator<Item = (&str, &Value)> {
     let is_token = |value: &Value| value.is_string() || value.get(TYPE).is_some();
     let named = config.iter().map(|(name, value)| (name.as_str(), value));
     named.filter(move |(name, value)| name.ends_with("_token") && !NAMED.contains(name) && is_token(value))
 }
 
-/// What tokenizer_config.json names, or else the model's config.
+/// The class that tokenizer_config.json names, or else config.json, without `Fast` at its end.
 fn declared<'a>(config: &'a Map<String, Value>, model: &'a Map<String, Value>) -> &'a str {
     let named = [config, model].into_iter().find_map(|of| of.get("tokenizer_class")?.as_str());
     let class = named.unwrap_or_default();
     class.strip_suffix("Fast").unwrap_or(class)
 }
 
-/// The class that transformers 5 takes for `class`: it goes by the model's family, too.
+/// The class that transformers 5 uses where the files declare `class`. It depends on the model's family too.
 fn in_five<'a>(class: &'a str, model: &Map<String, Value>, is_byte_level: bool) -> &'a str {
     let family = model.get("model_type").and_then(Value::as_str).unwrap_or_default();
     let registered = match family {
@@ -87,7 +89,7 @@ fn in_five<'a>(class: &'a str, model: &Map<String, Value>, is_byte_level: bool) 
         _ => "",
     };
     match (class, registered) {
-        // The hub's models of this family are known to name a wrong one.
+        // Models of this family on the hub are known to declare a wrong class.
         (_, QWEN2) if family == "qwen2" => registered,
         (LLAMA, _) if is_byte_level => BACKEND,
         ("", registered) => registered,
@@ -96,12 +98,12 @@ fn in_five<'a>(class: &'a str, model: &Map<String, Value>, is_byte_level: bool) 
     }
 }
 
-/// Whether transformers 4 puts a BOS first.
+/// Whether this class of transformers 4 puts a BOS before every text by default.
 pub fn begins(class: &str) -> bool {
     BEGIN.contains(&class)
 }
 
-/// Special tokens that a class has in both versions, where the config does not have their names.
+/// Special tokens that `class` has in both versions for names that the config lacks.
 fn common(class: &str) -> &'static [(&'static str, &'static str)] {
     match class {
         LLAMA => &[("bos_token", "<s>"), ("eos_token", "</s>"), ("unk_token", "<unk>")],
@@ -119,7 +121,7 @@ fn common(class: &str) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-/// More of them, of transformers 5 alone.
+/// Further such tokens, which only transformers 5 has.
 fn newer(class: &str) -> &'static [(&'static str, &'static str)] {
     match class {
         "GemmaTokenizer" => &[("mask_token", "<mask>")],

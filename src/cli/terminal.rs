@@ -1,7 +1,7 @@
-//! What the library tells of scoring, for a person on stderr.
+//! Prints the events of scoring on stderr, as sentences.
 //!
-//! Owns the words for events, and that a signal ends what can be ended in good order. Not here: bars and lines
-//! ([`Display`] has them).
+//! Owns the wording of events. It also runs work that can stop cleanly such that a first signal stops it instead of
+//! killing the process. Not here: drawing bars and lines ([`Display`]).
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -14,20 +14,21 @@ use crate::sample::Status;
 use crate::score::{Compared, Event, Noticed, Outcome, Watch};
 use crate::store::ResponseSetKey;
 
-/// Stderr as [`Watch`].
+/// A [`Watch`] that prints to stderr.
 pub struct Terminal {
     display: RefCell<Display>,
-    /// Lines about rows that were said, if any are.
+    /// Lines about rows that were already printed; `None` if such lines are not printed at all.
     rows: Option<RefCell<BTreeSet<String>>>,
 }
 
 impl Terminal {
-    /// Says what becomes of runs, and nothing of their rows.
+    /// Prints the results of runs, but nothing about their rows.
     pub fn new() -> Self {
         Self { display: RefCell::new(Display::of_one()), rows: None }
     }
 
-    /// Says too what was noticed of each dataset's rows, with the first model that it is true of.
+    /// Also prints what was noticed about each dataset's rows. A line that holds for several models is printed once,
+    /// after the first.
     pub fn with_rows(self) -> Self {
         Self { rows: Some(RefCell::default()), ..self }
     }
@@ -95,7 +96,7 @@ impl Watch for Terminal {
     }
 }
 
-/// A line about a run.
+/// One line with the counts and the speed of a run.
 fn describe(Outcome { counts, elapsed, .. }: &Outcome) -> String {
     let by_status = Status::ALL.iter().map(|&status| (counts.samples_with(status), status.as_str()));
     let by_status: Vec<String> = by_status.filter(|(n, _)| *n > 0).map(|(n, name)| format!("{n} {name}")).collect();
@@ -114,7 +115,7 @@ fn describe(Outcome { counts, elapsed, .. }: &Outcome) -> String {
     )
 }
 
-/// A line about an exact comparison.
+/// One line with the size and the duration of an exact comparison.
 fn describe_pair(Compared { p, q, positions, in_f64, elapsed }: &Compared) -> String {
     let seconds = elapsed.as_secs_f64();
     let in_f64 = if *in_f64 == 0 { String::new() } else { format!(", {in_f64} of them entirely in f64") };

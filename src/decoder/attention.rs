@@ -1,8 +1,8 @@
 //! Causal attention over a forest: each token attends to the keys on its own path that its layer's window admits.
 //!
 //! Owns the reference implementation: online softmax (Milakov & Gimelshein 2018; FlashAttention, Dao et al. 2022) in
-//! tensor operations. Key blocks begin at fixed *path* positions and are always whole, so the order of every sum
-//! depends only on the token's own path, wherever segments begin and end. Not here: projections and rope.
+//! tensor operations. Key blocks begin at fixed *path* positions and are padded to their full size, so the order of
+//! every sum depends only on the token's own path, wherever segments begin and end. Not here: projections and rope.
 
 use candle_core::{DType, Result, Tensor};
 
@@ -10,13 +10,14 @@ use crate::decoder::linear::{cap, round_to};
 use crate::decoder::{DecoderSpec, MIN_COLUMNS, MIN_ROWS};
 use crate::forest::{Forest, KEY_BLOCK};
 
-/// Queries taken together; where they begin does not matter to a row's numbers.
+/// Most queries in one matrix product. Where a block of queries begins does not change the result of any row.
 const QUERY_BLOCK: usize = 128;
-/// Score of a key that is not admitted. Finite, so that a block without any admitted key gives no NaN: what it added
-/// is multiplied by e^(MASKED − max) = 0 at the first admitted key, and each query admits its own.
+/// Score of a key that a query does not attend to. It is finite, so that a block of only such keys gives no NaN. The
+/// sums of such a block are multiplied by e^(MASKED − max) = 0 once the query reaches a key that it attends to, and
+/// every query attends to its own key.
 const MASKED: f32 = -1e30;
 
-/// The operands of one layer, rows in forest order, f32.
+/// Queries, keys and values of one layer in f32, with rows in forest order.
 pub struct Qkv {
     /// `[rows, heads, head_dim]`, after rope.
     pub q: Tensor,
@@ -26,8 +27,8 @@ pub struct Qkv {
     pub v: Tensor,
 }
 
-/// Attends every segment of `forest` to its path: `[rows, heads · head_dim]`. `dtype` is what operands are rounded to;
-/// sums are f32. `window` is how many keys a query sees, its own included.
+/// Attention of every segment of `forest` over its path: `[rows, heads · head_dim]`. Operands are rounded to `dtype`,
+/// and sums are f32. `window` is the number of keys that a query attends to, including its own; `None` means all.
 pub fn attend(spec: &DecoderSpec, forest: &Forest, qkv: &Qkv, window: Option<usize>, dtype: DType) -> Result<Tensor> {
     let q = round_to(&qkv.q, dtype)?.affine(spec.attention_scale, 0.0)?;
     let (k, v) = (round_to(&qkv.k, dtype)?, round_to(&qkv.v, dtype)?);
@@ -48,14 +49,15 @@ pub fn attend(spec: &DecoderSpec, forest: &Forest, qkv: &Qkv, window: Option<usi
     Tensor::cat(&outputs, 0)
 }
 
-/// `[rows, heads, dim]` to `[kv_heads, heads / kv_heads, rows, dim]`, padded to [`MIN_ROWS`] rows.
+/// Rearranges `[rows, heads, dim]` to `[kv_heads, heads / kv_heads, rows, dim]`, padded to at least [`MIN_ROWS`] rows.
 fn group_heads(q: &Tensor, kv_heads: usize) -> Result<Tensor> {
     let (rows, heads, dim) = q.dims3()?;
     let q = q.reshape((rows, kv_heads, heads / kv_heads, dim))?.permute((1, 2, 0, 3))?;
     q.pad_with_zeros(2, 0, MIN_ROWS.saturating_sub(rows))?.contiguous()
 }
 
-/// Keys and values of one path, `[kv_heads, whole blocks, head_dim]`; values padded to [`MIN_COLUMNS`].
+/// Keys and values of one path: `[kv_heads, positions, head_dim]`. Positions are padded with zeros to whole key blocks,
+/// and the columns of values to at least [`MIN_COLUMNS`].
 struct Keys {
     k: Tensor,
     v: Tensor,
@@ -86,7 +88,7 @@ struct Queries {
 }
 
 impl Queries {
-    /// `[rows, heads · head_dim]`.
+    /// The attention output of these queries, `[rows, heads · head_dim]`.
     fn attend(&self, keys: &Keys, window: Option<usize>, limit: Option<f64>, dtype: DType) -> Result<Tensor> {
         let (kv_heads, group, padded, dim) = self.q.dims4()?;
         let q = self.q.reshape((kv_heads, group * padded, dim))?;
@@ -120,7 +122,7 @@ impl Queries {
         let range = |from: usize, n: usize| Tensor::arange(from as f32, (from + n) as f32, device);
         let query = range(self.first, padded)?.reshape((padded, 1))?;
         let key = range(start, width)?.reshape((1, width))?;
-        // How far the key lies behind the query; positions are far below 2^24, exact in f32.
+        // The key's distance behind the query. It is exact in f32, because positions are far below 2^24.
         let behind = query.broadcast_sub(&key)?;
         let mut admitted = behind.ge(0_f32)?;
         if let Some(window) = window {
@@ -139,7 +141,7 @@ struct Softmax {
 }
 
 impl Softmax {
-    /// The state after the block with these `scores` and values, which follows `before`.
+    /// The state after one more key block: `scores` and `v` are that block's, and `before` is the state up to it.
     fn of(scores: &Tensor, v: &Tensor, dtype: DType, before: Option<&Self>) -> Result<Self> {
         let mut max = scores.max_keepdim(2)?;
         if let Some(before) = before {

@@ -1,4 +1,6 @@
-//! From compared positions to the pairs table.
+//! Builds rows of the pairs table from compared positions.
+//!
+//! Owns what each column contains. Not here: the columns' names and types (`schema`).
 
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use super::part::Compared;
 use crate::error::Result;
 use crate::schema::{self, Divergence};
 
-/// Rows of the table, in the order given.
+/// One row per compared position, in the given order.
 pub fn of_rows(rows: &[Compared]) -> Result<RecordBatch> {
     let ids =
         |f: &dyn Fn(&Compared) -> Option<u32>| -> ArrayRef { Arc::new(rows.iter().map(f).collect::<UInt32Array>()) };

@@ -1,6 +1,7 @@
-//! Two models on one response set: which parts are to be compared, and their pairs tables.
+//! Exact comparison of two models on one response set, part by part.
 //!
-//! Owns the manifest of a pair. Not here: rows (`part`).
+//! Owns the contents of a pair's manifest, and the list of parts that are still to be compared. Not here: the rows of a
+//! part (`part`).
 
 use std::path::Path;
 
@@ -14,21 +15,21 @@ use crate::schema::FORMAT_VERSION;
 use crate::stop::Stop;
 use crate::store::{FoundCell, PairCell, PairManifest, PairStore, ResponseSetKey, Store};
 
-/// Two models on one text, P first.
+/// Two models on one response set, P first.
 #[derive(Debug)]
 pub struct Pair<'a> {
     store: PairStore,
     inputs: [Input<'a>; 2],
     options: Options,
-    /// Parts that both have and that are not done, ascending.
+    /// Parts that both models have scored and that are not compared yet, ascending.
     pub missing: Vec<u32>,
 }
 
 impl<'a> Pair<'a> {
-    /// Looks at what is done under `root`, and whether the rest can be.
+    /// Lists the parts under `root` that are still to be compared, and checks that their hidden states exist.
     ///
     /// # Errors
-    /// A part without hidden states; an earlier run with other options.
+    /// A part has no hidden states, or existing parts of the pair were computed with other options.
     pub fn open(root: &Path, p: &'a FoundCell, q: &'a FoundCell, options: Options) -> Result<Self> {
         let store = Store::open(root)?.pair(&manifest(p, q, &options)?)?;
         let inputs = [Input::new(p), Input::new(q)];
@@ -37,14 +38,16 @@ impl<'a> Pair<'a> {
         Ok(Self { store, inputs, options, missing })
     }
 
-    /// Compares what is missing; the positions compared, and how many of them took every id in f64.
+    /// Compares the missing parts. Returns the number of positions compared, and of those among them for which every
+    /// logit was computed in f64.
     ///
     /// # Errors
-    /// Files that do not belong together, or were written again meanwhile; logits that are not finite; [`Error::Stopped`] between blocks of the vocabulary.
+    /// Files do not belong together or were rewritten meanwhile, or logits are not finite. [`Error::Stopped`] can come
+    /// between blocks of the vocabulary.
     pub fn run(&self, heads: [&Head; 2], stop: &Stop) -> Result<(usize, usize)> {
         self.store.lock()?;
         let (mut tiles, mut positions) = (Tiles::new(heads), 0);
-        // Another process may have done some by now.
+        // Another process may have compared some of them before this one got the lock.
         for part in self.missing.iter().copied().filter(|&part| !self.store.is_done(part)) {
             let (rows, tokens) = part::rows(&self.inputs, &mut tiles, part, &self.options, stop)?;
             self.store.publish(part, &batch::of_rows(&rows)?, tokens)?;
@@ -54,18 +57,18 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// Whether existing parts of a pair were computed with `options`.
+/// Checks that existing parts of a pair were computed with `options`.
 ///
 /// # Errors
-/// [`Error::Mismatch`], which names what to delete.
+/// [`Error::Mismatch`], which names the folder to delete.
 pub fn must_agree(root: &Path, p: &FoundCell, q: &FoundCell, options: &Options) -> Result<()> {
     Store::open(root)?.pair(&manifest(p, q, options)?).map(drop)
 }
 
-/// Parts that both have done and whose exact measures are not there, ascending.
+/// Parts that both models have scored and that have no exact measures yet, ascending.
 ///
 /// # Errors
-/// A name that makes no folder.
+/// A name cannot be a folder's name.
 pub fn missing(root: &Path, p: &FoundCell, q: &FoundCell) -> Result<Vec<u32>> {
     let cell = pair_cell(p, q);
     let both = p.parts.iter().copied().filter(|part| q.parts.contains(part));
@@ -73,7 +76,7 @@ pub fn missing(root: &Path, p: &FoundCell, q: &FoundCell) -> Result<Vec<u32>> {
     Ok(paths.into_iter().filter(|(_, path)| !path.exists()).map(|(part, _)| part).collect())
 }
 
-/// What an earlier run of the pair decided.
+/// The manifest that an earlier run of the pair wrote, if there is one.
 ///
 /// # Errors
 /// As [`PairManifest::read`].
@@ -85,7 +88,7 @@ fn pair_cell(p: &FoundCell, q: &FoundCell) -> PairCell {
     p.cell.set.pair(&p.cell.model, &q.cell.model)
 }
 
-/// What decides the numbers of a pair.
+/// The manifest of a comparison with `options`: everything that decides its numbers.
 fn manifest(p: &FoundCell, q: &FoundCell, options: &Options) -> Result<PairManifest> {
     if p.cell.set != q.cell.set {
         return Err(Error::Usage("the two models scored different texts".to_owned()));

@@ -1,14 +1,15 @@
-//! Patterns of pre-tokenizers and normalisers as Python's tokenizers read them, that is, by Oniguruma.
+//! Regular expressions of pre-tokenizers and normalisers, with the meaning that they have in Python.
 //!
-//! Owns the meaning in Oniguruma of each construct that our matcher reads differently. Such a construct is rewritten
-//! where that is possible; otherwise it is an error that names it.
+//! Python's tokenizers match them with Oniguruma, and this program with fancy-regex. Owns the list of constructs that
+//! the two read differently. Such a construct is rewritten where that is possible; otherwise it is an error that names
+//! it.
 
 use serde_json::Value;
 
-/// A pattern that Oniguruma and we read alike, where `pattern` is not one.
+/// A pattern that matches here as `pattern` does in Oniguruma, or `None` if `pattern` itself does.
 ///
 /// # Errors
-/// The construct that is read otherwise, and cannot be said in our matcher's words.
+/// The construct that Oniguruma reads differently and that cannot be rewritten.
 pub fn translated(pattern: &str) -> Result<Option<String>, String> {
     let mut out = Output::default();
     let mut rest = pattern;
@@ -26,7 +27,7 @@ pub fn translated(pattern: &str) -> Result<Option<String>, String> {
                 after
             }
             '{' => out.repeat(rest)?,
-            // Lines, not the text, begin and end here.
+            // In Oniguruma these match at the beginning and end of every line, not only of the text.
             '^' | '$' => {
                 out.atom(&format!("(?m:{c})"));
                 after
@@ -44,13 +45,13 @@ pub fn translated(pattern: &str) -> Result<Option<String>, String> {
     Ok((out.text != pattern).then_some(out.text))
 }
 
-/// The pattern so far.
+/// The translated pattern so far.
 #[derive(Default)]
 struct Output {
     text: String,
-    /// Where the last atom begins: what a quantifier is about.
+    /// Where the last atom begins, to which a following quantifier applies.
     last: usize,
-    /// Where the groups begin that are open.
+    /// Where each open group begins, the innermost last.
     open: Vec<usize>,
 }
 
@@ -60,7 +61,8 @@ impl Output {
         self.text.push_str(atom);
     }
 
-    /// `(` with what says which kind of group it is.
+    /// Adds `(` and the characters that say which kind of group it opens, such as `?:`. Returns the rest of the
+    /// pattern.
     fn open<'a>(&mut self, paren: &str, after: &'a str) -> Result<&'a str, String> {
         let is_first = self.text.is_empty();
         self.open.push(self.text.len());
@@ -68,7 +70,8 @@ impl Output {
         let Some(kind) = after.strip_prefix('?') else { return Ok(after) };
         let plain = ["?:", "?=", "?!", "?<=", "?<!", "?>", "?i:", "?i)", "?-i:", "?-i)"];
         match plain.into_iter().find(|plain| after.starts_with(plain)) {
-            // Further on, an alternative ends it here and not there.
+            // A flag for the rest is read only at the beginning: further on, the two matchers combine it differently
+            // with `|`.
             Some(plain) if plain.ends_with(')') && is_first => {
                 self.text.push_str(&plain[..plain.len() - 1]);
                 Ok(&after[plain.len() - 1..])
@@ -86,7 +89,8 @@ impl Output {
         self.text.push(')');
     }
 
-    /// `{n,m}`, of which a `+` behind it makes a group that repeats, and nothing possessive; `{n}?` may be left out.
+    /// Adds `{n,m}` and returns the rest of the pattern. In Oniguruma a `+` after it repeats the repetition and does
+    /// not make it possessive, and `{n}?` means that the n repetitions are optional, not lazy.
     fn repeat<'a>(&mut self, rest: &'a str) -> Result<&'a str, String> {
         let end = rest.find('}').ok_or("{")? + 1;
         let (interval, after) = rest.split_at(end);
@@ -108,13 +112,13 @@ impl Output {
     }
 }
 
-/// Bytes of the escape that `rest` begins with.
+/// Length in bytes of the escape at the beginning of `rest`.
 fn escape(rest: &str) -> Result<usize, String> {
     let mut chars = rest.chars().skip(1);
     let Some(kind) = chars.next() else { return Err("\\".to_owned()) };
     let braced = |from: usize| rest[from..].find('}').map(|end| from + end + 1);
     match kind {
-        // Word characters: Oniguruma's are without zero-width joiners.
+        // The word characters of `\w` and `\b` differ: Oniguruma's do not include zero-width joiners.
         'w' | 'W' | 'b' | 'B' | 'X' | 'R' | 'K' | 'G' | 'O' | 'N' | 'y' | 'Y' | 'k' | 'g' | 'u' | 'o' | '0'..='9' => {
             Err(format!("\\{kind}"))
         }
@@ -132,10 +136,10 @@ fn escape(rest: &str) -> Result<usize, String> {
     }
 }
 
-/// Bytes of the class that `rest` begins with, classes in it included.
+/// Length in bytes of the character class at the beginning of `rest`, including nested classes.
 fn class(rest: &str) -> Result<usize, String> {
     let mut at = 1 + usize::from(rest[1..].starts_with('^'));
-    // A bracket that comes first is one of the characters.
+    // A `]` that comes first is a member of the class.
     at += usize::from(rest[at..].starts_with(']'));
     while let Some(c) = rest[at..].chars().next() {
         let here = &rest[at..];
@@ -152,10 +156,10 @@ fn class(rest: &str) -> Result<usize, String> {
     Err("[".to_owned())
 }
 
-/// Replaces every pattern in a part of a tokenizer; whether there was one to replace.
+/// Translates every pattern in `part`, which is part of a tokenizer. Returns whether any of them changed.
 ///
 /// # Errors
-/// A pattern that is read otherwise than by Python's tokenizers, with the construct.
+/// A pattern that cannot be translated, with the construct that prevents it.
 pub fn translate(part: &mut Value) -> Result<bool, String> {
     match part {
         Value::Array(items) => items.iter_mut().try_fold(false, |any, item| Ok(translate(item)? || any)),

@@ -1,7 +1,7 @@
-//! `tokshift run`: a study file from its first cell to its last comparison.
+//! `tokshift run`: scores and compares everything that a file of experiments lists.
 //!
 //! Owns the order: look at datasets, score model by model, compare directory by directory, report. A failure ends only
-//! its own cells and is reported at the end. Not here: scoring (`session`, `scorer`).
+//! its own cells and is reported at the end. Not here: scoring (`score::many`).
 
 mod compare;
 mod plan;
@@ -16,7 +16,7 @@ use super::terminal::Terminal;
 use crate::score::cells::{Cells, State};
 use crate::score::many;
 
-/// Runs the study, or prints what a run would do.
+/// Runs the experiments of the file; with `--dry-run` it only prints what a run would do.
 pub fn run(args: &RunArgs) -> Result<Exit> {
     let experiments = crate::experiments::read(&args.file)?.experiments;
     let mut cells = Cells::scan(&experiments);

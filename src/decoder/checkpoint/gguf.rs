@@ -1,6 +1,7 @@
 //! The tensors of a GGUF file.
 //!
-//! Owns reading and dequantising them, and the experts that share a tensor. Not here: products of quantised weights.
+//! Owns reading tensors, dequantising them, and cutting one expert's weights out of a tensor of all experts. Quantised
+//! weights are never multiplied as they are stored. Not here: the file's header (`crate::gguf`).
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -16,7 +17,7 @@ use crate::decoder::names::GGUF_EXPERTS;
 use crate::error::{Error, Result};
 use crate::gguf::{Header, TensorInfo};
 
-/// An open file.
+/// An open GGUF file.
 #[derive(Debug)]
 pub struct Gguf {
     header: Header,
@@ -46,15 +47,15 @@ impl Gguf {
         Some(Stored { shape: shape.clone(), kind: kind_name(*kind), bytes: *bytes, dtype })
     }
 
-    /// All numbers of a small tensor, if there is one of this name.
+    /// All values of the tensor `name` in f64, or `None` if there is none. It is meant for small tensors.
     pub fn numbers(&self, name: &str) -> Result<Option<Vec<f64>>> {
         let Some(info) = self.header.tensors.get(name) else { return Ok(None) };
         let values = self.read(name, info)?.to_dtype(DType::F64)?.flatten_all()?;
         Ok(Some(values.to_vec1()?))
     }
 
-    /// Tensor `name` on the CPU, plain types as they are, quantised ones in f32; `None` if there is none. Dimensions of
-    /// 1 are not compared: GGUF leaves them out.
+    /// Tensor `name` on the CPU, or `None` if there is none. F32, F16 and BF16 keep their type, and quantised types
+    /// become f32. Because GGUF leaves out dimensions of 1, these are not compared with `shape`.
     pub fn load(&self, name: &str, shape: &[usize]) -> Result<Option<Tensor>> {
         let (name, expert) = split_expert(name);
         let Some(info) = self.header.tensors.get(name.as_ref()) else { return Ok(None) };
@@ -76,7 +77,7 @@ impl Gguf {
             GgmlDType::BF16 => read_plain(file, name, shape, info.offset, bf16::is_finite),
             GgmlDType::F16 => read_plain(file, name, shape, info.offset, f16::is_finite),
             kind => {
-                // Words, because blocks of bytes that are taken for blocks of numbers must be aligned.
+                // The bytes are reinterpreted as ggml's blocks, which must be aligned; a buffer of u64 is.
                 let mut words = vec![0_u64; info.bytes.div_ceil(8) as usize];
                 let bytes = &mut bytemuck::cast_slice_mut(&mut words)[..info.bytes as usize];
                 self.file.read_exact_at(bytes, info.offset).map_err(Error::io("read weights from", path))?;
@@ -89,7 +90,8 @@ impl Gguf {
     }
 }
 
-/// The name in the file and the index of the expert, where one is requested.
+/// Splits the name of one expert's tensor into the name that the file has for all experts, and the expert's index. Any
+/// other name is returned unchanged, without an index.
 pub fn split_expert(name: &str) -> (Cow<'_, str>, Option<usize>) {
     let parts: Vec<&str> = name.split('.').collect();
     let place = parts.iter().position(|part| *part == GGUF_EXPERTS);
@@ -100,7 +102,7 @@ pub fn split_expert(name: &str) -> (Cow<'_, str>, Option<usize>) {
     }
 }
 
-/// The part of a tensor that is one expert's.
+/// The slice of a tensor of all experts that belongs to `expert`, or `None` if there is no such expert.
 fn slice(info: &TensorInfo, expert: usize) -> Option<TensorInfo> {
     let (&count, shape) = info.shape.split_first().filter(|(count, _)| expert < **count)?;
     let bytes = info.bytes / count as u64;
@@ -108,12 +110,12 @@ fn slice(info: &TensorInfo, expert: usize) -> Option<TensorInfo> {
     Some(TensorInfo { kind: info.kind, shape: shape.to_vec(), offset, bytes })
 }
 
-/// Rotary factors, which are part of the spec.
+/// Whether this is a tensor of rotary factors, which belong to the spec and not to the weights.
 fn is_factors(name: &str) -> bool {
     name.starts_with("rope_f")
 }
 
-/// As llama.cpp calls it.
+/// llama.cpp's name of a tensor type.
 fn kind_name(kind: GgmlDType) -> String {
     let name = match kind {
         GgmlDType::F32 => "F32",
@@ -140,7 +142,7 @@ mod tests {
     use super::*;
     use crate::gguf::KINDS;
 
-    /// Scripts read them in `inspect --json`.
+    /// Scripts read these names in `inspect --json`.
     #[test]
     fn types_are_called_as_llama_cpp_calls_them() {
         let names = KINDS.map(|(_, kind)| kind_name(kind));

@@ -1,6 +1,7 @@
 //! The residual stream between layers, and how threads share it.
 //!
-//! Owns the values of all rows and the queue from which threads take chunks. Not here: what is done to a chunk.
+//! Owns the values of all rows, and the queue from which threads take chunks. Not here: the computation on a chunk
+//! (`block`, `attention`).
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -13,7 +14,7 @@ use crate::decoder::DecoderSpec;
 use crate::decoder::weight::Held;
 use crate::kernel::Buffer;
 
-/// The residual stream of a forest's rows, and what the next attention reads.
+/// The residual stream of a forest's rows, and the queries, keys and values that the next attention reads.
 pub struct Stream<'a, T> {
     spec: &'a DecoderSpec,
     /// `[rows, hidden]`.
@@ -25,16 +26,16 @@ pub struct Stream<'a, T> {
     scratches: Mutex<Vec<Scratch<T>>>,
 }
 
-/// What a thread needs, kept from layer to layer.
+/// Temporary buffers of one thread, reused from layer to layer.
 #[derive(Default)]
 pub struct Scratch<T> {
     pub block: block::Scratch<T>,
     pub attention: attention::Scratch<T>,
 }
 
-/// The rows of one chunk.
+/// One chunk's share of the stream.
 pub struct Part<'a, T> {
-    /// The first one's place among all that are cut.
+    /// Index of the chunk's first row among all rows of the [`Cut`].
     pub first: usize,
     pub runs: &'a [Run],
     pub x: &'a mut [f32],
@@ -43,14 +44,14 @@ pub struct Part<'a, T> {
 }
 
 impl<'a, T: Held + Default> Stream<'a, T> {
-    /// Of rows `x` `[rows, hidden]`.
+    /// A stream that begins with the rows `x`, `[rows, hidden]`.
     pub fn new(spec: &'a DecoderSpec, x: Vec<f32>) -> Self {
         let rows = x.len() / spec.hidden;
         let (q, kv) = (Buffer::zeroed(rows * spec.query_width()), Buffer::zeroed(rows * 2 * spec.key_width()));
         Self { spec, x, q, kv, scratches: Mutex::default() }
     }
 
-    /// Keeps the residual stream of `rows` alone, which ascend.
+    /// Drops the residual stream of all rows except `rows`, which must ascend.
     pub fn keep(&mut self, rows: &[usize]) {
         let hidden = self.spec.hidden;
         for (place, row) in rows.iter().enumerate() {
@@ -59,10 +60,10 @@ impl<'a, T: Held + Default> Stream<'a, T> {
         self.x.truncate(rows.len() * hidden);
     }
 
-    /// Does `work` on the chunks of `cut`, which all threads take one after another.
+    /// Runs `work` on every chunk of `cut`. Each thread takes the next chunk when it has finished one.
     ///
     /// # Errors
-    /// The first of `work`.
+    /// An error of `work`, if there was any.
     pub fn go(&mut self, cut: &Cut, work: impl Fn(Part<T>, &mut Scratch<T>) -> Result<()> + Sync) -> Result<()> {
         let Self { spec, x, q, kv, scratches } = self;
         let parts = Mutex::new(parts(cut, spec, x, q, kv).into_iter());
@@ -78,7 +79,7 @@ impl<'a, T: Held + Default> Stream<'a, T> {
     }
 }
 
-/// Each chunk with what is its own of all rows' numbers.
+/// Splits the buffers of all rows into one [`Part`] per chunk.
 fn parts<'a, T>(
     cut: &'a Cut,
     spec: &DecoderSpec,
@@ -99,7 +100,7 @@ fn parts<'a, T>(
     cut.chunks.iter().map(part).collect()
 }
 
-/// Nothing panics with one of these locks.
+/// Locks `mutex`. It cannot be poisoned, because no code panics while it holds one of these locks.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

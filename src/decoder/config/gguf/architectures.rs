@@ -1,20 +1,22 @@
 //! The supported GGUF architectures, as data.
 //!
-//! Owns llama.cpp's keys for each. Not here: reading them (`gguf`).
+//! Owns the metadata keys that llama.cpp defines for each architecture. Not here: reading their values (`gguf`).
 
 use crate::decoder::names::{self, Names};
 
-/// Keys after the architecture's name and a dot, and the field of a config that says the same.
+/// Pairs of a GGUF key, without the architecture's name and dot before it, and the config field of the same meaning.
 pub type Fields = &'static [(&'static str, &'static str)];
 
 pub struct Architecture {
     pub name: &'static str,
-    /// Its `model_type` in a config.
+    /// `model_type` of a config of this architecture. `gguf` replaces `llama` by `mixtral` or `mistral` where keys say
+    /// so.
     pub family: &'static str,
-    /// Keys beside [`COMMON`].
+    /// Keys of this architecture in addition to [`COMMON`].
     pub fields: Fields,
     pub names: Names,
-    /// The converter permutes queries and keys, such that pairs of rotated dimensions are neighbours.
+    /// Whether llama.cpp's converter permutes queries and keys, so that the two dimensions that are rotated together
+    /// are neighbours.
     pub is_permuted: bool,
 }
 
@@ -30,7 +32,8 @@ pub const COMMON: Fields = &[
     ("rope.freq_base", "rope_theta"),
     ("rope.scaling.original_context_length", "original_max_position_embeddings"),
 ];
-/// Keys that are read on their own, or (the last two) say what the tensors say too, or nothing of the arithmetic.
+/// Keys that correspond to no single field. `gguf` reads them one by one, except for the last two: the shape of the
+/// embedding gives `vocab_size` too, and `rope.scaling.finetuned` does not affect the arithmetic.
 pub const OTHERS: [&str; 7] = [
     "attention.value_length",
     "rope.dimension_count",
