@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_block_is_inflated_to_itself() {
-        let columns: Vec<u8> = (0..10_000_u32).map(|i| (i * i >> 7) as u8).collect();
+        let columns: Vec<u8> = (0..10_000_u32).map(|i| ((i * i) >> 7) as u8).collect();
         let mut inflated = Vec::new();
         let block = deflated(&columns).unwrap();
         flate2::read::DeflateDecoder::new(&block[..]).read_to_end(&mut inflated).unwrap();
