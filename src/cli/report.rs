@@ -2,18 +2,22 @@
 //!
 //! Owns what is computed for it and the messages. Not here: the page (`report`).
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use super::args::{ReportArgs, ShownArgs, WhichArgs};
 use super::exit::Exit;
 use super::progress;
 use crate::report::{self, Contents};
+use crate::schema::folder;
 use crate::shift;
 use crate::store;
 use crate::tokenize::TextTokenizer;
 
 /// Compares, reads all tables, writes the page.
 pub fn run(args: &ReportArgs) -> Result<Exit> {
+    must_be_outside(&args.output, &args.which.output_dir)?;
     let mut contents = Contents::new(&args.which.output_dir, &options(&args.which, &args.shown)?)?;
     for line in shift::warnings(&contents.comparison) {
         progress::say(&line);
@@ -34,6 +38,22 @@ pub fn run(args: &ReportArgs) -> Result<Exit> {
         progress::say(&line);
     }
     Ok(if contents.comparison.failed() { Exit::Failed } else { Exit::Done })
+}
+
+/// # Errors
+/// A page among the results: a folder of results with other files in it cannot be read any more.
+fn must_be_outside(page: &Path, output_dir: &Path) -> Result<()> {
+    // The page's folders may not exist yet.
+    let here = Path::new(".");
+    let existing = page.ancestors().map(|level| if level.as_os_str().is_empty() { here } else { level });
+    let folder = existing.filter(|level| level.is_dir()).find_map(|level| level.canonicalize().ok());
+    let (Some(folder), Ok(root)) = (folder, output_dir.canonicalize()) else { return Ok(()) };
+    let of_results = [folder::TOKENS, folder::SAMPLES, folder::HIDDEN, folder::PAIRS, folder::RUNS, folder::TEMPORARY];
+    if of_results.iter().any(|name| folder.starts_with(root.join(name))) {
+        let what = format!("`{}` is in a folder of results: write the page elsewhere", page.display());
+        return Err(crate::Error::usage(what).into());
+    }
+    Ok(())
 }
 
 /// What a page of these tables is made of.

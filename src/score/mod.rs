@@ -41,8 +41,9 @@ pub use windows::PlainText;
 use crate::engine::local_source::Resident;
 use crate::error::{Error, Result};
 use crate::experiments::{Options, OutFormat};
+use crate::schema;
 use crate::stop::Stop;
-use crate::store::{self, FoundCell, ResponseSetKey};
+use crate::store::{self, Cell, FoundCell, ResponseSetKey};
 use assignment::Assignment;
 use datasets::{Dataset, Names};
 use exact::Exact;
@@ -136,7 +137,7 @@ impl Scores {
 pub fn score(request: &Request, watch: &dyn Watch, stop: &Stop) -> Result<Scores> {
     let Request { options, output_dir, text, .. } = request;
     let [generation_model, task] = [&request.generation_model, &request.task].map(Option::as_deref);
-    let earlier = earlier(output_dir);
+    let earlier = earlier(output_dir)?;
     must_know_reference(request, &earlier)?;
     let (models, requested) = (&request.models, options.reference.as_deref());
     let names = Names { generation_model, task, models, earlier: &earlier, requested };
@@ -161,7 +162,7 @@ pub fn score(request: &Request, watch: &dyn Watch, stop: &Stop) -> Result<Scores
     }
     let output = Output::open(output_dir)?;
     if request.replace {
-        replace(&models, &datasets, (&session, &output), watch)?;
+        replace(&models, &datasets, &earlier, (&session, &output), watch)?;
     }
     let exact = request.exact.then_some(Exact {
         root: output_dir,
@@ -191,9 +192,12 @@ pub fn score(request: &Request, watch: &dyn Watch, stop: &Stop) -> Result<Scores
     Ok(scores)
 }
 
-/// What earlier runs left in the output directory. What cannot be read is an error where it is needed.
-fn earlier(root: &Path) -> Vec<FoundCell> {
-    store::cells_to_continue(root).map(|(found, _)| found).unwrap_or_default()
+/// What earlier runs left in the output directory: nothing if there is none yet.
+fn earlier(root: &Path) -> Result<Vec<FoundCell>> {
+    if !root.join(schema::folder::RUNS).exists() {
+        return Ok(Vec::new());
+    }
+    Ok(store::cells_to_continue(root)?.0)
 }
 
 /// # Errors
@@ -208,21 +212,39 @@ fn must_know_reference(request: &Request, earlier: &[FoundCell]) -> Result<()> {
     Err(Error::usage(format!("--reference: `{requested}` is none of the models: use one of {names}")))
 }
 
-/// Removes the cells that earlier runs made of other files or by other options.
+/// Removes the cells that earlier runs made of other files or by other options. Everything that can be refused is refused
+/// before the first deletion.
+///
+/// # Errors
+/// [`Error::Mismatch`] if the rows or ids differ from those that models outside this run have scored; a model that cannot
+/// be loaded.
 fn replace(
     models: &[Model],
     datasets: &[Dataset],
+    earlier: &[FoundCell],
     (session, output): (&Session, &Output),
     watch: &dyn Watch,
 ) -> Result<()> {
+    let is_of_run = |name: &str| models.iter().any(|model| model.named.name == name);
+    let mut stale: Vec<(&Model, Cell)> = Vec::new();
     for (model, dataset) in models.iter().flat_map(|model| datasets.iter().map(move |dataset| (model, dataset))) {
         let again = &assignment::NONE;
         let assignment = Assignment { session, output, dataset, model: &model.named.name, again };
-        if let Err(Error::Mismatch { .. }) = assignment.open(model) {
-            let cell = assignment.cell();
-            output.store.remove(&cell)?;
-            watch.event(&Event::Replaced(&cell));
+        let cell = assignment.cell();
+        let Err(error) = assignment.open(model) else { continue };
+        let Error::Mismatch { manifest, .. } = &error else { continue };
+        let is_others = |found: &FoundCell| found.cell.set == cell.set && !is_of_run(&found.cell.model);
+        if store::is_text_manifest(manifest) && earlier.iter().any(is_others) {
+            return Err(error);
         }
+        stale.push((model, cell));
+    }
+    for model in models.iter().filter(|model| stale.iter().any(|(of, _)| of.named.name == model.named.name)) {
+        model.load()?;
+    }
+    for (_, cell) in &stale {
+        output.store.remove(cell)?;
+        watch.event(&Event::Replaced(cell));
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,11 @@ use crate::table::Origin;
 pub(super) const MANIFEST: &str = "manifest.json";
 /// What all models of a text share, in the folder of their folders.
 pub(super) const TEXT: &str = "text.json";
+
+/// Whether the file is the manifest of a response set, as opposed to that of a model or a pair.
+pub fn is_text_manifest(path: &Path) -> bool {
+    path.ends_with(TEXT)
+}
 
 /// Names a response set: all samples of one task that one generation model wrote.
 ///

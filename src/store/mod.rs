@@ -33,7 +33,7 @@ pub use directory::Store;
 pub use files::ResultFile;
 pub use hidden::HiddenPart;
 pub use inventory::{Inventory, ListedCell, ListedPair, ListedText, PartFiles, inventory, is_result_name};
-pub use layout::{Cell, PairCell, ResponseSetKey};
+pub use layout::{Cell, PairCell, ResponseSetKey, is_text_manifest};
 pub use manifest::Manifest;
 pub use manifest::facts::{DatasetFacts, EngineFacts, IMPORT, OWN, ReferenceFacts, TokenFacts, UNKNOWN};
 pub use manifest::pair::PairManifest;

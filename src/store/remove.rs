@@ -31,10 +31,14 @@ impl Store {
     /// manifest of the response set if no other model has scored it.
     ///
     /// # Errors
-    /// [`Error::Busy`](crate::Error::Busy) if another process scores or compares the cell; a file that cannot be deleted.
+    /// [`Error::Busy`](crate::Error::Busy) if another process scores the cell's responses or compares the cell; a file that cannot be deleted.
     pub fn remove(&self, cell: &Cell) -> Result<Removed> {
         let what = cell.to_string();
         let folder = cell.folder()?;
+        // All locks come before the first deletion. A run holds that of the response set until it has scored its last
+        // model, and says at the end that all of them are scored.
+        let text = TextStore::new(&self.root, &cell.set.folder()?);
+        let _scores = text.lock()?;
         let _writes = Lock::take(&self.root, &folder, &what)?;
         let _reads = Lock::take(&self.root, &temporary_hidden::key(cell)?, &what)?;
         let mut removed = Removed::default();
@@ -47,7 +51,6 @@ impl Store {
         for name in [folder::SAMPLES, folder::HIDDEN, folder::RUNS] {
             self.remove_from(&table(name), &mut removed)?;
         }
-        let text = TextStore::new(&self.root, &cell.set.folder()?);
         if text.remove_unscored()? {
             removed.files += 1;
             self.remove_empty(text.path().parent().unwrap_or(&self.root));

@@ -89,15 +89,16 @@ impl TextStore {
         }
     }
 
-    /// Deletes the manifest if no model refers to it; whether it was there.
+    /// Locks the manifest against every run that scores these responses.
     ///
     /// # Errors
-    /// [`Error::Busy`] if another process is about to score the responses.
+    /// [`Error::Busy`] if another process scores them or is about to.
+    pub fn lock(&self) -> Result<Lock> {
+        Lock::take(&self.root, &self.key(), &self.what())
+    }
+
+    /// Deletes the manifest if no model refers to it; whether it was there. The caller holds the [`lock`](Self::lock).
     pub fn remove_unscored(&self) -> Result<bool> {
-        if self.model()?.is_some() {
-            return Ok(false);
-        }
-        let _alone = Lock::take(&self.root, &self.key(), &self.what())?;
         let is_unscored = self.model()?.is_none() && self.path().exists();
         if is_unscored {
             ResultFile::at(self.path()).delete()?;

@@ -142,6 +142,52 @@ fn a_checkpoint_that_was_trained_again_replaces_its_scores() {
     scene.run("verify out").expect(0, "").expect_out("no problem found");
 }
 
+/// Whatever refuses a replacement does so before anything is deleted.
+#[test]
+fn a_replacement_that_cannot_be_made_deletes_nothing() {
+    let scene = Scene::new();
+    scene.dataset("rl_demo.jsonl", &rows());
+    let trained = scene.path("trained");
+    std::fs::create_dir(&trained).unwrap();
+    for file in std::fs::read_dir(fixture("qwen3-tied")).unwrap().map(|file| file.unwrap().path()) {
+        std::fs::copy(&file, trained.join(file.file_name().unwrap())).unwrap();
+    }
+    let score = |models: &str, more: &str| {
+        scene.run(&format!("score --dataset rl_demo.jsonl --models {models} --output-dir out {more}"))
+    };
+    let (tied, rl) = (format!("tied={}", fixture("qwen3-tied").display()), format!("rl={}", trained.display()));
+    score(&format!("{tied} {rl}"), "").expect(0, "rl: 30 ok");
+    let whole = parts(&scene, "out");
+    // Fewer rows than another model has scored.
+    score(&rl, "--replace --limit 2").expect(1, "was made with --limit = none");
+    assert!(parts(&scene, "out") == whole);
+    // A checkpoint that lacks a tensor: its name is another of the same length.
+    let weights = trained.join("model.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    let name = b"layers.0.self_attn.q_proj";
+    let at = bytes.windows(name.len()).position(|window| window == name).unwrap();
+    bytes[at + name.len() - 6..at + name.len()].copy_from_slice(b"x_proj");
+    std::fs::write(&weights, bytes).unwrap();
+    score(&rl, "--replace").expect(1, "q_proj");
+    assert!(parts(&scene, "out") == whole);
+}
+
+#[test]
+fn nothing_is_removed_while_the_responses_are_scored() {
+    let scene = Scene::new();
+    scene.dataset("rl_demo.jsonl", &many_rows(768));
+    let tied = fixture("qwen3-tied").display().to_string();
+    let command = format!("score --dataset rl_demo.jsonl --models done={tied} tied={tied} --output-dir out");
+    scene.run(&command.replace(&format!(" tied={tied}"), "")).expect(0, "done: 768 ok");
+    let whole = parts(&scene, "out");
+    let mut running = scene.start(&command);
+    running.until(|| parts(&scene, "out").len() > whole.len());
+    scene.run("remove out --model done").expect(1, "wait until it ends");
+    running.end().expect(0, "tied: 768 ok");
+    let after = parts(&scene, "out");
+    assert!(whole.iter().all(|part| after.contains(part)));
+}
+
 #[test]
 fn the_log_says_where_files_were_and_results_do_not() {
     let scene = Scene::new();

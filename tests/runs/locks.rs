@@ -9,7 +9,7 @@ fn command(output: &str, more: &str) -> String {
 
 fn scene() -> Scene {
     let scene = Scene::new();
-    scene.dataset("rl_demo.jsonl", &many_rows(768));
+    scene.dataset("rl_demo.jsonl", &many_rows(2304));
     scene
 }
 
@@ -30,9 +30,9 @@ fn the_second_process_is_told_who_writes() {
     second.expect(1, &described);
     // Another cell of the directory is nobody's business.
     let other = command("out", "").replace("tied=", "other=");
-    scene.run(&other).expect(0, "other: 768 ok samples");
+    scene.run(&other).expect(0, "other: 2304 ok samples");
 
-    first.end().expect(0, "tied: 768 ok samples");
+    first.end().expect(0, "tied: 2304 ok samples");
     assert_eq!(temporary(&scene, "out"), [""; 0]);
     scene.run(&command("out", "")).expect(0, "tied: already scored");
 }
@@ -46,7 +46,7 @@ fn the_lock_of_a_dead_process_holds_nobody_up() {
     first.end();
     assert!(temporary(&scene, "out").iter().any(|file| file.starts_with(".tmp/lock-")), "it was killed while it wrote");
     scene.run(&command("out", "")).expect(0, "ok samples");
-    scene.run(&command("whole", "")).expect(0, "768 ok samples");
+    scene.run(&command("whole", "")).expect(0, "2304 ok samples");
     assert!(scene.files("out") == scene.files("whole"), "not even a lock is left");
 }
 
@@ -83,7 +83,7 @@ fn of_processes_that_start_together_one_writes_at_a_time() {
     for said in &ends {
         assert!(said.code == Some(0) || said.stderr.contains("writes `tied` on `demo` by `rl`"), "{}", said.stderr);
     }
-    assert!(ends.iter().any(|said| said.stderr.contains("tied: 768 ok samples")));
-    scene.run(&command("whole", "--engine mock")).expect(0, "768 ok samples");
+    assert!(ends.iter().any(|said| said.stderr.contains("tied: 2304 ok samples")));
+    scene.run(&command("whole", "--engine mock")).expect(0, "2304 ok samples");
     assert!(scene.files("out") == scene.files("whole"));
 }

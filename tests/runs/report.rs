@@ -58,6 +58,9 @@ fn what_cannot_be_shown_is_named() {
     scene.run("show out 7 --token 9999").expect(1, "sample 7 has no token 9999");
     scene.run("show out 7 --models other").expect(1, "`other` is not compared with P; models that are: `base`");
     scene.run("report out --models rl").expect(1, "`rl` is not compared with P");
+    for page in ["out/runs/report.html", "out/tokens", "out/samples/new/page/"] {
+        scene.run(&format!("report out -o {page}")).expect(1, "is in a folder of results: write the page elsewhere");
+    }
     scene.run("report nowhere").expect(1, "nowhere");
     scene.run("report out -o page/ --max-size 1MB").expect(1, "--max-size is for a file");
     scene.run("report out --max-size 10kB").expect(1, "--max-size must be larger");
