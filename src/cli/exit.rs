@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Everything was done.
     Done,
-    /// Some of it failed, which was told.
+    /// Some of it failed, and the failures were listed.
     Failed,
     /// Results are damaged.
     Damaged,

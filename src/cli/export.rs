@@ -13,7 +13,7 @@ use crate::store::{self, FoundCell, Store};
 use crate::table::{SampleColumns, TokenColumns};
 use crate::{export, study};
 
-/// Writes every selected cell; what is not scored yet is told on stderr.
+/// Writes every selected cell; cells that are not scored yet are listed on stderr.
 pub fn run(args: &ExportArgs) -> Result<Exit> {
     let found = store::cells(&args.output_dir)?;
     let is_named = |names: &[String], name: &String| names.is_empty() || names.contains(name);

@@ -213,7 +213,7 @@ impl Tokenizer {
     }
 }
 
-/// What a script is told too.
+/// The values that `--json` prints too.
 fn word(value: impl Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }

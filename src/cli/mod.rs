@@ -34,8 +34,8 @@ use args::{Args, Command, LogFormat};
 use exit::describe;
 
 /// Parses the command line and runs it. Exit codes: 0 done; 1 an error, printed, or damaged results; 2 wrong usage; 3 a
-/// statistic does not keep its limit; 4 done, but rows of the data were not scored; 5 a statistic is not known to keep its
-/// limit; 130 and 143 ended by SIGINT or SIGTERM.
+/// statistic does not keep its limit; 4 done, but rows of the data were not scored; 5 a statistic is not known to keep
+/// its limit; 130 and 143 ended by SIGINT or SIGTERM.
 pub fn main() -> ExitCode {
     let args = Args::parse();
     limit_threads(args.threads());
@@ -89,7 +89,7 @@ fn log(verbose: u8, format: LogFormat) {
 }
 
 /// Panics of a stage come back as errors with the stage's name; the default report would print them twice. One of the
-/// main thread is nobody's to report but this hook's.
+/// main thread is reported by this hook alone.
 fn hush_panics() {
     if std::env::var_os("RUST_BACKTRACE").is_some() {
         return;
@@ -102,8 +102,8 @@ fn hush_panics() {
     }));
 }
 
-/// Sets the number of threads of libraries with their own thread pools, which read it from the environment once, when they
-/// first work.
+/// Sets the number of threads of libraries with their own thread pools, which read it from the environment once, when
+/// they first work.
 fn limit_threads(threads: Option<usize>) {
     let Some(threads) = threads else { return };
     for name in ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS", "POLARS_MAX_THREADS"] {

@@ -70,7 +70,7 @@ const REPEATED_BYTES: usize = 256 << 20;
 /// The memory that a sample takes in addition to its texts.
 const SAMPLE_BYTES: usize = 1 << 10;
 
-/// Refuses to repeat `bytes` so many `times` that they would fill the memory.
+/// An error if `bytes` repeated `times` times would fill the memory.
 pub fn may_repeat(bytes: usize, times: usize) -> Result<(), String> {
     if (bytes + SAMPLE_BYTES).saturating_mul(times) <= REPEATED_BYTES {
         return Ok(());

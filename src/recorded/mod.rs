@@ -1,8 +1,8 @@
 //! Numbers that other programs recorded, as the tables that scoring writes.
 //!
 //! Owns the way from files of recorded log-probabilities to cells: what rows say becomes samples and scores, and goes
-//! through the ordinary writer, part by part. A row that cannot be used is a failed sample; the others are kept. Not here:
-//! tables (`table`), and how they are published (`store`).
+//! through the ordinary writer, part by part. A row that cannot be used is a failed sample; the others are kept. Not
+//! here: tables (`table`), and how they are published (`store`).
 
 mod build;
 mod cells;
@@ -49,11 +49,11 @@ pub struct Imported {
     pub reasons: Vec<String>,
 }
 
-/// Reasons that are told; the samples tables have all of them.
+/// Number of reasons that are listed; the samples tables contain all of them.
 const REASONS: usize = 3;
 
-/// Reads every file twice: once for its parts, and once part by part into tables. Memory: the rows of a part. A file of the
-/// published study is read whole.
+/// Reads every file twice: once for its parts, and once part by part into tables. Memory: the rows of a part. A file of
+/// the published study is read whole.
 ///
 /// # Errors
 /// A file that cannot be read or whose format is not known, names that nothing gives, or tables of other rows under the

@@ -88,7 +88,7 @@ impl Session {
         tokenizer.notes().for_each(|note| warn(path, note));
         tokenizer.template().into_iter().flat_map(ChatTemplate::notes).for_each(|note| warn(path, &note));
         for model in models.iter().filter(|_| options.has_own_templates()) {
-            // What cannot be read is told where it is needed.
+            // What cannot be read is an error where it is needed.
             let own = ChatTemplate::of_model(&model.named.path).ok().flatten();
             own.iter().flat_map(ChatTemplate::notes).for_each(|note| warn(&model.named.path, &note));
         }
@@ -140,9 +140,9 @@ impl Session {
         Ok(Some(template.with_date(self.options.chat_date.unwrap_or(template::DATE)).with_kwargs(kwargs)))
     }
 
-    /// The tokenizer with the model's own chat template, where that is not the same for all models. What the template writes
-    /// before a response is read by the model's own tokenizer, if it has one: it may call special tokens otherwise. Responses
-    /// are read by the one of all models, so that their ids are the same.
+    /// The tokenizer with the model's own chat template, where that is not the same for all models. What the template
+    /// writes before a response is read by the model's own tokenizer, if it has one: it may call special tokens
+    /// otherwise. Responses are read by the one of all models, so that their ids are the same.
     ///
     /// # Errors
     /// The model has no template, or its tokenizer cannot be read.

@@ -28,8 +28,8 @@ pub enum Event<'a> {
         /// Bytes of the datasets.
         bytes: u64,
     },
-    /// The run of this name was stopped: so many of its parts are written, with so many tokens, and as many other tokens as
-    /// `lost` were computed for parts that are not.
+    /// The run of this name was stopped: so many of its parts are written, with so many tokens, and as many other
+    /// tokens as `lost` were computed for parts that are not.
     Interrupted {
         /// Name of the run.
         run: &'a str,
@@ -153,7 +153,8 @@ impl Watch for Log {}
 /// Does `work` under the eyes of `watch`.
 ///
 /// # Errors
-/// Those of `work`; [`Error::Stopped`] if it was to stop meanwhile, even when the work was done: nothing is to follow it.
+/// Those of `work`; [`Error::Stopped`] if it was to stop meanwhile, even when the work was done: nothing is to follow
+/// it.
 pub fn watched<T>(
     (watch, stop): (&dyn Watch, &Stop),
     (name, progress): (&str, Option<&Progress>),
@@ -176,7 +177,7 @@ mod tests {
 
     use super::*;
 
-    /// Nothing follows what was done while somebody asked to stop.
+    /// The line has no continuation for what was done after a stop was requested.
     #[test]
     fn work_that_was_to_stop_is_not_gone_on_from() {
         let requested = AtomicBool::new(false);

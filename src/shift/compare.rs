@@ -60,13 +60,14 @@ fn requested(root: &Path, options: &Options) -> Result<Selection> {
 
 /// Compares every model under `root` with P on every response set that both scored.
 ///
-/// Memory: some thousand rows of each side a thread and some 400 bytes a sample, whatever the tables' size; quantiles add
-/// 12 bytes a value, up to [`EXACT`](crate::shift::EXACT) of them, else 8 MB a measure and thread; slices some 300 bytes a slice and cluster.
+/// Memory: some thousand rows of each side a thread and some 400 bytes a sample, whatever the tables' size; quantiles
+/// add 12 bytes a value, up to [`EXACT`](crate::shift::EXACT) of them, else 8 MB a measure and thread; slices some 300
+/// bytes a slice and cluster.
 ///
 /// # Errors
-/// [`crate::Error::Usage`] if P is unclear or nothing fits; [`crate::Error::Tables`] if reading tables panics. A pair whose
-/// rows, token ids or contexts do not match, or whose files are damaged, is not compared and in no other's way; if it is
-/// the only one: [`crate::Error::Incomparable`], [`crate::Error::File`].
+/// [`crate::Error::Usage`] if P is unclear or nothing fits; [`crate::Error::Tables`] if reading tables panics. A pair
+/// whose rows, token ids or contexts do not match, or whose files are damaged, is not compared and in no other's way;
+/// if it is the only one: [`crate::Error::Incomparable`], [`crate::Error::File`].
 pub fn compare(root: &Path, options: &Options) -> Result<Comparison> {
     guarded(|| compare_all(root, options))
 }
@@ -128,11 +129,12 @@ pub fn pairs(root: &Path, options: &Options) -> Result<Vec<PairTables>> {
     Ok(requested(root, options)?.pairs)
 }
 
-/// The lazy query that defines every figure over tokens: one row for each token that both models scored, in the order of
-/// `sample_id` and `position`, with the columns of both tokens tables (`p.logprob`, `q.logprob`), those of the pairs table if
-/// there is one (`x.kl`), and one for every measure (`kl_k1`; docs/measures.md has its unit).
+/// The lazy query that defines every figure over tokens: one row for each token that both models scored, in the order
+/// of `sample_id` and `position`, with the columns of both tokens tables (`p.logprob`, `q.logprob`), those of the pairs
+/// table if there is one (`x.kl`), and one for every measure (`kl_k1`; docs/measures.md has its unit).
 ///
-/// Polars is told that the rows ascend. Footers prove it of row groups; of the rows in them `tokshift verify` does.
+/// Polars gets the hint that the rows ascend. Footers prove it of row groups; of the rows in them `tokshift verify`
+/// does.
 ///
 /// # Errors
 /// [`crate::Error::File`] naming a file whose footer does not prove that its rows are in order, or are of these tables.
@@ -145,8 +147,8 @@ pub fn joined(pair: &PairTables) -> Result<LazyFrame> {
     })
 }
 
-/// The optimised plan of the query over [`joined`] tokens that adds up every pair's measures by sample, without running it.
-/// [`compare`] runs it if [`Options::plain`] is set, and adds up the same by a faster pass otherwise.
+/// The optimised plan of the query over [`joined`] tokens that adds up every pair's measures by sample, without running
+/// it. [`compare`] runs it if [`Options::plain`] is set, and adds up the same by a faster pass otherwise.
 ///
 /// # Errors
 /// Those of [`compare`] that the samples tables and footers can show.

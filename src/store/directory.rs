@@ -91,7 +91,7 @@ impl Store {
     ///
     /// # Errors
     /// A file that cannot be deleted.
-    pub fn withdraw(&self, folder: &str, name: &str) -> Result<()> {
+    pub fn delete_derived(&self, folder: &str, name: &str) -> Result<()> {
         ResultFile::at(self.root.join(folder).join(names::encode(name)?)).delete()
     }
 }

@@ -241,7 +241,7 @@ fn partitions(directory: &Path, key: &str) -> Result<Vec<read::Partition>> {
 }
 
 /// Removes the part of every pair with the model that is about to have another: it was of the old one.
-pub(super) fn withdraw_part(root: &Path, of: &Cell, part: u32) -> Result<()> {
+pub(super) fn delete_part(root: &Path, of: &Cell, part: u32) -> Result<()> {
     let text = root.join(folder::PAIRS).join(of.set.folder()?);
     for (p, path) in partitions(&text, key::P)? {
         for (q, path) in partitions(&path, key::Q)? {

@@ -28,8 +28,8 @@ pub struct FoundCell {
     pub tokens: Vec<ResultFile>,
     /// Samples files, in the order of the parts.
     pub samples: Vec<ResultFile>,
-    /// For each part its hidden states, stored or temporary, if they exist. Stored ones may have been deleted to make room:
-    /// tables do not need them.
+    /// For each part its hidden states, stored or temporary, if they exist. Stored ones may have been deleted to make
+    /// room: tables do not need them.
     pub hidden: Vec<Option<ResultFile>>,
     /// Parts of the manifest that are not done.
     pub missing: Vec<u32>,
@@ -103,8 +103,8 @@ pub fn cells_to_continue(root: &Path) -> Result<(Vec<FoundCell>, Vec<DamagedCell
     Ok((found, damaged))
 }
 
-/// The cells that have tokens and no manifest, whatever of the folders of manifests is left: what their tables were made
-/// with nobody knows, and who compares the others must hear of it.
+/// The cells that have tokens and no manifest, whatever of the folders of manifests is left: what their tables were
+/// made with is unknown, and a comparison of the others must list it.
 fn without_manifest(root: &Path) -> Result<Vec<DamagedCell>> {
     let folders = |directory: &Path, key: &str| -> Result<Vec<Partition>> {
         let (found, _) = if directory.is_dir() { partitions_and_others(directory, key)? } else { Default::default() };

@@ -123,7 +123,7 @@ fn samples_come_first_and_tokens_mean_done() {
 
     publish(&cell, 0);
     assert!(cell.is_done(0));
-    // The other way round cannot come about by itself: who reads is told, who scores makes it whole.
+    // The other way round cannot come about by itself: readers get an error, and scoring completes it.
     let samples = root.path().join(format!("samples/{PLACE}/part-00000000.parquet"));
     let before = fs::read(&samples).unwrap();
     fs::remove_file(&samples).unwrap();

@@ -199,7 +199,7 @@ fn a_part_without_a_scored_sample_is_an_empty_table() {
     assert_eq!(bytes(Table::Tokens, &batch)[..4], *b"PAR1");
 }
 
-/// Readers are told that the tables are sorted: the footers must say so.
+/// Readers rely on sorted tables: the footers must say that they are.
 #[test]
 fn footers_declare_the_order() {
     for (table, batch, columns) in [

@@ -43,7 +43,7 @@ pub fn json(text: &str) -> Result<Json, String> {
     serde_json::from_str(text).map_err(|e| e.to_string())
 }
 
-/// Refuses integers that only floats would hold.
+/// An error for integers that only floats can represent.
 fn numbers(text: &str) -> Result<(), String> {
     let mut rest = text;
     while let Some(at) = rest.find(|c: char| c == '"' || c == '-' || c.is_ascii_digit()) {

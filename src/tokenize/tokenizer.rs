@@ -30,7 +30,7 @@ pub struct TextTokenizer {
     /// Ids whose text is another to some model, in order.
     pub(super) renamed: Vec<u32>,
     pub(super) notes: Vec<String>,
-    /// Told unless somebody decided.
+    /// A note for the user, unless an option decides it.
     pub(super) doubt_of_bos: Option<String>,
 }
 
@@ -126,7 +126,7 @@ impl TextTokenizer {
     }
 }
 
-/// Refuses a text in which our matcher would not find the end of white space.
+/// An error for a text in which our matcher would not find the end of white space.
 pub(super) fn has_end(text: &str) -> Result<(), String> {
     let mut run = 0;
     // Nothing shorter has as many.

@@ -60,7 +60,8 @@ pub fn content(value: &Value) -> Option<&str> {
     value.as_str().or_else(|| value.get("content")?.as_str())
 }
 
-/// A token: its text, which is then special, or an object of text and flags, which is so if it says it or is `called_special`.
+/// A token: its text, which is then special, or an object of text and flags, which is so if it says it or is
+/// `called_special`.
 pub fn written(file: &Path, value: Value, called_special: bool) -> Result<Option<AddedToken>> {
     let wrong = |what: String| Error::file(file, format!("a special token{what}"));
     match value {
@@ -77,7 +78,7 @@ pub fn written(file: &Path, value: Value, called_special: bool) -> Result<Option
     }
 }
 
-/// Whether it is an object that is told to be a token.
+/// Whether it is an object that is marked as a token.
 pub fn is_typed(value: &Value) -> bool {
     value.get(TYPE).is_some()
 }

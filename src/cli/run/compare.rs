@@ -65,7 +65,7 @@ fn of_output(output: &Output, with_study: bool) -> Compared {
         }
     }
     // An earlier comparison is deleted first, so that the files next to each other belong to one run.
-    let removed = FILES.iter().try_for_each(|name| Ok(output.store.withdraw(FOLDER, name)?));
+    let removed = FILES.iter().try_for_each(|name| Ok(output.store.delete_derived(FOLDER, name)?));
     if let Err(error) = removed.and_then(|()| write(output, &comparison, with_study)) {
         failures.push(describe(&error));
     }
@@ -108,8 +108,8 @@ fn document(comparison: &Comparison) -> Document {
     Document::new(comparison.clone(), &everything())
 }
 
-/// `kl.json` as `kl --json` prints it, every statistic as a row of a table, and, where that is requested, the study's KL
-/// values. Without pairs nothing is written.
+/// `kl.json` as `kl --json` prints it, every statistic as a row of a table, and, where that is requested, the study's
+/// KL values. Without pairs nothing is written.
 fn write(output: &Output, comparison: &Comparison, with_study: bool) -> Result<()> {
     if comparison.pairs.is_empty() {
         return Ok(());

@@ -34,7 +34,8 @@ impl Pattern {
         compile(&format!("^(.*\\.)?({pattern})$")).map(Self)
     }
 
-    /// A layer's number, the group `idx`: the first that stands after `pattern`, or after any part of a name but its first.
+    /// A layer's number, the group `idx`: the first that stands after `pattern`, or after any part of a name but its
+    /// first.
     pub fn layers(pattern: Option<&str>) -> Parsed<Self> {
         let Some(pattern) = pattern else { return compile(r"^.*?\.[^.]*\.(?P<idx>\d+)\.").map(Self) };
         check(pattern)?;
@@ -69,7 +70,7 @@ fn compile(pattern: &str) -> Parsed<Regex> {
     builder.build().map_err(|e| format!("not a pattern: {e}"))
 }
 
-/// Refuses what Python and the matcher read otherwise.
+/// An error for syntax that Python and the matcher read differently.
 fn check(pattern: &str) -> Parsed<()> {
     let refuse = |what: String| Err(format!("the pattern `{pattern}` has {what}"));
     let mut chars = pattern.char_indices();

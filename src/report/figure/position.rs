@@ -13,7 +13,7 @@ const HEIGHT: f64 = 240.0;
 const LEFT: f64 = 56.0;
 const TOP: f64 = 10.0;
 
-/// Curves of one drawing: more cannot be told apart.
+/// Curves of one drawing: more cannot be distinguished.
 const CURVES: usize = 3;
 
 /// Means of `measure` by position.

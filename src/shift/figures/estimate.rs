@@ -14,8 +14,8 @@ use crate::shift::result::pair::{LeftOut, Pair};
 use crate::shift::tables::files::PairTables;
 use crate::shift::token::measures::OWN_TEXT;
 
-/// The answer for a pair, in the order in which docs/measures.md lists the reasons. `exact` says whether the pairs table
-/// is at temperature 1 and over all ids.
+/// The answer for a pair, in the order in which docs/measures.md lists the reasons. `exact` says whether the pairs
+/// table is at temperature 1 and over all ids.
 pub fn of_pair(tables: &PairTables, sums: &Sums, left_out: &[LeftOut], exact: bool) -> Result<KlEstimate> {
     if let Some(reason) = tables.foreign.clone() {
         return Ok(KlEstimate::No { reason });
@@ -32,8 +32,8 @@ pub fn of_pair(tables: &PairTables, sums: &Sums, left_out: &[LeftOut], exact: bo
 /// Standard errors beyond which what contradicts P beside one Q holds beside all: far enough for any number of Qs.
 const FAR_FOR_ALL: f64 = 4.0;
 
-/// Whether P wrote a text does not depend on Q: what one pair contradicts clearly is *no* for all pairs of P on the text.
-/// Only of numbers that were computed here: those of another program may be at fault themselves.
+/// Whether P wrote a text does not depend on Q: what one pair contradicts clearly is *no* for all pairs of P on the
+/// text. Only of numbers that were computed here: those of another program may be at fault themselves.
 pub fn agree(tables: &[&PairTables], found: &mut [(Pair, Sums)]) -> Result<()> {
     let mut known: Vec<(String, String)> = Vec::new();
     for (tables, (pair, sums)) in tables.iter().zip(found.iter()) {
@@ -77,8 +77,8 @@ pub fn is_of_all(tables: &PairTables, exact: Option<&ExactFigures>) -> bool {
     tables.heads.is_none() && exact.is_some_and(|exact| exact.temperature == 1.0)
 }
 
-/// The answer for the samples that `holds` says, which were chosen by their prompts: the pair's, unless they contradict it by
-/// themselves. Below [`FEW_CLUSTERS`] their errors are too rough for that, so nobody can tell.
+/// The answer for the samples that `holds` says, which were chosen by their prompts: the pair's, unless they contradict
+/// it by themselves. Below [`FEW_CLUSTERS`] their errors are too rough for that, so the answer is unknown.
 pub fn of_prompts(of_pair: &KlEstimate, sums: &Sums, holds: &dyn Fn(usize) -> bool, exact: bool) -> Result<KlEstimate> {
     let of = Of::some(sums, holds);
     let clusters = of.mean(OWN_TEXT)?.map_or(0, |mean| mean.clusters);

@@ -1,4 +1,4 @@
-//! What of a pair's KL is rounding, as far as that can be told without a noise floor.
+//! How much of a pair's KL may be rounding, as far as this is known without a noise floor.
 //!
 //! Owns these notes and the size below which bf16 is doubtful (docs/measures.md: "Rounding"). Not here: the noise
 //! floor, which measures it (`floor`).
@@ -10,8 +10,8 @@ use crate::shift::result::pair::Pair;
 use crate::shift::tables::f32_versions;
 use crate::shift::tables::files::{ModelTable, PairTables};
 
-/// Nats per token below which rounding to bf16 can be a large part of KL. Rounding alone gives SmolLM2-135M a KL of 1e-4 to
-/// 1.7e-4 (docs/speed.md has the former): more than 1% of anything smaller than this.
+/// Nats per token below which rounding to bf16 can be a large part of KL. Rounding alone gives SmolLM2-135M a KL of
+/// 1e-4 to 1.7e-4 (docs/speed.md has the former): more than 1% of anything smaller than this.
 const DOUBTFUL_IN_BF16: f64 = 1e-2;
 
 /// What a reader of a small KL has to know of the arithmetic.

@@ -22,8 +22,8 @@ use crate::table::{PairColumns, TokenColumns};
 /// Runs the query and looks the samples up.
 ///
 /// # Errors
-/// [`crate::Error::Incomparable`] if a sample is in no samples table; [`crate::Error::File`] naming a file whose rows are out of
-/// order; [`crate::Error::Polars`].
+/// [`crate::Error::Incomparable`] if a sample is in no samples table; [`crate::Error::File`] naming a file whose rows
+/// are out of order; [`crate::Error::Polars`].
 pub fn collect(pair: &PairTables, footers: [&Footers; 2], samples: &Samples) -> Result<Sums> {
     let pairs = pair.exact.as_ref().map_or(&[][..], |exact| &exact.files);
     [&pair.p.tokens, &pair.q.tokens].into_iter().try_for_each(|files| must_ascend::<TokenColumns>(files))?;
@@ -41,7 +41,7 @@ pub fn collect(pair: &PairTables, footers: [&Footers; 2], samples: &Samples) -> 
     Ok(sums)
 }
 
-/// Polars is told that rows ascend, which footers prove of row groups alone.
+/// Polars gets the hint that rows ascend, which footers prove of row groups alone.
 fn must_ascend<C: Keyed>(files: &[ResultFile]) -> Result<()> {
     let mut cursor = Cursor::<C>::new(files, &KEYS);
     while let Some((columns, row)) = cursor.peek()? {

@@ -79,7 +79,7 @@ impl KlEstimate {
         }
     }
 
-    /// Of some of the tokens that this is of, of which nobody can tell what chose them.
+    /// The answer for some of these tokens if it is not known what chose them.
     #[must_use]
     pub fn of_chosen_somehow(&self, why: &str) -> Self {
         match self {

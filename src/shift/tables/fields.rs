@@ -1,7 +1,8 @@
 //! Samples grouped by a field that their table kept.
 //!
-//! Owns reading a field's values, and that they fall into the same groups in every response set of a task, so that slices
-//! of several checkpoints' texts can be put side by side. Not here: the groups (`buckets`), and tokens (`slices`).
+//! Owns reading a field's values, and that they fall into the same groups in every response set of a task, so that
+//! slices of several checkpoints' texts can be put side by side. Not here: the groups (`buckets`), and tokens
+//! (`slices`).
 
 use std::collections::{HashMap, HashSet};
 
@@ -29,7 +30,7 @@ impl Fields {
     pub fn read(pairs: &[PairTables]) -> Self {
         let mut pooled: HashMap<(String, String), Pooled> = HashMap::new();
         for pair in pairs.chunk_by(|a, b| a.set == b.set).filter_map(<[_]>::first) {
-            // Tables that are damaged are told of where they are compared.
+            // Damaged tables are reported where they are compared.
             if footers::must_be_samples(&pair.p).is_err() {
                 continue;
             }
@@ -153,8 +154,8 @@ pub fn numbers(
     Ok(Some((samples.iter().map(number).collect(), decided_by.first().copied().unwrap_or(DecidedBy::Either))))
 }
 
-/// Samples of one row have its one value, whatever decided it: only several rows of a cluster tell. Rows of one value tell
-/// nothing about another: of a prompt whose rows differ, a selection may have left those of one value alone.
+/// Samples of one row have its one value, whatever decided it: only several rows of a cluster tell. Rows of one value
+/// tell nothing about another: of a prompt whose rows differ, a selection may have left those of one value alone.
 fn decided_by(values: &[String], groups: &Groups, column: &Column, samples: &[SampleFacts]) -> Vec<DecidedBy> {
     let mut clusters: HashMap<u32, (&str, Option<u32>)> = HashMap::new();
     let mut several = vec![HashSet::new(); groups.names.len()];

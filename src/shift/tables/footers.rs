@@ -1,7 +1,7 @@
 //! What the footers of a table's files say.
 //!
-//! Owns the check behind the sorted hint: footers are read before polars is told that the rows ascend, because a wrong
-//! hint loses rows silently. Not here: the rows (`scan`).
+//! Owns the check behind the sorted hint: footers are read before polars gets the hint that the rows ascend, because a
+//! wrong hint loses rows silently. Not here: the rows (`scan`).
 
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
@@ -29,7 +29,8 @@ pub struct Footers {
 /// may go on in the next row group, never in the next file.
 ///
 /// # Errors
-/// [`Error::File`] naming the file that breaks the order, has no statistics to prove it by, or is of another part or cell.
+/// [`Error::File`] naming the file that breaks the order, has no statistics to prove it by, or is of another part or
+/// cell.
 pub fn footers(table: &ModelTable) -> Result<Footers> {
     ordered::<TokenColumns>(&table.tokens, &table.origins)
 }
@@ -47,7 +48,7 @@ pub fn must_be_as_before(table: &ModelTable, before: &Footers) -> Result<()> {
     }
 }
 
-/// The same for a pairs table, whose rows polars is told to be sorted too, and which must have been computed from the
+/// The same for a pairs table, for which polars gets that hint too, and which must have been computed from the
 /// existing tokens tables of P and Q.
 ///
 /// # Errors
@@ -102,10 +103,11 @@ fn ordered<C: Columns>(files: &[ResultFile], origins: &[Origin]) -> Result<Foote
     Ok(found)
 }
 
-/// The files must be samples tables, before polars is told to read them, and those that were written with the tokens.
+/// The files must be samples tables, before polars reads them, and those that were written with the tokens.
 ///
 /// # Errors
-/// [`Error::File`] naming the file and the column that is missing or of another type, or that it is of another part or cell.
+/// [`Error::File`] naming the file and the column that is missing or of another type, or that it is of another part or
+/// cell.
 pub fn must_be_samples(table: &ModelTable) -> Result<()> {
     table.samples.iter().zip(&table.origins).zip(&table.tokens).try_for_each(|((file, origin), tokens)| {
         let reader = TableReader::<SampleColumns>::open(file.open()?)?;

@@ -36,7 +36,8 @@ fn found_pair<'a>(p: &FoundCell, q: &FoundCell, found: &'a [FoundPair]) -> Optio
     found.iter().find(|pair| pair.cell == cell)
 }
 
-/// Why the two cannot be compared: nobody can tell what their pairs table is of. A manifest without parts decides nothing.
+/// Why the two cannot be compared: it is not known what their pairs table was computed from. A manifest without parts
+/// decides nothing.
 pub fn damage(p: &FoundCell, q: &FoundCell, found: &[FoundPair]) -> Option<String> {
     let pair = found_pair(p, q, found).filter(|pair| p.parts.iter().any(|&part| pair.part(part).exists()))?;
     let error = pair.manifest.as_ref().err()?;

@@ -20,16 +20,16 @@ pub struct Requested<'a> {
     /// Whether it scored the text or not.
     pub p: &'a str,
     pub pairs: Vec<[&'a str; 2]>,
-    /// Pairs of the generation model's other texts, asked for or not, that this one is missing from: one of the two never
-    /// scored it.
+    /// Pairs of the generation model's other texts, asked for or not, that this one is missing from: one of the two
+    /// never scored it.
     pub unscored: Vec<[&'a str; 2]>,
 }
 
 /// Every pair that `options` ask for; `texts` are all that were scored, and `exact` all pairs tables.
 ///
 /// # Errors
-/// [`Error::Usage`] if P was not scored on any text that is asked for, no two models scored any, a noise floor is asked of a model that
-/// scored none, or one of two models whose shifts are to be compared wrote no text.
+/// [`Error::Usage`] if P was not scored on any text that is asked for, no two models scored any, a noise floor is asked
+/// of a model that scored none, or one of two models whose shifts are to be compared wrote no text.
 pub fn requested<'a>(texts: Vec<Text<'a>>, exact: &[PairCell], options: &'a Options) -> Result<Vec<Requested<'a>>> {
     must_be_writers(&texts, options)?;
     let mut requested = Vec::with_capacity(texts.len());
@@ -106,7 +106,7 @@ fn pairs<'a>(text: &Text<'a>, p: &'a str, options: &'a Options) -> Vec<[&'a str;
     pairs
 }
 
-/// A writer who is told and whom no text of the pairs can be by would be heard by nobody.
+/// `--own-text` must name the writer of at least one response set of the pairs; otherwise it would have no effect.
 ///
 /// # Errors
 /// [`Error::Usage`] if that is so.

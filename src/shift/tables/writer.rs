@@ -5,8 +5,8 @@
 use super::texts::Text;
 use crate::shift::options::Options;
 
-/// The model that the text's name says, unless that was not scored and [`Options::own_text`] names one that was. Windows of
-/// a text are nobody's.
+/// The model that the text's name says, unless that was not scored and [`Options::own_text`] names one that was.
+/// Windows of a text have no writer.
 pub fn writer<'a>(text: &Text<'a>, options: &'a Options) -> Option<&'a str> {
     if text.of_windows {
         return None;

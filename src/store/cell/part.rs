@@ -81,7 +81,7 @@ impl<'a> PartWriter<'a> {
             // A part that is done again is not done from here until both of its tables are new. Its tokens go before its pairs:
             // a process that publishes a pair looks at them afterwards.
             tokens.delete()?;
-            pairs::withdraw_part(&self.cell.root, &self.cell.cell, self.part)?;
+            pairs::delete_part(&self.cell.root, &self.cell.cell, self.part)?;
             files.delete_temporary(self.part)?;
         }
         if let Some(hidden) = self.hidden {

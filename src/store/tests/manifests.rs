@@ -16,7 +16,7 @@ fn the_first_settles_the_text_of_those_that_run_beside_it() {
     short.lock().unwrap();
     long.lock().unwrap();
     assert_eq!((short.max_tokens(), long.max_tokens()), (300, 300));
-    // What else it says differs, so it is told before anything is scored; the manifest of no model is there yet.
+    // Its other fields differ, which is an error before anything is scored; the manifest of no model is there yet.
     let mut other = manifest("other");
     other.tokens.boundary = "separate".to_owned();
     let error = store.cell(&cell("other"), &other).unwrap().lock().unwrap_err().to_string();
@@ -64,7 +64,7 @@ const CHANGES: [(&str, Change); 22] = [
     }),
 ];
 
-/// Whether a difference is told of what all models of a text share.
+/// Whether a difference in what all models of a response set share is reported.
 fn is_of_text(difference: &str) -> bool {
     const OF_MODEL: [&str; 7] = ["--out", "engine.", "the model's", "--dtype", "--device", "--top-k", "model ="];
     !OF_MODEL.iter().any(|field| difference.starts_with(field))
@@ -100,7 +100,7 @@ fn siblings_share_rows_and_may_differ_in_the_rest() {
         let outcome = store.cell(&cell("other"), &other);
         assert_eq!(outcome.is_err(), is_of_text(difference), "{difference}");
     }
-    // Another task is nobody's sibling.
+    // Another task has other samples.
     let mut other = manifest("m");
     other.dataset.rows = 4;
     let elsewhere = Cell::new("rl", "else", "m");

@@ -4,8 +4,8 @@ use std::thread;
 
 use super::*;
 
-/// Ten threads with two opinions about top-k publish a part each, when nobody else does: one opinion wins, and all of its
-/// threads.
+/// Ten threads with two opinions about top-k publish a part each, while no other process does: one opinion wins, and
+/// all of its threads.
 #[test]
 fn one_manifest_wins_a_race() {
     for _ in 0..20 {
@@ -44,8 +44,8 @@ fn one_manifest_wins_a_race() {
     }
 }
 
-/// A part that is scored again and again, and measures that are made of its tables meanwhile: those that stay are of the
-/// tables that are there, and samples and tokens are of one run.
+/// A part that is scored again and again, and measures that are made of its tables meanwhile: those that stay are of
+/// the tables that are there, and samples and tokens are of one run.
 #[test]
 fn pairs_never_outlive_their_tokens() {
     let root = TempDir::new().unwrap();
