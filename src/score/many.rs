@@ -97,8 +97,8 @@ pub fn check(cells: &mut Cells, engine: EngineChoice, watch: &dyn Watch) {
 /// By experiment and model, the place among the opened ones; `None` where nothing is to be scored.
 type Places = Vec<Vec<Option<usize>>>;
 
-/// Opens the models that have something to do in experiments that are `is_wanted`; cells of those that cannot be used have failed unless they are finished:
-/// models are moved away when they were scored.
+/// Opens the models that have something to do in experiments that are `is_wanted`; cells of those that cannot be used
+/// have failed unless they are finished: models are moved away when they were scored.
 fn open_models(cells: &mut Cells, models: &mut Models, watch: &dyn Watch, is_wanted: &dyn Fn(usize) -> bool) -> Places {
     let mut places: Places = cells.experiments.iter().map(|e| vec![None; e.models.len()]).collect();
     for index in 0..cells.all.len() {

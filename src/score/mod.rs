@@ -4,8 +4,9 @@
 //! [`Watch`]; a [`Stop`] ends it early. [`many`] does the same for the cells of a file of experiments. Not here: flags,
 //! words for people, signals (`cli`).
 //!
-//! The files import one way: `watch`, `named`, `models`, `datasets`, `inputs`, `earlier_tokenizer`, `vocabularies`, `session`, `windows`,
-//! `response_sets`, `assignment`, `fields`, `scorer`, `heads`, `exact`, `in_one_go`; for files of experiments `cells`, `exact_many`, `opened`, `many`.
+//! The files import one way: `watch`, `named`, `models`, `datasets`, `inputs`, `earlier_tokenizer`, `vocabularies`,
+//! `session`, `windows`, `response_sets`, `assignment`, `fields`, `scorer`, `heads`, `exact`, `in_one_go`; for files of
+//! experiments `cells`, `exact_many`, `opened`, `many`.
 
 mod assignment;
 pub mod cells;
@@ -212,8 +213,8 @@ fn must_know_reference(request: &Request, earlier: &[FoundCell]) -> Result<()> {
     Err(Error::usage(format!("--reference: `{requested}` is none of the models: use one of {names}")))
 }
 
-/// Removes the cells that earlier runs made of other files or by other options. Everything that can be refused is refused
-/// before the first deletion.
+/// Removes the cells that earlier runs made of other files or by other options. Rows that other
+/// models have scored otherwise, and a model that cannot be loaded, are errors before the first deletion.
 ///
 /// # Errors
 /// [`Error::Mismatch`] if the rows or ids differ from those that models outside this run have scored; a model that cannot

@@ -35,8 +35,8 @@ impl Store {
     pub fn remove(&self, cell: &Cell) -> Result<Removed> {
         let what = cell.to_string();
         let folder = cell.folder()?;
-        // All locks come before the first deletion. A run holds that of the response set until it has scored its last
-        // model, and says at the end that all of them are scored.
+        // All locks come before the first deletion: a cell is removed whole or not at all. A run holds the lock of the
+        // response set while it scores any model of it.
         let text = TextStore::new(&self.root, &cell.set.folder()?);
         let _scores = text.lock()?;
         let _writes = Lock::take(&self.root, &folder, &what)?;
