@@ -9,6 +9,7 @@ mod experiment;
 mod nearest;
 mod options;
 mod parse;
+mod source;
 
 pub use experiment::{Experiment, Experiments, Model, Text, WriterFrom};
 pub use options::{DtypeChoice, OF_A_MODEL, OnError, Options, OutFormat, TemplateChoice};

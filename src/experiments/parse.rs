@@ -1,19 +1,18 @@
 //! From TOML to experiments.
 //!
-//! Owns the file's keys and the line numbers in its errors. An unknown key is an error everywhere.
+//! Owns the file's keys and what they mean together. Not here: line numbers and unknown keys (`source`).
 
 use std::ops::Range;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue, Deserializer};
+use toml::de::DeTable;
 
 use super::check::{Folders, fill, folder, output};
 use super::experiment::{Experiment, Experiments, Model, Text, WriterFrom};
-use super::nearest::nearest;
-use super::options::{NAMES, OF_A_MODEL, OF_ROWS, Options};
+use super::options::{OF_A_MODEL, OF_ROWS, Options};
+use super::source::{Source, Table};
 use crate::dataset::{WINDOW, names_from_path};
 use crate::error::{Error, Result};
 
@@ -68,20 +67,6 @@ struct ModelHead {
     source: Spanned<String>,
 }
 
-/// What to say of a key that nothing reads.
-fn unknown_key<'k>(key: &str, inside: Option<&str>, known: impl Iterator<Item = &'k str> + Clone) -> String {
-    let name = |known: &str| {
-        if Some(known) != inside {
-            return format!("`{known}`");
-        }
-        if known == "model" { "`[[experiment.model]]`".to_owned() } else { format!("`[[{known}]]`") }
-    };
-    match nearest(key, known.clone()) {
-        Some(nearest) => format!("`{key}` is no key here: {} is", name(nearest)),
-        None => format!("`{key}` is no key here; keys are {}", known.map(name).collect::<Vec<_>>().join(", ")),
-    }
-}
-
 /// The model that wrote the texts: the one called like the experiment, else the one that the names of all files begin
 /// with.
 fn writer(experiment: &str, models: &[Model], texts: &[Text]) -> Option<(String, WriterFrom)> {
@@ -95,6 +80,21 @@ fn writer(experiment: &str, models: &[Model], texts: &[Text]) -> Option<(String,
     of_files.all(|name| name.as_ref() == Some(&first)).then_some((first, WriterFrom::FileName))
 }
 
+/// The first of an experiment's models, which suffice for what it does.
+///
+/// # Errors
+/// No models, a `reference` that is none of them, or a single one in an `exact` experiment.
+fn first_model<'m>(name: &str, models: &'m [Model], options: &Options, exact: bool) -> Result<&'m Model, String> {
+    let Some(first) = models.first() else { return Err(format!("`{name}` has no [[experiment.model]]")) };
+    if let Some(reference) = options.reference.as_ref().filter(|p| !models.iter().any(|model| model.name == **p)) {
+        return Err(format!("reference: `{reference}` is no model of the experiment `{name}`"));
+    }
+    if exact && models.len() < 2 {
+        return Err("exact: it compares at least two models of an experiment".to_owned());
+    }
+    Ok(first)
+}
+
 /// What experiments inherit from the top of the file, and what they must not share.
 struct Common {
     output: Spanned<String>,
@@ -105,14 +105,6 @@ struct Common {
     names: Folders,
     texts: Folders,
 }
-
-/// A file's text, to find line numbers.
-struct Source<'a> {
-    path: &'a Path,
-    text: &'a str,
-}
-
-type Table<'i> = Spanned<DeTable<'i>>;
 
 impl Source<'_> {
     fn experiments(&self, mut table: Table) -> Result<Experiments> {
@@ -142,22 +134,6 @@ impl Source<'_> {
         Ok(Experiments { threads: threads.transpose()?, experiments })
     }
 
-    /// An experiment for each of its `names`, if it has these in the place of a `name`.
-    fn by_name<'i>(&self, mut table: Table<'i>) -> Result<Vec<Table<'i>>> {
-        let Some((key, names)) = table.get_mut().remove_entry("names") else { return Ok(vec![table]) };
-        let wrong = || self.at(&key.span(), "names: expected a list of texts, in the place of a name");
-        let DeValue::Array(names) = names.into_inner() else { return Err(wrong()) };
-        if names.is_empty() || table.get_ref().contains_key("name") {
-            return Err(wrong());
-        }
-        let of = |name: &Spanned<DeValue<'i>>| {
-            let mut table = table.clone();
-            table.get_mut().insert(Spanned::new(key.span(), "name".into()), name.clone());
-            if name.get_ref().is_str() { Ok(table) } else { Err(wrong()) }
-        };
-        names.iter().map(of).collect()
-    }
-
     fn experiment(&self, mut table: Table, common: &mut Common) -> Result<Experiment> {
         let span = table.span();
         let tables = self.tables(&mut table, "model")?;
@@ -174,12 +150,9 @@ impl Source<'_> {
         let mut names = Folders::new("models of an experiment");
         let models = tables.into_iter().map(|table| self.model(table, name, &options, &mut names));
         let models = models.collect::<Result<Vec<_>>>()?;
-        let Some(first) = models.first() else {
-            return Err(self.at(&span, format!("`{name}` has no [[experiment.model]]")));
-        };
-        if let Some(reference) = options.reference.as_ref().filter(|name| !models.iter().any(|m| m.name == **name)) {
-            return Err(self.at(&span, format!("reference: `{reference}` is no model of the experiment `{name}`")));
-        }
+        let exact = head.exact.unwrap_or(common.exact);
+        let all_pairs = head.all_pairs.unwrap_or(common.all_pairs);
+        let first = first_model(name, &models, &options, exact).map_err(|what| self.at(&span, what))?;
         if head.tasks.get_ref().is_empty() {
             return Err(self.at(&head.tasks.span(), format!("`{name}` has no tasks")));
         }
@@ -192,18 +165,24 @@ impl Source<'_> {
             None if window.is_some() => ("text".to_owned(), WriterFrom::Text),
             None => writer(name, &models, &texts).unwrap_or((first.name.clone(), WriterFrom::FirstModel)),
         };
-        let texts_of = output.join(self.described(&head.name.span(), folder(&generation_model))?);
-        for task in head.tasks.get_ref() {
-            self.described(&task.span(), common.texts.add(&texts_of, task.get_ref()))?;
-        }
-        let exact = head.exact.unwrap_or(common.exact);
-        let all_pairs = head.all_pairs.unwrap_or(common.all_pairs);
-        if exact && models.len() < 2 {
-            let what = "exact: it compares at least two models of an experiment";
-            return Err(self.at(&span, what));
-        }
+        self.must_have_folders(&head, &output, &generation_model, &mut common.texts)?;
         let name = name.clone();
         Ok(Experiment { name, output, options, generation_model, writer_from, exact, all_pairs, models, texts })
+    }
+
+    /// Every task has a folder of its own among the responses of the generation model.
+    fn must_have_folders(
+        &self,
+        head: &ExperimentHead,
+        output: &Path,
+        generation_model: &str,
+        taken: &mut Folders,
+    ) -> Result<()> {
+        let within = output.join(self.described(&head.name.span(), folder(generation_model))?);
+        for task in head.tasks.get_ref() {
+            self.described(&task.span(), taken.add(&within, task.get_ref()))?;
+        }
+        Ok(())
     }
 
     /// The options of an experiment with those of the file in the place of what it leaves open.
@@ -272,55 +251,5 @@ impl Source<'_> {
             return Err(self.at(&head.source.span(), "expected a model directory or a hub id, found an empty text"));
         }
         Ok(Model { name, source, options: own.or(options) })
-    }
-
-    /// Takes the array of tables `key` out of `table`.
-    fn tables<'i>(&self, table: &mut Table<'i>, key: &str) -> Result<Vec<Table<'i>>> {
-        let Some((_, value)) = table.get_mut().remove_entry(key) else { return Ok(Vec::new()) };
-        let no_tables = |span: &Range<usize>| self.at(span, format!("expected tables headed [[…{key}]]"));
-        let span = value.span();
-        let DeValue::Array(values) = value.into_inner() else { return Err(no_tables(&span)) };
-        let table = |value: Spanned<DeValue<'i>>| {
-            let span = value.span();
-            match value.into_inner() {
-                DeValue::Table(table) => Ok(Spanned::new(span, table)),
-                _ => Err(no_tables(&span)),
-            }
-        };
-        values.into_iter().map(table).collect()
-    }
-
-    /// The keys in `own`, and the others as options. `inside` are the tables that may stand here too.
-    fn split<T: DeserializeOwned>(&self, table: Table, own: &[&str], inside: Option<&str>) -> Result<(T, Options)> {
-        let span = table.span();
-        let known = || own.iter().chain(&NAMES).copied().chain(inside);
-        for key in table.get_ref().keys() {
-            let found = key.get_ref().as_ref();
-            if known().all(|known| known != found) {
-                return Err(self.at(&key.span(), unknown_key(found, inside, known())));
-            }
-        }
-        let (head, options): (DeTable, DeTable) =
-            table.into_inner().into_iter().partition(|(key, _)| own.contains(&key.get_ref().as_ref()));
-        Ok((self.decode(head, &span)?, self.decode(options, &span)?))
-    }
-
-    fn decode<T: DeserializeOwned>(&self, table: DeTable, span: &Range<usize>) -> Result<T> {
-        let deserializer = Deserializer::from(Spanned::new(span.clone(), table));
-        T::deserialize(deserializer).map_err(|e| self.toml(&e, span))
-    }
-
-    /// What TOML's reader found, with its line.
-    fn toml(&self, error: &toml::de::Error, around: &Range<usize>) -> Error {
-        self.at(&error.span().unwrap_or(around.clone()), error.message())
-    }
-
-    fn described<T>(&self, span: &Range<usize>, result: Result<T, String>) -> Result<T> {
-        result.map_err(|what| self.at(span, what))
-    }
-
-    fn at(&self, span: &Range<usize>, what: impl AsRef<str>) -> Error {
-        let line = 1 + self.text.bytes().take(span.start).filter(|&byte| byte == b'\n').count();
-        Error::file(self.path, format!("line {line}: {}", what.as_ref()))
     }
 }

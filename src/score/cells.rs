@@ -65,7 +65,9 @@ impl<'a> Cells<'a> {
         let (mut datasets, mut all, mut found) = (Vec::new(), Vec::new(), BTreeMap::new());
         for (index, experiment) in experiments.iter().enumerate() {
             let output = experiment.output.as_path();
-            let found: &Result<Found, String> = found.entry(output).or_insert_with(|| earlier(output));
+            let found: &Result<Found, String> = found
+                .entry(output)
+                .or_insert_with(|| store::cells_of_earlier_runs(output).map_err(|error| error.to_string()));
             let found = found.as_ref().map_or(&[][..], |(found, _)| found);
             let mut of_experiment = Vec::new();
             for (text, place) in experiment.texts.iter().enumerate() {
@@ -218,14 +220,6 @@ impl<'a> Cells<'a> {
             cell.state = state.clone();
         }
     }
-}
-
-/// What earlier runs left in `output`: nothing, where there is no such directory yet.
-fn earlier(output: &Path) -> Result<Found, String> {
-    if !output.join(crate::schema::folder::RUNS).exists() {
-        return Ok(Found::default());
-    }
-    store::cells_to_continue(output).map_err(|error| error.to_string())
 }
 
 fn scan(experiment: &Experiment, text: &Text, earlier: &[FoundCell]) -> (Option<Dataset>, State) {

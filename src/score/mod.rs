@@ -6,7 +6,8 @@
 //!
 //! The files import one way: `watch`, `named`, `models`, `datasets`, `inputs`, `earlier_tokenizer`, `vocabularies`,
 //! `session`, `windows`, `response_sets`, `assignment`, `fields`, `scorer`, `heads`, `exact`, `in_one_go`; for files of
-//! experiments `cells`, `exact_many`, `opened`, `many`.
+//! experiments `cells`, `exact_many`, `opened`, `prepare`,
+//! `many`.
 
 mod assignment;
 pub mod cells;
@@ -23,6 +24,7 @@ pub mod models;
 pub mod named;
 pub mod noise_floor;
 mod opened;
+mod prepare;
 pub mod response_sets;
 mod scorer;
 pub mod session;
@@ -42,7 +44,6 @@ pub use windows::PlainText;
 use crate::engine::local_source::Resident;
 use crate::error::{Error, Result};
 use crate::experiments::{Options, OutFormat};
-use crate::schema;
 use crate::stop::Stop;
 use crate::store::{self, Cell, FoundCell, ResponseSetKey};
 use assignment::Assignment;
@@ -138,7 +139,7 @@ impl Scores {
 pub fn score(request: &Request, watch: &dyn Watch, stop: &Stop) -> Result<Scores> {
     let Request { options, output_dir, text, .. } = request;
     let [generation_model, task] = [&request.generation_model, &request.task].map(Option::as_deref);
-    let earlier = earlier(output_dir)?;
+    let (earlier, _) = store::cells_of_earlier_runs(output_dir)?;
     must_know_reference(request, &earlier)?;
     let (models, requested) = (&request.models, options.reference.as_deref());
     let names = Names { generation_model, task, models, earlier: &earlier, requested };
@@ -191,14 +192,6 @@ pub fn score(request: &Request, watch: &dyn Watch, stop: &Stop) -> Result<Scores
         in_one_go.compare(exact, &output.store, begun, (watch, stop))?;
     }
     Ok(scores)
-}
-
-/// What earlier runs left in the output directory: nothing if there is none yet.
-fn earlier(root: &Path) -> Result<Vec<FoundCell>> {
-    if !root.join(schema::folder::RUNS).exists() {
-        return Ok(Vec::new());
-    }
-    Ok(store::cells_to_continue(root)?.0)
 }
 
 /// # Errors

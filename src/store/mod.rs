@@ -40,7 +40,7 @@ pub use manifest::pair::PairManifest;
 pub use manifest::text::TextManifest;
 pub use names::encode as folder_name;
 pub use pairs::{FoundPair, PairStore, found_pairs};
-pub use read::{DamagedCell, FoundCell, cells, cells_and_damaged, cells_to_continue, part_of};
+pub use read::{DamagedCell, FoundCell, cells, cells_and_damaged, cells_of_earlier_runs, cells_to_continue, part_of};
 pub use remove::Removed;
 pub use temporary_hidden::TemporaryLock;
 

@@ -103,6 +103,14 @@ pub fn cells_to_continue(root: &Path) -> Result<(Vec<FoundCell>, Vec<DamagedCell
     Ok((found, damaged))
 }
 
+/// As [`cells_to_continue`]; no cell if nothing was scored into the directory yet.
+///
+/// # Errors
+/// Those of [`cells_to_continue`].
+pub fn cells_of_earlier_runs(root: &Path) -> Result<(Vec<FoundCell>, Vec<DamagedCell>)> {
+    if root.join(folder::RUNS).exists() { cells_to_continue(root) } else { Ok((Vec::new(), Vec::new())) }
+}
+
 /// The cells that have tokens and no manifest, whatever of the folders of manifests is left: what their tables were
 /// made with is unknown, and a comparison of the others must list it.
 fn without_manifest(root: &Path) -> Result<Vec<DamagedCell>> {

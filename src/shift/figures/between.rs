@@ -99,29 +99,9 @@ impl<'a> Shifts<'a> {
     /// [`Error::Usage`] if no task has a prompt of both texts.
     pub fn finish(self, not_compared: &[NotCompared]) -> Result<Option<Between>> {
         let Some(wanted) = self.wanted else { return Ok(None) };
-        let BetweenModels { model, minus, to } = wanted;
         let of_pairs = |pair: &&NotCompared| wanted.is_pair(&pair.generation_model, &pair.p, &pair.q);
         let lost: Vec<&NotCompared> = not_compared.iter().filter(of_pairs).collect();
-        let mut tasks: BTreeSet<&str> = self.found.iter().map(|shift| shift.task.as_str()).collect();
-        tasks.extend(lost.iter().map(|pair| pair.task.as_str()));
-        let find = |model: &str, task: &str| self.found.iter().find(|of| of.model == model && of.task == task);
-        let (mut found, mut missing) = (Vec::new(), Vec::new());
-        for task in tasks {
-            let lacks = |model: &str| {
-                let lost = lost.iter().find(|pair| pair.p == model && pair.task == task);
-                lost.map_or_else(|| format!("`{model}` wrote no text of it that was scored"), |pair| pair.why.clone())
-            };
-            match (find(model, task), find(minus, task)) {
-                (Some(one), Some(other)) if common(one, other).is_empty() => {
-                    missing.push(MissingTask { task: task.to_owned(), why: NO_PROMPT.to_owned() });
-                }
-                (Some(one), Some(other)) => found.push((one, other)),
-                (one, _) => {
-                    let why = lacks(if one.is_none() { model } else { minus });
-                    missing.push(MissingTask { task: task.to_owned(), why });
-                }
-            }
-        }
+        let (found, missing) = self.by_task(wanted, &lost);
         if found.is_empty() {
             let why: Vec<_> = missing.iter().map(|MissingTask { task, why }| format!("`{task}`: {why}")).collect();
             return Err(Error::Usage(format!("--between: nothing to compare: {}", why.join("; "))));
@@ -138,8 +118,38 @@ impl<'a> Shifts<'a> {
             }
         }
         let overall = (found.len() > 1 && !is_mixed).then(|| over_tasks(&found, &tasks, !lost.is_empty()));
-        let [model, minus, to] = [model, minus, to].map(Clone::clone);
+        let [model, minus, to] = [&wanted.model, &wanted.minus, &wanted.to].map(Clone::clone);
         Ok(Some(Between { model, minus, to, tasks, overall, missing }))
+    }
+
+    /// The two shifts of every task that has both, and the reason for every other task. `lost` are the pairs that could
+    /// not be compared.
+    fn by_task(&self, wanted: &BetweenModels, lost: &[&NotCompared]) -> (Vec<(&Shift, &Shift)>, Vec<MissingTask>) {
+        let BetweenModels { model, minus, .. } = wanted;
+        let tasks: BTreeSet<&str> = self
+            .found
+            .iter()
+            .map(|shift| shift.task.as_str())
+            .chain(lost.iter().map(|pair| pair.task.as_str()))
+            .collect();
+        let find = |model: &str, task: &str| self.found.iter().find(|of| of.model == model && of.task == task);
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        for task in tasks {
+            let lacks = |model: &str| {
+                let lost = lost.iter().find(|pair| pair.p == model && pair.task == task);
+                lost.map_or_else(|| format!("`{model}` wrote no text of it that was scored"), |pair| pair.why.clone())
+            };
+            let why = match (find(model, task), find(minus, task)) {
+                (Some(one), Some(other)) if common(one, other).is_empty() => NO_PROMPT.to_owned(),
+                (Some(one), Some(other)) => {
+                    found.push((one, other));
+                    continue;
+                }
+                (one, _) => lacks(if one.is_none() { model } else { minus }),
+            };
+            missing.push(MissingTask { task: task.to_owned(), why });
+        }
+        (found, missing)
     }
 }
 
