@@ -44,7 +44,7 @@ fn main() -> ExitCode {
 /// Mean over the response tokens of KL(P‖Q) in nats, from the full distributions of both models.
 ///
 /// # Errors
-/// What [`score`] and [`shift::compare`] refuse; models of which no token was scored by both.
+/// What [`score`] and [`shift::compare`] reject; models of which no token was scored by both.
 pub fn mean_kl(p: &str, q: &str, rows: &Path, output: &Path) -> Result<f64> {
     let models = vec![format!("p={p}"), format!("q={q}")];
     let request = Request {

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Score 100 tiny checkpoints, saved by two versions of transformers, and 51 adapters of PEFT, and compare every
-# log-probability with theirs in f32: equal within 2e-4, or refused by name.
+# log-probability with theirs in f32: equal within 2e-4, or rejected by name.
 #
 # pip brings CUDA's libraries (some 5 GB) with torch, unless PIP_EXTRA_INDEX_URL names the index of its CPU wheels.
 #

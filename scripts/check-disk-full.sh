@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Slow check: `tokshift score` on a file system that is too small for its tables. It must end with exit code 1 and a
-# message, leave nothing half-written under a final name, and, once there is room, finish with the bytes of a run that
-# nobody disturbed. A system on which users cannot mount file systems ends it with code 77: not checked.
+# message, leave nothing half-written under a final name, and, once there is room, finish with the bytes of an
+# undisturbed run. A system on which users cannot mount file systems ends it with code 77: not checked.
 #
 #     scripts/check-disk-full.sh                    # a tmpfs in namespaces of its own: no root, no trace
 #     ROWS=3000 SIZES="20 300 900" scripts/check-disk-full.sh   # free KiB at the start, one run each

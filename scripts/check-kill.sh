@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Kill `tokshift run` over a study of 2 experiments × 3 tasks × 3 models at random moments, start it again each time,
-# and compare every byte with a run that nobody disturbed. No finished part may be computed twice, nothing half-written
+# and compare every byte with an undisturbed run. No finished part may be computed twice, nothing half-written
 # may stay.
 #
 #     scripts/check-kill.sh                                # 3 kills, as in CI

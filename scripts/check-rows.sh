@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Slow check: a million short rows go through the pipeline (with made-up scores, so that nothing else is measured) and
-# through `kl`: rows a second, and peak memory beside that of a run of one row, which may differ by 300 MB.
+# through `kl`: rows a second, and peak memory compared with that of a run of one row, which may differ by 300 MB.
 #
 #     scripts/check-rows.sh             # a million rows, some minutes and 3 GB of disk
 #     ROWS=100000 scripts/check-rows.sh

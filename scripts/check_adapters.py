@@ -4,7 +4,7 @@
     python scripts/check_adapters.py          # DELTA=1e-3 ROWS=24 LENGTH=120 unless set
 
 The adapter adds DELTA of each weight's size (root mean squares). The base is random; every model scores the same ids, with lists
-that hold the whole vocabulary, so that KL is exact for each token. Beside what tokshift finds with the adapter apart
+that hold the whole vocabulary, so that KL is exact for each token. Besides what tokshift finds with the adapter apart
 from the base stands what it finds once the adapter is merged into the base's bf16, and how much of the adapter that
 rounding takes away. Fails if the adapter apart is more than 5% off in f32; in bf16 activations are rounded too, by more
 than an adapter of 1e-3 moves them.

@@ -3,7 +3,7 @@
 
     python scripts/check_bf16.py MODEL-DIRECTORY ROWS.jsonl [N] [--tokshift BINARY]
 
-Truth is transformers in f32 with the weights of the checkpoint, which bf16 holds. Beside it stand tokshift's bf16 and
+Truth is transformers in f32 with the weights of the checkpoint, which bf16 holds. It is compared with tokshift's bf16 and
 transformers with the body in bf16, its head and logits in f32, on tokshift's own ids. tokshift's mean |Δ logprob| must be at
 most 1.1 times the other's, and its mean Δ within three standard errors, clustered by row, of nothing.
 """
@@ -79,7 +79,7 @@ def main() -> None:
         truth = logprobs(f32.model, f32.lm_head, ids, context)
         own.append(found - truth)
         theirs.append(logprobs(bf16.model, f32.lm_head, ids, context) - truth)
-    print(f"{len(own)} rows, {sum(map(len, own))} tokens, beside transformers in f32")
+    print(f"{len(own)} rows, {sum(map(len, own))} tokens, compared with transformers in f32")
     size, lean = told("tokshift, bf16", own)
     size_theirs, _ = told("transformers, bf16 body, f32 head", theirs)
     print(f"tokshift's is {size / size_theirs:.3f} of transformers'")

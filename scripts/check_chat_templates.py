@@ -4,8 +4,8 @@
     python scripts/check_chat_templates.py TOKSHIFT FOLDER...
 
 Takes every `*.jinja` file and every `tokenizer_config.json` with a template below the folders. Prints what was equal, what
-was refused and for which reason, and every rendering of a conversation that transformers refuses. Exit code 1 if a text
-differs, if transformers refuses what is rendered here, or if less than 99.5 % of what transformers renders is equal.
+was rejected and for which reason, and every rendering of a conversation that transformers rejects. Exit code 1 if a text
+differs, if transformers rejects what is rendered here, or if less than 99.5 % of what transformers renders is equal.
 """
 
 import collections
@@ -23,7 +23,7 @@ DEFAULTS = {"bos_token": "<s>", "eos_token": "</s>"}
 
 
 class Day(datetime.datetime):
-    """The day that `tokshift render` tells a template."""
+    """The day that `tokshift render` gives a template."""
 
     @classmethod
     def now(cls, tz=None):
@@ -176,7 +176,7 @@ def sources(folders):
 
 
 def expected(template, messages, tools, kwargs, named, prompt):
-    """What `apply_chat_template` of transformers 5 renders, which drops fields that are None, or why it refuses."""
+    """What `apply_chat_template` of transformers 5 renders, which drops fields that are None, or why it rejects."""
     try:
         messages = chat_template_utils._normalize_chat_messages(messages)
         [[rendered], _] = chat_template_utils.render_jinja_template(
@@ -196,7 +196,7 @@ def joined(messages):
 
 def rendered(tokshift, source, template, named, scratch):
     if named is None:
-        # A file of its own, with tokens beside it.
+        # A file of its own, with tokens next to it.
         (scratch / "t.jinja").write_text(template, newline="")
         (scratch / "tokenizer_config.json").write_text(json.dumps(DEFAULTS))
         source = scratch / "t.jinja"
@@ -227,12 +227,12 @@ def main():
                     wants = [expected(template, chat, tools, kwargs, named or DEFAULTS, prompt) for chat in chats]
                     texts = [want for want, _ in wants if want is not None]
                     if not texts and got is None:
-                        counts["refused by both"] += 1
+                        counts["rejected by both"] += 1
                     elif not texts:
-                        counts["refused by transformers alone"] += 1
+                        counts["rejected by transformers alone"] += 1
                         wrong.append(f"{name}, {what}: rendered here, and transformers says {wants[0][1]}")
                     elif got is None:
-                        counts["refused here alone"] += 1
+                        counts["rejected here alone"] += 1
                         reasons[f"{name}: {line['error']}"] += 1
                     elif got in texts:
                         counts["equal"] += 1
@@ -240,9 +240,9 @@ def main():
                         counts["DIFFERS"] += 1
                         wrong.append(f"{name}, {what}, prompt {prompt}: DIFFERS")
     for reason, count in reasons.most_common():
-        print(f"refused {count} times: {reason}")
+        print(f"rejected {count} times: {reason}")
     print("\n".join(wrong))
-    rendering = counts["equal"] + counts["DIFFERS"] + counts["refused here alone"]
+    rendering = counts["equal"] + counts["DIFFERS"] + counts["rejected here alone"]
     share = counts["equal"] / rendering if rendering else 0
     print(f"{len(seen)} templates, {len(CONVERSATIONS)} conversations each: {dict(counts)}")
     print(f"{100 * share:.2f} % of what transformers renders is equal")

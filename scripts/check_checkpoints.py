@@ -1,11 +1,11 @@
-"""Tiny checkpoints as two versions of transformers save them, and PEFT's adapters: tokshift's numbers beside theirs, in f32.
+"""Tiny checkpoints as two versions of transformers save them, and PEFT's adapters: tokshift's numbers and theirs, in f32.
 
     python scripts/check_checkpoints.py save WORK        # with each version: checkpoints and what it makes of the rows
     python scripts/check_checkpoints.py adapt WORK       # with PEFT: adapters on some of them
     python scripts/check_checkpoints.py compare WORK     # scores all with tokshift
 
 Every family that tokshift knows, in one file and in shards, tied and not, in f32, bf16 and f16. A reference is the log-softmax
-in f64 of the logits of the version that saved the checkpoint. An adapter whose `refused` is a text must be refused with that
+in f64 of the logits of the version that saved the checkpoint. An adapter whose `rejected` is a text must be rejected with that
 text; everything else must be scored within TOLERANCE.
 """
 
@@ -76,7 +76,7 @@ def save(work: Path) -> None:
             work / name, max_shard_size="20KB" if files == "shards" else "5GB", safe_serialization=True
         )
         reference = logprobs(load(work / name))
-        (work / f"{name}.json").write_text(json.dumps({"model": name, "logprobs": reference, "refused": None}))
+        (work / f"{name}.json").write_text(json.dumps({"model": name, "logprobs": reference, "rejected": None}))
     print(f"transformers {hf.__version__}: {len(every)} checkpoints")
 
 
@@ -98,8 +98,8 @@ def adapt(work: Path) -> None:
         if adapter.rewritten:
             written = json.loads((path / "adapter_config.json").read_text())
             (path / "adapter_config.json").write_text(json.dumps(written | adapter.rewritten))
-        reference = None if adapter.refused else logprobs(PeftModel.from_pretrained(load(work / base), path).eval())
-        found = {"model": f"{base}+{name}", "logprobs": reference, "refused": adapter.refused}
+        reference = None if adapter.rejected else logprobs(PeftModel.from_pretrained(load(work / base), path).eval())
+        found = {"model": f"{base}+{name}", "logprobs": reference, "rejected": adapter.rejected}
         (work / f"{name}.json").write_text(json.dumps(found))
 
     every = [(adapter, base) for adapter in ADAPTERS for base in BASES]
@@ -118,19 +118,19 @@ def score(work: Path, model: str, output: Path) -> subprocess.CompletedProcess:
 def compare(work: Path) -> None:
     fields = [{"prompt_token_ids": row[:PROMPT], "response_token_ids": row[PROMPT:]} for row in rows()]
     (work / "rl_rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in fields))
-    gaps, refused, wrong = [], [], []
+    gaps, rejected, wrong = [], [], []
     for path in sorted(work.glob("*.json")):
         wanted = json.loads(path.read_text())
         output = work / "out" / path.stem
         said = score(work, wanted["model"], output)
         if said.returncode != 0:
-            if wanted["refused"] and wanted["refused"] in said.stderr:
-                refused.append(path.stem)
+            if wanted["rejected"] and wanted["rejected"] in said.stderr:
+                rejected.append(path.stem)
             else:
                 wrong.append(f"{path.stem}: {said.stderr.strip()}")
             continue
-        if wanted["refused"]:
-            wrong.append(f"{path.stem}: scored, though {wanted['refused']}")
+        if wanted["rejected"]:
+            wrong.append(f"{path.stem}: scored, though {wanted['rejected']}")
             continue
         export = [BINARY, "export", output, "--format", "jsonl"]
         lines = subprocess.run(export, check=True, capture_output=True, text=True).stdout.splitlines()
@@ -144,7 +144,7 @@ def compare(work: Path) -> None:
     for what in wrong:
         print(f"WRONG {what}")
     largest, where = max(gaps)
-    print(f"{len(gaps)} scored, largest gap {largest:.2e} nats ({where}); {len(refused)} refused by name; {len(wrong)} wrong")
+    print(f"{len(gaps)} scored, largest gap {largest:.2e} nats ({where}); {len(rejected)} rejected by name; {len(wrong)} wrong")
     assert not wrong
 
 

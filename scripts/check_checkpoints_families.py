@@ -93,7 +93,7 @@ FAMILIES = {
 class Adapter:
     name: str
     fields: dict
-    refused: str | None = None
+    rejected: str | None = None
     """What tokshift must say, where it takes no such adapter."""
     rewritten: dict = field(default_factory=dict)
     """Fields of the written config that read the same to PEFT."""
@@ -128,13 +128,13 @@ ADAPTERS = [
     ),  # fmt: skip
     Adapter("excluded", {"r": 3, "lora_alpha": 4, "target_modules": ALL, "exclude_modules": r".*(?=0\.).*\.v_proj"}),
     Adapter("full-names", {"r": 3, "lora_alpha": 4, "target_modules": ["model.layers.1.self_attn.q_proj", "0.mlp.up_proj"]}),
-    Adapter("bias", {"r": 3, "lora_alpha": 4, "target_modules": ALL, "bias": "all"}, refused="`bias` is \"all\""),
+    Adapter("bias", {"r": 3, "lora_alpha": 4, "target_modules": ALL, "bias": "all"}, rejected="`bias` is \"all\""),
     Adapter(
         "modules-to-save",
         {"r": 3, "lora_alpha": 4, "target_modules": ALL, "modules_to_save": ["norm"]},
-        refused="`modules_to_save` is",
+        rejected="`modules_to_save` is",
     ),
-    Adapter("dora", {"r": 3, "lora_alpha": 4, "target_modules": ALL, "use_dora": True}, refused="`use_dora` is true"),
+    Adapter("dora", {"r": 3, "lora_alpha": 4, "target_modules": ALL, "use_dora": True}, rejected="`use_dora` is true"),
     Adapter("eva", {"r": 4, "lora_alpha": 8, "target_modules": [*ALL, "gate_proj"], "lora_dropout": 0.1, "init_lora_weights": "gaussian"}),
     Adapter(
         "embedding",

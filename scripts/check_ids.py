@@ -251,7 +251,7 @@ def compare(folder, binary, *files):
             else:
                 wrong.append(f"{directory.name}, {text[:60]!r}: {ours[number][:20]}, not {want[0][:20]}")
         chats = [ids for number, ids in enumerate(reading[0]["chats"]) if all(o["chats"][number] == ids for o in reading)]
-        # Where special tokens are spelled, tokshift refuses chats.
+        # Where special tokens are spelled, tokshift rejects chats.
         is_read = len(chats) == len(CHATS) and not directory.name.endswith("+split")
         told = of_chats(binary, directory, reading[0]["chats"]) if is_read else []
         wrong += [f"{directory.name}, chat {number}: {what}" for number, what in enumerate(told) if what]

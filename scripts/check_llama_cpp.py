@@ -6,7 +6,7 @@
 P is the file as it is, Q the file with its Q4_1 matrices in Q4_0. llama.cpp runs both dequantised to f32 with keys and
 values in f32, which is the arithmetic of tokshift, and then the quantised files themselves, where it rounds activations
 to 8 bits in blocks of 32 and keys and values to f16: that column is shown, not judged. Its base file keeps
-log-probabilities in 16 bits and leaves out those below -16; tokshift keeps hidden rows and leaves out nothing.
+log-probabilities in 16 bits and leaves out those below -16; tokshift stores final hidden states and leaves out nothing.
 """
 
 import argparse

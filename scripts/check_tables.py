@@ -93,7 +93,7 @@ def check_lists(tokens, connection):
         FROM tokens"""
     whole, error = connection.execute(query, [TOP_K, TOP_K]).fetchone()
     assert whole and error < 1e-5, (whole, error)
-    # In the list, the target has the same bits as beside it.
+    # In the list, the target has the same bits as in its own column.
     query = """
         SELECT count(*), bool_and(top_logprobs[list_position(top_ids, token_id)] = logprob)
         FROM tokens WHERE list_contains(top_ids, token_id)"""

@@ -4,7 +4,7 @@
     OMP_NUM_THREADS=1 python scripts/make_fixtures.py [DIRECTORY]
 
 Every checkpoint is written by Hugging Face transformers and its references come from that library run on the files
-as written, one row at a time. The same versions on the same machine give the same bytes. README.md beside the
+as written, one row at a time. The same versions on the same machine give the same bytes. README.md next to the
 fixtures says what each is for.
 
 Default initialisation hides mistakes (dropping every bias moves nothing), so weights are drawn such that each part of

@@ -268,7 +268,7 @@ def main():
     path = Path(__file__).parent.parent / "tests/fixtures/chat/snippets.json"
     lines = ",\n".join(json.dumps(case, ensure_ascii=False) for case in cases)
     path.write_text(f'{{"context": {json.dumps(CONTEXT, ensure_ascii=False)},\n"cases": [\n{lines}\n]}}\n')
-    print(f"{len(cases)} snippets, {sum(text is None for _, text in cases)} of which Jinja2 refuses")
+    print(f"{len(cases)} snippets, {sum(text is None for _, text in cases)} of which Jinja2 rejects")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
     python scripts/make_parquet_fixtures.py [DIRECTORY]
 
 A file for each compression, and one whose columns are of every kind that datasets have: texts as bytes and by dictionary,
-and beside them what nobody asks for. The same version gives the same bytes.
+and besides them unused columns. The same version gives the same bytes.
 """
 
 import datetime
@@ -30,7 +30,7 @@ columns = {
     "prompt": pa.array([b"Hi", b"Hi"], pa.binary()),
     "response": pa.array([" there", " and"]).dictionary_encode(),
     "finish_reason": pa.array(["length", None], pa.large_string()),
-    # What is kept where it is asked for.
+    # What is kept on request.
     "reward": pa.array([float("inf"), float("nan")], pa.float64()),
     "nothing": pa.array([float("nan"), None], pa.float32()),
     "single": pa.array([0.1, -1e30], pa.float32()),

@@ -5,7 +5,7 @@
 
 Merges are written by hand, so every case does what its name says. expected.json is computed here alone: ids by
 Hugging Face tokenizers, response tokens by counting bytes (or by hand where a normaliser changed the text, so that
-tokens do not spell it). The same version gives the same bytes.
+tokens do not decode to it). The same version gives the same bytes.
 """
 
 import json

@@ -251,7 +251,7 @@ impl<'a> Builder<'a> {
         self.forest.given += sample.ids.len();
         let path = end.map(|end| self.forest.path(end)).unwrap_or_default();
         let mut runs = path.iter().map(|&s| &self.forest.segments[s]).peekable();
-        // Asked for ascending positions of the path.
+        // Called with ascending positions of the path.
         let mut row_at = |position: usize| {
             while runs.next_if(|s| position >= s.depth + s.rows.len()).is_some() {}
             runs.peek().map(|s| s.rows.start + position - s.depth)

@@ -88,7 +88,7 @@ struct Row {
     /// Σ eˣ⁻ᵐᵃˣ over the entries that are neither the target nor in `top`: summed directly, never as a difference, so
     /// that a tiny rest next to a certain token keeps all its digits.
     rest: f64,
-    /// What belongs to `rest` and is too small beside e^max for an f64.
+    /// What belongs to `rest` and is too small next to e^max for an f64.
     far: Far,
     above: u32,
     equal: u32,
@@ -154,7 +154,7 @@ impl Row {
     fn push_each(&mut self, first_id: u32, chunk: &[f32], exps: &[f64]) {
         for (id, (&x, &e)) in (first_id..).zip(chunk.iter().zip(exps)) {
             if id == self.target {
-                // Neither above nor beside itself.
+                // Neither above itself nor equal to itself.
                 self.above -= u32::from(x > self.target_logit);
                 self.equal -= u32::from(x == self.target_logit);
             }

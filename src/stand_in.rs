@@ -41,7 +41,7 @@ pub fn named(head: &[u8]) -> Option<&'static str> {
 ///
 /// # Errors
 /// It is a pointer or a page.
-pub fn refuse(path: &Path, head: &[u8]) -> Result<()> {
+pub fn reject(path: &Path, head: &[u8]) -> Result<()> {
     named(head).map_or(Ok(()), |what| Err(Error::file(path, what)))
 }
 

@@ -1,7 +1,7 @@
 //! What is fuzzed: every reader of files that others wrote, as functions of the file's bytes.
 //!
 //! Owns the bed that a file is laid in and what must hold of whatever is read; the fuzz targets and the test of their
-//! corpora call the same functions. Refuses expectations of a particular input: any bytes may come.
+//! corpora call the same functions. Rejects expectations of a particular input: any bytes may come.
 
 #[path = "../../tests/common/made.rs"]
 mod made;
@@ -15,12 +15,12 @@ use std::sync::atomic::AtomicBool;
 use candle_core::Device;
 use tempfile::TempDir;
 use tokshift::dataset::{self, Content, FieldNames, PlanOptions, Row, RowOptions};
-use tokshift::decoder::{Adapter, Body, Checkpoint, Form, Head, LogitBlock};
+use tokshift::decoder::{Adapter, Backend, Body, Checkpoint, Head, LogitBlock};
 use tokshift::recorded::{self, Format, Request};
 use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::scores::TokenScores;
 use tokshift::stop::Stop;
-use tokshift::store::{self, Cell, Manifest, ResultFile, Store, TextManifest};
+use tokshift::store::{self, Cell, Manifest, ResponseSetManifest, ResultFile, Store};
 use tokshift::table::{ScoredSample, samples_batch, tokens_batch};
 use tokshift::template::ChatTemplate;
 use tokshift::tokenize::TextTokenizer;
@@ -96,9 +96,9 @@ pub fn experiments(bytes: &[u8]) {
     assert!(!study.experiments.is_empty());
     let mut places = BTreeSet::new();
     for experiment in &study.experiments {
-        assert!(!experiment.models.is_empty() && !experiment.texts.is_empty());
-        for text in &experiment.texts {
-            let names = [&*experiment.generation_model, &text.task];
+        assert!(!experiment.models.is_empty() && !experiment.task_files.is_empty());
+        for file in &experiment.task_files {
+            let names = [&*experiment.generation_model, &file.task];
             let folders = names.map(|name| store::folder_name(name).expect("a name that was accepted"));
             assert!(folders.iter().all(|folder| !folder.contains('/') && folder != ".."));
             assert!(places.insert((experiment.output.clone(), folders)));
@@ -106,12 +106,12 @@ pub fn experiments(bytes: &[u8]) {
     }
 }
 
-/// A model whose `config.json` is fuzzed, beside weights that are well.
+/// A model whose `config.json` is fuzzed, with valid weights.
 pub fn config(bytes: &[u8]) {
     load(bytes, include_bytes!("../corpus/weights/tiny"));
 }
 
-/// A model whose `model.safetensors` is fuzzed, beside a config that is well.
+/// A model whose `model.safetensors` is fuzzed, with a valid config.
 pub fn weights(bytes: &[u8]) {
     load(include_bytes!("../corpus/config/tiny"), bytes);
 }
@@ -168,8 +168,8 @@ fn load_and_run(model: &Path) {
 fn of(checkpoint: &Checkpoint) -> tokshift::Result<(Body, Head)> {
     let (dtype, cpu) = (checkpoint.stored_dtype(), Device::Cpu);
     Ok((
-        Body::load(checkpoint, dtype, &cpu, Form::of(&cpu)?)?,
-        Head::load(checkpoint, None, dtype, &cpu, Form::of(&cpu)?)?,
+        Body::load(checkpoint, dtype, &cpu, Backend::of(&cpu)?)?,
+        Head::load(checkpoint, None, dtype, &cpu, Backend::of(&cpu)?)?,
     ))
 }
 
@@ -214,7 +214,7 @@ pub fn recorded_rows(bytes: &[u8]) {
     }
 }
 
-/// A model's manifest beside that of its text, and that of a text beside a model's: what is read stays the same when it is
+/// A model's manifest next to that of its response set, and that of a response set next to a model's: what is read stays the same when it is
 /// written.
 pub fn manifest(bytes: &[u8]) {
     let cell = |task: &str| Cell::new("G", task, "M");
@@ -231,7 +231,7 @@ pub fn manifest(bytes: &[u8]) {
     write(&other, bytes);
     let _ = store::cells(bed.path());
     let report = verify::verify(bed.path()).expect("a folder that can be listed");
-    let (found, found_text) = (Manifest::read(&of_model), TextManifest::read(&other));
+    let (found, found_text) = (Manifest::read(&of_model), ResponseSetManifest::read(&other));
     assert!(found.is_ok() && found_text.is_ok() || !report.is_well());
     // Of another text by its own words, `verify` calls it moved.
     if let Some(manifest) = found.ok().filter(|found| (&*found.generation_model, &*found.task) == ("G", "T")) {
@@ -240,15 +240,15 @@ pub fn manifest(bytes: &[u8]) {
         manifest.must_equal(&again, &of_model).expect("the same manifest");
     }
     if let Ok(found) = found_text {
-        let beside = runs("task=U/model=M/manifest.json");
+        let next_to_it = runs("task=U/model=M/manifest.json");
         let manifest = facts(&cell("U")).over(found);
         write(&other, manifest.text().to_json().expect("a manifest as JSON").as_bytes());
-        write(&beside, manifest.to_json().expect("a manifest as JSON").as_bytes());
-        assert_eq!(Manifest::read(&beside).expect("the manifest that was written"), manifest);
+        write(&next_to_it, manifest.to_json().expect("a manifest as JSON").as_bytes());
+        assert_eq!(Manifest::read(&next_to_it).expect("the manifest that was written"), manifest);
     }
 }
 
-/// Names of partition folders: one spelling each.
+/// Names of partition folders: one form each.
 pub fn names(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     if let Some(name) = store::names::decode(text) {
@@ -282,7 +282,7 @@ thread_local! {
     static TABLES: RefCell<Option<Tables>> = const { RefCell::new(None) };
 }
 
-/// Q's tokens or samples table, by the first byte, beside tables that are well: what cannot be compared is not well.
+/// Q's tokens or samples table, by the first byte, with valid tables: what cannot be compared is not valid.
 /// The first byte also says whether the bytes are taken as a damaged file, or given a hash that fits them.
 pub fn tables(bytes: &[u8]) {
     let Some((which, bytes)) = bytes.split_first() else { return };

@@ -31,7 +31,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// An error and its causes, but for those that the error before them already tells.
+/// An error and its causes, but for those that the error before them already contains.
 pub fn describe(error: &anyhow::Error) -> String {
     let add = |described: String, cause: String| {
         if described.ends_with(&cause) { described } else { format!("{described}: {cause}") }

@@ -24,8 +24,8 @@ pub fn run(args: &RenderArgs) -> Result<Exit> {
 }
 
 fn render(args: &RenderArgs) -> Result<Exit> {
-    let beside = Path::new(&args.template).parent().unwrap_or(Path::new("."));
-    let template = inputs::chat_template(&args.template, beside)?.with_date(args.chat_date.unwrap_or(DATE));
+    let folder = Path::new(&args.template).parent().unwrap_or(Path::new("."));
+    let template = inputs::chat_template(&args.template, folder)?.with_date(args.chat_date.unwrap_or(DATE));
     let template = template.with_kwargs(args.chat_template_kwargs.clone().unwrap_or_default());
     let text = fs::read_to_string(&args.messages).with_context(|| format!("`{}`", args.messages.display()))?;
     let mut exit = Exit::Done;

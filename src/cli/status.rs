@@ -14,7 +14,7 @@ use super::{kl, progress};
 use crate::escape::visible;
 use crate::run_log::{self, Entry, MadeFrom};
 use crate::shift::aligned;
-use crate::store::{self, ListedCell, ListedPair, ListedText, Manifest, PartFiles, ResponseSetKey};
+use crate::store::{self, ListedCell, ListedPair, ListedResponseSet, Manifest, PartFiles, ResponseSetKey};
 use crate::table::statuses;
 
 /// What is known of a cell.
@@ -62,8 +62,8 @@ pub fn run(args: &StatusArgs) -> Result<Exit> {
     if args.json {
         kl::print(&(serde_json::to_string_pretty(&cells)? + "\n"))?;
     } else {
-        let unscored = inventory.texts.iter().filter(|text| text.is_unscored(&inventory.cells));
-        let unscored = unscored.map(|ListedText { set: ResponseSetKey { generation_model, task }, .. }| {
+        let unscored = inventory.response_sets.iter().filter(|text| text.is_unscored(&inventory.cells));
+        let unscored = unscored.map(|ListedResponseSet { set: ResponseSetKey { generation_model, task }, .. }| {
             visible(&format!("{task} by {generation_model}: no part is scored yet")) + "\n"
         });
         kl::print(&(table(&cells) + &unscored.collect::<String>() + &pairs(&inventory.pairs)))?;

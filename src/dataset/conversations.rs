@@ -24,7 +24,7 @@ const ROLES: [(&str, &str); 6] = [
 /// The conversation: each turn of the assistant is a sample.
 ///
 /// # Errors
-/// What is wrong with it: a turn of neither form, a speaker that is not known, a system prompt beside the list.
+/// What is wrong with it: a turn of neither form, a speaker that is not known, a system prompt next to the list.
 pub fn contents(row: &Named) -> Result<Vec<Content>, String> {
     row.finite(FIELD, row.need(FIELD)?)?;
     let turns: Vec<Map<String, Value>> = row.list(FIELD, "turns as objects")?;
@@ -32,7 +32,7 @@ pub fn contents(row: &Named) -> Result<Vec<Content>, String> {
     if row.get("system").is_some_and(|system| system != "\"\"") {
         let (system, field) = (row.called("system"), row.called(FIELD));
         return Err(format!(
-            "the row has `{system}` beside `{field}`, which programs read differently: make it the first turn of \
+            "the row has both `{system}` and `{field}`, which programs read differently: make it the first turn of \
              `{field}`, or leave the field out"
         ));
     }

@@ -23,7 +23,7 @@ pub const FIELDS_LISTED: usize = 8;
 /// Replaces Python's `NaN`. No double represents it, so no code that reads numbers accepts it.
 pub const NAN: &str = "-7e7777777";
 /// Begins the object that stands for a value that could not be read, with the reason.
-const REFUSED: &str = r#"{"\u0000":"#;
+const REJECTED: &str = r#"{"\u0000":"#;
 
 /// The wanted values of an object as they are written, and the names of its first fields.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ impl<'a> Fields<'a> {
     /// It could not be read from its file.
     pub fn value(&self, name: &str) -> Result<Option<&'a str>, String> {
         match self.get(name) {
-            Some(raw) if raw.starts_with(REFUSED) => Err(format!("`{name}` {}", reason_of(raw))),
+            Some(raw) if raw.starts_with(REJECTED) => Err(format!("`{name}` {}", reason_of(raw))),
             value => Ok(value),
         }
     }
@@ -132,7 +132,7 @@ impl<'a> Fields<'a> {
 
 /// A value to keep as it is written in the field `name`, not missing.
 fn kept(name: &str, raw: &str, as_text: bool) -> Result<Kept, String> {
-    if raw.starts_with(REFUSED) {
+    if raw.starts_with(REJECTED) {
         return Err(format!("`{name}` {}", reason_of(raw)));
     }
     if raw == NAN {
@@ -285,11 +285,11 @@ fn as_written(token: &str) -> &str {
 }
 
 /// Replaces a value that could not be read; `reason` continues after its name.
-pub fn refused(reason: &str) -> String {
-    format!("{REFUSED}{}}}", Value::from(reason))
+pub fn rejected(reason: &str) -> String {
+    format!("{REJECTED}{}}}", Value::from(reason))
 }
 
 fn reason_of(raw: &str) -> String {
-    let reason = raw.strip_prefix(REFUSED).and_then(|rest| rest.strip_suffix('}'));
+    let reason = raw.strip_prefix(REJECTED).and_then(|rest| rest.strip_suffix('}'));
     reason.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }

@@ -33,7 +33,7 @@ pub static SHAPES: [Shape; 8] = [
 ];
 
 /// Why it ended, as servers and evaluations say it. The first that says anything of a response counts, whatever it says: vLLM
-/// puts the text that stopped a response into `stop_reason`, beside the `finish_reason`.
+/// puts the text that stopped a response into `stop_reason`, next to the `finish_reason`.
 pub const REASONS: [&str; 4] = ["finish_reason", "finish_reasons", "stop_type", "stop_reason"];
 /// Whether a limit ended it, as trainers say it.
 pub const FLAGS: [&str; 3] = ["truncated", "is_truncated", "response_truncated"];

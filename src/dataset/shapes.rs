@@ -27,7 +27,7 @@ pub fn contents(fields: &Fields, names: &FieldNames) -> Result<(Vec<Content>, Op
         Some(ids) => vec![ids],
         None => shapes.iter().copied().filter(|shape| shape.needs.iter().all(has)).collect(),
     };
-    // Rows of messages, or of text, often have the conversation that they were made of beside them.
+    // Rows of messages, or of text, often contain the conversation that they were made of, too.
     let is_other = |shape: &&&Shape| !matches!(shape.kind, Kind::Conversations);
     let others: Vec<&Shape> = whole.iter().filter(is_other).copied().collect();
     let whole = if others.is_empty() { whole } else { others };

@@ -14,7 +14,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use crate::dataset::cells::{Cells, cells};
-use crate::dataset::json::{FIELDS_LISTED, refused};
+use crate::dataset::json::{FIELDS_LISTED, rejected};
 use crate::error::{Error, Result, panic_message};
 
 /// Rows in memory at a time; responses may be long.
@@ -110,7 +110,7 @@ fn render(batch: &RecordBatch, columns: &[(String, bool)], lines: &mut Vec<u8>) 
             // It is an unreadable row only if it is read from this field.
             if let Err(reason) = written {
                 lines.truncate(before);
-                lines.extend_from_slice(refused(&reason).as_bytes());
+                lines.extend_from_slice(rejected(&reason).as_bytes());
             }
         }
         lines.extend_from_slice(b"}\n");

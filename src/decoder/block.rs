@@ -36,7 +36,7 @@ pub struct Layer {
     pub ffn: FeedForward,
 }
 
-/// What a layer needs to know of the forest beside its rows.
+/// What a layer needs to know of the forest besides its rows.
 pub struct Context<'a> {
     pub spec: &'a DecoderSpec,
     pub forest: &'a Forest,

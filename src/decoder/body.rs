@@ -12,7 +12,7 @@ use crate::decoder::embedding::Embedding;
 use crate::decoder::linear::{Linear, scale};
 use crate::decoder::load::Load;
 use crate::decoder::rope::{Rotary, Table};
-use crate::decoder::weight::{Form, Weight};
+use crate::decoder::weight::{Backend, Weight};
 use crate::decoder::{Checkpoint, DecoderSpec, MIN_ROWS};
 use crate::error::Result;
 use crate::forest::Forest;
@@ -25,7 +25,7 @@ pub struct Body {
     spec: DecoderSpec,
     dtype: DType,
     device: Device,
-    form: Form,
+    backend: Backend,
     /// Packed if it is the head too.
     embedding: Embedding,
     weights: Weights,
@@ -51,25 +51,25 @@ impl Body {
     ///
     /// # Errors
     /// A tensor that is missing, of another shape, of a type that is not read, or not finite.
-    pub fn load(checkpoint: &Checkpoint, dtype: DType, device: &Device, form: Form) -> Result<Self> {
+    pub fn load(checkpoint: &Checkpoint, dtype: DType, device: &Device, backend: Backend) -> Result<Self> {
         let spec = checkpoint.spec().clone();
         let load = Load { checkpoint, spec: &spec, dtype, device };
         let embedding = checkpoint.embedding_name();
         let mut weight = Weight::Plain(checkpoint.tensor(&embedding, &[spec.vocab, spec.hidden], dtype, device)?);
-        if form != Form::Plain && spec.tied_head {
+        if backend != Backend::Reference && spec.tied_head {
             weight.pack()?;
         }
         let embedding = Embedding::new(weight);
         let layer = |index| {
             let mut layer = load.layer(index)?;
-            if form != Form::Plain {
+            if backend != Backend::Reference {
                 layer.linears_mut().into_iter().try_for_each(Linear::pack)?;
             }
             Ok(layer)
         };
         let layers = (0..spec.layers).map(layer).collect::<Result<_>>()?;
         let final_norm = load.norm(&checkpoint.in_body(spec.names.final_norm), spec.hidden)?;
-        Ok(Self { dtype, device: device.clone(), form, embedding, weights: Weights { layers }, final_norm, spec })
+        Ok(Self { dtype, device: device.clone(), backend, embedding, weights: Weights { layers }, final_norm, spec })
     }
 
     /// Every linear map, for an adapter to join.
@@ -87,18 +87,18 @@ impl Body {
         &mut self.embedding
     }
 
-    /// What the head reads: hidden rows after the final norm, those of [`Forest::read`], `[read, hidden]` in f32.
+    /// The final hidden states (the head's input), those of [`Forest::read`], `[read, hidden]` in f32.
     ///
     /// # Errors
     /// A tensor operation that fails; [`crate::Error::Stopped`] between two layers.
     pub fn forward(&self, forest: &Forest, stop: &Stop) -> Result<Tensor> {
-        match self.form {
-            Form::Plain => self.forward_plain(forest, stop),
-            Form::Packed(isa) => self.forward_packed(isa, forest, stop),
+        match self.backend {
+            Backend::Reference => self.forward_reference(forest, stop),
+            Backend::Cpu(isa) => self.forward_cpu(isa, forest, stop),
         }
     }
 
-    fn forward_packed(&self, isa: Isa, forest: &Forest, stop: &Stop) -> Result<Tensor> {
+    fn forward_cpu(&self, isa: Isa, forest: &Forest, stop: &Stop) -> Result<Tensor> {
         let (spec, hidden) = (&self.spec, self.spec.hidden);
         let table = |rope| Table::new(&Rotary::new(rope, forest, &self.device)?);
         let ropes = spec.ropes.iter().map(table).collect::<candle_core::Result<Vec<_>>>()?;
@@ -120,7 +120,7 @@ impl Body {
         Ok(Tensor::from_vec(rows, (forest.read.len(), hidden), &self.device)?)
     }
 
-    fn forward_plain(&self, forest: &Forest, stop: &Stop) -> Result<Tensor> {
+    fn forward_reference(&self, forest: &Forest, stop: &Stop) -> Result<Tensor> {
         let padded;
         let forest = if forest.tokens.len() < MIN_ROWS {
             padded = pad(forest);

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::decoder::cpu::{HeadRows, MAX_CHUNK};
 use crate::decoder::linear::{Linear, cap, scale};
 use crate::decoder::names::HEAD;
-use crate::decoder::weight::{Form, Weight};
+use crate::decoder::weight::{Backend, Weight};
 use crate::decoder::{Checkpoint, MIN_ROWS};
 use crate::error::Result;
 use crate::kernel::{self, math};
@@ -25,7 +25,7 @@ const TILE: usize = 80;
 /// The output embedding of one model. Clones share it.
 #[derive(Clone)]
 pub struct Head {
-    form: Form,
+    backend: Backend,
     linear: Linear,
     vocab: usize,
     scale: f64,
@@ -66,7 +66,7 @@ impl Head {
         tied: Option<&Weight>,
         dtype: DType,
         device: &Device,
-        form: Form,
+        backend: Backend,
     ) -> Result<Self> {
         let spec = checkpoint.spec();
         let name = if spec.tied_head { checkpoint.embedding_name() } else { checkpoint.head_name().to_owned() };
@@ -75,10 +75,10 @@ impl Head {
             None => Weight::Plain(checkpoint.tensor(&name, &[spec.vocab, spec.hidden], dtype, device)?),
         };
         let mut linear = Linear::new(HEAD, weight, None)?;
-        if form != Form::Plain {
+        if backend != Backend::Reference {
             linear.pack()?;
         }
-        Ok(Self { form, linear, vocab: spec.vocab, scale: spec.logit_scale, cap: spec.logit_cap })
+        Ok(Self { backend, linear, vocab: spec.vocab, scale: spec.logit_scale, cap: spec.logit_cap })
     }
 
     /// The one linear map, for an adapter to join.
@@ -96,12 +96,12 @@ impl Head {
         self.vocab
     }
 
-    /// How many of `rows` go through [`Head::for_each_block`] together. The packed form computes on the calling thread, so
+    /// How many of `rows` go through [`Head::for_each_block`] together. The CPU implementation computes on the calling thread, so
     /// that `threads` callers share them; more than some hundred leave the cache.
     pub fn rows_at_once(&self, rows: usize, threads: usize) -> usize {
-        match self.form {
-            Form::Plain => rows.max(1),
-            Form::Packed(_) => rows.div_ceil(2 * threads).next_multiple_of(kernel::TILE).clamp(kernel::TILE, MAX_CHUNK),
+        match self.backend {
+            Backend::Reference => rows.max(1),
+            Backend::Cpu(_) => rows.div_ceil(2 * threads).next_multiple_of(kernel::TILE).clamp(kernel::TILE, MAX_CHUNK),
         }
     }
 
@@ -111,7 +111,7 @@ impl Head {
     /// # Errors
     /// A tensor operation that fails; [`crate::Error::Stopped`] between two blocks.
     pub fn for_each_block(&self, hidden: &Tensor, stop: &Stop, mut take: impl FnMut(LogitBlock)) -> Result<()> {
-        if let Form::Packed(isa) = self.form {
+        if let Backend::Cpu(isa) = self.backend {
             let finish = self.finish();
             return match self.linear.weight {
                 Weight::Bf16(_) => {
@@ -136,7 +136,7 @@ impl Head {
 
     /// The logit of `targets[i]` at row `i`, bit-equal to its entry in the blocks.
     pub fn target_logits(&self, hidden: &Tensor, targets: &[u32]) -> candle_core::Result<Vec<f32>> {
-        if let Form::Packed(isa) = self.form {
+        if let Backend::Cpu(isa) = self.backend {
             let finish = self.finish();
             return match self.linear.weight {
                 Weight::Bf16(_) => HeadRows::<bf16>::targets(isa, &self.linear, hidden, targets, finish.as_ref()),
@@ -155,7 +155,7 @@ impl Head {
         Ok(logits)
     }
 
-    /// What the packed form makes of a product's entry, where that is not the logit yet.
+    /// What the CPU implementation makes of a product's entry, where that is not the logit yet.
     fn finish(&self) -> Option<impl Fn(f32) -> f32 + use<>> {
         let (scale, cap) = (self.scale as f32, self.cap.map_or(f32::INFINITY, |cap| cap as f32));
         let finish = move |x: f32| if cap < f32::INFINITY { cap * math::tanh(x * scale / cap) } else { x * scale };

@@ -43,7 +43,7 @@ impl Linear {
         Ok(Self { origin, weight, bias, low_rank: None })
     }
 
-    /// For the packed form.
+    /// For the CPU implementation.
     pub fn pack(&mut self) -> Result<()> {
         self.weight.pack()
     }

@@ -28,7 +28,7 @@ pub use body::Body;
 pub use checkpoint::Checkpoint;
 pub use head::{Head, LogitBlock, VOCABULARY_BLOCK};
 pub use spec::{Activation, DecoderSpec, Experts, Norms, QkNorm, Rope, RopeScaling};
-pub use weight::{Form, Weight};
+pub use weight::{Backend, Weight};
 
 /// Products are padded to at least this many rows. Matrix libraries take another kernel, with another order of
 /// summation, for one or two rows (candle: up to 1.5e-4 in f32), and a row's numbers must not depend on its company.

@@ -53,7 +53,7 @@ impl Rotary {
     }
 }
 
-/// Cosines and sines of a forest's rows as slices, for the packed form.
+/// Cosines and sines of a forest's rows as slices, for the CPU implementation.
 pub struct Table {
     /// `[rows, half]` each.
     cos: Vec<f32>,

@@ -9,34 +9,34 @@ use half::bf16;
 
 use crate::kernel::{Element, Isa, Packed};
 
-/// How a model is held and computed.
+/// Which implementation computes a model, and how its weights are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// Tensor operations, on any device: the truth that the other is tested against.
-    Plain,
-    /// Packed weights and fused steps, on a CPU with these instructions.
-    Packed(Isa),
+pub enum Backend {
+    /// The reference implementation: tensor operations, on any device. The other is tested against it.
+    Reference,
+    /// The CPU implementation: packed weights and fused steps, with these instructions.
+    Cpu(Isa),
 }
 
-impl Form {
-    /// The fast one of `device`.
+impl Backend {
+    /// The fastest one for `device`.
     ///
     /// # Errors
     /// The environment selects instructions that the processor does not have.
     pub fn of(device: &Device) -> crate::error::Result<Self> {
         if !device.is_cpu() {
-            return Ok(Self::Plain);
+            return Ok(Self::Reference);
         }
-        Isa::from_env().map(Self::Packed).map_err(crate::error::Error::Usage)
+        Isa::from_env().map(Self::Cpu).map_err(crate::error::Error::Usage)
     }
 
-    /// How a CPU sums products of weights of `dtype`, as [`Isa::arithmetic`] says; `None` of the plain form, whose sums
-    /// are the library's.
+    /// How a CPU sums products of weights of `dtype`, as [`Isa::arithmetic`] says; `None` of the reference
+    /// implementation, whose sums are the library's.
     pub fn arithmetic(self, dtype: DType) -> Option<&'static str> {
         match (self, dtype) {
-            (Self::Plain, _) => None,
-            (Self::Packed(isa), DType::BF16) => Some(isa.arithmetic::<bf16>()),
-            (Self::Packed(isa), _) => Some(isa.arithmetic::<f32>()),
+            (Self::Reference, _) => None,
+            (Self::Cpu(isa), DType::BF16) => Some(isa.arithmetic::<bf16>()),
+            (Self::Cpu(isa), _) => Some(isa.arithmetic::<f32>()),
         }
     }
 }
@@ -107,12 +107,12 @@ impl Weight {
         }
     }
 
-    /// The tensor of the plain form.
+    /// The tensor, for the reference implementation.
     pub fn plain(&self) -> Result<&Tensor> {
-        if let Self::Plain(tensor) = self { Ok(tensor) } else { Err(Error::msg("packed weights have no plain form")) }
+        if let Self::Plain(tensor) = self { Ok(tensor) } else { Err(Error::msg("packed weights are not a tensor")) }
     }
 
-    /// The panels of the packed form.
+    /// The panels, for the CPU implementation.
     pub fn packed<T: Held>(&self) -> Result<&Packed<T>> {
         T::of(self).ok_or_else(|| Error::msg("weights are not packed in the type of the model"))
     }

@@ -10,7 +10,7 @@ use candle_core::{DType, Device, Tensor};
 use half::bf16;
 use rayon::prelude::*;
 
-use crate::decoder::{Adapter, Body, Checkpoint, DecoderSpec, Form, Head};
+use crate::decoder::{Adapter, Backend, Body, Checkpoint, DecoderSpec, Head};
 use crate::engine::memory::{self, Hand};
 use crate::engine::{Caps, Engine, Job, Scored, TokenScores};
 use crate::error::{Error, Result};
@@ -59,9 +59,9 @@ impl Local {
     /// # Errors
     /// As [`Checkpoint::tensor`].
     pub fn load(checkpoint: &Checkpoint, options: LocalOptions) -> Result<Self> {
-        let form = Form::of(&options.device)?;
-        let body = Body::load(checkpoint, options.dtype, &options.device, form)?;
-        let head = Head::load(checkpoint, Some(body.embedding()), options.dtype, &options.device, form)?;
+        let backend = Backend::of(&options.device)?;
+        let body = Body::load(checkpoint, options.dtype, &options.device, backend)?;
+        let head = Head::load(checkpoint, Some(body.embedding()), options.dtype, &options.device, backend)?;
         for note in checkpoint.notes() {
             tracing::warn!(model = options.name, "{note}");
         }

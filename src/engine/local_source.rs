@@ -13,7 +13,7 @@ use candle_core::{DType, Device, DeviceLocation};
 use super::Engine;
 use super::local::{Local, LocalOptions};
 use super::source::{EngineSource, Facts};
-use crate::decoder::{Adapter, Checkpoint, Form};
+use crate::decoder::{Adapter, Backend, Checkpoint};
 use crate::digest::{self, Fingerprint};
 use crate::error::{Error, Result};
 use crate::{gguf, hidden};
@@ -56,8 +56,8 @@ impl LocalSource {
     /// where they are loaded one after the other.
     ///
     /// # Errors
-    /// What [`Checkpoint::open`] and [`Adapter::open`] refuse; an adapter of a GGUF file, or one in the model's own
-    /// directory that was not asked for.
+    /// What [`Checkpoint::open`] and [`Adapter::open`] reject; an adapter of a GGUF file, or one in the model's own
+    /// directory that was not requested.
     pub fn open(request: LocalRequest, resident: Rc<Resident>) -> Result<Self> {
         let LocalRequest { name, path, adapter, dtype, device, batch_tokens, top_k } = request;
         let checkpoint = Checkpoint::open(&path)?;
@@ -99,7 +99,7 @@ fn open_adapter(path: &Path, directory: Option<&Path>) -> Result<Option<Adapter>
         None if path.join("adapter_config.json").exists() => {
             let path = path.display();
             Err(Error::usage(format!(
-                "`{path}` holds an adapter (adapter_config.json) beside the model's weights, and transformers loads both: \
+                "`{path}` holds an adapter (adapter_config.json) next to the model's weights, and transformers loads both: \
                  use `{path}+{path}` for the model with it, or move it away"
             )))
         }
@@ -139,7 +139,7 @@ impl EngineSource for LocalSource {
             files,
             dtype: dtype.as_str(),
             device: if device.is_cpu() { "cpu" } else { "cuda" },
-            arithmetic: Form::of(device)?.arithmetic(*dtype).map(str::to_owned),
+            arithmetic: Backend::of(device)?.arithmetic(*dtype).map(str::to_owned),
             top_k: (*top_k).min(self.checkpoint.spec().vocab),
         })
     }
@@ -186,7 +186,7 @@ mod tests {
 
     /// Numbers never stand under the hashes of another model.
     #[test]
-    fn a_model_that_changes_after_it_was_opened_is_refused() {
+    fn a_model_that_changes_after_it_was_opened_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         for file in ["config.json", "model.safetensors"] {
             fs::copy(Path::new("tests/fixtures/models/qwen3-tied").join(file), folder.path().join(file)).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! Owns everything about a divergence except its name and columns (`schema`). Terms are never negative, so that nothing
 //! cancels, and 0 for equal rows. In f32 a term is right to 3e-6 of itself. Not here: which ids are computed in which
-//! precision (`measures`, `rest`), and how large rounding errors are (`doubt`).
+//! precision (`measures`, `rest`), and how large rounding errors are (`error_bound`).
 
 #![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 

@@ -1,13 +1,13 @@
 //! The measures of two rows of logits.
 //!
 //! Owns the measures of docs/measures.md ("Exact measures") except the terms of divergences (`divergences`). Ids that carry
-//! most of the probability are computed in f64 here, all others in f32 by `rest`; `doubt` says whether that was accurate
+//! most of the probability are computed in f64 here, all others in f32 by `rest`; `error_bound` says whether that was accurate
 //! enough. Not here: values of one row alone (`softmax`), and where logits come from.
 
 #![allow(clippy::inline_always, reason = "vectorised in its caller or not at all")]
 
 use super::divergences::{self, COUNT, Ids, OfEach};
-use super::doubt::{self, Doubt, Verdict};
+use super::error_bound::{self, Accuracy, ErrorBound};
 use super::kernel::{CHUNK, LANES, add, total};
 use super::rest::{self, MASKED};
 use super::softmax::{Softmax, padded};
@@ -76,12 +76,12 @@ pub enum Side {
 ///
 /// # Errors
 /// Whose logits are not finite.
-pub fn measure(logits: Logits, target: Option<u32>, options: Options) -> Result<(Row, Verdict), Side> {
+pub fn measure(logits: Logits, target: Option<u32>, options: Options) -> Result<(Row, Accuracy), Side> {
     let Logits { all: [p, q], likely, exact: [x, y], of_each, caps } = logits;
     let n = p.len().min(q.len());
     let scale = 1.0 / options.temperature;
     let ((p, only_p), (q, only_q)) = (p.split_at_mut(n), q.split_at_mut(n));
-    let noise = doubt::noise([p, q], likely, [x, y], caps);
+    let noise = error_bound::noise([p, q], likely, [x, y], caps);
     for &id in likely {
         (p[id as usize], q[id as usize]) = (MASKED, MASKED);
     }
@@ -93,16 +93,16 @@ pub fn measure(logits: Logits, target: Option<u32>, options: Options) -> Result<
         return Err(Side::Q);
     }
     let both = Likely { ids: likely, logits: [x, y], sides: [&of_p, &of_q], scale };
-    let doubt = Doubt::new(noise, scale);
-    let rest = rest::terms([p, q], [of_p.max, of_q.max], [of_p.log_sum, of_q.log_sum], scale, doubt.near());
+    let error_bound = ErrorBound::new(noise, scale);
+    let rest = rest::terms([p, q], [of_p.max, of_q.max], [of_p.log_sum, of_q.log_sum], scale, error_bound.near());
     let of_likely = vectorised(
         #[inline(always)]
         || both.sums(),
     );
     let divergences = divergences::values(std::array::from_fn(|i| of_likely[i] + rest.terms[i]));
-    let (rank_of_top_p, rank) = both.rank_of_top_p(q, doubt.slack());
-    let is_sure = doubt.allows(divergences, &rest, of_p.others.max(of_q.others))
-        && [(x, of_p.max), (y, of_q.max)].into_iter().all(|(x, max)| doubt.is_top_known(x, max, of_each));
+    let (rank_of_top_p, rank) = both.rank_of_top_p(q, error_bound.tolerance());
+    let is_sure = error_bound.allows(divergences, &rest, of_p.others.max(of_q.others))
+        && [(x, of_p.max), (y, of_q.max)].into_iter().all(|(x, max)| error_bound.is_top_known(x, max, of_each));
     let row = Row {
         divergences,
         entropy: [of_p.entropy, of_q.entropy],
@@ -112,7 +112,7 @@ pub fn measure(logits: Logits, target: Option<u32>, options: Options) -> Result<
         stop: both.logprobs_of_any(options.stop),
         removed: [of_p.removed(only_p, scale), of_q.removed(only_q, scale)],
     };
-    Ok((row, if is_sure { rank } else { Verdict::Unsure }))
+    Ok((row, if is_sure { rank } else { Accuracy::Missed }))
 }
 
 /// The likely ids, by both rows.
@@ -137,13 +137,13 @@ impl Likely<'_> {
         each.reduce(|a, b| [a[0] + b[0], a[1] + b[1]]).map(|sum| sum.map(f64::ln))
     }
 
-    /// Q's rank of P's most likely id, with Q's logits of all other ids, and whether errors below `slack` leave it open.
-    fn rank_of_top_p(&self, others: &[f32], slack: f64) -> (u32, Verdict) {
+    /// Q's rank of P's most likely id, with Q's logits of all other ids, and whether errors below `tolerance` leave it open.
+    fn rank_of_top_p(&self, others: &[f32], tolerance: f64) -> (u32, Accuracy) {
         let y = self.logits[1];
         let bound = y[self.sides[0].top];
-        let [above, at_least] = [slack, -slack].map(|slack| rest::above(others, bound + slack));
+        let [above, at_least] = [tolerance, -tolerance].map(|tolerance| rest::above(others, bound + tolerance));
         let rank = 1 + y.iter().map(|&other| u32::from(other > bound)).sum::<u32>() + above;
-        (rank, if above == at_least { Verdict::Sure } else { Verdict::Open { bound, slack } })
+        (rank, if above == at_least { Accuracy::Reached } else { Accuracy::Open { bound, tolerance } })
     }
 
     /// The sum of each divergence's terms over them.

@@ -6,7 +6,7 @@
 
 mod batch;
 mod divergences;
-mod doubt;
+mod error_bound;
 mod failure;
 mod kernel;
 mod measures;

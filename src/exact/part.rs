@@ -52,11 +52,11 @@ impl<'a> Input<'a> {
         let (tokens, hidden) = self.files(part)?;
         let reader = Reader::new(hidden.open()?)?;
         let origin = self.cell.cell.origin(&self.cell.manifest.digest()?, part);
-        let refuse = |file: &ResultFile, what: String| {
+        let reject = |file: &ResultFile, what: String| {
             Error::file(file, format!("{what}; run `tokshift verify` to see what to delete"))
         };
         if let Some(what) = origin.denied_by(Origin::of_json(reader.origin()).as_ref()) {
-            return Err(refuse(hidden, what));
+            return Err(reject(hidden, what));
         }
         if self.cell.manifest.engine.keep_hidden.is_some_and(|shape| reader.shape() != shape) {
             return Err(Error::file(hidden, "its hidden states do not have the shape in the manifest"));
@@ -64,11 +64,11 @@ impl<'a> Input<'a> {
         let Tokens { origin: found, hash, rows } = tokens::read(tokens)?;
         // Programs that write a table again leave it out.
         if let Some(what) = found.and_then(|found| origin.contradicted_by(&found)) {
-            return Err(refuse(tokens, what));
+            return Err(reject(tokens, what));
         }
         if !reader.is_beside(hash.as_deref()) {
             let what = format!("was made with another `{}` than the one that is here", tokens.path().display());
-            return Err(refuse(
+            return Err(reject(
                 hidden,
                 format!("{what}: files of two runs are mixed, or it was scored again just now"),
             ));
@@ -136,7 +136,7 @@ pub fn rows(
             Compared { key, token, overlap, row }
         }));
     }
-    refuse_removed(&compared, &p, options.allow_removed)?;
+    reject_removed(&compared, &p, options.allow_removed)?;
     Ok((compared, [p.tokens_hash, q.tokens_hash]))
 }
 
@@ -191,7 +191,7 @@ fn gather(of: &OfPart, places: &[Place], side: usize) -> Result<Vec<f32>> {
 }
 
 /// Ids that only one model has may carry almost no probability.
-fn refuse_removed(compared: &[Compared], p: &OfPart, allowed: bool) -> Result<()> {
+fn reject_removed(compared: &[Compared], p: &OfPart, allowed: bool) -> Result<()> {
     for (side, name) in ["P", "Q"].into_iter().enumerate() {
         let sum: f64 = compared.iter().map(|c| c.row.removed[side]).sum();
         let mean = sum / compared.len().max(1) as f64;

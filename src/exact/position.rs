@@ -3,7 +3,7 @@
 //! Owns the steps from a few such ids to more, where f32 is not accurate enough. Not here: products of whole heads
 //! (`tile`).
 
-use super::doubt::Verdict;
+use super::error_bound::Accuracy;
 use super::failure::Failure;
 use super::kernel::CHUNK;
 use super::measures::{Logits, Options, Row, measure};
@@ -31,11 +31,11 @@ impl Position<'_> {
     ///
     /// # Errors
     /// Logits that are not finite.
-    pub fn measure(&mut self, likely: &mut Vec<u32>) -> Result<(Row, Verdict), Failure> {
+    pub fn measure(&mut self, likely: &mut Vec<u32>) -> Result<(Row, Accuracy), Failure> {
         let [few, more @ ..] = LIKELY;
         let mut measured = self.measure_with(few, likely)?;
         for of_each in more {
-            if measured.1 != Verdict::Sure {
+            if measured.1 != Accuracy::Reached {
                 measured = self.measure_with(of_each, likely)?;
             }
         }
@@ -43,11 +43,11 @@ impl Position<'_> {
     }
 
     /// With the `of_each` most likely ids of each model in f64, and where a rank alone is open, those that it is open of.
-    fn measure_with(&mut self, of_each: usize, likely: &mut Vec<u32>) -> Result<(Row, Verdict), Failure> {
+    fn measure_with(&mut self, of_each: usize, likely: &mut Vec<u32>) -> Result<(Row, Accuracy), Failure> {
         self.collect_likely(of_each, likely);
         let measured = self.measure_once(of_each, likely)?;
-        let Verdict::Open { bound, slack } = measured.1 else { return Ok(measured) };
-        let is_near = |x: f32| (f64::from(x) - bound).abs() <= slack;
+        let Accuracy::Open { bound, tolerance } = measured.1 else { return Ok(measured) };
+        let is_near = |x: f32| (f64::from(x) - bound).abs() <= tolerance;
         let ids = (0..).zip(&*self.logits[1]).take(self.common());
         likely.extend(ids.filter(|(_, x)| is_near(**x)).map(|(id, _): (u32, _)| id));
         likely.sort_unstable();
@@ -55,7 +55,7 @@ impl Position<'_> {
         self.measure_once(of_each, likely)
     }
 
-    fn measure_once(&mut self, of_each: usize, likely: &[u32]) -> Result<(Row, Verdict), Failure> {
+    fn measure_once(&mut self, of_each: usize, likely: &[u32]) -> Result<(Row, Accuracy), Failure> {
         let Self { heads, hidden, logits: [p, q], target, options, row } = self;
         let exact = [heads[0].exact_logits(hidden[0], likely)?, heads[1].exact_logits(hidden[1], likely)?];
         let masked: Vec<[f32; 2]> = likely.iter().map(|&id| [p[id as usize], q[id as usize]]).collect();

@@ -5,7 +5,7 @@
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
-use super::doubt::Verdict;
+use super::error_bound::Accuracy;
 use super::failure::Failure;
 use super::measures::{Logits, Options, Row, measure};
 use super::position::Position;
@@ -65,12 +65,12 @@ impl<'a> Tiles<'a> {
             let mut position = Position { row, heads, hidden, logits: [p, q], target: *target, options };
             position.measure(likely)
         });
-        let mut rows: Vec<(Row, Verdict)> = rows.collect::<Result<_, Failure>>()?;
-        let unsure: Vec<usize> = (0..rows.len()).filter(|&row| rows[row].1 != Verdict::Sure).collect();
+        let mut rows: Vec<(Row, Accuracy)> = rows.collect::<Result<_, Failure>>()?;
+        let unsure: Vec<usize> = (0..rows.len()).filter(|&row| rows[row].1 != Accuracy::Reached).collect();
         self.again += unsure.len();
         for unsure in unsure.chunks(WHOLE_ROWS) {
             let again = self.compare_whole(unsure, hidden, targets, options, stop)?;
-            unsure.iter().zip(again).for_each(|(&row, again)| rows[row] = (again, Verdict::Sure));
+            unsure.iter().zip(again).for_each(|(&row, again)| rows[row] = (again, Accuracy::Reached));
         }
         Ok(rows.into_iter().map(|(row, _)| row).collect())
     }

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_would_share_a_folder_are_refused() {
+    fn names_that_would_share_a_folder_are_rejected() {
         let mut folders = Folders::new("tasks");
         let [out, other] = ["out/a", "other"].map(Path::new);
         folders.add(out, "math").unwrap();

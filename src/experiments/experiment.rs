@@ -15,7 +15,7 @@ pub struct Experiments {
     pub experiments: Vec<Experiment>,
 }
 
-/// Texts of one generation model, and the models that score them.
+/// Response sets of one generation model, and the models that score them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Experiment {
     /// Its name.
@@ -24,7 +24,7 @@ pub struct Experiment {
     pub output: PathBuf,
     /// Scoring options.
     pub options: Options,
-    /// The model that wrote the texts.
+    /// The model that wrote the responses.
     pub generation_model: String,
     /// Where that name was taken from.
     pub writer_from: WriterFrom,
@@ -32,10 +32,10 @@ pub struct Experiment {
     pub exact: bool,
     /// Whether the other models are compared exactly with one another too.
     pub all_pairs: bool,
-    /// The models that score the texts, at least one.
+    /// The models that score them, at least one.
     pub models: Vec<Model>,
-    /// Response sets to score.
-    pub texts: Vec<Text>,
+    /// The files of its tasks: one response set each.
+    pub task_files: Vec<TaskFile>,
 }
 
 /// Where the name of the model that wrote responses was taken from.
@@ -68,9 +68,9 @@ pub struct Model {
     pub options: Options,
 }
 
-/// What a generation model wrote for a task.
+/// The file of one task: what a generation model wrote for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Text {
+pub struct TaskFile {
     /// Name of the task.
     pub task: String,
     /// The file of rows, or of plain text.

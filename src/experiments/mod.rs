@@ -11,6 +11,6 @@ mod options;
 mod parse;
 mod source;
 
-pub use experiment::{Experiment, Experiments, Model, Text, WriterFrom};
+pub use experiment::{Experiment, Experiments, Model, TaskFile, WriterFrom};
 pub use options::{DtypeChoice, OF_A_MODEL, OnError, Options, OutFormat, TemplateChoice};
 pub use parse::read;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use crate::template::{Kwargs, NaiveDate};
 use crate::tokenize::{Bos, Boundary, TooLong};
 
-/// Everything that scoring can be told beside datasets, models and output; what is `None` has the default that the
+/// Every option of scoring besides datasets, models and output; what is `None` has the default that the
 /// method of the same name gives. `cli/args/options.rs` has the flags and their help.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,7 +25,7 @@ pub struct Options {
     pub chat_template: Option<String>,
     /// Whose chat template renders rows of messages.
     pub template: Option<TemplateChoice>,
-    /// The day that a chat template's `strftime_now` tells.
+    /// The day that a chat template's `strftime_now` returns.
     pub chat_date: Option<NaiveDate>,
     /// More variables for the chat template; a row's own come before these.
     pub chat_template_kwargs: Option<Kwargs>,
@@ -222,7 +222,7 @@ impl Options {
 pub enum OutFormat {
     /// Parquet.
     Parquet,
-    /// Parquet, and the published study's JSON beside it.
+    /// Parquet, and the published study's JSON next to it.
     TokenLosses,
 }
 
@@ -231,7 +231,7 @@ pub enum OutFormat {
 #[serde(rename_all = "kebab-case")]
 pub enum TemplateChoice {
     /// One for all models.
-    Text,
+    TaskFile,
     /// Each model's own.
     Own,
 }

@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::check::{Folders, fill, folder, output};
-use super::experiment::{Experiment, Experiments, Model, Text, WriterFrom};
+use super::experiment::{Experiment, Experiments, Model, TaskFile, WriterFrom};
 use super::options::{OF_A_MODEL, OF_ROWS, Options};
 use super::source::{Source, Table};
 use crate::dataset::{WINDOW, names_from_path};
@@ -67,15 +67,15 @@ struct ModelHead {
     source: Spanned<String>,
 }
 
-/// The model that wrote the texts: the one called like the experiment, else the one that the names of all files begin
+/// The model that wrote the responses: the one called like the experiment, else the one that the names of all files begin
 /// with.
-fn writer(experiment: &str, models: &[Model], texts: &[Text]) -> Option<(String, WriterFrom)> {
+fn writer(experiment: &str, models: &[Model], files: &[TaskFile]) -> Option<(String, WriterFrom)> {
     let names: Vec<String> = models.iter().map(|model| model.name.clone()).collect();
     if names.iter().any(|name| name == experiment) {
         return Some((experiment.to_owned(), WriterFrom::Experiment));
     }
-    let of_file = |text: &Text| Some(names_from_path(&text.dataset, &names)?.0).filter(|name| names.contains(name));
-    let mut of_files = texts.iter().map(of_file);
+    let of_file = |file: &TaskFile| Some(names_from_path(&file.dataset, &names)?.0).filter(|name| names.contains(name));
+    let mut of_files = files.iter().map(of_file);
     let first = of_files.next()??;
     of_files.all(|name| name.as_ref() == Some(&first)).then_some((first, WriterFrom::FileName))
 }
@@ -103,7 +103,7 @@ struct Common {
     exact: bool,
     all_pairs: bool,
     names: Folders,
-    texts: Folders,
+    response_sets: Folders,
 }
 
 impl Source<'_> {
@@ -123,7 +123,7 @@ impl Source<'_> {
             exact: top.exact.unwrap_or_default(),
             all_pairs: top.all_pairs.unwrap_or_default(),
             names: Folders::new("experiments"),
-            texts: Folders::new("texts by one model in one output directory"),
+            response_sets: Folders::new("response sets by one model in one output directory"),
         };
         let tables = tables.into_iter().map(|table| self.by_name(table)).collect::<Result<Vec<_>>>()?.concat();
         let experiments = tables.into_iter().map(|table| self.experiment(table, &mut common));
@@ -159,15 +159,15 @@ impl Source<'_> {
         let on_disk = self.described(&head.name.span(), folder(name))?;
         let filled = fill(common.output.get_ref(), &[("experiment", &on_disk)]).and_then(|path| output(&path));
         let output = self.described(&common.output.span(), filled)?;
-        let texts = self.texts(&head, window, &common.dataset)?;
+        let task_files = self.task_files(&head, window, &common.dataset)?;
         let (generation_model, writer_from) = match &head.generation_model {
             Some(writer) => (writer.get_ref().replace(EXPERIMENT, name), WriterFrom::Option),
             None if window.is_some() => ("text".to_owned(), WriterFrom::Text),
-            None => writer(name, &models, &texts).unwrap_or((first.name.clone(), WriterFrom::FirstModel)),
+            None => writer(name, &models, &task_files).unwrap_or((first.name.clone(), WriterFrom::FirstModel)),
         };
-        self.must_have_folders(&head, &output, &generation_model, &mut common.texts)?;
+        self.must_have_folders(&head, &output, &generation_model, &mut common.response_sets)?;
         let name = name.clone();
-        Ok(Experiment { name, output, options, generation_model, writer_from, exact, all_pairs, models, texts })
+        Ok(Experiment { name, output, options, generation_model, writer_from, exact, all_pairs, models, task_files })
     }
 
     /// Every task has a folder of its own among the responses of the generation model.
@@ -203,8 +203,13 @@ impl Source<'_> {
         }
     }
 
-    /// The response sets of an experiment, one per task.
-    fn texts(&self, head: &ExperimentHead, window: Option<u32>, dataset: &Spanned<String>) -> Result<Vec<Text>> {
+    /// The files of an experiment, one per task.
+    fn task_files(
+        &self,
+        head: &ExperimentHead,
+        window: Option<u32>,
+        dataset: &Spanned<String>,
+    ) -> Result<Vec<TaskFile>> {
         let (name, tasks) = (head.name.get_ref(), head.tasks.get_ref());
         let (what, files) = head.text.as_ref().map_or(("dataset", dataset), |text| ("text", text));
         if tasks.len() > 1 && !files.get_ref().contains("{task}") {
@@ -214,12 +219,12 @@ impl Source<'_> {
         let text = |task: &Spanned<String>| {
             let values = [("experiment", name.as_str()), ("task", task.get_ref().as_str())];
             let dataset = self.described(&files.span(), fill(files.get_ref(), &values))?;
-            Ok(Text { task: task.get_ref().clone(), dataset: dataset.into(), window })
+            Ok(TaskFile { task: task.get_ref().clone(), dataset: dataset.into(), window })
         };
         tasks.iter().map(text).collect()
     }
 
-    /// Tokens of a window of an experiment's texts; `None` for rows.
+    /// Tokens of a window of an experiment's plain texts; `None` for rows.
     fn window(&self, head: &ExperimentHead) -> Result<Option<u32>> {
         match (&head.text, &head.window) {
             (None, None) => Ok(None),

@@ -29,7 +29,7 @@ impl Source<'_> {
     /// An experiment for each of its `names`, if it has these in the place of a `name`.
     pub fn by_name<'i>(&self, mut table: Table<'i>) -> Result<Vec<Table<'i>>> {
         let Some((key, names)) = table.get_mut().remove_entry("names") else { return Ok(vec![table]) };
-        let wrong = || self.at(&key.span(), "names: expected a list of texts, in the place of a name");
+        let wrong = || self.at(&key.span(), "names: expected a list of strings, in the place of a name");
         let DeValue::Array(names) = names.into_inner() else { return Err(wrong()) };
         if names.is_empty() || table.get_ref().contains_key("name") {
             return Err(wrong());

@@ -78,7 +78,7 @@ fn others_read_it_as_safetensors() {
 }
 
 #[test]
-fn a_flipped_bit_a_cut_and_another_file_are_refused() {
+fn a_flipped_bit_a_cut_and_another_file_are_rejected() {
     let folder = TempDir::new().unwrap();
     let path = write(&folder);
     let bytes = std::fs::read(&path).unwrap();
@@ -98,7 +98,7 @@ fn a_flipped_bit_a_cut_and_another_file_are_refused() {
 
 /// Whoever can write a file can seal it, too.
 #[test]
-fn a_sealed_file_that_says_nonsense_is_refused() {
+fn a_sealed_file_that_says_nonsense_is_rejected() {
     let folder = TempDir::new().unwrap();
     let path = write(&folder);
     let bytes = std::fs::read(&path).unwrap();

@@ -15,7 +15,7 @@ pub const SINGLE: &str = "model.safetensors";
 pub const INDEX: &str = "model.safetensors.index.json";
 const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
 /// Files that a model may have in addition to config and weights.
-const BESIDE: [&str; 7] = [
+const OPTIONAL: [&str; 7] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "generation_config.json",
@@ -35,9 +35,9 @@ impl Kind {
     }
 
     /// Optional files in addition to config and weights.
-    pub fn beside(self) -> &'static [&'static str] {
+    pub fn optional(self) -> &'static [&'static str] {
         match self {
-            Self::Model => &BESIDE,
+            Self::Model => &OPTIONAL,
             Self::Adapter => &[],
         }
     }
@@ -76,9 +76,9 @@ impl Cached {
         let needed: Vec<String> =
             needed(&directory, kind).into_iter().filter(|name| !directory.join(name).exists()).collect();
         let is_unknown = |name: &&str| !directory.join(name).exists() && !no_exist(&directory, name).exists();
-        let beside = kind.beside().iter().filter(|name| is_unknown(name)).map(|name| (*name).to_owned());
+        let optional = kind.optional().iter().filter(|name| is_unknown(name)).map(|name| (*name).to_owned());
         let usable = needed.is_empty().then(|| directory.clone());
-        Self { usable, missing: needed.iter().cloned().chain(beside).collect() }
+        Self { usable, missing: needed.iter().cloned().chain(optional).collect() }
     }
 
     /// Why it cannot be used without the hub.

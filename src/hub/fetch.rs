@@ -51,7 +51,7 @@ pub fn fetch(cache: &Cache, Remote { repo, file }: &Remote, kind: Kind) -> Resul
             download(&api, name)?;
         }
     }
-    for name in kind.beside() {
+    for name in kind.optional() {
         if has(name) {
             download(&api, name)?;
         } else {

@@ -210,7 +210,7 @@ fn less_can_be_asked_for_but_not_more() {
     assert_eq!(Isa::choose("portable").unwrap().to_string(), "portable");
     assert!(Isa::choose("fast").unwrap_err().contains("avx512bf16"));
     assert_eq!(Isa::all().next(), Some(Isa::best()));
-    // What a manifest records can be asked for.
+    // What a manifest records can be requested.
     for isa in Isa::all() {
         let recorded = isa.arithmetic::<bf16>();
         assert_eq!(Isa::choose(recorded).unwrap().arithmetic::<bf16>(), recorded);
@@ -219,7 +219,7 @@ fn less_can_be_asked_for_but_not_more() {
 
 /// Kernels read and write through pointers, so no block reaches one that its slices do not hold.
 #[test]
-fn a_block_that_its_slices_do_not_hold_is_refused() {
+fn a_block_that_its_slices_do_not_hold_is_rejected() {
     let (a, panel) = (vec![1.0_f32; TILE * DEPTH], vec![1.0_f32; PANEL * DEPTH]);
     let run = |a: &[f32], a_stride: usize, panel: &[f32], sums: usize, c_stride: usize, rows: usize| {
         let mut c = vec![0.0; sums];

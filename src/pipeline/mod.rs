@@ -161,7 +161,7 @@ impl Run<'_> {
             let first = job.samples.len();
             let mut unscored = Vec::new();
             for mut sample in samples {
-                self.refuse_unscorable(piece.dataset, &mut sample)?;
+                self.reject_unscorable(piece.dataset, &mut sample)?;
                 if sample.status.is_scored() {
                     places.push((outcomes.len(), job.samples.len() - first));
                     job.samples.push(JobSample { dataset: piece.dataset, sample });
@@ -211,7 +211,7 @@ impl Run<'_> {
     ///
     /// # Errors
     /// One that it does not take, where such a one ends the run.
-    fn refuse_unscorable(&self, dataset: usize, sample: &mut Sample) -> Result<()> {
+    fn reject_unscorable(&self, dataset: usize, sample: &mut Sample) -> Result<()> {
         if !sample.status.is_scored() {
             return Ok(());
         }

@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn log_probabilities_are_the_nearest_f32_or_refused() {
+    fn log_probabilities_are_the_nearest_f32_or_rejected() {
         let mut noted = Noted::default();
         let mut read = |value| logprob(value, &mut noted);
         assert_eq!(read(-0.1), Ok(-0.1_f32));

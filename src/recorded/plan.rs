@@ -288,7 +288,7 @@ impl Plan {
         if self.files.len() == 1 { place } else { format!("{}, {place}", self.file_name(file)) }
     }
 
-    /// What tells a file from the others: its path below the folder that they have in common.
+    /// What distinguishes a file from the others: its path below the folder that they have in common.
     pub fn file_name(&self, file: usize) -> String {
         let path = &self.files[file].0;
         let common = self.files.iter().map(|(path, _)| path.parent().unwrap_or(Path::new("")));

@@ -23,7 +23,7 @@ pub struct Request {
     pub fields: Vec<String>,
     /// The field whose equal values mark rows that are not independent; `None`: equal contexts do.
     pub cluster: Option<String>,
-    /// Fields of the rows to keep in the samples table, beside those that the format keeps by itself.
+    /// Fields of the rows to keep in the samples table, besides those that the format keeps by itself.
     pub keep_fields: Vec<String>,
     /// Which tokens are read of answers that have numbers of both.
     pub tokens: Option<Tokens>,

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The plain form: everything from the whole row in f64.
+/// The reference implementation: everything from the whole row in f64.
 struct Plain {
     logprob: f64,
     rank: u32,
@@ -108,9 +108,9 @@ fn a_tiny_rest_beside_a_certain_token_keeps_its_digits() {
 #[test]
 fn a_rest_too_small_for_an_f64_has_its_logarithm() {
     for row in [[0.0_f32, -900.0, -900.5, -2000.0], [-900.0, -900.5, -1400.0, 0.0], [-900.0, -300.0, -901.0, 600.0]] {
-        let favourite = row.iter().position(|&x| x >= 0.0).unwrap();
-        let got = reduce(&row, favourite, 1, 1).unwrap();
-        assert!(close(got.rest_logprob[0], plain(&row, favourite, 1).rest), "{}", got.rest_logprob[0]);
+        let top = row.iter().position(|&x| x >= 0.0).unwrap();
+        let got = reduce(&row, top, 1, 1).unwrap();
+        assert!(close(got.rest_logprob[0], plain(&row, top, 1).rest), "{}", got.rest_logprob[0]);
     }
 }
 

@@ -1,7 +1,7 @@
 //! A comparison for people: a page with an overview, a list of samples and a reader; figures; one sample by itself.
 //!
 //! Owns the blocks in which a page carries the tables, and the page. One function makes any block ([`Contents::block`]);
-//! `report` writes them into a file or a folder, and `view` sends those that are asked for. Not here: statistics
+//! `report` writes them into a file or a folder, and `view` sends those that are requested. Not here: statistics
 //! (`shift`), a terminal and a server's sockets (`cli`).
 
 mod block;

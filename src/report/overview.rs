@@ -107,8 +107,8 @@ fn kl(pairs: &[Pair]) -> String {
         let [value, interval] = estimate_text(mean(pair, "kl"));
         let [k1, k3] = ["kl_k1", "kl_k3"].map(|name| {
             let [value, _] = estimate_text(mean(pair, name));
-            let doubt = if pair.kl_estimate == KlEstimate::Yes { "" } else { " †" };
-            text(&format!("{value}{doubt}"))
+            let caveat = if pair.kl_estimate == KlEstimate::Yes { "" } else { " †" };
+            text(&format!("{value}{caveat}"))
         });
         let bound = |name| mean(pair, name).map_or_else(|| "-".to_owned(), |mean| number_text(mean.value));
         let bounds = format!("{} to {}", bound("kl_lower"), bound("kl_upper"));
@@ -120,12 +120,12 @@ fn kl(pairs: &[Pair]) -> String {
         row
     };
     let mut out = table("KL divergence of each pair", &head, 3, pairs.iter().map(row));
-    let doubt =
+    let caveat =
         |pair: &Pair| Some(format!("<li>{}</li>", text(&format!("{}: {}", pair.title(), pair.kl_estimate.note()?))));
-    let doubts: String = pairs.iter().filter_map(doubt).collect();
-    if !doubts.is_empty() {
+    let caveats: String = pairs.iter().filter_map(caveat).collect();
+    if !caveats.is_empty() {
         let summary = "† k1 and k3 are not, or not known to be, KL estimates; exact KL and bounds hold all the same";
-        let _ = writeln!(out, "<details class=\"note\"><summary>{summary}</summary><ul>{doubts}</ul></details>");
+        let _ = writeln!(out, "<details class=\"note\"><summary>{summary}</summary><ul>{caveats}</ul></details>");
     }
     out
 }

@@ -34,7 +34,7 @@ const SCRIPTS: [&str; 8] = [
 pub enum Carrier {
     /// In an element of the page.
     Page,
-    /// In a script beside the page.
+    /// In a script next to the page.
     Folder,
     /// At an address of the server that sent the page.
     Http,
@@ -153,7 +153,7 @@ pub fn element(number: usize, block: &[u8]) -> String {
     format!("<script type=\"application/octet-stream\" id=\"b{number}\">{}</script>\n", base64(block))
 }
 
-/// A block as a script beside the page.
+/// A block as a script next to the page.
 pub fn script(number: usize, block: &[u8]) -> String {
     format!("tokshift({number},\"{}\")\n", base64(block))
 }

@@ -13,7 +13,7 @@ use crate::shift::place_in_list;
 /// The class of a token by the place that P's most likely token has in Q's list (Lin et al. 2023).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// No list tells.
+    /// Neither list says.
     Unknown = 0,
     /// First.
     Unshifted = 1,
@@ -67,7 +67,7 @@ impl Part {
         let others = others.iter().map(|model| match model.tokens.get(&part) {
             Some(path) => {
                 let found = tables::tokens(path)?;
-                beside(&rows, &found).map_err(|what| Error::file(path, what))
+                scores_of(&rows, &found).map_err(|what| Error::file(path, what))
             }
             None => Ok(unknown(rows.keys.len())),
         });
@@ -136,7 +136,7 @@ fn with_tokens(mut samples: Vec<SampleRow>, keys: &[(u32, u32)]) -> Vec<Sample> 
 }
 
 /// A model's scores of P's rows.
-fn beside(p: &TokenRows, found: &TokenRows) -> Result<Scores, String> {
+fn scores_of(p: &TokenRows, found: &TokenRows) -> Result<Scores, String> {
     let mut scores = Scores::default();
     let mut at = 0;
     for (row, key) in p.keys.iter().enumerate() {

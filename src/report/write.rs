@@ -1,4 +1,4 @@
-//! Writes a report: one file, or a folder with blocks beside the page.
+//! Writes a report: one file, or a folder with blocks next to the page.
 //!
 //! Owns the two forms and the limit of a file's size. Not here: what a page contains (`page`, `contents`).
 

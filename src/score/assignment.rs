@@ -1,6 +1,6 @@
 //! What one model is to do with one dataset: the cell that the numbers go to, and its manifest.
 //!
-//! Owns everything that decides a cell's numbers, as its manifest tells it. Not here: scoring.
+//! Owns everything that decides a cell's numbers, as its manifest records it. Not here: scoring.
 
 use std::collections::BTreeSet;
 

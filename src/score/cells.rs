@@ -13,16 +13,16 @@ use super::response_sets::ResponseSet;
 use super::session::Session;
 use super::windows::PlainText;
 use crate::dataset::Part;
-use crate::decoder::Form;
+use crate::decoder::Backend;
 use crate::error::Error;
-use crate::experiments::{Experiment, Model, Text, WriterFrom};
+use crate::experiments::{Experiment, Model, TaskFile, WriterFrom};
 use crate::store::{self, DamagedCell, DatasetFacts, FoundCell, ResponseSetKey};
 
 /// Cells in the file's order, and their datasets.
 pub struct Cells<'a> {
     /// The experiments.
     pub experiments: &'a [Experiment],
-    /// By experiment and text; `None` if it cannot be used.
+    /// By experiment and task; `None` if it cannot be used.
     datasets: Vec<Vec<Option<Dataset>>>,
     /// What is found in each output directory, or why it cannot be read.
     found: BTreeMap<&'a Path, Result<Found, String>>,
@@ -38,8 +38,8 @@ type Found = (Vec<FoundCell>, Vec<DamagedCell>);
 pub struct Cell {
     /// Index of its experiment.
     pub experiment: usize,
-    /// Index of its response set in the experiment.
-    pub text: usize,
+    /// Index of its task in the experiment.
+    pub task: usize,
     /// Index of its model in the experiment.
     pub model: usize,
     /// What became of it.
@@ -70,10 +70,10 @@ impl<'a> Cells<'a> {
                 .or_insert_with(|| store::cells_of_earlier_runs(output).map_err(|error| error.to_string()));
             let found = found.as_ref().map_or(&[][..], |(found, _)| found);
             let mut of_experiment = Vec::new();
-            for (text, place) in experiment.texts.iter().enumerate() {
-                let (dataset, state) = scan(experiment, place, found);
+            for (task, file) in experiment.task_files.iter().enumerate() {
+                let (dataset, state) = scan(experiment, file, found);
                 of_experiment.push(dataset);
-                let cell = |model| Cell { experiment: index, text, model, state: state.clone() };
+                let cell = |model| Cell { experiment: index, task, model, state: state.clone() };
                 all.extend((0..experiment.models.len()).map(cell));
             }
             datasets.push(of_experiment);
@@ -86,9 +86,9 @@ impl<'a> Cells<'a> {
         &self.experiments[cell.experiment]
     }
 
-    /// The cell's text.
-    pub fn text(&self, cell: &Cell) -> &'a Text {
-        &self.experiment(cell).texts[cell.text]
+    /// The file of the cell's task.
+    pub fn task_file(&self, cell: &Cell) -> &'a TaskFile {
+        &self.experiment(cell).task_files[cell.task]
     }
 
     /// The cell's model.
@@ -96,17 +96,17 @@ impl<'a> Cells<'a> {
         &self.experiment(cell).models[cell.model]
     }
 
-    /// The rows of the cell's text; `None` if they cannot be used.
+    /// The rows of the cell's response set; `None` if they cannot be used.
     pub fn dataset(&self, cell: &Cell) -> Option<&Dataset> {
-        self.datasets[cell.experiment][cell.text].as_ref()
+        self.datasets[cell.experiment][cell.task].as_ref()
     }
 
     /// Cuts the plain texts of an experiment into windows by its session's tokenizer; the cells of one that cannot be used have
     /// failed.
-    pub fn open_texts(&mut self, experiment: usize, session: &Session) {
+    pub fn open_windows(&mut self, experiment: usize, session: &Session) {
         let of = &self.experiments[experiment];
         let models: Vec<String> = of.models.iter().map(|model| model.name.clone()).collect();
-        for (index, Text { task, dataset, window }) in of.texts.iter().enumerate() {
+        for (index, TaskFile { task, dataset, window }) in of.task_files.iter().enumerate() {
             let Some(window) = *window else { continue };
             let found = self.found.get(of.output.as_path()).and_then(|found| found.as_ref().ok());
             let earlier = found.map_or(&[][..], |(found, _)| found);
@@ -117,7 +117,7 @@ impl<'a> Cells<'a> {
                 Ok(opened) => self.datasets[experiment][index] = Some(opened),
                 Err(why) => {
                     let why = State::Failed(why.to_string());
-                    self.fix(&why, |cell| (cell.experiment, cell.text) == (experiment, index));
+                    self.fix(&why, |cell| (cell.experiment, cell.task) == (experiment, index));
                 }
             }
         }
@@ -153,7 +153,7 @@ impl<'a> Cells<'a> {
 
     /// The cell's names on disk.
     pub fn cell(&self, cell: &Cell) -> store::Cell {
-        store::Cell::new(&self.experiment(cell).generation_model, &self.text(cell).task, &self.model(cell).name)
+        store::Cell::new(&self.experiment(cell).generation_model, &self.task_file(cell).task, &self.model(cell).name)
     }
 
     /// Output directories whose earlier results cannot be read, and why: what is done there is not known.
@@ -173,7 +173,7 @@ impl<'a> Cells<'a> {
     }
 
     /// Why the store would reject the cell, as far as its dataset and its options decide that.
-    pub fn refused(&self, cell: &Cell) -> Option<String> {
+    pub fn rejected(&self, cell: &Cell) -> Option<String> {
         let (found, dataset) = (self.found(cell)?, self.dataset(cell)?);
         let before = &found.manifest;
         let (options, engine) = (&self.model(cell).options, &before.engine);
@@ -185,7 +185,7 @@ impl<'a> Cells<'a> {
             id => id.parse().ok().map(Some),
         };
         let dtype_before = if engine.dtype == "bf16" { DType::BF16 } else { DType::F32 };
-        let arithmetic = Form::of(&Device::Cpu).ok().and_then(|form| form.arithmetic(dtype_before));
+        let arithmetic = Backend::of(&Device::Cpu).ok().and_then(|backend| backend.arithmetic(dtype_before));
         let is_continued = self.bytes_missing(cell) > 0 && engine.arithmetic.is_some();
         let differs = [
             (is_continued && engine.arithmetic.as_deref() != arithmetic, "another summation order (TOKSHIFT_CPU)"),
@@ -211,7 +211,7 @@ impl<'a> Cells<'a> {
         self.dataset(cell).is_some()
             && self.found(cell).is_some()
             && self.bytes_missing(cell) == 0
-            && self.refused(cell).is_none()
+            && self.rejected(cell).is_none()
     }
 
     /// Gives every cell that is to do and `fits` a state.
@@ -222,15 +222,15 @@ impl<'a> Cells<'a> {
     }
 }
 
-fn scan(experiment: &Experiment, text: &Text, earlier: &[FoundCell]) -> (Option<Dataset>, State) {
-    if text.window.is_some() && text.dataset.exists() {
+fn scan(experiment: &Experiment, file: &TaskFile, earlier: &[FoundCell]) -> (Option<Dataset>, State) {
+    if file.window.is_some() && file.dataset.exists() {
         // Windows are of tokens: the tokenizer comes first.
         return (None, State::ToDo);
     }
-    let set = ResponseSetKey::new(&experiment.generation_model, &text.task);
-    match datasets::scan(&text.dataset, &experiment.options, earlier_parts(earlier, &set)) {
+    let set = ResponseSetKey::new(&experiment.generation_model, &file.task);
+    match datasets::scan(&file.dataset, &experiment.options, earlier_parts(earlier, &set)) {
         Ok(plan) => {
-            tracing::info!(dataset = %text.dataset.display(), rows = plan.rows, parts = plan.parts.len(), "scanned");
+            tracing::info!(dataset = %file.dataset.display(), rows = plan.rows, parts = plan.parts.len(), "scanned");
             let Experiment { generation_model, writer_from, options, models, .. } = experiment;
             let models: Vec<String> = models.iter().map(|model| model.name.clone()).collect();
             let dataset = Dataset {
@@ -242,7 +242,7 @@ fn scan(experiment: &Experiment, text: &Text, earlier: &[FoundCell]) -> (Option<
             (Some(dataset), State::ToDo)
         }
         Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
-            (None, State::Skipped(format!("there is no dataset `{}`", text.dataset.display())))
+            (None, State::Skipped(format!("there is no dataset `{}`", file.dataset.display())))
         }
         Err(error) => (None, State::Failed(error.to_string())),
     }

@@ -1,4 +1,4 @@
-//! Kept fields that were not asked for when the responses were scored: read from the dataset, without scoring.
+//! Kept fields that were not requested when the responses were scored: read from the dataset, without scoring.
 //!
 //! Owns which tables lack them. Not here: writing these (`store`).
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device};
 
 use super::named::{self, NamedModel};
-use crate::decoder::{Adapter, Checkpoint, Form, Head};
+use crate::decoder::{Adapter, Backend, Checkpoint, Head};
 use crate::digest::{self, Fingerprint};
 use crate::engine::local_source::ADAPTER_FOLDER;
 use crate::error::{Error, Result};
@@ -89,7 +89,7 @@ impl Heads {
             }
             self.hashed.insert(path, (now, hash));
         }
-        refuse_adapter_on_head(cell, &named, &checkpoint)
+        reject_adapter_on_head(cell, &named, &checkpoint)
     }
 
     /// The heads of a pair, [`Heads::must_have_scored`]; others are let go first.
@@ -103,7 +103,7 @@ impl Heads {
             if let Entry::Vacant(place) = self.loaded.entry(key(cell)) {
                 let checkpoint = Checkpoint::open(&directory)?;
                 let dtype = if cell.manifest.engine.dtype == "bf16" { DType::BF16 } else { DType::F32 };
-                let head = Head::load(&checkpoint, None, dtype, &Device::Cpu, Form::of(&Device::Cpu)?)?;
+                let head = Head::load(&checkpoint, None, dtype, &Device::Cpu, Backend::of(&Device::Cpu)?)?;
                 for path in checkpoint.head_files() {
                     if self.hashed.get(&path).is_none_or(|(was, _)| Fingerprint::of(&path).ok().as_ref() != Some(was)) {
                         let path = path.display();
@@ -119,7 +119,7 @@ impl Heads {
 }
 
 /// An adapter on the body has done its work in the hidden states; of one on the head, they know nothing.
-fn refuse_adapter_on_head(cell: &FoundCell, named: &NamedModel, checkpoint: &Checkpoint) -> Result<()> {
+fn reject_adapter_on_head(cell: &FoundCell, named: &NamedModel, checkpoint: &Checkpoint) -> Result<()> {
     let name = &named.name;
     if !cell.manifest.engine.files.keys().any(|file| file.starts_with(ADAPTER_FOLDER)) {
         return Ok(());

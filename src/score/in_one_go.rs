@@ -57,7 +57,7 @@ impl<'a> InOneGo<'a> {
     /// What is there of them; others may be damaged.
     ///
     /// # Errors
-    /// One that was asked for cannot be read.
+    /// A requested one cannot be read.
     pub fn cells(&self) -> Result<Vec<FoundCell>> {
         if !self.has_runs() {
             return Ok(Vec::new());
@@ -151,7 +151,7 @@ impl<'a> InOneGo<'a> {
         pairs.filter_map(|[p, q]| Some([p?, q?])).collect()
     }
 
-    /// Compares what is not compared yet, and ends the loans.
+    /// Compares what is not compared yet, and deletes the temporary hidden states.
     ///
     /// # Errors
     /// As [`Exact::run`].

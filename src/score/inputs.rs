@@ -46,7 +46,7 @@ pub fn chat_template(source: &str, tokens: &Path) -> Result<ChatTemplate> {
 /// The requested chat template, else that of the tokenizer's directory or GGUF file, if it has one.
 ///
 /// # Errors
-/// The one that was asked for cannot be had.
+/// The requested one cannot be read.
 pub fn chat_template_of(options: &Options, tokenizer: &Path, watch: &dyn Watch) -> Result<Option<ChatTemplate>> {
     let model = if is_gguf(tokenizer) { tokenizer } else { tokenizer.parent().unwrap_or(Path::new(".")) };
     let template = match &options.chat_template {

@@ -133,7 +133,7 @@ impl Scoring<'_, '_> {
     fn fail(&mut self, index: usize, error: &Error) {
         let why = error.to_string();
         let cell = &self.cells.all[index];
-        let (model, task) = (&self.cells.model(cell).name, &self.cells.text(cell).task);
+        let (model, task) = (&self.cells.model(cell).name, &self.cells.task_file(cell).task);
         let experiment = &self.cells.experiment(cell).name;
         self.watch.event(&Event::Failed { experiment, task, model, why: &why });
         self.cells.all[index].state = State::Failed(why);
@@ -150,7 +150,7 @@ impl Scoring<'_, '_> {
                 let first = &self.cells.all[group[0]];
                 let sessions = [first, cell].map(|cell| self.sessions[cell.experiment].as_ref());
                 let [Some(a), Some(b)] = sessions else { return false };
-                let names = |cell| (&self.cells.text(cell).task, &self.cells.model(cell).name);
+                let names = |cell| (&self.cells.task_file(cell).task, &self.cells.model(cell).name);
                 names(first) == names(cell) && a.goes_with(b)
             };
             match groups.iter_mut().find(fits) {

@@ -59,7 +59,7 @@ use session::{Output, Session};
 pub struct Request {
     /// Files of rows, each named `GENERATION-MODEL_TASK.jsonl` unless the names are given.
     pub datasets: Vec<DatasetFile>,
-    /// A text beside them.
+    /// A plain text to score besides them.
     pub text: Option<PlainText>,
     /// The models, each as `NAME=SOURCE` or `SOURCE`: a directory, a GGUF file or a hub id, with `+ADAPTER` behind it if
     /// there is one.
@@ -125,7 +125,7 @@ pub struct ModelScores {
 }
 
 impl Scores {
-    /// Samples of this run that have no numbers; the samples tables tell why.
+    /// Samples of this run that have no numbers; the samples tables say why.
     pub fn unscored(&self) -> u64 {
         self.models.iter().flat_map(|model| &model.outcome).map(|outcome| outcome.counts.unscored()).sum()
     }
@@ -134,7 +134,7 @@ impl Scores {
 /// Scores every dataset with every model, one model after the other, and writes the tables under the output directory.
 ///
 /// # Errors
-/// The first failure ends it: a dataset, model or option that is refused, or a part that could not be scored or written.
+/// The first failure ends it: a dataset, model or option that is rejected, or a part that could not be scored or written.
 /// [`Error::Stopped`] if `stop` was raised. Parts that are written stay, and the same request continues.
 pub fn score(request: &Request, watch: &dyn Watch, stop: &Stop) -> Result<Scores> {
     let Request { options, output_dir, text, .. } = request;
@@ -228,7 +228,7 @@ fn replace(
         let Err(error) = assignment.open(model) else { continue };
         let Error::Mismatch { manifest, .. } = &error else { continue };
         let is_others = |found: &FoundCell| found.cell.set == cell.set && !is_of_run(&found.cell.model);
-        if store::is_text_manifest(manifest) && earlier.iter().any(is_others) {
+        if store::is_response_set_manifest(manifest) && earlier.iter().any(is_others) {
             return Err(error);
         }
         stale.push((model, cell));

@@ -34,7 +34,7 @@ pub struct Model {
     pub named: NamedModel,
     source: Box<dyn EngineSource>,
     keep_hidden: bool,
-    /// Hidden rows are made for a comparison that follows at once, and no manifest speaks of them.
+    /// Hidden states are temporary: written for the comparison that follows, and in no manifest.
     keeps_temporary: bool,
     facts: OnceCell<EngineFacts>,
 }

@@ -54,7 +54,7 @@ fn fix_without_model(cells: &mut Cells, index: usize, why: &str, watch: &dyn Wat
     }
     let complete = cells.is_complete(cell);
     if complete {
-        let (model, task) = (&cells.model(cell).name, &cells.text(cell).task);
+        let (model, task) = (&cells.model(cell).name, &cells.task_file(cell).task);
         watch.event(&Event::KeptWithoutModel { model, task, why });
     }
     cells.all[index].state = if complete { State::Done } else { State::Failed(why.to_owned()) };
@@ -81,8 +81,8 @@ pub fn open_sessions(cells: &mut Cells, models: &Models, places: &Places, watch:
             },
         };
         match tokenizer().and_then(|path| Session::of_those_that_fit(&experiment.options, &usable, &path, watch)) {
-            Ok((session, refused)) => {
-                for (model, why) in refused {
+            Ok((session, rejected)) => {
+                for (model, why) in rejected {
                     let is_it = |opened: &Opened| opened.model.as_ref().is_ok_and(|one| std::ptr::eq(one, model));
                     let place = models.opened.iter().position(is_it);
                     for cell in 0..cells.all.len() {
@@ -92,7 +92,7 @@ pub fn open_sessions(cells: &mut Cells, models: &Models, places: &Places, watch:
                         }
                     }
                 }
-                cells.open_texts(index, &session);
+                cells.open_windows(index, &session);
                 sessions.push(Some(session));
             }
             Err(error) => {

@@ -38,7 +38,7 @@ pub struct ResponseSet {
 }
 
 impl ResponseSet {
-    /// What is to be scored of `dataset` by `models` as the `options` say, beside what was `found` in its output directory.
+    /// What is to be scored of `dataset` by `models` as the `options` say, given what was `found` in its output directory.
     pub fn of(dataset: &Dataset, models: &[&str], options: &Options, found: &[FoundCell]) -> Self {
         let Dataset { set, writer_from, plan, .. } = dataset;
         let earlier: Vec<&FoundCell> = found.iter().filter(|found| found.cell.set == *set).collect();

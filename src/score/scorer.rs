@@ -54,7 +54,7 @@ impl<'a> Scorer<'a> {
         if !all_done() {
             cells.iter().try_for_each(CellStore::lock)?;
         }
-        // Asked again, because another process may have done it by then.
+        // Checked again, because another process may have done it by then.
         match assignments.first().filter(|_| !all_done()) {
             None => {
                 self.watch.event(&Event::AlreadyScored { run: name });

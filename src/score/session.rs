@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::inputs;
 use super::models::Model;
 use super::named::tokenizer_of;
-use super::vocabularies::{self, Refused, Vocabularies};
+use super::vocabularies::{self, Rejected, Vocabularies};
 use super::watch::{Event, Watch};
 use crate::dataset::Plan;
 use crate::error::{Error, Result};
@@ -68,8 +68,8 @@ impl Session {
     /// # Errors
     /// A model of another vocabulary; a tokenizer, chat template or end token that cannot be had.
     pub fn new(options: &Options, models: &[&Model], tokenizer: &Path, watch: &dyn Watch) -> Result<Self> {
-        let (session, refused) = Self::of_those_that_fit(options, models, tokenizer, watch)?;
-        refused.into_iter().next().map_or(Ok(session), |(_, why)| Err(why))
+        let (session, rejected) = Self::of_those_that_fit(options, models, tokenizer, watch)?;
+        rejected.into_iter().next().map_or(Ok(session), |(_, why)| Err(why))
     }
 
     /// The same without the models of another vocabulary, which it names.
@@ -81,7 +81,7 @@ impl Session {
         models: &[&'a Model],
         path: &Path,
         watch: &dyn Watch,
-    ) -> Result<(Self, Vec<Refused<'a>>)> {
+    ) -> Result<(Self, Vec<Rejected<'a>>)> {
         let template = if options.has_own_templates() { None } else { inputs::chat_template_of(options, path, watch)? };
         let tokenizer = read_tokenizer(options, path)?.with_template(template);
         let warn = |of: &Path, note: &str| watch.event(&Event::Warning(&format!("`{}`: {note}", of.display())));
@@ -92,11 +92,11 @@ impl Session {
             let own = ChatTemplate::of_model(&model.named.path).ok().flatten();
             own.iter().flat_map(ChatTemplate::notes).for_each(|note| warn(&model.named.path, &note));
         }
-        let (vocabularies, mut refused) = vocabularies::compare(models, path, &tokenizer, watch);
-        let fits = |model: &&&Model| !refused.iter().any(|(unfit, _)| std::ptr::eq(*unfit, **model));
+        let (vocabularies, mut rejected) = vocabularies::compare(models, path, &tokenizer, watch);
+        let fits = |model: &&&Model| !rejected.iter().any(|(unfit, _)| std::ptr::eq(*unfit, **model));
         let models: &[&Model] = &models.iter().filter(fits).copied().collect::<Vec<_>>();
-        if models.is_empty() && !refused.is_empty() {
-            return Err(refused.swap_remove(0).1);
+        if models.is_empty() && !rejected.is_empty() {
+            return Err(rejected.swap_remove(0).1);
         }
         let tokenizer = tokenizer.with_renamed(vocabularies.values().flat_map(|own| own.other_texts.clone()));
         let max_tokens = models.iter().map(|model| model.max_tokens()).min();
@@ -109,7 +109,7 @@ impl Session {
         };
         tracing::debug!(tokenizer = %path.display(), ?sample_options, "ids");
         let (options, path) = (options.clone(), path.to_owned());
-        Ok((Self { options, tokenizer, sample_options, vocabularies, path }, refused))
+        Ok((Self { options, tokenizer, sample_options, vocabularies, path }, rejected))
     }
 
     /// Where the tokenizer is that makes the ids.

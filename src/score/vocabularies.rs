@@ -33,7 +33,7 @@ pub struct Vocabulary {
 pub type Vocabularies = BTreeMap<PathBuf, Vocabulary>;
 
 /// A model whose tokenizer has the same ids for other texts, and what to do.
-pub type Refused<'a> = (&'a Model, Error);
+pub type Rejected<'a> = (&'a Model, Error);
 
 /// Compares every model's tokenizer with `tokenizer`, which was read from `chosen`; a model that cannot be given its ids is in
 /// no other's way.
@@ -42,8 +42,8 @@ pub fn compare<'a>(
     chosen: &Path,
     tokenizer: &TextTokenizer,
     watch: &dyn Watch,
-) -> (Vocabularies, Vec<Refused<'a>>) {
-    let (mut found, mut refused) = (Vocabularies::new(), Vec::new());
+) -> (Vocabularies, Vec<Rejected<'a>>) {
+    let (mut found, mut rejected) = (Vocabularies::new(), Vec::new());
     for model in models.iter().filter(|model| model.vocab().is_some()) {
         let path = &model.named.path;
         let own = tokenizer_of(path);
@@ -56,12 +56,12 @@ pub fn compare<'a>(
         }
         match TextTokenizer::from_file(&own).map(|own| of_model(model, &own, (chosen, tokenizer), watch)) {
             Ok(Ok(vocabulary)) => drop(found.insert(path.clone(), vocabulary)),
-            Ok(Err(why)) => refused.push((*model, why)),
+            Ok(Err(why)) => rejected.push((*model, why)),
             // --tokenizer stands in for one that is broken, or of a kind that is not known.
             Err(e) => watch.event(&Event::Warning(&unread(&model.named.name, &e))),
         }
     }
-    (found, refused)
+    (found, rejected)
 }
 
 /// What is said of a model whose own tokenizer cannot be read.
@@ -117,8 +117,8 @@ fn of_model(
 /// Whether both tokenizers are made of the same files.
 fn is_same(own: &Path, chosen: &Path) -> bool {
     let files = |path: &Path| -> Vec<Option<String>> {
-        let beside = TOKENIZER_FILES.iter().map(|name| digest::file(&path.with_file_name(name)).ok());
-        if is_gguf(path) { vec![digest::file(path).ok()] } else { beside.collect() }
+        let all = TOKENIZER_FILES.iter().map(|name| digest::file(&path.with_file_name(name)).ok());
+        if is_gguf(path) { vec![digest::file(path).ok()] } else { all.collect() }
     };
     own == chosen
         || is_gguf(own) == is_gguf(chosen) && own.file_name() == chosen.file_name() && files(own) == files(chosen)

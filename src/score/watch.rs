@@ -136,7 +136,7 @@ pub trait Watch {
         }
     }
 
-    /// Calls `work`, once; `progress` tells meanwhile how far it is, if that is known. Work within ends soon after the
+    /// Calls `work`, once; `progress` reports meanwhile how far it is, if that is known. Work within ends soon after the
     /// [`Stop`] is raised, and leaves what is finished; outside of it the process may be killed at any time.
     fn watch(&self, name: &str, progress: Option<&Progress>, work: &mut dyn FnMut()) {
         let (_, _) = (name, progress);

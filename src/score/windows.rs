@@ -32,7 +32,7 @@ impl PlainText {
     /// The text's windows by the session's tokenizer. It is called as [`PlainText::key`] says.
     ///
     /// # Errors
-    /// A window that no model takes; a file that cannot be read or is no text; one that the tokenizer refuses.
+    /// A window that no model takes; a file that cannot be read or is no text; one that the tokenizer rejects.
     pub fn open(
         &self,
         generation_model: Option<&str>,
@@ -53,8 +53,8 @@ impl PlainText {
             return Err(Error::usage(format!("the text `{}` {what}", path.display())));
         }
         let tokenizer = &session.tokenizer;
-        let refused = |e| Error::usage(format!("text `{}`: the tokenizer cannot encode it: {e}", path.display()));
-        let ids = tokenizer.whole(&text).map_err(refused)?;
+        let rejected = |e| Error::usage(format!("text `{}`: the tokenizer cannot encode it: {e}", path.display()));
+        let ids = tokenizer.whole(&text).map_err(rejected)?;
         let writer_from = generation_model.map_or(WriterFrom::Text, |_| WriterFrom::Option);
         let set = self.key(generation_model, task);
         let reference = reference(requested, models, &set.generation_model);

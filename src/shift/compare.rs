@@ -50,7 +50,7 @@ fn requested(root: &Path, options: &Options) -> Result<Selection> {
     not_compared.retain(|pair| is_requested(&pair.p, &pair.q, options));
     match (pairs.is_empty(), not_compared.is_empty()) {
         (true, true) => {
-            let what = "no text has this pair; those there are (use --reference for another P)";
+            let what = "no response set has this pair; those there are (use --reference for another P)";
             Err(Error::Usage(format!("--pair: {what}: {}", names.into_iter().collect::<Vec<_>>().join("; "))))
         }
         (true, false) => Err(Error::Usage(NotCompared::all(&not_compared))),
@@ -79,11 +79,11 @@ fn compare_all(root: &Path, options: &Options) -> Result<Comparison> {
     let mut shifts = between::Shifts::new(options.between.as_ref());
     let fields = if options.slices { Fields::read(&pairs) } else { Fields::default() };
     for text in pairs.chunk_by(|a, b| a.set == b.set) {
-        let (tables, mut of_text) = apart.each(text, |pair| pair::pair(pair, options, &fields))?;
-        estimate::agree(&tables, &mut of_text)?;
-        floor::note(&tables, &mut of_text, &options.noise_floor)?;
-        differences.extend(differences::of_text(&of_text)?);
-        for (tables, (pair, sums)) in tables.iter().zip(of_text) {
+        let (tables, mut of_set) = apart.each(text, |pair| pair::pair(pair, options, &fields))?;
+        estimate::agree(&tables, &mut of_set)?;
+        floor::note(&tables, &mut of_set, &options.noise_floor)?;
+        differences.extend(differences::of_set(&of_set)?);
+        for (tables, (pair, sums)) in tables.iter().zip(of_set) {
             tasks.add(tables, &pair, &sums)?;
             shifts.add(tables, &pair, &sums)?;
             found.push(pair);

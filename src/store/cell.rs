@@ -16,9 +16,9 @@ use super::hidden::{HiddenFiles, HiddenPart};
 use super::layout::{Cell, MANIFEST};
 use super::lock::Lock;
 use super::manifest::Manifest;
+use super::response_set::{Claim, ResponseSetStore};
 use super::table_files::TableFiles;
 use super::temporary::Temporary;
-use super::text::{Claim, TextStore};
 use crate::error::{Error, Result};
 use crate::hidden::Layout;
 use crate::schema::folder;
@@ -31,7 +31,7 @@ pub struct CellStore {
     cell: Cell,
     folder: PathBuf,
     tables: TableFiles,
-    text: TextStore,
+    text: ResponseSetStore,
     /// Until it is locked, because another process may publish the response set's manifest meanwhile.
     proposed: Decided,
     /// What stands, once it is locked.
@@ -52,7 +52,7 @@ struct Decided {
     digest: String,
 }
 
-/// Nobody else writes the cell, and its text stays what it is.
+/// No other process writes the cell, and the manifest of its response set stays as it is.
 #[derive(Debug)]
 struct Held {
     _cell: Lock,
@@ -68,7 +68,7 @@ impl Decided {
 impl CellStore {
     /// As [`Store::cell`](super::Store::cell).
     pub(super) fn open(root: &Path, cell: &Cell, manifest: &Manifest) -> Result<Self> {
-        let text = TextStore::new(root, &cell.set.folder()?);
+        let text = ResponseSetStore::new(root, &cell.set.folder()?);
         let fixed = manifest.clone().over(text.fixed(manifest.text())?);
         let store = Self {
             root: root.to_owned(),
@@ -97,7 +97,7 @@ impl CellStore {
     /// An earlier run of the cell must have decided the same.
     fn check(&self, manifest: &Manifest, is_written: bool) -> Result<()> {
         let file = self.manifest_file();
-        // Asked in this order: a manifest comes before its parts, so another process cannot slip in between.
+        // Checked in this order: a manifest comes before its parts, so another process cannot slip in between.
         let parts = self.holds_parts();
         if file.exists() {
             let earlier = Manifest::read(file.path())?;
@@ -177,7 +177,7 @@ impl CellStore {
     }
 
     /// Parts that are done and kept hidden states that are no longer there. These may be deleted to make room, and are not made
-    /// again unless that is asked for.
+    /// again unless that is requested.
     pub fn without_hidden(&self) -> BTreeSet<u32> {
         let (files, keeps) = (self.hidden_files(), self.manifest().engine.keep_hidden.is_some());
         self.done().into_iter().filter(|&part| keeps && files.existing(part).is_none()).collect()
@@ -198,7 +198,7 @@ impl CellStore {
         self.tables.samples(part)
     }
 
-    /// Longest sample, in tokens, which the run that came first over the text settled.
+    /// Longest sample, in tokens, which the first run on the response set fixed.
     pub fn max_tokens(&self) -> usize {
         self.manifest().tokens.max_tokens
     }

@@ -56,7 +56,7 @@ fn target(path: &Path) -> PathBuf {
 }
 
 fn replace<T>(path: &Path, write: impl Fn(&mut dyn Write) -> Result<T>) -> Result<T> {
-    let mut file = Temporary::beside(path)?;
+    let mut file = Temporary::next_to(path)?;
     if let Ok(found) = fs::metadata(path) {
         fs::set_permissions(file.path(), found.permissions()).map_err(Error::io("write", path))?;
     }

@@ -12,7 +12,7 @@ use super::hidden::HiddenFiles;
 use super::layout::{Cell, MANIFEST, PairCell, ResponseSetKey, TEXT};
 use super::manifest::Manifest;
 use super::manifest::pair::PairManifest;
-use super::manifest::text::TextManifest;
+use super::manifest::response_set::ResponseSetManifest;
 use super::names;
 use super::pairs::pair_manifests;
 use super::read::{self, Partition, partitions_and_others};
@@ -25,7 +25,7 @@ use crate::schema::{folder, key};
 #[derive(Debug)]
 pub struct Inventory {
     /// In the order of their names.
-    pub texts: Vec<ListedText>,
+    pub response_sets: Vec<ListedResponseSet>,
     /// All cells.
     pub cells: Vec<ListedCell>,
     /// All pairs.
@@ -47,15 +47,15 @@ pub fn is_result_name(file: &Path) -> bool {
     is_part || [MANIFEST, TEXT].contains(&name)
 }
 
-/// A text whose manifest exists.
+/// A response set whose manifest exists.
 #[derive(Debug)]
-pub struct ListedText {
+pub struct ListedResponseSet {
     /// Its names.
     pub set: ResponseSetKey,
     /// Where the manifest is.
     pub path: PathBuf,
     /// Or why it cannot be used.
-    pub manifest: Result<TextManifest>,
+    pub manifest: Result<ResponseSetManifest>,
 }
 
 /// A cell whose manifest exists.
@@ -123,7 +123,7 @@ pub fn inventory(root: &Path) -> Result<Inventory> {
         }
     }
     cells.sort_by(|a, b| a.cell.cmp(&b.cell));
-    let texts = texts(&mut strays);
+    let response_sets = response_sets(&mut strays);
     let pairs = pair_manifests(root)?.into_iter().map(|(cell, path)| ListedPair::read(root, cell, path, &cells));
     let pairs = pairs.collect::<Result<Vec<_>>>()?;
     strays.retain(|file| pairs.iter().all(|pair| pair.path != *file));
@@ -139,16 +139,16 @@ pub fn inventory(root: &Path) -> Result<Inventory> {
     let mut leftovers: Vec<PathBuf> = leftovers(&root.join(folder::TEMPORARY)).collect();
     strays.sort();
     leftovers.sort();
-    Ok(Inventory { texts, cells, pairs, strays, leftovers })
+    Ok(Inventory { response_sets, cells, pairs, strays, leftovers })
 }
 
-impl ListedText {
+impl ListedResponseSet {
     /// Whether none of `cells` is of it.
     pub fn is_unscored(&self, cells: &[ListedCell]) -> bool {
         !cells.iter().any(|found| found.cell.set == self.set)
     }
 
-    /// `None` if `path` is not where a text's manifest stands.
+    /// `None` if `path` is not where a response set's manifest stands.
     fn read(path: &Path) -> Option<Self> {
         let value = |level: usize, key: &str| {
             let name = path.ancestors().nth(level)?.file_name()?.to_str()?;
@@ -157,7 +157,7 @@ impl ListedText {
         let (task, generation_model) = (value(1, key::TASK)?, value(2, key::GENERATION_MODEL)?);
         let is_it = path.file_name()? == TEXT && path.ancestors().nth(3)?.file_name()? == folder::RUNS;
         let set = ResponseSetKey { generation_model, task };
-        is_it.then(|| Self { set, path: path.to_owned(), manifest: TextManifest::read(path) })
+        is_it.then(|| Self { set, path: path.to_owned(), manifest: ResponseSetManifest::read(path) })
     }
 }
 
@@ -188,10 +188,10 @@ impl ListedPair {
     }
 }
 
-/// The manifests of texts among what is no folder of a cell.
-fn texts(strays: &mut Vec<PathBuf>) -> Vec<ListedText> {
-    let mut found: Vec<ListedText> = strays.iter().filter_map(|path| ListedText::read(path)).collect();
-    strays.retain(|path| found.iter().all(|text| text.path != *path));
+/// The manifests of response sets among what is no folder of a cell.
+fn response_sets(strays: &mut Vec<PathBuf>) -> Vec<ListedResponseSet> {
+    let mut found: Vec<ListedResponseSet> = strays.iter().filter_map(|path| ListedResponseSet::read(path)).collect();
+    strays.retain(|path| found.iter().all(|set| set.path != *path));
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found
 }

@@ -20,7 +20,7 @@ pub(super) const MANIFEST: &str = "manifest.json";
 pub(super) const TEXT: &str = "text.json";
 
 /// Whether the file is the manifest of a response set, as opposed to that of a model or a pair.
-pub fn is_text_manifest(path: &Path) -> bool {
+pub fn is_response_set_manifest(path: &Path) -> bool {
     path.ends_with(TEXT)
 }
 
@@ -126,7 +126,7 @@ impl Cell {
     pub fn origin(&self, manifest: &str, part: u32) -> Origin {
         let Self { set: ResponseSetKey { generation_model, task }, model } = self.clone();
         let manifest = manifest.to_owned();
-        Origin { generation_model, task, model, beside: None, part, manifest, samples: None, tokens: [None, None] }
+        Origin { generation_model, task, model, q: None, part, manifest, samples: None, tokens: [None, None] }
     }
 
     /// `generation_model=G/task=T/model=M`.
@@ -143,7 +143,7 @@ impl PairCell {
 
     /// What the file of `part` says of itself; `manifest` is the digest of the pair's.
     pub fn origin(&self, manifest: &str, part: u32) -> Origin {
-        Origin { beside: Some(self.q.clone()), ..self.set.cell(&self.p).origin(manifest, part) }
+        Origin { q: Some(self.q.clone()), ..self.set.cell(&self.p).origin(manifest, part) }
     }
 
     /// `generation_model=G/task=T/p=M1/q=M2`.

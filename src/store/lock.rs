@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn only_locks_that_nobody_holds_are_tidied_away() {
+    fn only_unused_locks_are_tidied_away() {
         let root = root();
         let temporary = root.path().join(folder::TEMPORARY);
         let held = take(&root).unwrap();

@@ -7,7 +7,7 @@
 pub(super) mod facts;
 mod file;
 pub(super) mod pair;
-pub(super) mod text;
+pub(super) mod response_set;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use self::facts::{DatasetFacts, EngineFacts, ReferenceFacts, TokenFacts};
 use self::file::{ARITHMETIC, ELSEWHERE, compare};
-use self::text::TextManifest;
+use self::response_set::ResponseSetManifest;
 use super::layout::{Cell, TEXT};
 use crate::dataset::Part;
 use crate::error::{Error, Result};
@@ -42,9 +42,9 @@ pub struct Manifest {
     pub engine: EngineFacts,
     /// The same for every model of a text.
     pub reference: ReferenceFacts,
-    /// As in [`TextManifest`].
+    /// As in [`ResponseSetManifest`].
     pub begun_as: Option<String>,
-    /// As in [`TextManifest`].
+    /// As in [`ResponseSetManifest`].
     pub hash_of_earlier: Option<String>,
     /// The same for every model of a text.
     pub parts: Vec<Part>,
@@ -73,7 +73,7 @@ impl Manifest {
     pub fn read(path: &Path) -> Result<Self> {
         let of_model: OfModel = file::read(path)?;
         let place = text_of(path);
-        let text = TextManifest::read(&place).map_err(|error| match error {
+        let text = ResponseSetManifest::read(&place).map_err(|error| match error {
             Error::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
                 let what = format!("`{}` is missing, so which rows were scored is unknown", place.display());
                 Error::file(path, format!("{what}: delete this and its parts, and score again"))
@@ -81,11 +81,11 @@ impl Manifest {
             other => other,
         })?;
         if text.digest()? != of_model.text {
-            let what = format!("was written beside another `{}` than the one that is here", place.display());
+            let what = format!("was written for another `{}` than the one that is here", place.display());
             return Err(Error::file(path, format!("{what}: files of two runs are mixed, or one was edited")));
         }
         let OfModel { format_version, generation_model, task, model, out, engine, .. } = of_model;
-        let TextManifest { dataset, tokens, reference, begun_as, parts, hash_of_earlier, .. } = text;
+        let ResponseSetManifest { dataset, tokens, reference, begun_as, parts, hash_of_earlier, .. } = text;
         Ok(Self {
             format_version,
             generation_model,
@@ -108,10 +108,10 @@ impl Manifest {
     }
 
     /// What all models of the text share.
-    pub fn text(&self) -> TextManifest {
+    pub fn text(&self) -> ResponseSetManifest {
         let Self { format_version, generation_model, task, dataset, tokens, reference, parts, .. } = self.clone();
         let (begun_as, hash_of_earlier) = (self.begun_as.clone(), self.hash_of_earlier.clone());
-        TextManifest {
+        ResponseSetManifest {
             format_version,
             generation_model,
             task,
@@ -126,8 +126,8 @@ impl Manifest {
 
     /// The same model over another text.
     #[must_use]
-    pub fn over(self, text: TextManifest) -> Self {
-        let TextManifest { dataset, tokens, reference, begun_as, parts, hash_of_earlier, .. } = text;
+    pub fn over(self, text: ResponseSetManifest) -> Self {
+        let ResponseSetManifest { dataset, tokens, reference, begun_as, parts, hash_of_earlier, .. } = text;
         Self { dataset, tokens, reference, begun_as, hash_of_earlier, parts, ..self }
     }
 

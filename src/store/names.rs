@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_no_folder_can_hold_are_refused() {
+    fn names_that_no_folder_can_hold_are_rejected() {
         let error = |name: &str| encode(name).unwrap_err().to_string();
         assert!(error("").contains("empty name"));
         assert!(encode(&"x".repeat(200)).is_ok());

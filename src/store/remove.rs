@@ -12,8 +12,8 @@ use super::inventory::is_result_name;
 use super::layout::{Cell, MANIFEST};
 use super::lock::Lock;
 use super::pairs::pair_folders;
+use super::response_set::ResponseSetStore;
 use super::temporary_hidden;
-use super::text::TextStore;
 use crate::error::Result;
 use crate::schema::folder;
 
@@ -37,7 +37,7 @@ impl Store {
         let folder = cell.folder()?;
         // All locks come before the first deletion: a cell is removed whole or not at all. A run holds the lock of the
         // response set while it scores any model of it.
-        let text = TextStore::new(&self.root, &cell.set.folder()?);
+        let text = ResponseSetStore::new(&self.root, &cell.set.folder()?);
         let _scores = text.lock()?;
         let _writes = Lock::take(&self.root, &folder, &what)?;
         let _reads = Lock::take(&self.root, &temporary_hidden::key(cell)?, &what)?;

@@ -22,7 +22,7 @@ use crate::schema::folder;
 const ABANDONED: Duration = Duration::from_hours(24);
 
 /// Prefix of temporary files next to a file that the user chose; the owner follows.
-const BESIDE: &str = ".tokshift-";
+const OWNED_PREFIX: &str = ".tokshift-";
 
 /// A file under `.tmp`, or next to the one that it will replace; deleted unless it is published.
 #[derive(Debug)]
@@ -46,8 +46,8 @@ impl Temporary {
     ///
     /// # Errors
     /// [`Error::Io`] if it cannot be created.
-    pub fn beside(path: &Path) -> Result<Self> {
-        Self::create_as(|owned| path.with_file_name(format!("{BESIDE}{owned}")))
+    pub fn next_to(path: &Path) -> Result<Self> {
+        Self::create_as(|owned| path.with_file_name(format!("{OWNED_PREFIX}{owned}")))
     }
 
     /// Under the first name that is free, of those that this process owns.
@@ -180,10 +180,10 @@ pub(super) fn remove_leftovers(temporary: &Path) {
     }
 }
 
-/// As [`remove_leftovers`], for the files of [`Temporary::beside`] in this folder.
+/// As [`remove_leftovers`], for the files of [`Temporary::next_to`] in this folder.
 pub(super) fn remove_leftovers_beside(path: &Path) {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    for path in leftovers_called(folder, BESIDE) {
+    for path in leftovers_called(folder, OWNED_PREFIX) {
         let _ = fs::remove_file(path);
     }
 }

@@ -14,13 +14,13 @@ use crate::scores::TokenScores;
 /// Samples out of order, scores that do not fit their sample, and NaN; the sample is named.
 pub(super) fn check(samples: &[ScoredSample]) -> Result<()> {
     if let Some(pair) = samples.windows(2).find(|pair| pair[0].sample.sample_id >= pair[1].sample.sample_id) {
-        return Err(refuse(&pair[1].sample, &format!("comes after sample {}", pair[0].sample.sample_id)));
+        return Err(reject(&pair[1].sample, &format!("comes after sample {}", pair[0].sample.sample_id)));
     }
     samples.iter().try_for_each(|scored| match &scored.scores {
         Some(scores) if scored.sample.status.is_scored() => fits(&scored.sample, scores),
         None if !scored.sample.status.is_scored() => Ok(()),
-        Some(_) => Err(refuse(&scored.sample, &format!("is {}, but has scores", scored.sample.status.as_str()))),
-        None => Err(refuse(&scored.sample, &format!("is {}, but has no scores", scored.sample.status.as_str()))),
+        Some(_) => Err(reject(&scored.sample, &format!("is {}, but has scores", scored.sample.status.as_str()))),
+        None => Err(reject(&scored.sample, &format!("is {}, but has no scores", scored.sample.status.as_str()))),
     })
 }
 
@@ -42,7 +42,7 @@ fn fits(sample: &Sample, scores: &TokenScores) -> Result<()> {
     ];
     for (name, has, needs, may_lack) in lengths {
         if has != needs && !(has == 0 && may_lack) {
-            return Err(refuse(sample, &format!("{name} has {has} entries, not {needs}")));
+            return Err(reject(sample, &format!("{name} has {has} entries, not {needs}")));
         }
     }
     let numbers = [
@@ -56,13 +56,13 @@ fn fits(sample: &Sample, scores: &TokenScores) -> Result<()> {
     for (name, values, width) in numbers {
         if let Some(at) = values.iter().position(|x| x.is_nan()) {
             let position = sample.tokens.len() - tokens + at / width;
-            return Err(refuse(sample, &format!("{name} is NaN at position {position}")));
+            return Err(reject(sample, &format!("{name} is NaN at position {position}")));
         }
     }
     Ok(())
 }
 
-fn refuse(sample: &Sample, what: &str) -> Error {
+fn reject(sample: &Sample, what: &str) -> Error {
     let id = sample.sample_id;
     Error::Arrow(ArrowError::InvalidArgumentError(format!("sample {id} {what} (this is a bug in tokshift)")))
 }

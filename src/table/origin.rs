@@ -22,7 +22,8 @@ pub struct Origin {
     pub model: String,
     /// Q of a pair.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub beside: Option<String>,
+    #[serde(rename = "beside")]
+    pub q: Option<String>,
     /// Number of the part, from 0.
     pub part: u32,
     /// Digest of the manifest.
@@ -86,14 +87,14 @@ impl Origin {
     /// How a file that says it is `found` is not this part; `None` if it is.
     pub fn contradicted_by(&self, found: &Self) -> Option<String> {
         let names = |of: &Self| {
-            let Self { generation_model, task, model, beside, part, .. } = of.clone();
-            (generation_model, task, model, beside, part)
+            let Self { generation_model, task, model, q, part, .. } = of.clone();
+            (generation_model, task, model, q, part)
         };
         if names(found) != names(self) {
-            let Self { generation_model, task, model, beside, part, .. } = found;
-            let beside = beside.as_ref().map_or_else(String::new, |q| format!(" beside `{q}`"));
+            let Self { generation_model, task, model, q, part, .. } = found;
+            let q = q.as_ref().map_or_else(String::new, |q| format!(" compared with `{q}`"));
             return Some(format!(
-                "was written as part {part} of model `{model}`{beside}, task `{task}`, text by `{generation_model}`: files \
+                "was written as part {part} of model `{model}`{q}, task `{task}`, text by `{generation_model}`: files \
                  were moved"
             ));
         }

@@ -215,8 +215,8 @@ fn footers_declare_the_order() {
     }
 }
 
-/// What a batch of one changed sample is refused for; both tables must refuse it.
-fn refusal(change: impl Fn(&mut Vec<ScoredSample>)) -> String {
+/// What a batch of one changed sample is rejected for; both tables must reject it.
+fn rejection(change: impl Fn(&mut Vec<ScoredSample>)) -> String {
     let mut samples = three();
     change(&mut samples);
     let error = tokens_batch(&samples).unwrap_err().to_string();
@@ -225,40 +225,40 @@ fn refusal(change: impl Fn(&mut Vec<ScoredSample>)) -> String {
     bare.strip_suffix(" (this is a bug in tokshift)").unwrap().to_owned()
 }
 
-fn refusal_of_scores(index: usize, change: fn(&mut TokenScores)) -> String {
-    refusal(|samples| change(samples[index].scores.as_mut().unwrap()))
+fn rejection_of_scores(index: usize, change: fn(&mut TokenScores)) -> String {
+    rejection(|samples| change(samples[index].scores.as_mut().unwrap()))
 }
 
 #[test]
-fn nan_is_refused_wherever_it_stands() {
-    assert_eq!(refusal_of_scores(0, |s| s.logprob[1] = f32::NAN), "0 logprob is NaN at position 1");
-    assert_eq!(refusal_of_scores(0, |s| s.logit[0] = f32::NAN), "0 logit is NaN at position 0");
-    assert_eq!(refusal_of_scores(0, |s| s.entropy[0] = f32::NAN), "0 entropy is NaN at position 0");
-    assert_eq!(refusal_of_scores(0, |s| s.rest_logprob[0] = f32::NAN), "0 rest_logprob is NaN at position 0");
-    assert_eq!(refusal_of_scores(0, |s| s.min_logprob[0] = f32::NAN), "0 min_logprob is NaN at position 0");
-    assert_eq!(refusal_of_scores(0, |s| s.top_logprobs[3] = f32::NAN), "0 top_logprobs is NaN at position 1");
+fn nan_is_rejected_wherever_it_stands() {
+    assert_eq!(rejection_of_scores(0, |s| s.logprob[1] = f32::NAN), "0 logprob is NaN at position 1");
+    assert_eq!(rejection_of_scores(0, |s| s.logit[0] = f32::NAN), "0 logit is NaN at position 0");
+    assert_eq!(rejection_of_scores(0, |s| s.entropy[0] = f32::NAN), "0 entropy is NaN at position 0");
+    assert_eq!(rejection_of_scores(0, |s| s.rest_logprob[0] = f32::NAN), "0 rest_logprob is NaN at position 0");
+    assert_eq!(rejection_of_scores(0, |s| s.min_logprob[0] = f32::NAN), "0 min_logprob is NaN at position 0");
+    assert_eq!(rejection_of_scores(0, |s| s.top_logprobs[3] = f32::NAN), "0 top_logprobs is NaN at position 1");
     // Sample 2's first token is not scored, so its first score is that of position 1.
-    assert_eq!(refusal_of_scores(2, |s| s.logprob[0] = f32::NAN), "2 logprob is NaN at position 1");
+    assert_eq!(rejection_of_scores(2, |s| s.logprob[0] = f32::NAN), "2 logprob is NaN at position 1");
 }
 
-/// A column of the wrong length must not come out as nulls, nor one token's numbers stand beside another's.
+/// A column of the wrong length must not come out as nulls, nor one token's numbers in another's row.
 #[test]
-fn scores_that_do_not_fit_their_sample_are_refused() {
-    assert_eq!(refusal_of_scores(0, |s| _ = s.logprob.pop()), "0 logprob has 1 entries, not 2");
-    assert_eq!(refusal_of_scores(0, |s| s.logprob.clear()), "0 logprob has 0 entries, not 2");
-    assert_eq!(refusal_of_scores(2, |s| s.logprob.push(-1.0)), "2 logprob has 2 entries, not 1");
-    assert_eq!(refusal_of_scores(0, |s| _ = s.rank.pop()), "0 rank has 1 entries, not 2");
-    assert_eq!(refusal_of_scores(0, |s| _ = s.top_ids.pop()), "0 top_ids has 3 entries, not 4");
-    assert_eq!(refusal_of_scores(0, |s| s.top_logprobs.clear()), "0 top_logprobs has 0 entries, not 4");
-    assert_eq!(refusal_of_scores(0, |s| s.k = 1), "0 top_ids has 4 entries, not 2");
+fn scores_that_do_not_fit_their_sample_are_rejected() {
+    assert_eq!(rejection_of_scores(0, |s| _ = s.logprob.pop()), "0 logprob has 1 entries, not 2");
+    assert_eq!(rejection_of_scores(0, |s| s.logprob.clear()), "0 logprob has 0 entries, not 2");
+    assert_eq!(rejection_of_scores(2, |s| s.logprob.push(-1.0)), "2 logprob has 2 entries, not 1");
+    assert_eq!(rejection_of_scores(0, |s| _ = s.rank.pop()), "0 rank has 1 entries, not 2");
+    assert_eq!(rejection_of_scores(0, |s| _ = s.top_ids.pop()), "0 top_ids has 3 entries, not 4");
+    assert_eq!(rejection_of_scores(0, |s| s.top_logprobs.clear()), "0 top_logprobs has 0 entries, not 4");
+    assert_eq!(rejection_of_scores(0, |s| s.k = 1), "0 top_ids has 4 entries, not 2");
 }
 
 #[test]
 fn status_and_order_must_be_what_the_tables_promise() {
-    assert_eq!(refusal(|samples| samples[0].scores = None), "0 is ok, but has no scores");
-    assert_eq!(refusal(|samples| samples[1].scores = Some(TokenScores::default())), "1 is failed, but has scores");
-    assert_eq!(refusal(|samples| samples.swap(0, 2)), "1 comes after sample 2");
-    assert_eq!(refusal(|samples| samples[1].sample.sample_id = 0), "0 comes after sample 0");
+    assert_eq!(rejection(|samples| samples[0].scores = None), "0 is ok, but has no scores");
+    assert_eq!(rejection(|samples| samples[1].scores = Some(TokenScores::default())), "1 is failed, but has scores");
+    assert_eq!(rejection(|samples| samples.swap(0, 2)), "1 comes after sample 2");
+    assert_eq!(rejection(|samples| samples[1].sample.sample_id = 0), "0 comes after sample 0");
 }
 
 /// Text that was never read is not an empty text.

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 /// conversation of a million tokens takes a tenth of it.
 const RENDER_FUEL: u64 = 2_000_000;
 
-/// The same for every message beside: long conversations may take more.
+/// The same for each message: long conversations may take more.
 const MESSAGE_FUEL: u64 = 5_000;
 
 /// Stack of a thread that renders: values are shown and dropped level by level.
@@ -27,7 +27,7 @@ pub const STACK: usize = 512 << 20;
 /// Longest reason that is kept of a failure: a template chooses the words of its own exceptions.
 const REASON_CHARS: usize = 500;
 
-/// What `strftime_now` answers unless told otherwise: the day that templates themselves fall back to where there is no
+/// What `strftime_now` returns by default: the day that templates themselves fall back to where there is no
 /// clock (Llama 3.1's). A text that changed with the day it was rendered could not be scored twice.
 pub const DATE: NaiveDate = NaiveDate::from_ymd_opt(2024, 7, 26).expect("a day of the calendar");
 
@@ -113,7 +113,7 @@ impl ChatTemplate {
         digest::texts(named.chain([date.as_str()]))
     }
 
-    /// The text of `messages` with what the conversation gives beside them, and the fuel that it took.
+    /// The text of `messages` with what the conversation gives besides them, and the fuel that it took.
     pub(super) fn render_values(
         &self,
         messages: Vec<Value>,
@@ -138,7 +138,7 @@ impl ChatTemplate {
 
 fn reason(error: &jinja::Error) -> String {
     let words = match error.kind() {
-        Kind::Refused => format!("{error}: it may be rendered by transformers, but not here"),
+        Kind::Rejected => format!("{error}: it may be rendered by transformers, but not here"),
         Kind::Raised | Kind::Endless | Kind::TooLong => error.to_string(),
     };
     words.chars().take(REASON_CHARS).collect()

@@ -28,7 +28,7 @@ const MORE: [&str; 3] = ["additional_special_tokens", "extra_special_tokens", MO
 const MODEL_SPECIFIC: &str = "model_specific_special_tokens";
 
 impl Templates {
-    /// `chat_template.jinja` (with `additional_chat_templates/tool_use.jinja` beside it), else `chat_template` of
+    /// `chat_template.jinja` (with `additional_chat_templates/tool_use.jinja` next to it), else `chat_template` of
     /// `tokenizer_config.json`: a text, or several with names. A GGUF file has its own.
     pub fn of_model(model: &Path) -> Result<Option<Self>> {
         if is_gguf(model) {
@@ -148,7 +148,7 @@ fn of_names(config: &serde_json::Map<String, Json>, classes: Classes) -> (BTreeM
     (named, in_four)
 }
 
-/// What a `tokenizer.json` says beside its vocabulary, which is skipped.
+/// What a `tokenizer.json` says besides its vocabulary, which is skipped.
 #[derive(Default, Deserialize)]
 struct Tokenizer {
     #[serde(default)]
@@ -190,6 +190,6 @@ pub fn template(path: &Path) -> Result<String> {
     if text.len() as u64 > TEMPLATE_BYTES {
         return Err(Error::file(path, format!("larger than {} KiB: no chat template", TEMPLATE_BYTES >> 10)));
     }
-    stand_in::refuse(path, text.as_bytes())?;
+    stand_in::reject(path, text.as_bytes())?;
     Ok(text)
 }

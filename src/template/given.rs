@@ -34,7 +34,7 @@ const TAKEN: [&str; 17] = [
     "sanitize_control_tokens",
 ];
 
-/// A JSON text whose numbers are those that it spells.
+/// A JSON text whose numbers keep the digits that it has.
 ///
 /// # Errors
 /// It is no JSON, or it has a number that would be written otherwise.

@@ -52,11 +52,11 @@ pub fn text(part: &Json) -> Option<&str> {
 }
 
 /// The messages with every content as the template takes it. `render` writes messages without a generation prompt; it is
-/// asked once if any content is in parts, and once more for each part that is no text.
+/// tested once if any content is in parts, and once more for each part that is no text.
 ///
 /// # Errors
 /// A part that is no text and that the template writes nothing for; what `render` says when one of these is left out.
-pub fn settle(
+pub fn fix(
     messages: &[Json],
     mut render: impl FnMut(Vec<Value>) -> Result<String, String>,
 ) -> Result<Cow<'_, [Json]>, String> {
@@ -68,10 +68,10 @@ pub fn settle(
         None => given::message(message),
     });
     let probed: Vec<Value> = probed.collect();
-    // A template that fails on parts takes texts; if it fails on those too, it is they that it is asked about later.
+    // A template that fails on parts takes texts; if it fails on those too, the failure is found when it renders them.
     let written = render(probed.clone()).unwrap_or_default();
     let found = found(&written);
-    let mut settled = messages.to_vec();
+    let mut fixed = messages.to_vec();
     for (index, message) in messages.iter().enumerate() {
         let Some(parts) = of(message) else { continue };
         if parts.iter().any(|part| text(part).is_none() && kind(part).is_none_or(|kind| TEXTS.contains(&kind))) {
@@ -89,10 +89,10 @@ pub fn settle(
             }
         }
         if !is_taken {
-            settled[index] = with_content(message, &joined(message, parts).into());
+            fixed[index] = with_content(message, &joined(message, parts).into());
         }
     }
-    Ok(Cow::Owned(settled))
+    Ok(Cow::Owned(fixed))
 }
 
 /// The texts in one: with a line break between, as vLLM joins what it sends to a model. What an assistant said is one text

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::{given, parts};
 
-/// Fields of a message beside its content that templates make text of.
+/// Fields of a message besides its content that templates make text of.
 const STRUCTURED: [&str; 5] = ["tool_calls", "reasoning_content", "reasoning", "thinking", "function_call"];
 
 /// How a response came about.

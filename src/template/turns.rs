@@ -149,7 +149,7 @@ pub struct Conversation<'a> {
 
 impl<'a> Conversation<'a> {
     /// # Errors
-    /// As [`parts::settle`]; tools that are none.
+    /// As [`parts::fix`]; tools that are none.
     pub fn new(
         template: &'a ChatTemplate,
         messages: &'a [Json],
@@ -161,7 +161,7 @@ impl<'a> Conversation<'a> {
         given.push(("tools".to_owned(), tools.map_or(Value::None, Value::of_json)));
         let (values, budget) = (Vec::new(), ROW_FUEL);
         let mut own = Self { template, messages: messages.into(), values, given, fuel: 0, budget, bytes: 0 };
-        own.messages = parts::settle(messages, |values| own.write(values, false))?;
+        own.messages = parts::fix(messages, |values| own.write(values, false))?;
         own.values = own.messages.iter().map(given::message).collect();
         Ok(own)
     }

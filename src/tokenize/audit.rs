@@ -52,7 +52,7 @@ impl Audit {
         let has_prefix = ids.starts_with(prefix);
         let is_doubled = has_prefix && prefix.last().is_some_and(|bos| ids.get(prefix.len()) == Some(bos));
         self.merged += u64::from(sample.tokens.first().is_some_and(|token| token.straddles));
-        self.changed += u64::from(!spells(tokenizer, sample));
+        self.changed += u64::from(!decodes_to_text(tokenizer, sample));
         self.spaced += u64::from(is_spaced(tokenizer, sample));
         self.unscored += u64::from(sample.tokens.first().is_some_and(|token| token.index == 0));
         self.bos += u64::from(has_prefix && !prefix.is_empty());
@@ -140,7 +140,7 @@ fn is_spaced(tokenizer: &TextTokenizer, sample: &Sample) -> bool {
 }
 
 /// Whether the ids, but for special tokens around them, are the text's own bytes.
-fn spells(tokenizer: &TextTokenizer, sample: &Sample) -> bool {
+fn decodes_to_text(tokenizer: &TextTokenizer, sample: &Sample) -> bool {
     let Sample { ids, tokens, prompt, response, .. } = sample;
     let start = if ids.starts_with(tokenizer.prefix()) { tokenizer.prefix().len() } else { 0 };
     let end = ids.len() - usize::from(tokens.last().is_some_and(|token| token.is_end));

@@ -41,13 +41,14 @@ impl TextTokenizer {
             Bos::Auto => return Ok(self),
             Bos::Never => self.prefix.clear(),
             Bos::Always if self.prefix.is_empty() => {
-                let named =
-                    self.bos.ok_or("the tokenizer names no BOS: no `bos_token` that it has stands beside it")?;
+                let named = self
+                    .bos
+                    .ok_or("the tokenizer names no BOS: no file next to it has a `bos_token` of its vocabulary")?;
                 self.prefix.push(named);
             }
             Bos::Always => {}
         }
-        self.doubt_of_bos = None;
+        self.note_on_bos = None;
         Ok(self)
     }
 }

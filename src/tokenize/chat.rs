@@ -89,7 +89,7 @@ impl TextTokenizer {
         let own = &self.of_prompts().tokenizer;
         if own.get_encode_special_tokens() {
             return Err(
-                "`split_special_tokens` has the tokenizer spell what ends and begins turns: no chat can be read so"
+                "`split_special_tokens` has the tokenizer split the tokens that end and begin turns: no chat can be read so"
                     .to_owned(),
             );
         }
@@ -99,12 +99,12 @@ impl TextTokenizer {
             })?),
             None => None,
         };
-        let refused = |e| format!("the tokenizer cannot encode the text: {e}");
+        let rejected = |e| format!("the tokenizer cannot encode the text: {e}");
         let before = match turn.prompt.get(..turn.prompt_before).filter(|before| before.len() < turn.prompt.len()) {
-            Some(before) => Some(own.encode_fast(before, false).map_err(refused)?.get_ids().to_vec()),
+            Some(before) => Some(own.encode_fast(before, false).map_err(rejected)?.get_ids().to_vec()),
             None => None,
         };
-        let prompt = self.fill_text(sample, (own, &[]), turn.prompt, turn.response, boundary, end).map_err(refused)?;
+        let prompt = self.fill_text(sample, (own, &[]), turn.prompt, turn.response, boundary, end).map_err(rejected)?;
         Ok(before.unwrap_or(prompt))
     }
 }

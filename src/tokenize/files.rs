@@ -11,10 +11,10 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::python_json;
 
-/// The file that others lie beside; a tokenizer of another name stands alone.
+/// The name of a tokenizer whose neighbouring files are read; next to one of another name, none are.
 pub const TOKENIZER: &str = "tokenizer.json";
 pub const CONFIG: &str = "tokenizer_config.json";
-/// The model's own, beside it.
+/// The model's own, next to it.
 pub const MODEL: &str = "config.json";
 pub const SPECIAL: &str = "special_tokens_map.json";
 pub const ADDED: &str = "added_tokens.json";

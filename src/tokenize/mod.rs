@@ -4,7 +4,7 @@
 //! problem becomes its sample's status.
 
 mod audit;
-mod beside;
+mod config_files;
 mod bos;
 mod bytes;
 mod chat;

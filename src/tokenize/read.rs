@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokenizers::{ModelWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, Tokenizer};
 
-use super::beside::Beside;
 use super::bytes::TokenBytes;
+use super::config_files::ConfigFiles;
 use super::{TextTokenizer, gguf, patterns};
 use crate::digest;
 use crate::error::{Error, Result, panic_message};
@@ -54,10 +54,11 @@ impl TextTokenizer {
         tokenizer.with_padding(None);
         read_as_python(path, &mut tokenizer)?;
         notes.extend(without_chance(&mut tokenizer));
-        let beside = if header.is_some() { Beside::default() } else { Beside::read(path, &tokenizer, padding)? };
-        let (identity, more) = lay_over(&mut tokenizer, &beside, digest::bytes(&json)).map_err(broken)?;
+        let configs =
+            if header.is_some() { ConfigFiles::default() } else { ConfigFiles::read(path, &tokenizer, padding)? };
+        let (identity, more) = lay_over(&mut tokenizer, &configs, digest::bytes(&json)).map_err(broken)?;
         notes.extend(more);
-        notes.extend(beside.notes.iter().cloned());
+        notes.extend(configs.notes.iter().cloned());
         if let Some(id) = tokenizer.get_vocab(true).into_values().max().filter(|&id| id > MOST_IDS) {
             return Err(Error::file(path, format!("a token has the id {id}: ids up to {MOST_IDS} are read")));
         }
@@ -70,9 +71,9 @@ impl TextTokenizer {
         tokenizer.with_post_processor(None::<PostProcessorWrapper>);
         let bos = match &header {
             Some(header) => gguf::bos(header)?,
-            None => beside.bos.as_deref().and_then(|bos| tokenizer.token_to_id(bos)),
+            None => configs.bos.as_deref().and_then(|bos| tokenizer.token_to_id(bos)),
         };
-        let doubt_of_bos = beside.doubt_of_bos(bos, &prefix);
+        let note_on_bos = configs.note_on_bos(bos, &prefix);
         let puts_space = puts_space(&tokenizer, &bytes).map_err(broken)?;
         Ok(Self {
             tokenizer,
@@ -85,7 +86,7 @@ impl TextTokenizer {
             puts_space,
             renamed: Vec::new(),
             notes,
-            doubt_of_bos,
+            note_on_bos,
         })
     }
 }
@@ -131,32 +132,36 @@ fn without_chance(tokenizer: &mut Tokenizer) -> Option<String> {
     ))
 }
 
-/// Adds what lies beside the tokenizer; gives its identity, that of the file alone where nothing is changed, and what
+/// Adds what the files next to the tokenizer say; gives its identity, that of the file alone where nothing is changed, and what
 /// should be said.
-fn lay_over(tokenizer: &mut Tokenizer, beside: &Beside, file: String) -> tokenizers::Result<(String, Vec<String>)> {
+fn lay_over(
+    tokenizer: &mut Tokenizer,
+    configs: &ConfigFiles,
+    file: String,
+) -> tokenizers::Result<(String, Vec<String>)> {
     let was = tokenizer.get_added_tokens_decoder();
-    tokenizer.add_tokens(beside.tokens.iter().cloned())?;
-    tokenizer.set_encode_special_tokens(beside.splits_special);
-    if let Some(pre) = &beside.pre_tokenizer {
+    tokenizer.add_tokens(configs.tokens.iter().cloned())?;
+    tokenizer.set_encode_special_tokens(configs.splits_special);
+    if let Some(pre) = &configs.pre_tokenizer {
         tokenizer.with_pre_tokenizer(Some(pre.clone()));
     }
-    if beside.without_normalizer {
+    if configs.without_normalizer {
         tokenizer.with_normalizer(None::<NormalizerWrapper>)?;
     }
     let now = tokenizer.get_added_tokens_decoder();
     let described = |(id, token): &(u32, String)| {
         let given = tokenizer.token_to_id(token).filter(|given| given != id)?;
-        Some(format!("`{token}` is id {given}, as in transformers, though the files beside the tokenizer say {id}"))
+        Some(format!("`{token}` is id {given}, as in transformers, though the files next to the tokenizer say {id}"))
     };
-    let notes = beside.indexed.iter().filter_map(described).collect();
-    if was == now && !beside.splits_special && beside.pre_tokenizer.is_none() {
+    let notes = configs.indexed.iter().filter_map(described).collect();
+    if was == now && !configs.splits_special && configs.pre_tokenizer.is_none() {
         return Ok((file, notes));
     }
     let mut added: Vec<_> = now.into_iter().collect();
     added.sort_by_key(|(id, _)| *id);
-    let json = match &beside.pre_tokenizer {
-        None => serde_json::to_string(&(file, added, beside.splits_special))?,
-        Some(pre) => serde_json::to_string(&(file, added, beside.splits_special, pre))?,
+    let json = match &configs.pre_tokenizer {
+        None => serde_json::to_string(&(file, added, configs.splits_special))?,
+        Some(pre) => serde_json::to_string(&(file, added, configs.splits_special, pre))?,
     };
     Ok((digest::bytes(json.as_bytes()), notes))
 }

@@ -248,7 +248,7 @@ fn end_token(index: usize, length: usize) -> ResponseToken {
     ResponseToken { index: index as u32, start: length as u32, end: length as u32, straddles: false, is_end: true }
 }
 
-/// Settles the status of a tokenised sample: empty, too long, truncated or as it is.
+/// Sets the status of a tokenised sample: empty, too long, truncated or as it is.
 fn fit(sample: &mut Sample, options: &SampleOptions) {
     let (length, limit) = (sample.ids.len(), options.max_tokens);
     if sample.tokens.is_empty() {

@@ -31,7 +31,7 @@ pub struct TextTokenizer {
     pub(super) renamed: Vec<u32>,
     pub(super) notes: Vec<String>,
     /// A note for the user, unless an option decides it.
-    pub(super) doubt_of_bos: Option<String>,
+    pub(super) note_on_bos: Option<String>,
 }
 
 impl TextTokenizer {
@@ -45,10 +45,10 @@ impl TextTokenizer {
 
     /// What a user should know of how it was read.
     pub fn notes(&self) -> impl Iterator<Item = &str> {
-        self.notes.iter().chain(&self.doubt_of_bos).map(String::as_str)
+        self.notes.iter().chain(&self.note_on_bos).map(String::as_str)
     }
 
-    /// BLAKE3 of the `tokenizer.json`, and of what the files beside it lay over it, if anything. It is made where a
+    /// BLAKE3 of the `tokenizer.json`, and of what the files next to it add to it, if anything. It is made where a
     /// GGUF file holds the tokenizer: files that are quantised otherwise have the same one.
     pub fn identity(&self) -> &str {
         &self.identity
@@ -107,7 +107,7 @@ impl TextTokenizer {
     /// with.
     ///
     /// # Errors
-    /// What the library says, and a text that cannot be told from what is put before it.
+    /// What the library says, and a text that cannot be separated from what is put before it.
     pub(super) fn encode_on(&self, text: &str) -> tokenizers::Result<(Vec<u32>, Vec<Span>)> {
         if !self.puts_space {
             return self.encode(text);

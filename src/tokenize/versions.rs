@@ -41,7 +41,7 @@ pub struct Rules<'a> {
 }
 
 impl<'a> Rules<'a> {
-    /// Those of a tokenizer that was read, with what tokenizer_config.json and config.json beside it say.
+    /// Those of a tokenizer that was read, with what tokenizer_config.json and config.json next to it say.
     pub fn of(config: &'a Map<String, Value>, model: &'a Map<String, Value>, tokenizer: &Tokenizer) -> Self {
         let pre = part(tokenizer.get_pre_tokenizer());
         let classes = Classes::of(config, model, pre.to_string().contains("ByteLevel"));
@@ -55,16 +55,16 @@ impl<'a> Rules<'a> {
     /// What both versions put in the place of the pre-tokenizer, and whether nothing takes that of the normaliser.
     pub fn fix(&mut self) -> (Option<PreTokenizerWrapper>, bool) {
         if holds(&self.pre, &json!({"type": "ByteLevel"})) {
-            return (self.settle_bytes(), false);
+            return (self.fix_bytes(), false);
         }
         match self.flag("add_prefix_space").filter(|_| self.classes.four == "LlamaTokenizer") {
-            Some(puts_space) => (self.settle_llama(puts_space), self.classes.five == "LlamaTokenizer"),
+            Some(puts_space) => (self.fix_llama(puts_space), self.classes.five == "LlamaTokenizer"),
             None => (None, false),
         }
     }
 
     /// A byte-level one that nothing stands before or behind: transformers 4 always goes by the config.
-    fn settle_bytes(&mut self) -> Option<PreTokenizerWrapper> {
+    fn fix_bytes(&mut self) -> Option<PreTokenizerWrapper> {
         let own = self.pre.get("add_prefix_space").and_then(Value::as_bool).unwrap_or(true);
         let wanted = self.flag("add_prefix_space").unwrap_or(false);
         // Llama's class leaves it alone, or is made of another file.
@@ -87,7 +87,7 @@ impl<'a> Rules<'a> {
     }
 
     /// One of SentencePiece's: with `add_prefix_space`, transformers 4 makes it of tokenizer.model and passes over tokenizer.json.
-    fn settle_llama(&mut self, puts_space: bool) -> Option<PreTokenizerWrapper> {
+    fn fix_llama(&mut self, puts_space: bool) -> Option<PreTokenizerWrapper> {
         let metaspace = self.metaspace();
         let is_alike = !puts_space || self.flag("legacy") == Some(false);
         if self.classes.five == "LlamaTokenizer" {

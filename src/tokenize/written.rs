@@ -68,7 +68,7 @@ pub fn written(file: &Path, value: Value, called_special: bool) -> Result<Option
         Value::Null => Ok(None),
         Value::String(content) => Ok(Some(AddedToken::from(content, true))),
         Value::Object(ref fields) if !fields.contains_key(TYPE) => Err(wrong(format!(
-            " is {value}, which no version of transformers reads: give its text alone, or `\"{TYPE}\": \"AddedToken\"` beside it"
+            " is {value}, which no version of transformers reads: give its text alone, or `\"{TYPE}\": \"AddedToken\"` next to it"
         ))),
         Value::Object(_) => {
             let token: Written = serde_json::from_value(value).map_err(|e| wrong(format!(": {e}")))?;

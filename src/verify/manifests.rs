@@ -5,11 +5,15 @@
 use std::path::PathBuf;
 
 use super::report::{Findings, Kind};
-use crate::store::{ListedCell, ListedText};
+use crate::store::{ListedCell, ListedResponseSet};
 
 /// Tells what is wrong with manifests, and gives what to delete: parts first, so that none is left without a manifest, and a
 /// text's manifest after all that refer to it.
-pub(super) fn check(texts: &[ListedText], cells: &[ListedCell], findings: &mut Findings) -> Vec<PathBuf> {
+pub(super) fn check(
+    response_sets: &[ListedResponseSet],
+    cells: &[ListedCell],
+    findings: &mut Findings,
+) -> Vec<PathBuf> {
     let mut redo = Vec::new();
     let mut delete = |cell: &ListedCell| {
         for part in cell.parts.iter().filter(|part| part.is_done()) {
@@ -23,7 +27,7 @@ pub(super) fn check(texts: &[ListedText], cells: &[ListedCell], findings: &mut F
             delete(cell);
         }
     }
-    let broken = texts.iter().filter_map(|text| Some((text, of_text(text).err()?)));
+    let broken = response_sets.iter().filter_map(|text| Some((text, of_text(text).err()?)));
     let broken: Vec<_> = broken.collect();
     for (text, what) in &broken {
         findings.of_file(Kind::Manifest, &text.path, what.clone());
@@ -44,7 +48,7 @@ fn of_cell(cell: &ListedCell) -> Result<(), String> {
 }
 
 /// What all models of a text share.
-fn of_text(text: &ListedText) -> Result<(), String> {
+fn of_text(text: &ListedResponseSet) -> Result<(), String> {
     let manifest = text.manifest.as_ref().map_err(ToString::to_string)?;
     if manifest.set() != text.set {
         let names = [&manifest.generation_model, &manifest.task];

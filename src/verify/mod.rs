@@ -44,9 +44,9 @@ const LOCAL: &str = "local";
 /// # Errors
 /// No such directory, no runs in it, folders that cannot be listed. What is wrong with files is in the report.
 pub fn verify(root: &Path) -> Result<Report> {
-    let Inventory { texts, cells, pairs, strays, leftovers } = store::inventory(root)?;
+    let Inventory { response_sets, cells, pairs, strays, leftovers } = store::inventory(root)?;
     let (mut findings, mut checked) = (Findings::default(), Checked::default());
-    let mut redo = manifests::check(&texts, &cells, &mut findings);
+    let mut redo = manifests::check(&response_sets, &cells, &mut findings);
     for text in cells.chunk_by(|a, b| a.cell.set == b.cell.set) {
         let parts = text.iter().map(|cell| cell.parts.len()).max().unwrap_or_default();
         let found: Vec<OfPart> = (0..parts).into_par_iter().map(|part| of_part(text, part)).collect();
@@ -60,7 +60,7 @@ pub fn verify(root: &Path) -> Result<Report> {
         redo.extend(pairs::check(pair, &cells, &mut findings));
     }
     checked.cells = cells.len() as u64;
-    checked.unscored_texts = texts.iter().filter(|text| text.is_unscored(&cells)).count() as u64;
+    checked.unscored_texts = response_sets.iter().filter(|text| text.is_unscored(&cells)).count() as u64;
     for (kind, files, what) in [
         (Kind::Stray, strays, "no manifest explains it"),
         (Kind::Leftover, leftovers, "a process that has ended left it; the next run deletes it"),

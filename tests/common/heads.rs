@@ -5,7 +5,7 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use serde_json::{Value, json};
-use tokshift::decoder::{Checkpoint, Form, Head};
+use tokshift::decoder::{Backend, Checkpoint, Head};
 
 /// A tied head of `weight`, `[vocabulary, hidden]` in the dtype to compute in, by way of a checkpoint in `folder`.
 pub fn head(folder: &Path, weight: Tensor) -> Head {
@@ -19,6 +19,6 @@ pub fn head(folder: &Path, weight: Tensor) -> Head {
     let dtype = weight.dtype();
     let tensors = [("model.embed_tokens.weight".to_owned(), weight)];
     candle_core::safetensors::save(&tensors.into(), folder.join("model.safetensors")).unwrap();
-    let form = Form::of(&Device::Cpu).unwrap();
+    let form = Backend::of(&Device::Cpu).unwrap();
     Head::load(&Checkpoint::open(folder).unwrap(), None, dtype, &Device::Cpu, form).unwrap()
 }

@@ -125,7 +125,7 @@ fn other_texts_are_no_comparison() {
     scene.run("kl --align text --data-dir own-out").expect(2, "--other-dir");
     scene.run("kl --align text --data-dir own-out --other-dir none").expect(1, "no such directory");
     score(&scene, "elsewhere", "--task u", "");
-    let none = "nothing to compare: no text was scored under both directories";
+    let none = "nothing to compare: no response set was scored under both directories";
     scene.run("kl --align text --data-dir own-out --other-dir elsewhere-out").expect(1, none);
 }
 

@@ -1,4 +1,4 @@
-//! Files of figures: what `kl` writes where it is told to, what `run` keeps beside the tables.
+//! Files of figures: what `kl` writes on request, what `run` keeps next to the tables.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -125,7 +125,7 @@ fn a_file_of_figures_is_the_old_one_until_the_new_one_is_whole() {
         let described = String::from_utf8(full.stderr).unwrap();
         assert_eq!(full.status.code(), Some(1), "{described}");
         assert!(described.contains("cannot write `figures/file.csv`: File too large"), "{described}");
-        assert_eq!(names(), ["file.csv"], "nothing is left beside it");
+        assert_eq!(names(), ["file.csv"], "nothing is left next to it");
         let killed = without_room(&scene, &command, true);
         assert!(killed.status.signal().is_some());
         assert_eq!(fs::read(scene.path("figures/file.csv")).unwrap(), b"older");

@@ -6,16 +6,16 @@ use crate::common::{NEVER, made};
 use assert_cmd::Command;
 use candle_core::{DType, Device};
 use serde_json::Value;
-use tokshift::decoder::{Body, Checkpoint, Form, Head, LogitBlock};
+use tokshift::decoder::{Backend, Body, Checkpoint, Head, LogitBlock};
 use tokshift::forest::pack;
 use tokshift::stop::Stop;
 
 /// Rows of logits at the position before each response token of a demo dataset, in order; f64 log-probabilities.
 fn log_probabilities(model: &str, dataset: &str) -> Vec<Vec<f64>> {
     let checkpoint = Checkpoint::open(&Path::new("assets/demo").join(model)).unwrap();
-    let body = Body::load(&checkpoint, DType::F32, &Device::Cpu, Form::of(&Device::Cpu).unwrap()).unwrap();
+    let body = Body::load(&checkpoint, DType::F32, &Device::Cpu, Backend::of(&Device::Cpu).unwrap()).unwrap();
     let head =
-        Head::load(&checkpoint, Some(body.embedding()), DType::F32, &Device::Cpu, Form::of(&Device::Cpu).unwrap())
+        Head::load(&checkpoint, Some(body.embedding()), DType::F32, &Device::Cpu, Backend::of(&Device::Cpu).unwrap())
             .unwrap();
     let stop = Stop::new(&NEVER);
     let text = std::fs::read_to_string(format!("assets/demo/{dataset}.jsonl")).unwrap();

@@ -91,7 +91,7 @@ fn a_shift_stands_beside_what_rounding_alone_gives() {
         let own = kls(&scene, "p", "q");
         close(&floor["tokens_below"], own.iter().filter(|kl| **kl < tail).count() as f64 / own.len() as f64);
         assert!(mean(&of_p) > 0.0, "bf16 rounds nothing here");
-        assert_eq!(floor["is_below"], is_below, "{step}: {} beside {}", mean(&own), mean(&of_p));
+        assert_eq!(floor["is_below"], is_below, "{step}: {} next to {}", mean(&own), mean(&of_p));
         // A twin is as far from its model in both of its pairs.
         assert!(compared(&scene, "p", "p32")["noise_floor"].is_null());
     }
@@ -108,9 +108,9 @@ fn a_floor_needs_the_twins() {
     };
     score("p=p,q=p", "bf16");
     let kl = |more: &str| scene.run(&format!("kl --data-dir out --noise-floor p=p32,q=q32 {more}"));
-    kl("--exact --models p=p,q=p").expect(1, "--noise-floor: no text was scored by `p32`");
+    kl("--exact --models p=p,q=p").expect(1, "--noise-floor: no response set was scored by `p32`");
     score("p32=p,q32=p", "f32");
-    // Without exact measures it is told.
+    // Without exact measures a note says so.
     let said = kl("--all");
     assert_eq!(said.code, Some(0), "{}", said.stderr);
     said.expect_out("no noise floor: `kl --exact` has to compare `p` with `p32` first");
@@ -145,7 +145,7 @@ fn f32_is_its_own_floor() {
     assert_eq!((&floor["q"]["value"], &floor["q"]["stderr"]), (&Value::from(0.0), &Value::from(0.0)));
     assert_eq!(floor["p"]["value"].as_f64().unwrap(), mean(&kls(&scene, "p", "p32")));
     assert!((floor["in_f32"]["value"].as_f64().unwrap() - mean(&kls(&scene, "p32", "q32"))).abs() < 1e-12);
-    // One that has neither is told of; of a model and its own version no floor is asked.
+    // One that has neither is listed; a model and its own version need no floor.
     assert!(pair(&found, "p", "q")["noise_floor"].is_null());
     assert!(has_note(
         pair(&found, "p", "q"),

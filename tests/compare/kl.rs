@@ -178,7 +178,7 @@ fn limits_set_the_exit_code() {
     assert!(lower <= exact + 1e-4 && exact <= upper + 1e-4, "{lower} {exact} {upper}");
 }
 
-/// An end token has no text of its own: brackets around nothing would tell nobody which it is.
+/// An end token has no text of its own: empty brackets would not say which it is.
 #[test]
 fn tokens_without_text_are_shown_by_their_ids() {
     let directory = tempfile::tempdir().unwrap();
@@ -209,7 +209,7 @@ fn no_limit_is_kept_on_anothers_text() {
     score("out", "");
     let kl = |out: &str, more: &str| scene.run(&format!("kl --data-dir {out} {more}"));
     kl("out", "--fail-above kl_k1=1").expect(0, "");
-    let described = "kl_k1: not a KL estimate: the text is by `rl`, not by P, so it is not known to be at most 1";
+    let described = "kl_k1: not a KL estimate: the responses are by `rl`, not by P, so it is not known to be at most 1";
     kl("out", "--reference base --fail-above kl_k1=1").expect(5, described);
     kl("out", "--reference base --fail-above kl_k3=1").expect(5, "so it is not known to be at most 1");
     // Bounds hold on any text.
@@ -219,14 +219,14 @@ fn no_limit_is_kept_on_anothers_text() {
     kl("few", "--all --reference base").expect_out("kl_k1 (not KL)");
     kl("few", "--all").expect_out("kl_k1 (KL?)");
     kl("few", "--fail-above kl_k1=1").expect(5, "not known to be a KL estimate: of 5 clusters, below 30");
-    kl("out", "--own-text base").expect(1, "--own-text: `base` scored no text whose author is unknown");
+    kl("out", "--own-text base").expect(1, "--own-text: `base` scored no response set whose writer is unknown");
 
-    // Windows of a text are nobody's samples.
+    // Windows of a text are samples of no model.
     scene.write("plain.txt", "one and two and three ".repeat(200));
     let windows = format!("--text plain.txt --window 16 --models {models} --tokenizer {tokenizer} --output-dir text");
     scene.run(&format!("score {windows}")).expect(0, "");
     let said = kl("text", "--quantiles --slices --fail-above kl_k1=1");
-    said.expect(5, "not a KL estimate: windows of a text are nobody's samples");
+    said.expect(5, "not a KL estimate: windows of a text are samples of no model");
     let mut names = said.stdout.lines().filter(|line| line.starts_with("kl_k1") || line.starts_with("kl_k3"));
     assert!(names.clone().count() > 3 && names.all(|line| line.contains("(not KL)")), "{}", said.stdout);
     assert!(!said.stdout.contains(" (KL?)"));
@@ -320,7 +320,7 @@ fn what_is_printed_fits_and_has_no_colour() {
         // A name is whole where there is room for it.
         assert_eq!(text.contains(&format!("{long}  ")), width == 200, "{text}");
     }
-    // One pair is asked for by its models, and shown with everything; what is not there is told with what is.
+    // One pair is requested by its models, and shown with everything; for an unknown one the error lists what there is.
     let pair = scene.run(&format!("kl out --pair {name},{long}"));
     pair.expect(0, "").expect_out(&format!("P = `{name}`, Q = `{long}` on `t` by `{name}`")).expect_out("kl_k3");
     scene.run(&format!("kl out --pair {long},{name}")).expect(1, &format!("{name},{long}"));

@@ -13,7 +13,7 @@ mod gate;
 mod missing;
 mod own_text;
 mod properties;
-mod refusals;
+mod rejections;
 mod relations;
 mod selected;
 mod screen;

@@ -203,7 +203,7 @@ fn a_part_that_was_not_written_is_not_done() {
     assert_eq!(read(store::cells(root.path()).unwrap()[0].tokens[0].path()), tokens_batch(&three(0)).unwrap());
 }
 
-/// Crash after making the folder, before the manifest: such a run decided nothing and hides nobody.
+/// Crash after making the folder, before the manifest: such a run decided nothing and hides no other.
 #[test]
 fn folders_without_a_manifest_and_files_of_file_managers_are_no_cells() {
     let root = TempDir::new().unwrap();
@@ -364,7 +364,7 @@ fn a_part_is_never_of_two_processes() {
     }
 }
 
-/// A part that is scored again while it is compared: what comes out is of its old tables or of its new ones, or refused.
+/// A part that is scored again while it is compared: what comes out is of its old tables or of its new ones, or rejected.
 #[test]
 fn figures_are_of_one_state_of_the_tables() {
     let root = TempDir::new().unwrap();
@@ -384,7 +384,7 @@ fn figures_are_of_one_state_of_the_tables() {
     let ends = AtomicBool::new(false);
     let found: Vec<_> = thread::scope(|scope| {
         scope.spawn(|| {
-            // Each state once: tables that became what they were are not told from those that stayed.
+            // Each state once: tables that became what they were cannot be distinguished from those that stayed.
             for step in 1_i16.. {
                 if ends.load(Ordering::Relaxed) {
                     break;
@@ -397,7 +397,7 @@ fn figures_are_of_one_state_of_the_tables() {
         found
     });
     for (k1, of_q) in found {
-        assert!(of_q.iter().all(|nats| (nats - k1).abs() < 1e-6), "{k1} beside {of_q:?}");
+        assert!(of_q.iter().all(|nats| (nats - k1).abs() < 1e-6), "{k1} next to {of_q:?}");
     }
 }
 

@@ -222,13 +222,13 @@ fn messages_need_a_template_and_text_does_not() {
 }
 
 #[test]
-fn a_chat_that_the_template_refuses_is_as_many_failed_samples() {
+fn a_chat_that_the_template_rejects_is_as_many_failed_samples() {
     let scene = scene("{{ raise_exception('never') if messages | length > 1 }}");
     scene.run(&format!("{SCORE} -v")).expect(4, "1 ok, 4 failed").expect(4, "never");
     let samples = scene.table("out", "samples", "m", "chat", "m");
     assert!(samples.texts("reason")[0].as_ref().unwrap().contains("never"));
     let unknown = CHATML.replace("<|im_end|>", "<|end_of_turn|>");
-    // Beside the tokenizer the config would make it one.
+    // Next to the tokenizer, the config would make it one.
     let ended = format!("{unknown}{{{{ '<|end_of_turn|>' if not add_generation_prompt }}}}");
     scene.write("other/chat_template.jinja", ended);
     scene.write("other/tokenizer_config.json", json!({"eos_token": "<|end_of_turn|>"}).to_string());

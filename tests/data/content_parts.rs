@@ -132,7 +132,7 @@ fn each_message_is_given_as_the_template_takes_it() {
 }
 
 #[test]
-fn a_part_that_is_no_text_is_written_by_the_template_or_refused() {
+fn a_part_that_is_no_text_is_written_by_the_template_or_rejected() {
     let image = json!({"type": "image"});
     let shown = [message("user", vec![image.clone(), text("what?")]), message("assistant", vec![text("A cat.")])];
     assert_eq!(turn(TAKES_PARTS, &shown).prompt, "user:[<image>what?;assistant:[");

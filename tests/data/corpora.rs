@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
-use tokshift::decoder::{Adapter, Body, Checkpoint, Form, Head};
+use tokshift::decoder::{Adapter, Backend, Body, Checkpoint, Head};
 
 #[path = "../../fuzz/src/lib.rs"]
 mod targets;
@@ -23,7 +23,7 @@ fn no_input_breaks_a_reader() {
     }
 }
 
-/// What lies beside a fuzzed file is well: otherwise a reader would never come to it.
+/// The files next to a fuzzed file are valid: otherwise a reader would never come to it.
 #[test]
 fn the_tiny_model_loads() {
     let folder = tempfile::tempdir().unwrap();
@@ -31,9 +31,10 @@ fn the_tiny_model_loads() {
     fs::copy("fuzz/corpus/weights/tiny", folder.path().join("model.safetensors")).unwrap();
     let checkpoint = Checkpoint::open(folder.path()).unwrap();
     let body =
-        Body::load(&checkpoint, checkpoint.stored_dtype(), &Device::Cpu, Form::of(&Device::Cpu).unwrap()).unwrap();
-    let head = Head::load(&checkpoint, None, checkpoint.stored_dtype(), &Device::Cpu, Form::of(&Device::Cpu).unwrap())
-        .unwrap();
+        Body::load(&checkpoint, checkpoint.stored_dtype(), &Device::Cpu, Backend::of(&Device::Cpu).unwrap()).unwrap();
+    let head =
+        Head::load(&checkpoint, None, checkpoint.stored_dtype(), &Device::Cpu, Backend::of(&Device::Cpu).unwrap())
+            .unwrap();
     assert!(checkpoint.unread().is_empty());
     // The first byte says which of the two it is.
     for (corpus, name) in [("config", "adapter_config.json"), ("weights", "adapter_model.safetensors")] {

@@ -75,7 +75,7 @@ fn parts_close_at_rows_or_at_text() {
     assert_eq!(sizes(&[line(9), line(3 * half), line(0), line(9)].concat()), [1, 1, 2], "a longer row is a part alone");
     assert_eq!(sizes(&[line(2 * half), line(0), line(1)].concat()), [2, 1], "the limit itself fits");
     let bad = format!("{}\n", "x".repeat(half)).repeat(3) + &line(half);
-    assert_eq!(sizes(&bad), [1, 1, 1, 1], "a bad row counts with its line, whose end is one byte more");
+    assert_eq!(sizes(&bad), [1, 1, 1, 1], "an unreadable row counts with its line, whose end is one byte more");
 }
 
 #[test]
@@ -251,7 +251,7 @@ broken
 }
 
 #[test]
-fn fields_that_cannot_be_kept_are_refused() {
+fn fields_that_cannot_be_kept_are_rejected() {
     let content = b"{\"input\": \"\", \"output\": \"\", \"group\": 1, \"a\": null}\n";
     for (names, message) in [
         (&["b"][..], "no row has a value in the field `b` of --keep-fields"),
@@ -266,11 +266,11 @@ fn fields_that_cannot_be_kept_are_refused() {
     let error = scanned(line(1).as_bytes(), options(keep(&[]))).unwrap_err().to_string();
     assert!(error.ends_with("no row has a value in the field `group` of --cluster"), "{error}");
     let error = scanned(b"broken\n", options(keep(&["a"]))).unwrap_err().to_string();
-    assert!(error.contains("contains no usable row"), "what no row could tell is no error of the option: {error}");
+    assert!(error.contains("contains no usable row"), "what no row shows is no error of the option: {error}");
 }
 
 #[test]
-fn files_that_are_no_dataset_are_refused() {
+fn files_that_are_no_dataset_are_rejected() {
     for (result, message) in [
         (scanned(b"", PlanOptions::default()).map(|_| ()), "contains no rows"),
         (scanned(b"\xEF\xBB\xBF\n \n", PlanOptions::default()).map(|_| ()), "contains no rows"),
@@ -376,7 +376,7 @@ proptest! {
         let whole: Vec<(u64, &[u8])> = (1..).zip(whole).filter(|(_, line)| !line.is_empty()).collect();
         let (_folder, path) = file(content.as_bytes());
         let Ok(plan) = scan(&path, PlanOptions::default()) else {
-            // A file without any usable row is refused as a whole.
+            // A file without any usable row is rejected as a whole.
             prop_assert!(whole.iter().all(|(_, line)| Row::parse(line, &RowOptions::default(), &[]).is_err()));
             return Ok(());
         };

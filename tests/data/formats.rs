@@ -204,7 +204,7 @@ fn files_that_mean_harm_are_errors() {
     assert!(error("G_t.parquet", &damaged).contains("its Parquet cannot be read"));
 }
 
-/// What is no rows is told what it is, and what to do.
+/// For a file without rows the error says what it is, and what to do.
 #[test]
 fn files_of_another_kind_are_named() {
     let scene = Scene::new();

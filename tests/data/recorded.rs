@@ -74,7 +74,7 @@ fn rows_of_ids_and_masks() {
     assert_eq!(samples.f64s("reward")[..3], [Some(0.0), Some(1.0), Some(0.0)]);
     assert_eq!(samples.texts("row_id")[7].as_deref(), Some("response"));
     is_well(&scene);
-    // The same command again has nothing to do; other rows under the same names are refused.
+    // The same command again has nothing to do; other rows under the same names are rejected.
     let before = scene.files("out");
     import(&scene, "policy_rows.jsonl", "--keep-fields reward").expect(0, "already imported");
     assert!(scene.files("out") == before);
@@ -212,7 +212,7 @@ fn outputs_of_vllm_nested_and_flat() {
     is_well(&scene);
 }
 
-/// Answers of a real server, beside their requests: the ids of the prompts are the requests'.
+/// Answers of a real server, with their requests: the ids of the prompts are the requests'.
 #[test]
 fn answers_of_a_vllm_server() {
     let scene = Scene::new();
@@ -359,7 +359,7 @@ fn one_model_fails_alone() {
 }
 
 #[test]
-fn files_that_are_of_no_format_are_refused() {
+fn files_that_are_of_no_format_are_rejected() {
     let scene = Scene::new();
     scene.write("a.jsonl", "{\"x\": 1}\n");
     scene.run("import a.jsonl --output-dir out").expect(1, "has the fields of no known format: prime-rl (`token_ids`");
@@ -411,9 +411,9 @@ fn an_import_resumes_by_parts() {
     assert!(scene.files("out") == whole);
 }
 
-/// A directory with tables of an earlier version's import is refused by name.
+/// A directory with tables of an earlier version's import is rejected by name.
 #[test]
-fn imports_of_earlier_versions_are_refused() {
+fn imports_of_earlier_versions_are_rejected() {
     let scene = Scene::new();
     scene.write("rl_demo.jsonl", r#"{"token_ids": [1, 2], "logprobs": [null, -1]}"#);
     scene.run("import rl_demo.jsonl --output-dir out").expect(0, "1 ok");

@@ -124,7 +124,7 @@ fn a_generation_model_that_was_not_scored_is_an_error() {
 }
 
 #[test]
-fn files_that_are_not_the_studys_are_refused() {
+fn files_that_are_not_the_studys_are_rejected() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("out");
     let path = directory.path().join("x_token_losses.json");

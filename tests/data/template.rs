@@ -57,7 +57,7 @@ fn expect(
     (prompt.to_owned(), response.to_owned(), Some(end.to_owned()), rendering)
 }
 
-/// `scripts/make_chat_fixtures.py` asked transformers.
+/// `scripts/make_chat_fixtures.py` got from transformers.
 #[test]
 fn every_construct_renders_as_in_transformers() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/chat/constructs.json");
@@ -87,14 +87,14 @@ fn floats_and_characters_are_written_to_the_last_digit() {
     assert_eq!(line["text"], r#"0.12000000000000001 105.76771146011077 "\u007f\u00e9""#);
 }
 
-/// `scripts/make_jinja_fixtures.py` asked Jinja2 in the environment of transformers. What is not equal is refused.
+/// `scripts/make_jinja_fixtures.py` got from Jinja2 in the environment of transformers. What is not equal is rejected.
 #[test]
-fn every_snippet_renders_as_in_jinja2_or_is_refused() {
+fn every_snippet_renders_as_in_jinja2_or_is_rejected() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/chat/snippets.json");
     let fixture: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     let scene = Scene::new();
     scene.write("tokenizer_config.json", json!({"bos_token": "<s>"}).to_string());
-    let (mut equal, mut refused) = (0, 0);
+    let (mut equal, mut rejected) = (0, 0);
     for case in fixture["cases"].as_array().unwrap() {
         let path = scene.write("chat_template.jinja", case[0].as_str().unwrap());
         let template = ChatTemplate::of_model(path.parent().unwrap()).map_err(|e| e.to_string());
@@ -104,15 +104,15 @@ fn every_snippet_renders_as_in_jinja2_or_is_refused() {
                 assert_eq!(text, want, "{}", case[0]);
                 equal += 1;
             }
-            (Some(_), Err(_)) => refused += 1,
+            (Some(_), Err(_)) => rejected += 1,
             (None, Ok(text)) => panic!("{} renders {text:?}", case[0]),
             (None, Err(_)) => {}
         }
     }
-    assert!(equal > 850 && refused < 40, "{equal} equal, {refused} refused");
+    assert!(equal > 850 && rejected < 40, "{equal} equal, {rejected} rejected");
 }
 
-/// What a template that is not supported is told by.
+/// The errors of templates that are not supported.
 #[test]
 fn what_is_not_supported_is_named() {
     for (source, what) in [
@@ -214,7 +214,7 @@ fn kwargs_reach_the_template_and_may_not_hide_what_it_is_given() {
 
 /// An integer that only a float would hold is no text of its digits.
 #[test]
-fn integers_are_written_as_they_stand_or_refused() {
+fn integers_are_written_as_they_stand_or_rejected() {
     let scene = Scene::new();
     model(&scene, "{{ messages[0].n }}");
     let row = |n: &str| format!("[{{\"role\": \"user\", \"n\": {n}}}]");
@@ -325,7 +325,7 @@ fn tokens_of_the_class_and_tokens_with_names_of_their_own_are_variables() {
     let own = json!({"tokenizer_class": "GPT2Tokenizer", "bos_token": null, "eos_token": "<e>"});
     assert_eq!(shown(own, none.clone()), (format!("|<e>|{end}||||||"), nothing));
 
-    // What 4.57.3 has otherwise is told.
+    // What 4.57.3 does otherwise is noted.
     let (text, notes) = shown(class("CohereTokenizerFast"), none.clone());
     assert_eq!(text, "<BOS_TOKEN>|<|END_OF_TURN_TOKEN|>|<UNK>|<PAD>|<SEP>|<CLS>|<MASK_TOKEN>||");
     assert!(notes.len() == 4 && notes[0].contains("`<SEP>` to transformers 5") && notes[0].ends_with("it is nothing"));
@@ -352,7 +352,7 @@ fn each_turn_sees_what_was_said_before_it() {
     assert!(turns(SIMPLE, &[user("a")]).is_empty());
 }
 
-/// Phi-3 writes its EOS after the last turn, the first Llama 3 a generation prompt, whoever asked for it.
+/// Phi-3 writes its EOS after the last turn, the first Llama 3 a generation prompt, whether or not one was requested.
 #[test]
 fn the_end_is_the_first_special_token_after_the_content() {
     let template =
@@ -428,7 +428,7 @@ fn content_in_parts_is_its_texts() {
 }
 
 #[test]
-fn messages_that_are_none_are_refused() {
+fn messages_that_are_none_are_rejected() {
     let template = model(&Scene::new(), SIMPLE);
     for messages in [json!(null), json!([]), json!("x"), json!([1]), json!([{"content": "x"}]), json!([{"role": 1}])] {
         assert!(template.render(&messages, None, false).unwrap_err().contains("list of objects"), "{messages}");

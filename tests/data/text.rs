@@ -1,4 +1,4 @@
-//! Plain text in windows, and what `score` tells of rows at its end.
+//! Plain text in windows, and what `score` prints about rows at its end.
 
 use crate::common::{self, Scene, rows};
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 //! Tokenizers and expectations were made by `scripts/make_tokenizer_fixtures.py`, which counts response tokens on its
 //! own. The table of all cases: `cargo test --release --test data -- --nocapture --test-threads 1 expected`.
 
-mod beside;
+mod config_files;
 mod versions;
 mod vocabularies;
 
@@ -258,7 +258,7 @@ fn ids_are_never_tokenised_again() {
     assert_eq!(decoded.tokens, (0..5).map(|i| token(i + 1, i, i + 1)).collect::<Vec<_>>());
     covers(&decoded).unwrap();
 
-    // Ids win over a text that they do not spell.
+    // Ids win over a text that they do not decode to.
     let other = sample(&tokenizer, ids_row(&[], &letters, Some("help")), &JOINT);
     assert_eq!((other.response.as_str(), other.tokens.len()), ("hello", 5));
     let spaced = sample(&tokenizer, ids_row(&[], &[267], Some("hello")), &JOINT);
@@ -306,14 +306,14 @@ fn a_bad_row_is_a_failed_sample() {
 
 /// The matcher gives up beyond a million steps, and the library takes that for the end of the text.
 #[test]
-fn white_space_without_end_is_refused() {
+fn white_space_without_end_is_rejected() {
     let tokenizer = tokenizer("bytelevel");
     let options = SampleOptions { max_tokens: 1 << 20, ..JOINT };
     let blanks = |n: usize| text(&tokenizer, &" ".repeat(n - 10), &(" ".repeat(10) + "y"), &options);
     assert_eq!(blanks(400_000).ids.len(), 200_002);
-    let refused = blanks(500_001);
-    assert_eq!(refused.status, Status::Failed);
-    assert!(refused.reason.unwrap().contains("500000 characters of white space in a row"));
+    let rejected = blanks(500_001);
+    assert_eq!(rejected.status, Status::Failed);
+    assert!(rejected.reason.unwrap().contains("500000 characters of white space in a row"));
 }
 
 #[test]

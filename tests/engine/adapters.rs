@@ -188,7 +188,7 @@ source = "base"
 fn what_is_not_plain_lora_is_named() {
     let scene = scene();
     let tuned = scene.path("tuned");
-    let refused = |what: &str| {
+    let rejected = |what: &str| {
         score(&scene, "base+tuned", "out", "").expect(1, what);
         scene.model("tuned", "lora-llama3");
     };
@@ -201,37 +201,37 @@ fn what_is_not_plain_lora_is_named() {
         ("something_new", json!(1)),
     ] {
         edit_config(&tuned, field, value);
-        refused(&format!("`tuned/{CONFIG}`: `{field}` is "));
+        rejected(&format!("`tuned/{CONFIG}`: `{field}` is "));
     }
     edit_config(&tuned, "r", json!(5));
-    refused(&format!("tensor `{Q}.lora_A.weight` has shape [4, 30], model and config ask for [5, 30]\n"));
+    rejected(&format!("tensor `{Q}.lora_A.weight` has shape [4, 30], model and config ask for [5, 30]\n"));
     edit_config(&tuned, "target_modules", json!(["lm_head", "down_proj"]));
-    refused(&format!(
+    rejected(&format!(
         "tensor `{Q}.lora_A.weight` is of a module that `target_modules` and its restrictions do not name\n"
     ));
     fs::write(tuned.join(CONFIG), "[]").unwrap();
-    refused(&format!("`tuned/{CONFIG}`: not a JSON object: "));
+    rejected(&format!("`tuned/{CONFIG}`: not a JSON object: "));
 }
 
 #[test]
 fn every_tensor_of_an_adapter_is_used_or_an_error() {
     let scene = scene();
     let tuned = scene.path("tuned");
-    let refused = |edit: &dyn Fn(&mut HashMap<String, Tensor>), what: &str| {
+    let rejected = |edit: &dyn Fn(&mut HashMap<String, Tensor>), what: &str| {
         edit_weights(&tuned, edit);
         score(&scene, "base+tuned", "out", "").expect(1, what);
         scene.model("tuned", "lora-llama3");
     };
     let (a, b) = (format!("{Q}.lora_A.weight"), format!("{Q}.lora_B.weight"));
     let zeros = |shape: (usize, usize)| Tensor::zeros(shape, candle_core::DType::F32, &Device::Cpu).unwrap();
-    refused(&|tensors| drop(tensors.remove(&b)), &format!("tensor `{b}` is missing, its other half is there\n"));
-    refused(&|tensors| drop(tensors.remove(&a)), &format!("tensor `{a}` is missing, its other half is there\n"));
+    rejected(&|tensors| drop(tensors.remove(&b)), &format!("tensor `{b}` is missing, its other half is there\n"));
+    rejected(&|tensors| drop(tensors.remove(&a)), &format!("tensor `{a}` is missing, its other half is there\n"));
     let turned = format!("tensor `{b}` has shape [4, 96], model and config ask for [96, 4]\n");
-    refused(&|tensors| drop(tensors.insert(b.clone(), zeros((4, 96)))), &turned);
+    rejected(&|tensors| drop(tensors.insert(b.clone(), zeros((4, 96)))), &turned);
     let nan = |tensors: &mut HashMap<String, Tensor>| {
         tensors.insert(a.clone(), (zeros((4, 30)) / 0.0).unwrap());
     };
-    refused(&nan, &format!("tensor `{a}` holds NaN at element 0: the weights are broken\n"));
+    rejected(&nan, &format!("tensor `{a}` holds NaN at element 0: the weights are broken\n"));
     for (name, what) in [
         (
             "base_model.model.model.layers.9.self_attn.q_proj.lora_A.weight",
@@ -248,9 +248,9 @@ fn every_tensor_of_an_adapter_is_used_or_an_error() {
         ("model.layers.0.self_attn.q_proj.lora_A.weight", "is not read: of an adapter, "),
     ] {
         let what = format!("tensor `{name}` {what}");
-        refused(&|tensors| drop(tensors.insert(name.to_owned(), zeros((4, 30)))), &what);
+        rejected(&|tensors| drop(tensors.insert(name.to_owned(), zeros((4, 30)))), &what);
     }
-    refused(&HashMap::clear, "holds no tensors of LoRA: an adapter that adds nothing\n");
+    rejected(&HashMap::clear, "holds no tensors of LoRA: an adapter that adds nothing\n");
     score(&scene, "base+tuned", "out", "").expect(0, "tuned: 5 ok samples; ");
 }
 

@@ -1,4 +1,4 @@
-//! The packed form against the plain one, with every set of instructions that this processor has.
+//! The CPU implementation against the plain one, with every set of instructions that this processor has.
 //!
 //! What is plain is tested against Hugging Face in `golden`; here are the fused steps, whose mistakes would look like
 //! rounding there.
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::common::{CHECKPOINTS, NEVER, made};
 use candle_core::{DType, Device, Tensor};
-use tokshift::decoder::{Body, Checkpoint, Form, Head};
+use tokshift::decoder::{Backend, Body, Checkpoint, Head};
 use tokshift::forest::{Forest, pack_apart};
 use tokshift::kernel::Isa;
 use tokshift::sample::Sample;
@@ -41,10 +41,10 @@ fn numbers(tensor: &Tensor) -> Vec<f32> {
 }
 
 /// Hidden states and the logits of the last of them.
-fn compute(checkpoint: &Checkpoint, dtype: DType, form: Form) -> (Vec<f32>, Vec<f32>) {
+fn compute(checkpoint: &Checkpoint, dtype: DType, backend: Backend) -> (Vec<f32>, Vec<f32>) {
     let stop = Stop::new(&NEVER);
-    let body = Body::load(checkpoint, dtype, &Device::Cpu, form).unwrap();
-    let head = Head::load(checkpoint, Some(body.embedding()), dtype, &Device::Cpu, form).unwrap();
+    let body = Body::load(checkpoint, dtype, &Device::Cpu, backend).unwrap();
+    let head = Head::load(checkpoint, Some(body.embedding()), dtype, &Device::Cpu, backend).unwrap();
     let (mut hidden, mut logits) = (Vec::new(), Vec::new());
     for forest in forests(checkpoint) {
         let rows = body.forward(&forest, &stop).unwrap();
@@ -75,9 +75,9 @@ fn distance(found: &[f32], expected: &[f32]) -> f64 {
 /// Both forms, with every set of instructions.
 fn compare(name: &str, checkpoint: &Checkpoint) {
     for (dtype, limit) in [(DType::F32, 3e-6), (DType::BF16, 1e-2)] {
-        let expected = compute(checkpoint, dtype, Form::Plain);
+        let expected = compute(checkpoint, dtype, Backend::Reference);
         for isa in Isa::all() {
-            let found = compute(checkpoint, dtype, Form::Packed(isa));
+            let found = compute(checkpoint, dtype, Backend::Cpu(isa));
             let (hidden, logits) = (distance(&found.0, &expected.0), distance(&found.1, &expected.1));
             println!("{name:14} {dtype:?} {isa:10} hidden {hidden:.1e} logits {logits:.1e}");
             assert!(hidden <= limit && logits <= limit, "{name}, {dtype:?}, {isa}");
@@ -93,7 +93,7 @@ fn fused_steps_compute_what_plain_operations_do() {
 }
 
 /// Heads of two and a half panels, more columns than are finished at once, a window that ends in a block of keys: what the
-/// fixtures are too small for. Its weights are random, its truth is the plain form.
+/// fixtures are too small for. Its weights are random, its truth is the plain backend.
 #[test]
 fn wide_models_compute_what_plain_operations_do() {
     let directory = tempfile::tempdir().unwrap();

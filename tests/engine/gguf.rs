@@ -247,7 +247,7 @@ fn a_gguf_is_inspected_and_scored() {
 fn hostile_headers_are_errors() {
     let scene = Scene::new();
     let tiny = tiny();
-    let refuses = |bytes: &[u8], what: &str| {
+    let rejects = |bytes: &[u8], what: &str| {
         scene.write("bad.gguf", bytes);
         scene.run("inspect bad.gguf").expect(1, what);
     };
@@ -258,37 +258,37 @@ fn hostile_headers_are_errors() {
     };
     scene.write("tiny.gguf", &tiny);
     assert_eq!(scene.run("inspect tiny.gguf").code, Some(0));
-    refuses(b"", "cut short");
-    refuses(b"GGUX\x03\0\0\0", "not a GGUF file");
-    refuses(&tiny[..60], "cut short");
-    refuses(&tiny[..tiny.len() - 64], "incomplete download");
+    rejects(b"", "cut short");
+    rejects(b"GGUX\x03\0\0\0", "not a GGUF file");
+    rejects(&tiny[..60], "cut short");
+    rejects(&tiny[..tiny.len() - 64], "incomplete download");
     // Counts of tensors and keys, then the length of the first key.
     for count in [1 << 40, u64::MAX] {
-        refuses(&put(8, count), "");
-        refuses(&put(16, count), "");
-        refuses(&put(24, count), "where");
+        rejects(&put(8, count), "");
+        rejects(&put(16, count), "");
+        rejects(&put(24, count), "where");
     }
     // The vocabulary: an array of texts, its count.
     let tokens = after(&tiny, "tokenizer.ggml.tokens") + 8;
-    refuses(&put(tokens, u64::MAX), "`tokenizer.ggml.tokens`");
+    rejects(&put(tokens, u64::MAX), "`tokenizer.ggml.tokens`");
     // A tensor: 1 dimension, its length, its type, its offset.
     let norm = after(&tiny, "output_norm.weight");
-    refuses(&put(norm + 4, 1 << 59), "incomplete download");
-    refuses(&put(norm + 4, u64::MAX), "overflows");
-    refuses(&put(norm + 16, 1 << 40), "incomplete download");
-    refuses(&put(norm + 16, u64::MAX - 31), "incomplete download");
-    refuses(&put(norm + 16, 32), "overlap");
-    refuses(&put(norm + 16, 33), "claims");
+    rejects(&put(norm + 4, 1 << 59), "incomplete download");
+    rejects(&put(norm + 4, u64::MAX), "overflows");
+    rejects(&put(norm + 16, 1 << 40), "incomplete download");
+    rejects(&put(norm + 16, u64::MAX - 31), "incomplete download");
+    rejects(&put(norm + 16, 32), "overlap");
+    rejects(&put(norm + 16, 33), "claims");
     let mut bytes = tiny.clone();
     bytes[norm..norm + 4].copy_from_slice(&9_u32.to_le_bytes());
-    refuses(&bytes, "9 dimensions");
+    rejects(&bytes, "9 dimensions");
     bytes = tiny.clone();
     bytes[norm + 12..norm + 16].copy_from_slice(&23_u32.to_le_bytes());
-    refuses(&bytes, "of type 23");
+    rejects(&bytes, "of type 23");
     let layers = after(&tiny, "llama.block_count") + 4;
     bytes = tiny.clone();
     bytes[layers..layers + 4].copy_from_slice(&1_000_000_000_u32.to_le_bytes());
-    refuses(&bytes, "`num_hidden_layers` is 1000000000");
+    rejects(&bytes, "`num_hidden_layers` is 1000000000");
     // Keys that are not known, by name.
     let renamed = |from: &str, to: &str| {
         let end = after(&tiny, from);
@@ -296,8 +296,8 @@ fn hostile_headers_are_errors() {
         bytes[end - to.len()..end].copy_from_slice(to.as_bytes());
         bytes
     };
-    refuses(&renamed("llama.block_count", "block_kount"), "`llama.block_kount` (1) is not known");
-    refuses(&renamed("general.architecture", "architektura"), "no `general.architecture`");
+    rejects(&renamed("llama.block_count", "block_kount"), "`llama.block_kount` (1) is not known");
+    rejects(&renamed("general.architecture", "architektura"), "no `general.architecture`");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use tokshift::stop::Stop;
 /// In bf16 Gemma's factor of the embeddings is bf16 too, 4.90625 for √24: another model, whose log-probabilities lie on average
 /// so much from those with √24. By transformers 5.24 in f32 with that factor; mean |Δ| is 0.00171 and 0.00229.
 const OF_FACTOR: [(&str, f64); 2] = [("gemma2", -0.00085), ("gemma3", -0.00161)];
-/// What the scripts made beside checkpoints: adapters whose config names the base.
+/// What the scripts made besides checkpoints: adapters whose config names the base.
 const ADAPTERS: [&str; 4] = ["lora-qwen3", "lora-llama3", "lora-phi3", "lora-bf16"];
 
 fn fixtures() -> impl Iterator<Item = &'static str> {

@@ -19,7 +19,7 @@ struct Request {
     range: Option<String>,
 }
 
-/// Serves `org/name` at `main` from a fixture's files; `org/private` is refused, everything else unknown.
+/// Serves `org/name` at `main` from a fixture's files; `org/private` is rejected, everything else unknown.
 struct Hub {
     endpoint: String,
     seen: Arc<Mutex<Vec<Request>>>,
@@ -63,7 +63,7 @@ impl Request {
         Some(request)
     }
 
-    /// First and last byte asked for of `length`.
+    /// First and last byte requested of `length`.
     fn bytes(&self, length: usize) -> (usize, usize) {
         let range = self.range.as_deref().and_then(|range| range.strip_prefix("bytes=")).unwrap_or("0-");
         let (first, last) = range.split_once('-').unwrap();
@@ -126,7 +126,7 @@ fn a_repository_is_fetched_once_and_scored() {
         score(&scene, "org/name@main", "out", &offline).expect(0, "name: already scored\n");
         score(&scene, "name=org/name", "again", &online).expect(0, "name: 3 ok samples; ");
         score(&scene, &format!("name=org/name@{COMMIT}"), "again", &offline).expect(0, "name: already scored\n");
-        assert_eq!(hub.seen().len(), seen.len(), "nothing is asked for twice");
+        assert_eq!(hub.seen().len(), seen.len(), "nothing is requested twice");
 
         score(&scene, &format!("name={}", fixture(of).display()), "local", &[]).expect(0, "name: 3 ok samples; ");
         assert!(scene.files("out") == scene.files("local") && scene.files("again") == scene.files("local"));
@@ -136,8 +136,8 @@ fn a_repository_is_fetched_once_and_scored() {
 /// Other programs fill the cache with the files that they read.
 #[test]
 fn what_another_program_left_out_is_fetched() {
-    let beside = ["config.json", "model.safetensors", "tokenizer.json"];
-    for filled in [&beside[..1], &beside[..2], &beside[..]] {
+    let all = ["config.json", "model.safetensors", "tokenizer.json"];
+    for filled in [&all[..1], &all[..2], &all[..]] {
         let (scene, hub) = (Scene::new(), Hub::start("qwen3-tied"));
         let snapshot = format!("home/hub/models--org--name/snapshots/{COMMIT}");
         for file in filled {
@@ -153,8 +153,8 @@ fn what_another_program_left_out_is_fetched() {
         };
         // A hub that cannot be reached is no reason to do without what is there.
         if filled.len() == 3 {
-            let nobody = [("HF_ENDPOINT", "http://127.0.0.1:1")];
-            score(&scene, "org/name", "alone", &nobody)
+            let unreachable = [("HF_ENDPOINT", "http://127.0.0.1:1")];
+            score(&scene, "org/name", "alone", &unreachable)
                 .expect(0, "org/name: the cache lacks tokenizer_config.json, generation_config.json, ")
                 .expect(0, "name: 3 ok samples; ");
         }
@@ -162,7 +162,7 @@ fn what_another_program_left_out_is_fetched() {
         score(&scene, "org/name", "again", &online).expect(0, "name: 3 ok samples; ");
         let requested = |name: &str| hub.seen().iter().any(|request| request.path.ends_with(name));
         assert!(requested("/generation_config.json") && !filled.iter().any(|file| requested(&format!("/{file}"))));
-        // What the hub does not have is not asked for again.
+        // What the hub does not have is not requested again.
         let seen = hub.seen().len();
         score(&scene, "org/name", "third", &online).expect(0, "name: 3 ok samples; ");
         assert_eq!(hub.seen().len(), seen);
@@ -190,13 +190,13 @@ fn repositories_that_are_not_given_out() {
         );
         assert_eq!((said.code, said.stderr), (Some(1), message));
     }
-    let nobody = [("HF_ENDPOINT", "http://127.0.0.1:1")];
-    score(&scene, "org/name", "out", &nobody)
+    let unreachable = [("HF_ENDPOINT", "http://127.0.0.1:1")];
+    score(&scene, "org/name", "out", &unreachable)
         .expect(1, "error: model `org/name`: no such directory, and the hub does not list it ");
     assert!(!scene.path("out").exists());
 }
 
-/// One file of a repository, of which nothing else is asked for, in a folder of it too.
+/// One file of a repository, of which nothing else is requested, in a folder of it too.
 #[test]
 fn a_gguf_of_a_repository_is_a_model() {
     let folder = Scene::new();

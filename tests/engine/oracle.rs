@@ -6,7 +6,7 @@ use crate::common::{NEVER, made};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::qwen3;
-use tokshift::decoder::{Body, Checkpoint, Form};
+use tokshift::decoder::{Backend, Body, Checkpoint};
 use tokshift::forest::pack;
 use tokshift::stop::Stop;
 
@@ -29,7 +29,7 @@ fn theirs() -> qwen3::Model {
 #[test]
 fn hidden_rows_agree_with_candle_transformers() {
     let checkpoint = Checkpoint::open(Path::new(FIXTURE)).unwrap();
-    let ours = Body::load(&checkpoint, DType::F32, &Device::Cpu, Form::of(&Device::Cpu).unwrap()).unwrap();
+    let ours = Body::load(&checkpoint, DType::F32, &Device::Cpu, Backend::of(&Device::Cpu).unwrap()).unwrap();
     let stop = Stop::new(&NEVER);
     for length in [20_u32, 60, 120] {
         let ids: Vec<u32> = (0..length).map(|i| (i * i * 31 + length) % 307).collect();

@@ -1,7 +1,7 @@
 //! Circles between the parts of a folder.
 //!
 //! Owns what the parts are: a folder's files and the folders in it, each with all that it holds; `mod.rs`, or the file of the
-//! folder's name beside it, is a part called `mod`. Where no folder has a circle, no two files anywhere stand in one: those of
+//! folder's name next to it, is a part called `mod`. Where no folder has a circle, no two files anywhere stand in one: those of
 //! a circle would be parts of the innermost folder that holds them all.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -52,7 +52,7 @@ fn described(import: &Import) -> String {
     format!("    src/{from}:{line}: `{path}` is in src/{to}")
 }
 
-/// Imports that may not be, as lines; modules are asked for by whom they belong to and by what the path says.
+/// Imports that may not be, as lines; a module is found by its parent and by the path.
 fn forbidden(is: impl Fn(&str, &str) -> bool) -> Vec<String> {
     let named = |path: &str| path.strip_prefix("crate::").map(|path| path.split("::").next().unwrap().to_owned());
     let all = imports();
@@ -125,7 +125,7 @@ fn results_are_opened_by_the_store_alone() {
     assert_eq!(scans, 1, "one file makes lazy scans of results");
 }
 
-/// What talks to a terminal, parses flags or tells errors without a type is for the command line alone.
+/// What uses a terminal, parses flags or makes errors without a type belongs to the command line only.
 #[test]
 fn the_library_knows_no_terminal() {
     for (file, source) in sources().iter().filter(|(file, _)| !file.starts_with("cli/") && *file != "main.rs") {
@@ -139,8 +139,8 @@ fn the_library_knows_no_terminal() {
 
 #[test]
 fn the_engine_seam_does_not_name_its_children() {
-    let seam = &sources()["engine/mod.rs"];
-    let uses: Vec<_> = seam.lines().filter(|l| l.contains("local::") || l.contains("mock::")).collect();
+    let interface = &sources()["engine/mod.rs"];
+    let uses: Vec<_> = interface.lines().filter(|l| l.contains("local::") || l.contains("mock::")).collect();
     assert!(uses.is_empty(), "{uses:?}");
 }
 

@@ -1,4 +1,4 @@
-//! Whatever a user gives, the message says what is wrong and where, the exit code says how it went, and nobody sees a
+//! Whatever a user gives, the message says what is wrong and where, the exit code says how it went, and no user sees a
 //! panic (`common` looks for one in everything that a command says).
 
 use std::fs;
@@ -22,7 +22,7 @@ fn scene() -> Scene {
 
 /// Scoring the good dataset with the model in `folder` must end with this error, word for word.
 #[track_caller]
-fn refuses_model(scene: &Scene, folder: &str, message: &str) {
+fn rejects_model(scene: &Scene, folder: &str, message: &str) {
     let said = scene.run(&format!("score --dataset rl_demo.jsonl --models m={folder} --output-dir out"));
     assert!(said.code == Some(1) && said.stderr.ends_with(&format!("error: {message}")), "{}", said.stderr);
 }
@@ -103,26 +103,26 @@ fn datasets_that_are_none() {
 fn model_directories_that_are_none() {
     let scene = scene();
     fs::create_dir(scene.path("empty")).unwrap();
-    refuses_model(&scene, "empty", &format!("cannot read `empty/config.json`: {GONE}"));
+    rejects_model(&scene, "empty", &format!("cannot read `empty/config.json`: {GONE}"));
 
     fs::remove_file(scene.model("bare", "qwen3-tied").join("model.safetensors")).unwrap();
     let none = "`bare`: no `model.safetensors` and no `model.safetensors.index.json`: tokshift reads safetensors\n";
-    refuses_model(&scene, "bare", none);
+    rejects_model(&scene, "bare", none);
 
     fs::remove_file(scene.model("mute", "qwen3-tied").join("tokenizer.json")).unwrap();
-    refuses_model(&scene, "mute", "model `m` has no tokenizer.json: use --tokenizer\n");
+    rejects_model(&scene, "mute", "model `m` has no tokenizer.json: use --tokenizer\n");
 
     let hint = "expected a model directory, a .gguf file, or a hub id such as `Qwen/Qwen3-0.6B@main` or `org/name/file.gguf`\n";
-    refuses_model(&scene, "gone", &format!("model `gone`: no such directory; {hint}"));
-    refuses_model(&scene, "rl_demo.jsonl", &format!("model `rl_demo.jsonl`: is not a directory; {hint}"));
-    refuses_model(&scene, "", "`m=` in --models is not NAME=SOURCE\n");
+    rejects_model(&scene, "gone", &format!("model `gone`: no such directory; {hint}"));
+    rejects_model(&scene, "rl_demo.jsonl", &format!("model `rl_demo.jsonl`: is not a directory; {hint}"));
+    rejects_model(&scene, "", "`m=` in --models is not NAME=SOURCE\n");
 
     edit_config(&scene.model("mamba", "qwen3-tied"), "model_type", json!("mamba"));
     let unknown = "`mamba/config.json`: `model_type` mamba is not one that tokshift knows: known are gemma2, gemma3, gemma3_text, \
                    glm4, granite, llama, mistral, mixtral, olmo2, phi3, qwen2, qwen2_moe, qwen3, qwen3_moe, smollm3\n";
-    refuses_model(&scene, "mamba", unknown);
+    rejects_model(&scene, "mamba", unknown);
     edit_config(&scene.model("gelu", "qwen3-tied"), "hidden_act", json!("gelu"));
-    refuses_model(
+    rejects_model(
         &scene,
         "gelu",
         "`gelu/config.json`: `hidden_act` is \"gelu\"; only \"silu\" and \"gelu_pytorch_tanh\" are implemented\n",
@@ -138,12 +138,12 @@ fn weights_that_are_broken() {
     let data = bytes.len() - 8 - u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let has = data - 1000;
     let cut = format!("holds {has} bytes of tensors where its header lists {data}: incomplete download?\n");
-    refuses_model(&scene, "cut", &format!("`cut/model.safetensors`: {cut}"));
+    rejects_model(&scene, "cut", &format!("`cut/model.safetensors`: {cut}"));
     fs::write(&path, &bytes[..5]).unwrap();
     let short = "cannot read the header of `cut/model.safetensors`: failed to fill whole buffer\n";
-    refuses_model(&scene, "cut", short);
+    rejects_model(&scene, "cut", short);
     fs::write(&path, &bytes[..100]).unwrap();
-    refuses_model(
+    rejects_model(
         &scene,
         "cut",
         &format!(
@@ -154,14 +154,14 @@ fn weights_that_are_broken() {
 
     edit_weights(&scene.model("turned", "qwen3-tied"), |header, _| header[TENSOR]["shape"] = json!([48, 307]));
     let turned = format!("tensor `{TENSOR}` has shape [48, 307], the config asks for [307, 48]\n");
-    refuses_model(&scene, "turned", &format!("`turned/model.safetensors`: {turned}"));
+    rejects_model(&scene, "turned", &format!("`turned/model.safetensors`: {turned}"));
 
     edit_weights(&scene.model("nan", "qwen3-tied"), |header, data| {
         let offset = header[TENSOR]["data_offsets"][0].as_u64().unwrap() as usize + 5 * 4;
         data[offset..offset + 4].copy_from_slice(&f32::NAN.to_le_bytes());
     });
     let nan = format!("tensor `{TENSOR}` holds NaN at element 5: the weights are broken\n");
-    refuses_model(&scene, "nan", &format!("`nan/model.safetensors`: {nan}"));
+    rejects_model(&scene, "nan", &format!("`nan/model.safetensors`: {nan}"));
 
     edit_weights(&scene.model("over", "qwen3-tied"), |header, _| {
         header["other"] = header[TENSOR].clone();
@@ -199,9 +199,9 @@ fn files_that_stand_in_for_others() {
             said.expect(1, &format!("a/{file}`: {what}"));
         }
         fs::write(scene.model("sharded", "qwen3-bias").join("model.safetensors.index.json"), content).unwrap();
-        refuses_model_with(&scene, "sharded", &format!("`sharded/model.safetensors.index.json`: {what}"));
+        rejects_model_with(&scene, "sharded", &format!("`sharded/model.safetensors.index.json`: {what}"));
         scene.write("m.gguf", content);
-        refuses_model_with(&scene, "m.gguf", &format!("`m.gguf`: {what}"));
+        rejects_model_with(&scene, "m.gguf", &format!("`m.gguf`: {what}"));
         scene.write("m/chat_template.jinja", content);
         scene.run("render m --messages rl_demo.jsonl").expect(1, &format!("`m/chat_template.jinja`: {what}"));
         fs::remove_file(scene.path("m/chat_template.jinja")).unwrap();
@@ -223,11 +223,11 @@ fn files_that_stand_in_for_others() {
 }
 
 #[track_caller]
-fn refuses_model_with(scene: &Scene, folder: &str, message: &str) {
+fn rejects_model_with(scene: &Scene, folder: &str, message: &str) {
     scene.run(&format!("score --dataset rl_demo.jsonl --models m={folder} --output-dir out")).expect(1, message);
 }
 
-/// What is read otherwise than a config says is told once, and in `inspect`.
+/// What is read otherwise than a config says is printed once, and in `inspect`.
 #[test]
 fn a_head_of_its_own_beside_a_tied_flag_is_told() {
     let scene = scene();
@@ -252,7 +252,7 @@ fn an_adapter_beside_a_models_weights_is_told() {
     let path = scene.model("m", "llama3");
     fs::write(path.join("adapter_config.json"), "{}").unwrap();
     let said = scene.run("score --dataset rl_demo.jsonl --models m --output-dir out");
-    said.expect(1, "`m` holds an adapter (adapter_config.json) beside the model's weights").expect(1, "use `m+m`");
+    said.expect(1, "`m` holds an adapter (adapter_config.json) next to the model's weights").expect(1, "use `m+m`");
 }
 
 /// Python writes numbers that JSON lacks, and reads them.
@@ -268,7 +268,7 @@ fn configs_with_numbers_that_json_lacks() {
     let said = scene.run("score --dataset rl_demo.jsonl --models m --output-dir out --end auto");
     said.expect(0, "m: 3 ok samples; ");
     fs::write(&path, config.replace("\"rms_norm_eps\": 1e-06", "\"rms_norm_eps\": Infinity")).unwrap();
-    refuses_model_with(&scene, "m", "`m/config.json`: `rms_norm_eps` is \"Infinity\"");
+    rejects_model_with(&scene, "m", "`m/config.json`: `rms_norm_eps` is \"Infinity\"");
 }
 
 #[test]

@@ -24,7 +24,7 @@ use tokshift::{Error, Result};
 
 const PARTS: usize = 32;
 
-/// The mock, which does something else beside every answer.
+/// The mock, which does something else with every answer.
 struct Disturbed<F>(Mock, F);
 
 impl<F: Fn(u32, &mut Scored) + Sync> Engine for Disturbed<F> {
@@ -46,13 +46,13 @@ fn manifest(cell: &Cell, plan: &Plan) -> Manifest {
     manifest
 }
 
-/// Scores `plan` into `output`; what is done beside every answer may change it.
+/// Scores `plan` into `output`; `during` runs with every answer and may change it.
 fn run(
     scene: &Scene,
     plan: &Plan,
     output: &str,
     retry_failed: bool,
-    beside: impl Fn(u32, &mut Scored) + Sync,
+    during: impl Fn(u32, &mut Scored) + Sync,
 ) -> Result<Progress> {
     let cell = Cell::new("rl", "demo", "mock");
     let store = Store::open(&scene.path(output))?;
@@ -68,7 +68,7 @@ fn run(
             too_long: TooLong::Skip,
         },
         fail_on_unreadable_row: false,
-        engine: &Disturbed(Mock::new("mock", 3), beside),
+        engine: &Disturbed(Mock::new("mock", 3), during),
         progress: &progress,
         stop: &Stop::never(),
     }

@@ -45,7 +45,7 @@ fn a_limited_run_is_the_first_part_of_the_whole() {
 }
 
 #[test]
-fn rows_that_are_appended_are_scored_and_others_refused() {
+fn rows_that_are_appended_are_scored_and_others_rejected() {
     let scene = Scene::new();
     let all = many_rows(290);
     let score = |more: &str| scene.score("rl_demo.jsonl", &[TIED], "out", more);
@@ -66,7 +66,7 @@ fn rows_that_are_appended_are_scored_and_others_refused() {
     score("").expect(0, "tied: 5 ok samples");
     scene.run("verify out").expect(0, "").expect_out("no problem found");
     let whole = scene.files("out");
-    // Another row among the earlier ones, or other options beside new rows, are no addition.
+    // Another row among the earlier ones, or other options with new rows, are no addition.
     let mut other = more.clone();
     other[3]["output"] = json!("Something else.");
     scene.write("rl_demo.jsonl", lines(&[other, rows()].concat()));
@@ -142,7 +142,7 @@ fn a_checkpoint_that_was_trained_again_replaces_its_scores() {
     scene.run("verify out").expect(0, "").expect_out("no problem found");
 }
 
-/// Whatever refuses a replacement does so before anything is deleted.
+/// Whatever rejects a replacement does so before anything is deleted.
 #[test]
 fn a_replacement_that_cannot_be_made_deletes_nothing() {
     let scene = Scene::new();

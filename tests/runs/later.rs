@@ -1,4 +1,4 @@
-//! What a later run meets in a directory: models of other contexts, other processors, other options, and files that were
+//! What a later run finds in a directory: models of other contexts, other processors, other options, and files that were
 //! removed to make room.
 
 use std::fs;
@@ -123,7 +123,7 @@ fn cells_of_unknown_arithmetic_are_continued() {
     scene.run("verify out").expect(0, "");
 }
 
-/// What was settled for one text binds no other.
+/// What was fixed for one response set binds no other.
 #[test]
 fn texts_of_one_run_may_have_other_lengths() {
     let scene = Scene::new();

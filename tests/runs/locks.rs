@@ -1,4 +1,4 @@
-//! Two processes and one output directory: one writes a cell, the other is told who does.
+//! Two processes and one output directory: one writes a cell, the other's error names it.
 
 use crate::common::{Running, Scene, fixture, many_rows};
 
@@ -28,7 +28,7 @@ fn the_second_process_is_told_who_writes() {
     );
     let second = scene.run(&command("out", ""));
     second.expect(1, &described);
-    // Another cell of the directory is nobody's business.
+    // Another cell of the directory is not locked.
     let other = command("out", "").replace("tied=", "other=");
     scene.run(&other).expect(0, "other: 2304 ok samples");
 
@@ -38,7 +38,7 @@ fn the_second_process_is_told_who_writes() {
 }
 
 #[test]
-fn the_lock_of_a_dead_process_holds_nobody_up() {
+fn the_lock_of_a_dead_process_stops_no_other() {
     let scene = scene();
     let mut first = scene.start(&command("out", ""));
     first.until(|| scene.parts("out") > 0);
@@ -50,8 +50,8 @@ fn the_lock_of_a_dead_process_holds_nobody_up() {
     assert!(scene.files("out") == scene.files("whole"), "not even a lock is left");
 }
 
-/// Models of 512 and of 128 tokens that start at once over an empty directory: one of them settles the longest sample, and
-/// neither is told that after it has worked.
+/// Models of 512 and of 128 tokens that start at once over an empty directory: one of them fixes the longest sample, and
+/// neither learns that only after its work.
 #[test]
 fn models_of_two_contexts_may_start_together() {
     for _ in 0..4 {

@@ -1,4 +1,4 @@
-//! Messages that cannot be written: nobody reads them, the disk is full. What they tell of is done all the same.
+//! Messages that cannot be written: no process reads them, or the disk is full. The work that they report is done all the same.
 
 use std::fs::File;
 use std::process::Stdio;

@@ -291,7 +291,7 @@ fn hostile_names_stay_inside() {
     let before: Vec<String> = top(&scene);
     let said = scene.run("run study.toml --engine mock");
     said.expect(0, "");
-    assert!(!said.stdout.contains('\u{1b}'), "control characters are told, not obeyed");
+    assert!(!said.stdout.contains('\u{1b}'), "control characters are printed escaped, not obeyed");
     let mut after = top(&scene);
     after.retain(|name| !before.contains(name));
     assert_eq!(after, ["deep"]);
@@ -345,7 +345,7 @@ fn a_dry_run_tells_the_plan_and_creates_nothing() {
         assert_eq!(cell["parts_done"], u32::from(!missing));
         assert_eq!(cell["parts"], 1);
         assert_eq!(cell["rows"], if cell["task"] == "a" { 30 } else { 12 });
-        // The logs tell how fast this model was.
+        // The logs say how fast this model was.
         assert_eq!(cell["seconds_estimate"].as_f64().is_some_and(|seconds| seconds > 0.0), missing);
     }
     scene.dataset("data/rl_b.jsonl", &rows()[..11]);
@@ -353,9 +353,9 @@ fn a_dry_run_tells_the_plan_and_creates_nothing() {
     assert!(said.stdout.contains("its parts were made with the dataset's content = "), "{}", said.stdout);
 }
 
-/// What `run` would refuse is not called done.
+/// What `run` would reject is not called done.
 #[test]
-fn a_dry_run_tells_what_would_be_refused() {
+fn a_dry_run_lists_what_would_be_rejected() {
     let scene = Scene::new();
     datasets(&scene);
     study(&scene, "out/{experiment}", "");

@@ -115,7 +115,7 @@ fn check_means(samples: &Columns, tokens: &Columns) {
 }
 
 #[test]
-fn a_rerun_does_nothing_and_other_options_are_refused() {
+fn a_rerun_does_nothing_and_other_options_are_rejected() {
     let scene = Scene::new();
     scene.dataset("rl_demo.jsonl", &rows());
     scene.score("rl_demo.jsonl", &[TIED], "out", "").expect(0, "30 ok");
@@ -296,6 +296,6 @@ fn json_lines_say_what_the_tables_say() {
     assert_eq!(lines("samples").len(), 30);
     assert_eq!(lines("samples")[3]["response"], rows()[3]["output"]);
     assert_eq!(scene.run("export parquet --format jsonl").expect(0, "").stdout.lines().count(), 2 * tokens.len());
-    scene.run("export parquet --format jsonl --model nobody").expect(1, "no tables of these tasks and models");
+    scene.run("export parquet --format jsonl --model unscored").expect(1, "no tables of these tasks and models");
     scene.run("export parquet --format token-losses --model tied").expect(0, "wrote parquet/token_losses/tied_rl_demo");
 }

@@ -1,5 +1,5 @@
 //! SIGINT and SIGTERM in the middle of `tokshift score`: what is finished is kept, the same command goes on from there,
-//! and the tables do not tell that anything happened.
+//! and the tables do not show that anything happened.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use crate::common::{Scene, fixture, many_rows};
 use candle_core::{DType, Device};
 use tokshift::Error;
 use tokshift::dataset::{PlanOptions, scan};
-use tokshift::decoder::{Body, Checkpoint, Form};
+use tokshift::decoder::{Backend, Body, Checkpoint};
 use tokshift::engine::local::{Local, LocalOptions};
 use tokshift::engine::mock::Mock;
 use tokshift::engine::{Engine, Job, JobSample};
@@ -114,7 +114,7 @@ fn the_body_stops_between_layers() {
     let scene = scene();
     let samples = samples(&scene);
     let forest = &pack(&samples.iter().collect::<Vec<_>>(), 64)[0];
-    let body = Body::load(&checkpoint(), DType::F32, &Device::Cpu, Form::of(&Device::Cpu).unwrap()).unwrap();
+    let body = Body::load(&checkpoint(), DType::F32, &Device::Cpu, Backend::of(&Device::Cpu).unwrap()).unwrap();
     for requested in [false, true] {
         let outcome = body.forward(forest, &Stop::new(&AtomicBool::new(requested)));
         assert_eq!(matches!(outcome, Err(Error::Stopped)), requested);

@@ -53,7 +53,7 @@ fn parts_that_are_missing_and_logs_that_were_deleted_are_told() {
     scene.run("status nowhere").expect(1, "no such directory");
 }
 
-/// A log tells of this run's parts alone, and of a failure until a later run has none.
+/// A log contains this run's parts only, and of a failure until a later run has none.
 #[test]
 fn a_failed_run_is_told_until_it_is_made_good() {
     let scene = Scene::new();
@@ -70,7 +70,7 @@ fn a_failed_run_is_told_until_it_is_made_good() {
     assert_eq!(logs.len(), 2, "one a process");
 }
 
-/// A damaged cell is told as such, with what is known of it, and does not hide the others.
+/// A damaged cell is listed as such, with what is known of it, and does not hide the others.
 #[test]
 fn what_cannot_be_read_is_told_beside_the_rest() {
     let scene = Scene::new();

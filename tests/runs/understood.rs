@@ -309,6 +309,6 @@ fn one_table_may_stand_for_several_experiments() {
     assert_eq!(found, [("step_5", "base"), ("step_40", "base")].map(|(p, q)| (p.to_owned(), q.to_owned())));
     for wrong in ["names = \"step_5\"", "names = [3]", "names = [\"a\"]\nname = \"b\"", "names = []"] {
         study(wrong);
-        scene.run("run study.toml --dry-run").expect(1, "names: expected a list of texts, in the place of a name");
+        scene.run("run study.toml --dry-run").expect(1, "names: expected a list of strings, in the place of a name");
     }
 }

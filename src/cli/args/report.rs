@@ -15,7 +15,7 @@ pub struct ReportArgs {
     #[command(flatten)]
     pub which: WhichArgs,
 
-    /// The file to write, or a folder if it ends with `/`: then the data is beside the page, and it may be of any size
+    /// The file to write, or a folder if it ends with `/`: then the data is next to the page, and it may be of any size
     #[arg(short, long, value_name = "FILE", default_value = "report.html")]
     pub output: PathBuf,
 

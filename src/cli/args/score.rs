@@ -1,6 +1,6 @@
 //! Arguments of `tokshift score`.
 //!
-//! Owns what a run is given beside the scoring options, which a file of experiments may give too ([`OptionArgs`]).
+//! Owns what a run is given besides the scoring options, which a file of experiments may give too ([`OptionArgs`]).
 
 use std::path::PathBuf;
 

@@ -51,7 +51,7 @@ fn of_output(output: &Output, with_study: bool) -> Compared {
                 match of_generation_model(&output.root, generation_model, tasks) {
                     Err(error) => failures.push(error.to_string()),
                     Ok(found) => {
-                        // What a model never scored, no experiment asked of it.
+                        // What a model never scored, no experiment requested of it.
                         let missed = found.not_compared.iter().filter(|pair| !pair.not_scored);
                         failures.extend(missed.map(NotCompared::described));
                         found.models.into_iter().for_each(|model| comparison.add_model(model));

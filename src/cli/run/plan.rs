@@ -73,8 +73,8 @@ struct Looked {
 
 fn look(cells: &Cells, cell: &Cell, engine: EngineArg) -> Looked {
     let place = |state, fetch| {
-        let &Cell { experiment, text, model, .. } = cell;
-        Looked { cell: Cell { experiment, text, model, state }, fetch }
+        let &Cell { experiment, task, model, .. } = cell;
+        Looked { cell: Cell { experiment, task, model, state }, fetch }
     };
     if cell.state != State::ToDo {
         return place(cell.state.clone(), false);
@@ -82,7 +82,7 @@ fn look(cells: &Cells, cell: &Cell, engine: EngineArg) -> Looked {
     if let Some((_, why)) = cells.unreadable().find(|(output, _)| *output == cells.experiment(cell).output) {
         return place(State::Failed(why.to_owned()), false);
     }
-    if let Some(why) = cells.damage(cell).or_else(|| cells.refused(cell)) {
+    if let Some(why) = cells.damage(cell).or_else(|| cells.rejected(cell)) {
         return place(State::Failed(why), false);
     }
     if cells.bytes_missing(cell) == 0 {
@@ -129,7 +129,7 @@ fn plan<'a>(cells: &'a Cells, cell: &'a Cell, looked: &'a Looked, entries: &[Ent
     Planned {
         report: CellReport::of(cells, &looked.cell),
         source: &model.source,
-        dataset: cells.text(cell).dataset.display().to_string(),
+        dataset: cells.task_file(cell).dataset.display().to_string(),
         fetch: looked.fetch,
         template: has_own_template(cells, cell).then_some(OWN),
         rows: plan.map(|plan| plan.rows),

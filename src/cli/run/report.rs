@@ -37,7 +37,7 @@ impl<'a> CellReport<'a> {
         let experiment = cells.experiment(cell);
         Self {
             experiment: &experiment.name,
-            task: &cells.text(cell).task,
+            task: &cells.task_file(cell).task,
             model: &cells.model(cell).name,
             output: experiment.output.display().to_string(),
             state,

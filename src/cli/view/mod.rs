@@ -20,7 +20,7 @@ use super::exit::Exit;
 use super::{progress, report};
 use crate::report::{Carrier, Contents, END, beginning};
 use crate::{shift, store};
-use request::{Asked, Refusal};
+use request::{Rejection, Requested};
 
 /// Connections at the same time; a browser opens six.
 const CONNECTIONS: usize = 32;
@@ -88,13 +88,14 @@ fn answer(stream: &TcpStream, served: &Served) -> std::io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let head = head(stream)?;
     let (status, kind, body) = match request::judge(&head, &served.key) {
-        Ok(Asked::Page) => (200, "text/html; charset=utf-8", served.page.clone().into_bytes()),
-        Ok(Asked::Block(number)) if number < served.contents.directory.len() => match served.contents.block(number) {
+        Ok(Requested::Page) => (200, "text/html; charset=utf-8", served.page.clone().into_bytes()),
+        Ok(Requested::Block(number)) if number < served.contents.directory.len() => match served.contents.block(number)
+        {
             Ok(block) => (200, "application/octet-stream", block),
             Err(error) => (500, PLAIN, format!("{error}\n").into_bytes()),
         },
-        Ok(Asked::Block(_)) => refused(Refusal::NotFound),
-        Err(refusal) => refused(refusal),
+        Ok(Requested::Block(_)) => rejected(Rejection::NotFound),
+        Err(rejection) => rejected(rejection),
     };
     let is_head = head.starts_with(b"HEAD ");
     send(stream, status, kind, &body, is_head)
@@ -102,8 +103,8 @@ fn answer(stream: &TcpStream, served: &Served) -> std::io::Result<()> {
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 
-fn refused(refusal: Refusal) -> (u16, &'static str, Vec<u8>) {
-    let (status, why) = refusal.status();
+fn rejected(rejection: Rejection) -> (u16, &'static str, Vec<u8>) {
+    let (status, why) = rejection.status();
     (status, PLAIN, format!("{why}\n").into_bytes())
 }
 
@@ -123,7 +124,7 @@ Referrer-Policy: no-referrer\r\nCross-Origin-Resource-Policy: same-origin\r\nCro
 Cache-Control: no-store\r\nConnection: close\r\n";
 
 fn send(mut stream: &TcpStream, status: u16, kind: &str, body: &[u8], is_head: bool) -> std::io::Result<()> {
-    let reason = if status == 200 { "OK" } else { "Refused" };
+    let reason = if status == 200 { "OK" } else { "Rejected" };
     let length = body.len();
     write!(stream, "HTTP/1.1 {status} {reason}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n{HEADERS}\r\n")?;
     if !is_head {

@@ -5,7 +5,7 @@
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum Requested {
     /// The page.
     Page,
     /// A block of its data.
@@ -14,7 +14,7 @@ pub enum Asked {
 
 /// Why a request is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum Rejection {
     /// It is no request of HTTP/1.
     Broken,
     /// Its method is neither GET nor HEAD.
@@ -29,7 +29,7 @@ pub enum Refusal {
     NotFound,
 }
 
-impl Refusal {
+impl Rejection {
     /// The status of the answer, and the reason in words.
     pub const fn status(self) -> (u16, &'static str) {
         match self {
@@ -50,41 +50,41 @@ const HEADERS: usize = 64;
 ///
 /// # Errors
 /// Why it is not answered. The host is looked at first, the key before the path.
-pub fn judge(head: &[u8], key: &str) -> Result<Asked, Refusal> {
+pub fn judge(head: &[u8], key: &str) -> Result<Requested, Rejection> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut request = httparse::Request::new(&mut headers);
     let is_whole = request.parse(head).is_ok_and(|status| status.is_complete());
     let (Some(method), Some(target), true) = (request.method, request.path, is_whole) else {
-        return Err(Refusal::Broken);
+        return Err(Rejection::Broken);
     };
     let values = |name: &str| {
         let found = request.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
         found.map(|header| header.value).collect::<Vec<_>>()
     };
-    let [host] = values("host")[..] else { return Err(Refusal::Host) };
+    let [host] = values("host")[..] else { return Err(Rejection::Host) };
     if !is_own(host) {
-        return Err(Refusal::Host);
+        return Err(Rejection::Host);
     }
     if method != "GET" && method != "HEAD" {
-        return Err(Refusal::Method);
+        return Err(Rejection::Method);
     }
     let sites = values("sec-fetch-site");
     let is_foreign = sites.iter().any(|site| *site != b"same-origin" && *site != b"none");
     if is_foreign || !values("origin").is_empty() {
-        return Err(Refusal::Origin);
+        return Err(Rejection::Origin);
     }
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let given = query.split('&').find_map(|field| field.strip_prefix("key=")).unwrap_or_default();
     if !is_same(given, key) {
-        return Err(Refusal::Key);
+        return Err(Rejection::Key);
     }
     match path.strip_prefix("/b/") {
-        None if path == "/" => Ok(Asked::Page),
+        None if path == "/" => Ok(Requested::Page),
         // Digits alone: not a path, so that none leads anywhere.
         Some(number) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
-            number.parse().map(Asked::Block).map_err(|_| Refusal::NotFound)
+            number.parse().map(Requested::Block).map_err(|_| Rejection::NotFound)
         }
-        _ => Err(Refusal::NotFound),
+        _ => Err(Rejection::NotFound),
     }
 }
 
@@ -107,21 +107,24 @@ fn is_same(given: &str, key: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn judged(request: &str) -> Result<Asked, Refusal> {
+    fn judged(request: &str) -> Result<Requested, Rejection> {
         judge(request.replace('\n', "\r\n").as_bytes(), "k3y")
     }
 
     #[test]
     fn the_page_and_its_blocks_are_answered() {
         for host in ["localhost:4114", "127.0.0.1:9", "[::1]:9", "localhost"] {
-            assert_eq!(judged(&format!("GET /?key=k3y HTTP/1.1\nHost: {host}\n\n")), Ok(Asked::Page));
+            assert_eq!(judged(&format!("GET /?key=k3y HTTP/1.1\nHost: {host}\n\n")), Ok(Requested::Page));
         }
         let more = "Sec-Fetch-Site: same-origin\nAccept: */*\n";
-        assert_eq!(judged(&format!("HEAD /b/17?key=k3y HTTP/1.1\nHost: localhost:1\n{more}\n")), Ok(Asked::Block(17)));
+        assert_eq!(
+            judged(&format!("HEAD /b/17?key=k3y HTTP/1.1\nHost: localhost:1\n{more}\n")),
+            Ok(Requested::Block(17))
+        );
     }
 
     #[test]
-    fn everything_else_is_refused() {
+    fn everything_else_is_rejected() {
         let get = |target: &str, headers: &str| judged(&format!("GET {target} HTTP/1.1\n{headers}\n"));
         let own = "Host: localhost:1\n";
         for host in [
@@ -131,10 +134,10 @@ mod tests {
             "",
             "Host: localhost\nHost: evil\n",
         ] {
-            assert_eq!(get("/?key=k3y", host), Err(Refusal::Host), "{host}");
+            assert_eq!(get("/?key=k3y", host), Err(Rejection::Host), "{host}");
         }
         for target in ["/", "/?key=", "/?key=other", "/?key=k3y2", "/b/1", "/?Key=k3y", "/?key=K3Y"] {
-            assert_eq!(get(target, own), Err(Refusal::Key), "{target}");
+            assert_eq!(get(target, own), Err(Rejection::Key), "{target}");
         }
         for more in [
             "Origin: http://evil.example\n",
@@ -142,7 +145,7 @@ mod tests {
             "Sec-Fetch-Site: cross-site\n",
             "Sec-Fetch-Site: same-site\n",
         ] {
-            assert_eq!(get("/b/1?key=k3y", &format!("{own}{more}")), Err(Refusal::Origin), "{more}");
+            assert_eq!(get("/b/1?key=k3y", &format!("{own}{more}")), Err(Rejection::Origin), "{more}");
         }
         for target in [
             "/../etc/passwd?key=k3y",
@@ -154,12 +157,12 @@ mod tests {
             "/b/99999999999999999999?key=k3y",
             "http://localhost/b/1?key=k3y",
         ] {
-            assert_eq!(get(target, own), Err(Refusal::NotFound), "{target}");
+            assert_eq!(get(target, own), Err(Rejection::NotFound), "{target}");
         }
-        assert_eq!(judged("POST /?key=k3y HTTP/1.1\nHost: localhost\n\n"), Err(Refusal::Method));
+        assert_eq!(judged("POST /?key=k3y HTTP/1.1\nHost: localhost\n\n"), Err(Rejection::Method));
         assert_eq!(
             [judged("GET"), judged("\n\n"), judged("GET / HTTP/1.1\nHost: localhost")],
-            [Err(Refusal::Broken); 3]
+            [Err(Rejection::Broken); 3]
         );
     }
 }

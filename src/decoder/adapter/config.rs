@@ -41,7 +41,7 @@ const KNOWN: [&str; 27] = [
     "qalora_group_size",
 ];
 /// Initialisations that leave the base's weights as they are; others (PiSSA, OLoRA, CorDA, LoftQ, LoRA-GA) subtract from them
-/// what the adapter begins with, so that the adapter means nothing beside the weights as published.
+/// what the adapter begins with, so that the adapter means nothing with the weights as published.
 const INITIALISATIONS: [&str; 3] = ["gaussian", "eva", "orthogonal"];
 
 /// An adapter's arithmetic.
@@ -84,8 +84,8 @@ impl LoraConfig {
         if kind != "LORA" {
             return Err(format!("`peft_type` is \"{kind}\"; only \"LORA\" is implemented"));
         }
-        config.refuse_other_arithmetic()?;
-        config.refuse_other_base()?;
+        config.reject_other_arithmetic()?;
+        config.reject_other_base()?;
         Ok(Self {
             rank: config.size("r")?,
             alpha: config.optional::<f64>("lora_alpha")?.ok_or("no `lora_alpha`")?,
@@ -165,8 +165,8 @@ impl Modules {
 }
 
 impl Config<'_> {
-    fn refuse_other_arithmetic(self) -> Parsed<()> {
-        self.refuse_unless("bias", &Value::from("none"))?;
+    fn reject_other_arithmetic(self) -> Parsed<()> {
+        self.reject_unless("bias", &Value::from("none"))?;
         for (field, value) in self.0.iter().filter(|(field, _)| !KNOWN.contains(&field.as_str())) {
             let is_off = match value {
                 Value::Null | Value::Bool(false) => true,
@@ -181,7 +181,7 @@ impl Config<'_> {
         Ok(())
     }
 
-    fn refuse_other_base(self) -> Parsed<()> {
+    fn reject_other_base(self) -> Parsed<()> {
         match self.0.get("init_lora_weights") {
             None | Some(Value::Null | Value::Bool(_)) => Ok(()),
             Some(Value::String(kind)) if INITIALISATIONS.contains(&kind.as_str()) => Ok(()),
@@ -226,10 +226,10 @@ impl Config<'_> {
             _ => self.optional(numbers)?.unwrap_or_default(),
         };
         if numbers.is_empty() && !after.is_empty() {
-            return Err(format!("`{pattern}` is {after:?} without `layers_to_transform`, which PEFT refuses"));
+            return Err(format!("`{pattern}` is {after:?} without `layers_to_transform`, which PEFT rejects"));
         }
         if !numbers.is_empty() && self.0.get("target_modules").is_some_and(Value::is_string) {
-            return Err("`layers_to_transform` beside a text in `target_modules`, which PEFT refuses".to_owned());
+            return Err("`layers_to_transform` together with a text in `target_modules`, which PEFT rejects".to_owned());
         }
         let after: Vec<Option<&str>> =
             if after.is_empty() { vec![None] } else { after.iter().map(|after| Some(after.as_str())).collect() };

@@ -115,7 +115,7 @@ impl Adapter {
     pub fn join(&self, spec: &DecoderSpec, body: &Body, head: &Head, device: &Device) -> Result<(Body, Head)> {
         let mut parts = self.parts(spec)?;
         let (mut body, mut head) = (body.clone(), head.clone());
-        self.refuse_other_base(spec, &body, &head)?;
+        self.reject_other_base(spec, &body, &head)?;
         if let Some(part) = parts.get_mut(EMBEDDING).filter(|part| part.kind == Kind::Embedding) {
             part.is_used = true;
             let [a, b] = part.names();
@@ -130,7 +130,7 @@ impl Adapter {
             }
         }
         match parts.values().find(|part| !part.is_used) {
-            Some(part) => Err(self.shard.refuse(&part.names()[0], "is of a module that the model does not have")),
+            Some(part) => Err(self.shard.reject(&part.names()[0], "is of a module that the model does not have")),
             None => Ok((body, head)),
         }
     }
@@ -139,21 +139,21 @@ impl Adapter {
     fn parts(&self, spec: &DecoderSpec) -> Result<BTreeMap<String, Part>> {
         let mut parts = BTreeMap::new();
         for name in self.shard.metadata.offset_keys() {
-            let refuse = |what: &str| self.shard.refuse(&name, what);
-            let Some(Name { module, kind }) = part::parse(&name) else { return Err(refuse(part::OTHERS)) };
+            let reject = |what: &str| self.shard.reject(&name, what);
+            let Some(Name { module, kind }) = part::parse(&name) else { return Err(reject(part::OTHERS)) };
             let Some(within) = spec.names.within(module) else {
-                return Err(refuse("is of a module that the model does not have"));
+                return Err(reject("is of a module that the model does not have"));
             };
             match kind {
                 Kind::Base if [EMBEDDING, HEAD].contains(&within) => continue,
-                Kind::Base => return Err(refuse(part::OTHERS)),
+                Kind::Base => return Err(reject(part::OTHERS)),
                 Kind::Linear | Kind::Embedding => {}
             }
-            let (rank, scale) = self.config.of(module).map_err(|what| refuse(&what))?;
+            let (rank, scale) = self.config.of(module).map_err(|what| reject(&what))?;
             let part = Part { module: module.to_owned(), kind, rank, scale, is_used: false };
             let before = parts.insert(within.to_owned(), part);
             if before.is_some_and(|before| before.module != module || before.kind != kind) {
-                return Err(refuse("is of a module that another tensor calls by another name"));
+                return Err(reject("is of a module that another tensor calls by another name"));
             }
         }
         if parts.is_empty() {
@@ -164,7 +164,7 @@ impl Adapter {
 
     /// PEFT saves embedding and head of the base along where they are targets or the vocabulary grew, and loading the adapter
     /// puts them in the place of the base's: they must be the base's own.
-    fn refuse_other_base(&self, spec: &DecoderSpec, body: &Body, head: &Head) -> Result<()> {
+    fn reject_other_base(&self, spec: &DecoderSpec, body: &Body, head: &Head) -> Result<()> {
         for name in self.shard.metadata.offset_keys() {
             let Some(Name { module, kind: Kind::Base }) = part::parse(&name) else { continue };
             let is_head = spec.names.within(module) == Some(HEAD);
@@ -172,7 +172,7 @@ impl Adapter {
             if !self.is_copy(&name, weight)? {
                 let what = "is not the base's own, in whose place PEFT puts it: merge the adapter (`merge_and_unload`), save \
                             the model and score that";
-                return Err(self.shard.refuse(&name, what));
+                return Err(self.shard.reject(&name, what));
             }
         }
         Ok(())
@@ -208,11 +208,11 @@ impl Adapter {
     /// One half of a part, f32 on the CPU.
     fn tensor(&self, name: &str, shape: [usize; 2]) -> Result<Tensor> {
         let Some(info) = self.shard.metadata.info(name) else {
-            return Err(self.shard.refuse(name, "is missing, its other half is there"));
+            return Err(self.shard.reject(name, "is missing, its other half is there"));
         };
         if info.shape != shape {
             let what = format!("has shape {:?}, model and config ask for {shape:?}", info.shape);
-            return Err(self.shard.refuse(name, &what));
+            return Err(self.shard.reject(name, &what));
         }
         Ok(self.shard.read(name, info)?.to_dtype(DType::F32)?)
     }

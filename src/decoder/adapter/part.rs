@@ -4,7 +4,7 @@
 
 /// What PEFT puts before a module's own name.
 const PREFIX: &str = "base_model.model.";
-/// Why a tensor that has none of these names is refused.
+/// Why a tensor that has none of these names is rejected.
 pub const OTHERS: &str = "is not read: of an adapter, `base_model.model.MODULE.lora_A.weight` and `.lora_B.weight` are, `.lora_embedding_A` and \
      `.lora_embedding_B` of the embedding, and copies of the base's embedding and head";
 /// The two halves of a linear map's part, and of the embedding's.

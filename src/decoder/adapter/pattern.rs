@@ -72,16 +72,16 @@ fn compile(pattern: &str) -> Parsed<Regex> {
 
 /// An error for syntax that Python and the matcher read differently.
 fn check(pattern: &str) -> Parsed<()> {
-    let refuse = |what: String| Err(format!("the pattern `{pattern}` has {what}"));
+    let reject = |what: String| Err(format!("the pattern `{pattern}` has {what}"));
     let mut chars = pattern.char_indices();
     let mut in_set = false;
     while let Some((at, c)) = chars.next() {
         match c {
             '\\' => match chars.next() {
                 Some((_, next)) if next.is_ascii_alphanumeric() && !ESCAPES.contains(next) => {
-                    return refuse(format!("`\\{next}`, which is not read"));
+                    return reject(format!("`\\{next}`, which is not read"));
                 }
-                Some((_, 'b')) if in_set => return refuse("`\\b` in a set, which is not read".to_owned()),
+                Some((_, 'b')) if in_set => return reject("`\\b` in a set, which is not read".to_owned()),
                 _ => {}
             },
             '[' if !in_set => {
@@ -94,13 +94,13 @@ fn check(pattern: &str) -> Parsed<()> {
             ']' if in_set => in_set = false,
             _ if in_set => {
                 if let Some(operation) = OPERATIONS.iter().find(|operation| pattern[at..].starts_with(**operation)) {
-                    return refuse(format!("`{operation}` in a set, which Python takes for characters"));
+                    return reject(format!("`{operation}` in a set, which Python takes for characters"));
                 }
             }
             '(' if pattern[at..].starts_with("(?U")
                 || pattern[at..].starts_with("(?<") && !is_look_behind(&pattern[at..]) =>
             {
-                return refuse("a group that Python does not know".to_owned());
+                return reject("a group that Python does not know".to_owned());
             }
             _ => {}
         }
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_python_reads_otherwise_is_refused() {
+    fn what_python_reads_otherwise_is_rejected() {
         for (pattern, what) in [
             (r"\p{L}+", r"`\p`"),
             (r"\Kq", r"`\K`"),

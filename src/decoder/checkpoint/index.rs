@@ -31,7 +31,7 @@ impl Files {
     pub fn of(directory: &Path) -> Result<Self> {
         let (single, index) = (directory.join(SINGLE), directory.join(INDEX));
         if single.exists() {
-            let note = || format!("`{SINGLE}` is read, as transformers does, and `{INDEX}` beside it is passed over");
+            let note = || format!("`{SINGLE}` is read, as transformers does, and `{INDEX}` next to it is passed over");
             return Ok(Self { paths: vec![single], named: BTreeMap::new(), note: index.exists().then(note) });
         }
         if !index.exists() {

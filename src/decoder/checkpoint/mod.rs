@@ -77,9 +77,9 @@ impl Checkpoint {
             notes.extend(shards.note().map(str::to_owned));
         }
         let mut opened = Self { path: path.to_owned(), spec, root, source, notes, read: Mutex::default() };
-        opened.settle_names()?;
-        opened.settle_head()?;
-        opened.refuse_other_heads()?;
+        opened.fix_names()?;
+        opened.fix_head()?;
+        opened.reject_other_heads()?;
         Ok(opened)
     }
 

@@ -17,7 +17,7 @@ pub(super) fn of(names: &Names, is_stored: impl Fn(&str) -> bool) -> (&'static s
 
 impl Checkpoint {
     /// Two tensors that transformers takes for one weight must be the same: it keeps the one that it reads last.
-    pub(super) fn settle_names(&self) -> Result<()> {
+    pub(super) fn fix_names(&self) -> Result<()> {
         let Source::Safetensors(shards) = &self.source else { return Ok(()) };
         let (body, head) = self.root;
         let names = &self.spec.names;
@@ -42,7 +42,7 @@ impl Checkpoint {
 
     /// A config may say that the head is the embedding, and the files hold another head: then transformers 5 takes that
     /// one, and transformers 4 the embedding.
-    pub(super) fn settle_head(&mut self) -> Result<()> {
+    pub(super) fn fix_head(&mut self) -> Result<()> {
         let (head, embedding) = (self.head_name().to_owned(), self.embedding_name());
         let Source::Safetensors(shards) = &self.source else { return Ok(()) };
         if !self.spec.tied_head || head == embedding || shards.stored(&head).is_none() {
@@ -62,7 +62,7 @@ impl Checkpoint {
 
     /// Where the head is the embedding, no other matrix of its shape may be left: it would be a head that stays unused,
     /// whatever its name.
-    pub(super) fn refuse_other_heads(&self) -> Result<()> {
+    pub(super) fn reject_other_heads(&self) -> Result<()> {
         let Source::Safetensors(shards) = &self.source else { return Ok(()) };
         let (embedding, shape) = (self.embedding_name(), [self.spec.vocab, self.spec.hidden]);
         if !self.spec.tied_head || shards.stored(&embedding).is_none() {

@@ -1,6 +1,6 @@
 //! The safetensors files of a model directory.
 //!
-//! Owns reading them, and that a tensor is the same wherever it stands. Of quantised types it reads FP8 in blocks; refuses the
+//! Owns reading them, and that a tensor is the same wherever it stands. Of quantised types it reads FP8 in blocks; rejects the
 //! others.
 
 use std::collections::BTreeMap;
@@ -61,7 +61,7 @@ impl Safetensors {
             for name in shard.metadata.offset_keys() {
                 match opened.places.entry(name) {
                     Entry::Vacant(entry) => drop(entry.insert(place)),
-                    Entry::Occupied(entry) => refuse_others(&opened.shards[*entry.get()], &shard, entry.key(), &named)?,
+                    Entry::Occupied(entry) => reject_others(&opened.shards[*entry.get()], &shard, entry.key(), &named)?,
                 }
             }
             opened.shards.push(shard);
@@ -131,13 +131,13 @@ impl Safetensors {
     /// The matrix that FP8 values and the scales of their blocks stand for, f32.
     fn fp8(&self, name: &str, shard: &Shard, info: &TensorInfo, block: [usize; 2]) -> Result<Tensor> {
         let scales = fp8::scales_of(name);
-        let shape = fp8::scale_shape(&info.shape, block).map_err(|what| shard.refuse(name, &what))?;
+        let shape = fp8::scale_shape(&info.shape, block).map_err(|what| shard.reject(name, &what))?;
         let Some(scales) = self.load(&scales, &shape)? else {
-            return Err(shard.refuse(name, &format!("is FP8 and its scales `{scales}` are missing")));
+            return Err(shard.reject(name, &format!("is FP8 and its scales `{scales}` are missing")));
         };
         let scales = scales.to_dtype(DType::F32)?;
         fp8::dequantise(&shard.values::<u8>(info)?, &info.shape, &scales, block)
-            .map_err(|what| shard.refuse(name, &what))
+            .map_err(|what| shard.reject(name, &what))
     }
 
     fn info(&self, name: &str) -> Option<(&Shard, &TensorInfo)> {
@@ -184,7 +184,7 @@ impl Shard {
             Dtype::BF16 => self.load(name, info, bf16::is_finite),
             Dtype::F16 => self.load(name, info, f16::is_finite),
             Dtype::F64 => self.narrowed(name, info),
-            other => Err(self.refuse(name, &format!("is {other}; F64, F32, F16, BF16 and FP8 in blocks are read"))),
+            other => Err(self.reject(name, &format!("is {other}; F64, F32, F16, BF16 and FP8 in blocks are read"))),
         }
     }
 
@@ -210,13 +210,13 @@ impl Shard {
     }
 
     /// Tensor `name` cannot be used.
-    pub fn refuse(&self, name: &str, what: &str) -> Error {
+    pub fn reject(&self, name: &str, what: &str) -> Error {
         Error::file(&self.path, format!("tensor `{name}` {what}"))
     }
 }
 
 /// A tensor that stands in two files must be the same in both: transformers takes the later one's, whatever the index says.
-fn refuse_others(first: &Shard, second: &Shard, name: &str, named: &BTreeMap<String, String>) -> Result<()> {
+fn reject_others(first: &Shard, second: &Shard, name: &str, named: &BTreeMap<String, String>) -> Result<()> {
     let (Some(a), Some(b)) = (first.metadata.info(name), second.metadata.info(name)) else { return Ok(()) };
     if are_equal((first, a), (second, b))? {
         return Ok(());
@@ -226,7 +226,7 @@ fn refuse_others(first: &Shard, second: &Shard, name: &str, named: &BTreeMap<Str
         "stands in `{}` too, with other values; the index {index}, transformers takes the later file's: save the checkpoint anew",
         first.path.display()
     );
-    Err(second.refuse(name, &what))
+    Err(second.reject(name, &what))
 }
 
 fn are_equal((a, a_info): (&Shard, &TensorInfo), (b, b_info): (&Shard, &TensorInfo)) -> Result<bool> {

@@ -82,7 +82,7 @@ fn one_file_comes_before_an_index() {
         let checkpoint = Checkpoint::open(path).unwrap();
         assert_eq!(numbers(&checkpoint, EMBEDDING), want);
         assert_eq!(checkpoint.files(), [path.join("config.json"), path.join("model.safetensors")]);
-        assert!(checkpoint.notes()[0].contains("`model.safetensors.index.json` beside it is passed over"));
+        assert!(checkpoint.notes()[0].contains("`model.safetensors.index.json` next to it is passed over"));
         if has_shard {
             fs::remove_file(path.join("model-00001-of-00001.safetensors")).unwrap();
         }

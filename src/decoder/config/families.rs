@@ -35,7 +35,7 @@ impl Config<'_> {
 
     fn llama(self, spec: &mut DecoderSpec) -> Parsed<()> {
         spec.mlp_bias = self.flag("mlp_bias")?;
-        self.refuse_unless("pretraining_tp", &Value::from(1))
+        self.reject_unless("pretraining_tp", &Value::from(1))
     }
 
     fn granite(self, spec: &mut DecoderSpec) -> Parsed<()> {
@@ -74,13 +74,13 @@ impl Config<'_> {
     fn qwen2(self, spec: &mut DecoderSpec) -> Parsed<()> {
         spec.windows = self.qwen_windows(spec.layers)?;
         (spec.qkv_bias, spec.o_bias) = (true, false);
-        self.refuse_unless("use_mrope", &Value::from(false))
+        self.reject_unless("use_mrope", &Value::from(false))
     }
 
     fn qwen2_moe(self, spec: &mut DecoderSpec) -> Parsed<()> {
         spec.windows = self.qwen2_moe_windows(spec.layers)?;
         (spec.qkv_bias, spec.o_bias) = (self.optional("qkv_bias")?.unwrap_or(true), false);
-        self.refuse_unless("use_mrope", &Value::from(false))
+        self.reject_unless("use_mrope", &Value::from(false))
     }
 
     fn qwen3(self, spec: &mut DecoderSpec) -> Parsed<()> {
@@ -107,7 +107,7 @@ impl Config<'_> {
         self.gemma(spec)?;
         spec.names = names::GEMMA3;
         spec.qk_norm = QkNorm::Head;
-        self.refuse_unless("attn_logit_softcapping", &Value::Null)?;
+        self.reject_unless("attn_logit_softcapping", &Value::Null)?;
         let pattern = self.optional_size("sliding_window_pattern")?.unwrap_or(6);
         spec.windows = self.pattern_windows(spec.layers, pattern)?;
         spec.rope_of_layer = spec.windows.iter().map(|window| Some(usize::from(window.is_some()))).collect();
@@ -116,7 +116,7 @@ impl Config<'_> {
 
     /// What both have.
     fn gemma(self, spec: &mut DecoderSpec) -> Parsed<()> {
-        self.refuse_unless("use_bidirectional_attention", &Value::from(false))?;
+        self.reject_unless("use_bidirectional_attention", &Value::from(false))?;
         spec.norm_plus_one = true;
         spec.norms = Norms::BeforeAndAfter;
         spec.embedding_scale = (spec.hidden as f64).sqrt();

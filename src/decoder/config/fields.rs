@@ -64,7 +64,7 @@ impl<'a> Config<'a> {
     }
 
     /// The field is absent, null, or has the one value whose arithmetic is implemented.
-    pub fn refuse_unless(self, field: &str, value: &Value) -> Parsed<()> {
+    pub fn reject_unless(self, field: &str, value: &Value) -> Parsed<()> {
         match self.0.get(field) {
             None | Some(Value::Null) => Ok(()),
             Some(found) if found == value || (found.is_number() && found.as_f64() == value.as_f64()) => Ok(()),

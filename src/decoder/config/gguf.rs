@@ -108,7 +108,7 @@ impl Keys<'_> {
 
     /// The config that says the same.
     fn config(&self, factors: &Factors) -> Parsed<Map<String, Json>> {
-        self.refuse_unknown()?;
+        self.reject_unknown()?;
         let mut config = Map::new();
         for (key, field) in COMMON.iter().chain(self.architecture.fields) {
             config.insert((*field).to_owned(), self.json(key)?);
@@ -137,7 +137,7 @@ impl Keys<'_> {
         }
     }
 
-    fn refuse_unknown(&self) -> Parsed<()> {
+    fn reject_unknown(&self) -> Parsed<()> {
         let prefix = format!("{}.", self.architecture.name);
         let known = |key: &str| {
             let listed = |fields: Fields| fields.iter().any(|(known, _)| *known == key);

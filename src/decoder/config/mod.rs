@@ -31,22 +31,22 @@ use crate::python_json;
 /// implemented.
 pub fn read(path: &Path) -> Result<DecoderSpec> {
     let map = python_json::object(path)?;
-    let parsed = refuse_nulls(&map).and_then(|()| parse(&map, None));
+    let parsed = reject_nulls(&map).and_then(|()| parse(&map, None));
     parsed.map_err(|what| Error::file(path, what))
 }
 
 /// Some fields have defaults, but not for null: no version of transformers loads such a model.
-fn refuse_nulls(map: &Map<String, Value>) -> Parsed<()> {
+fn reject_nulls(map: &Map<String, Value>) -> Parsed<()> {
     let family = map.get("model_type").and_then(Value::as_str).unwrap_or_default();
     let fields: &[&str] = match family {
-        "gemma3" => return map.get("text_config").and_then(Value::as_object).map_or(Ok(()), refuse_nulls),
+        "gemma3" => return map.get("text_config").and_then(Value::as_object).map_or(Ok(()), reject_nulls),
         "gemma2" | "gemma3_text" => &["rms_norm_eps", "hidden_activation", "query_pre_attn_scalar", "head_dim"],
         "mixtral" | "qwen2_moe" | "qwen3_moe" => &["rms_norm_eps", "hidden_act", "num_experts_per_tok"],
         "qwen3" | "glm4" => &["rms_norm_eps", "hidden_act", "head_dim"],
         _ => &["rms_norm_eps", "hidden_act"],
     };
     match fields.iter().find(|field| map.get(**field).is_some_and(Value::is_null)) {
-        Some(field) => Err(format!("`{field}` is null, which transformers refuses: leave it out or set its value")),
+        Some(field) => Err(format!("`{field}` is null, which transformers rejects: leave it out or set its value")),
         None => Ok(()),
     }
 }
@@ -71,10 +71,10 @@ fn parse(map: &Map<String, Value>, rotary: Option<usize>) -> Parsed<DecoderSpec>
     }
     let filled = with_defaults(map, &family);
     let config = Config(&filled);
-    config.refuse_unless("is_causal", &Value::Bool(true))?;
-    config.refuse_layers_apart()?;
+    config.reject_unless("is_causal", &Value::Bool(true))?;
+    config.reject_layers_apart()?;
     // transformers 5 reads the file that it names instead of `model.safetensors`.
-    config.refuse_unless("transformers_weights", &Value::Null)?;
+    config.reject_unless("transformers_weights", &Value::Null)?;
     let mut spec = DecoderSpec { fp8_block, ..config.common(&family)? };
     config.of_family(&mut spec, &family)?;
     config.experts(&mut spec, &family)?;
@@ -130,7 +130,7 @@ impl Config<'_> {
     }
 
     /// What no layer has of its own makes none of them another.
-    fn refuse_layers_apart(self) -> Parsed<()> {
+    fn reject_layers_apart(self) -> Parsed<()> {
         let layers = self.object("per_layer_config")?;
         let is_empty = |of_layer: &Value| of_layer.as_object().is_some_and(Map::is_empty);
         match layers.and_then(|layers| layers.0.iter().find(|(_, of_layer)| !is_empty(of_layer))) {

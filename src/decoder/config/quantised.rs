@@ -14,7 +14,7 @@ const NEUTRAL: [&str; 5] =
 impl Config<'_> {
     /// Rows and columns of the blocks that share a scale, if the weights are stored in FP8.
     pub fn fp8_block(self) -> Parsed<Option<[usize; 2]>> {
-        self.refuse_unless("compression_config", &Value::Null)?;
+        self.reject_unless("compression_config", &Value::Null)?;
         let Some(config) = self.object("quantization_config")? else { return Ok(None) };
         config.block().map(Some).map_err(|what| format!("`quantization_config`: {what}"))
     }
@@ -24,11 +24,11 @@ impl Config<'_> {
         if method != "fp8" {
             return Err(format!("quant_method \"{method}\" is not read; of quantised safetensors, \"fp8\" alone is"));
         }
-        self.refuse_unless("fmt", &json!("e4m3"))?;
-        self.refuse_unless("activation_scheme", &json!("dynamic"))?;
+        self.reject_unless("fmt", &json!("e4m3"))?;
+        self.reject_unless("activation_scheme", &json!("dynamic"))?;
         let known = |field: &String| field.as_str() == "fmt" || NEUTRAL.contains(&field.as_str());
         for (field, _) in self.0.iter().filter(|(field, _)| !known(field)) {
-            self.refuse_unless(field, &Value::Bool(false))?;
+            self.reject_unless(field, &Value::Bool(false))?;
         }
         match self.optional::<[usize; 2]>("weight_block_size")? {
             Some(block) if block.iter().all(|n| (1..=1 << 24).contains(n)) => Ok(block),

@@ -65,7 +65,7 @@ impl Config<'_> {
             }
             ropes.push(rope);
         }
-        refuse_two_switches(&ropes)?;
+        reject_two_switches(&ropes)?;
         let fields = said.iter().flat_map(|(object, _)| object).filter(|(_, value)| !value.is_null());
         let described = fields.filter_map(|(field, value)| {
             let by = match (FIELDS.contains(&field.as_str()), field.as_str()) {
@@ -99,7 +99,7 @@ impl Config<'_> {
         let kinds = ["full_attention", "sliding_attention"];
         let mut others = nested.iter().flat_map(|nested| nested.0).filter(|(kind, _)| !kinds.contains(&kind.as_str()));
         if let Some((field, value)) = others.find(|(_, value)| !value.is_null()) {
-            return Err(format!("`rope_parameters` has `{field}` ({value}) beside {}", kinds.join(" and ")));
+            return Err(format!("`rope_parameters` has `{field}` ({value}) together with {}", kinds.join(" and ")));
         }
         let [full, sliding] = kinds.map(of_kind);
         let object = |of: Option<Config>| of.map(|object| object.0.clone()).unwrap_or_default();
@@ -174,7 +174,7 @@ impl Config<'_> {
                 original_max_tokens: self.original_tokens(object)? as f64,
             },
             "dynamic" => {
-                return Err("rope type `dynamic` is refused: a text's frequencies would change as it grows".to_owned());
+                return Err("rope type `dynamic` is rejected: a text's frequencies would change as it grows".to_owned());
             }
             other => {
                 return Err(format!(
@@ -199,7 +199,7 @@ impl Config<'_> {
 
     fn yarn(self, plain: &Rope, object: Config) -> Parsed<Rope> {
         if !object.0.contains_key("factor") {
-            return Err("rope type `yarn` without a `factor`, which transformers refuses".to_owned());
+            return Err("rope type `yarn` without a `factor`, which transformers rejects".to_owned());
         }
         let original = self.original_tokens(object)?;
         let factor = self.stretch(object, original)?;
@@ -251,7 +251,7 @@ impl Config<'_> {
 }
 
 /// A text is short or long for all of its layers alike here.
-fn refuse_two_switches(ropes: &[Rope]) -> Parsed<()> {
+fn reject_two_switches(ropes: &[Rope]) -> Parsed<()> {
     let switches = ropes.iter().filter_map(|rope| match rope.scaling {
         RopeScaling::LongRope { original_max_tokens, .. } => Some(original_max_tokens),
         _ => None,

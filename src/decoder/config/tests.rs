@@ -1,4 +1,4 @@
-//! What configs mean, in both spellings, and what is refused by name.
+//! What configs mean, in both spellings, and what is rejected by name.
 
 use serde_json::{Value, json, to_value};
 
@@ -40,7 +40,7 @@ fn both_spellings_of_rope_mean_the_same() {
 }
 
 #[test]
-fn what_is_not_implemented_is_refused_by_name() {
+fn what_is_not_implemented_is_rejected_by_name() {
     let rope = |object: Value| json!({ "rope_scaling": object });
     for (family, fields, name) in [
         ("llama", rope(json!({"type": "dynamic", "factor": 2.0})), "`dynamic`"),
@@ -160,7 +160,7 @@ fn ropes_of_kinds_of_layers_are_read_by_themselves() {
 }
 
 #[test]
-fn what_two_versions_of_transformers_read_otherwise_is_refused() {
+fn what_two_versions_of_transformers_read_otherwise_is_rejected() {
     for (family, fields, name) in [
         ("llama", json!({"rope_scaling": {"rope_type": "linear", "type": "default", "factor": 2.0}}), "`rope_type`"),
         ("gemma3_text", json!({"rope_scaling": {"type": "linear", "factor": 8.0}}), "`rope_type`"),
@@ -178,11 +178,11 @@ fn what_two_versions_of_transformers_read_otherwise_is_refused() {
     }
     for (family, field) in [("llama", "rms_norm_eps"), ("gemma2", "hidden_activation"), ("qwen3", "head_dim")] {
         let config = json!({"model_type": family, field: null});
-        let error = super::refuse_nulls(config.as_object().unwrap()).unwrap_err();
+        let error = super::reject_nulls(config.as_object().unwrap()).unwrap_err();
         assert!(error.starts_with(&format!("`{field}` is null")), "{error}");
     }
     let unread = json!({"model_type": "llama", "hidden_activation": null, "head_dim": null});
-    assert_eq!(super::refuse_nulls(unread.as_object().unwrap()), Ok(()));
+    assert_eq!(super::reject_nulls(unread.as_object().unwrap()), Ok(()));
     // Another family's field.
     let llama = read("llama", &json!({"hidden_activation": "gelu_pytorch_tanh", "hidden_act": "silu"})).unwrap();
     assert_eq!(llama.activation, Activation::Silu);

@@ -12,7 +12,7 @@ use crate::decoder::weight::Held;
 use crate::forest::KEY_BLOCK;
 use crate::kernel::{Block, DEPTH, Isa, PANEL, Rows, TILE, math, panel_len};
 
-/// Score of a key that a query does not see; its weight is exactly 0 beside any that it sees.
+/// Score of a key that a query does not see; its weight is exactly 0 next to any that it sees.
 const MASKED: f32 = -1e30;
 
 /// What a thread needs, kept from chunk to chunk.

@@ -60,7 +60,7 @@ struct Last<'a, T> {
 }
 
 impl Pass<'_> {
-    /// `embedded` `[rows, hidden]` to hidden rows after the final norm, those of [`Forest::read`]. `layer` gives a
+    /// `embedded` `[rows, hidden]` to final hidden states, those of [`Forest::read`]. `layer` gives a
     /// layer's weights. In the last layer only these rows have queries: the output of the others is not used.
     ///
     /// # Errors

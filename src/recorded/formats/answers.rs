@@ -14,7 +14,7 @@ use crate::dataset::json::Fields;
 use crate::recorded::numbers;
 use crate::recorded::row::{RecordedRow, RecordedSample};
 
-/// The fields of a row: an answer, or one in `response` or `body`, perhaps beside its request.
+/// The fields of a row: an answer, or one in `response` or `body`, perhaps with its request.
 pub const FIELDS: [&str; 9] =
     ["choices", "response", "body", "request", "custom_id", "id", "model", "prompt_logprobs", "prompt_token_ids"];
 /// Those of an answer.
@@ -114,7 +114,7 @@ fn read_choice(
         (Some(raw), _, None | Some(Tokens::Prompt)) => {
             let prompt = prompt.ok_or(
                 "it has `prompt_logprobs`, but not the prompt's ids: send `return_token_ids` with the request, or write the \
-                 request beside the answer, as `request`",
+                 request next to the answer, as `request`",
             )?;
             Ok((vllm::prompt(&prompt, raw)?, true))
         }

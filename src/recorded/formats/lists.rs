@@ -46,7 +46,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-/// What vLLM says of a token beside its id.
+/// What vLLM says of a token besides its id.
 #[derive(Deserialize)]
 struct Listed<'a> {
     #[serde(borrow)]

@@ -69,7 +69,7 @@ pub fn read(path: &Path) -> Result<Read> {
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
     // Of what is read here: the file may be another a moment later.
     let hash = digest::bytes(&bytes);
-    stand_in::refuse(path, &bytes)?;
+    stand_in::reject(path, &bytes)?;
     let text = String::from_utf8(bytes).map_err(|e| Error::file(path, e.to_string()))?;
     let quoted = python_json::replace_words(&text, |word| format!("\"{word}\""));
     let losses: TokenLosses =

@@ -22,7 +22,7 @@ pub struct Scored {
     pub rank: Option<u32>,
     /// The list, in the answer's order.
     pub top: Option<Vec<Entry>>,
-    /// The list may contain the token itself beside the most likely ones.
+    /// The list may contain the token itself besides the most likely ones.
     pub may_add_own: bool,
     /// There is a list, but it names texts instead of ids.
     pub names_texts: bool,
@@ -72,7 +72,7 @@ fn numbers(tokens: Vec<Token>) -> Numbers {
 /// The lists of most likely tokens. Servers add the token itself to its list, though it may not be among the most likely.
 /// With a rank it is taken out where that lies beyond the list's length. Without ranks it is taken out where it is the
 /// last of a list of the greatest length, unless another list of that length has its token above others: then lists of that
-/// length were asked for.
+/// length were requested.
 fn lists(tokens: Vec<Token>) -> Vec<Vec<(u32, f64)>> {
     let longest = tokens.iter().flat_map(|token| &token.scored.top).map(Vec::len).max().unwrap_or_default();
     let is_last = |token: &Token| {
@@ -111,15 +111,15 @@ mod tests {
 
     #[test]
     fn a_list_has_the_most_likely_tokens_alone() {
-        // vLLM, k = 2: the token comes first and is beside the two, or one of them.
+        // vLLM, k = 2: the token comes first, and is one of the two or a third.
         let outside = token(7, Some(40), &[(7, -5.0), (1, -1.0), (2, -2.0)]);
         let inside = token(2, Some(2), &[(2, -2.0), (1, -1.0)]);
         assert_eq!(lists(vec![outside.clone(), inside.clone()]), [[(1, -1.0), (2, -2.0)], [(2, -2.0), (1, -1.0)]]);
-        // Without ranks the longer list tells.
+        // Without ranks, the longer list decides.
         let unranked = |token: &Token| Token { scored: Scored { rank: None, ..token.scored.clone() }, ..token.clone() };
         let both = vec![unranked(&outside), unranked(&inside)];
         assert_eq!(lists(both), [[(1, -1.0), (2, -2.0)], [(2, -2.0), (1, -1.0)]]);
-        // k = 3 was asked for: a token that is third stays.
+        // k = 3 was requested: a token that is third stays.
         let above = token(1, None, &[(1, -1.0), (2, -2.0), (3, -3.0)]);
         let third = token(3, None, &[(1, -1.0), (2, -2.0), (3, -3.0)]);
         assert_eq!(lists(vec![above, third]).iter().map(Vec::len).collect::<Vec<_>>(), [3, 3]);

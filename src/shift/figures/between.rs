@@ -137,7 +137,10 @@ impl<'a> Shifts<'a> {
         for task in tasks {
             let lacks = |model: &str| {
                 let lost = lost.iter().find(|pair| pair.p == model && pair.task == task);
-                lost.map_or_else(|| format!("`{model}` wrote no text of it that was scored"), |pair| pair.why.clone())
+                lost.map_or_else(
+                    || format!("`{model}` wrote no responses to it that were scored"),
+                    |pair| pair.why.clone(),
+                )
             };
             let why = match (find(model, task), find(minus, task)) {
                 (Some(one), Some(other)) if common(one, other).is_empty() => NO_PROMPT.to_owned(),
@@ -154,7 +157,7 @@ impl<'a> Shifts<'a> {
 }
 
 /// Why two texts of a task have no difference.
-const NO_PROMPT: &str = "no prompt is in both texts: prompts are the same if their `cluster_id` is, the hash of the \
+const NO_PROMPT: &str = "no prompt is in both response sets: prompts are the same if their `cluster_id` is, the hash of the \
                          prompt's token ids or the value of --cluster; score both texts with one tokenizer, chat template and \
                          --cluster";
 
@@ -196,17 +199,19 @@ fn of_task(one: &Shift, other: &Shift, BetweenModels { model, minus, to }: &Betw
     let mut notes = Vec::new();
     for (name, (prompts, samples)) in [model, minus].into_iter().zip(left_out.into_iter().zip(left_out_samples)) {
         if prompts > 0 {
-            notes.push(format!("left out: {prompts} prompts that only the text of `{name}` has ({samples} samples)"));
+            notes.push(format!(
+                "left out: {prompts} prompts that only the responses of `{name}` have ({samples} samples)"
+            ));
         }
     }
     if prompts < FEW_CLUSTERS {
         notes.push(format!("only {prompts} prompts: standard errors and intervals are rough below {FEW_CLUSTERS}"));
     }
     if one.weights[1] != other.weights[1] {
-        notes.push(format!("the files or the dtype of `{to}` differ between the two texts"));
+        notes.push(format!("the files or the dtype of `{to}` differ between the two response sets"));
     }
     if temperature.is_none() && (one.temperature.is_some() || other.temperature.is_some()) {
-        notes.push("exact measures are left out: not both texts have them at one temperature".to_owned());
+        notes.push("exact measures are left out: not both response sets have them at one temperature".to_owned());
     }
     let side = |[model, minus]: [u64; 2]| BothTexts { model, minus };
     BetweenTask {

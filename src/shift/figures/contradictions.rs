@@ -20,7 +20,7 @@ const CLOSE: f64 = 0.01;
 const ROUNDING: f64 = 1e-6;
 const SHARE: f64 = 1e-5;
 
-/// The samples that are asked of.
+/// The samples that are tested.
 pub struct Of<'a> {
     sums: &'a Sums,
     holds: &'a dyn Fn(usize) -> bool,
@@ -36,7 +36,7 @@ impl<'a> Of<'a> {
         Self { sums, holds }
     }
 
-    /// Sum and number of tokens by sample, with nothing of those that are not asked of.
+    /// Sum and number of tokens by sample, with nothing of those that are not tested.
     fn of(&self, name: &str) -> Result<Vec<(f64, u64)>> {
         let mut samples = self.sums.of(name)?;
         samples.iter_mut().enumerate().filter(|(place, _)| !(self.holds)(*place)).for_each(|(_, of)| *of = (0.0, 0));
@@ -137,9 +137,9 @@ fn off_1(of: &Of) -> Result<Option<Contradiction>> {
     Ok(errors.map(|errors| far(errors, what)))
 }
 
-/// How many errors `excess` is above 0, if that is more than [`FAR`] beyond `slack`; infinitely many without an error.
-fn beyond(excess: f64, error: f64, slack: f64) -> Option<f64> {
-    (excess.is_finite() && excess > FAR * error + slack).then(|| excess / error)
+/// How many errors `excess` is above 0, if that is more than [`FAR`] beyond `tolerance`; infinitely many without an error.
+fn beyond(excess: f64, error: f64, tolerance: f64) -> Option<f64> {
+    (excess.is_finite() && excess > FAR * error + tolerance).then(|| excess / error)
 }
 
 fn far(errors: f64, what: impl Fn(&str) -> String) -> Contradiction {

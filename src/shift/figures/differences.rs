@@ -14,7 +14,7 @@ use crate::shift::result::pair::Pair;
 use crate::shift::token::measures::{self, is_of_pairs};
 
 /// Every two Qs that share P on one response set, in the order of the pairs.
-pub fn of_text(pairs: &[(Pair, Sums)]) -> Result<Vec<Difference>> {
+pub fn of_set(pairs: &[(Pair, Sums)]) -> Result<Vec<Difference>> {
     let twos = pairs.iter().enumerate().flat_map(|(i, one)| pairs[i + 1..].iter().map(move |other| (one, other)));
     twos.filter(|((one, _), (other, _))| one.p == other.p).map(|(one, other)| difference(one, other)).collect()
 }

@@ -29,7 +29,7 @@ pub fn of_pair(tables: &PairTables, sums: &Sums, left_out: &[LeftOut], exact: bo
     Ok(contradiction(&Of::all(sums), exact)?.map_or(KlEstimate::Yes, |reason| KlEstimate::No { reason }))
 }
 
-/// Standard errors beyond which what contradicts P beside one Q holds beside all: far enough for any number of Qs.
+/// Standard errors beyond which a contradiction that one Q shows counts for all Qs: far enough for any number of Qs.
 const FAR_FOR_ALL: f64 = 4.0;
 
 /// Whether P wrote a text does not depend on Q: what one pair contradicts clearly is *no* for all pairs of P on the
@@ -45,7 +45,7 @@ pub fn agree(tables: &[&PairTables], found: &mut [(Pair, Sums)]) -> Result<()> {
         if let Some(clear) =
             contradictions(&Of::all(sums), is_of_all(tables, pair.exact.as_ref()))?.into_iter().find(is_clear)
         {
-            known.push((pair.p.clone(), format!("beside Q = `{}` {}", pair.q, clear.what)));
+            known.push((pair.p.clone(), format!("compared with Q = `{}`, {}", pair.q, clear.what)));
         }
     }
     for (pair, _) in found {
@@ -95,8 +95,8 @@ pub fn of_prompts(of_pair: &KlEstimate, sums: &Sums, holds: &dyn Fn(usize) -> bo
 /// Samples that are left out because of what was sampled: the longest, or those with a token that a model lacks. Empty
 /// responses and unreadable rows are left out of both tables alike, whatever P's scores.
 fn chosen(left_out: &[LeftOut]) -> Option<String> {
-    let is_nobodys = |one: &&LeftOut| one.p == one.q && matches!(one.p, Status::Empty | Status::Failed);
-    let samples: u64 = left_out.iter().filter(|one| !is_nobodys(one)).map(|one| one.samples).sum();
+    let has_no_numbers = |one: &&LeftOut| one.p == one.q && matches!(one.p, Status::Empty | Status::Failed);
+    let samples: u64 = left_out.iter().filter(|one| !has_no_numbers(one)).map(|one| one.samples).sum();
     (samples > 0).then(|| {
         format!(
             "{samples} samples were left out for their length, or since one model could not score them, so that what was \

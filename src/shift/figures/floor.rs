@@ -47,7 +47,7 @@ pub fn note(tables: &[&PairTables], found: &mut [(Pair, Sums)], f32_versions: &[
     Ok(())
 }
 
-/// The floor of a pair, or why there is none; `None` if none is asked of it: of two f32 models, of a model and its f32
+/// The floor of a pair, or why there is none; `None` if it needs none: of two f32 models, of a model and its f32
 /// version, where neither has one.
 fn floor_of(
     both: [&ModelTable; 2],

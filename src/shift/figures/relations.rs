@@ -1,4 +1,4 @@
-//! Kept fields of numbers, such as a reward, beside the shift of responses.
+//! Kept fields of numbers, such as a reward, and the shift of responses.
 //!
 //! Owns which numbers are related. Not here: slope and correlation (`relation`), and the fields (`fields`).
 

@@ -138,19 +138,19 @@ fn by_field(
             DecidedBy::Prompt => estimate::of_prompts(estimate, sums, &holds, exact)?,
             DecidedBy::Response => estimate.of_selected(&format!("{by} chose the responses")),
             DecidedBy::Either => estimate.of_chosen_somehow(&format!(
-                "below {FEW_CLUSTERS} clusters of several rows with this value nobody can tell whether {by} is of the \
+                "below {FEW_CLUSTERS} clusters of several rows with this value it is unknown whether {by} is of the \
                  prompt or of what was sampled"
             )),
         };
         Ok(Slice { kl_estimate, ..slot.finish(&by, value) })
     };
     let mut slices = found.map(slice).collect::<Result<Vec<_>>>()?;
-    doubt_beside(&mut slices, estimate);
+    carry_over(&mut slices, estimate);
     Ok(slices)
 }
 
 /// What chose the samples of a value that contradict P by themselves chose those of the field's other values, too.
-fn doubt_beside(slices: &mut [Slice], of_pair: &KlEstimate) {
+fn carry_over(slices: &mut [Slice], of_pair: &KlEstimate) {
     let contradicts =
         |slice: &&Slice| *of_pair == KlEstimate::Yes && matches!(slice.kl_estimate, KlEstimate::No { .. });
     let Some(no) = slices.iter().find(contradicts) else { return };

@@ -159,7 +159,7 @@ impl Histogram {
         QUANTILES.map(|(_, f)| self.quantile(f).map_or(0, bin))
     }
 
-    /// Every quantile with its interval; none if there is no value. Where the cuts lie beside the quantiles, the error
+    /// Every quantile with its interval; none if there is no value. Where no cut point is next to a quantile, the error
     /// of F at the cut is taken to that at the quantile by the ratio of √(F (1 − F)), what independent values would
     /// have.
     pub fn quantiles(&self, below: &Below) -> Vec<Quantile> {

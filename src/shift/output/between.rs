@@ -38,7 +38,7 @@ fn of_task(between: &Between, task: &BetweenTask) -> String {
     let Between { model, minus, .. } = between;
     let title = title(between, &format!("`{}`", task.task));
     let counts = format!(
-        "paired by prompt: {} prompts in both texts, {} samples by `{model}`, {} by `{minus}`",
+        "paired by prompt: {} prompts in both response sets, {} samples by `{model}`, {} by `{minus}`",
         task.prompts, task.samples.model, task.samples.minus
     );
     let incomplete = task.partial.then(|| "INCOMPLETE: parts are missing".to_owned());
@@ -51,7 +51,7 @@ fn of_task(between: &Between, task: &BetweenTask) -> String {
 
 fn over_tasks(between: &Between, overall: &BetweenTasks) -> String {
     let title = title(between, &format!("over {} tasks", overall.tasks.len()));
-    let counts = format!("paired by prompt: {} prompts of a task in both texts", overall.prompts);
+    let counts = format!("paired by prompt: {} prompts of a task in both response sets", overall.prompts);
     let incomplete = overall.partial.then(|| "INCOMPLETE: parts or texts are missing".to_owned());
     let mut rows = rows(between, &overall.measures, "", &overall.kl_estimate);
     rows.extend(
@@ -71,7 +71,7 @@ fn temperature(temperature: Option<f64>) -> Option<String> {
 }
 
 fn note(estimate: &KlEstimate) -> Option<String> {
-    Some(format!("note: kl_k1 is {}", estimate.doubt()?))
+    Some(format!("note: kl_k1 is {}", estimate.caveat()?))
 }
 
 fn rows(between: &Between, measures: &[BetweenMeasure], what: &str, estimate: &KlEstimate) -> Vec<Row> {
@@ -82,7 +82,7 @@ fn rows(between: &Between, measures: &[BetweenMeasure], what: &str, estimate: &K
         for (mean, contrast) in measure.means() {
             let Some(Contrast { model, minus, difference }) = contrast else { continue };
             let unit = if mean == "response_mean" { "nats/response" } else { &measure.unit };
-            let mut row = vec![named(&measure.name, estimate), format!("{what}{}", spelt(mean)), unit.to_owned()];
+            let mut row = vec![named(&measure.name, estimate), format!("{what}{}", unit_of(mean)), unit.to_owned()];
             let value = |of: Estimate| {
                 let [value, _] = cells(Some(of));
                 value
@@ -96,7 +96,7 @@ fn rows(between: &Between, measures: &[BetweenMeasure], what: &str, estimate: &K
 }
 
 /// What a mean is over.
-fn spelt(mean: &str) -> &str {
+fn unit_of(mean: &str) -> &str {
     match mean {
         "token_mean" => "over tokens",
         "sample_mean" => "over samples",

@@ -23,7 +23,7 @@ pub fn mean(estimate: Estimate) -> String {
     estimate.stderr.map_or_else(|| digits(estimate.value, 3), |error| with_error(estimate.value, error))
 }
 
-/// A share in percent; what would round to none or all of it is told from none and all.
+/// A share in percent; what would round to none or all of it is written differently from none and all.
 pub fn share(share: f64) -> String {
     match 100.0 * share {
         percent if percent > 0.0 && percent < 0.05 => "<0.1%".to_owned(),

@@ -36,8 +36,8 @@ pub fn slices(slices: &[Slice], width: usize) -> Vec<String> {
     let fitted = Grid { columns, rows: slices.iter().map(row).collect() }.fitted(width);
     let left_out = (!fitted.left_out.is_empty())
         .then(|| format!("left out to fit {width} columns: {}", fitted.left_out.join(", ")));
-    let doubts = legend(slices.iter().map(|slice| &slice.kl_estimate));
-    fitted.lines.into_iter().chain(left_out).chain(doubts).chain([String::new()]).collect()
+    let caveats = legend(slices.iter().map(|slice| &slice.kl_estimate));
+    fitted.lines.into_iter().chain(left_out).chain(caveats).chain([String::new()]).collect()
 }
 
 fn row(slice: &Slice) -> Vec<String> {

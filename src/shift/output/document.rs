@@ -1,6 +1,6 @@
 //! A comparison as a JSON document for scripts.
 //!
-//! Owns what stands beside the comparison in it: the version of its keys, the program, the options. docs/json.md and
+//! Owns what it contains besides the comparison: the version of its keys, the program, the options. docs/json.md and
 //! docs/kl.schema.json describe it. Not here: time, paths and hosts, so that the same comparison gives the same bytes.
 
 use std::collections::BTreeMap;

@@ -113,10 +113,10 @@ impl<'a> Table<'a> {
         if cells().any(|cell| cell.is_k1 && cell.cell != Cell::Missing) {
             notes.push("(k1): the mean of ln p - ln q, an estimate of the KL".to_owned());
         }
-        let doubts = cells().filter_map(|cell| cell.estimate);
-        let doubts: BTreeSet<_> =
-            doubts.filter_map(|of| Some(format!("{} k1 and k3 are {}", mark(of), of.doubt()?))).collect();
-        notes.extend(doubts);
+        let caveats = cells().filter_map(|cell| cell.estimate);
+        let caveats: BTreeSet<_> =
+            caveats.filter_map(|of| Some(format!("{} k1 and k3 are {}", mark(of), of.caveat()?))).collect();
+        notes.extend(caveats);
         let temperatures = rows.iter().filter_map(|of| of.temperature());
         let temperatures: BTreeSet<String> = temperatures.map(|temperature| temperature.to_string()).collect();
         if !temperatures.is_empty() {

@@ -102,8 +102,8 @@ fn reach(pair: &Pair, Limit { statistic, side, .. }: &Limit) -> Result<f64, Stri
     if let Some(temperature) = temperature.filter(|_| is_of_pairs(statistic.of)) {
         return Err(format!("is at temperature {temperature}, not 1"));
     }
-    if let Some(doubt) = of_measure(statistic.of, &pair.kl_estimate).and_then(KlEstimate::doubt) {
-        return Err(doubt);
+    if let Some(caveat) = of_measure(statistic.of, &pair.kl_estimate).and_then(KlEstimate::caveat) {
+        return Err(caveat);
     }
     let Some(estimate) = statistic.value(Of::Pair(pair)) else {
         if is_of_pairs(statistic.of) && pair.exact.is_none() {

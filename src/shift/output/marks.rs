@@ -32,6 +32,6 @@ pub fn named(measure: &str, estimate: &KlEstimate) -> String {
 
 /// The legend of the marks: one line for each reason.
 pub fn legend<'a>(estimates: impl Iterator<Item = &'a KlEstimate>) -> Vec<String> {
-    let line = |estimate: &KlEstimate| Some(visible(&format!("{} {}", mark(estimate), estimate.doubt()?)));
+    let line = |estimate: &KlEstimate| Some(visible(&format!("{} {}", mark(estimate), estimate.caveat()?)));
     estimates.filter_map(line).collect::<BTreeSet<_>>().into_iter().collect()
 }

@@ -167,7 +167,7 @@ impl Shown {
         if rows.iter().any(|of| of.has_few_clusters()) {
             lines.push(format!("{FEW} fewer than 30 clusters: standard errors and intervals are rough"));
         }
-        lines.extend(doubts(rows));
+        lines.extend(caveats(rows));
         lines.extend(rows.iter().any(|of| is_wide(*of)).then(|| WIDE.to_owned()));
         lines.into_iter().map(|line| line.trim_end().to_owned()).collect()
     }
@@ -185,19 +185,19 @@ fn is_wide(of: Of) -> bool {
 
 /// Why k1 is left out, or marked, in the rows that have nothing better. Reasons that differ in numbers alone are one, and
 /// those of what is pooled are those of its pairs.
-fn doubts(rows: &[Of]) -> Vec<String> {
+fn caveats(rows: &[Of]) -> Vec<String> {
     let mut found: Vec<(&'static str, String)> = Vec::new();
     let without_numbers = |text: &str| text.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
     let pairs = rows.iter().filter(|of| matches!(of, Of::Pair(_)) && !matches!(of.kl(), Kl::Exact(_)));
     for of in pairs {
-        let Some(doubt) = of.kl_estimate().doubt() else { continue };
+        let Some(caveat) = of.kl_estimate().caveat() else { continue };
         let mark = if matches!(of.kl_estimate(), KlEstimate::No { .. }) { "-" } else { marks::mark(of.kl_estimate()) };
-        if !found.iter().any(|(_, known)| without_numbers(known) == without_numbers(&doubt)) {
-            found.push((mark, doubt));
+        if !found.iter().any(|(_, known)| without_numbers(known) == without_numbers(&caveat)) {
+            found.push((mark, caveat));
         }
     }
     let has_more = found.len() > REASONS;
-    let reasons = found.into_iter().take(REASONS).map(|(mark, doubt)| format!("{mark} k1 is {doubt}"));
+    let reasons = found.into_iter().take(REASONS).map(|(mark, caveat)| format!("{mark} k1 is {caveat}"));
     reasons.chain(has_more.then(|| "  … and for other reasons: --all".to_owned())).collect()
 }
 

@@ -1,4 +1,4 @@
-//! Kept fields beside the shift of responses, as text for a terminal.
+//! Kept fields and the shift of responses, as text for a terminal.
 //!
 //! Owns this block of lines. Not here: the computation (`figures`).
 
@@ -28,6 +28,6 @@ pub fn relations(fields: &[FieldRelation]) -> Vec<String> {
             }
         }
     }
-    let doubts = legend(fields.iter().map(|field| &field.kl_estimate));
-    aligned(&rows, 2).into_iter().chain(doubts).chain([String::new()]).collect()
+    let caveats = legend(fields.iter().map(|field| &field.kl_estimate));
+    aligned(&rows, 2).into_iter().chain(caveats).chain([String::new()]).collect()
 }

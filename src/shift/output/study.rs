@@ -10,7 +10,7 @@ use crate::shift::result::comparison::{Comparison, NotCompared};
 use crate::shift::result::pair::Partial;
 use crate::shift::result::study::{StudyFigure, lacks};
 
-/// Beside the study's keys where parts are missing: which.
+/// Key besides the study's where parts are missing: which ones.
 const PARTIAL: &str = "partial";
 
 /// The study's KL values of several pairs.

@@ -15,7 +15,7 @@ use crate::shift::token::expressions;
 use crate::shift::token::measures::{self, LOGPROBS, SQUARES, STUDY};
 use crate::table::Table;
 
-/// Columns of the answer beside a sum and a count (suffix [`COUNT`]) of every measure and term.
+/// Columns of the answer besides a sum and a count (suffix [`COUNT`]) of every measure and term.
 pub const ROWS: &str = "rows";
 pub const NOT_FINITE: &str = "not_finite";
 /// The first position at which the tokens differ, null if none does.

@@ -46,7 +46,7 @@ impl KlEstimate {
     }
 
     /// Why it is not known to be one, as a sentence goes on after "the measure is"; `None` if it is one.
-    pub fn doubt(&self) -> Option<String> {
+    pub fn caveat(&self) -> Option<String> {
         match self {
             Self::Yes => None,
             Self::No { reason } => Some(format!("not a KL estimate: {reason}")),
@@ -56,7 +56,7 @@ impl KlEstimate {
 
     /// What a reader of k1 and k3 has to know.
     pub fn note(&self) -> Option<String> {
-        Some(format!("kl_k1 and kl_k3 are {}", self.doubt()?))
+        Some(format!("kl_k1 and kl_k3 are {}", self.caveat()?))
     }
 
     /// The answer for a statistic over several pairs, each with its name: no if any is no, unknown if any is unknown.

@@ -63,7 +63,7 @@ pub struct Pair {
     /// By region, kind, position and kept field; empty if they are not requested.
     #[serde(default)]
     pub slices: Vec<Slice>,
-    /// Kept fields of numbers beside the shift, response by response.
+    /// Numeric kept fields and the shift, response by response.
     #[serde(default)]
     pub fields: Vec<FieldRelation>,
     /// Samples that moved most, to look at first.

@@ -5,7 +5,7 @@
 use super::kl_estimate::KlEstimate;
 use crate::shift::numbers::relation::Relation;
 
-/// A numeric kept field beside measures of each response.
+/// A numeric kept field and measures of each response.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct FieldRelation {
     /// The field's name.

@@ -119,7 +119,7 @@ pub enum DecidedBy {
     Prompt,
     /// Rows of a cluster have several values, of this group or another.
     Response,
-    /// Too few clusters of the group have several rows to tell, whatever those of other groups have.
+    /// Too few clusters of the group have several rows to decide it, whatever those of other groups have.
     Either,
 }
 
@@ -154,8 +154,8 @@ pub fn numbers(
     Ok(Some((samples.iter().map(number).collect(), decided_by.first().copied().unwrap_or(DecidedBy::Either))))
 }
 
-/// Samples of one row have its one value, whatever decided it: only several rows of a cluster tell. Rows of one value
-/// tell nothing about another: of a prompt whose rows differ, a selection may have left those of one value alone.
+/// Samples of one row have its one value, whatever decided it: only several rows of a cluster decide it. Rows of one value
+/// say nothing about another: of a prompt whose rows differ, a selection may have left those of one value alone.
 fn decided_by(values: &[String], groups: &Groups, column: &Column, samples: &[SampleFacts]) -> Vec<DecidedBy> {
     let mut clusters: HashMap<u32, (&str, Option<u32>)> = HashMap::new();
     let mut several = vec![HashSet::new(); groups.names.len()];

@@ -55,15 +55,15 @@ pub fn must_be_as_before(table: &ModelTable, before: &Footers) -> Result<()> {
 /// Those of [`footers`].
 fn must_be_pairs(exact: &PairFiles, of: [&ModelTable; 2]) -> Result<()> {
     for (index, (file, origin)) in exact.files.iter().zip(&exact.origins).enumerate() {
-        let refuse = |what| Error::file(file, format!("{what}; delete it, and `kl --exact` makes it again"));
+        let reject = |what| Error::file(file, format!("{what}; delete it, and `kl --exact` makes it again"));
         let (found, _) = file.footer()?;
         let denied = origin.denied_by(found.as_ref());
-        let found = found.filter(|_| denied.is_none()).ok_or_else(|| refuse(denied.unwrap_or_default()))?;
+        let found = found.filter(|_| denied.is_none()).ok_or_else(|| reject(denied.unwrap_or_default()))?;
         for (table, named) in of.iter().zip(&found.tokens) {
             let Some(tokens) = table.tokens.get(index) else { continue };
             let (_, hash) = tokens.footer()?;
             if let Some(what) = table::parted_from(named.as_deref(), tokens.path(), hash.as_deref()) {
-                return Err(refuse(what));
+                return Err(reject(what));
             }
         }
     }

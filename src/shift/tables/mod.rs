@@ -1,6 +1,6 @@
 //! The tables of two models: which they are, what their footers say, and their rows.
 
-pub mod texts;
+pub mod response_sets;
 pub mod writer;
 pub mod reference;
 pub mod f32_versions;

@@ -7,7 +7,7 @@
 
 use std::cmp::Reverse;
 
-use super::texts::Text;
+use super::response_sets::ResponseSet;
 use super::writer::writer;
 use crate::error::{Error, Result};
 use crate::shift::options::Options;
@@ -38,50 +38,50 @@ pub fn default_p<'a>(
     requested.or_else(writer).or_else(first)
 }
 
-/// That P is among the models of some text that can be read: else P was chosen wrongly, or must be.
+/// That P is among the models of some response set that can be read: else P was chosen wrongly, or must be.
 ///
 /// # Errors
-/// [`Error::Usage`] for the first text, if all of them lack P.
-pub fn must_be_scored(texts: &[(&Text, &str)]) -> Result<()> {
-    let lacks = |(text, p): &(&Text, &str)| text.is_readable && !text.models.contains(p);
-    match texts.first() {
-        Some((text, p)) if texts.iter().all(lacks) => {
-            Err(Error::Usage(format!("P would be `{p}`, which did not score {}: {}", text.set, remedy(text))))
+/// [`Error::Usage`] for the first response set, if all of them lack P.
+pub fn must_be_scored(sets: &[(&ResponseSet, &str)]) -> Result<()> {
+    let lacks = |(set, p): &(&ResponseSet, &str)| set.is_readable && !set.models.contains(p);
+    match sets.first() {
+        Some((set, p)) if sets.iter().all(lacks) => {
+            Err(Error::Usage(format!("P would be `{p}`, which did not score {}: {}", set.key, remedy(set))))
         }
         _ => Ok(()),
     }
 }
 
-/// What to do about a text that P never scored.
-pub fn remedy(text: &Text) -> String {
-    let scored = text.models.iter().map(|model| format!("`{model}`")).collect::<Vec<_>>().join(", ");
+/// What to do about a response set that P never scored.
+pub fn remedy(set: &ResponseSet) -> String {
+    let scored = set.models.iter().map(|model| format!("`{model}`")).collect::<Vec<_>>().join(", ");
     format!("choose --reference from {scored}")
 }
 
-/// P of a text, whether it was scored or not; `exact` are all pairs tables. Of windows of a text, which no model wrote,
+/// P of a response set, whether it was scored or not; `exact` are all pairs tables. Of windows of a text, which no model wrote,
 /// there is a P all the same.
-pub fn wanted<'a>(text: &Text<'a>, exact: &[PairCell], options: &'a Options) -> &'a str {
+pub fn wanted<'a>(set: &ResponseSet<'a>, exact: &[PairCell], options: &'a Options) -> &'a str {
     if let Some(requested) = &options.reference {
         return requested;
     }
-    let writer = writer(text, options);
-    let named = writer.or(Some(text.set.generation_model.as_str()));
-    if let Some((p, _)) = text.reference.and_then(|facts| default_p(facts, named, &text.models)) {
+    let writer = writer(set, options);
+    let named = writer.or(Some(set.key.generation_model.as_str()));
+    if let Some((p, _)) = set.reference.and_then(|facts| default_p(facts, named, &set.models)) {
         return p;
     }
-    let is_scored = |name: &&str| text.models.contains(name);
+    let is_scored = |name: &&str| set.models.contains(name);
     match writer {
         Some(writer) => writer,
-        None if is_scored(&&*text.set.generation_model) => &text.set.generation_model,
-        None => in_order(text, exact).first().copied().unwrap_or_default(),
+        None if is_scored(&&*set.key.generation_model) => &set.key.generation_model,
+        None => in_order(set, exact).first().copied().unwrap_or_default(),
     }
 }
 
 /// The first model given to `score --exact`, as far as the pairs tables show it: it is compared with all others.
 /// Without exact measures, the first by name.
-fn in_order<'a>(text: &Text<'a>, exact: &[PairCell]) -> Vec<&'a str> {
-    let is_p = |pair: &&PairCell, name: &str| pair.set == *text.set && pair.p == name;
-    let mut names = text.models.clone();
+fn in_order<'a>(set: &ResponseSet<'a>, exact: &[PairCell]) -> Vec<&'a str> {
+    let is_p = |pair: &&PairCell, name: &str| pair.set == *set.key && pair.p == name;
+    let mut names = set.models.clone();
     names.sort_by_key(|name| Reverse(exact.iter().filter(|pair| is_p(pair, name)).count()));
     names
 }

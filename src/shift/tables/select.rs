@@ -8,7 +8,7 @@ use super::files::{self, PairTables};
 use super::pair_files::damage;
 use super::reference::{must_be_scored, remedy, wanted};
 use super::requested::{self, Requested, requested};
-use super::texts::{Text, is_requested, texts};
+use super::response_sets::{ResponseSet, is_requested, response_sets};
 use super::{f32_versions, writer};
 use crate::error::{Error, Result};
 use crate::shift::options::Options;
@@ -34,9 +34,9 @@ impl Cells {
         Ok(Self { found, damaged })
     }
 
-    /// What there is of a model on a text, or why it cannot be read; `None` if it never scored it.
-    fn look(&self, text: &Text, model: &str) -> Option<Result<&FoundCell, &Error>> {
-        let cell = text.set.cell(model);
+    /// What there is of a model on a response set, or why it cannot be read; `None` if it never scored it.
+    fn look(&self, set: &ResponseSet, model: &str) -> Option<Result<&FoundCell, &Error>> {
+        let cell = set.key.cell(model);
         let found = self.found.iter().find(|found| found.cell == cell);
         let damaged = || self.damaged.iter().find(|damaged| damaged.cell == cell);
         found.map(Ok).or_else(|| damaged().map(|damaged| Err(&damaged.error)))
@@ -47,17 +47,17 @@ impl Cells {
 enum Why {
     /// More scoring helps.
     Yet(String),
-    /// The model that this names has none of the text, and is not P by default.
+    /// The model that this names has none of the response set, and is not P by default.
     NotScored(String),
-    /// P of the text, which no option named, has none of it.
+    /// P of the response set, which no option named, has none of it.
     WithoutP(String),
     Damaged(String),
 }
 
-/// Two models on a text, and where their cells are.
+/// Two models on a response set, and where their cells are.
 struct Wanted<'a> {
-    text: &'a Text<'a>,
-    /// That of the text, which may be neither of the two.
+    set: &'a ResponseSet<'a>,
+    /// That of the response set, which may be neither of the two.
     p: &'a str,
     models: [&'a str; 2],
     cells: [&'a Cells; 2],
@@ -68,7 +68,7 @@ struct Wanted<'a> {
 impl<'a> Wanted<'a> {
     /// Both cells, if they can be compared.
     fn cells(&self, exact: &[FoundPair]) -> Result<[&'a FoundCell; 2], Why> {
-        let [p, q] = [0, 1].map(|side| self.cells[side].look(self.text, self.models[side]));
+        let [p, q] = [0, 1].map(|side| self.cells[side].look(self.set, self.models[side]));
         let (p, q) = match (p, q) {
             (Some(Ok(p)), Some(Ok(q))) => (p, q),
             (Some(Err(error)), _) | (_, Some(Err(error))) => return Err(Why::Damaged(error.to_string())),
@@ -77,7 +77,7 @@ impl<'a> Wanted<'a> {
                 let why = format!("`{absent}` was not scored on it");
                 let is_p = absent == self.p;
                 return Err(if is_p && !self.is_requested {
-                    Why::WithoutP(format!("{why}: {}", remedy(self.text)))
+                    Why::WithoutP(format!("{why}: {}", remedy(self.set)))
                 } else {
                     Why::NotScored(why)
                 });
@@ -103,8 +103,8 @@ impl Selection {
         let not_scored = matches!(why, Why::NotScored(_) | Why::WithoutP(_));
         let (Why::Yet(why) | Why::NotScored(why) | Why::WithoutP(why) | Why::Damaged(why)) = why;
         self.not_compared.push(NotCompared {
-            generation_model: wanted.text.set.generation_model.clone(),
-            task: wanted.text.set.task.clone(),
+            generation_model: wanted.set.key.generation_model.clone(),
+            task: wanted.set.key.task.clone(),
             p: wanted.models[0].to_owned(),
             q: wanted.models[1].to_owned(),
             why,
@@ -126,17 +126,17 @@ impl Selection {
 /// Every pair that `options` request, by generation model, task, P and Q.
 ///
 /// # Errors
-/// [`Error::Usage`] if nothing fits, nothing is done on both sides, or P was not scored on any text.
+/// [`Error::Usage`] if nothing fits, nothing is done on both sides, or P was not scored on any response set.
 pub fn pairs(root: &Path, options: &Options) -> Result<Selection> {
     let (exact, cells) = (store::found_pairs(root)?, Cells::of(root)?);
     let selected = requested_of_cells(&cells, &exact, options).and_then(|requested| {
         requested::must_apply(&requested, options)?;
         let mut selection = Selection::default();
-        for Requested { text, p, pairs, unscored } in &requested {
+        for Requested { set, p, pairs, unscored } in &requested {
             for models in pairs.iter().chain(unscored) {
-                let foreign = writer::foreign(models[0], text, options);
+                let foreign = writer::foreign(models[0], set, options);
                 let is_requested = options.reference.is_some();
-                let wanted = Wanted { text, p, models: *models, cells: [&cells; 2], is_requested };
+                let wanted = Wanted { set, p, models: *models, cells: [&cells; 2], is_requested };
                 selection.add(&wanted, &exact, foreign);
             }
         }
@@ -163,28 +163,28 @@ fn is_all(selection: &Selection, error: &Error) -> bool {
 /// Those of [`pairs`].
 pub fn pairs_across(roots: [&Path; 2], options: &Options) -> Result<Selection> {
     let [of_p, of_q] = [Cells::of(roots[0])?, Cells::of(roots[1])?];
-    let others = texts(
+    let others = response_sets(
         &of_q.found,
         &of_q.damaged,
         &Options { tasks: Vec::new(), generation_models: Vec::new(), ..options.clone() },
     )?;
     let mut selection = Selection::default();
-    let all = texts(&of_p.found, &of_p.damaged, options)?;
-    let is_in_both = |text: &Text| others.iter().any(|other| other.set == text.set);
-    let requested = all.iter().filter(|text| is_requested(text.set, options) && is_in_both(text));
-    let requested: Vec<(&Text, &str)> = requested.map(|text| (text, wanted(text, &[], options))).collect();
+    let all = response_sets(&of_p.found, &of_p.damaged, options)?;
+    let is_in_both = |set: &ResponseSet| others.iter().any(|other| other.key == set.key);
+    let requested = all.iter().filter(|set| is_requested(set.key, options) && is_in_both(set));
+    let requested: Vec<(&ResponseSet, &str)> = requested.map(|set| (set, wanted(set, &[], options))).collect();
     must_be_scored(&requested)?;
-    for &(text, p) in &requested {
-        let of_text = others.iter().filter(|other| other.set == text.set);
-        for q in of_text.flat_map(|other| &other.models) {
+    for &(set, p) in &requested {
+        let of_set = others.iter().filter(|other| other.key == set.key);
+        for q in of_set.flat_map(|other| &other.models) {
             let is_requested = options.reference.is_some();
-            let wanted = Wanted { text, p, models: [p, *q], cells: [&of_p, &of_q], is_requested };
+            let wanted = Wanted { set, p, models: [p, *q], cells: [&of_p, &of_q], is_requested };
             selection.add(&wanted, &[], None);
         }
     }
     let selection = selection.checked()?;
     if selection.pairs.is_empty() {
-        return Err(Error::Usage("nothing to compare: no text was scored under both directories".to_owned()));
+        return Err(Error::Usage("nothing to compare: no response set was scored under both directories".to_owned()));
     }
     Ok(selection)
 }
@@ -198,9 +198,9 @@ pub fn chosen(root: &Path, options: &Options) -> Result<Vec<[FoundCell; 2]>> {
     let requested = requested_of_cells(&cells, &exact, options)?;
     let pairs = requested.iter().flat_map(|requested| requested.pairs.iter().map(move |pair| (requested, *pair)));
     let is_requested = options.reference.is_some();
-    let wanted = pairs.map(|(Requested { text, p, .. }, models)| {
+    let wanted = pairs.map(|(Requested { set, p, .. }, models)| {
         let cells = [&cells; 2];
-        Wanted { text, p, models, cells, is_requested }
+        Wanted { set, p, models, cells, is_requested }
     });
     let fit = wanted.filter_map(|wanted| wanted.cells(&exact).ok());
     Ok(fit.map(|both| both.map(Clone::clone)).collect())
@@ -208,12 +208,12 @@ pub fn chosen(root: &Path, options: &Options) -> Result<Vec<[FoundCell; 2]>> {
 
 fn requested_of_cells<'a>(cells: &'a Cells, exact: &[FoundPair], options: &'a Options) -> Result<Vec<Requested<'a>>> {
     let exact: Vec<PairCell> = exact.iter().map(|pair| pair.cell.clone()).collect();
-    let texts = texts(&cells.found, &cells.damaged, options)?;
-    for text in texts.iter().filter(|text| is_requested(text.set, options)) {
-        let models: Vec<&FoundCell> = cells.found.iter().filter(|found| found.cell.set == *text.set).collect();
+    let sets = response_sets(&cells.found, &cells.damaged, options)?;
+    for set in sets.iter().filter(|set| is_requested(set.key, options)) {
+        let models: Vec<&FoundCell> = cells.found.iter().filter(|found| found.cell.set == *set.key).collect();
         f32_versions::must_be_f32_versions(&models, &options.noise_floor)?;
     }
-    requested(texts, &exact, options)
+    requested(sets, &exact, options)
 }
 
 /// Why nothing of two tables can be compared before more of them is scored.

@@ -40,7 +40,7 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text = ResultFile::at(path).read()?;
     let broken = |e| Error::file(path, format!("not a tokshift manifest: {e}"));
     let mut content: Map<String, Value> = serde_json::from_slice(&text).map_err(broken)?;
-    // Asked first: another format may have other fields.
+    // Checked first: another format may have other fields.
     match content.get("format_version") {
         Some(version) if *version != FORMAT_VERSION => {
             let is_newer = version.as_u64().is_some_and(|version| version > u64::from(FORMAT_VERSION));

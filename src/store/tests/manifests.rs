@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// Contexts of 512 and of 300 tokens, begun at once: the first to lock settles the longest sample of both.
+/// Contexts of 512 and of 300 tokens, begun at once: the first to lock fixes the longest sample of both.
 #[test]
-fn the_first_settles_the_text_of_those_that_run_beside_it() {
+fn the_first_fixes_the_response_set_of_concurrent_runs() {
     let root = TempDir::new().unwrap();
     let store = open(&root);
     let of = |model: &str, max_tokens| {
@@ -163,7 +163,7 @@ fn words_in_files_do_not_follow_the_names_of_variants() {
     assert_eq!(serde_json::to_string(&kept).unwrap(), r#"["bool","number","text"]"#);
 }
 
-/// The other format's fields are not asked for before its version is.
+/// The other format's fields are not read before its version is.
 #[test]
 fn another_format_version_is_told_whatever_else_changed() {
     let root = TempDir::new().unwrap();
@@ -173,7 +173,7 @@ fn another_format_version_is_told_whatever_else_changed() {
     fs::write(root.path().join("text.json"), "{\"format_version\": 1}").unwrap();
     let end = "format version 1, this tokshift reads 2: score again into another --output-dir, or use the tokshift version that wrote it";
     assert!(error.ends_with(end), "{error}");
-    // Nothing is scored beside a model of that version either.
+    // Nothing is scored on the responses of a model of that version either.
     let store = open(&root);
     let old = root.path().join("runs/generation_model=rl/task=demo/model=old/manifest.json");
     fs::create_dir_all(old.parent().unwrap()).unwrap();

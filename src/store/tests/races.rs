@@ -82,7 +82,7 @@ fn pairs_never_outlive_their_tokens() {
     };
     let hashes = || ["p", "q"].map(|model| ResultFile::at(tokens(model)).footer().ok()?.1);
     let path = root.path().join("pairs/generation_model=rl/task=demo/p=p/q=q/part-00000000.parquet");
-    let [mut published, mut refused] = [0, 0];
+    let [mut published, mut rejected] = [0, 0];
     for round in 0..50 {
         thread::scope(|scope| {
             scope.spawn(|| (0..4).for_each(|i| score(&q, 10 * round + i)));
@@ -90,7 +90,7 @@ fn pairs_never_outlive_their_tokens() {
                 let of = hashes();
                 match of.iter().all(Option::is_some).then(|| pairs.publish(0, &batch(0), of)) {
                     Some(Ok(())) => published += 1,
-                    _ => refused += 1,
+                    _ => rejected += 1,
                 }
             }
         });
@@ -105,5 +105,5 @@ fn pairs_never_outlive_their_tokens() {
         }
         pairs.publish(0, &batch(0), of).unwrap();
     }
-    assert!(published + refused == 200);
+    assert!(published + rejected == 200);
 }

@@ -88,7 +88,7 @@ fn a_column_of_another_type_is_named_and_texts_and_lists_may_be_of_any_kind() {
 
 /// An item without a value is not an item 0.
 #[test]
-fn a_list_with_an_unknown_item_is_refused() {
+fn a_list_with_an_unknown_item_is_rejected() {
     let lists = [Some(vec![Some(1), None]), None, Some(vec![]), Some(vec![Some(3)])];
     let lists = ListArray::from_iter_primitive::<UInt32Type, _, _>(lists);
     let error = read(&with(token::TOP_IDS, Arc::new(lists))).map(drop).unwrap_err().to_string();

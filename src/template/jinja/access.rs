@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::error::{Result, raise, refuse};
+use super::error::{Result, raise, reject};
 use super::interpreter::Interpreter;
 use super::methods;
 use super::value::{Object, Value};
@@ -85,12 +85,12 @@ impl Interpreter<'_> {
                 Object::Loop(_) => return self.loop_attr(object, name).map(Some),
                 Object::Cycler(items, at) if &**name == "current" => return Ok(items.get(at.get()).cloned()),
                 Object::Function(_) | Object::Cycler(..) => {
-                    return Err(refuse(&format!("an attribute `{name}` of a function")));
+                    return Err(reject(&format!("an attribute `{name}` of a function")));
                 }
                 _ => {}
             },
             Value::Markup(_) | Value::View(..) => {
-                return Err(refuse(&format!("an attribute `{name}` of a {}", value.kind())));
+                return Err(reject(&format!("an attribute `{name}` of a {}", value.kind())));
             }
             _ => {}
         }
@@ -98,7 +98,7 @@ impl Interpreter<'_> {
         let is_special = name.starts_with("__") && name.ends_with("__");
         let is_of_group = name.starts_with('_') && matches!(value, Value::Tuple(_));
         if is_special || is_of_group || OTHERS.iter().any(is_pythons) {
-            return Err(refuse(&format!("the attribute `{name}` of a {}", value.kind())));
+            return Err(reject(&format!("the attribute `{name}` of a {}", value.kind())));
         }
         Ok(None)
     }
@@ -110,7 +110,7 @@ impl Interpreter<'_> {
         }
         match key {
             Value::Str(name) => Ok(self.python_attr(value, name)?.unwrap_or_else(|| Value::Undefined(name.clone()))),
-            Value::Markup(_) => Err(refuse("a safe string as a key")),
+            Value::Markup(_) => Err(reject("a safe string as a key")),
             _ => Ok(Value::undefined("an item")),
         }
     }
@@ -140,9 +140,9 @@ impl Interpreter<'_> {
                 let c = place(length).and_then(|at| text.chars().nth(at));
                 c.map(|c| Value::str(c.to_string()))
             }
-            Value::Markup(_) => return Err(refuse("an item of a safe string")),
+            Value::Markup(_) => return Err(reject("an item of a safe string")),
             Value::Object(object) if matches!(**object, Object::Function(_)) => {
-                return Err(refuse("an item of a function"));
+                return Err(reject("an item of a function"));
             }
             _ => None,
         })
@@ -176,14 +176,14 @@ impl Interpreter<'_> {
         Ok(value)
     }
 
-    /// What an item is sorted or told apart by.
+    /// What an item is sorted or distinguished by.
     pub fn key(&self, item: &Value, attribute: Option<&Value>, case_sensitive: Option<&Value>) -> Result<Value> {
         let key = self.path(item, attribute.unwrap_or(&Value::None), None)?;
         Ok(if case_sensitive.is_some_and(Value::is_true) { key } else { self.folded(key) })
     }
 
     /// A text in lower case, anything else as it is.
-    #[expect(clippy::unused_self, reason = "called beside `key`")]
+    #[expect(clippy::unused_self, reason = "called like `key`")]
     pub fn folded(&self, value: Value) -> Value {
         match value {
             Value::Str(text) => Value::str(text.to_lowercase()),

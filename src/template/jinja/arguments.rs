@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::error::{Result, raise, refuse};
+use super::error::{Result, raise, reject};
 use super::show;
 use super::value::Value;
 
@@ -54,7 +54,7 @@ pub fn need(value: Option<Value>, what: &str) -> Result<Value> {
 pub fn text(value: &Value, what: &str) -> Result<Arc<str>> {
     match value {
         Value::Str(text) => Ok(text.clone()),
-        Value::Markup(_) => Err(refuse(&format!("a safe string in {what}"))),
+        Value::Markup(_) => Err(reject(&format!("a safe string in {what}"))),
         _ => Err(raise(format!("{what} takes a str, not {}", value.kind()))),
     }
 }

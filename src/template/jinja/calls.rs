@@ -14,7 +14,7 @@ use chrono::{NaiveDate, NaiveTime};
 use super::arguments::{Args, int, need};
 use super::ast::Macro;
 use super::compare;
-use super::error::{Result, raise, refuse};
+use super::error::{Result, raise, reject};
 use super::interpreter::Interpreter;
 use super::methods::{self, containers};
 use super::show;
@@ -113,7 +113,7 @@ impl Interpreter<'_> {
                 let mut attributes = Vec::new();
                 for (key, value) in self.pairs(args)? {
                     let Value::Str(key) = key else {
-                        return Err(refuse("a namespace with an attribute that is no text"));
+                        return Err(reject("a namespace with an attribute that is no text"));
                     };
                     may_be_named(&key)?;
                     attributes.push((key, value));
@@ -141,7 +141,7 @@ impl Interpreter<'_> {
                 let format = super::arguments::text(&need(format, name)?, name)?;
                 Ok(Value::str(strftime(self.date, &format)?))
             }
-            _ => Err(refuse(&format!("the function `{name}`"))),
+            _ => Err(reject(&format!("the function `{name}`"))),
         }
     }
 
@@ -195,7 +195,7 @@ fn range(args: &Args) -> Result<Value> {
 const DIRECTIVES: &str = "aAbBcCdDeFgGhHIjklmMnpRStTuUVwWxXyY%";
 
 fn strftime(date: NaiveDate, format: &str) -> Result<String> {
-    let wrong = |what: &str| refuse(&format!("strftime_now with `{what}`"));
+    let wrong = |what: &str| reject(&format!("strftime_now with `{what}`"));
     let mut rest = format;
     while let Some(at) = rest.find('%') {
         let directive = rest[at + 1..].strip_prefix('-').unwrap_or(&rest[at + 1..]);

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::cmp::Ordering;
 use std::rc::Rc;
 
-use super::error::{Result, raise, refuse};
+use super::error::{Result, raise, reject};
 use super::numbers;
 use super::value::{Dict, Range, Value, View};
 
@@ -22,7 +22,7 @@ impl Steps {
     }
 
     fn step(&self) -> Result<()> {
-        let left = self.0.get().checked_sub(1).ok_or_else(|| refuse("a comparison of values that hold so many"))?;
+        let left = self.0.get().checked_sub(1).ok_or_else(|| reject("a comparison of values that hold so many"))?;
         self.0.set(left);
         Ok(())
     }
@@ -47,11 +47,11 @@ fn equal_within(left: &Value, right: &Value, steps: &Steps) -> Result<bool> {
         (List(a), List(b)) | (Tuple(a), Tuple(b)) => all_equal(&a.items, &b.items, steps)?,
         (Dict(a), Dict(b)) => dicts_equal(a, b, steps)?,
         (Value::Range(a), Value::Range(b)) => ranges_equal(**a, **b),
-        (View(..), View(..)) => return Err(refuse("a comparison of views of objects")),
+        (View(..), View(..)) => return Err(reject("a comparison of views of objects")),
         (Object(a), Object(b)) if Rc::ptr_eq(a, b) => true,
         (Namespace(a), Namespace(b)) => Rc::ptr_eq(a, b),
         (Iter(a), Iter(b)) => Rc::ptr_eq(a, b),
-        (Object(_), Object(_)) => return Err(refuse("a comparison of functions")),
+        (Object(_), Object(_)) => return Err(reject("a comparison of functions")),
         _ => false,
     })
 }
@@ -72,7 +72,7 @@ fn all_equal(a: &[Value], b: &[Value], steps: &Steps) -> Result<bool> {
 /// NaN in a list is equal to itself if it is the same object, which is not known here.
 fn no_nan(item: &Value) -> Result<()> {
     if matches!(item, Value::Float(x) if x.is_nan()) {
-        Err(refuse("a comparison of NaN inside of a list"))
+        Err(reject("a comparison of NaN inside of a list"))
     } else {
         Ok(())
     }
@@ -143,7 +143,7 @@ pub fn order(left: &Value, right: &Value, sign: &str) -> Result<Option<Ordering>
             }
             Ok(Some(a.items.len().cmp(&b.items.len())))
         }
-        (Value::View(..), Value::View(..)) => Err(refuse("a comparison of views of objects")),
+        (Value::View(..), Value::View(..)) => Err(reject("a comparison of views of objects")),
         _ => {
             Err(raise(format!("'{sign}' not supported between instances of '{}' and '{}'", left.kind(), right.kind())))
         }
@@ -175,7 +175,7 @@ pub fn contains(container: &Value, item: &Value) -> Result<bool> {
                     distance % range.step == 0 && (0..range.length as i128).contains(&place)
                 }))
             }
-            Value::Float(_) => Err(refuse("a float in a range")),
+            Value::Float(_) => Err(reject("a float in a range")),
             _ => Ok(false),
         },
         Value::Undefined(_) => Ok(false),
@@ -187,7 +187,7 @@ pub fn contains(container: &Value, item: &Value) -> Result<bool> {
             }
             Ok(false)
         }
-        Value::View(View::Items, _) | Value::Object(_) => Err(refuse(&format!("`in` a {}", container.kind()))),
+        Value::View(View::Items, _) | Value::Object(_) => Err(reject(&format!("`in` a {}", container.kind()))),
         _ => Err(raise(format!("argument of type '{}' is not iterable", container.kind()))),
     }
 }
@@ -215,9 +215,9 @@ fn hashable_within(value: &Value, steps: &Steps) -> Result<()> {
     match value {
         Value::List(_) | Value::Dict(_) => Err(raise(format!("unhashable type: '{}'", value.kind()))),
         Value::Tuple(items) => items.items.iter().try_for_each(|item| hashable_within(item, steps)),
-        Value::Float(x) if x.is_nan() => Err(refuse("NaN as a key")),
+        Value::Float(x) if x.is_nan() => Err(reject("NaN as a key")),
         Value::View(..) | Value::Iter(_) | Value::Namespace(_) | Value::Object(_) => {
-            Err(refuse(&format!("a {} as a key", value.kind())))
+            Err(reject(&format!("a {} as a key", value.kind())))
         }
         _ => Ok(()),
     }

@@ -22,7 +22,7 @@ pub enum Kind {
     /// Jinja2 fails there too.
     Raised,
     /// Jinja2 goes on there, which is not supported here.
-    Refused,
+    Rejected,
     /// The work that a rendering may do is done.
     Endless,
     /// Longer than a text may become.
@@ -37,8 +37,8 @@ pub fn raise(what: impl Into<String>) -> Error {
 }
 
 /// What Jinja2 would render.
-pub fn refuse(what: &str) -> Error {
-    Error::new(Kind::Refused, format!("{what} is not supported"))
+pub fn reject(what: &str) -> Error {
+    Error::new(Kind::Rejected, format!("{what} is not supported"))
 }
 
 impl Error {

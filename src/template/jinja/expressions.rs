@@ -4,7 +4,7 @@
 //! than a unary minus. Not here: statements.
 
 use super::ast::{Compare, Const, Expr, If, Math};
-use super::error::{Result, refuse};
+use super::error::{Result, reject};
 use super::parser::Parser;
 use super::postfix::chain;
 use super::token::Token;
@@ -59,7 +59,7 @@ impl Parser {
         while self.skip_word("if") {
             count += 1;
             if count > 20 {
-                return Err(refuse("such a chain of `if`"));
+                return Err(reject("such a chain of `if`"));
             }
             let test = self.any()?;
             let other = if self.skip_word("else") { Some(self.expression()?) } else { None };

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::ast::{Body, Expr, For, Macro, Name, Node, Stmt, Target};
-use super::error::{Result, raise, refuse};
+use super::error::{Result, raise, reject};
 use super::known;
 use super::walk::{self, Seen};
 
@@ -16,7 +16,7 @@ use super::walk::{self, Seen};
 ///
 /// # Errors
 /// What Jinja2 does not compile.
-pub fn settle(root: &mut Body, names: &[Arc<str>]) -> Result<()> {
+pub fn fix(root: &mut Body, names: &[Arc<str>]) -> Result<()> {
     let mut wrong = None;
     walk::all(&root.stmts, &mut |seen| match seen {
         Seen::Filter { name, soft: false } if !known::is_filter(name) => {
@@ -33,7 +33,7 @@ pub fn settle(root: &mut Body, names: &[Arc<str>]) -> Result<()> {
     let of = |text: &str| names.iter().position(|name| &**name == text).map(|name| name as Name);
     let own: Vec<Name> = of("self").into_iter().collect();
     if !walk::undeclared(&root.stmts, &own).is_empty() {
-        return Err(refuse("the variable `self`, the template itself,"));
+        return Err(reject("the variable `self`, the template itself,"));
     }
     Frames { special: of("loop") }.frame(root, &Frame::default(), None)
 }

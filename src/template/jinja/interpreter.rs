@@ -11,7 +11,7 @@ use chrono::NaiveDate;
 
 use super::arguments::Args;
 use super::ast::{Body, Expr, Name, Node, Step, Stmt, Target};
-use super::error::{Error, Kind, Result, refuse};
+use super::error::{Error, Kind, Result, reject};
 use super::show;
 use super::value::{Object, Scope, Value};
 
@@ -92,7 +92,7 @@ impl<'t> Interpreter<'t> {
     pub fn deeper<T>(&self, run: impl FnOnce() -> Result<T>) -> Result<T> {
         let depth = self.depth.get();
         if depth >= MAX_DEPTH {
-            return Err(refuse("recursion so deep"));
+            return Err(reject("recursion so deep"));
         }
         self.depth.set(depth + 1);
         let done = run();
@@ -205,7 +205,7 @@ impl<'t> Interpreter<'t> {
                     flow => return Ok(flow),
                 }
             }
-            // Its result is the text of the block: what it may be given beside is nothing.
+            // Its result is the text of the block: it is given nothing else.
             Node::Generation(inner) => show::put(&self.call_macro(inner, scope, Args::default())?, out)?,
             Node::Break => return Ok(Flow::Break),
             Node::Continue => return Ok(Flow::Continue),

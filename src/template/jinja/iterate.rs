@@ -2,7 +2,7 @@
 //!
 //! Owns Python's iteration. Iterating a number or none is an error, as in Python.
 
-use super::error::{Error, Result, raise, refuse};
+use super::error::{Error, Result, raise, reject};
 use super::value::{Cursor, Value, View};
 
 /// Longest text in bytes whose characters are listed.
@@ -26,7 +26,7 @@ impl Value {
     }
 
     fn not_looped(&self) -> Error {
-        refuse(&format!("a loop over a {}", self.kind()))
+        reject(&format!("a loop over a {}", self.kind()))
     }
 
     /// All items.
@@ -36,7 +36,7 @@ impl Value {
     /// take fifty.
     pub fn items(&self) -> Result<Vec<Self>> {
         if matches!(self, Self::Str(text) if text.len() > MOST_CHARS) {
-            return Err(refuse("a list of the characters of so long a text"));
+            return Err(reject("a list of the characters of so long a text"));
         }
         self.iterate()?.collect()
     }
@@ -52,7 +52,7 @@ impl Value {
             Self::List(items) | Self::Tuple(items) => items.items.len(),
             Self::Dict(dict) | Self::View(_, dict) => dict.pairs.len(),
             Self::Range(range) => range.length,
-            Self::Object(_) => return Err(refuse(&format!("the length of a {}", self.kind()))),
+            Self::Object(_) => return Err(reject(&format!("the length of a {}", self.kind()))),
             _ => return Err(raise(format!("object of type '{}' has no len()", self.kind()))),
         })
     }

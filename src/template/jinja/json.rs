@@ -9,7 +9,7 @@ use std::fmt::Write;
 
 use super::arguments::{Args, need};
 use super::compare;
-use super::error::{Result, raise, refuse};
+use super::error::{Result, raise, reject};
 use super::numbers;
 use super::show;
 use super::value::{Items, Value};
@@ -26,7 +26,7 @@ pub fn tojson(args: &Args) -> Result<Value> {
         Value::Str(text) if text.len() <= MAX_INDENT => Some(text.to_string()),
         other => match other.as_int() {
             Some(width) if width <= MAX_INDENT as i128 => Some(" ".repeat(width.max(0) as usize)),
-            _ => return Err(refuse("such an `indent` of tojson")),
+            _ => return Err(reject("such an `indent` of tojson")),
         },
     };
     let between = if indent.is_some() { "," } else { ", " };
@@ -36,7 +36,7 @@ pub fn tojson(args: &Args) -> Result<Value> {
             [Value::Str(item), Value::Str(key)] => [item.to_string(), key.to_string()],
             _ => return Err(raise("tojson: separators are two texts")),
         },
-        _ => return Err(refuse("such `separators` of tojson")),
+        _ => return Err(reject("such `separators` of tojson")),
     };
     let is = |value: Option<Value>| value.is_some_and(|value| value.is_true());
     let style = Style { indent, item, key, ascii: is(ascii), sorted: is(sorted) };

@@ -3,7 +3,7 @@
 //! Owns their forms and Python's escapes. Half of a surrogate pair is an error, because Rust's strings cannot contain
 //! it.
 
-use super::error::{Result, raise, refuse};
+use super::error::{Result, raise, reject};
 use super::token::Token;
 
 /// A number that stands first in `rest`, and its bytes. After a dot it is a whole number: an index.
@@ -28,7 +28,7 @@ pub fn number(rest: &str, after_dot: bool) -> Result<(Token, usize)> {
 }
 
 fn integer(text: &str, radix: u32) -> Result<i128> {
-    i128::from_str_radix(&text.replace('_', ""), radix).map_err(|_| refuse("an integer of more than 127 bits"))
+    i128::from_str_radix(&text.replace('_', ""), radix).map_err(|_| reject("an integer of more than 127 bits"))
 }
 
 /// Where a float ends whose whole part ends at `whole`: after a fraction, an exponent or both.
@@ -99,8 +99,8 @@ pub fn unescape(text: &str) -> Result<String> {
                 out.extend(u32::from_str_radix(&octal, 8).ok().and_then(char::from_u32));
                 rest = &rest[more..];
             }
-            'N' => return Err(refuse("a character by its name (\\N{...})")),
-            c if !c.is_ascii() => return Err(refuse("a backslash before a character that is not ASCII")),
+            'N' => return Err(reject("a character by its name (\\N{...})")),
+            c if !c.is_ascii() => return Err(reject("a backslash before a character that is not ASCII")),
             c => out.extend(['\\', c]),
         }
     }
@@ -115,7 +115,7 @@ fn code<'a>(rest: &'a str, length: usize, out: &mut String) -> Result<&'a str> {
     let code = u32::from_str_radix(hex, 16).map_err(|_| raise("a text with a broken escape"))?;
     match char::from_u32(code) {
         Some(c) => out.push(c),
-        None if code < 0x11_0000 => return Err(refuse("half of a surrogate pair in a text")),
+        None if code < 0x11_0000 => return Err(reject("half of a surrogate pair in a text")),
         None => return Err(raise("a text with a broken escape")),
     }
     Ok(&rest[length..])

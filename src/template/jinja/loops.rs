@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::arguments::Args;
 use super::ast::For;
 use super::compare;
-use super::error::{Result, raise, refuse};
+use super::error::{Result, raise, reject};
 use super::interpreter::{Flow, Interpreter};
 use super::value::{Loop, LoopState, Object, Scope, Value};
 
@@ -143,7 +143,7 @@ impl Interpreter<'_> {
             "previtem" => or_undefined(inner.state.borrow().before.clone()),
             "nextitem" => or_undefined(self.peek(inner)?),
             "cycle" | "changed" => Value::object(Object::Method(Value::Object(own.clone()), name.clone())),
-            _ if name.starts_with('_') => return Err(refuse(&format!("`loop.{name}`"))),
+            _ if name.starts_with('_') => return Err(reject(&format!("`loop.{name}`"))),
             _ => Value::Undefined(name.clone()),
         })
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::error::{Result, refuse};
+use super::error::{Result, reject};
 use super::value::{Dict, Items, Object, Value, View};
 
 /// Deepest nesting; JSON that was read is no deeper than 128.
@@ -157,7 +157,7 @@ impl Value {
             Self::List(items) | Self::Tuple(items) => Ok(items.depth),
             Self::Dict(dict) | Self::View(_, dict) => Ok(dict.depth),
             Self::Namespace(_) | Self::Object(_) | Self::Iter(_) => {
-                Err(refuse(&format!("a {} inside of another value", self.kind())))
+                Err(reject(&format!("a {} inside of another value", self.kind())))
             }
             _ => Ok(0),
         }
@@ -174,7 +174,7 @@ impl Value {
 }
 
 fn deeper(depth: u16) -> Result<u16> {
-    if depth >= MAX_DEPTH { Err(refuse("nesting of values so deep")) } else { Ok(depth + 1) }
+    if depth >= MAX_DEPTH { Err(reject("nesting of values so deep")) } else { Ok(depth + 1) }
 }
 
 impl Items {

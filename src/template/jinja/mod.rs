@@ -63,7 +63,7 @@ impl Template {
     /// What is no template, and statements that are not supported.
     pub fn parse(source: &str) -> Result<Self, Error> {
         let (mut root, names) = statements::parse(source)?;
-        frames::settle(&mut root, &names)?;
+        frames::fix(&mut root, &names)?;
         Ok(Self { root, names })
     }
 

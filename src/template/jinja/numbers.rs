@@ -4,7 +4,7 @@
 //! differently.
 
 use super::ast::Math;
-use super::error::{Result, raise, refuse};
+use super::error::{Result, raise, reject};
 use super::lexer::is_space;
 use super::value::Value;
 
@@ -42,23 +42,23 @@ pub fn parse_int(text: &str, base: u32) -> Result<Option<i128>> {
         None => ("", text),
     };
     if !digits.is_ascii() {
-        return Err(refuse("digits that are not ASCII"));
+        return Err(reject("digits that are not ASCII"));
     }
     let is_digit = |byte: u8| char::from(byte).is_digit(base) || byte == b'_';
     let Some(plain) = plain_digits(digits).filter(|plain| !plain.is_empty() && digits.bytes().all(is_digit)) else {
         // Where a base has a mark of its own, it may stand before the digits.
         let is_marked = base != 10 && digits.len() > 2 && digits.starts_with('0');
-        return if is_marked { Err(refuse("digits with a mark of their base")) } else { Ok(None) };
+        return if is_marked { Err(reject("digits with a mark of their base")) } else { Ok(None) };
     };
     let parsed = i128::from_str_radix(&format!("{sign}{plain}"), base);
-    parsed.map(Some).map_err(|_| refuse("an integer of more than 127 bits"))
+    parsed.map(Some).map_err(|_| reject("an integer of more than 127 bits"))
 }
 
 /// Python's `float` of a text; `None` if it is none.
 pub fn parse_float(text: &str) -> Result<Option<f64>> {
     let text = text.trim_matches(is_space);
     if !text.is_ascii() {
-        return if text.chars().any(char::is_numeric) { Err(refuse("digits that are not ASCII")) } else { Ok(None) };
+        return if text.chars().any(char::is_numeric) { Err(reject("digits that are not ASCII")) } else { Ok(None) };
     }
     let lower = text.to_ascii_lowercase();
     let (negative, word) = match lower.strip_prefix(['-', '+']) {
@@ -95,7 +95,7 @@ pub fn truncate(x: f64) -> Result<i128> {
         return Err(raise("cannot convert float infinity to integer"));
     }
     if x.abs() >= 1e38 {
-        return Err(refuse("an integer of more than 127 bits"));
+        return Err(reject("an integer of more than 127 bits"));
     }
     Ok(x as i128)
 }
@@ -132,14 +132,14 @@ fn whole(op: Math, a: i128, b: i128) -> Result<Value> {
         Math::Sub => a.checked_sub(b),
         Math::Mul => a.checked_mul(b),
         Math::Div | Math::FloorDiv | Math::Mod if b == 0 => return Err(raise("division by zero")),
-        Math::Div if a.abs() > EXACT || b.abs() > EXACT => return Err(refuse("a division of integers beyond 2^53")),
+        Math::Div if a.abs() > EXACT || b.abs() > EXACT => return Err(reject("a division of integers beyond 2^53")),
         Math::Div => return Ok(Value::Float(a as f64 / b as f64)),
         Math::FloorDiv => a.checked_div_euclid(b).map(|q| if b < 0 && a.rem_euclid(b) != 0 { q - 1 } else { q }),
         Math::Mod => a.checked_rem_euclid(b).map(|r| if b < 0 && r != 0 { r + b } else { r }),
         Math::Pow if b < 0 => return power(a as f64, b as f64),
         Math::Pow => u32::try_from(b).ok().and_then(|b| a.checked_pow(b)),
     };
-    n.map(Value::Int).ok_or_else(|| refuse("an integer of more than 127 bits"))
+    n.map(Value::Int).ok_or_else(|| reject("an integer of more than 127 bits"))
 }
 
 /// `a ** b`.
@@ -148,7 +148,7 @@ fn power(a: f64, b: f64) -> Result<Value> {
         return Err(raise("zero to a negative power"));
     }
     if a < 0.0 && b.is_finite() && b.fract() != 0.0 {
-        return Err(refuse("a complex number"));
+        return Err(reject("a complex number"));
     }
     let x = a.powf(b);
     if x.is_infinite() && a.is_finite() && b.is_finite() {
@@ -180,7 +180,7 @@ pub fn round(x: f64, digits: i128) -> Result<f64> {
         return Ok(x);
     }
     if digits < 0 {
-        return Err(refuse("rounding a float before its point"));
+        return Err(reject("rounding a float before its point"));
     }
     format!("{x:.*}", digits as usize).parse().map_err(|_| raise("a float that cannot be rounded"))
 }

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use super::ast::{Compare, Math};
 use super::compare;
-use super::error::{Error, Result, raise, refuse};
+use super::error::{Error, Result, raise, reject};
 use super::format;
 use super::interpreter::Interpreter;
 use super::numbers;
@@ -62,7 +62,7 @@ impl Interpreter<'_> {
         for side in [left, right] {
             match side {
                 Value::Undefined(_) => return Err(wrong_operand(side)),
-                Value::Markup(_) => return Err(refuse("a safe string beside an operator")),
+                Value::Markup(_) => return Err(reject("a safe string with an operator")),
                 _ => {}
             }
         }
@@ -85,7 +85,7 @@ impl Interpreter<'_> {
             _ if numbers::as_float(left).is_some() && numbers::as_float(right).is_some() => {
                 numbers::math(op, left, right)
             }
-            (Math::Sub, Value::View(..), _) => Err(refuse("a difference of views of objects")),
+            (Math::Sub, Value::View(..), _) => Err(reject("a difference of views of objects")),
             _ => Err(raise(format!("unsupported operand type(s): '{}' and '{}'", left.kind(), right.kind()))),
         }
     }
@@ -104,7 +104,7 @@ impl Interpreter<'_> {
                 Value::Markup(text) => out.push_str(text),
                 Value::Str(text) => out.push_str(&show::escaped(text)),
                 Value::Undefined(_) => return Err(wrong_operand(side)),
-                _ => return Err(refuse("the sum of a safe string and what is no text")),
+                _ => return Err(reject("the sum of a safe string and what is no text")),
             }
             if out.len() > show::MAX_BYTES {
                 return Err(show::too_long());

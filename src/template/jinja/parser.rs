@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::ast::Name;
-use super::error::{Result, raise, refuse};
+use super::error::{Result, raise, reject};
 use super::lexer;
 use super::token::Token;
 
@@ -119,7 +119,7 @@ impl Parser {
     /// Runs `parse` a level deeper.
     pub fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if self.depth >= MAX_DEPTH {
-            return Err(refuse("nesting so deep").at(self.line()));
+            return Err(reject("nesting so deep").at(self.line()));
         }
         self.depth += 1;
         let parsed = parse(self);

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::ast::{Arguments, Const, Expr, Step};
-use super::error::{Result, raise, refuse};
+use super::error::{Result, raise, reject};
 use super::parser::Parser;
 use super::token::Token;
 
@@ -47,7 +47,7 @@ impl Parser {
         let step = match first {
             Some(index) if !self.is_op(":") => {
                 if self.is_op(",") {
-                    return Err(refuse("an index of several values"));
+                    return Err(reject("an index of several values"));
                 }
                 Step::Item(index)
             }
@@ -65,7 +65,7 @@ impl Parser {
             }
         };
         if self.is_op(",") {
-            return Err(refuse("an index of several values"));
+            return Err(reject("an index of several values"));
         }
         self.expect_op("]")?;
         Ok(step)

@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use super::ast::Macro;
-use super::error::{Error, Kind, Result, refuse};
+use super::error::{Error, Kind, Result, reject};
 use super::numbers;
 use super::value::{Object, Value, View};
 
@@ -64,7 +64,7 @@ pub fn repr(value: &Value, out: &mut String) -> Result<()> {
         Value::Range(range) => {
             let end = range.start + range.step * range.length as i128;
             if range.length == 0 || range.step != 1 {
-                return Err(refuse("the text of such a range"));
+                return Err(reject("the text of such a range"));
             }
             let _ = write!(out, "range({}, {end})", range.start);
         }
@@ -92,7 +92,7 @@ pub fn repr(value: &Value, out: &mut String) -> Result<()> {
             out.push_str(&of_macro(inner));
         }
         Value::Iter(_) | Value::Object(_) => {
-            return Err(refuse(&format!("the text of a {}, which Python shows by its place in memory,", value.kind())));
+            return Err(reject(&format!("the text of a {}, which Python shows by its place in memory,", value.kind())));
         }
     }
     Ok(())

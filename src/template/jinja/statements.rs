@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::ast::{Body, Expr, For, Node, Step, Stmt};
-use super::error::{Result, raise, refuse};
+use super::error::{Result, raise, reject};
 use super::parser::Parser;
 use super::token::Token;
 
@@ -90,7 +90,7 @@ impl Parser {
             "break" => Ok(Node::Break),
             "continue" => Ok(Node::Continue),
             "block" | "extends" | "include" | "import" | "from" | "autoescape" => {
-                Err(refuse(&format!("the statement `{word}`")))
+                Err(reject(&format!("the statement `{word}`")))
             }
             _ => Err(raise(format!("unknown tag `{word}`"))),
         }

@@ -31,12 +31,12 @@ impl Interpreter<'_> {
                     self.item(&value, &index)?
                 }
                 Step::Slice(bounds) => {
-                    let mut settled = [None, None, None];
-                    for (bound, own) in bounds.iter().zip(&mut settled) {
+                    let mut fixed = [None, None, None];
+                    for (bound, own) in bounds.iter().zip(&mut fixed) {
                         *own = bound.as_ref().map(|bound| self.eval(bound, scope)).transpose()?;
                     }
                     self.charge_value(&value)?;
-                    super::slices::slice(&value, &settled)?
+                    super::slices::slice(&value, &fixed)?
                 }
                 Step::Call(arguments) => {
                     let args = self.arguments(arguments, Vec::new(), scope)?;

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use super::arguments::{Args, int, need};
 use super::ast::Math;
 use super::compare;
-use super::error::{Result, raise, refuse};
+use super::error::{Result, raise, reject};
 use super::methods::cases;
 use super::value::{Object, Value};
 use super::{known, numbers, show};
@@ -43,7 +43,7 @@ pub fn call(name: &str, args: &Args) -> Result<bool> {
         "number" => matches!(value, Value::Bool(_) | Value::Int(_) | Value::Float(_)),
         "sequence" => match value {
             Value::Undefined(_) => true,
-            Value::Object(_) => return Err(refuse("whether a function is a sequence")),
+            Value::Object(_) => return Err(reject("whether a function is a sequence")),
             Value::View(..) => false,
             other => other.length().is_ok(),
         },
@@ -93,14 +93,14 @@ fn comparison(name: &str, args: &Args) -> Result<Option<bool>> {
 /// Whether nothing is left of a division.
 fn rest(value: &Value, by: &Value) -> Result<bool> {
     if matches!(value, Value::Str(_)) {
-        return Err(refuse("a division of a text"));
+        return Err(reject("a division of a text"));
     }
     compare::equal(&numbers::math(Math::Mod, value, by)?, &Value::Int(0))
 }
 
 fn is_rest(value: &Value, by: i128, is: i128) -> Result<bool> {
     if matches!(value, Value::Str(_)) {
-        return Err(refuse("a division of a text"));
+        return Err(reject("a division of a text"));
     }
     compare::equal(&numbers::math(Math::Mod, value, &Value::Int(by))?, &Value::Int(is))
 }
@@ -111,6 +111,6 @@ fn is_same(left: &Value, right: &Value) -> Result<bool> {
         (Value::None, Value::None) => Ok(true),
         (Value::Bool(a), Value::Bool(b)) => Ok(a == b),
         (Value::None | Value::Bool(_), _) | (_, Value::None | Value::Bool(_)) => Ok(false),
-        _ => Err(refuse("`sameas` of such values")),
+        _ => Err(reject("`sameas` of such values")),
     }
 }

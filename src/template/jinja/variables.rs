@@ -3,7 +3,7 @@
 //! Owns the lookup of names, and the attributes of namespaces. A value that a namespace cannot contain is an error.
 
 use super::ast::{Name, Target};
-use super::error::{Result, raise, refuse};
+use super::error::{Result, raise, reject};
 use super::interpreter::Interpreter;
 use super::value::{Object, Scope, Value};
 
@@ -47,7 +47,7 @@ impl Interpreter<'_> {
                 };
                 may_be_named(attribute)?;
                 if !value.may_be_held() {
-                    return Err(refuse(&format!("a {} inside of a namespace", value.kind())));
+                    return Err(reject(&format!("a {} inside of a namespace", value.kind())));
                 }
                 let mut attributes = attributes.borrow_mut();
                 self.charge(attributes.len() as u64 / 16)?;

@@ -31,7 +31,7 @@ fn text(reference: &Value, (text, task): (&str, &str), is_p: bool) -> Vec<Sample
     (0..).zip(of_text).map(made).collect()
 }
 
-/// `sft` and `rl` on what they wrote for three tasks, each beside `base`.
+/// `sft` and `rl` on what they wrote for three tasks, each compared with `base`.
 pub fn output(reference: &Value) -> Output {
     let output = Output::new();
     for task in ["chat", "code", "math"] {
@@ -80,7 +80,7 @@ fn differences_are_those_of_numpy() {
         assert_are(&task.measures, &reference["expected"]["tasks"][&task.task]);
         assert_eq!((task.left_out_prompts.model, task.left_out_prompts.minus), (1, 2));
         assert!(task.left_out_samples.model >= 1 && task.left_out_samples.minus >= 2);
-        let note = "left out: 1 prompts that only the text of `sft` has";
+        let note = "left out: 1 prompts that only the responses of `sft` has";
         assert!(task.notes.iter().any(|of| of.starts_with(note)), "{:?}", task.notes);
     }
     let overall = between.overall.unwrap();
@@ -155,13 +155,13 @@ fn what_one_of_them_lacks_is_told() {
     }
     let between = compared(&output).between.unwrap();
     let missing: Vec<_> = between.missing.iter().map(|of| (of.task.as_str(), of.why.as_str())).collect();
-    assert!(missing[0].0 == "apart" && missing[0].1.starts_with("no prompt is in both texts"), "{missing:?}");
-    assert_eq!(missing[1], ("own", "`sft` wrote no text of it that was scored"));
+    assert!(missing[0].0 == "apart" && missing[0].1.starts_with("no prompt is in both response sets"), "{missing:?}");
+    assert_eq!(missing[1], ("own", "`sft` wrote no responses to it that were scored"));
     assert_eq!(between.tasks.len(), 3);
     assert!(!between.overall.unwrap().partial);
     let alone = Options { tasks: vec!["apart".to_owned()], ..sft_minus_rl() };
     let error = output.compare_with(&alone).unwrap_err().to_string();
-    assert!(error.starts_with("--between: nothing to compare: `apart`: no prompt is in both texts"), "{error}");
+    assert!(error.starts_with("--between: nothing to compare: `apart`: no prompt is in both response sets"), "{error}");
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn another_base_is_told_of() {
     fs::write(&path, manifest.to_string()).unwrap();
     let between = compared(&output).between.unwrap();
     let of_math = between.tasks.iter().find(|task| task.task == "math").unwrap();
-    let note = "the files or the dtype of `base` differ between the two texts";
+    let note = "the files or the dtype of `base` differ between the two response sets";
     assert!(of_math.notes.iter().any(|of| of == note), "{:?}", of_math.notes);
     assert!(between.overall.is_none());
 }

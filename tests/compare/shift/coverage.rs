@@ -180,14 +180,14 @@ fn coverage(prompts: u32, sets: u32) -> BTreeMap<&'static str, f64> {
     held.into_iter().map(|(name, held)| (name, f64::from(held) / f64::from(sets))).collect()
 }
 
-/// What must hold at 500 and at 100 prompts, give or take `slack` for the number of data sets.
-fn check(sets: u32, slack: f64) {
+/// What must hold at 500 and at 100 prompts, give or take `tolerance` for the number of data sets.
+fn check(sets: u32, tolerance: f64) {
     for (prompts, lowest) in [(500, 0.93), (100, 0.90)] {
         let covered = coverage(prompts, sets);
         println!("{prompts} prompts, {sets} data sets: {covered:.4?}");
         for name in ["token mean", "sample mean", "paired difference", "between two texts", "median"] {
             let share = covered[name];
-            assert!((lowest - slack..=0.97 + slack).contains(&share), "{name} at {prompts} prompts: {share}");
+            assert!((lowest - tolerance..=0.97 + tolerance).contains(&share), "{name} at {prompts} prompts: {share}");
         }
         for name in ["token mean, by sample", "token mean, iid"] {
             assert!(covered[name] < 0.8, "{name} at {prompts} prompts: {}", covered[name]);

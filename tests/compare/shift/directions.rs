@@ -1,4 +1,4 @@
-//! Which way round a KL is: a text sampled from P tells KL(P‖Q), not KL(Q‖P).
+//! Which way round a KL is: a text sampled from P gives KL(P‖Q), not KL(Q‖P).
 
 use tokshift::shift::KlEstimate;
 

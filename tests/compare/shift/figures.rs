@@ -80,7 +80,7 @@ fn a_model_against_itself_is_exactly_zero() {
     output.model("base", &p);
     output.model("copy", &p);
     let pair = output.pair();
-    // The others tell nothing of a difference, or these tables lack what they need (`bounds` has tables that do not).
+    // The others say nothing about a difference, or these tables lack what they need (`bounds` has tables that do not).
     let ones = ["ratio", "same_top", "overlap"];
     let others = |name: &str| name.starts_with("shift_class_token.") || name == "logprob_plus_entropy_p";
     for measure in pair.measures.iter().filter(|m| !others(&m.name)) {

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use tokshift::dataset::Part;
 use tokshift::schema;
 use tokshift::shift::{self, Comparison, Estimate, Limit, Options, Pair};
-use tokshift::store::{Cell, Manifest, TextManifest};
+use tokshift::store::{Cell, Manifest, ResponseSetManifest};
 
 /// A row of the tokens table; what is not here is null.
 #[derive(Clone, Debug, Default)]
@@ -161,7 +161,7 @@ impl Output {
         let folder = self.folder("runs", generation_model, task, model);
         let text = folder.with_file_name("text.json");
         // What the models of a text share is what the first of them says.
-        match TextManifest::read(&text) {
+        match ResponseSetManifest::read(&text) {
             Ok(text) => manifest = manifest.over(text),
             Err(_) => write(&text, manifest.text().to_json().unwrap()),
         }
@@ -197,7 +197,7 @@ impl Output {
     /// Says of the text of [`Output::model`] that its samples are windows: of models that are written after that.
     pub fn windows(&self) {
         let path = self.folder("runs", "base", "task", "any").with_file_name("text.json");
-        let mut text = TextManifest::read(&path).unwrap();
+        let mut text = ResponseSetManifest::read(&path).unwrap();
         text.dataset.window = Some(64);
         fs::write(&path, text.to_json().unwrap()).unwrap();
     }
@@ -260,7 +260,7 @@ impl Output {
     pub fn compare(&self) -> tokshift::Result<Comparison> {
         let comparison = self.compare_with(&Options::default());
         let of_study = comparison.as_ref().ok().map(shift::study_figures);
-        // The study's figures alone are the same, and there are none where the tables are refused.
+        // The study's figures alone are the same, and there are none where the tables are rejected.
         assert_eq!(shift::only_study(self.root(), &Options::default()).ok(), of_study);
         comparison
     }

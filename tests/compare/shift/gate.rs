@@ -42,7 +42,7 @@ fn an_unknown_measure_is_told_with_those_there_are() {
 const P: Three = [0.6, 0.3, 0.1];
 const Q: Three = [0.5, 0.3, 0.2];
 
-/// What is told of limits on k1 and k3, on samples of P.
+/// The answers to limits on k1 and k3, on samples of P.
 fn described(samples: usize, reference: &str, limit: f64) -> Vec<String> {
     let output = Output::new();
     let texts = drawn(samples, &P);
@@ -67,7 +67,7 @@ fn yes_is_as_good_as_its_interval() {
 fn no_keeps_no_limit() {
     // ln q − ln p of the other's text is negative on average: below any limit, and no divergence.
     let title = "P = `tuned`, Q = `base` on `task` by `base`";
-    let why = "not a KL estimate: the text is by `base`, not by P, so it is not known to be at most 1";
+    let why = "not a KL estimate: the responses are by `base`, not by P, so it is not known to be at most 1";
     assert_eq!(described(60, "tuned", 1.0), ["kl_k1", "kl_k3"].map(|measure| format!("{title}: {measure}: {why}")));
 }
 

@@ -1,4 +1,4 @@
-//! Pairs of which something is missing: each is told of, and in no other's way.
+//! Pairs of which something is missing: each is listed, and stops no other.
 
 use std::fs;
 
@@ -50,7 +50,7 @@ fn every_pair_of_a_damaged_p_is_told_of() {
     assert!(comparison.failed());
     // None of the others needs it.
     assert_eq!(compared(&comparison), [["one", "three"], ["one", "two"], ["three", "two"]]);
-    assert!(comparison.pairs.iter().all(|pair| pair.kl_estimate.reason() == "the text is by `base`, not by P"));
+    assert!(comparison.pairs.iter().all(|pair| pair.kl_estimate.reason() == "the responses are by `base`, not by P"));
     // With it alone there would be nothing else.
     let error = output.compare_with(&Options::default()).unwrap_err().to_string();
     assert!(error.contains("model=base/manifest.json`: not a tokshift manifest"), "{error}");
@@ -100,7 +100,7 @@ fn a_task_that_a_model_never_scored_keeps_no_limit() {
             let missing: &[String] = if overall.q == "two" { &["hard".to_owned()] } else { &[] };
             assert_eq!(overall.missing_tasks, missing);
         }
-        // Who asks for that task is told as well, of whatever other tasks were scored.
+        // A request for that task lists it too, whatever other tasks were scored.
         for options in [Options::default(), all_pairs()] {
             let comparison = compare(&output, &Options { tasks: vec!["hard".to_owned()], ..options });
             assert!(not_compared(&comparison).contains(&["base", "two"]) && comparison.pairs.len() == 1);

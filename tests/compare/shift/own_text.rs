@@ -98,8 +98,11 @@ fn what_one_q_shows_holds_for_all() {
     let [near, tuned] = &comparison.pairs[..] else { panic!("{}", comparison.pairs.len()) };
     assert!(answer(tuned).1.starts_with("the mean of kl_k1 lies"), "{:?}", tuned.kl_estimate);
     let (answer_is, reason) = answer(near);
-    assert!(answer_is == "no" && reason.starts_with("beside Q = `tuned` the mean of kl_k1 lies"), "{reason}");
-    assert!(near.notes[0].contains("beside Q = `tuned`") && near.slices.iter().all(|s| s.kl_estimate.answer() == "no"));
+    assert!(answer_is == "no" && reason.starts_with("compared with Q = `tuned`, the mean of kl_k1 lies"), "{reason}");
+    assert!(
+        near.notes[0].contains("compared with Q = `tuned`")
+            && near.slices.iter().all(|s| s.kl_estimate.answer() == "no")
+    );
     let [difference] = &comparison.differences[..] else { panic!("{}", comparison.differences.len()) };
     assert_eq!(difference.kl_estimate.answer(), "no");
     // Alone it is not refuted, and what another program wrote refutes no other pair.
@@ -108,7 +111,7 @@ fn what_one_q_shows_holds_for_all() {
 }
 
 #[test]
-fn nobody_can_tell_of_few_clusters_or_without_entropies() {
+fn unknown_with_few_clusters_or_without_entropies() {
     let few = text_of(&OTHER_STEP, 29);
     assert_eq!(answer(&few.pair()).0, "unknown");
     let comparison = few.compare().unwrap();
@@ -151,7 +154,7 @@ fn compare(output: &Output, options: Options) -> Comparison {
 fn whose_name_the_text_has_comes_first() {
     let output = text_of(&P, 40);
     let turned = compare(&output, Options { reference: Some("tuned".to_owned()), ..Options::default() });
-    assert_eq!(answer(&turned.pairs[0]), ("no", "the text is by `base`, not by P"));
+    assert_eq!(answer(&turned.pairs[0]), ("no", "the responses are by `base`, not by P"));
     // A copy of the writer is not the writer.
     let texts = drawn(40, &P);
     output.model("copy", &scored(&texts, &P));
@@ -160,17 +163,17 @@ fn whose_name_the_text_has_comes_first() {
 }
 
 #[test]
-fn windows_of_a_text_are_nobodys() {
+fn windows_of_a_text_are_samples_of_no_model() {
     let (output, texts) = (text_of(&P, 40), drawn(40, &P));
     output.windows();
     output.model("base", &scored(&texts, &P));
     output.model("tuned", &scored(&texts, &Q));
     let comparison = output.compare().unwrap();
-    assert_eq!(answer(&comparison.pairs[0]), ("no", "windows of a text are nobody's samples"));
+    assert_eq!(answer(&comparison.pairs[0]), ("no", "windows of a text are samples of no model"));
     assert!(shift::table(&comparison, 200).contains("kl_k1 (not KL)"));
     let described = Options { own_text: Some("base".to_owned()), ..Options::default() };
     let error = output.compare_with(&described).unwrap_err().to_string();
-    assert!(error.starts_with("--own-text: `base` scored no text whose author is unknown"), "{error}");
+    assert!(error.starts_with("--own-text: `base` scored no response set whose writer is unknown"), "{error}");
 }
 
 #[test]
@@ -181,16 +184,16 @@ fn a_writer_is_told_where_the_name_says_none_that_was_scored() {
         output.parts("human", "task", model, &[&scored(&texts, of)]);
     }
     let reference = |reference: &str| Options { reference: Some(reference.to_owned()), ..Options::default() };
-    assert_eq!(answer(&compare(&output, reference("base")).pairs[0]), ("no", "the text is by `human`, not by P"));
-    // It is P too, unless another is asked for.
+    assert_eq!(answer(&compare(&output, reference("base")).pairs[0]), ("no", "the responses are by `human`, not by P"));
+    // It is P too, unless another is requested.
     let described = Options { own_text: Some("base".to_owned()), ..Options::default() };
     let comparison = compare(&output, described.clone());
     assert_eq!((comparison.pairs[0].p.as_str(), comparison.pairs[0].kl_estimate.answer()), ("base", "yes"));
     let other = compare(&output, Options { own_text: described.own_text.clone(), ..reference("tuned") });
-    assert_eq!(answer(&other.pairs[0]), ("no", "the text is by `base`, not by P"));
+    assert_eq!(answer(&other.pairs[0]), ("no", "the responses are by `base`, not by P"));
     // What the name says stands, and who was not scored wrote nothing that is compared.
     let named = text_of(&P, 40);
-    for writer in ["tuned", "nobody"] {
+    for writer in ["tuned", "unscored"] {
         let described = Options { own_text: Some(writer.to_owned()), ..Options::default() };
         assert!(named.compare_with(&described).unwrap_err().to_string().starts_with("--own-text: "));
     }

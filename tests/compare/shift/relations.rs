@@ -1,4 +1,4 @@
-//! Kept fields of numbers beside the shift of responses, and groups that are the same in every text of a task.
+//! Numeric kept fields and the shift of responses, and groups that are the same in every text of a task.
 
 use tokshift::shift::{self, FieldRelation, Options, Pair, Relation};
 

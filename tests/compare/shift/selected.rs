@@ -35,7 +35,7 @@ fn estimates(comparison: &Comparison, by: &str) -> Vec<KlEstimate> {
 }
 
 #[test]
-fn selected_text_is_nobodys() {
+fn a_selection_is_a_sample_of_no_model() {
     let comparison = compared(|place, sample| group(sample, place % 2 == 0));
     let answers = |by: &str| -> Vec<&str> { estimates(&comparison, by).iter().map(KlEstimate::answer).collect() };
     assert_eq!(answers("field.group"), ["no", "no"]);
@@ -63,7 +63,7 @@ fn samples_that_their_prompts_chose_are_ps() {
 
 /// Samples of one row have one value whatever chose them, and so has a prompt's only row.
 #[test]
-fn nobody_can_tell_what_chose_the_only_row_of_a_prompt() {
+fn what_chose_the_only_row_of_a_prompt_is_unknown() {
     let alone = compared(|place, sample| {
         sample.cluster = format!("prompt {place}");
         group(sample, place % 2 == 0);
@@ -75,7 +75,7 @@ fn nobody_can_tell_what_chose_the_only_row_of_a_prompt() {
     for comparison in [alone, of_one_row] {
         let estimates = estimates(&comparison, "field.group");
         assert_eq!(estimates.len(), 2);
-        let why = "below 30 clusters of several rows with this value nobody can tell whether field.group is of the prompt or of what was sampled";
+        let why = "below 30 clusters of several rows with this value it is unknown whether field.group is of the prompt or of what was sampled";
         assert!(estimates.iter().all(|of| (of.answer(), of.reason()) == ("unknown", why)), "{estimates:?}");
     }
 }
@@ -98,7 +98,7 @@ fn prompts_that_were_chosen_by_their_samples_contradict() {
     }
 }
 
-/// Of 18 prompts one row was left, for what P sampled there, and the others have all of theirs: those do not tell of it.
+/// Of 18 prompts one row was left, for what P sampled there, and the others have all of theirs: those say nothing about it.
 #[test]
 fn rows_of_one_value_tell_nothing_of_another() {
     let chosen = compared(|place, sample| {

@@ -1,4 +1,4 @@
-//! Slices of the tokens, and what to read first.
+//! Slices of the tokens, and the largest differences.
 
 use tokshift::shift::{Options, Pair, ReadFirst, Slice};
 

@@ -127,7 +127,7 @@ fn another_reference_has_no_figure() {
     let comparison = output.compare_with(&options).unwrap();
     let names: Vec<_> = comparison.pairs.iter().map(|p| (p.p.as_str(), p.q.as_str(), p.study.is_some())).collect();
     assert_eq!(names, [("one", "base", false), ("one", "two", false)]);
-    // Those who did not ask for the study's figure are not told of it.
+    // Without a request for the study's value it is not printed.
     assert!(!comparison.pairs[0].notes.iter().any(|note| note.contains("study")));
     let error = shift::study_figures(&comparison).to_json().unwrap_err().to_string();
     let why = "on `task` by `base`: the study's figure takes the generation model `base` as P: left out";

@@ -56,7 +56,7 @@ fn a_folder_that_holds_no_runs_is_an_error() {
     scene.run("verify empty").expect(1, "contains no runs");
 }
 
-/// What is told is enough: after deleting it, the same command makes it again.
+/// The report suffices: after deleting it, the same command makes it again.
 #[test]
 fn deleting_what_is_told_and_scoring_again_heals() {
     let scene = Scene::new();

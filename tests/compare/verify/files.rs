@@ -81,18 +81,18 @@ fn foreign_parquet_is_told() {
     };
     let replaced = damaged(|scene| save(scene.path(&path)));
     expect(&replaced, "schema", 1, &path, "column `sample_id` is missing", &of_part("tied"));
-    let beside = file("tokens", "tied", 9);
-    let stray = damaged(|scene| save(scene.path(&beside)));
-    expect(&stray, "stray", 1, &beside, "no manifest explains it", std::slice::from_ref(&beside));
+    let unknown = file("tokens", "tied", 9);
+    let stray = damaged(|scene| save(scene.path(&unknown)));
+    expect(&stray, "stray", 1, &unknown, "no manifest explains it", std::slice::from_ref(&unknown));
 }
 
 #[test]
-fn leftovers_of_the_dead_are_told() {
+fn leftovers_of_the_dead_are_reported() {
     let mut child = std::process::Command::new("true").spawn().unwrap();
     child.wait().unwrap();
     let scene = Scene::new();
     copy(&scored().path("out"), &scene.path("out"));
-    // Where process ids are not comparable, a leftover is told after a day.
+    // Where process ids are not comparable, a leftover is reported after a day.
     let path = format!("out/.tmp/0badcafe-{}-0-tokens-00000000", child.id());
     let file = fs::File::create(scene.write(&path, "")).unwrap();
     report(&scene, "out", 0);

@@ -1,4 +1,4 @@
-//! Rows beside their samples, and beside those of the other models.
+//! Rows against their samples, and against those of the other models.
 
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ fn other_token_ids_in_one_model_are_told() {
             Arc::new(values.map(|(at, x)| if at == row { Some(other) } else { x }).collect::<UInt32Array>())
         });
     });
-    // Which of two is right cannot be told.
+    // Which of two is right is unknown.
     let redo = [of_part("shifted"), of_part("tied")].concat();
     expect(&report, "ids", 2, &file("tokens", "shifted", 0), "token ids of `shifted` are not those of `tied`", &redo);
 }

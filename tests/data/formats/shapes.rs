@@ -104,7 +104,7 @@ fn ids_are_read_alone_and_win() {
     let several = json!({"prompt_token_ids": [1, 2], "response_token_ids": [[3], [], [4, 5]], "input": "a",
         "messages": [], "prompt": [{"role": "user"}], "responses": ["b"]});
     assert_eq!(contents(&several), Ok(vec![ids(&[3], Some("b")), ids(&[], None), ids(&[4, 5], None)]));
-    // Messages beside ids are passed over, beside several as beside one.
+    // Messages next to ids are passed over, next to several as next to one.
     let message = json!([{"role": "assistant", "content": "b"}]);
     let single = json!({"prompt_token_ids": [1, 2], "response_token_ids": [3], "prompt": "a", "response": message});
     assert_eq!(contents(&single), Ok(vec![ids(&[3], None)]));
@@ -237,7 +237,7 @@ fn logs_of_evaluations_give_what_was_generated_or_weighed() {
 }
 
 #[test]
-fn a_row_of_two_shapes_is_refused_until_it_is_said_which() {
+fn a_row_of_two_shapes_is_rejected_until_it_is_said_which() {
     let both = json!({"input": "a", "output": "b", "prompt": "c", "completion": "d"});
     let error = "the row has `input` + `output` and also `prompt` + `completion`: choose one of them with --fields";
     assert_eq!(contents(&both), Err(error.to_owned()));
@@ -333,7 +333,7 @@ fn conversations_are_read_as_messages() {
         (json!({"conversations": [{"from": "human", "value": "x"}]}), "`conversations` has no turn of the assistant"),
         (
             json!({"conversations": turns, "system": "s"}),
-            "the row has `system` beside `conversations`, which programs read differently",
+            "the row has both `system` and `conversations`, which programs read differently",
         ),
     ] {
         let error = contents(&row).unwrap_err();

@@ -79,7 +79,7 @@ fn every_codec_is_read() {
 }
 
 #[test]
-fn columns_that_nobody_asks_for_may_hold_anything() {
+fn unused_columns_may_contain_anything() {
     let plan = fixture("everything.parquet");
     let rows = rows(&plan);
     let cut = |output: &str, cut| Content::Text { input: "Hi".into(), output: output.into(), cut };
@@ -110,7 +110,7 @@ fn columns_that_nobody_asks_for_may_hold_anything() {
     }
 }
 
-/// Strings of every type, and bytes that spell them: Impala, old Spark and fastparquet write no others.
+/// Strings of every type, and bytes that decode to them: Impala, old Spark and fastparquet write no others.
 #[test]
 fn text_is_text_whatever_type_it_has() {
     let (hi, there) = ("Hi", " thére");

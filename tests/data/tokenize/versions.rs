@@ -1,10 +1,10 @@
-//! Files that versions of transformers read otherwise: what is followed, and what is told. What is expected here was given by
+//! Files that versions of transformers read otherwise: which version is followed, and what is noted. What is expected here was given by
 //! transformers 5.24 and, where it says so, by 4.57.3, of the same files.
 
 use serde_json::{Value, json};
 use tokshift::tokenize::{Bos, TextTokenizer};
 
-use super::beside::{folder, ids, read};
+use super::config_files::{folder, ids, read};
 use super::{JOINT, text};
 
 /// What the tokenizer says of how it was read, and its ids of a text.
@@ -183,8 +183,8 @@ fn a_bos_that_versions_disagree_on_is_told_and_chosen() {
     assert_eq!(ids(&read("bos", &[]).unwrap().with_bos(Bos::Always).unwrap(), "a"), [272, 97]);
     let none = read("bytelevel", &[]).unwrap().with_bos(Bos::Always).unwrap_err();
     assert!(none.contains("names no BOS"), "{none}");
-    let refused = [("tokenizer_config.json", json!({"add_bos_token": false, "bos_token": "<|begin_of_text|>"}))];
-    assert!(notes(&read("bos", &refused).unwrap()).contains("asks for no BOS"));
+    let rejected = [("tokenizer_config.json", json!({"add_bos_token": false, "bos_token": "<|begin_of_text|>"}))];
+    assert!(notes(&read("bos", &rejected).unwrap()).contains("asks for no BOS"));
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn what_a_class_of_transformers_5_makes_otherwise_is_told() {
 }
 
 /// Tokens that a class has by itself and the vocabulary lacks are added, in the order of their names. transformers 5.24, of
-/// the same files; of 4.57.3 what is not told is the same.
+/// the same files; what is not noted is the same in 4.57.3.
 #[test]
 fn tokens_of_the_class_are_added() {
     let new = |class: &str, whole: &str| {

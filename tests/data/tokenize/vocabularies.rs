@@ -1,4 +1,4 @@
-//! Models that read the ids of a text as other texts are not scored beside each other.
+//! Models that read the ids of a text as other texts are not scored on the same ids.
 
 use std::fs;
 
@@ -35,7 +35,7 @@ fn manifest(scene: &Scene, name: &str) -> Value {
 }
 
 #[test]
-fn a_model_of_another_vocabulary_is_refused_before_anything_is_scored() {
+fn a_model_of_another_vocabulary_is_rejected_before_anything_is_scored() {
     let scene = Scene::new();
     scene.dataset("a_t.jsonl", &[json!({"prompt": "x", "response": " the cat"})]);
     model(&scene, "a", |_| {});
@@ -74,7 +74,7 @@ fn a_model_of_the_same_vocabulary_is_told_by_its_digest() {
     assert_ne!(a["engine"]["vocabulary"], b["engine"]["vocabulary"]);
     assert_eq!((&b["engine"]["other_texts"], &c["engine"]["other_texts"]), (&Value::Null, &json!([302])));
     assert_eq!(d["engine"]["vocabulary"], Value::Null);
-    // Who compares them later is told too, and so is who has the token in a row.
+    // A later comparison prints it too, and so does a row with the token.
     let kl = scene.run("kl --all --data-dir out --reference a");
     kl.expect_out("note: Q's own tokenizer has other texts for the ids 302");
     assert!(!said.stderr.contains("ids whose text is another"), "{}", said.stderr);

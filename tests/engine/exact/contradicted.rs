@@ -67,7 +67,7 @@ fn row((prompt, id): (u32, u32)) -> Value {
     json!({"prompt_token_ids": [prompt], "response_token_ids": [id]})
 }
 
-/// What is found of one token after each prompt, beside the exact KL. Bounds of no lists are wide, and show nothing.
+/// What is found of one token after each prompt, compared with the exact KL. Bounds of no lists are wide, and show nothing.
 fn compared(tokens: impl Iterator<Item = (u32, u32)>) -> Value {
     let scene = Scene::new();
     scene.dataset("g_ids.jsonl", &tokens.map(row).collect::<Vec<_>>());

@@ -1,5 +1,5 @@
-//! What an exact pass costs beside its floor, the two heads' products alone, at the head of a 0.6B model. Slow, and of
-//! this machine: asked for by hand.
+//! What an exact pass costs compared with its least, the two heads' products, at the head of a 0.6B model. Slow, and of
+//! this machine: started by hand.
 //!
 //!     cargo test --release --test engine -- --ignored --nocapture exact::cost
 

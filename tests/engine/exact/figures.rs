@@ -201,7 +201,7 @@ fn the_probability_to_end_is_read_where_the_response_ended() {
     }
 }
 
-/// Every two models, and the pair beside P's own.
+/// Every two models, and the pair besides P's own.
 #[test]
 fn all_pairs_are_compared_on_request() {
     let scene = Scene::new();

@@ -89,7 +89,7 @@ fn ids_that_change_places_keep_the_digits_of_total_variation() {
 /// One id holds most of the probability, and more of it in Q: d has one sign there and the other everywhere else, so that
 /// what the others' sum is off moves total variation twice.
 #[test]
-fn a_sharpened_favourite_keeps_the_digits_of_total_variation() {
+fn a_sharpened_top_token_keeps_the_digits_of_total_variation() {
     let mut p = uniform(0.3, VOCAB);
     let mut x = uniform(1.0, ROWS);
     x.chunks_exact_mut(HIDDEN).for_each(|row| row[0] = 4.0);

@@ -31,14 +31,14 @@ fn score_can_compare_exactly_and_leave_nothing_behind() {
     // Where tables are there and hidden states are not, they are made again and the tables stay.
     run("plain", "--exact").expect(0, "exact: KL(qwen3-tied‖qwen3-shifted)");
     assert_eq!(scene.files("plain"), whole);
-    // What is kept on request stays, also beside what is new.
+    // What is kept on request stays, also next to what is new.
     let kept = scene.files("out");
     run("out", "--exact").expect(0, "already scored");
     assert_eq!(scene.files("out"), kept);
     score(&scene, "g_ids.jsonl", &[p, q, ("twin", "qwen3-tied")], "out", "--exact")
         .expect(0, "exact: KL(qwen3-tied‖twin)");
     let hidden = |scene: &Scene| scene.files("out").into_keys().filter(|name| name.starts_with("hidden/")).count();
-    assert_eq!(hidden(&scene), 2, "the twin's were on loan");
+    assert_eq!(hidden(&scene), 2, "the f32 version's were temporary");
 
     score(&scene, "g_ids.jsonl", &[p], "one", "--exact").expect(1, "--exact compares models with one another");
 }
@@ -50,7 +50,7 @@ fn tables(scene: &Scene, output: &str) -> std::collections::BTreeMap<String, Vec
     files
 }
 
-/// A model that keeps its hidden states beside one that does not.
+/// A model that keeps its hidden states and one that does not.
 #[test]
 fn kept_and_lent_rows_go_together() {
     let scene = Scene::new();
@@ -81,7 +81,7 @@ fn score_compares_the_pairs_that_kl_shows() {
         let is_exact = |pair: &Value| !pair["exact"].is_null();
         let said = score(&scene, "g_ids.jsonl", &order.map(of), output, "--exact");
         assert_eq!(said.expect(0, "exact: ").stderr.matches("exact: ").count(), 2, "{}", said.stderr);
-        // P with each of the others, as `kl` shows them; the other pairs if they are asked for.
+        // P with each of the others, as `kl` shows them; the other pairs if they are requested.
         let shown = pairs("");
         assert!(shown.len() == 2 && shown.iter().all(|pair| is_exact(pair) && pair["p"] == reference), "{shown:?}");
         assert_eq!(pairs("--all-pairs").iter().filter(|pair| is_exact(pair)).count(), 2);

@@ -1,5 +1,5 @@
 //! What `kl --exact` and `score --exact` are given: models, options and files of earlier runs. Whatever is wrong with any of
-//! it is told before the first pair is computed.
+//! it is reported before the first pair is computed.
 
 use std::fs;
 
@@ -38,7 +38,7 @@ fn pairs(scene: &Scene) -> Vec<String> {
 }
 
 #[test]
-fn a_name_that_no_run_has_is_refused() {
+fn a_name_that_no_run_has_is_rejected() {
     let scene = scene();
     score(&scene, &[P, Q], "--keep-hidden").expect(0, "");
     let misspelt = models(&[P, Q, ("qq", Q.1)]);
@@ -78,7 +78,7 @@ fn heads_that_are_needed_are_asked_for_before_anything_is_computed() {
 }
 
 #[test]
-fn heads_that_did_not_score_are_refused_also_where_nothing_is_missing() {
+fn heads_that_did_not_score_are_rejected_also_where_nothing_is_missing() {
     let scene = scene();
     score(&scene, &[P, Q, R], "--keep-hidden").expect(0, "");
     let of_r = models(&[P, Q, (R.0, Q.1)]);
@@ -107,18 +107,18 @@ fn another_temperature_takes_the_place_of_tables_that_are_deleted() {
     score(&scene, &[P, Q], "--keep-hidden").expect(0, "");
     let both = models(&[P, Q]);
     kl(&scene, &both, "").expect(0, "exact: ");
-    let refused = kl(&scene, &both, "--temperature 2");
+    let rejected = kl(&scene, &both, "--temperature 2");
     let described = format!(
         "error: `{}/manifest.json` was made with temperature = 1.0, this run has 2.0: use the same options, or delete `{}`\n",
         folder("runs", "q"),
         folder("pairs", "q")
     );
-    assert_eq!((refused.code, refused.stderr.as_str()), (Some(1), described.as_str()));
+    assert_eq!((rejected.code, rejected.stderr.as_str()), (Some(1), described.as_str()));
     fs::remove_dir_all(scene.path(&folder("pairs", "q"))).unwrap();
     kl(&scene, &both, "--temperature 2").expect(0, "exact: ");
     assert_eq!(temperature(&scene), 2.0);
     scene.run("verify out").expect_out("no problem found");
-    // Tables without a manifest are nobody's.
+    // Tables without a manifest belong to no cell.
     fs::remove_file(scene.path(&folder("runs", "q")).join("manifest.json")).unwrap();
     kl(&scene, &both, "").expect(1, "is missing, so the options of its parts are unknown: delete them too");
 }
@@ -129,8 +129,8 @@ fn score_looks_at_what_is_there_of_the_pairs_before_it_scores() {
     score(&scene, &[P, Q], "--keep-hidden").expect(0, "");
     kl(&scene, &models(&[P, Q]), "--temperature 2").expect(0, "exact: ");
     let before = scene.files("out");
-    let refused = score(&scene, &[P, Q, R], "--exact");
-    refused.expect(1, "temperature = 2.0, this run has 1.0").expect(1, &format!("delete `{}`", folder("pairs", "q")));
+    let rejected = score(&scene, &[P, Q, R], "--exact");
+    rejected.expect(1, "temperature = 2.0, this run has 1.0").expect(1, &format!("delete `{}`", folder("pairs", "q")));
     assert!(scene.files("out") == before);
     fs::remove_dir_all(scene.path(&folder("pairs", "q"))).unwrap();
     score(&scene, &[P, Q, R], "--exact").expect(0, "exact: KL(p‖q)").expect(0, "exact: KL(p‖r)");

@@ -1,4 +1,4 @@
-//! `kl --exact` beside `score --retry-failed`: measures of tables that were replaced meanwhile.
+//! `kl --exact` during `score --retry-failed`: measures of tables that were replaced meanwhile.
 
 use std::fs;
 

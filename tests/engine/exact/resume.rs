@@ -54,7 +54,7 @@ fn what_is_missing_of_an_exact_comparison_is_made_again() {
     scene.run("verify out").expect_out("no problem found");
 }
 
-/// Loans of a run that ended before it compared are used by the next one, and are no damage.
+/// Temporary hidden states of a run that ended before it compared are used by the next one, and are no damage.
 #[test]
 fn loans_outlive_a_run_that_is_stopped() {
     let scene = Scene::new();
@@ -66,10 +66,10 @@ fn loans_outlive_a_run_that_is_stopped() {
     let score =
         |more: &str| scene.run(&format!("score --dataset g_t.jsonl --models {both} --output-dir out --exact {more}"));
     score("").expect(1, "use --allow-removed to compare the common ids");
-    let loans = || scene.files("out").keys().filter(|name| name.ends_with(".loan.safetensors")).count();
-    assert_eq!(loans(), 4);
+    let temporary = || scene.files("out").keys().filter(|name| name.ends_with(".loan.safetensors")).count();
+    assert_eq!(temporary(), 4);
     scene.run("verify out").expect_out("no problem found");
     scene.run(&format!("score --dataset g_t.jsonl --models {both} --output-dir out")).expect(0, "p: already scored");
     score("--allow-removed").expect(0, "p: already scored").expect(0, "exact: KL(p‖wide)");
-    assert_eq!(loans(), 0);
+    assert_eq!(temporary(), 0);
 }

@@ -30,7 +30,7 @@ fn a_body_has_the_names_that_transformers_finds_it_by() {
     }
 }
 
-/// As transformers 5.24: what stands beside the names that the body has may be the head all the same.
+/// As transformers 5.24: a tensor that is not under one of the body's prefixes may still be the head.
 #[test]
 fn a_head_has_the_names_that_transformers_finds_it_by() {
     const IMAGES: &str = "tests/fixtures/models/gemma3-vision";

@@ -7,7 +7,7 @@ mod sequences;
 mod texts;
 
 use super::arguments::{Args, need};
-use super::error::{Result, raise, refuse};
+use super::error::{Result, raise, reject};
 use super::interpreter::Interpreter;
 use super::show;
 use super::value::Value;
@@ -60,7 +60,7 @@ fn call(interpreter: &Interpreter, name: &str, args: &Args) -> Result<Value> {
         }
         "capitalize" | "center" | "e" | "escape" | "forceescape" | "format" | "indent" | "lower" | "replace"
         | "title" | "trim" | "truncate" | "upper" | "urlencode" | "wordcount" => texts::call(name, args),
-        _ if known::is_filter(name) => Err(refuse(&format!("the filter `{name}`"))),
+        _ if known::is_filter(name) => Err(reject(&format!("the filter `{name}`"))),
         _ => Err(raise(format!("No filter named '{name}'"))),
     }
 }

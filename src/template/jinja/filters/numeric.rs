@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use super::super::arguments::{Args, int, need};
 use super::super::ast::Math;
-use super::super::error::{Result, raise, refuse};
+use super::super::error::{Result, raise, reject};
 use super::super::interpreter::Interpreter;
 use super::super::value::Value;
 use super::super::{compare, numbers};
@@ -20,7 +20,7 @@ pub fn call(interpreter: &Interpreter, name: &str, args: &Args) -> Result<Value>
                 Value::Float(x) => Ok(Value::Float(x.abs())),
                 other => match other.as_int() {
                     Some(n) => {
-                        n.checked_abs().map(Value::Int).ok_or_else(|| refuse("an integer of more than 127 bits"))
+                        n.checked_abs().map(Value::Int).ok_or_else(|| reject("an integer of more than 127 bits"))
                     }
                     None => Err(raise(format!("bad operand type for abs(): '{}'", other.kind()))),
                 },
@@ -30,7 +30,7 @@ pub fn call(interpreter: &Interpreter, name: &str, args: &Args) -> Result<Value>
             let [value, default, base] = args.bind(name, ["value", "default", "base"])?;
             let base = int(base.as_ref(), 10, name)?;
             let base = u32::try_from(base).ok().filter(|base| (2..=36).contains(base));
-            let base = base.ok_or_else(|| refuse("such a base of `int`"))?;
+            let base = base.ok_or_else(|| reject("such a base of `int`"))?;
             Ok(to_int(&need(value, name)?, base)?.map_or_else(|| default.unwrap_or(Value::Int(0)), Value::Int))
         }
         "float" => {
@@ -55,7 +55,7 @@ fn to_int(value: &Value, base: u32) -> Result<Option<i128>> {
                 _ => Ok(None),
             },
         },
-        Value::Markup(_) => Err(refuse("a safe string in int")),
+        Value::Markup(_) => Err(reject("a safe string in int")),
         other => Ok(other.as_int()),
     }
 }
@@ -64,7 +64,7 @@ fn to_float(value: &Value) -> Result<Option<f64>> {
     match value {
         Value::Undefined(name) => Err(raise(format!("'{name}' is undefined"))),
         Value::Str(text) => numbers::parse_float(text),
-        Value::Markup(_) => Err(refuse("a safe string in float")),
+        Value::Markup(_) => Err(reject("a safe string in float")),
         other => Ok(numbers::as_float(other)),
     }
 }
@@ -75,7 +75,7 @@ fn round(args: &Args) -> Result<Value> {
     let precision = int(precision.as_ref(), 0, "round")?;
     let method = method.unwrap_or_else(|| Value::str("common"));
     if !(0..=300).contains(&precision) {
-        return Err(refuse("such a precision of `round`"));
+        return Err(reject("such a precision of `round`"));
     }
     match (method.as_str(), &value) {
         (Some("common"), Value::Float(x)) => Ok(Value::Float(numbers::round(*x, precision)?)),
@@ -110,7 +110,7 @@ fn sum(interpreter: &Interpreter, args: &Args) -> Result<Value> {
         }
         floats += usize::from(matches!(item, Value::Float(_)));
         if floats > 1 {
-            return Err(refuse("a sum of floats"));
+            return Err(reject("a sum of floats"));
         }
         total = interpreter.math(Math::Add, &total, &item)?;
     }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::super::arguments::{Args, need, size};
 use super::super::compare;
-use super::super::error::{Result, raise, refuse};
+use super::super::error::{Result, raise, reject};
 use super::super::interpreter::Interpreter;
 use super::super::show;
 use super::super::sorting;
@@ -151,12 +151,12 @@ fn batch(interpreter: &Interpreter, args: &Args) -> Result<Value> {
     let count = size(Some(&need(count, "batch")?), 0, "batch")?;
     let fill = fill.filter(|fill| !matches!(fill, Value::None));
     if fill.is_some() && count > MAX_FILLED {
-        return Err(refuse("a batch so large"));
+        return Err(reject("a batch so large"));
     }
     let lists = || {
         let items = interpreter.items(&need(value, "batch")?)?;
         if count == 0 && !items.is_empty() {
-            return Err(refuse("a batch of no items"));
+            return Err(reject("a batch of no items"));
         }
         let full = |chunk: &[Value]| {
             let mut chunk = chunk.to_vec();
@@ -175,7 +175,7 @@ fn slice(interpreter: &Interpreter, args: &Args) -> Result<Value> {
     let slices = size(Some(&need(slices, "slice")?), 0, "slice")?;
     let fill = fill.filter(|fill| !matches!(fill, Value::None));
     if slices == 0 || slices > MAX_FILLED {
-        return Err(refuse("so many slices"));
+        return Err(reject("so many slices"));
     }
     let lists = || {
         let items = interpreter.items(&need(value, "slice")?)?;
@@ -219,7 +219,7 @@ fn sorted(interpreter: &Interpreter, mut keyed: Vec<(Value, Value)>, is_reverse:
         interpreter.charge(1)?;
         let (a, b) = if is_reverse { (b, a) } else { (a, b) };
         match compare::order(&a.0, &b.0, "<")? {
-            None => Err(refuse("a sort of NaN")),
+            None => Err(reject("a sort of NaN")),
             Some(order) => Ok(order == Ordering::Less),
         }
     })?;

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use super::super::arguments::{Args, int, need, size, text};
-use super::super::error::{Result, raise, refuse};
+use super::super::error::{Result, raise, reject};
 use super::super::lexer::is_space;
 use super::super::methods::{cases, search, split};
 use super::super::value::Value;
@@ -65,14 +65,14 @@ fn simple(name: &str, args: &Args) -> Result<Value> {
         "wordcount" => {
             let own = plain(&value, name)?;
             if !own.is_ascii() {
-                return Err(refuse("the number of words in a text that is not ASCII"));
+                return Err(reject("the number of words in a text that is not ASCII"));
             }
             let words = own.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
             Ok(Value::Int(words.count() as i128))
         }
         _ => match &value {
             Value::Str(own) => Ok(Value::str(percent_encoded(own))),
-            _ => Err(refuse("urlencode of what is no text")),
+            _ => Err(reject("urlencode of what is no text")),
         },
     }
 }
@@ -81,7 +81,7 @@ fn simple(name: &str, args: &Args) -> Result<Value> {
 fn plain(value: &Value, name: &str) -> Result<Arc<str>> {
     match value {
         Value::Str(text) => Ok(text.clone()),
-        Value::Markup(_) => Err(refuse(&format!("a safe string in {name}"))),
+        Value::Markup(_) => Err(reject(&format!("a safe string in {name}"))),
         other => Ok(show::text(other)?.into()),
     }
 }

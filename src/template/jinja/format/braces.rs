@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::super::arguments::Args;
-use super::super::error::{Result, raise, refuse};
+use super::super::error::{Result, raise, reject};
 use super::super::numbers;
 use super::super::show;
 use super::super::value::Value;
@@ -29,7 +29,7 @@ pub fn braces(own: &str, args: &Args) -> Result<String> {
             return Err(raise("Single brace encountered in format string"));
         };
         if inside.contains('{') {
-            return Err(refuse("a field inside of a field"));
+            return Err(reject("a field inside of a field"));
         }
         rest = after;
         out.push_str(&braced(inside, args, &mut next)?);
@@ -46,7 +46,7 @@ fn braced(inside: &str, args: &Args, next: &mut Option<usize>) -> Result<String>
     let (name, spec) = inside.split_once(':').unwrap_or((inside, ""));
     let (name, conversion) = name.split_once('!').map_or((name, None), |(name, conversion)| (name, Some(conversion)));
     if name.contains(['.', '[']) {
-        return Err(refuse("an attribute of a field"));
+        return Err(reject("an attribute of a field"));
     }
     let value = if name.is_empty() || name.bytes().all(|byte| byte.is_ascii_digit()) {
         let index = match (name.parse(), *next) {
@@ -76,7 +76,7 @@ fn braced(inside: &str, args: &Args, next: &mut Option<usize>) -> Result<String>
             show::repr(&value, &mut text)?;
             Value::str(text)
         }
-        Some(_) => return Err(refuse("such a conversion of a field")),
+        Some(_) => return Err(reject("such a conversion of a field")),
     };
     if spec.is_empty() { show::text(&value) } else { specified(&value, &brace_spec(spec)?) }
 }
@@ -102,7 +102,7 @@ fn brace_spec(text: &str) -> Result<Spec> {
         spec.has_zeros = spec.align.is_none();
         rest = &rest[1..];
         if !spec.has_zeros {
-            return Err(refuse("such a form of a field"));
+            return Err(reject("such a form of a field"));
         }
     }
     let (width, after) = digits(rest)?;
@@ -119,13 +119,13 @@ fn brace_spec(text: &str) -> Result<Spec> {
     }
     spec.kind = rest.chars().next();
     if rest.chars().count() > 1 || (spec.has_commas && spec.has_zeros) {
-        return Err(refuse("such a form of a field"));
+        return Err(reject("such a form of a field"));
     }
     Ok(spec)
 }
 
 fn specified(value: &Value, spec: &Spec) -> Result<String> {
-    let wrong = || refuse(&format!("such a form of a {} in a field", value.kind()));
+    let wrong = || reject(&format!("such a form of a {} in a field", value.kind()));
     match (value, spec.kind) {
         (Value::Str(text), None | Some('s')) if spec.sign.is_none() && !spec.has_zeros && !spec.has_commas => {
             let text: String = text.chars().take(spec.precision.unwrap_or(usize::MAX)).collect();

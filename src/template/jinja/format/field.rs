@@ -2,7 +2,7 @@
 //!
 //! Owns widths, signs, commas and zeros. A field wider than the limit on texts is an error.
 
-use super::super::error::{Result, refuse};
+use super::super::error::{Result, reject};
 use super::super::width::pad;
 
 /// Most characters that a field is padded to, and digits that are written.
@@ -29,7 +29,7 @@ pub fn digits(text: &str) -> Result<(Option<usize>, &str)> {
     }
     match digits.parse() {
         Ok(n) if n <= MAX_WIDTH => Ok((Some(n), after)),
-        _ => Err(refuse("a field so wide")),
+        _ => Err(reject("a field so wide")),
     }
 }
 
@@ -46,7 +46,7 @@ pub fn whole(n: i128, kind: char) -> String {
 
 pub fn float(x: f64, spec: &Spec) -> Result<String> {
     if !x.is_finite() {
-        return Err(refuse("what is no finite number in a format"));
+        return Err(reject("what is no finite number in a format"));
     }
     let text = format!("{:.*}", spec.precision.unwrap_or(6), x.abs());
     Ok(number(x.is_sign_negative(), text, spec))

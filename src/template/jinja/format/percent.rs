@@ -2,7 +2,7 @@
 //!
 //! Owns the conversions of Python's older formatting. Rare forms are errors that name them.
 
-use super::super::error::{Result, raise, refuse};
+use super::super::error::{Result, raise, reject};
 use super::super::numbers;
 use super::super::show;
 use super::super::value::Value;
@@ -115,6 +115,6 @@ fn field(value: &Value, spec: &Spec) -> Result<String> {
             let x = numbers::as_float(value).ok_or_else(|| raise("must be real number"))?;
             float(x, spec)?
         }
-        _ => return Err(refuse(&format!("the conversion `%{kind}`"))),
+        _ => return Err(reject(&format!("the conversion `%{kind}`"))),
     })
 }

@@ -3,7 +3,7 @@
 //! Owns Python's meaning of upper, lower, title and digit. Letters outside ASCII are errors where Rust's tables differ
 //! from Python's.
 
-use super::super::error::{Result, refuse};
+use super::super::error::{Result, reject};
 use super::super::lexer::is_space;
 use super::super::show;
 
@@ -13,13 +13,13 @@ pub fn cased(own: &str, name: &str) -> Result<String> {
         // Some letters have a form of their own for the begin of a word.
         let is_special =
             upper.chars().count() > 1 || matches!(u32::from(c), 0x1c4..=0x1cc | 0x1f1..=0x1f3 | 0x10d0..=0x10ff);
-        if is_special { Err(refuse("the title case of such a letter")) } else { Ok(upper) }
+        if is_special { Err(reject("the title case of such a letter")) } else { Ok(upper) }
     };
     Ok(match name {
         "upper" => own.to_uppercase(),
         "lower" => own.to_lowercase(),
         // What a sigma becomes depends on the letters before it, of which this takes the first away.
-        "capitalize" if own.contains('Σ') => return Err(refuse("the capital form of such a text")),
+        "capitalize" if own.contains('Σ') => return Err(reject("the capital form of such a text")),
         "capitalize" => match own.chars().next() {
             Some(first) => title(first)? + &own[first.len_utf8()..].to_lowercase(),
             None => String::new(),
@@ -33,7 +33,7 @@ pub fn cased(own: &str, name: &str) -> Result<String> {
             let mut is_inside = false;
             for c in own.chars() {
                 match is_inside {
-                    true if c == 'Σ' => return Err(refuse("the title case of such a letter")),
+                    true if c == 'Σ' => return Err(reject("the title case of such a letter")),
                     true => out.extend(c.to_lowercase()),
                     false => out.push_str(&title(c)?),
                 }
@@ -41,7 +41,7 @@ pub fn cased(own: &str, name: &str) -> Result<String> {
             }
             out
         }
-        _ => return Err(refuse(&format!("the method `{name}` of a text that is not ASCII"))),
+        _ => return Err(reject(&format!("the method `{name}` of a text that is not ASCII"))),
     })
 }
 
@@ -56,13 +56,13 @@ pub fn is(own: &str, name: &str) -> Result<bool> {
         "islower" => Ok(own.chars().any(char::is_lowercase) && !own.chars().any(|c| is_cased(c) && !c.is_lowercase())),
         "isupper" => Ok(own.chars().any(char::is_uppercase) && !own.chars().any(|c| is_cased(c) && !c.is_uppercase())),
         "isprintable" => Ok(own.chars().all(show::is_printable)),
-        _ if !own.is_ascii() => Err(refuse(&format!("the method `{name}` of a text that is not ASCII"))),
+        _ if !own.is_ascii() => Err(reject(&format!("the method `{name}` of a text that is not ASCII"))),
         "isdigit" | "isdecimal" | "isnumeric" => all(|c| c.is_ascii_digit()),
         "isalpha" => all(|c| c.is_ascii_alphabetic()),
         "isalnum" => all(|c| c.is_ascii_alphanumeric()),
         "isidentifier" => {
             Ok(!own.starts_with(|c: char| c.is_ascii_digit()) && all(|c| c.is_ascii_alphanumeric() || c == '_')?)
         }
-        _ => Err(refuse(&format!("the method `{name}` of texts"))),
+        _ => Err(reject(&format!("the method `{name}` of texts"))),
     }
 }

@@ -9,7 +9,7 @@ pub mod search;
 pub mod split;
 
 use super::arguments::{Args, int, need, size, text};
-use super::error::{Result, raise, refuse};
+use super::error::{Result, raise, reject};
 use super::format;
 use super::interpreter::Interpreter;
 use super::show;
@@ -89,7 +89,7 @@ pub fn call(interpreter: &Interpreter, own: &str, name: &str, args: &Args) -> Re
             args.none(name)?;
             cases::is(own, name).map(Value::Bool)
         }
-        _ => Err(refuse(&format!("the method `{name}` of texts"))),
+        _ => Err(reject(&format!("the method `{name}` of texts"))),
     }
 }
 
@@ -101,7 +101,7 @@ fn join(own: &str, items: &Value) -> Result<Value> {
         }
         match item? {
             Value::Str(text) => out.push_str(&text),
-            Value::Markup(_) => return Err(refuse("a safe string in join")),
+            Value::Markup(_) => return Err(reject("a safe string in join")),
             other => {
                 return Err(raise(format!("sequence item {index}: expected str instance, {} found", other.kind())));
             }

@@ -4,7 +4,7 @@
 //! is an error.
 
 use super::super::arguments::{Args, int, need, text};
-use super::super::error::{Result, raise, refuse};
+use super::super::error::{Result, raise, reject};
 use super::super::lexer::is_space;
 use super::super::show;
 use super::super::value::Value;
@@ -19,7 +19,7 @@ pub fn strip<'a>(own: &'a str, name: &str, chars: Option<&Value>) -> Result<&'a 
         Some(chars) => Some(text(chars, name)?),
     };
     if chars.as_ref().is_some_and(|chars| chars.len() > MOST_STRIPPED) {
-        return Err(refuse("so many characters to strip"));
+        return Err(reject("so many characters to strip"));
     }
     let is_off = |c: char| chars.as_ref().map_or(is_space(c), |chars| chars.contains(c));
     Ok(match name {
@@ -36,11 +36,11 @@ fn part<'a>(own: &'a str, start: Option<&Value>, end: Option<&Value>, what: &str
         return Ok(Some((0, own)));
     }
     let length = own.chars().count() as i128;
-    let settle = |value: Option<&Value>, default: i128| {
+    let fix = |value: Option<&Value>, default: i128| {
         let n = int(value.filter(|value| !matches!(value, Value::None)), default, what)?;
         Ok((if n < 0 { n + length } else { n }).max(0))
     };
-    let (start, end) = (settle(start, 0)?, settle(end, length)?.min(length));
+    let (start, end) = (fix(start, 0)?, fix(end, length)?.min(length));
     if start > end {
         return Ok(None);
     }

@@ -28,7 +28,7 @@ fn no_reference_asks_for_one() {
 fn one_model_alone_is_nothing_to_compare() {
     let output = Output::new();
     output.model("base", &three());
-    assert_eq!(output.error(), "nothing to compare: no text was scored by two models");
+    assert_eq!(output.error(), "nothing to compare: no response set was scored by two models");
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn different_contexts_need_leave() {
 }
 
 #[test]
-fn files_out_of_order_are_refused() {
+fn files_out_of_order_are_rejected() {
     let output = Output::new();
     let all = three();
     output.parts("base", "task", "base", &[&all[..1], &all[1..]]);
@@ -108,7 +108,7 @@ fn files_out_of_order_are_refused() {
 }
 
 #[test]
-fn samples_out_of_order_in_a_file_are_refused() {
+fn samples_out_of_order_in_a_file_are_rejected() {
     let output = Output::new();
     output.model("base", &three());
     output.model("tuned", &three());
@@ -117,7 +117,7 @@ fn samples_out_of_order_in_a_file_are_refused() {
 }
 
 #[test]
-fn rows_out_of_order_in_a_row_group_are_refused() {
+fn rows_out_of_order_in_a_row_group_are_rejected() {
     let output = Output::new();
     output.model("base", &three());
     output.model("tuned", &three());
@@ -192,7 +192,7 @@ fn a_column_that_an_older_file_lacks_is_null() {
 }
 
 #[test]
-fn a_sample_of_one_table_is_refused() {
+fn a_sample_of_one_table_is_rejected() {
     let output = Output::new();
     output.model("base", &three());
     output.model("tuned", &three()[..2]);
@@ -238,7 +238,7 @@ fn incomplete_tables_compare_what_both_have_and_say_so() {
 }
 
 #[test]
-fn incomplete_tables_of_other_parts_are_refused() {
+fn incomplete_tables_of_other_parts_are_rejected() {
     let (of_p, of_q) = (Output::new(), Output::new());
     let all = three();
     of_p.parts("base", "task", "base", &[&all[..1], &all[1..]]);

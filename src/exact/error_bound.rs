@@ -29,26 +29,26 @@ pub fn noise(all: [&[f32]; 2], likely: &[u32], exact: [&[f64]; 2], caps: [Option
 
 /// The effect of a row's rounding errors.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Verdict {
+pub enum Accuracy {
     /// It is as it should be.
-    Sure,
-    /// But for a rank: whether Q's logits within `slack` of `bound` lie above it.
+    Reached,
+    /// But for a rank: whether Q's logits within `tolerance` of `bound` lie above it.
     Open {
         bound: f64,
-        slack: f64,
+        tolerance: f64,
     },
-    Unsure,
+    Missed,
 }
 
 /// A row's estimated rounding errors.
 #[derive(Clone, Copy, Debug)]
-pub struct Doubt {
+pub struct ErrorBound {
     /// Standard deviation of the error of a logit, and of a log-ratio d: what logits are divided by is between them.
     of_logits: f64,
     of_ratios: f64,
 }
 
-impl Doubt {
+impl ErrorBound {
     /// Of logits whose [`noise`] is known and that are multiplied by `scale`.
     pub fn new(noise: f64, scale: f64) -> Self {
         Self { of_logits: noise, of_ratios: (noise * scale).hypot(EVALUATION) }
@@ -61,13 +61,13 @@ impl Doubt {
     }
 
     /// How far apart two logits may be and yet change places.
-    pub fn slack(self) -> f64 {
+    pub fn tolerance(self) -> f64 {
         DEVIATIONS * self.of_logits
     }
 
     /// Whether the largest of all logits is among the likely ones: it is if one of the `largest` of them is well below.
     pub fn is_top_known(self, likely: &[f64], max: f64, largest: usize) -> bool {
-        likely.iter().filter(|x| **x > max - 2.0 * self.slack()).count() < largest
+        likely.iter().filter(|x| **x > max - 2.0 * self.tolerance()).count() < largest
     }
 
     /// Whether the divergences' `values` reach the error target, if `rest` of their sums comes from ids with the share

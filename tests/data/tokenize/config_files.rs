@@ -1,4 +1,4 @@
-//! Files beside a `tokenizer.json`: ids as transformers gives them. What is expected here was given by transformers 5.24
+//! Files next to a `tokenizer.json`: ids as transformers gives them. What is expected here was given by transformers 5.24
 //! and 4.57.3 alike, of the same files (`scripts/check_ids.py`).
 
 use serde_json::{Value, json};
@@ -116,7 +116,7 @@ fn flags_of_tokens_and_of_the_tokenizer_are_kept() {
 }
 
 #[test]
-fn files_that_are_not_what_they_are_called_are_refused() {
+fn files_that_are_not_what_they_are_called_are_rejected() {
     for (name, content, described) in [
         ("tokenizer_config.json", json!([]), "not a JSON object"),
         ("tokenizer_config.json", json!({"added_tokens_decoder": [1]}), "not an object of tokens by id"),
@@ -138,7 +138,7 @@ fn files_that_are_not_what_they_are_called_are_refused() {
         let error = read("bytelevel", &[(name, content)]).unwrap_err();
         assert!(error.contains(described), "{error}");
     }
-    // A tokenizer by another name has nothing beside it.
+    // Next to a tokenizer of another name no file is read.
     assert_eq!(
         read("bytelevel", &[]).unwrap().identity(),
         TextTokenizer::from_file(&path("bytelevel")).unwrap().identity()
@@ -175,6 +175,6 @@ fn patterns_mean_what_they_mean_to_python() {
     ] {
         assert_eq!(ids(&with(pattern).unwrap(), whole), expected, "{pattern}");
     }
-    let refused = with(r"\w+").unwrap_err();
-    assert!(refused.contains(r"its pattern `\w+` has `\w`"), "{refused}");
+    let rejected = with(r"\w+").unwrap_err();
+    assert!(rejected.contains(r"its pattern `\w+` has `\w`"), "{rejected}");
 }

@@ -11,14 +11,14 @@ use super::files::{ResultFile, list_if_there};
 use super::layout::{MANIFEST, TEXT, is_absent};
 use super::lock::{Lock, Shared};
 use super::manifest::Manifest;
-use super::manifest::text::TextManifest;
+use super::manifest::response_set::ResponseSetManifest;
 use super::temporary::Temporary;
 use crate::error::{Error, Result};
 use crate::schema::folder;
 
 /// Where the text's manifest stands.
 #[derive(Debug)]
-pub(super) struct TextStore {
+pub(super) struct ResponseSetStore {
     root: PathBuf,
     /// `generation_model=G/task=T`.
     folder: PathBuf,
@@ -28,7 +28,7 @@ pub(super) struct TextStore {
 #[derive(Debug)]
 pub(super) struct Claim(#[expect(dead_code, reason = "held until it is dropped")] Shared);
 
-impl TextStore {
+impl ResponseSetStore {
     pub fn new(root: &Path, folder: &Path) -> Self {
         Self { root: root.to_owned(), folder: folder.to_owned() }
     }
@@ -46,7 +46,7 @@ impl TextStore {
     ///
     /// # Errors
     /// [`Error::Mismatch`] if they differ otherwise.
-    pub fn fixed(&self, mine: TextManifest) -> Result<TextManifest> {
+    pub fn fixed(&self, mine: ResponseSetManifest) -> Result<ResponseSetManifest> {
         match (self.read()?, self.model()?) {
             (Some(there), Some(_)) => mine.as_fixed(&there, &self.path()),
             (None, Some(model)) => must_be_whole(&model).map(|()| mine),
@@ -58,7 +58,7 @@ impl TextStore {
     ///
     /// # Errors
     /// [`Error::Mismatch`] if another run's manifest differs.
-    pub fn claim(&self, mine: &TextManifest) -> Result<(Claim, TextManifest)> {
+    pub fn claim(&self, mine: &ResponseSetManifest) -> Result<(Claim, ResponseSetManifest)> {
         // A manifest that another process uses, though no model refers to it yet.
         let mut in_use = None;
         loop {
@@ -111,7 +111,7 @@ impl TextStore {
     ///
     /// # Errors
     /// [`Error::Busy`] if another process scores the responses.
-    fn extend(&self, mine: &TextManifest) -> Result<()> {
+    fn extend(&self, mine: &ResponseSetManifest) -> Result<()> {
         let _alone = Lock::take(&self.root, &self.key(), &self.what())?;
         let path = self.path();
         // Another process may have done it meanwhile.
@@ -124,22 +124,22 @@ impl TextStore {
     }
 
     /// The manifest on disk must still be `mine`: file systems without locks do not prevent its replacement.
-    pub fn must_be(&self, mine: &TextManifest) -> Result<()> {
+    pub fn must_be(&self, mine: &ResponseSetManifest) -> Result<()> {
         let path = self.path();
         match self.read()? {
             Some(there) => mine.must_equal(&there, &path),
-            None => Err(Error::file(path, "was removed while the text was scored: run again")),
+            None => Err(Error::file(path, "was removed while the response set was scored: run again")),
         }
     }
 
-    fn read(&self) -> Result<Option<TextManifest>> {
-        match TextManifest::read(&self.path()) {
+    fn read(&self) -> Result<Option<ResponseSetManifest>> {
+        match ResponseSetManifest::read(&self.path()) {
             Err(Error::Io { source, .. }) if is_absent(&source) => Ok(None),
             read => read.map(Some),
         }
     }
 
-    fn publish_new(&self, mine: &TextManifest) -> Result<()> {
+    fn publish_new(&self, mine: &ResponseSetManifest) -> Result<()> {
         let file = ResultFile::at(self.path());
         if file.exists() {
             return Ok(());

@@ -6,7 +6,7 @@ use super::runs::{ids_dataset, models, pairs_folder, widen};
 use crate::common::{self, Scene, fixture};
 
 #[test]
-fn what_does_not_belong_together_is_refused() {
+fn what_does_not_belong_together_is_rejected() {
     let scene = Scene::new();
     ids_dataset(&scene);
     let (p, q) = ("qwen3-tied", "qwen3-shifted");
@@ -67,14 +67,14 @@ fn flipped(bytes: &[u8]) -> Vec<u8> {
 
 /// Files that were put elsewhere would turn figures without a trace.
 #[test]
-fn files_of_other_models_and_pairs_are_refused() {
+fn files_of_other_models_and_pairs_are_rejected() {
     let scene = Scene::new();
     ids_dataset(&scene);
     let all = ["qwen3-tied", "qwen3-shifted", "llama3"];
     let named = models(&all.map(|name| (name, name)));
     scene.run(&format!("score --dataset g_ids.jsonl --models {named} --output-dir out --keep-hidden")).expect(0, "");
     let kl = format!("kl --data-dir out --reference {} --exact --models {named}", all[0]);
-    let refused = |file: &str, from: &str| {
+    let rejected = |file: &str, from: &str| {
         let path = scene.path(file);
         let own = fs::read(&path).unwrap();
         fs::copy(scene.path(from), &path).unwrap();
@@ -85,15 +85,15 @@ fn files_of_other_models_and_pairs_are_refused() {
     };
     let hidden =
         |model: &str| format!("out/hidden/generation_model=g/task=ids/model={model}/part-00000000.safetensors");
-    refused(&hidden(all[1]), &hidden(all[0]));
+    rejected(&hidden(all[1]), &hidden(all[0]));
     scene.run(&kl).expect(0, "exact: ");
     let pairs = |q: &str| format!("{}/part-00000000.parquet", pairs_folder(all[0], q));
-    refused(&pairs(all[1]), &pairs(all[2]));
+    rejected(&pairs(all[1]), &pairs(all[2]));
     scene.run(&kl).expect(0, "");
 }
 
 #[test]
-fn an_adapter_on_the_head_is_refused_before_anything_is_scored() {
+fn an_adapter_on_the_head_is_rejected_before_anything_is_scored() {
     let scene = Scene::new();
     scene.dataset("g_t.jsonl", &common::rows()[..2]);
     let (base, tuned) = (fixture("llama3"), fixture("lora-llama3"));

@@ -1,6 +1,6 @@
-//! The texts that were scored, and which of them are asked for.
+//! The response sets that were scored, and which of them are requested.
 //!
-//! Owns the filters by task and generation model. Not here: which models of a text are compared.
+//! Owns the filters by task and generation model. Not here: which models of a response set are compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +14,8 @@ const IN_F32: &str = "f32";
 
 /// A response set, and the models that scored it.
 #[derive(Clone, Debug)]
-pub struct Text<'a> {
-    pub set: &'a ResponseSetKey,
+pub struct ResponseSet<'a> {
+    pub key: &'a ResponseSetKey,
     /// Its samples are windows of a text, as far as a manifest that can be read says so.
     pub of_windows: bool,
     /// What decides its P, as far as a manifest that can be read says so.
@@ -28,35 +28,39 @@ pub struct Text<'a> {
     pub is_readable: bool,
 }
 
-/// All texts that were scored, by generation model and task.
+/// All response sets that were scored, by generation model and task.
 ///
 /// # Errors
-/// [`Error::Usage`] if `options` ask for a task of which nothing was scored.
-pub fn texts<'a>(found: &'a [FoundCell], damaged: &'a [DamagedCell], options: &Options) -> Result<Vec<Text<'a>>> {
+/// [`Error::Usage`] if `options` name a task of which nothing was scored.
+pub fn response_sets<'a>(
+    found: &'a [FoundCell],
+    damaged: &'a [DamagedCell],
+    options: &Options,
+) -> Result<Vec<ResponseSet<'a>>> {
     let readable = found.iter().map(|found| (&found.cell, Some(&found.manifest)));
     let cells = readable.chain(damaged.iter().map(|damaged| (&damaged.cell, None)));
     must_have_tasks(&cells.clone().map(|(cell, _)| cell.set.task.as_str()).collect(), options)?;
     must_have_writers(&cells.clone().map(|(cell, _)| cell.set.generation_model.as_str()).collect(), options)?;
-    let mut texts: BTreeMap<&ResponseSetKey, Text> = BTreeMap::new();
+    let mut sets: BTreeMap<&ResponseSetKey, ResponseSet> = BTreeMap::new();
     for (cell, manifest) in cells {
         let new = || {
             let (of_windows, reference, models, in_f32, is_readable) = (false, None, Vec::new(), Vec::new(), false);
-            Text { set: &cell.set, of_windows, reference, models, in_f32, is_readable }
+            ResponseSet { key: &cell.set, of_windows, reference, models, in_f32, is_readable }
         };
-        let text = texts.entry(&cell.set).or_insert_with(new);
-        text.models.push(&cell.model);
+        let set = sets.entry(&cell.set).or_insert_with(new);
+        set.models.push(&cell.model);
         let Some(manifest) = manifest else { continue };
-        text.of_windows |= manifest.dataset.window.is_some();
-        text.reference = text.reference.or(Some(&manifest.reference));
-        text.is_readable = true;
+        set.of_windows |= manifest.dataset.window.is_some();
+        set.reference = set.reference.or(Some(&manifest.reference));
+        set.is_readable = true;
         let is_in_f32 = manifest.engine.dtype == IN_F32;
-        text.in_f32.extend(is_in_f32.then_some(cell.model.as_str()));
+        set.in_f32.extend(is_in_f32.then_some(cell.model.as_str()));
     }
-    let mut texts: Vec<Text> = texts.into_values().collect();
-    for text in &mut texts {
-        text.models.sort_unstable_by(|a, b| natural::compare(a, b));
+    let mut sets: Vec<ResponseSet> = sets.into_values().collect();
+    for set in &mut sets {
+        set.models.sort_unstable_by(|a, b| natural::compare(a, b));
     }
-    Ok(texts)
+    Ok(sets)
 }
 
 /// Without this check, a requested generation model with a misspelt name would look like one that nothing was scored of.

@@ -15,7 +15,7 @@ use crate::store::layout::ResponseSetKey;
 /// What all models of a text share. Serialised with its fields in this order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TextManifest {
+pub struct ResponseSetManifest {
     /// [`FORMAT_VERSION`](crate::schema::FORMAT_VERSION) of the files.
     pub format_version: u32,
     /// Name of the model that wrote the responses.
@@ -44,7 +44,7 @@ pub struct TextManifest {
 /// Fields that decide no score: they are neither compared nor hashed.
 const OTHERS: [&str; 2] = ["reference", "begun_as"];
 
-impl TextManifest {
+impl ResponseSetManifest {
     /// The response set that it says it is of.
     pub fn set(&self) -> ResponseSetKey {
         ResponseSetKey::new(&self.generation_model, &self.task)
@@ -81,7 +81,7 @@ impl TextManifest {
     /// else must be equal, but that more rows may follow on the earlier ones.
     ///
     /// # Errors
-    /// As [`TextManifest::must_equal`].
+    /// As [`ResponseSetManifest::must_equal`].
     pub fn as_fixed(mut self, earlier: &Self, path: &Path) -> Result<Self> {
         self.tokens.max_tokens = earlier.tokens.max_tokens;
         self.reference.clone_from(&earlier.reference);

@@ -1,4 +1,4 @@
-//! Hidden states on loan when several runs of `score --exact` share a model: the last one removes them.
+//! Temporary hidden states when several runs of `score --exact` share a model: the last one removes them.
 
 use crate::common::{Scene, fixture, many_rows};
 use tokshift::store::{Cell, Store};
@@ -14,7 +14,7 @@ fn command(named: &[(&str, &str)]) -> String {
     format!("score --dataset g_t.jsonl --models {} {options}", models.join(","))
 }
 
-fn loans(scene: &Scene) -> Vec<String> {
+fn temporary(scene: &Scene) -> Vec<String> {
     scene.files("out").into_keys().filter(|name| name.ends_with(".loan.safetensors")).collect()
 }
 
@@ -25,11 +25,11 @@ fn rows_that_another_process_needs_stay_for_it() {
     let cell = Cell::new("g", "t", "p");
     let locked = Store::open(&scene.path("out")).unwrap().lock_temporary(&cell).unwrap();
     scene.run(&command(&[P, Q])).expect(0, "exact: KL(p‖q)");
-    assert_eq!(loans(&scene), ["hidden/generation_model=g/task=t/model=p/part-00000000.loan.safetensors"]);
+    assert_eq!(temporary(&scene), ["hidden/generation_model=g/task=t/model=p/part-00000000.loan.safetensors"]);
     scene.run("verify out").expect_out("no problem found");
     drop(locked);
     scene.run(&command(&[P, R])).expect(0, "p: already scored").expect(0, "exact: KL(p‖r)");
-    assert_eq!(loans(&scene), [""; 0]);
+    assert_eq!(temporary(&scene), [""; 0]);
     assert!(!scene.files("out").keys().any(|name| name.starts_with(".tmp/")), "not even a lock is left");
 }
 
@@ -43,6 +43,6 @@ fn two_runs_at_once_share_a_model() {
     let second = scene.start(&command(&[P, R]));
     first.end().expect(0, "exact: KL(p‖q)");
     second.end().expect(0, "exact: KL(p‖r)");
-    assert_eq!(loans(&scene), [""; 0]);
+    assert_eq!(temporary(&scene), [""; 0]);
     scene.run("verify out").expect_out("no problem found");
 }

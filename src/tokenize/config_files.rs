@@ -16,14 +16,14 @@ use super::written::{content, decoder, is_typed, written};
 use crate::error::{Error, Result};
 use crate::tokenizer_class::{Classes, NAMED, QWEN2, begins, own_names};
 
-/// What the files beside a `tokenizer.json` say.
+/// What the files next to a `tokenizer.json` say.
 #[derive(Debug, Default)]
-pub struct Beside {
+pub struct ConfigFiles {
     /// In the order in which they are added.
     pub tokens: Vec<AddedToken>,
     /// The ids that files give, which transformers passes over: a new token has the next free one.
     pub indexed: Vec<(u32, String)>,
-    /// `split_special_tokens`: special tokens in a text are spelled.
+    /// `split_special_tokens`: special tokens in a text are split like other text.
     pub splits_special: bool,
     /// The BOS, and whether the config, or its class in transformers 4, adds it.
     pub bos: Option<String>,
@@ -32,12 +32,12 @@ pub struct Beside {
     pub pre_tokenizer: Option<PreTokenizerWrapper>,
     /// Whether nothing takes the place of its normaliser then.
     pub without_normalizer: bool,
-    /// What versions of transformers do not agree on beside it.
+    /// What else versions of transformers do not agree on.
     pub notes: Vec<String>,
 }
 
-impl Beside {
-    /// Reads what lies beside `path`, where `tokenizer` was read from, which pads with `padding`.
+impl ConfigFiles {
+    /// Reads the files next to `path`, where `tokenizer` was read from, which pads with `padding`.
     ///
     /// # Errors
     /// A file that cannot be read, or holds something else than its name says.
@@ -55,12 +55,12 @@ impl Beside {
         if let Some(token) = padding {
             config.entry("pad_token").or_insert_with(|| token.into());
         }
-        let mut beside = Self::default();
+        let mut configs = Self::default();
         let mut indexed = match config.get("added_tokens_decoder") {
             Some(listed) => decoder(&file, listed)?,
-            None => legacy(path, &mut config, tokenizer, &mut beside.notes)?,
+            None => legacy(path, &mut config, tokenizer, &mut configs.notes)?,
         };
-        beside.indexed = indexed.iter().map(|(id, token)| (*id, token.content.clone())).collect();
+        configs.indexed = indexed.iter().map(|(id, token)| (*id, token.content.clone())).collect();
         let model = object(&path.with_file_name(MODEL))?;
         let mut rules = Rules::of(&config, &model, tokenizer);
         let classes = rules.classes();
@@ -68,21 +68,21 @@ impl Beside {
             found_as_written(&config, &mut indexed, tokenizer);
         }
         let flag = |name: &str| config.get(name).and_then(Value::as_bool);
-        beside.splits_special = flag("split_special_tokens").unwrap_or(false);
-        beside.collect(&file, &config, classes, indexed, tokenizer)?;
-        (beside.pre_tokenizer, beside.without_normalizer) = rules.fix();
-        beside.notes.extend(rules.notes());
+        configs.splits_special = flag("split_special_tokens").unwrap_or(false);
+        configs.collect(&file, &config, classes, indexed, tokenizer)?;
+        (configs.pre_tokenizer, configs.without_normalizer) = rules.fix();
+        configs.notes.extend(rules.notes());
         let bos = match config.get("bos_token") {
             Some(bos) => content(bos),
             None => classes.default_of("bos_token").or_else(|| classes.default_in_four("bos_token")),
         };
-        beside.bos = bos.map(str::to_owned);
-        beside.asks_for_bos = flag("add_bos_token").or_else(|| begins(classes.four).then_some(true));
-        Ok(beside)
+        configs.bos = bos.map(str::to_owned);
+        configs.asks_for_bos = flag("add_bos_token").or_else(|| begins(classes.four).then_some(true));
+        Ok(configs)
     }
 
     /// The note about a BOS on which versions of transformers disagree: `prefix` is what the tokenizer puts first.
-    pub fn doubt_of_bos(&self, bos: Option<u32>, prefix: &[u32]) -> Option<String> {
+    pub fn note_on_bos(&self, bos: Option<u32>, prefix: &[u32]) -> Option<String> {
         let requested = self.asks_for_bos?;
         let name = self.bos.as_deref().unwrap_or_default();
         let (says, does) = match (requested, prefix) {
