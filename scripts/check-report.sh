@@ -40,6 +40,10 @@ mock() {
     quietly "$TOKSHIFT" score --engine mock --dataset "$dataset" --output-dir "$out" "$@"
 }
 
+ROOT=$OLDPWD
+TOKSHIFT=$TOKSHIFT quietly "$ROOT/scripts/make-report.sh" "$PAGES/docs.html"
+cmp docs.html "$ROOT/docs/report.html" ||
+    { echo "docs/report.html is not what this version writes: run scripts/make-report.sh and commit the file"; exit 1; }
 quietly "$TOKSHIFT" demo --output-dir demo
 quietly "$TOKSHIFT" report demo/out -o demo.html --tokenizer demo/models/tokenizer.json
 quietly "$TOKSHIFT" report demo/out -o again.html --tokenizer demo/models/tokenizer.json

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Read tokshift's tables with polars and DuckDB: names, types, partitions and numbers must be what both expect.
+# Read tokshift's tables with polars, DuckDB and pandas: names, types, partitions and numbers must be what these expect.
+# Then run every recipe of docs/recipes.md.
 #
 #     scripts/check-tables.sh               # makes a virtual environment under target/
-#     PYTHON=python3 scripts/check-tables.sh    # one that has polars, duckdb, numpy and pyarrow already
+#     PYTHON=python3 scripts/check-tables.sh    # one that has polars, duckdb, pandas and pyarrow already
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -14,7 +15,7 @@ if [ -z "${PYTHON:-}" ]; then
     environment=target/check-tables
     PYTHON=$environment/bin/python
     [ -x "$PYTHON" ] || python3 -m venv "$environment"
-    "$PYTHON" -m pip install --quiet --disable-pip-version-check polars duckdb numpy pyarrow
+    "$PYTHON" -m pip install --quiet --disable-pip-version-check polars duckdb pandas pyarrow
 fi
 
 out=$(mktemp -d)
@@ -25,6 +26,6 @@ models=tests/fixtures/models
     --models "tied=$models/qwen3-tied,shifted=$models/qwen3-shifted"
 "$PYTHON" scripts/check_tables.py "$out" "$rows"
 
-# The README's queries, as they stand there, on what the demo leaves.
-(cd "$out" && "$binary" demo > /dev/null 2>&1 && "$binary" kl --json --quantiles --data-dir tokshift-demo/out > kl.json)
-"$PYTHON" scripts/check_readme.py README.md "$out"
+# The recipes, as they stand in docs/, on what the demo leaves.
+(cd "$out" && "$binary" demo > /dev/null 2>&1 && "$binary" kl --json --quantiles --slices tokshift-demo/out > kl.json)
+"$PYTHON" scripts/check_recipes.py "$out"

@@ -7,7 +7,7 @@ mod cells;
 mod chats;
 mod content;
 mod conversations;
-mod cuts;
+mod boundaries;
 pub(crate) mod endings;
 mod foreign;
 mod harness;
@@ -26,8 +26,8 @@ mod windows;
 
 use std::path::Path;
 
+pub use boundaries::{LARGE_FILE, PART_BYTES, PART_BYTES_OF_LARGE, PART_ROWS, Part};
 pub use content::Content;
-pub use cuts::{LARGE_FILE, PART_BYTES, PART_BYTES_OF_LARGE, PART_ROWS, Part};
 pub use names::FieldNames;
 pub use plan::{Plan, PlanOptions, scan};
 pub use row::{ReadRow, Row, RowOptions, RowValue};

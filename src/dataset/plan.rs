@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::dataset::cuts::{Cuts, Part};
+use crate::dataset::boundaries::{Boundaries, Part};
 use crate::dataset::names::described_shapes;
 use crate::dataset::records::{Record, Records};
 use crate::dataset::row::{ReadRow, Row, RowOptions};
@@ -63,7 +63,7 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
     let before = source::fingerprint(path)?;
     let (packing, tally) = (Packing::of(path)?, Tally::default());
     let mut records = Records::begin(path, packing, &tally, &options.rows.wanted())?;
-    let (mut cuts, mut seen) = (Cuts::new(before.bytes(), &options.earlier), Seen::new(&options.rows));
+    let (mut cuts, mut seen) = (Boundaries::new(before.bytes(), &options.earlier), Seen::new(&options.rows));
     let (mut has_chats, mut has_texts) = (false, false);
     let mut first_bad = None;
     while let Some(record) = records.next_record()? {
@@ -116,7 +116,14 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
 }
 
 impl Plan {
-    fn new(path: &Path, options: PlanOptions, cuts: Cuts, kept: Vec<KeptField>, hash: String, source: Source) -> Self {
+    fn new(
+        path: &Path,
+        options: PlanOptions,
+        cuts: Boundaries,
+        kept: Vec<KeptField>,
+        hash: String,
+        source: Source,
+    ) -> Self {
         let (rows, samples, parts) = (cuts.rows(), cuts.samples(), cuts.finish());
         let (path, hash_of_earlier, has_chats, has_texts) = (path.to_owned(), None, false, false);
         Self { path, options, parts, rows, samples, kept, hash, hash_of_earlier, has_chats, has_texts, source }
@@ -161,7 +168,7 @@ impl Windows {
     pub fn plan(self, path: &Path, limit: Option<u32>, earlier: Vec<Part>) -> Result<Plan> {
         let bytes = 4 * self.size as u64;
         let windows = (self.ids.len() / self.size).min(limit.map_or(usize::MAX, |limit| limit as usize));
-        let mut cuts = Cuts::new(4 * self.ids.len() as u64, &earlier);
+        let mut cuts = Boundaries::new(4 * self.ids.len() as u64, &earlier);
         for index in 0..windows as u64 {
             let record = Record { number: index + 1, offset: index * bytes, end: (index + 1) * bytes, raw: &[] };
             if !cuts.add(&record, 1, bytes) {

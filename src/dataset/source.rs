@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use crate::dataset::cuts::Part;
+use crate::dataset::boundaries::Part;
 use crate::dataset::records::{Form, Records};
 use crate::dataset::row::{ReadRow, Row, RowOptions};
 use crate::dataset::unpack::Packing;

@@ -2,8 +2,8 @@
 //!
 //! Owns which tokens of a window are context and which are scored. Not here: tokenising (`tokenize`).
 
+use crate::dataset::boundaries::Part;
 use crate::dataset::content::Content;
-use crate::dataset::cuts::Part;
 use crate::dataset::row::{ReadRow, Row};
 
 /// Tokens of a window unless it is said otherwise: llama.cpp's.
@@ -19,7 +19,7 @@ pub struct Windows {
 }
 
 impl Windows {
-    /// Cuts `ids` into windows of `size` tokens; what is left at the end is no window.
+    /// Boundaries `ids` into windows of `size` tokens; what is left at the end is no window.
     pub fn new(ids: Vec<u32>, size: u32, prefix: &[u32]) -> Self {
         Self { ids, size: size as usize, prefix: prefix.to_vec() }
     }

@@ -90,7 +90,7 @@ impl Load<'_> {
         })
     }
 
-    /// Projections of one input, `widths` wide: tensors of their own, or one that holds them one after the other.
+    /// Projections of one input to `widths` outputs: separate tensors, or one tensor that contains them in this order.
     fn parts<const N: usize>(
         &self,
         index: usize,
@@ -128,7 +128,7 @@ impl Load<'_> {
         self.norm(&self.checkpoint.in_body(&format!("{}.weight", self.in_layer(index, name))), width)
     }
 
-    /// What the norm of the tensor `name` multiplies by, f32 `[width]`.
+    /// Factors of the norm whose tensor is `name`, f32 `[width]`.
     pub fn norm(&self, name: &str, width: usize) -> Result<Tensor> {
         let weight = self.vector(name, width)?;
         Ok(if self.spec.norm_plus_one { (weight + 1.0)? } else { weight })

@@ -231,7 +231,7 @@ pub enum OutFormat {
 #[serde(rename_all = "kebab-case")]
 pub enum TemplateChoice {
     /// One for all models.
-    TaskFile,
+    Text,
     /// Each model's own.
     Own,
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::decoder::config::fields::{Config, Parsed};
 
-/// Fields that change no weight: which modules were left alone shows in the tensors, and activations are not quantised
+/// Fields that change no weight: the tensors show which modules were not quantised, and activations are not quantised
 /// here.
 const NEUTRAL: [&str; 5] =
     ["quant_method", "weight_block_size", "modules_to_not_convert", "activation_scheme", "scale_fmt"];
@@ -22,7 +22,9 @@ impl Config<'_> {
     fn block(self) -> Parsed<[usize; 2]> {
         let method = self.optional::<String>("quant_method")?.unwrap_or_default();
         if method != "fp8" {
-            return Err(format!("quant_method \"{method}\" is not read; of quantised safetensors, \"fp8\" alone is"));
+            return Err(format!(
+                "quant_method \"{method}\" is not read; the only one that is read in safetensors is \"fp8\""
+            ));
         }
         self.reject_unless("fmt", &json!("e4m3"))?;
         self.reject_unless("activation_scheme", &json!("dynamic"))?;
@@ -33,7 +35,7 @@ impl Config<'_> {
         match self.optional::<[usize; 2]>("weight_block_size")? {
             Some(block) if block.iter().all(|n| (1..=1 << 24).contains(n)) => Ok(block),
             Some(block) => Err(format!("`weight_block_size` is {block:?}")),
-            None => Err("no `weight_block_size`: FP8 with one scale a tensor is not read".to_owned()),
+            None => Err("no `weight_block_size`: FP8 with one scale per tensor is not read".to_owned()),
         }
     }
 }

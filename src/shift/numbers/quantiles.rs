@@ -155,7 +155,7 @@ impl Histogram {
     }
 
     /// Where the quantiles lie.
-    pub fn cuts(&self) -> Cuts {
+    pub fn cuts(&self) -> CutPoints {
         QUANTILES.map(|(_, f)| self.quantile(f).map_or(0, bin))
     }
 
@@ -200,17 +200,17 @@ impl Ascending for Histogram {
 }
 
 /// A bin for every quantile: that of the quantile itself, or of one that was taken of some of the values.
-pub type Cuts = [usize; QUANTILES.len()];
+pub type CutPoints = [usize; QUANTILES.len()];
 
 /// How many values of each cluster lie at or below each cut.
 pub struct Below {
-    cuts: Cuts,
+    cuts: CutPoints,
     /// Values by the first cut they are not above; those above all come last.
     by_cluster: Vec<[u32; QUANTILES.len() + 1]>,
 }
 
 impl Below {
-    pub fn new(cuts: Cuts, clusters: usize) -> Self {
+    pub fn new(cuts: CutPoints, clusters: usize) -> Self {
         Self { cuts, by_cluster: vec![[0; QUANTILES.len() + 1]; clusters] }
     }
 

@@ -7,7 +7,7 @@ use super::merge::{self, Reads, Run};
 use super::sums::{Binned, Found, Sample, Sums, farthest_key};
 use crate::error::Result;
 use crate::schema::token;
-use crate::shift::numbers::quantiles::Cuts;
+use crate::shift::numbers::quantiles::CutPoints;
 use crate::shift::tables::files::PairTables;
 use crate::shift::tables::footers::Footers;
 use crate::shift::tables::samples::Samples;
@@ -21,12 +21,12 @@ pub struct What {
     pub terms: Vec<Term>,
     pub reads: Reads,
     /// Measures, in the order of the terms, whose values are counted by size, and by cluster at cuts.
-    pub binned: Vec<(&'static str, Cuts)>,
+    pub binned: Vec<(&'static str, CutPoints)>,
 }
 
 impl What {
     /// Every measure of tables without or with exact measures, and the sums that other statistics need.
-    pub fn all(lacks_ids: bool, has_exact: bool, binned: Vec<(&'static str, Cuts)>) -> Self {
+    pub fn all(lacks_ids: bool, has_exact: bool, binned: Vec<(&'static str, CutPoints)>) -> Self {
         let reads = Reads { columns: columns::COLUMNS.to_vec(), lists: true, texts: lacks_ids, exact: true, every: 1 };
         Self { terms: measures::terms(has_exact), reads, binned }
     }

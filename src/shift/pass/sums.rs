@@ -3,7 +3,7 @@
 //! Owns these sums, whether the pass or the query added them up. Not here: what is computed from them.
 
 use crate::error::Result;
-use crate::shift::numbers::quantiles::{Below, Cuts, Histogram, Quantile};
+use crate::shift::numbers::quantiles::{Below, CutPoints, Histogram, Quantile};
 use crate::shift::numbers::stats::{Estimate, clustered_mean, shares};
 use crate::shift::tables::footers::Footers;
 use crate::shift::tables::samples::{SampleFacts, Samples};
@@ -33,7 +33,7 @@ pub struct Binned {
 }
 
 impl Binned {
-    pub fn new(cuts: Cuts, clusters: usize) -> Self {
+    pub fn new(cuts: CutPoints, clusters: usize) -> Self {
         Self { histogram: Histogram::default(), below: Below::new(cuts, clusters) }
     }
 

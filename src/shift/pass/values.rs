@@ -13,7 +13,7 @@ use super::merge::{self, Reads, Run};
 use super::sums::{Binned, Sums};
 use crate::error::Result;
 use crate::schema::token;
-use crate::shift::numbers::quantiles::{Cuts, Histogram, Values};
+use crate::shift::numbers::quantiles::{CutPoints, Histogram, Values};
 use crate::shift::query::batches::{self, Order};
 use crate::shift::query::joined::joined;
 use crate::shift::result::means::Quantiles;
@@ -56,7 +56,11 @@ pub fn quantiles(tables: &PairTables, sums: &Sums, exact_to: Option<u64>) -> Res
 
 /// The measures whose values the sums' pass counts by size, which are all if there are too many values to keep, and about
 /// where their quantiles lie: those of some parts, spread over all.
-pub fn cuts(tables: &PairTables, footers: [&Footers; 2], exact_to: Option<u64>) -> Result<Vec<(&'static str, Cuts)>> {
+pub fn cuts(
+    tables: &PairTables,
+    footers: [&Footers; 2],
+    exact_to: Option<u64>,
+) -> Result<Vec<(&'static str, CutPoints)>> {
     let rows = footers[0].rows.min(footers[1].rows);
     if exact_to.is_none_or(|exact_to| rows <= exact_to) {
         return Ok(Vec::new());

@@ -19,14 +19,14 @@ pub struct Footers {
     pub rows: u64,
     /// First and last `sample_id` of each file; `None` if it has no rows.
     pub samples: Vec<Option<(u32, u32)>>,
-    /// Each file's hash of itself, if it has one.
+    /// The hash that each file contains of itself, if it does.
     pub hashes: Vec<Option<String>>,
-    /// Some row has no token id (an import), or may have none: the tokens' texts must agree instead.
+    /// Whether some row has no token id, or may have none (an import): then the tokens' texts are compared instead.
     pub lacks_ids: bool,
 }
 
 /// Reads the footers of a tokens table and checks that `sample_id` ascends over its files as they are listed: a sample
-/// may go on in the next row group, never in the next file.
+/// may continue in the next row group, but not in the next file.
 ///
 /// # Errors
 /// [`Error::File`] naming the file that breaks the order, has no statistics to prove it by, or is of another part or
@@ -35,7 +35,8 @@ pub fn footers(table: &ModelTable) -> Result<Footers> {
     ordered::<TokenColumns>(&table.tokens, &table.origins)
 }
 
-/// Another process may rescore a part while it is read, file by file and in several passes.
+/// Checks that the files are still those whose footers were read `before`. A comparison reads them file by file and in
+/// several passes, and another process may rescore a part meanwhile.
 ///
 /// # Errors
 /// [`Error::File`] naming a tokens table that is no longer the one whose footers were read `before`.
@@ -48,14 +49,14 @@ pub fn must_be_as_before(table: &ModelTable, before: &Footers) -> Result<()> {
     }
 }
 
-/// The same for a pairs table, for which polars gets that hint too, and which must have been computed from the
-/// existing tokens tables of P and Q.
+/// Checks a pairs table as [`footers`] checks a tokens table, and that it was computed from the tokens tables of P and Q
+/// that exist.
 ///
 /// # Errors
 /// Those of [`footers`].
 fn must_be_pairs(exact: &PairFiles, of: [&ModelTable; 2]) -> Result<()> {
     for (index, (file, origin)) in exact.files.iter().zip(&exact.origins).enumerate() {
-        let reject = |what| Error::file(file, format!("{what}; delete it, and `kl --exact` makes it again"));
+        let reject = |what| Error::file(file, format!("{what}; delete it, and `kl --exact` recomputes it"));
         let (found, _) = file.footer()?;
         let denied = origin.denied_by(found.as_ref());
         let found = found.filter(|_| denied.is_none()).ok_or_else(|| reject(denied.unwrap_or_default()))?;
@@ -94,7 +95,7 @@ fn ordered<C: Columns>(files: &[ResultFile], origins: &[Origin]) -> Result<Foote
             last = Some(high);
             of_file = Some((of_file.map_or(low, |(first, _)| first), high));
             found.rows += group.num_rows().cast_unsigned();
-            // A footer that does not count them hides whether there are any.
+            // If the footer does not count nulls, there may be some.
             found.lacks_ids |= nulls(group, token::TOKEN_ID).is_none_or(|nulls| nulls > 0);
         }
         found.samples.push(of_file);
@@ -112,7 +113,7 @@ pub fn must_be_samples(table: &ModelTable) -> Result<()> {
     table.samples.iter().zip(&table.origins).zip(&table.tokens).try_for_each(|((file, origin), tokens)| {
         let reader = TableReader::<SampleColumns>::open(file.open()?)?;
         must_be(file, reader.origin(), origin)?;
-        // Programs that write a table again leave it out.
+        // Other programs that rewrite a table leave out tokshift's entry in the footer.
         let Some(named) = tokens.footer()?.0 else { return Ok(()) };
         match table::parted_from(
             named.samples.as_deref(),
@@ -125,7 +126,8 @@ pub fn must_be_samples(table: &ModelTable) -> Result<()> {
     })
 }
 
-/// Files that were moved would turn signs without a trace. One that says nothing was not written by `score`.
+/// A file that was moved to another model's folder would flip signs silently. A file without an origin was not written
+/// by `score`.
 fn must_be(file: &ResultFile, found: Option<Origin>, origin: &Origin) -> Result<()> {
     match found.and_then(|found| origin.contradicted_by(&found)) {
         Some(what) => Err(Error::file(file, format!("{what}; run `tokshift verify` to see what to delete"))),

@@ -34,7 +34,7 @@ impl Cells {
         Ok(Self { found, damaged })
     }
 
-    /// What there is of a model on a response set, or why it cannot be read; `None` if it never scored it.
+    /// The cell of a model on a response set, or why it cannot be read; `None` if the model never scored the set.
     fn look(&self, set: &ResponseSet, model: &str) -> Option<Result<&FoundCell, &Error>> {
         let cell = set.key.cell(model);
         let found = self.found.iter().find(|found| found.cell == cell);
@@ -45,11 +45,11 @@ impl Cells {
 
 /// Why a pair is not compared.
 enum Why {
-    /// More scoring helps.
+    /// Parts are missing that can still be scored.
     Yet(String),
-    /// The model that this names has none of the response set, and is not P by default.
+    /// A model other than the default P never scored the response set.
     NotScored(String),
-    /// P of the response set, which no option named, has none of it.
+    /// The default P never scored the response set.
     WithoutP(String),
     Damaged(String),
 }
@@ -57,11 +57,11 @@ enum Why {
 /// Two models on a response set, and where their cells are.
 struct Wanted<'a> {
     set: &'a ResponseSet<'a>,
-    /// That of the response set, which may be neither of the two.
+    /// P of the response set, which need not be one of `models`.
     p: &'a str,
     models: [&'a str; 2],
     cells: [&'a Cells; 2],
-    /// Whether an option names P: then responses that it did not score are not missed.
+    /// Whether an option names P. That such a P did not score some responses is no failure.
     is_requested: bool,
 }
 
@@ -144,14 +144,14 @@ pub fn pairs(root: &Path, options: &Options) -> Result<Selection> {
     });
     let damaged = cells.damaged.into_iter().find(|damaged| is_requested(&damaged.cell.set, options));
     match (selected, damaged) {
-        // What is damaged may be why.
+        // The damaged cell may be the cause, so its error comes first.
         (Err(_), Some(first)) => Err(first.error),
         (Ok(selection), Some(first)) if is_all(&selection, &first.error) => Err(first.error),
         (selected, _) => selected?.checked(),
     }
 }
 
-/// Whether nothing is compared, for this one reason.
+/// Whether no pair is compared, and `error` is the reason for each.
 fn is_all(selection: &Selection, error: &Error) -> bool {
     let why = error.to_string();
     selection.pairs.is_empty() && selection.not_compared.iter().all(|pair| pair.why == why)
@@ -192,7 +192,7 @@ pub fn pairs_across(roots: [&Path; 2], options: &Options) -> Result<Selection> {
 /// P and Q of every pair that [`pairs`] would compare.
 ///
 /// # Errors
-/// Those of [`pairs`] that are not of one pair.
+/// Those of [`pairs`] that do not concern a single pair.
 pub fn chosen(root: &Path, options: &Options) -> Result<Vec<[FoundCell; 2]>> {
     let (exact, cells) = (store::found_pairs(root)?, Cells::of(root)?);
     let requested = requested_of_cells(&cells, &exact, options)?;
@@ -216,17 +216,17 @@ fn requested_of_cells<'a>(cells: &'a Cells, exact: &[FoundPair], options: &'a Op
     requested(sets, &exact, options)
 }
 
-/// Why nothing of two tables can be compared before more of them is scored.
+/// Why two tables cannot be compared until more parts are scored.
 fn unfinished(p: &FoundCell, q: &FoundCell) -> Option<&'static str> {
     let is_complete = p.missing.is_empty() && q.missing.is_empty();
-    if !is_complete && cuts(p) != cuts(q) {
+    if !is_complete && boundaries(p) != boundaries(q) {
         return Some("P or Q is incomplete, and their datasets are split into different parts");
     }
     let is_common = |part| q.parts.contains(part);
     (!p.parts.iter().any(is_common)).then_some("no part is done on both sides")
 }
 
-/// First sample and number of samples of every part. Files may lie otherwise: an import has its own.
-fn cuts(found: &FoundCell) -> Vec<(u32, u32)> {
+/// First sample and number of samples of every part. Offsets are left out, because each imported file has its own.
+fn boundaries(found: &FoundCell) -> Vec<(u32, u32)> {
     found.manifest.parts.iter().map(|part| (part.first_sample, part.samples)).collect()
 }

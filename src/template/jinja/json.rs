@@ -47,12 +47,13 @@ pub fn tojson(args: &Args) -> Result<Value> {
 
 /// The arguments of `json.dumps`.
 struct Style {
-    /// What a level of nesting is indented by; with none all is on one line.
+    /// Indentation per level of nesting; with `None` everything is on one line.
     indent: Option<String>,
-    /// Between items, and between a key and its value.
+    /// Separator between items.
     item: String,
+    /// Separator between a key and its value.
     key: String,
-    /// Whether all that is not ASCII is escaped.
+    /// Whether characters outside ASCII are escaped.
     ascii: bool,
     sorted: bool,
 }
@@ -150,7 +151,7 @@ impl Writer<'_> {
     }
 }
 
-/// A key, which Python makes a text of.
+/// A dictionary's key as the string that Python makes of it.
 fn name(key: &Value) -> Result<String> {
     Ok(match key {
         Value::Str(text) | Value::Markup(text) => text.to_string(),

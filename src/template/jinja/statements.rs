@@ -18,7 +18,7 @@ pub fn parse(source: &str) -> Result<(Body, Vec<Arc<str>>)> {
 }
 
 impl Parser {
-    /// Statements up to a tag of one of these words, which is left; with none of them up to the end.
+    /// Statements before the next tag named in `ends`, which is not consumed; without `ends`, all up to the end.
     fn statements(&mut self, ends: &[&str]) -> Result<Vec<Stmt>> {
         let mut stmts = Vec::new();
         loop {
@@ -44,7 +44,7 @@ impl Parser {
         }
     }
 
-    /// What stands between a tag, whose end is next, and one of these words, which is left.
+    /// Statements after the current tag and before the next one named in `ends`, which is not consumed.
     fn inner(&mut self, ends: &[&str]) -> Result<Vec<Stmt>> {
         self.skip_op(":");
         self.expect(&Token::BlockEnd, "the end of the tag")?;

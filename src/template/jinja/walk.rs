@@ -43,7 +43,7 @@ pub fn expression<'a>(expr: &'a Expr, see: &mut dyn FnMut(Seen<'a>)) {
     Walk { see, soft: false }.expr(expr);
 }
 
-/// Everything in what is done to a value.
+/// Everything in the filters, tests, calls and look-ups that are applied to a value.
 pub fn steps<'a>(steps: &'a [Step], see: &mut dyn FnMut(Seen<'a>)) {
     Walk { see, soft: false }.steps(steps);
 }
@@ -132,7 +132,7 @@ impl<'a> Walk<'_, 'a> {
         match target {
             Target::Name(name) => (self.see)(seen(*name)),
             Target::Tuple(targets) => targets.iter().for_each(|target| self.target(target, seen)),
-            // Like an expression, it reads the namespace.
+            // Setting an attribute reads the namespace, which Jinja2 counts as no store.
             Target::Attr(..) => {}
         }
     }

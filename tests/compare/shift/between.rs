@@ -80,7 +80,7 @@ fn differences_are_those_of_numpy() {
         assert_are(&task.measures, &reference["expected"]["tasks"][&task.task]);
         assert_eq!((task.left_out_prompts.model, task.left_out_prompts.minus), (1, 2));
         assert!(task.left_out_samples.model >= 1 && task.left_out_samples.minus >= 2);
-        let note = "left out: 1 prompts that only the responses of `sft` has";
+        let note = "left out: 1 prompts that only the responses of `sft` have";
         assert!(task.notes.iter().any(|of| of.starts_with(note)), "{:?}", task.notes);
     }
     let overall = between.overall.unwrap();
@@ -172,7 +172,7 @@ fn who_wrote_nothing_has_no_shift() {
         let options = Options { between: Some(BetweenModels { model, minus, to }), ..Options::default() };
         output.compare_with(&options).unwrap_err().to_string()
     };
-    assert!(error("dpo", "base").starts_with("--between: no text by `dpo` was scored; texts are by `rl`, `sft`"));
+    assert!(error("dpo", "base").starts_with("--between: no responses by `dpo` were scored, only by `rl`, `sft`"));
     assert!(error("sft", "rl").starts_with("--between: `rl` is compared with itself"));
 }
 

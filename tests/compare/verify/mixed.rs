@@ -63,7 +63,7 @@ fn what_was_made_of_other_tokens_is_told_and_not_used() {
     assert_eq!(redo, [tokens.as_str(), &file("samples", "tied", 0), &hidden, pairs]);
     let described =
         format!("`{pairs}`: was made with another `{tokens}` than the one that is here: files of two runs are mixed");
-    kl("").expect(1, &described).expect(1, "delete it, and `kl --exact` makes it again");
+    kl("").expect(1, &described).expect(1, "delete it, and `kl --exact` recomputes it");
     fs::remove_file(scene.path(pairs)).unwrap();
     kl("").expect(0, "");
     exact().expect(1, &format!("`{hidden}`: was made with another `{tokens}`"));

@@ -18,7 +18,7 @@ fn binned(rows: &[(u32, f64)], clusters: usize) -> Vec<Quantile> {
     with_cuts(&histogram, histogram.cuts(), rows, clusters)
 }
 
-fn with_cuts(histogram: &Histogram, cuts: Cuts, rows: &[(u32, f64)], clusters: usize) -> Vec<Quantile> {
+fn with_cuts(histogram: &Histogram, cuts: CutPoints, rows: &[(u32, f64)], clusters: usize) -> Vec<Quantile> {
     let mut below = Below::new(cuts, clusters);
     for (cluster, value) in rows {
         below.push(*cluster, *value);
@@ -74,7 +74,7 @@ fn rows_of_a_cluster_that_are_the_same_add_nothing() {
     assert!((often.stderr.unwrap() / once.stderr.unwrap() - 1.0).abs() < 0.1, "{once:?} {often:?}");
 }
 
-/// Cuts of a tenth of the clusters give the quantiles themselves, and errors within a few percent of them.
+/// CutPoints of a tenth of the clusters give the quantiles themselves, and errors within a few percent of them.
 #[test]
 fn cuts_may_be_those_of_some_of_the_values() {
     // Values of a cluster are alike: each is a wave of its own and of its cluster's.

@@ -1,7 +1,7 @@
 //! Splits a dataset into parts.
 //!
-//! Owns the limits. The part boundaries depend on the file alone, so that every model of a dataset has the same parts;
-//! where earlier runs cut it, the boundaries stay.
+//! Owns the limits. The part boundaries depend only on the file, so that all models have the same parts of a dataset.
+//! Boundaries that an earlier run fixed stay.
 
 use crate::dataset::records::Record;
 
@@ -26,17 +26,17 @@ pub struct Part {
     pub first_sample: u32,
     /// Number of its samples.
     pub samples: u32,
-    /// Where its first row begins in the (unpacked) file, and how many bytes of it it spans.
+    /// Offset of its first row in the unpacked file.
     pub offset: u64,
     /// Bytes of its rows.
     pub bytes: u64,
-    /// Line of its first row, from 1; of a JSON array the element, of Parquet the row.
+    /// Number of its first row in messages, from 1: a line, an element of a JSON array or a row of Parquet.
     pub first_line: u64,
 }
 
 /// The parts so far, the last one open.
-pub struct Cuts {
-    /// The first row of each part that earlier runs have, ascending, and the first row after them.
+pub struct Boundaries {
+    /// The first row of each part that an earlier run fixed, ascending, and the first row after them.
     earlier: Vec<u32>,
     most_bytes: u64,
     done: Vec<Part>,
@@ -46,8 +46,8 @@ pub struct Cuts {
     samples: u32,
 }
 
-impl Cuts {
-    /// Of a file of so many bytes, of which earlier runs have these parts.
+impl Boundaries {
+    /// For a file of `file_bytes` bytes. `earlier` are the parts that an earlier run fixed.
     pub fn new(file_bytes: u64, earlier: &[Part]) -> Self {
         let last = earlier.last().map(|part| part.first_row + part.rows);
         let most_bytes = if file_bytes > LARGE_FILE { PART_BYTES_OF_LARGE } else { PART_BYTES };
