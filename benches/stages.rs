@@ -20,7 +20,7 @@ use tokshift::dataset::{self, Plan, PlanOptions};
 use tokshift::decoder::Checkpoint;
 use tokshift::engine::local::{Local, LocalOptions};
 use tokshift::engine::{Caps, Engine, Job, JobSample, Scored};
-use tokshift::pipeline::{Input, Progress, Run};
+use tokshift::pipeline::{Input, Progress, Run, WhichParts};
 use tokshift::sample::Sample;
 use tokshift::scores::TokenScores;
 use tokshift::stop::Stop;
@@ -119,7 +119,7 @@ impl Bench {
     fn run(&self, engine: &dyn Engine) -> f64 {
         let folder = tempfile::tempdir().unwrap();
         let cell = self.cell(folder.path());
-        let inputs = [Input::new(&self.plan, &cell, BTreeSet::new(), false).unwrap()];
+        let inputs = [Input::new(&self.plan, &cell, BTreeSet::new(), WhichParts::default()).unwrap()];
         let run = Run {
             inputs: &inputs,
             tokenizer: &self.tokenizer,

@@ -4,6 +4,8 @@
 //! (`cli::signals`).
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
@@ -14,6 +16,9 @@ pub struct Stop<'a> {
     requested: &'a AtomicBool,
     failed: AtomicBool,
 }
+
+/// How often a stop is looked for while nothing else is to do.
+const BETWEEN_CHECKS: Duration = Duration::from_millis(20);
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
@@ -44,6 +49,19 @@ impl<'a> Stop<'a> {
     /// Whether stopping was requested.
     pub fn is_requested(&self) -> bool {
         self.requested.load(Ordering::Relaxed)
+    }
+
+    /// Sleeps for this long.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`], at once, if the run is to end meanwhile.
+    pub fn wait(&self, long: Duration) -> Result<()> {
+        let until = Instant::now() + long;
+        while Instant::now() < until {
+            self.check()?;
+            thread::sleep(BETWEEN_CHECKS);
+        }
+        Ok(())
     }
 
     /// # Errors

@@ -8,6 +8,7 @@ use super::kl::print;
 use super::progress::say;
 use super::signals;
 use super::terminal::Terminal;
+use crate::pipeline::WhichParts;
 use crate::sample::Status;
 use crate::score::{self, PlainText, Request, Scores, Watch};
 use crate::shift;
@@ -65,7 +66,7 @@ fn request(args: &ScoreArgs) -> Request {
         all_pairs: args.all_pairs,
         allow_removed: args.allow_removed,
         replace: args.replace,
-        retry_failed: args.retry_failed,
+        parts: WhichParts { retry_failed: args.retry_failed, shard: args.shard.shard },
         engine: args.engine.choice(),
     }
 }

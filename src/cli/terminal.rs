@@ -67,6 +67,11 @@ impl Watch for Terminal {
                      after them{lost}"
                 ));
             }
+            Event::Waiting { run, left } => progress::say(&format!(
+                "{run}: waiting for {} parts that {} scores",
+                left.parts,
+                left.holder.as_ref().map_or("another process", |holder| &holder.process)
+            )),
             Event::KeptWithoutModel { model, task, why } => progress::say(&format!(
                 "{model} on {task}: the model cannot be used ({why}); its earlier, complete scores are kept"
             )),

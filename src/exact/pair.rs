@@ -4,6 +4,7 @@
 //! part (`part`).
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::batch;
 use super::options::Options;
@@ -14,6 +15,9 @@ use crate::error::{Error, Result};
 use crate::schema::FORMAT_VERSION;
 use crate::stop::Stop;
 use crate::store::{FoundCell, PairCell, PairManifest, PairStore, ResponseSetKey, Store};
+
+/// How often parts that other processes compare are looked at again.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
 /// Two models on one response set, P first.
 #[derive(Debug)]
@@ -38,22 +42,33 @@ impl<'a> Pair<'a> {
         Ok(Self { store, inputs, options, missing })
     }
 
-    /// Compares the missing parts. Returns the number of positions compared, and of those among them for which every
-    /// logit was computed in f64.
+    /// Compares the missing parts, and waits for those that another process compares: if it ends before, they are compared
+    /// here. Returns the number of positions compared, and of those among them for which every logit was computed in f64.
     ///
     /// # Errors
     /// Files do not belong together or were rewritten meanwhile, or logits are not finite. [`Error::Stopped`] can come
     /// between blocks of the vocabulary.
     pub fn run(&self, heads: [&Head; 2], stop: &Stop) -> Result<(usize, usize)> {
-        self.store.lock()?;
         let (mut tiles, mut positions) = (Tiles::new(heads), 0);
-        // Another process may have compared some of them before this one got the lock.
-        for part in self.missing.iter().copied().filter(|&part| !self.store.is_done(part)) {
-            let (rows, tokens) = part::rows(&self.inputs, &mut tiles, part, &self.options, stop)?;
-            self.store.publish(part, &batch::of_rows(&rows)?, tokens)?;
-            positions += rows.len();
+        let mut left = self.missing.clone();
+        loop {
+            let mut elsewhere = Vec::new();
+            for part in left {
+                if !self.store.is_done(part) && !self.store.take(part)? {
+                    elsewhere.push(part);
+                } else if !self.store.is_done(part) {
+                    let (rows, tokens) = part::rows(&self.inputs, &mut tiles, part, &self.options, stop)?;
+                    self.store.publish(part, &batch::of_rows(&rows)?, tokens)?;
+                    positions += rows.len();
+                }
+                self.store.release(part);
+            }
+            if elsewhere.is_empty() {
+                return Ok((positions, tiles.again));
+            }
+            left = elsewhere;
+            stop.wait(BETWEEN_LOOKS)?;
         }
-        Ok((positions, tiles.again))
     }
 }
 

@@ -7,13 +7,15 @@ mod assembly;
 pub mod flow;
 mod input;
 mod progress;
+mod shard;
 mod slices;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-pub use input::Input;
+pub use input::{Input, WhichParts};
 pub use progress::{Progress, Snapshot};
+pub use shard::Shard;
 
 use crate::dataset::ReadRow;
 use crate::engine::{self, Engine, Job, JobSample, TokenScores};
@@ -21,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::hidden::{self, Layout};
 use crate::sample::{Sample, Status};
 use crate::stop::Stop;
-use crate::store::HiddenPart;
+use crate::store::{HiddenPart, Holder};
 use crate::table::{self, ScoredSample};
 use crate::tokenize::{Audit, SampleOptions, TextTokenizer, TooLong};
 use assembly::{Assembly, Scored};
@@ -52,19 +54,39 @@ pub struct Run<'a> {
 /// What is known by now of each piece of a slice.
 type Pieces<T> = Vec<(Piece, T)>;
 
-/// Rows of parts that were read and not yet all handed out, by dataset.
-struct Reader(Vec<Mutex<VecDeque<ReadRow>>>);
+/// How far the reading of one dataset is. Slices come in order, and those of a part follow one another.
+#[derive(Default)]
+struct Reading {
+    /// The part that is being read, and whether this process scores it.
+    part: Option<(u32, bool)>,
+    /// Its rows that are not handed out yet.
+    rows: VecDeque<ReadRow>,
+}
+
+/// The reading of every dataset.
+type Reader = Vec<Mutex<Reading>>;
+
+/// What other processes score at the end of a run, if anything.
+#[derive(Clone, Debug, Default)]
+pub struct Elsewhere {
+    /// Number of parts.
+    pub parts: usize,
+    /// The process that scores one of them, if it is known.
+    pub holder: Option<Holder>,
+}
 
 impl Run<'_> {
-    /// Scores every part that is not done.
+    /// Scores every part that is not done and that no other process scores. Returns what is left to others: they may fail,
+    /// and then a second call scores it.
     ///
     /// # Errors
     /// The first failure of a stage; parts written before it are kept.
-    pub fn score(&self) -> Result<()> {
+    pub fn score(&self) -> Result<Elsewhere> {
         let slices = self.slices();
-        for (index, input) in self.inputs.iter().enumerate() {
-            let parts = input.missing().map(|part| self.part(index, part));
-            parts.for_each(|part| self.progress.expect(part.samples, part.bytes));
+        let pieces = slices.iter().flat_map(|slice| &slice.pieces);
+        let parts: BTreeSet<(usize, u32)> = pieces.map(|piece| (piece.dataset, piece.part)).collect();
+        for part in parts.into_iter().map(|(dataset, part)| self.part(dataset, part)) {
+            self.progress.expect(part.samples, part.bytes);
         }
         let (stop, reader, assembly) = (self.stop.part(), self.reader(), Assembly::default());
         let stages = flow::Stages {
@@ -74,7 +96,15 @@ impl Run<'_> {
             write: |pieces| self.write(&assembly, pieces),
         };
         let threads = flow::Threads { tokenize: TOKENIZE_THREADS, score: self.engine.caps().jobs_in_flight };
-        flow::run(slices.into_iter(), &stages, threads, &stop)
+        flow::run(slices.into_iter(), &stages, threads, &stop)?;
+        Ok(self.elsewhere())
+    }
+
+    fn elsewhere(&self) -> Elsewhere {
+        let left = |input: &Input| input.missing().collect::<Vec<_>>();
+        let parts = self.inputs.iter().map(|input| left(input).len()).sum();
+        let holder = |input: &Input| left(input).into_iter().find_map(|part| input.holder(part));
+        Elsewhere { parts, holder: self.inputs.iter().find_map(holder) }
     }
 
     /// The jobs, in order. A part's file of hidden states is laid out before the first of them is known, so such parts
@@ -96,20 +126,34 @@ impl Run<'_> {
     }
 
     fn reader(&self) -> Reader {
-        Reader(self.inputs.iter().map(|_| Mutex::default()).collect())
+        self.inputs.iter().map(|_| Mutex::default()).collect()
     }
 
-    /// The rows of a slice. Slices come in order, and those of a part follow one another.
+    /// The rows of a slice, without those of parts that other processes score.
     fn read(&self, reader: &Reader, Slice { pieces }: Slice) -> Result<Pieces<Vec<ReadRow>>> {
-        let rows = |piece: Piece| {
-            let mut left = reader.0[piece.dataset].lock().unwrap_or_else(PoisonError::into_inner);
-            if left.is_empty() {
-                *left = self.inputs[piece.dataset].plan.read_part(piece.part)?.into();
+        let mut read = Vec::new();
+        for piece in pieces {
+            let mut reading = reader[piece.dataset].lock().unwrap_or_else(PoisonError::into_inner);
+            if reading.part.is_none_or(|(part, _)| part != piece.part) {
+                *reading = self.begin_reading(&piece)?;
             }
-            let rows = left.drain(..piece.rows.len()).collect();
-            Ok((piece, rows))
-        };
-        pieces.into_iter().map(rows).collect()
+            if reading.part.is_some_and(|(_, is_ours)| is_ours) {
+                let rows = reading.rows.drain(..piece.rows.len()).collect();
+                read.push((piece, rows));
+            }
+        }
+        Ok(read)
+    }
+
+    /// Locks a part and reads its rows, if no other process scores it.
+    fn begin_reading(&self, piece: &Piece) -> Result<Reading> {
+        let (input, part) = (&self.inputs[piece.dataset], self.part(piece.dataset, piece.part));
+        let is_ours = input.take(piece.part)?;
+        let rows = if is_ours { input.plan.read_part(piece.part)?.into() } else { VecDeque::new() };
+        if !is_ours {
+            self.progress.leave(part.samples, part.bytes);
+        }
+        Ok(Reading { part: Some((piece.part, is_ours)), rows })
     }
 
     /// The samples of each piece, and what was noticed of its rows.
@@ -152,6 +196,9 @@ impl Run<'_> {
     }
 
     fn score_slice(&self, pieces: Pieces<Vec<Sample>>, stop: &Stop) -> Result<Pieces<Scored>> {
+        if pieces.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut outcomes: Pieces<Scored> = Vec::new();
         let part = pieces.first().map_or(0, |(piece, _)| piece.part);
         let mut job = Job { part, samples: Vec::new(), stop };
@@ -262,7 +309,9 @@ impl Run<'_> {
             if let Some(hidden) = hidden {
                 writer.keep(hidden);
             }
-            writer.commit()?;
+            if writer.commit()? {
+                input.wrote(piece.part);
+            }
             let mut audit = Audit::default();
             for scored in &samples {
                 audit.skip(&scored.sample);

@@ -85,6 +85,12 @@ impl Progress {
         self.bytes_total.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Another process scores what was [expected](Self::expect).
+    pub(super) fn leave(&self, samples: u32, bytes: u64) {
+        self.samples_total.fetch_sub(u64::from(samples), Ordering::Relaxed);
+        self.bytes_total.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     /// Rows of so many bytes were tokenised; their samples that are to be scored have so many tokens.
     pub(super) fn read(&self, bytes: u64, tokens: u64) {
         // In this order, so that a reader never takes few tokens for many bytes.

@@ -18,6 +18,7 @@ use super::watch::{Event, Watch};
 use crate::error::{Error, Result};
 use crate::experiments::OutFormat;
 use crate::hub;
+use crate::pipeline::WhichParts;
 use crate::stop::Stop;
 use crate::store;
 
@@ -29,14 +30,14 @@ pub struct Scored<'a> {
     pub unscored: u64,
 }
 
-/// Scores every cell that is to do; with `retry_failed`, parts that hold a failed sample are scored again.
+/// Scores what `parts` has of every cell that is to do.
 ///
 /// # Errors
 /// [`Error::Stopped`] if `stop` was raised. Anything else becomes the state of the cells that it ends.
 pub fn score_cells<'a>(
     cells: &mut Cells<'a>,
     engine: EngineChoice,
-    retry_failed: bool,
+    parts: WhichParts,
     watch: &dyn Watch,
     stop: &Stop,
 ) -> Result<Scored<'a>> {
@@ -47,7 +48,7 @@ pub fn score_cells<'a>(
     let outputs = open_outputs(cells);
     let to_do = cells.all.iter().filter(|cell| cell.state == State::ToDo);
     // How many parts contain a failed sample is not known in advance.
-    if !retry_failed {
+    if !parts.retry_failed {
         watch.event(&Event::Planned { bytes: to_do.map(|cell| cells.bytes_missing(cell)).sum() });
     }
     let exact = exact_many::Comparisons::of(cells);
@@ -57,7 +58,7 @@ pub fn score_cells<'a>(
     let mut run = Scoring { cells, places, sessions, outputs: &outputs, again: &again, watch, unscored: 0 };
     for (place, opened) in models.opened.iter().enumerate() {
         if let Ok(model) = &opened.model {
-            run.model(place, &mut Scorer::new(model, watch, stop, retry_failed))?;
+            run.model(place, &mut Scorer::new(model, watch, stop, parts))?;
         }
     }
     let unscored = run.unscored;

@@ -44,6 +44,7 @@ pub use windows::PlainText;
 use crate::engine::local_source::Resident;
 use crate::error::{Error, Result};
 use crate::experiments::{Options, OutFormat};
+use crate::pipeline::WhichParts;
 use crate::stop::Stop;
 use crate::store::{self, Cell, FoundCell, ResponseSetKey};
 use assignment::Assignment;
@@ -81,8 +82,8 @@ pub struct Request {
     pub allow_removed: bool,
     /// Whether what a model of the same name has scored is removed if its files or options were others.
     pub replace: bool,
-    /// Whether parts that hold a failed sample are scored again.
-    pub retry_failed: bool,
+    /// Which parts of what is left are scored.
+    pub parts: WhichParts,
     /// What computes the scores.
     pub engine: EngineChoice,
 }
@@ -102,7 +103,7 @@ impl Request {
             all_pairs: false,
             allow_removed: false,
             replace: false,
-            retry_failed: false,
+            parts: WhichParts::default(),
             engine: EngineChoice::Local,
         }
     }
@@ -160,6 +161,7 @@ pub fn score(request: &Request, watch: &dyn Watch, stop: &Stop) -> Result<Scores
     watch.event(&Event::ResponseSets(&sets));
     let in_one_go = InOneGo::new(output_dir, model_names, &sets, request.all_pairs);
     if request.exact {
+        request.parts.must_be_all()?;
         in_one_go.must_have_p()?;
     }
     let output = Output::open(output_dir)?;
@@ -181,7 +183,7 @@ pub fn score(request: &Request, watch: &dyn Watch, stop: &Stop) -> Result<Scores
             Assignment { again: begun.again.get(&all.cell()).unwrap_or(none), ..all }
         };
         let assignments: Vec<Assignment> = datasets.iter().map(assignment).collect();
-        let outcome = Scorer::new(model, watch, stop, request.retry_failed).score(name, &assignments)?;
+        let outcome = Scorer::new(model, watch, stop, request.parts).score(name, &assignments)?;
         Ok(ModelScores { name: name.clone(), outcome })
     };
     let scores = Scores { models: models.iter().map(score_with).collect::<Result<_>>()? };

@@ -3,7 +3,9 @@
 //! Owns loading the model when it is first needed, one run of the pipeline, and its log. Not here: which datasets, and
 //! what a failure ends; the caller decides both.
 
-use std::time::Instant;
+use std::collections::BTreeSet;
+use std::mem;
+use std::time::{Duration, Instant};
 
 use super::assignment::Assignment;
 use super::fields;
@@ -13,10 +15,13 @@ use super::session::Session;
 use super::watch::{Event, Noticed, Outcome, Watch, watched};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::pipeline::{Input, Progress, Run};
+use crate::pipeline::{Input, Progress, Run, WhichParts};
 use crate::run_log::{Entry, MadeFrom};
 use crate::stop::Stop;
 use crate::store::{Cell, CellStore, ResponseSetKey};
+
+/// How often parts that other processes score are looked at again.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
 /// A model that is loaded when something is found missing, and then stays.
 pub struct Scorer<'a> {
@@ -24,16 +29,15 @@ pub struct Scorer<'a> {
     watch: &'a dyn Watch,
     stop: &'a Stop<'a>,
     engine: Option<Box<dyn Engine>>,
-    /// Parts that contain a failed sample are rescored.
-    retry_failed: bool,
+    parts: WhichParts,
     /// Why it cannot be loaded; it is not tried again.
     broken: Option<String>,
 }
 
 impl<'a> Scorer<'a> {
-    /// Nothing is loaded yet. With `retry_failed`, parts that hold a failed sample are scored again.
-    pub fn new(model: &'a Model, watch: &'a dyn Watch, stop: &'a Stop<'a>, retry_failed: bool) -> Self {
-        Self { model, watch, stop, engine: None, retry_failed, broken: None }
+    /// Nothing is loaded yet.
+    pub fn new(model: &'a Model, watch: &'a dyn Watch, stop: &'a Stop<'a>, parts: WhichParts) -> Self {
+        Self { model, watch, stop, engine: None, parts, broken: None }
     }
 
     /// Scores what is missing of `assignments`, whose sessions go together; `None` if nothing was. `name` is what the run is
@@ -45,14 +49,15 @@ impl<'a> Scorer<'a> {
         let cells = assignments.iter().map(|assignment| assignment.open(self.model)).collect::<Result<Vec<_>>>()?;
         self.add_fields(assignments, &cells)?;
         let inputs = assignments.iter().zip(&cells);
-        let inputs = inputs.map(|(assignment, cell)| {
-            Input::new(&assignment.dataset.plan, cell, assignment.again.clone(), self.retry_failed)
-        });
+        let inputs = inputs
+            .map(|(assignment, cell)| Input::new(&assignment.dataset.plan, cell, assignment.again.clone(), self.parts));
         let inputs = inputs.collect::<Result<Vec<_>>>()?;
         assignments.iter().zip(&cells).for_each(|(assignment, cell)| self.report_hidden(assignment, cell));
         let all_done = || inputs.iter().all(Input::is_done);
         if !all_done() {
-            cells.iter().try_for_each(CellStore::lock)?;
+            // Parts that are done are only replaced while no other process adds any.
+            let lock = if inputs.iter().any(Input::replaces) { CellStore::lock_alone } else { CellStore::lock };
+            cells.iter().try_for_each(lock)?;
         }
         // Checked again, because another process may have done it by then.
         match assignments.first().filter(|_| !all_done()) {
@@ -60,18 +65,12 @@ impl<'a> Scorer<'a> {
                 self.watch.event(&Event::AlreadyScored { run: name });
                 Ok(None)
             }
-            Some(first) => self.run(name, first.session, assignments, (&cells, &inputs)).map(Some),
+            Some(first) => self.run(name, first.session, assignments, &inputs).map(Some),
         }
     }
 
-    /// Scores the parts that `inputs` miss, which go into `cells`; both are in the order of the assignments.
-    fn run(
-        &mut self,
-        name: &str,
-        session: &Session,
-        assignments: &[Assignment],
-        (cells, inputs): (&[CellStore], &[Input]),
-    ) -> Result<Outcome> {
+    /// Scores the parts that `inputs` miss, which are in the order of the assignments.
+    fn run(&mut self, name: &str, session: &Session, assignments: &[Assignment], inputs: &[Input]) -> Result<Outcome> {
         let missing: Vec<Vec<u32>> = inputs.iter().map(|input| input.missing().collect()).collect();
         tracing::debug!(name, missing = ?missing.iter().map(Vec::len).collect::<Vec<_>>(), "parts");
         let (seen, progress) = ((self.watch, self.stop), Progress::default());
@@ -91,7 +90,7 @@ impl<'a> Scorer<'a> {
             stop: seen.1,
         };
         let started = Instant::now();
-        let result = watched(seen, (name, Some(&progress)), || run.score());
+        let result = watched(seen, (name, Some(&progress)), || finish(name, &run, seen.0));
         let noticed =
             |(of, input): (&Assignment, &Input)| Noticed { set: of.dataset.set.clone(), audit: input.audit() };
         let noticed = assignments.iter().zip(inputs).map(noticed).collect();
@@ -103,7 +102,7 @@ impl<'a> Scorer<'a> {
             let (tokens, lost) = (counts.tokens_written, counts.tokens.saturating_sub(counts.tokens_written));
             seen.0.event(&Event::Interrupted { run: name, parts, of, tokens, lost });
         }
-        log(assignments, cells, &missing, &outcome, failed.as_deref());
+        log(assignments, inputs, &outcome, failed.as_deref());
         result.map_err(|e| e.during(format!("scoring with `{name}`")))?;
         seen.0.event(&Event::Scored { run: name, outcome: &outcome });
         Ok(outcome)
@@ -158,13 +157,25 @@ impl<'a> Scorer<'a> {
     }
 }
 
+/// Scores everything, and waits for parts that other processes score: a process that is killed leaves them to this one.
+fn finish(name: &str, run: &Run, watch: &dyn Watch) -> Result<()> {
+    let mut is_waiting = false;
+    loop {
+        let left = run.score()?;
+        if left.parts == 0 {
+            return Ok(());
+        }
+        if !mem::replace(&mut is_waiting, true) {
+            watch.event(&Event::Waiting { run: name, left: &left });
+        }
+        run.stop.wait(BETWEEN_LOOKS)?;
+    }
+}
+
 /// Shares a run's seconds and tokens out among its cells, by the bytes of the parts that it finished.
-fn log(assignments: &[Assignment], cells: &[CellStore], missing: &[Vec<u32>], outcome: &Outcome, failed: Option<&str>) {
-    let finished = |(cell, missing): (&CellStore, &Vec<u32>)| -> Vec<u32> {
-        missing.iter().copied().filter(|&part| cell.is_done(part)).collect()
-    };
-    let finished: Vec<_> = cells.iter().zip(missing).map(finished).collect();
-    let bytes = |(assignment, parts): (&Assignment, &Vec<u32>)| -> u64 {
+fn log(assignments: &[Assignment], inputs: &[Input], outcome: &Outcome, failed: Option<&str>) {
+    let finished: Vec<BTreeSet<u32>> = inputs.iter().map(Input::written).collect();
+    let bytes = |(assignment, parts): (&Assignment, &BTreeSet<u32>)| -> u64 {
         parts.iter().map(|&part| assignment.dataset.plan.parts[part as usize].bytes).sum()
     };
     let bytes: Vec<u64> = assignments.iter().zip(&finished).map(bytes).collect();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::response_sets::ResponseSet;
 use crate::error::{Error, Result};
-use crate::pipeline::{Progress, Snapshot};
+use crate::pipeline::{Elsewhere, Progress, Snapshot};
 use crate::stop::Stop;
 use crate::store::{Cell, ResponseSetKey};
 use crate::tokenize::Audit;
@@ -41,6 +41,14 @@ pub enum Event<'a> {
         tokens: u64,
         /// Response tokens that were computed for unfinished parts.
         lost: u64,
+    },
+    /// Everything but the parts that other processes score is done in the run of this name; it waits for them, and scores
+    /// those that they do not finish.
+    Waiting {
+        /// Name of the run.
+        run: &'a str,
+        /// The parts.
+        left: &'a Elsewhere,
     },
     /// A cell was scored before, and its model cannot be opened now.
     KeptWithoutModel {

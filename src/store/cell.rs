@@ -1,11 +1,13 @@
-//! Writing one cell: its lock, its manifest, its parts.
+//! Writing one cell: its locks, its manifest, its parts.
 //!
-//! Owns the rule that what was decided for a cell stays decided, and that one process at a time writes it. Not here:
-//! finding cells (`read`), and what all models of a response set share ([`super::text`]).
+//! Owns the rule that what was decided for a cell stays decided, that one process at a time writes a part of it, and
+//! that a process which replaces parts has the cell for itself. Not here: finding cells (`read`), and what all models of
+//! a response set share ([`super::text`]).
 
 pub(super) mod part;
+mod publish;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,8 +15,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::files::{ResultFile, list};
 use super::hidden::{HiddenFiles, HiddenPart};
-use super::layout::{Cell, MANIFEST};
-use super::lock::Lock;
+use super::layout::{Cell, MANIFEST, file_name};
+use super::lock::{Holder, Lock, Shared, held_by};
 use super::manifest::Manifest;
 use super::response_set::{Claim, ResponseSetStore};
 use super::table_files::TableFiles;
@@ -42,6 +44,8 @@ pub struct CellStore {
     keeps_temporary: bool,
     /// Held from [`CellStore::lock`] on.
     held: Mutex<Option<Held>>,
+    /// The parts that this process is scoring.
+    taken: Mutex<BTreeMap<u32, Lock>>,
 }
 
 /// What decides the cell's numbers.
@@ -52,11 +56,20 @@ struct Decided {
     digest: String,
 }
 
-/// No other process writes the cell, and the manifest of its response set stays as it is.
+/// The cell stays, and so does what its response set is.
 #[derive(Debug)]
 struct Held {
-    _cell: Lock,
+    cell: CellLock,
     _text: Claim,
+}
+
+/// What a process may do to a cell.
+#[derive(Debug)]
+enum CellLock {
+    /// Add parts, as other processes may meanwhile.
+    Shared(#[expect(dead_code, reason = "held until it is dropped")] Shared),
+    /// Replace parts.
+    Alone(#[expect(dead_code, reason = "held until it is dropped")] Lock),
 }
 
 impl Decided {
@@ -80,7 +93,8 @@ impl CellStore {
             decided: OnceLock::new(),
             claimed: AtomicBool::new(false),
             keeps_temporary: false,
-            held: Mutex::new(None),
+            held: Mutex::default(),
+            taken: Mutex::default(),
         };
         store.check(&store.proposed.manifest, false)?;
         Ok(store)
@@ -121,25 +135,75 @@ impl CellStore {
         self.manifest().begun_as.is_some()
     }
 
-    /// Keeps other processes from writing the cell until this is dropped, and publishes the response set's manifest.
-    /// [`CellStore::begin`] does it too. Callers for which a part takes long lock first: from then on no other process
-    /// decides otherwise.
+    /// Keeps other processes from replacing parts of the cell until this is dropped, and publishes the response set's
+    /// manifest. They may add parts. [`CellStore::begin`] does it too. Callers for which a part takes long lock first: from
+    /// then on no other process decides otherwise.
     ///
     /// # Errors
-    /// [`Error::Busy`] if another process writes it; [`Error::Mismatch`] if one has published a different manifest.
+    /// [`Error::Busy`] if another process replaces parts; [`Error::Mismatch`] if one has published a different manifest.
     pub fn lock(&self) -> Result<()> {
+        self.lock_as(|root, folder, what| Ok(CellLock::Shared(Shared::take(root, folder, what)?)))
+    }
+
+    /// As [`CellStore::lock`], and keeps other processes from adding parts too: from then on this one may replace parts that
+    /// are done.
+    ///
+    /// # Errors
+    /// As [`CellStore::lock`], and [`Error::Busy`] if another process adds parts.
+    pub fn lock_alone(&self) -> Result<()> {
+        self.lock_as(|root, folder, what| Ok(CellLock::Alone(Lock::take(root, folder, what)?)))
+    }
+
+    fn lock_as(&self, take: impl FnOnce(&Path, &Path, &str) -> Result<CellLock>) -> Result<()> {
         // Nothing panics while it is locked.
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if held.is_none() {
-            let cell = Lock::take(&self.root, &self.folder, &self.cell.to_string())?;
+            let cell = take(&self.root, &self.folder, &self.cell.to_string())?;
             let (claim, text) = self.text.claim(&self.proposed.manifest.text())?;
             let manifest = self.proposed.manifest.clone().over(text);
             self.check(&manifest, true)?;
             let decided = Decided::new(manifest)?;
             self.decided.get_or_init(|| decided);
-            *held = Some(Held { _cell: cell, _text: claim });
+            *held = Some(Held { cell, _text: claim });
         }
         Ok(())
+    }
+
+    /// Whether [`CellStore::lock_alone`] locked it.
+    fn is_alone(&self) -> bool {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.as_ref().is_some_and(|held| matches!(held.cell, CellLock::Alone(_)))
+    }
+
+    /// Locks a part, so that no other process scores it until it is committed or [released](CellStore::release). `false`
+    /// if another process has locked it.
+    ///
+    /// # Errors
+    /// As [`CellStore::lock`].
+    pub fn take(&self, part: u32) -> Result<bool> {
+        self.lock()?;
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.contains_key(&part) {
+            return Ok(true);
+        }
+        match Lock::take(&self.root, &part_key(&self.folder, part), &self.cell.to_string()) {
+            Ok(lock) => {
+                taken.insert(part, lock);
+                Ok(true)
+            }
+            Err(Error::Busy { .. }) => Ok(false),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Lets other processes score a part that this one has [taken](CellStore::take).
+    pub fn release(&self, part: u32) {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(&part);
+    }
+
+    /// The process that scores a part, if one does.
+    pub fn holder(&self, part: u32) -> Option<Holder> {
+        held_by(&self.root, &part_key(&self.folder, part))
     }
 
     /// Publishes the manifest unless it is there. Where file systems have no locks, one of several processes wins, and
@@ -155,7 +219,7 @@ impl CellStore {
         let file = self.manifest_file();
         let mut written = Temporary::create(&self.root, MANIFEST)?;
         written.write(|out| out.write_all(self.manifest().to_json()?.as_bytes()).map_err(Error::io("write", &file)))?;
-        let new = file.put_new(written)?;
+        let new = file.put_new(&written)?;
         if let Err(error) = check() {
             if new {
                 // Best effort: it has no part, and would be in the way of the run that came first.
@@ -233,4 +297,9 @@ impl CellStore {
         self.lock()?;
         HiddenPart::create(Temporary::create(&self.root, &format!("{}-{part:08}", folder::HIDDEN))?, layout)
     }
+}
+
+/// The key of a part's lock, which versions of tokshift that run at once must agree on.
+fn part_key(folder: &Path, part: u32) -> PathBuf {
+    folder.join(file_name(part, "part"))
 }

@@ -69,8 +69,18 @@ impl ResultFile {
         written.publish(&self.0)
     }
 
-    /// Publishes what was written under this name unless a file is there, in one step; whether it was published.
-    pub(super) fn put_new(&self, written: Temporary) -> Result<bool> {
+    /// As [`ResultFile::put`]; `written` stays, so that it can be put again if another process replaces it.
+    pub(super) fn put_link(&self, written: &Temporary) -> Result<()> {
+        written.publish_link(&self.0)
+    }
+
+    /// Whether the file under this name is the one that [`ResultFile::put_link`] or [`ResultFile::put_new`] put there.
+    pub(super) fn is_from(&self, written: &Temporary) -> bool {
+        written.is_at(&self.0)
+    }
+
+    /// Publishes what was written unless a file is there, in one step; whether it was published.
+    pub(super) fn put_new(&self, written: &Temporary) -> Result<bool> {
         written.publish_new(&self.0)
     }
 

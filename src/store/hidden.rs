@@ -87,10 +87,10 @@ impl HiddenPart {
         self.file.write_all_at(rows, at).map_err(Error::io("write", path))
     }
 
-    /// Notes the hash of the tokens table that it is written with, if that has one, seals the file and publishes it.
-    pub(super) fn publish(mut self, file: &ResultFile, tokens: Option<&str>) -> Result<()> {
+    /// Notes the hash of the tokens table that it is written with, if that has one: it is whole then.
+    pub(super) fn seal(mut self, tokens: Option<&str>) -> Result<Temporary> {
         hidden::seal(&self.file, self.temporary.path(), tokens)?;
         self.temporary.finish(&self.file)?;
-        file.put(self.temporary)
+        Ok(self.temporary)
     }
 }

@@ -1,19 +1,19 @@
-//! Locks: one writer per cell, and several readers of its temporary hidden states.
+//! Locks: one writer per part, and several readers of a cell's temporary hidden states.
 //!
 //! Owns the operating system's locks on files under `.tmp`. The kernel releases a lock when its process ends, however
 //! it ends, so a lock is never stale and reused process ids cannot confuse it. The file's content is only for
 //! messages. Nothing here waits for a writer.
 //!
 //! Network file systems pass such locks on (NFS, Lustre with `flock`), or apply them to one machine only, or have
-//! none. Then two processes may score one cell. That wastes work and does no harm: parts are published whole, as a
-//! rule with equal bytes, and a process that finds another's samples next to its tokens deletes its part.
+//! none. Then two processes may score one part. That wastes work and does no harm, because parts are published
+//! exclusively ([`PartWriter::commit`](super::PartWriter::commit)).
 
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::owner::Owner;
 use crate::error::{Error, Result};
@@ -59,9 +59,37 @@ pub(super) struct Shared {
 impl Shared {
     /// As [`Lock::take`].
     pub fn take(root: &Path, key: &Path, what: &str) -> Result<Self> {
-        let (path, file) = locked(root, key, what, LOOKS_OF_SHARED, File::try_lock_shared)?;
+        let (path, mut file) = locked(root, key, what, LOOKS_OF_SHARED, File::try_lock_shared)?;
+        // The last of several that share it is named.
+        let _ = file.set_len(0).and_then(|()| write!(file, "{}", Owner::this_process()));
         Ok(Self { path, file })
     }
+}
+
+/// Who holds a lock, and since when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The process, for a message.
+    pub process: String,
+    /// When it took the lock.
+    pub since: Option<SystemTime>,
+}
+
+/// The process that holds the [`Lock`] on `key`, if any does.
+pub(super) fn held_by(root: &Path, key: &Path) -> Option<Holder> {
+    let mut file = File::options().read(true).write(true).open(path_of(root, key)).ok()?;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => {
+            let since = file.metadata().and_then(|data| data.modified()).ok();
+            Some(Holder { process: holder(&mut file), since })
+        }
+        _ => None,
+    }
+}
+
+fn path_of(root: &Path, key: &Path) -> PathBuf {
+    let hash = blake3::hash(key.as_os_str().as_encoded_bytes()).to_hex();
+    root.join(folder::TEMPORARY).join(format!("{PREFIX}{}", &hash[..16]))
 }
 
 /// The file of the lock on `key`, locked by `lock` at one of `most_looks`, and where it is.
@@ -72,8 +100,7 @@ fn locked(
     most_looks: u32,
     lock: fn(&File) -> std::result::Result<(), TryLockError>,
 ) -> Result<(PathBuf, File)> {
-    let hash = blake3::hash(key.as_os_str().as_encoded_bytes()).to_hex();
-    let path = root.join(folder::TEMPORARY).join(format!("{PREFIX}{}", &hash[..16]));
+    let path = path_of(root, key);
     let mut looks = 0;
     loop {
         let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);

@@ -3,7 +3,7 @@
 //! Owns layout, names, manifests, and the guarantee that a file with a final name is complete. Readers get a
 //! [`ResultFile`], which opens itself; `files` has the few verbs that another kind of storage would need. A part is written under
 //! `.tmp`, synced, and published by rename: hidden states if they are kept, then samples, then tokens, which alone
-//! means done. One process at a time writes a cell, and the first one fixes what all models of a response set share.
+//! means done. One process at a time writes a part, and the first one fixes what all models of a response set share.
 //! Not here: the content of tables (`table`).
 
 mod cell;
@@ -34,6 +34,7 @@ pub use files::ResultFile;
 pub use hidden::HiddenPart;
 pub use inventory::{Inventory, ListedCell, ListedPair, ListedResponseSet, PartFiles, inventory, is_result_name};
 pub use layout::{Cell, PairCell, ResponseSetKey, is_response_set_manifest};
+pub use lock::Holder;
 pub use manifest::Manifest;
 pub use manifest::facts::{DatasetFacts, EngineFacts, IMPORT, OWN, ReferenceFacts, TokenFacts, UNKNOWN};
 pub use manifest::pair::PairManifest;

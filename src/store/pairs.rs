@@ -2,7 +2,7 @@
 //!
 //! Owns for pairs what [`super::CellStore`] owns for cells. A part is one file, so publishing it is one rename.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -18,6 +18,9 @@ use super::temporary::Temporary;
 use crate::error::{Error, Result};
 use crate::schema::{folder, key};
 use crate::table::{self, EXTENSION, Origin, Table};
+
+/// How often a process tries to lock a pair that another publishes into: for about a minute.
+const LOOKS: u32 = 1200;
 
 impl PairCell {
     /// The file of a part, published or not.
@@ -54,14 +57,15 @@ pub struct PairStore {
     cell: PairCell,
     folder: PathBuf,
     manifest: PairManifest,
-    lock: Mutex<Option<Lock>>,
+    /// The parts that this process is comparing.
+    taken: Mutex<BTreeMap<u32, Lock>>,
 }
 
 impl PairStore {
     pub(super) fn open(root: &Path, manifest: &PairManifest) -> Result<Self> {
         let cell = manifest.cell();
         let (root, folder) = (root.to_owned(), cell.folder()?);
-        let store = Self { root, cell, folder, manifest: manifest.clone(), lock: Mutex::new(None) };
+        let store = Self { root, cell, folder, manifest: manifest.clone(), taken: Mutex::default() };
         if store.has_parts()? {
             store.must_agree()?;
         }
@@ -100,23 +104,43 @@ impl PairStore {
         self.file(part).exists()
     }
 
-    /// Keeps other processes from writing the pair, until this is dropped.
+    /// Locks a part, so that no other process compares it until it is [released](PairStore::release). `false` if another
+    /// process has locked it.
     ///
     /// # Errors
-    /// Another process writes it.
-    pub fn lock(&self) -> Result<()> {
-        // Nothing panics while it is locked.
-        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        if lock.is_none() {
-            let what = self.cell.to_string();
-            let busy = |error| match error {
-                // There is no other directory that it could be written into.
-                Error::Busy { holder, .. } => Error::Usage(format!("{holder} compares {what}: wait until it ends")),
-                other => other,
-            };
-            *lock = Some(Lock::take(&self.root, &self.folder, &what).map_err(busy)?);
+    /// The lock's file cannot be created.
+    pub fn take(&self, part: u32) -> Result<bool> {
+        let key = self.folder.join(file_name(part, "part"));
+        match Lock::take(&self.root, &key, &self.cell.to_string()) {
+            Ok(lock) => {
+                // Nothing panics while it is locked.
+                self.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(part, lock);
+                Ok(true)
+            }
+            Err(Error::Busy { .. }) => Ok(false),
+            Err(other) => Err(other),
         }
-        Ok(())
+    }
+
+    /// Lets other processes compare a part that this one has [taken](PairStore::take).
+    pub fn release(&self, part: u32) {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(&part);
+    }
+
+    /// Locks the pair while something is published, which takes other processes a moment.
+    fn lock(&self) -> Result<Lock> {
+        let what = self.cell.to_string();
+        let mut looks = 0;
+        loop {
+            match Lock::take(&self.root, &self.folder, &what) {
+                Err(Error::Busy { .. }) if looks < LOOKS => looks += 1,
+                // There is no other directory that it could be written into.
+                Err(Error::Busy { holder, .. }) => {
+                    return Err(Error::Usage(format!("{holder} compares {what}: wait until it ends")));
+                }
+                locked => return locked,
+            }
+        }
     }
 
     /// Publishes a part, after the manifest if it is the first. A manifest without parts decides nothing, and is
@@ -125,14 +149,14 @@ impl PairStore {
     /// # Errors
     /// A full disk; another run that decided otherwise; a tokens table that was written again meanwhile.
     pub fn publish(&self, part: u32, batch: &RecordBatch, tokens: [Option<String>; 2]) -> Result<()> {
-        self.lock()?;
+        let _alone = self.lock()?;
         if !self.has_parts()? {
             let file = ResultFile::at(self.manifest_path());
             file.delete()?;
             let mut written = Temporary::create(&self.root, MANIFEST)?;
             let failed = Error::io("write", &file);
             written.write(|out| out.write_all(self.manifest.to_json()?.as_bytes()).map_err(failed))?;
-            file.put_new(written)?;
+            file.put_new(&written)?;
         }
         self.must_agree()?;
         let mut written = Temporary::create(&self.root, &format!("{}-{part:08}", folder::PAIRS))?;

@@ -146,7 +146,7 @@ impl ResponseSetStore {
         }
         let mut written = Temporary::create(&self.root, TEXT)?;
         written.write(|out| out.write_all(mine.to_json()?.as_bytes()).map_err(Error::io("write", &file)))?;
-        file.put_new(written).map(drop)
+        file.put_new(&written).map(drop)
     }
 
     /// The manifest of a model, if any was scored.

@@ -6,6 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -23,6 +24,9 @@ const ABANDONED: Duration = Duration::from_hours(24);
 
 /// Prefix of temporary files next to a file that the user chose; the owner follows.
 const OWNED_PREFIX: &str = ".tokshift-";
+
+/// Numbers the names of this process.
+static COUNTER: AtomicU64 = AtomicU64::new(0);
 
 /// A file under `.tmp`, or next to the one that it will replace; deleted unless it is published.
 #[derive(Debug)]
@@ -52,7 +56,6 @@ impl Temporary {
 
     /// Under the first name that is free, of those that this process owns.
     fn create_as(path: impl Fn(&str) -> PathBuf) -> Result<Self> {
-        static COUNTER: AtomicU64 = AtomicU64::new(0);
         let owner = Owner::this_process();
         loop {
             let number = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -108,8 +111,37 @@ impl Temporary {
         sync_directory(&parent)
     }
 
+    /// As [`Temporary::publish`], of a second name of the file: it can be published again if another process replaces it.
+    pub fn publish_link(&self, path: &Path) -> Result<()> {
+        let parent = self.prepare(path)?;
+        let link = self.link()?;
+        let renamed = fs::rename(&link, path).map_err(Error::io("publish", path));
+        // Two names of one file stay as they are when one is renamed to the other.
+        let _ = fs::remove_file(&link);
+        renamed.and_then(|()| sync_directory(&parent))
+    }
+
+    /// A second name of the file, under `.tmp` too.
+    fn link(&self) -> Result<PathBuf> {
+        let owner = Owner::this_process();
+        loop {
+            let path = self.path.with_file_name(format!("{owner}-{}-link", COUNTER.fetch_add(1, Ordering::Relaxed)));
+            match fs::hard_link(&self.path, &path) {
+                Ok(()) => return Ok(path),
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(Error::io("create", &path)(e)),
+            }
+        }
+    }
+
+    /// Whether `path` is a name of this very file.
+    pub fn is_at(&self, path: &Path) -> bool {
+        let identity = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino())).ok();
+        identity(path).is_some_and(|there| identity(&self.path) == Some(there))
+    }
+
     /// Publishes unless `path` exists already, atomically; whether it was published.
-    pub fn publish_new(self, path: &Path) -> Result<bool> {
+    pub fn publish_new(&self, path: &Path) -> Result<bool> {
         let parent = self.prepare(path)?;
         match fs::hard_link(&self.path, path) {
             Ok(()) => sync_directory(&parent).map(|()| true),

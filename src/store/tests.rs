@@ -141,6 +141,7 @@ fn samples_come_first_and_tokens_mean_done() {
 fn a_part_is_replaced_tokens_first() {
     let root = TempDir::new().unwrap();
     let cell = cell_store(&open(&root), "m");
+    cell.lock_alone().unwrap();
     publish(&cell, 0);
     let samples = cell.samples(0);
     let tokens = root.path().join(format!("tokens/{PLACE}/part-00000000.parquet"));
@@ -161,6 +162,39 @@ fn a_part_is_replaced_tokens_first() {
     writer.write(&batch(7), &batch(8)).unwrap();
     writer.commit().unwrap();
     assert!(cell.is_done(0) && now()[0] != before[0] && now()[1] != before[1]);
+}
+
+/// Only a process that has the cell for itself replaces a part.
+#[test]
+fn a_part_that_another_process_published_stays() {
+    let root = TempDir::new().unwrap();
+    let cell = cell_store(&open(&root), "m");
+    publish(&cell, 0);
+    let tokens = root.path().join(format!("tokens/{PLACE}/part-00000000.parquet"));
+    let before = fs::read(&tokens).unwrap();
+    let mut writer = cell.begin(0).unwrap();
+    writer.write(&batch(7), &batch(8)).unwrap();
+    assert!(!writer.commit().unwrap());
+    assert!(cell.is_done(0) && fs::read(&tokens).unwrap() == before);
+}
+
+/// Two processes add parts to one cell, but not the same at once, and none while a third replaces some.
+#[test]
+fn a_part_is_taken_by_one() {
+    let root = TempDir::new().unwrap();
+    let store = open(&root);
+    let [one, other, third] = [(); 3].map(|()| cell_store(&store, "m"));
+    assert!(one.take(0).unwrap() && one.take(0).unwrap());
+    assert!(!other.take(0).unwrap() && other.take(1).unwrap());
+    let holder = other.holder(0).unwrap();
+    assert_eq!(holder.process, format!("process {}", std::process::id()));
+    assert!(holder.since.is_some() && other.holder(2).is_none());
+    assert!(matches!(other.begin(0), Err(Error::Busy { .. })));
+    assert!(matches!(third.lock_alone(), Err(Error::Busy { .. })));
+    publish(&one, 0);
+    assert!(other.holder(0).is_none() && other.take(0).unwrap());
+    drop((one, other));
+    third.lock_alone().unwrap();
 }
 
 #[test]

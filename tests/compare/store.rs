@@ -85,7 +85,7 @@ fn unscored(sample_id: u32) -> ScoredSample {
 fn publish(cell: &CellStore, part: u32, samples: &[ScoredSample]) -> tokshift::Result<()> {
     let mut writer = cell.begin(part)?;
     writer.write(&samples_batch(samples, &[])?, &tokens_batch(samples)?)?;
-    writer.commit()
+    writer.commit().map(drop)
 }
 
 fn three(first: u32) -> Vec<ScoredSample> {
@@ -324,43 +324,26 @@ fn plain(first: u32, logprob: f32) -> Vec<ScoredSample> {
     (first..first + 3).map(scored).collect()
 }
 
-/// Two processes score one cell with other numbers (two processors, say), with locks and, as it is on some file systems,
-/// without: whatever stays is of one of them.
+/// Three processes score one part with other numbers (three processors, say) where file systems have no locks: what stays
+/// is of one of them, whichever it is.
 #[test]
 fn a_part_is_never_of_two_processes() {
-    let locked = |root: &Path, logprob: f32| {
-        let cell = open(root, "m");
-        while matches!(cell.lock(), Err(Error::Busy { .. })) {
-            thread::yield_now();
-        }
-        publish(&cell, 0, &plain(0, logprob)).unwrap();
-    };
-    let well = |root: &Path| verify::verify(root).unwrap().problems;
-    let (of_locked, root) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    for _ in 0..50 {
-        let path = of_locked.path();
-        thread::scope(|scope| {
-            for logprob in [-1.0, -2.0] {
-                scope.spawn(move || locked(path, logprob));
-            }
-        });
-        assert_eq!(well(path), []);
-    }
-    let cell = open(root.path(), "m");
-    for _ in 0..50 {
-        let writers = [-1.0, -2.0].map(|logprob| {
+    let logprobs = [-1.0, -2.0, -3.0];
+    for _ in 0..200 {
+        let root = TempDir::new().unwrap();
+        let cell = open(root.path(), "m");
+        // Writers of one store do not lock each other out.
+        let writers = logprobs.map(|logprob| {
             let (samples, mut writer) = (plain(0, logprob), cell.begin(0).unwrap());
             writer.write(&samples_batch(&samples, &[]).unwrap(), &tokens_batch(&samples).unwrap()).unwrap();
             writer
         });
-        let outcomes = thread::scope(|scope| {
-            let threads = writers.map(|writer| scope.spawn(|| writer.commit()));
+        let published = thread::scope(|scope| {
+            let threads = writers.map(|writer| scope.spawn(|| writer.commit().unwrap()));
             threads.map(|thread| thread.join().unwrap())
         });
-        let errors: Vec<String> = outcomes.into_iter().filter_map(|outcome| Some(outcome.err()?.to_string())).collect();
-        assert!(errors.iter().all(|error| error.contains("by two processes at once")), "{errors:?}");
-        assert!(cell.is_done(0) || !errors.is_empty());
-        assert_eq!(well(root.path()), []);
+        assert!(published.contains(&true) && cell.is_done(0));
+        assert_eq!(verify::verify(root.path()).unwrap().problems, []);
     }
 }
 
@@ -369,6 +352,7 @@ fn a_part_is_never_of_two_processes() {
 fn figures_are_of_one_state_of_the_tables() {
     let root = TempDir::new().unwrap();
     let (p, q) = (open(root.path(), "rl"), open(root.path(), "q"));
+    q.lock_alone().unwrap();
     publish(&p, 0, &plain(0, -1.0)).unwrap();
     publish(&q, 0, &plain(0, -2.0)).unwrap();
     // The mean of k1 comes from one pass, what Q gave the tokens to read first from another.

@@ -14,7 +14,7 @@ use serde_json::json;
 use tokshift::dataset::{Plan, PlanOptions, scan};
 use tokshift::engine::mock::Mock;
 use tokshift::engine::{Caps, Engine, Job, Scored};
-use tokshift::pipeline::{Input, Progress, Run};
+use tokshift::pipeline::{Input, Progress, Run, WhichParts};
 use tokshift::sample::Status;
 use tokshift::stop::Stop;
 use tokshift::store::{self, Cell, Manifest, ResultFile, Store};
@@ -57,9 +57,12 @@ fn run(
     let cell = Cell::new("rl", "demo", "mock");
     let store = Store::open(&scene.path(output))?;
     let cell = store.cell(&cell, &manifest(&cell, plan))?;
+    if retry_failed {
+        cell.lock_alone()?;
+    }
     let progress = Progress::default();
     Run {
-        inputs: &[Input::new(plan, &cell, BTreeSet::new(), retry_failed)?],
+        inputs: &[Input::new(plan, &cell, BTreeSet::new(), WhichParts { retry_failed, shard: None })?],
         tokenizer: &TextTokenizer::from_file(&fixture("qwen3-tied").join("tokenizer.json"))?,
         sample_options: &SampleOptions {
             boundary: Boundary::Joint,

@@ -15,6 +15,7 @@ mod render;
 mod report;
 mod run;
 mod score;
+mod shard;
 mod shared;
 mod show;
 mod status;

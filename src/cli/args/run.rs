@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser};
 
+use super::shard::ShardArgs;
 use super::shared::{EngineArg, threads};
 
 /// Score and compare all experiments in a TOML file; a rerun scores what is missing
@@ -25,6 +26,9 @@ pub struct RunArgs {
     /// Use it after model failures such as running out of memory; unreadable rows fail again.
     #[arg(long, alias = "retry_failed", action = ArgAction::SetTrue)]
     pub retry_failed: bool,
+
+    #[command(flatten)]
+    pub shard: ShardArgs,
 
     /// Also write the published study's KL values to OUT/comparison/kl_divergence_results.json
     #[arg(long, action = ArgAction::SetTrue)]

@@ -9,6 +9,7 @@ use clap::{ArgAction, Parser, value_parser};
 
 use super::listed::{self, Listed};
 use super::options::OptionArgs;
+use super::shard::ShardArgs;
 use super::shared::{EngineArg, threads};
 use crate::dataset::WINDOW;
 use crate::score::DatasetFile;
@@ -79,6 +80,9 @@ pub struct ScoreArgs {
     /// Use it after model failures such as running out of memory; unreadable rows fail again.
     #[arg(long, help_heading = "Failures", alias = "retry_failed", action = ArgAction::SetTrue)]
     pub retry_failed: bool,
+
+    #[command(flatten)]
+    pub shard: ShardArgs,
 
     /// CPU threads [default: all cores]
     #[arg(long, help_heading = "Speed", value_name = "N", value_parser = threads)]

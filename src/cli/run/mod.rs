@@ -13,6 +13,7 @@ use super::args::RunArgs;
 use super::exit::Exit;
 use super::signals;
 use super::terminal::Terminal;
+use crate::pipeline::WhichParts;
 use crate::score::cells::{Cells, State};
 use crate::score::many;
 
@@ -25,7 +26,11 @@ pub fn run(args: &RunArgs) -> Result<Exit> {
         many::check(&mut cells, engine, &terminal);
         return plan::print(&cells, args);
     }
-    let scored = many::score_cells(&mut cells, engine, args.retry_failed, &terminal, &signals::stop())?;
+    let parts = WhichParts { retry_failed: args.retry_failed, shard: args.shard.shard };
+    if experiments.iter().any(|experiment| experiment.exact) {
+        parts.must_be_all()?;
+    }
+    let scored = many::score_cells(&mut cells, engine, parts, &terminal, &signals::stop())?;
     let comparisons = compare::compare(&scored.outputs, args.study);
     report::print(&cells, &comparisons, args.json)?;
     let failed = cells.all.iter().any(|cell| matches!(cell.state, State::Failed(_)));

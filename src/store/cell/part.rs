@@ -1,14 +1,14 @@
-//! Writing one part: completely under `.tmp`, then published.
+//! Writing one part completely under `.tmp`.
 //!
-//! Owns the order in which its files appear. Not here: their content (`table`, `hidden`).
+//! Owns its temporary files. Not here: their content (`table`, `hidden`), and how they become results (`publish`).
 
 use arrow::array::RecordBatch;
 
 use super::CellStore;
+use super::publish::Publication;
 use crate::error::{Error, Result};
 use crate::schema::folder;
 use crate::store::hidden::HiddenPart;
-use crate::store::pairs;
 use crate::store::temporary::Temporary;
 use crate::table::{self, Table};
 
@@ -19,8 +19,7 @@ pub struct PartWriter<'a> {
     part: u32,
     samples: Temporary,
     tokens: Temporary,
-    /// The two tables' hashes of themselves.
-    samples_hash: Option<String>,
+    /// The table's hash of itself.
     tokens_hash: Option<String>,
     hidden: Option<HiddenPart>,
 }
@@ -29,9 +28,12 @@ impl CellStore {
     /// Files for the part under `.tmp`; dropping the writer instead of committing removes them.
     ///
     /// # Errors
-    /// Another process writes the cell; files that cannot be created.
+    /// [`Error::Busy`] if another process scores the part; files that cannot be created.
     pub fn begin(&self, part: u32) -> Result<PartWriter<'_>> {
-        self.lock()?;
+        if !self.take(part)? {
+            let holder = self.holder(part).map_or_else(|| "another process".to_owned(), |holder| holder.process);
+            return Err(Error::Busy { what: self.cell.to_string(), root: self.root.clone(), holder });
+        }
         let create = |table: &str| Temporary::create(&self.root, &format!("{table}-{part:08}"));
         let (samples, tokens) = (create(folder::SAMPLES)?, create(folder::TOKENS)?);
         Ok(PartWriter::new(self, part, samples, tokens))
@@ -40,7 +42,7 @@ impl CellStore {
 
 impl<'a> PartWriter<'a> {
     fn new(cell: &'a CellStore, part: u32, samples: Temporary, tokens: Temporary) -> Self {
-        Self { cell, part, samples, tokens, samples_hash: None, tokens_hash: None, hidden: None }
+        Self { cell, part, samples, tokens, tokens_hash: None, hidden: None }
     }
 
     /// Writes both tables of the part, whole: the tokens table names the samples table. Nothing is published by it.
@@ -49,8 +51,7 @@ impl<'a> PartWriter<'a> {
     /// A full disk, say.
     pub fn write(&mut self, samples: &RecordBatch, tokens: &RecordBatch) -> Result<()> {
         let mut origin = self.cell.origin(self.part);
-        self.samples_hash = self.samples.write(|file| table::write(file, Table::Samples, samples, Some(&origin)))?;
-        origin.samples.clone_from(&self.samples_hash);
+        origin.samples = self.samples.write(|file| table::write(file, Table::Samples, samples, Some(&origin)))?;
         self.tokens_hash = self.tokens.write(|file| table::write(file, Table::Tokens, tokens, Some(&origin)))?;
         Ok(())
     }
@@ -60,47 +61,23 @@ impl<'a> PartWriter<'a> {
         self.hidden = Some(hidden);
     }
 
-    /// Publishes the part, after the manifest if it is the cell's first, and in place of what it was before if it is done
-    /// again: a crash leaves the old part, the new one, or one that is not done.
+    /// Publishes the part, after the manifest if it is the cell's first, and lets other processes have it again. `false`
+    /// if another process has published it meanwhile, which can happen where file systems have no locks: then that stays.
     ///
     /// # Errors
-    /// As [`Store::cell`](crate::store::Store::cell) if another run came first, and a part that was not written; if the tokens are not published,
-    /// the part is not done.
-    pub fn commit(self) -> Result<()> {
+    /// As [`Store::cell`](crate::store::Store::cell) if another run came first, and a part that was not written; if the
+    /// tokens are not published, the part is not done.
+    pub fn commit(self) -> Result<bool> {
         let files = self.cell.hidden_files();
         if self.hidden.is_some() != self.cell.takes_hidden() {
             let what = "its hidden states are not what was requested (this is a bug in tokshift)";
             return Err(Error::file(files.file(self.part), what));
         }
         self.cell.claim()?;
-        let (samples, tokens) = (self.cell.tables.samples(self.part), self.cell.tables.tokens(self.part));
-        // What comes out as it was leaves everything that was made of it; samples may have been deleted since.
-        let lacks_samples = !samples.exists();
-        let is_same = tokens.is_as(&self.tokens)? && (lacks_samples || samples.is_as(&self.samples)?);
-        if !is_same {
-            // A part that is done again is not done from here until both of its tables are new. Its tokens go before its pairs:
-            // a process that publishes a pair looks at them afterwards.
-            tokens.delete()?;
-            pairs::delete_part(&self.cell.root, &self.cell.cell, self.part)?;
-            files.delete_temporary(self.part)?;
-        }
-        if let Some(hidden) = self.hidden {
-            hidden.publish(&files.file(self.part), self.tokens_hash.as_deref())?;
-        }
-        if is_same && !lacks_samples {
-            return Ok(());
-        }
-        samples.put(self.samples)?;
-        if is_same {
-            return Ok(());
-        }
-        tokens.put(self.tokens)?;
-        // Where file systems have no locks another process may have put its samples there meanwhile.
-        if self.samples_hash.is_some() && samples.footer()?.1 != self.samples_hash {
-            tokens.delete()?;
-            let what = "was written by two processes at once: let one of them score the cell, and run it again";
-            return Err(Error::file(samples, what));
-        }
-        Ok(())
+        let hidden = self.hidden.map(|hidden| hidden.seal(self.tokens_hash.as_deref())).transpose()?;
+        let (cell, part) = (self.cell, self.part);
+        let published = Publication { cell, part, samples: self.samples, tokens: self.tokens, hidden }.publish();
+        cell.release(part);
+        published
     }
 }

@@ -118,5 +118,6 @@ fn what_was_not_written_whole_is_not_published() {
     torn.write(|_| Ok(())).unwrap();
     torn.write(|_| Err::<(), _>(Error::Stopped)).unwrap_err();
     assert!(torn.publish_new(&path).is_err());
+    drop(torn);
     assert!(!path.exists() && left(&root).is_empty());
 }

@@ -23,7 +23,7 @@ fn one_manifest_wins_a_race() {
             }
             let mut writer = cell.begin(i)?;
             writer.write(&batch(i), &batch(i))?;
-            writer.commit().map(|()| mine.engine.top_k)
+            writer.commit().map(|_| mine.engine.top_k)
         };
         let outcomes: Vec<Result<usize>> = thread::scope(|scope| {
             let threads: Vec<_> = (0..10).map(|i| scope.spawn(move || run(i))).collect();
@@ -62,6 +62,7 @@ fn pairs_never_outlive_their_tokens() {
     };
     let (p, q) = (of("p"), of("q"));
     for cell in [&p, &q] {
+        cell.lock_alone().unwrap();
         score(cell, 0);
     }
     let [generation_model, task] = ["rl", "demo"].map(str::to_owned);
