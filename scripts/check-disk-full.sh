@@ -49,7 +49,7 @@ for free in ${SIZES:-8 $((kib / 5)) $((kib / 2)) $((kib * 9 / 10))}; do
     code=0
     score "$small/out" 2> "$work/full.log" || code=$?
     [ "$code" -eq 1 ] || { echo "exit code $code, expected 1"; cat "$work/full.log"; exit 1; }
-    grep -q 'No space left on device' "$work/full.log" || { echo "no reason told:"; cat "$work/full.log"; exit 1; }
+    grep -q 'No space left on device' "$work/full.log" || { echo "no reason printed:"; cat "$work/full.log"; exit 1; }
     ! grep -q panicked "$work/full.log" || { cat "$work/full.log"; exit 1; }
     published=$(files -path './tokens/*' | wc -l)
     # Whatever has a final name has its final bytes.

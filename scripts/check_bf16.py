@@ -50,7 +50,7 @@ def logprobs(body: torch.nn.Module, head: torch.nn.Module, ids: list[int], first
     return logits.double().log_softmax(-1).gather(1, targets)[:, 0].numpy()
 
 
-def told(name: str, deltas: list[np.ndarray]) -> tuple[float, float]:
+def summary(name: str, deltas: list[np.ndarray]) -> tuple[float, float]:
     """Mean |Δ|, and mean Δ in its standard errors, rows being clusters."""
     every = np.concatenate(deltas)
     n, g, mean = len(every), len(deltas), every.mean()
@@ -80,8 +80,8 @@ def main() -> None:
         own.append(found - truth)
         theirs.append(logprobs(bf16.model, f32.lm_head, ids, context) - truth)
     print(f"{len(own)} rows, {sum(map(len, own))} tokens, compared with transformers in f32")
-    size, lean = told("tokshift, bf16", own)
-    size_theirs, _ = told("transformers, bf16 body, f32 head", theirs)
+    size, lean = summary("tokshift, bf16", own)
+    size_theirs, _ = summary("transformers, bf16 body, f32 head", theirs)
     print(f"tokshift's is {size / size_theirs:.3f} of transformers'")
     assert size <= 1.1 * size_theirs and abs(lean) <= 3, "further than allowed"
 

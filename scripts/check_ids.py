@@ -212,14 +212,14 @@ def of_chats(binary, directory, expected):
     if found is None:
         return [said] * len(CHATS)
     last = {row["row"]: (row, ids) for row, ids in found.values()}
-    told = []
+    reports = []
     for number, want in enumerate(expected):
         row, ids = last[number]
         n = row["context_tokens"] or 0
         hashed = blake3(b"".join(i.to_bytes(4, "little") for i in want[:n])).hexdigest()[:16]
         right = row["status"] == "ok" and hashed == row["context_hash"] and want[n : n + len(ids)] == ids and ids
-        told.append(None if right else f"{row['status']} {row['reason']} {n} {ids} in {want}")
-    return told
+        reports.append(None if right else f"{row['status']} {row['reason']} {n} {ids} in {want}")
+    return reports
 
 
 def compare(folder, binary, *files):
@@ -253,11 +253,11 @@ def compare(folder, binary, *files):
         chats = [ids for number, ids in enumerate(reading[0]["chats"]) if all(o["chats"][number] == ids for o in reading)]
         # Where special tokens are spelled, tokshift rejects chats.
         is_read = len(chats) == len(CHATS) and not directory.name.endswith("+split")
-        told = of_chats(binary, directory, reading[0]["chats"]) if is_read else []
-        wrong += [f"{directory.name}, chat {number}: {what}" for number, what in enumerate(told) if what]
+        reports = of_chats(binary, directory, reading[0]["chats"]) if is_read else []
+        wrong += [f"{directory.name}, chat {number}: {what}" for number, what in enumerate(reports) if what]
         total["texts"] += equal
-        total["chats"] += sum(what is None for what in told)
-        print(f"{directory.name:28} {equal:3} texts, {sum(what is None for what in told)} chats equal")
+        total["chats"] += sum(what is None for what in reports)
+        print(f"{directory.name:28} {equal:3} texts, {sum(what is None for what in reports)} chats equal")
     print(*apart, *[f"WRONG {line}" for line in wrong], sep="\n")
     print(f"{total['texts']} texts and {total['chats']} chats equal, {len(apart)} that versions disagree on, {len(wrong)} wrong")
     return 1 if wrong else 0

@@ -150,8 +150,8 @@ def main() -> None:
             print(f"{name:32}{value:12.6f}")
             continue
         other, limit = theirs[name][0], allowed(name, abs(theirs[name][0]), theirs["Mean PPL(base)"][0])
-        apart, told = abs(value - other), "" if math.isinf(limit) else f"{limit:.6f}"
-        print(f"{name:32}{value:12.6f}{other:15.6f}{apart:12.6f}{told:>12}{quantised[name][0]:21.6f}")
+        apart, shown = abs(value - other), "" if math.isinf(limit) else f"{limit:.6f}"
+        print(f"{name:32}{value:12.6f}{other:15.6f}{apart:12.6f}{shown:>12}{quantised[name][0]:21.6f}")
         wrong += [name] if apart > limit else []
     print("\nerrors, as if tokens were independent")
     for name, error in errors(rows).items():

@@ -4,7 +4,7 @@
     OMP_NUM_THREADS=1 python scripts/make_adapters.py [DIRECTORY]
 
 As make_families.py, which made the bases. An adapter's reference is PEFT's unmerged model in f32; that of the checkpoint in
-FP8 is transformers in f32 on the weights that values times scales stand for. adapters.json tells how far each mistake
+FP8 is transformers in f32 on the weights that values times scales stand for. adapters.json says how far each mistake
 moves a target's log-probability at most.
 """
 

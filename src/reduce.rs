@@ -206,7 +206,7 @@ impl Row {
             None => self.rest.ln(),
             Some(far) => {
                 let far = far - f64::from(self.max);
-                // Next to a rest that an f64 holds it is nothing; of two that it does not hold, one alone is there.
+                // It is negligible next to a rest that an f64 can represent; of two that it cannot represent, only one is set.
                 (self.rest + far.exp()).ln().max(far)
             }
         }

@@ -41,7 +41,7 @@ pub struct Entry {
     pub failed: Option<String>,
 }
 
-/// What a cell was made from: where the files were whose hashes its manifests hold.
+/// What a cell was made from: the paths of the files whose hashes its manifests contain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MadeFrom {
     /// The cell.

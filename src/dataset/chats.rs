@@ -28,7 +28,7 @@ pub fn whole(row: &Named) -> Result<Vec<Content>, String> {
     of_messages(row, "messages", row.need("messages")?.to_owned(), turns)
 }
 
-/// A whole conversation that the field `name` holds, as a list of messages with so many `turns` of the assistant.
+/// A whole conversation that the field `name` contains, as a list of messages with so many `turns` of the assistant.
 pub fn of_messages(row: &Named, name: &str, messages: String, turns: u32) -> Result<Vec<Content>, String> {
     if turns == 0 {
         return Err(none(row, name));

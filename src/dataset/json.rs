@@ -227,7 +227,7 @@ fn reason(error: &serde_json::Error) -> String {
     }
 }
 
-/// A number of `raw` that no double holds, as it was written: one of Python's words, or one that is too large.
+/// A number of `raw` that no double represents, as it was written: one of Python's words, or one that is too large.
 pub fn not_finite(raw: &str) -> Option<&str> {
     let mut inside = JsonStrings::default();
     let mut start = None;

@@ -46,7 +46,7 @@ impl<'a> Named<'a> {
     /// `raw`, the value of `name`, if it is JSON.
     ///
     /// # Errors
-    /// It holds a word of Python's for a number, which no reader of JSON knows and no template would be given as it is.
+    /// It contains a word of Python's for a number, which no reader of JSON knows and no template would be given as it is.
     pub fn finite<'r>(&self, name: &str, raw: &'r str) -> Result<&'r str, String> {
         match json::not_finite(raw) {
             None => Ok(raw),

@@ -100,19 +100,23 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
         return Err(Error::dataset(path, None, "contains no rows"));
     }
     if let (true, Some(what)) = (seen.is_empty(), first_bad) {
-        let forms = "rows are JSON lines, a JSON array or Parquet, uncompressed or compressed with gzip or zstd";
-        let among = options.limit.map(|limit| format!(" among its first {limit}")).unwrap_or_default();
-        let shapes = format!(
-            "a row has {} or other names by --fields; tokshift scores responses that exist and generates none",
-            described_shapes()
-        );
-        let is_plain = path.extension().is_some_and(|ending| ["raw", "txt"].iter().any(|plain| ending == *plain));
-        let text = if is_plain { "; plain text is scored with --text" } else { "" };
-        let all = format!("contains no usable row{among}; the first: {what} ({forms}; {shapes}{text})");
-        return Err(Error::dataset(path, None, all));
+        return Err(no_usable_row(path, options.limit, &what));
     }
     let kept = seen.finish(path, &options.rows)?;
     Ok(Plan { hash_of_earlier, has_chats, has_texts, ..Plan::new(path, options, cuts, kept, hash, Source::File(file)) })
+}
+
+/// The error of a file whose rows are all unreadable; `what` is wrong with the first.
+fn no_usable_row(path: &Path, limit: Option<u32>, what: &str) -> Error {
+    let forms = "rows are JSON lines, a JSON array or Parquet, uncompressed or compressed with gzip or zstd";
+    let among = limit.map(|limit| format!(" among its first {limit}")).unwrap_or_default();
+    let shapes = format!(
+        "a row has {} or other names by --fields; tokshift scores responses that exist and generates none",
+        described_shapes()
+    );
+    let is_plain = path.extension().is_some_and(|ending| ["raw", "txt"].iter().any(|plain| ending == *plain));
+    let text = if is_plain { "; plain text is scored with --text" } else { "" };
+    Error::dataset(path, None, format!("contains no usable row{among}; the first: {what} ({forms}; {shapes}{text})"))
 }
 
 impl Plan {

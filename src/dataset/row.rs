@@ -68,7 +68,7 @@ impl RowValue {
 }
 
 impl Row {
-    /// Parses a row's JSON. `kept` holds the kept fields' types as far as they are known: a value of any type in a
+    /// Parses a row's JSON. `kept` contains the kept fields' types as far as they are known: a value of any type in a
     /// field of text becomes text.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 
 use candle_core::{Device, Tensor};
 
-/// The tensor that holds the scales of `weight`. They are factors, whatever the name says.
+/// The tensor that contains the scales of `weight`. They are factors, whatever the name says.
 pub fn scales_of(weight: &str) -> String {
     format!("{weight}_scale_inv")
 }

@@ -57,7 +57,7 @@ impl<'a> LogitBlock<'a> {
 }
 
 impl Head {
-    /// Loads the head alone. `tied` is the embedding that a body already holds, so that it is held once.
+    /// Loads the head without a body. `tied` is the embedding that a body already has, so that it is in memory once.
     ///
     /// # Errors
     /// As [`crate::decoder::Body::load`].

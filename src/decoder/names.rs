@@ -21,12 +21,12 @@ pub struct Names {
     pub attention_post_norm: &'static str,
     pub ffn_norm: &'static str,
     pub ffn_post_norm: &'static str,
-    /// Alike where one tensor holds them, one after the other.
+    /// The same name three times if one tensor contains all, one after the other.
     pub qkv: [&'static str; 3],
     pub o: &'static str,
     pub q_norm: &'static str,
     pub k_norm: &'static str,
-    /// Alike where one tensor holds them.
+    /// The same name twice if one tensor contains both.
     pub gate_up: [&'static str; 2],
     pub down: &'static str,
     pub experts: ExpertNames,

@@ -99,7 +99,7 @@ fn open_adapter(path: &Path, directory: Option<&Path>) -> Result<Option<Adapter>
         None if path.join("adapter_config.json").exists() => {
             let path = path.display();
             Err(Error::usage(format!(
-                "`{path}` holds an adapter (adapter_config.json) next to the model's weights, and transformers loads both: \
+                "`{path}` contains an adapter (adapter_config.json) next to the model's weights, and transformers loads both: \
                  use `{path}+{path}` for the model with it, or move it away"
             )))
         }

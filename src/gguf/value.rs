@@ -104,7 +104,7 @@ impl Kind {
 }
 
 impl Array {
-    /// Its texts, those that are no UTF-8 with U+FFFD; `None` if it holds something else.
+    /// Its texts, those that are no UTF-8 with U+FFFD; `None` if it contains something else.
     pub fn texts(&self) -> Option<Vec<String>> {
         (self.kind == Kind::Text).then_some(())?;
         let mut rest = self.bytes.as_slice();
@@ -117,7 +117,7 @@ impl Array {
         Some(texts)
     }
 
-    /// Its numbers as f64; `None` if it holds something else.
+    /// Its numbers as f64; `None` if it contains something else.
     pub fn numbers(&self) -> Option<Vec<f64>> {
         let number = |bytes| match self.kind.decode(bytes)? {
             Value::Unsigned(x) => Some(x as f64),

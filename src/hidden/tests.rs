@@ -22,7 +22,7 @@ fn sample(sample_id: u32, tokens: u32, bare: bool) -> Sample {
     made::sample(sample_id, (0..first + tokens).collect(), first)
 }
 
-/// A sealed file of two samples; row r holds r, r + 0.5 and −r.
+/// A sealed file of two samples; row r contains r, r + 0.5 and −r.
 fn write(folder: &TempDir) -> PathBuf {
     let samples = [sample(4, 2, false), sample(9, 3, true)];
     let layout = Layout::new(SHAPE, ORIGIN_TOLD.to_owned(), samples.iter());

@@ -122,7 +122,7 @@ fn only_gguf(directory: &Path) -> Result<Option<PathBuf>> {
     let mut found: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| is_gguf(path)).collect();
     match found.len() {
         0 | 1 => Ok(found.pop()),
-        n => Err(Error::file(directory, format!("holds {n} GGUF files: name one of them"))),
+        n => Err(Error::file(directory, format!("contains {n} GGUF files: name one of them"))),
     }
 }
 

@@ -37,7 +37,7 @@ pub use self::rows::Rows;
 pub const TILE: usize = 32;
 /// Outputs of a panel.
 pub const PANEL: usize = 32;
-/// The depth of a product is padded to a multiple of it with zeros: what one AMX tile holds of k.
+/// The depth of a product is padded to a multiple of it with zeros: the part of k that one AMX tile contains.
 pub const DEPTH: usize = 32;
 /// Tiles that share the work of fetching what comes after a panel, or after a span of one.
 const AHEAD: usize = 8;

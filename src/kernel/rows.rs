@@ -5,7 +5,7 @@
 use crate::kernel::{Buffer, DEPTH, Element, TILE, math};
 
 /// `[rows, depth]`, row-major, padded to whole tiles of rows and whole steps of depth. Padding along k is zero;
-/// padding rows hold anything. Grows, never shrinks: made once, used for every chunk.
+/// padding rows contain arbitrary values. Grows, never shrinks: made once, used for every chunk.
 pub struct Rows<T> {
     data: Buffer<T>,
     count: usize,

@@ -63,10 +63,10 @@ fn check<T: Element>(count: usize, outputs: usize, depth: usize, seed: u64) {
             let error = (f64::from(*found) - expected).abs();
             assert!(error <= 1e-6 * size, "{isa}, {count} x {depth} x {outputs}, at {i}: {found} for {expected}");
         }
-        // Alone, a row has the same bits.
+        // In a product of its own, a row has the same bits.
         let row = count / 2;
-        let alone = product::<T>(isa, &rows[row * depth..][..depth], &weights, depth);
-        assert_eq!(alone, found[row * outputs..][..outputs], "{isa}, row {row} of {count}");
+        let single = product::<T>(isa, &rows[row * depth..][..depth], &weights, depth);
+        assert_eq!(single, found[row * outputs..][..outputs], "{isa}, row {row} of {count}");
     }
 }
 

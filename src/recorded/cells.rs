@@ -56,7 +56,7 @@ impl<'a> Names<'a> {
         Ok(vec![self.cell(plan)?])
     }
 
-    /// The cell of files with one model's numbers. Its name may stand in the rows; who wrote the text and the task, in the
+    /// The cell of files with one model's numbers. Its name may stand in the rows; the writer and the task, in the
     /// file's name.
     fn cell(&self, plan: &Plan) -> Result<Cell> {
         let path = &plan.files[0].0;
@@ -85,7 +85,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The manifest of a cell: what all files of one text have in common, and what made these numbers.
+/// The manifest of a cell: what all files of one response set have in common, and what made these numbers.
 pub fn manifest(cell: &Cell, plan: &Plan, format: Format, reads: &Reads, model: usize) -> Manifest {
     let files = plan.files.iter().enumerate().map(|(place, (_, hash))| (plan.file_name(place), hash.clone()));
     let fields = reads.names.to_words();

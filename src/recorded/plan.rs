@@ -1,7 +1,7 @@
 //! The first look at recorded rows: their parts, their size, the types of their kept fields.
 //!
 //! Owns what is true of all of an import, and that its rows are read again part by part. Parts depend on ids alone, so
-//! that two files with numbers of one text have the same parts. Not here: formats (`formats`), tables (`build`).
+//! that two files with numbers of one response set have the same parts. Not here: formats (`formats`), tables (`build`).
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -25,7 +25,7 @@ const PART_TOKENS: u64 = PART_BYTES / 4;
 pub struct Plan {
     /// The files, with their BLAKE3.
     pub files: Vec<(PathBuf, String)>,
-    /// As manifests have them: without places in files, which differ between files of one text.
+    /// As manifests have them: without places in files, which differ between files of one response set.
     pub parts: Vec<Part>,
     pub rows: u32,
     pub samples: u32,

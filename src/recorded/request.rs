@@ -7,13 +7,13 @@ use super::formats::{Format, Tokens};
 /// What is to be imported, and where the tables go.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// Files of one format. Those of the published study are a cell each; all others together are one text.
+    /// Files of one format. Those of the published study are a cell each; all others together are one response set.
     pub files: Vec<PathBuf>,
     /// The output directory, which is created; what is there already is continued.
     pub output_dir: PathBuf,
     /// `None`: each file's, by the fields of its first row.
     pub format: Option<Format>,
-    /// The model that wrote the text, the task, and the model that the numbers are of; `None` where the files say so.
+    /// The model that wrote the responses, the task, and the model that the numbers are of; `None` where the files say so.
     pub generation_model: Option<String>,
     /// Name of the task.
     pub task: Option<String>,

@@ -73,7 +73,7 @@ fn a_token() -> impl Strategy<Value = (u32, [Scored; 2])> {
     (0_u32..40, scored(), scored()).prop_map(|(id, p, q)| (id, [p, q]))
 }
 
-/// Reads one model's columns and holds them to its scores.
+/// Reads one model's columns and compares them with its scores.
 fn must_be(reader: &mut Reader, scores: &Scores, n: usize, vocabulary: &Vocabulary) {
     assert_eq!(reader.floats(n), scores.logprob);
     assert_eq!(reader.floats(n), scores.entropy);

@@ -111,8 +111,8 @@ impl Scoring<'_, '_> {
         for group in self.groups(place) {
             match self.group(scorer, &group) {
                 Err(error) if error.is_stopped() => return Err(error),
-                // Alone, each shows its own failure, and those that have none are done.
-                Err(_) if group.len() > 1 => group.iter().try_for_each(|&index| self.alone(scorer, index))?,
+                // Scored one by one, each cell shows its own failure, and those without one are done.
+                Err(_) if group.len() > 1 => group.iter().try_for_each(|&index| self.one(scorer, index))?,
                 Err(error) => self.fail(group[0], &error),
                 Ok(()) => {}
             }
@@ -120,7 +120,7 @@ impl Scoring<'_, '_> {
         Ok(())
     }
 
-    fn alone(&mut self, scorer: &mut Scorer, index: usize) -> Result<()> {
+    fn one(&mut self, scorer: &mut Scorer, index: usize) -> Result<()> {
         match self.group(scorer, &[index]) {
             Err(error) if error.is_stopped() => Err(error),
             Err(error) => {
@@ -140,7 +140,7 @@ impl Scoring<'_, '_> {
         self.cells.all[index].state = State::Failed(why);
     }
 
-    /// Indices of cells that go through the pipeline together: one task's texts by several models share prompts.
+    /// Indices of cells that go through the pipeline together: one task's response sets share prompts.
     fn groups(&self, place: usize) -> Vec<Vec<usize>> {
         let mut groups: Vec<Vec<usize>> = Vec::new();
         for (index, cell) in self.cells.all.iter().enumerate() {

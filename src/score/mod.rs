@@ -138,23 +138,10 @@ impl Scores {
 /// The first failure ends it: a dataset, model or option that is rejected, or a part that could not be scored or written.
 /// [`Error::Stopped`] if `stop` was raised. Parts that are written stay, and the same request continues.
 pub fn score(request: &Request, watch: &dyn Watch, stop: &Stop) -> Result<Scores> {
-    let Request { options, output_dir, text, .. } = request;
-    let [generation_model, task] = [&request.generation_model, &request.task].map(Option::as_deref);
+    let Request { options, output_dir, .. } = request;
     let (earlier, _) = store::cells_of_earlier_runs(output_dir)?;
     must_know_reference(request, &earlier)?;
-    let (models, requested) = (&request.models, options.reference.as_deref());
-    let names = Names { generation_model, task, models, earlier: &earlier, requested };
-    let scoring = names.scoring();
-    let mut datasets = datasets::open(&request.datasets, &names, options)?;
-    let models = open_models(request)?;
-    let of_text = text.as_ref().map(|text| text.key(generation_model, task));
-    let keys: Vec<ResponseSetKey> = datasets.iter().map(|dataset| dataset.set.clone()).chain(of_text).collect();
-    let session = open_session(request, &keys, &earlier, &models, watch)?;
-    datasets.extend(
-        text.as_ref()
-            .map(|text| text.open(generation_model, task, (requested, &scoring), &earlier, &session))
-            .transpose()?,
-    );
+    let Inputs { datasets, models, session } = open_inputs(request, &earlier, watch)?;
     let model_names: Vec<&str> = models.iter().map(|model| &*model.named.name).collect();
     let sets = datasets.iter().map(|dataset| ResponseSet::of(dataset, &model_names, options, &earlier));
     let sets: Vec<ResponseSet> = sets.collect();
@@ -194,6 +181,30 @@ pub fn score(request: &Request, watch: &dyn Watch, stop: &Stop) -> Result<Scores
         in_one_go.compare(exact, &output.store, begun, (watch, stop))?;
     }
     Ok(scores)
+}
+
+/// What is scored by what, opened, and the tokenizer that makes the ids.
+struct Inputs {
+    datasets: Vec<Dataset>,
+    models: Vec<Model>,
+    session: Session,
+}
+
+/// Opens datasets, models and the tokenizer, then cuts a plain text into windows by that tokenizer.
+fn open_inputs(request: &Request, earlier: &[FoundCell], watch: &dyn Watch) -> Result<Inputs> {
+    let Request { options, text, .. } = request;
+    let [generation_model, task] = [&request.generation_model, &request.task].map(Option::as_deref);
+    let requested = options.reference.as_deref();
+    let names = Names { generation_model, task, models: &request.models, earlier, requested };
+    let scoring = names.scoring();
+    let mut datasets = datasets::open(&request.datasets, &names, options)?;
+    let models = open_models(request)?;
+    let of_text = text.as_ref().map(|text| text.key(generation_model, task));
+    let keys: Vec<ResponseSetKey> = datasets.iter().map(|dataset| dataset.set.clone()).chain(of_text).collect();
+    let session = open_session(request, &keys, earlier, &models, watch)?;
+    let windows = text.as_ref().map(|text| text.open(generation_model, task, (requested, &scoring), earlier, &session));
+    datasets.extend(windows.transpose()?);
+    Ok(Inputs { datasets, models, session })
 }
 
 /// # Errors

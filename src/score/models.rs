@@ -1,7 +1,7 @@
 //! Models that can be loaded.
 //!
 //! Owns everything of a model that can be known before it is in memory, as options say it is run. Not here: datasets, and
-//! what a model's files hold (its [`EngineSource`] knows).
+//! the content of a model's files (its [`EngineSource`] knows it).
 
 use std::cell::OnceCell;
 use std::rc::Rc;

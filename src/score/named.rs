@@ -1,6 +1,6 @@
 //! Models by name: what is typed for one, and where its files are.
 //!
-//! Owns `NAME=SOURCE`. Not here: what the files hold.
+//! Owns `NAME=SOURCE`. Not here: the files' content.
 
 use std::path::{Path, PathBuf};
 

@@ -7,13 +7,13 @@
 pub struct Options {
     /// P. Default: what the response set's manifest says, see [`default_p`](crate::shift::default_p).
     pub reference: Option<String>,
-    /// The model that sampled, at temperature 1, the texts whose own name says no model that was scored.
+    /// The model that sampled, at temperature 1, the response sets whose own name says no model that was scored.
     pub own_text: Option<String>,
     /// Tasks and generation models to look at; all if empty.
     pub tasks: Vec<String>,
     /// Only responses that these models wrote; empty: of all.
     pub generation_models: Vec<String>,
-    /// Compare the shifts of two models, each on its own text: no other texts and pairs are then compared.
+    /// Compare the shifts of two models, each on its own responses: no other response sets and pairs are then compared.
     pub between: Option<BetweenModels>,
     /// P and Q of the pairs to look at; all if empty.
     pub pairs: Vec<[String; 2]>,
@@ -42,7 +42,7 @@ pub struct F32Version {
     pub in_f32: String,
 }
 
-/// Two models whose shifts from a third are compared, each on the text that it wrote itself.
+/// Two models whose shifts from a third are compared, each on the responses that it wrote itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BetweenModels {
     /// The model whose shift is taken, and the one whose shift is subtracted from it.

@@ -16,7 +16,7 @@ use crate::schema::key;
 use crate::table::Origin;
 
 pub(super) const MANIFEST: &str = "manifest.json";
-/// What all models of a text share, in the folder of their folders.
+/// File name of what all models of a response set share, in the folder above theirs.
 pub(super) const TEXT: &str = "text.json";
 
 /// Whether the file is the manifest of a response set, as opposed to that of a model or a pair.

@@ -34,19 +34,19 @@ pub struct Manifest {
     pub model: String,
     /// What the tables are written as: `parquet`.
     pub out: String,
-    /// The same for every model of a text.
+    /// The same for every model of a response set.
     pub dataset: DatasetFacts,
-    /// The same for every model of a text.
+    /// The same for every model of a response set.
     pub tokens: TokenFacts,
     /// What computed the scores.
     pub engine: EngineFacts,
-    /// The same for every model of a text.
+    /// The same for every model of a response set.
     pub reference: ReferenceFacts,
     /// As in [`ResponseSetManifest`].
     pub begun_as: Option<String>,
     /// As in [`ResponseSetManifest`].
     pub hash_of_earlier: Option<String>,
-    /// The same for every model of a text.
+    /// The same for every model of a response set.
     pub parts: Vec<Part>,
 }
 
@@ -59,16 +59,16 @@ struct OfModel {
     task: String,
     model: String,
     out: String,
-    /// Digest of the text's manifest.
+    /// Digest of the response set's manifest.
     text: String,
     engine: EngineFacts,
 }
 
 impl Manifest {
-    /// Reads the manifest at `path`, and that of its text, which lies in the folder above.
+    /// Reads the manifest at `path`, and that of its response set, which is in the folder above.
     ///
     /// # Errors
-    /// A file that cannot be read, is not a manifest, or is of another format version; a text that is not there, or is not
+    /// A file that cannot be read, is not a manifest, or is of another format version; a response set's manifest that is not there, or is not
     /// the one that the model scored.
     pub fn read(path: &Path) -> Result<Self> {
         let of_model: OfModel = file::read(path)?;
@@ -107,7 +107,7 @@ impl Manifest {
         Cell::new(&self.generation_model, &self.task, &self.model)
     }
 
-    /// What all models of the text share.
+    /// What all models of the response set share.
     pub fn text(&self) -> ResponseSetManifest {
         let Self { format_version, generation_model, task, dataset, tokens, reference, parts, .. } = self.clone();
         let (begun_as, hash_of_earlier) = (self.begun_as.clone(), self.hash_of_earlier.clone());
@@ -124,7 +124,7 @@ impl Manifest {
         }
     }
 
-    /// The same model over another text.
+    /// The same model on another response set.
     #[must_use]
     pub fn over(self, text: ResponseSetManifest) -> Self {
         let ResponseSetManifest { dataset, tokens, reference, begun_as, parts, hash_of_earlier, .. } = text;
@@ -137,7 +137,7 @@ impl Manifest {
         Ok(OfModel { format_version, generation_model, task, model, out, text, engine })
     }
 
-    /// BLAKE3 of what it says, that of its text included, whichever version of tokshift wrote it.
+    /// BLAKE3 of what it says, that of its response set included, whichever version of tokshift wrote it.
     pub fn digest(&self) -> Result<String> {
         file::digest(&self.of_model()?)
     }
@@ -169,7 +169,7 @@ impl Manifest {
     }
 }
 
-/// Where the manifest of the text is, of a model's at `path`.
+/// Path of the response set's manifest; `path` is that of a model's.
 fn text_of(path: &Path) -> PathBuf {
     path.ancestors().nth(2).unwrap_or(Path::new("")).join(TEXT)
 }

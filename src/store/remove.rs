@@ -77,7 +77,7 @@ impl Store {
     /// Removes the folders from `folder` up that are empty.
     fn remove_empty(&self, folder: &Path) {
         for level in folder.ancestors().take_while(|level| *level != self.root) {
-            // One that holds anything stays.
+            // A folder that is not empty stays.
             if fs::remove_dir(level).is_err() {
                 break;
             }

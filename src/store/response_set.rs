@@ -16,7 +16,7 @@ use super::temporary::Temporary;
 use crate::error::{Error, Result};
 use crate::schema::folder;
 
-/// Where the text's manifest stands.
+/// Path of the response set's manifest.
 #[derive(Debug)]
 pub(super) struct ResponseSetStore {
     root: PathBuf,
@@ -24,7 +24,7 @@ pub(super) struct ResponseSetStore {
     folder: PathBuf,
 }
 
-/// Keeps a text's manifest as it is, until this is dropped.
+/// Keeps a response set's manifest as it is, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Claim(#[expect(dead_code, reason = "held until it is dropped")] Shared);
 

@@ -94,7 +94,7 @@ impl Origin {
             let Self { generation_model, task, model, q, part, .. } = found;
             let q = q.as_ref().map_or_else(String::new, |q| format!(" compared with `{q}`"));
             return Some(format!(
-                "was written as part {part} of model `{model}`{q}, task `{task}`, text by `{generation_model}`: files \
+                "was written as part {part} of model `{model}`{q}, task `{task}`, responses by `{generation_model}`: files \
                  were moved"
             ));
         }

@@ -52,7 +52,7 @@ impl ChatTemplate {
         Self::new(model, templates, SpecialTokens::of_model(model)?).map(Some)
     }
 
-    /// The template that a file holds, with the special tokens of the model it is for.
+    /// The template in a file, with the special tokens of the model it is for.
     ///
     /// # Errors
     /// As [`ChatTemplate::of_model`].

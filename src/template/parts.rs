@@ -108,7 +108,7 @@ fn with_content(message: &Json, content: &Json) -> Json {
     message
 }
 
-/// What no conversation holds.
+/// A text that no conversation contains.
 const PROBE: &str = "tokshiftPROBE";
 
 /// Another for every text.

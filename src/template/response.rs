@@ -15,7 +15,7 @@ const STRUCTURED: [&str; 5] = ["tool_calls", "reasoning_content", "reasoning", "
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Rendering {
-    /// What the template writes, and all that the message holds.
+    /// What the template writes, and everything in the message.
     Whole,
     /// What the template writes, though it leaves out reasoning that the message has apart from its content.
     Partial,
@@ -93,7 +93,7 @@ pub fn without_opening<'a>(prompt: &str, text: &'a str) -> &'a str {
     rest.strip_prefix(&prompt[prompt_text.len()..]).unwrap_or(rest)
 }
 
-/// Whether `body` holds `text`, white space aside.
+/// Whether `body` contains `text`, white space aside.
 pub fn holds(body: &str, text: &str) -> bool {
     let squash = |text: &str| text.split_whitespace().collect::<String>();
     squash(body).contains(&squash(text))

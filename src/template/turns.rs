@@ -30,7 +30,7 @@ const MESSAGE_FUEL: u64 = 1_000;
 /// Bytes of all prompts and responses of one row.
 const ROW_BYTES: usize = 512 << 20;
 
-/// A content that no template touches and no conversation holds.
+/// A content that no template changes and no conversation contains.
 const PROBE: &str = "tokshiftPROBEq7x";
 
 /// One turn of an assistant.

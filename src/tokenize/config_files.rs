@@ -40,7 +40,7 @@ impl ConfigFiles {
     /// Reads the files next to `path`, where `tokenizer` was read from, which pads with `padding`.
     ///
     /// # Errors
-    /// A file that cannot be read, or holds something else than its name says.
+    /// A file that cannot be read, or contains something else than its name says.
     pub fn read(path: &Path, tokenizer: &Tokenizer, padding: Option<String>) -> Result<Self> {
         if path.file_name().is_none_or(|name| name != TOKENIZER) {
             return Ok(Self::default());

@@ -49,7 +49,7 @@ impl TextTokenizer {
     }
 
     /// BLAKE3 of the `tokenizer.json`, and of what the files next to it add to it, if anything. It is made where a
-    /// GGUF file holds the tokenizer: files that are quantised otherwise have the same one.
+    /// GGUF file contains the tokenizer: files that are quantised otherwise have the same one.
     pub fn identity(&self) -> &str {
         &self.identity
     }

@@ -47,7 +47,7 @@ fn of_cell(cell: &ListedCell) -> Result<(), String> {
     Ok(())
 }
 
-/// What all models of a text share.
+/// What all models of a response set share.
 fn of_text(text: &ListedResponseSet) -> Result<(), String> {
     let manifest = text.manifest.as_ref().map_err(ToString::to_string)?;
     if manifest.set() != text.set {

@@ -92,7 +92,7 @@ fn is_safe(file: &Path) -> bool {
     file.to_str().is_some_and(|name| !name.chars().any(char::is_control))
 }
 
-/// What was found in one part of every model of a text.
+/// What was found in one part of every model of a response set.
 #[derive(Default)]
 struct OfPart {
     findings: Findings,

@@ -1,11 +1,12 @@
 //! Tables and the output directory as other programs see them: whole or not there, under the names people gave.
 
+mod found;
+mod races;
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use crate::common::made;
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -20,10 +21,8 @@ use tokshift::Error;
 use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::schema::token;
 use tokshift::scores::TokenScores;
-use tokshift::shift;
 use tokshift::store::{self, Cell, CellStore, Manifest, Store};
 use tokshift::table::{ScoredSample, samples_batch, tokens_batch};
-use tokshift::verify;
 
 const CELL: &str = "generation_model=rl/task=demo/model=m";
 
@@ -184,204 +183,6 @@ fn hostile_names_stay_inside() {
         let cell = cell(&name);
         let error = Store::open(&root).unwrap().cell(&cell, &manifest(&cell)).unwrap_err();
         assert!(matches!(error, Error::Usage(_)), "{error}");
-    }
-}
-
-#[test]
-fn a_part_that_was_not_written_is_not_done() {
-    let root = TempDir::new().unwrap();
-    let cell = open(root.path(), "m");
-    let error = cell.begin(0).unwrap().commit().unwrap_err().to_string();
-    assert!(error.contains("nothing was written for it"), "{error}");
-    assert!(!cell.is_done(0));
-    // Written twice is written once.
-    let mut writer = cell.begin(0).unwrap();
-    for samples in [three(3), three(0)] {
-        writer.write(&samples_batch(&samples, &[]).unwrap(), &tokens_batch(&samples).unwrap()).unwrap();
-    }
-    writer.commit().unwrap();
-    assert_eq!(read(store::cells(root.path()).unwrap()[0].tokens[0].path()), tokens_batch(&three(0)).unwrap());
-}
-
-/// Crash after making the folder, before the manifest: such a run decided nothing and hides no other.
-#[test]
-fn folders_without_a_manifest_and_files_of_file_managers_are_no_cells() {
-    let root = TempDir::new().unwrap();
-    publish(&open(root.path(), "m"), 0, &three(0)).unwrap();
-    let models = root.path().join("runs/generation_model=rl/task=demo");
-    fs::create_dir_all(models.join("model=crashed")).unwrap();
-    fs::create_dir_all(root.path().join("runs/generation_model=empty/task=empty")).unwrap();
-    for folder in [root.path().join("runs"), models.clone()] {
-        fs::write(folder.join(".DS_Store"), "").unwrap();
-    }
-    let found = store::cells(root.path()).unwrap();
-    assert_eq!(found.iter().map(|found| found.cell.model.as_str()).collect::<Vec<_>>(), ["m"]);
-    open(root.path(), "crashed");
-    // What is neither is named.
-    fs::create_dir(models.join("backup of m")).unwrap();
-    let error = store::cells(root.path()).unwrap_err().to_string();
-    assert!(error.contains("backup of m`: expected a folder `model=…` here"), "{error}");
-}
-
-#[test]
-fn parts_without_their_manifest_are_not_taken_for_this_run_s() {
-    let root = TempDir::new().unwrap();
-    publish(&open(root.path(), "m"), 0, &three(0)).unwrap();
-    let manifest_file = root.path().join("runs").join(CELL).join("manifest.json");
-    let text_file = root.path().join("runs/generation_model=rl/task=demo/text.json");
-    let text = fs::read(&text_file).unwrap();
-    fs::remove_file(&text_file).unwrap();
-    let error = store::cells(root.path()).unwrap_err().to_string();
-    let described =
-        "text.json` is missing, so which rows were scored is unknown: delete this and its parts, and score again";
-    assert!(error.starts_with(&format!("`{}`: ", manifest_file.display())) && error.ends_with(described), "{error}");
-    fs::write(&text_file, text).unwrap();
-    fs::remove_file(&manifest_file).unwrap();
-    let (cell, store) = (cell("m"), Store::open(root.path()).unwrap());
-    let error = store.cell(&cell, &manifest(&cell)).unwrap_err().to_string();
-    assert!(error.contains("manifest.json`: is missing, so the options of its parts are unknown"), "{error}");
-    fs::remove_dir_all(root.path().join("tokens")).unwrap();
-    fs::remove_dir_all(root.path().join("samples")).unwrap();
-    publish(&open(root.path(), "m"), 0, &three(0)).unwrap();
-}
-
-#[test]
-fn a_format_that_is_not_known_is_no_path() {
-    let root = TempDir::new().unwrap();
-    publish(&open(root.path(), "m"), 0, &three(0)).unwrap();
-    let path = root.path().join("runs").join(CELL).join("manifest.json");
-    let text = fs::read_to_string(&path).unwrap().replace("\"parquet\"", "\"/../../secret\"");
-    fs::write(&path, text).unwrap();
-    let error = store::cells(root.path()).unwrap_err().to_string();
-    assert!(error.contains("tables of a format that is not known: `/../../secret`"), "{error}");
-}
-
-/// Nothing of it depends on permissions, which root does not have.
-#[test]
-fn a_directory_that_cannot_be_written_is_named() {
-    let root = TempDir::new().unwrap();
-    let file = root.path().join("file");
-    fs::write(&file, "").unwrap();
-    for place in [file.clone(), file.join("below"), "/proc/tokshift".into()] {
-        let error = Store::open(&place).unwrap_err().to_string();
-        let start = format!("cannot write in the output directory `{}`: ", place.display());
-        assert!(error.starts_with(&start), "{error}");
-    }
-    assert!(store::cells(&root.path().join("none")).unwrap_err().to_string().ends_with("no such directory"));
-    assert!(store::cells(root.path()).unwrap_err().to_string().contains("contains no runs"));
-}
-
-/// A run that finds out late that another model came first with other rows must not stand in that one's way.
-#[test]
-fn a_run_that_comes_second_leaves_nothing() {
-    let root = TempDir::new().unwrap();
-    let store = Store::open(root.path()).unwrap();
-    let first = open(root.path(), "m");
-    let mut other = manifest(&cell("other"));
-    other.dataset.limit = Some(3);
-    let second = store.cell(&cell("other"), &other).unwrap();
-    publish(&first, 0, &three(0)).unwrap();
-    let before = files(root.path());
-    let error = publish(&second, 0, &three(0)).unwrap_err();
-    assert!(matches!(error, Error::Mismatch { ref field, .. } if field == "--limit"), "{error}");
-    assert_eq!(files(root.path()), before);
-    publish(&first, 1, &three(3)).unwrap();
-}
-
-/// Models that start at once over what they take for the same rows: those that publish agree.
-#[test]
-fn racing_models_agree_on_the_rows() {
-    for _ in 0..20 {
-        let root = TempDir::new().unwrap();
-        let store = Store::open(root.path()).unwrap();
-        let run = |i: u32| {
-            let cell = cell(&format!("m{i}"));
-            let mut manifest = manifest(&cell);
-            manifest.dataset.limit = Some(i % 2);
-            publish(&store.cell(&cell, &manifest)?, 0, &three(0)).map(|()| i % 2)
-        };
-        let outcomes: Vec<_> = thread::scope(|scope| {
-            let threads: Vec<_> = (0..6).map(|i| scope.spawn(move || run(i))).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-        });
-        let published: BTreeSet<u32> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok().copied()).collect();
-        assert!(published.len() <= 1, "both limits were published");
-        for error in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
-            assert!(matches!(error, Error::Mismatch { field, .. } if field == "--limit"), "{error}");
-        }
-        let runs = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-        assert_eq!(files(root.path()).len(), 1 + 3 * runs);
-    }
-}
-
-/// Scores of three samples that lack nothing `verify` asks for: every token has the log-probability given.
-fn plain(first: u32, logprob: f32) -> Vec<ScoredSample> {
-    let scored = |id| {
-        let sample = sample(id, 2, 3);
-        let scores = TokenScores { logprob: vec![logprob; 3], ..TokenScores::default() };
-        ScoredSample { sample, scores: Some(scores) }
-    };
-    (first..first + 3).map(scored).collect()
-}
-
-/// Three processes score one part with other numbers (three processors, say) where file systems have no locks: what stays
-/// is of one of them, whichever it is.
-#[test]
-fn a_part_is_never_of_two_processes() {
-    let logprobs = [-1.0, -2.0, -3.0];
-    for _ in 0..200 {
-        let root = TempDir::new().unwrap();
-        let cell = open(root.path(), "m");
-        // Writers of one store do not lock each other out.
-        let writers = logprobs.map(|logprob| {
-            let (samples, mut writer) = (plain(0, logprob), cell.begin(0).unwrap());
-            writer.write(&samples_batch(&samples, &[]).unwrap(), &tokens_batch(&samples).unwrap()).unwrap();
-            writer
-        });
-        let published = thread::scope(|scope| {
-            let threads = writers.map(|writer| scope.spawn(|| writer.commit().unwrap()));
-            threads.map(|thread| thread.join().unwrap())
-        });
-        assert!(published.contains(&true) && cell.is_done(0));
-        assert_eq!(verify::verify(root.path()).unwrap().problems, []);
-    }
-}
-
-/// A part that is scored again while it is compared: what comes out is of its old tables or of its new ones, or rejected.
-#[test]
-fn figures_are_of_one_state_of_the_tables() {
-    let root = TempDir::new().unwrap();
-    let (p, q) = (open(root.path(), "rl"), open(root.path(), "q"));
-    q.lock_alone().unwrap();
-    publish(&p, 0, &plain(0, -1.0)).unwrap();
-    publish(&q, 0, &plain(0, -2.0)).unwrap();
-    // The mean of k1 comes from one pass, what Q gave the tokens to read first from another.
-    let compare = || {
-        let compared = shift::compare(root.path(), &shift::Options::default())?;
-        let compared = serde_json::to_value(&compared).unwrap();
-        let pair = &compared["pairs"][0];
-        let read_first = pair["read_first"]["tokens"].as_array().unwrap().iter();
-        let of_q: Vec<f64> = read_first.map(|token| -1.0 - token["logprob_q"].as_f64().unwrap()).collect();
-        Ok::<_, Error>((pair["measures"][0]["token_mean"]["value"].as_f64().unwrap(), of_q))
-    };
-    assert_eq!(compare().unwrap(), (1.0, vec![1.0; 3]));
-    let ends = AtomicBool::new(false);
-    let found: Vec<_> = thread::scope(|scope| {
-        scope.spawn(|| {
-            // Each state once: tables that became what they were cannot be distinguished from those that stayed.
-            for step in 1_i16.. {
-                if ends.load(Ordering::Relaxed) {
-                    break;
-                }
-                publish(&q, 0, &plain(0, -2.0 - f32::from(step) / 64.0)).unwrap();
-            }
-        });
-        let found: Vec<_> = (0..30).filter_map(|_| compare().ok()).collect();
-        ends.store(true, Ordering::Relaxed);
-        found
-    });
-    for (k1, of_q) in found {
-        assert!(of_q.iter().all(|nats| (nats - k1).abs() < 1e-6), "{k1} next to {of_q:?}");
     }
 }
 

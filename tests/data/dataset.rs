@@ -1,5 +1,8 @@
 //! Rows as people write them, parts, and what is said of what is wrong.
 
+mod fields;
+mod kept;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +11,6 @@ use tempfile::TempDir;
 
 use tokshift::dataset::{Content, PART_BYTES, PART_ROWS, Plan, PlanOptions, ReadRow, Row, RowOptions, scan};
 use tokshift::sample::Kept;
-use tokshift::schema::KeptType;
 use tokshift::{Result, digest};
 
 /// A file that lasts as long as its folder.
@@ -102,121 +104,6 @@ fn bad_rows_keep_their_place() {
 }
 
 #[test]
-fn known_fields_are_read_and_others_passed_over() {
-    let row = parse(
-        r#"{"id": 7, "input": "a", "output": "b\"NaN\" \u00e9\ud83d\ude00", "group": "g", "reward": 1.5, "tag": [1, "x y"],
-           "x": {"y": NaN, "z": [-Infinity, 1e4000, "\ud800"]}, "finish_reason": "length"}"#,
-    );
-    let row = row.unwrap();
-    assert_eq!(row.contents, [Content::Text { input: "a".into(), output: "b\"NaN\" é😀".into(), cut: Some(true) }]);
-    assert_eq!((row.id.as_deref(), row.cluster.as_deref()), (Some("7"), Some("g")));
-    assert_eq!(wholes(&row), [Kept::Number(1.5), Kept::Text(r#"[1,"x y"]"#.into())]);
-
-    let row = parse(r#"{"output": "", "input": "", "id": "007", "group": 3, "finish_reason": "stop"}"#).unwrap();
-    assert_eq!((row.id.as_deref(), row.cluster.as_deref()), (Some("007"), Some("3")));
-    assert_eq!(row.contents, [Content::Text { input: String::new(), output: String::new(), cut: Some(false) }]);
-    assert_eq!(wholes(&row), [Kept::Null, Kept::Null]);
-    let row = parse(r#"{"output": "", "input": "", "id": null, "group": true, "finish_reason": null}"#).unwrap();
-    assert_eq!((row.id, row.cluster.as_deref(), row.contents), (None, Some("true"), vec![text("", "")]));
-
-    let deep = format!(r#"{{"x": {}{}, "input": "a", "output": "b"}}"#, "[".repeat(5000), "]".repeat(5000));
-    assert!(parse(&deep).is_ok());
-}
-
-#[test]
-fn token_ids_are_taken_as_they_are() {
-    let row = parse(r#"{"prompt_token_ids": [1, 2], "response_token_ids": [4294967295], "output": "x"}"#).unwrap();
-    let ids =
-        Content::Ids { prompt: vec![1, 2], response: vec![u32::MAX], input: None, output: Some("x".into()), cut: None };
-    assert_eq!(row.contents, [ids]);
-    assert_eq!(row.text_bytes(), 12);
-}
-
-#[test]
-fn values_that_are_no_numbers_are_kept_as_what_they_are() {
-    let kept = |value: &str| {
-        parse(&format!(r#"{{"input": "", "output": "", "reward": {value}}}"#)).unwrap().kept[0].whole.clone()
-    };
-    assert!(matches!(kept("NaN"), Kept::Number(x) if x.is_nan()));
-    assert_eq!(kept("[NaN, {\"NaN\": -Infinity}]"), Kept::Text(r#"[NaN,{"NaN":-Infinity}]"#.into()));
-    assert_eq!(kept("Infinity"), Kept::Number(f64::INFINITY));
-    assert_eq!(kept("-Infinity"), Kept::Number(f64::NEG_INFINITY));
-    assert_eq!(kept("false"), Kept::Bool(false));
-    assert_eq!(kept("-0.5e-3"), Kept::Number(-0.0005));
-    assert_eq!(kept("9007199254740992"), Kept::Number(9_007_199_254_740_992.0));
-    assert_eq!(kept("9007199254740993"), Kept::Text("9007199254740993".into()), "a float cannot hold it");
-    let big = "1".repeat(400);
-    assert_eq!(kept(&big), Kept::Text(big.clone()));
-    assert_eq!(kept(r#"{ "a" : "b \" c" , "d": [ ] }"#), Kept::Text(r#"{"a":"b \" c","d":[]}"#.into()));
-}
-
-#[test]
-fn what_is_wrong_is_said() {
-    for (line, message) in [
-        (r#"{"input": "a"}"#, "no `output` field (fields found: input)"),
-        ("{}", "no `input` field (fields found: none)"),
-        (
-            r#"{"input": "a", "b": 0, "c": 0, "d": 0, "e": 0, "f": 0, "g": 0, "h": 0, "i": 0}"#,
-            "no `output` field (fields found: input, b, c, d, e, f, g, h, …)",
-        ),
-        (r#"{"input": "a", "output": 3}"#, "`output` is a number, expected a string"),
-        (r#"{"input": ["a"], "output": "b"}"#, "`input` is a list, expected a string"),
-        (r#"{"input": {}, "output": "b"}"#, "`input` is an object, expected a string"),
-        (r#"{"input": true, "output": "b"}"#, "`input` is a boolean, expected a string"),
-        (r#"{"input": "a", "output": null}"#, "`output` is null"),
-        (r#"{"input": "a", "output": NaN}"#, "`output` is NaN"),
-        (
-            r#"{"messages": [{"role": "assistant", "content": "NaN", "x": [1, NaN]}]}"#,
-            "`messages` holds NaN, which is no number of JSON: give it as a text",
-        ),
-        (
-            r#"{"prompt": [{"role": "user", "content": "", "x": -Infinity}], "completion": "a"}"#,
-            "`prompt` holds -Infinity, ",
-        ),
-        (
-            r#"{"prompt": [{"role": "user"}], "completion": [{"role": "assistant", "x": 1e400}]}"#,
-            "`completion` holds 1e400, ",
-        ),
-        (
-            r#"{"messages": [{"role": "assistant", "content": "Infinity"}], "tools": [{"n": Infinity}]}"#,
-            "`tools` holds Infinity, ",
-        ),
-        (
-            r#"{"messages": [{"role": "assistant"}], "chat_template_kwargs": {"n": -1e400}}"#,
-            "`chat_template_kwargs` holds -1e400, ",
-        ),
-        (r#"{"arguments": [["a", {"t": NaN}]], "resps": [["b"]]}"#, "`arguments` holds NaN, "),
-        (r#"{"input": "a", "output": "b", "x": Infinity5}"#, "broken JSON: "),
-        (r#"["a", "b"]"#, "the row is a list, expected an object with `input` and `output`"),
-        (r#""a""#, "the row is a string, expected an object with `input` and `output`"),
-        ("\u{FEFF}{}", "begins with a byte order mark, which stands at the beginning of a file alone"),
-        ("7", "the row is a number, expected an object with `input` and `output`"),
-        ("null", "the row is null, expected an object with `input` and `output`"),
-        ("[1", "broken JSON: EOF while parsing a list at column 2"),
-        (r#"{"input": "a", "input": "b", "output": "c"}"#, "field `input` stands twice at column "),
-        (r#"{"x": 1, "x": 1, "input": "b", "output": "c"}"#, "field `x` stands twice at column "),
-        (r#"{"input": "a", "output": "b""#, "broken JSON: EOF while parsing an object at column 28"),
-        (r#"{"input": "a", "output": "b"} x"#, "broken JSON: trailing characters at column 31"),
-        (r#"{"input": "a", "output": "b", "x": nan}"#, "broken JSON: expected ident at column 37"),
-        (r#"{"input": "a", "output": "\ud800"}"#, "`output` is a string that cannot be read: "),
-        (r#"{"input": "\ud83d x", "output": "b"}"#, "`input` is a string that cannot be read: "),
-        (r#"{"prompt_token_ids": [1], "response_token_ids": [-1]}"#, "`response_token_ids` holds no token ids: "),
-        (r#"{"prompt_token_ids": [4294967296], "response_token_ids": []}"#, "`prompt_token_ids` holds no token ids: "),
-        (
-            r#"{"prompt_token_ids": [1], "response_token_ids": "a"}"#,
-            "`response_token_ids` is a string, expected a list",
-        ),
-        (r#"{"prompt_token_ids": [1]}"#, "no `response_token_ids` field (fields found: prompt_token_ids)"),
-        (r#"{"prompt_token_ids": [1], "response_token_ids": [2], "output": 3}"#, "`output` is a number"),
-    ] {
-        let error = parse(line).unwrap_err();
-        assert!(error.starts_with(message), "{line}: {error}");
-    }
-    let error = Row::parse(b"{\"input\": \"\xff\"}", &RowOptions::default(), &[]).unwrap_err();
-    assert_eq!(error, "invalid UTF-8 at byte 11");
-}
-
-#[test]
 fn the_limit_counts_rows() {
     let (_folder, path) = file(line(1).repeat(300).as_bytes());
     let limited = scan(&path, PlanOptions { limit: Some(257), ..PlanOptions::default() }).unwrap();
@@ -226,47 +113,6 @@ fn the_limit_counts_rows() {
     assert_eq!(rows_of(&limited).len(), 257);
     let more = scan(&path, PlanOptions { limit: Some(1000), ..PlanOptions::default() }).unwrap();
     assert_eq!(more.rows, 300);
-}
-
-#[test]
-fn kept_fields_have_one_type_each() {
-    let content = br#"{"input": "", "output": "", "group": 1, "a": true, "b": 1, "c": 1.50, "d": [1, 2], "e": 1}
-{"input": "", "output": "", "a": null, "b": 2.5, "c": "x", "d": null, "e": true}
-{"input": "", "output": "", "c": -Infinity, "e": 10000000000000000001}
-broken
-"#;
-    let (_folder, plan) = scanned(content, options(keep(&["a", "b", "c", "d", "e", "input"]))).unwrap();
-    let kinds: Vec<_> = plan.kept.iter().map(|field| field.kind).collect();
-    let text = KeptType::Text;
-    assert_eq!(kinds, [KeptType::Bool, KeptType::Number, text, text, text, text]);
-    let column = |index: usize| -> Vec<Kept> {
-        rows_of(&plan).into_iter().filter_map(|row| Some(row.content.ok()?.kept[index].whole.clone())).collect()
-    };
-    let texts = |values: [&str; 3]| values.map(|value| Kept::Text(value.into()));
-    assert_eq!(column(0), [Kept::Bool(true), Kept::Null, Kept::Null]);
-    assert_eq!(column(1), [Kept::Number(1.0), Kept::Number(2.5), Kept::Null]);
-    assert_eq!(column(2), texts(["1.50", "x", "-inf"]), "in a field of text, numbers stay as they were written");
-    assert_eq!(column(3), [Kept::Text("[1,2]".into()), Kept::Null, Kept::Null]);
-    assert_eq!(column(4), texts(["1", "true", "10000000000000000001"]));
-}
-
-#[test]
-fn fields_that_cannot_be_kept_are_rejected() {
-    let content = b"{\"input\": \"\", \"output\": \"\", \"group\": 1, \"a\": null}\n";
-    for (names, message) in [
-        (&["b"][..], "no row has a value in the field `b` of --keep-fields"),
-        (&["a"], "no row has a value in the field `a` of --keep-fields"),
-        (&["status"], "--keep-fields status: the samples table has a column of that name"),
-        (&["model"], "--keep-fields model: the samples table has a column of that name"),
-        (&["input", "input"], "--keep-fields input: named twice"),
-    ] {
-        let error = scanned(content, options(keep(names))).unwrap_err().to_string();
-        assert!(error.ends_with(message), "{error}");
-    }
-    let error = scanned(line(1).as_bytes(), options(keep(&[]))).unwrap_err().to_string();
-    assert!(error.ends_with("no row has a value in the field `group` of --cluster"), "{error}");
-    let error = scanned(b"broken\n", options(keep(&["a"]))).unwrap_err().to_string();
-    assert!(error.contains("contains no usable row"), "what no row shows is no error of the option: {error}");
 }
 
 #[test]
@@ -298,43 +144,6 @@ fn a_file_that_changes_under_the_run_is_noticed() {
     assert!(plan.read_part(2).unwrap_err().to_string().contains("has 2 parts, no part 2"));
     drop(folder);
     assert!(plan.read_part(0).unwrap_err().to_string().contains("cannot read the dataset"));
-}
-
-/// The kept values of every response of a dataset of rollouts, and the types that they have.
-fn per_response(rows: &[serde_json::Value]) -> (Vec<Kept>, KeptType, bool) {
-    let content: String = rows.iter().map(|row| row.to_string() + "\n").collect();
-    let rows = RowOptions { keep: vec!["rewards".to_owned()], ..RowOptions::default() };
-    let (_folder, plan) = scanned(content.as_bytes(), options(rows)).unwrap();
-    let of_row = |row: ReadRow| {
-        let row = row.content.unwrap();
-        (0..row.contents.len()).map(|response| row.kept[0].of(response).clone()).collect::<Vec<_>>()
-    };
-    let values = rows_of(&plan).into_iter().flat_map(of_row).collect();
-    (values, plan.kept[0].kind, plan.kept[0].per_response)
-}
-
-#[test]
-fn a_list_as_long_as_the_responses_is_a_value_for_each() {
-    use serde_json::json;
-    let row = |responses: &[&str], rewards: serde_json::Value| json!({"prompt": "a", "responses": responses, "rewards": rewards});
-    let number = Kept::Number;
-    let all = [row(&["b", "c"], json!([1.0, 0])), row(&["d"], json!([0.5])), row(&["e", "f"], json!(null))];
-    let expected = [number(1.0), number(0.0), number(0.5), Kept::Null, Kept::Null];
-    assert_eq!(per_response(&all), (expected.to_vec(), KeptType::Number, true));
-    let texts = per_response(&[row(&["b", "c"], json!(["x", [1, 2]])), row(&["d", "e"], json!([3, null]))]);
-    let text = |text: &str| Kept::Text(text.to_owned());
-    assert_eq!(texts, (vec![text("x"), text("[1,2]"), text("3"), Kept::Null], KeptType::Text, true));
-    // One list of another length, and none is read so: it may be about something else.
-    let (values, kind, each) = per_response(&[row(&["b", "c"], json!([1, 2])), row(&["d", "e"], json!([1, 2, 3]))]);
-    assert_eq!(
-        (values, kind, each),
-        (vec![text("[1,2]"), text("[1,2]"), text("[1,2,3]"), text("[1,2,3]")], KeptType::Text, false)
-    );
-    assert_eq!(per_response(&[row(&["b", "c"], json!(7))]), (vec![number(7.0); 2], KeptType::Number, false));
-    let ids = json!({"prompt_token_ids": [1], "response_token_ids": [[2], [3]], "rewards": [true, false]});
-    assert_eq!(per_response(&[ids]), (vec![Kept::Bool(true), Kept::Bool(false)], KeptType::Bool, true));
-    let one = json!({"prompt": "a", "response": "b", "rewards": [1]});
-    assert_eq!(per_response(&[one]), (vec![text("[1]")], KeptType::Text, false));
 }
 
 #[test]

@@ -252,7 +252,7 @@ fn an_adapter_beside_a_models_weights_is_told() {
     let path = scene.model("m", "llama3");
     fs::write(path.join("adapter_config.json"), "{}").unwrap();
     let said = scene.run("score --dataset rl_demo.jsonl --models m --output-dir out");
-    said.expect(1, "`m` holds an adapter (adapter_config.json) next to the model's weights").expect(1, "use `m+m`");
+    said.expect(1, "`m` contains an adapter (adapter_config.json) next to the model's weights").expect(1, "use `m+m`");
 }
 
 /// Python writes numbers that JSON lacks, and reads them.

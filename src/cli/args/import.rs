@@ -23,7 +23,7 @@ pub struct ImportArgs {
     #[arg(long, value_name = "FORMAT", value_parser = format())]
     pub format: Option<Format>,
 
-    /// The model that wrote the text, if the files do not say so
+    /// The model that wrote the responses, if the files do not say so
     #[arg(long, alias = "generation_model", value_name = "NAME")]
     pub generation_model: Option<String>,
 

@@ -116,7 +116,7 @@ pub struct KlArgs {
     /// Compare the shifts of two models, each on the responses that it wrote itself, with standard errors paired by prompt:
     /// KL(B‖TO) on text by B minus KL(A‖TO) on text by A
     ///
-    /// Exact if both pairs have exact measures, else by k1. Prompts that only one of the two texts has are left out and counted.
+    /// Exact if both pairs have exact measures, else by k1. Prompts that only one of the two response sets has are left out and counted.
     #[arg(long, help_heading = "Which pairs", value_name = "A,B", requires = "to", value_parser = between_models, conflicts_with_all = [
         "reference", "own_text", "generation_model", "all_pairs", "noise_floor", "only_study", "align",
     ])]

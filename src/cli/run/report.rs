@@ -79,7 +79,7 @@ fn text(reports: &[CellReport], comparisons: &[Compared]) -> String {
     text
 }
 
-/// Cells that are not done, with their reasons; the models of a text that share one are one line.
+/// Cells that are not done, with their reasons; the models of a response set that share one are one line.
 pub fn missing<'a>(reports: impl Iterator<Item = &'a CellReport<'a>>) -> Vec<String> {
     let missing: Vec<&CellReport> = reports.filter(|cell| cell.reason.is_some()).collect();
     let same = |a: &&CellReport, b: &&CellReport| {

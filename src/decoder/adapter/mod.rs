@@ -35,7 +35,7 @@ pub struct Adapter {
     shard: Shard,
 }
 
-/// The model that a directory says it adds to, as `ID` or `ID@REVISION`, if the directory holds an adapter and no model;
+/// The model that a directory says it adds to, as `ID` or `ID@REVISION`, if the directory contains an adapter and no model;
 /// the name is empty if its config does not say.
 ///
 /// # Errors

@@ -53,7 +53,7 @@ pub struct Stored {
     pub kind: String,
     /// What it takes in the file.
     pub bytes: u64,
-    /// The type that holds its numbers without waste, and without loss unless they are F64.
+    /// The smallest type that represents its numbers, without loss unless they are F64.
     dtype: DType,
 }
 

@@ -89,7 +89,7 @@ impl Safetensors {
         self.shards.iter().map(|shard| shard.path.clone())
     }
 
-    /// The file that holds tensor `name`.
+    /// The file that contains tensor `name`.
     pub fn path_of(&self, name: &str) -> Option<PathBuf> {
         self.places.get(name).map(|&shard| self.shards[shard].path.clone())
     }

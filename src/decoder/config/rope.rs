@@ -32,7 +32,7 @@ const FIELDS: [&str; 16] = [
 ];
 /// The context that a model was trained in before it was stretched.
 const ORIGINAL: &str = "original_max_position_embeddings";
-/// The one field that transformers 5 reads of the whole `rope_parameters`, also where it holds an object for each kind of layer.
+/// The one field that transformers 5 reads of the whole `rope_parameters`, also where it contains an object for each kind of layer.
 const OUTER: &str = "truncate";
 const DEFAULT_THETA: f64 = 10_000.0;
 /// Gemma 3's theta of layers that see everything.

@@ -85,7 +85,7 @@ impl Format {
         }
     }
 
-    /// Names of the models, if the format has several: the first wrote the text.
+    /// Names of the models, if the format has several: the first wrote the responses.
     pub fn model_names(self) -> &'static [&'static str] {
         match self {
             Self::PrimeRl | Self::NemoRl => &["inference", "trainer"],

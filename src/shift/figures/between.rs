@@ -1,6 +1,6 @@
-//! Two models' shifts from a third, each on its own text: their difference by task and over tasks.
+//! Two models' shifts from a third, each on its own responses: their difference by task and over tasks.
 //!
-//! Owns the pairing by prompt. Only sums by prompt are kept of each text. Not here: the estimate (`contrast`).
+//! Owns the pairing by prompt. Only sums by prompt are kept of each response set. Not here: the estimate (`contrast`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -96,7 +96,7 @@ impl<'a> Shifts<'a> {
     /// The differences of all tasks; `None` unless they were requested.
     ///
     /// # Errors
-    /// [`Error::Usage`] if no task has a prompt of both texts.
+    /// [`Error::Usage`] if no task has a prompt of both response sets.
     pub fn finish(self, not_compared: &[NotCompared]) -> Result<Option<Between>> {
         let Some(wanted) = self.wanted else { return Ok(None) };
         let of_pairs = |pair: &&NotCompared| wanted.is_pair(&pair.generation_model, &pair.p, &pair.q);

@@ -147,7 +147,7 @@ fn of_pair(pair: &Pair) -> Vec<Row<'_>> {
         let (stderr, low, high) = (None, None, None);
         Estimate { value, stderr, low, high, clusters: pair.clusters, n: pair.tokens }
     });
-    let together = [
+    let joint = [
         ("perplexity_ratio", "over_tokens", pair.perplexity_ratio),
         ("perplexity_difference", "over_tokens", pair.perplexity_difference),
         ("log_perplexity_correlation", "over_tokens", correlation),
@@ -157,7 +157,7 @@ fn of_pair(pair: &Pair) -> Vec<Row<'_>> {
         (STOPS[1], "sample_mean", stop.map(|stop| stop.q)),
         (STOPS[2], "sample_mean", stop.map(|stop| stop.difference)),
     ];
-    let mut rows = subject.clone().rows(means.chain(quantiles).chain(perplexities).chain(together));
+    let mut rows = subject.clone().rows(means.chain(quantiles).chain(perplexities).chain(joint));
     for slice in &pair.slices {
         let name = format!("{}={}", slice.by, slice.value);
         let subject = Subject { slice: name.into(), kl_estimate: &slice.kl_estimate, ..subject.clone() };

@@ -43,7 +43,7 @@ fn pair(pair: &Pair, width: usize) -> String {
     line(String::new());
     line(of_sides("perplexity over tokens", pair.perplexity));
     line(of_sides("mean of sample perplexities", pair.mean_sample_perplexity));
-    together(pair).into_iter().for_each(&mut line);
+    joint(pair).into_iter().for_each(&mut line);
     pair.exact.iter().flat_map(exact).for_each(&mut line);
     pair.noise_floor.iter().flat_map(noise_floor).for_each(&mut line);
     quantiles(&pair.quantiles, &pair.kl_estimate).into_iter().for_each(&mut line);
@@ -69,7 +69,7 @@ fn of_sides(what: &str, sides: Sides) -> String {
 }
 
 /// Ratio and difference of perplexities, correlation, root mean square of Δp.
-fn together(pair: &Pair) -> Vec<String> {
+fn joint(pair: &Pair) -> Vec<String> {
     let estimate = |what: &str, estimate: Option<Estimate>| {
         let [mean, interval] = cells(Some(estimate?));
         let interval = if interval.is_empty() { interval } else { format!(" ({interval})") };

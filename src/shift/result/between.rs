@@ -5,7 +5,7 @@
 use super::kl_estimate::KlEstimate;
 use crate::shift::numbers::contrast::Contrast;
 
-/// KL(model‖to) on the model's own text minus KL(minus‖to) on the other's, over the prompts (clusters) of both texts.
+/// KL(model‖to) on the model's own responses minus KL(minus‖to) on the other's, over the prompts (clusters) of both response sets.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Between {
     /// The model whose shift is taken, and the one whose shift is subtracted from it.
@@ -38,7 +38,7 @@ pub struct MissingTask {
 pub struct BetweenTask {
     /// Name of the task.
     pub task: String,
-    /// What logits were divided by for exact measures, which are left out unless both texts have them at the same.
+    /// What logits were divided by for exact measures, which are left out unless both response sets have them at the same.
     pub temperature: Option<f64>,
     /// Prompts of both texts, and samples of each in them.
     pub prompts: u64,

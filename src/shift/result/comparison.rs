@@ -68,7 +68,7 @@ pub struct NotCompared {
     pub q: String,
     /// Why it was not compared.
     pub why: String,
-    /// Tables are damaged or must not be compared, where more scoring does not help, or P never scored the text.
+    /// Tables are damaged or must not be compared, where more scoring does not help, or P never scored the response set.
     #[serde(default)]
     pub failed: bool,
     /// One of the two never scored the text, be it P or a model that scored other texts of the generation model.

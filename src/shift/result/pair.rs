@@ -12,7 +12,7 @@ use crate::escape::visible;
 use crate::sample::Status;
 use crate::shift::numbers::stats::{Estimate, FEW_CLUSTERS};
 
-/// Q compared with P on the text that one generation model wrote for one task. Every difference is Q − P.
+/// Q compared with P on one response set. Every difference is Q − P.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Pair {
     /// Name of the model that wrote the responses.

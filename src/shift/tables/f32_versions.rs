@@ -28,7 +28,7 @@ pub fn of<'a>(f32_versions: &'a [F32Version], model: &str) -> Option<&'a str> {
 /// f32 versions are the same weights, and in f32.
 ///
 /// # Errors
-/// [`Error::Usage`] naming the first that are not, of the models of a text.
+/// [`Error::Usage`] naming the first that are not, of the models of a response set.
 pub fn must_be_f32_versions(models: &[&FoundCell], f32_versions: &[F32Version]) -> Result<()> {
     let find = |name: &str| models.iter().find(|found| found.cell.model == name).map(|found| &found.manifest.engine);
     for F32Version { model, in_f32 } in f32_versions {

@@ -14,7 +14,7 @@ use crate::table::Origin;
 /// What computed a model's numbers: hashes of config and weights, and the type of products.
 pub type Weights = (BTreeMap<String, String>, String);
 
-/// One model's files of one text, in part order.
+/// One model's files of one response set, in part order.
 #[derive(Clone, Debug)]
 pub struct ModelTable {
     /// Name of the model.
@@ -35,7 +35,7 @@ pub struct ModelTable {
     pub recorded: bool,
 }
 
-/// Two models on the text that one generation model wrote for one task.
+/// Two models on one response set.
 #[derive(Clone, Debug)]
 pub struct PairTables {
     /// The response set.
@@ -48,7 +48,7 @@ pub struct PairTables {
     pub partial: Option<Partial>,
     /// Samples are windows of a text, not responses.
     pub of_windows: bool,
-    /// Why P cannot have sampled the text, if its author is known.
+    /// Why P cannot have sampled the responses, if their writer is known.
     pub foreign: Option<String>,
     /// Ids that each can score, if these are not equally many.
     pub heads: Option<Heads>,

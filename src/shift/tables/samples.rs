@@ -112,7 +112,7 @@ fn side_by_side(pair: &PairTables) -> Result<DataFrame> {
     Ok(frame.collect_with_engine(Engine::Streaming)?.unwrap_single())
 }
 
-/// The first position that the study keeps; 0 where the context is unknown: an import holds the study's own tokens.
+/// The first position that the study keeps; 0 where the context is unknown: an import contains the study's own tokens.
 fn study_from() -> Expr {
     let first = |columns: &mut [Column]| -> PolarsResult<Column> {
         let rows = columns[0].u32()?.iter().zip(columns[1].u32()?.iter());

@@ -12,7 +12,7 @@ use crate::dataset::Part;
 use crate::error::Result;
 use crate::store::layout::ResponseSetKey;
 
-/// What all models of a text share. Serialised with its fields in this order.
+/// What all models of a response set share. Serialised with its fields in this order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResponseSetManifest {
@@ -35,7 +35,7 @@ pub struct ResponseSetManifest {
     pub begun_as: Option<String>,
     /// The parts, in order.
     pub parts: Vec<Part>,
-    /// BLAKE3 of the beginning of the dataset that earlier runs have, if the file is known to begin with it. No file holds
+    /// BLAKE3 of the beginning of the dataset that earlier runs have, if the file is known to begin with it. No file contains
     /// this.
     #[serde(skip)]
     pub hash_of_earlier: Option<String>,

@@ -43,7 +43,7 @@ fn files_that_were_moved_are_told_and_not_compared() {
     let problems = report["problems"].as_array().unwrap();
     assert_eq!((problems.len(), &problems[0]["kind"]), (1, &json!("moved")), "{report}");
     let described = problems[0]["first"][0]["found"].as_str().unwrap();
-    assert!(described.contains("part 0 of model `tied`, task `demo`, text by `rl`"), "{described}");
+    assert!(described.contains("part 0 of model `tied`, task `demo`, responses by `rl`"), "{described}");
     assert_eq!(problems[0]["count"], json!(report["redo"].as_array().unwrap().len()));
     scene.run("kl --data-dir out --reference shifted").expect(1, "was written as part 0 of model");
 }
