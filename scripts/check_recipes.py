@@ -141,6 +141,7 @@ def texts(rows, said):
     assert all(row["token"] is not None for row in written) and all(
         row["token"] == row["top_p_text"] for row in written if row["token_id"] == row["top_p"] and row["token"] != ""
     )
+    assert all(row["top_p_text"] and row["top_q_text"] for row in rows), "an id without a text"
     of_pair = lambda row: (row["generation_model"], row["task"], row["p"], row["q"]) == ("rl", "arithmetic", "rl", "base")
     mine = [row for row in written if of_pair(row)]
     same = said.mean("arithmetic", "same_top")

@@ -48,9 +48,10 @@ run_bf16() {
 run_gguf() { scripts/check-gguf.sh "$(rows 16)"; }
 run_llama_cpp() { scripts/check-llama-cpp.sh "$(text)"; }
 run_fuzz() { scripts/fuzz.sh 300; }
+run_jobs() { for job in rl-rollouts model-card paper-section; do scripts/jobs/$job.sh; done; }
 run_cuda() { scripts/check-cuda.sh; }
 
-all=(coverage exact_cost kills rows ids checkpoints adapters bf16 gguf llama_cpp fuzz cuda)
+all=(coverage exact_cost kills rows ids checkpoints adapters bf16 gguf llama_cpp fuzz jobs cuda)
 [ "${1:-}" != --list ] || { printf '%s\n' "${all[@]}"; exit; }
 checks=("$@")
 [ $# -gt 0 ] || checks=("${all[@]}")

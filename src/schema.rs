@@ -26,6 +26,8 @@ pub mod folder {
     pub const RUNS: &str = "runs";
     /// The study's token-loss files, written on request from the tables.
     pub const TOKEN_LOSSES: &str = "token_losses";
+    /// Texts of token ids, a table for each tokenizer, made of it alone.
+    pub const VOCABULARIES: &str = "vocabularies";
     /// Nothing in here is a result.
     pub const TEMPORARY: &str = ".tmp";
 }
@@ -157,6 +159,14 @@ pub mod pair {
     pub const REMOVED_Q: &str = "removed_q";
 }
 
+/// Columns of a vocabulary: one row an id of a tokenizer, in their order.
+pub mod vocabulary {
+    /// Token id.
+    pub const TOKEN_ID: &str = "token_id";
+    /// Its text; bytes that are no UTF-8 are U+FFFD.
+    pub const TOKEN: &str = "token";
+}
+
 /// How far two whole distributions are apart, as a pairs table has it. None is ever negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Divergence {
@@ -173,6 +183,16 @@ pub enum Divergence {
 impl Divergence {
     /// All of them, in the order of the table's columns and of their own numbers.
     pub const ALL: [Self; 4] = [Self::Kl, Self::KlReverse, Self::Js, Self::Tv];
+
+    /// What it is with P and Q in each other's place.
+    #[must_use]
+    pub const fn turned(self) -> Self {
+        match self {
+            Self::Kl => Self::KlReverse,
+            Self::KlReverse => Self::Kl,
+            Self::Js | Self::Tv => self,
+        }
+    }
 
     /// Its column, and the name of its measure.
     pub const fn column(self) -> &'static str {
@@ -234,6 +254,12 @@ pub fn pairs() -> SchemaRef {
         f64s(pair::REMOVED_Q, false),
     ];
     Arc::new(Schema::new(keys.into_iter().chain(divergences).chain(others).collect::<Vec<_>>()))
+}
+
+/// Arrow schema of a vocabulary.
+pub fn vocabulary() -> SchemaRef {
+    let id = Field::new(vocabulary::TOKEN_ID, DataType::UInt32, false);
+    Arc::new(Schema::new(vec![id, Field::new(vocabulary::TOKEN, DataType::Utf8, false)]))
 }
 
 /// The type that a whole dataset has for a kept field.

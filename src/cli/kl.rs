@@ -74,7 +74,7 @@ fn shown(args: &KlArgs, options: &shift::Options, comparison: &Comparison) -> Re
         return Ok(shift::export(comparison, &request));
     }
     if args.between.is_some() {
-        return Ok(shift::overview(comparison, width) + "\n" + &shift::between(comparison));
+        return Ok(shift::overview(comparison, width) + "\n" + &shift::between(comparison, width));
     }
     if args.all || args.quantiles || args.slices || !args.pair.is_empty() {
         return Ok(shift::table(comparison, width));

@@ -31,8 +31,8 @@ pub fn run(args: &RemoveArgs) -> Result<Exit> {
         return print(&lines.collect::<String>());
     }
     let store = Store::open(output_dir)?;
-    for cell in meant {
-        let Removed { files, bytes } = store.remove(cell)?;
+    let removed = store.remove(&meant)?;
+    for (cell, Removed { files, bytes }) in meant.into_iter().zip(removed) {
         print(&(visible(&format!("removed {}: {files} files, {}", name(cell), size(bytes))) + "\n"))?;
     }
     Ok(Exit::Done)

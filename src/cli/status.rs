@@ -14,8 +14,31 @@ use super::{kl, progress};
 use crate::escape::visible;
 use crate::run_log::{self, Entry, MadeFrom};
 use crate::shift::aligned;
-use crate::store::{self, ListedCell, ListedPair, ListedResponseSet, Manifest, PartFiles, ResponseSetKey};
+use crate::store::{self, ListedCell, ListedPair, ListedResponseSet, Manifest, PairCell, PartFiles, ResponseSetKey};
 use crate::table::statuses;
+
+/// Raised when a key of the JSON is renamed or removed, or means something else. New keys do not raise it.
+const FORMAT_VERSION: u32 = 1;
+
+/// Everything that `status --json` prints; docs/status.schema.json describes it.
+#[derive(Debug, Serialize)]
+struct Document {
+    format_version: u32,
+    cells: Vec<CellStatus>,
+    pairs: Vec<PairStatus>,
+}
+
+/// What is known of the exact measures of a pair.
+#[derive(Debug, Serialize)]
+struct PairStatus {
+    generation_model: String,
+    task: String,
+    p: String,
+    q: String,
+    parts_done: usize,
+    /// Of the published parts' files.
+    bytes: u64,
+}
 
 /// What is known of a cell.
 #[derive(Debug, Serialize)]
@@ -59,16 +82,27 @@ pub fn run(args: &StatusArgs) -> Result<Exit> {
     let inventory = store::inventory(&args.output_dir)?;
     let cells: Vec<CellStatus> =
         inventory.cells.iter().map(|found| CellStatus::of(found, &entries, &made_from)).collect();
+    let pairs: Vec<PairStatus> = inventory.pairs.iter().map(PairStatus::of).collect();
+    let exit = if cells.iter().all(|cell| cell.damaged.is_empty()) { Exit::Done } else { Exit::Damaged };
     if args.json {
-        kl::print(&(serde_json::to_string_pretty(&cells)? + "\n"))?;
+        let document = Document { format_version: FORMAT_VERSION, cells, pairs };
+        kl::print(&(serde_json::to_string_pretty(&document)? + "\n"))?;
     } else {
         let unscored = inventory.response_sets.iter().filter(|text| text.is_unscored(&inventory.cells));
         let unscored = unscored.map(|ListedResponseSet { set: ResponseSetKey { generation_model, task }, .. }| {
             visible(&format!("{task} by {generation_model}: no part is scored yet")) + "\n"
         });
-        kl::print(&(table(&cells) + &unscored.collect::<String>() + &pairs(&inventory.pairs)))?;
+        kl::print(&(table(&cells) + &unscored.collect::<String>() + &exact_measures(&pairs)))?;
     }
-    Ok(if cells.iter().all(|cell| cell.damaged.is_empty()) { Exit::Done } else { Exit::Damaged })
+    Ok(exit)
+}
+
+impl PairStatus {
+    fn of(found: &ListedPair) -> Self {
+        let PairCell { set: ResponseSetKey { generation_model, task }, p, q } = found.cell.clone();
+        let bytes = found.parts.iter().filter_map(|part| Some(part.open().ok()?.length())).sum();
+        Self { generation_model, task, p, q, parts_done: found.parts.len(), bytes }
+    }
 }
 
 impl CellStatus {
@@ -121,10 +155,9 @@ impl MadeWith {
 }
 
 /// A line about the exact measures of pairs, if there are any.
-fn pairs(pairs: &[ListedPair]) -> String {
-    let parts = pairs.iter().flat_map(|pair| &pair.parts);
-    let bytes: u64 = parts.filter_map(|part| Some(part.open().ok()?.length())).sum();
-    match pairs.iter().filter(|pair| !pair.parts.is_empty()).count() {
+fn exact_measures(pairs: &[PairStatus]) -> String {
+    let bytes: u64 = pairs.iter().map(|pair| pair.bytes).sum();
+    match pairs.iter().filter(|pair| pair.parts_done > 0).count() {
         0 => String::new(),
         1 => format!("exact measures of 1 pair: {}\n", progress::size(bytes)),
         n => format!("exact measures of {n} pairs: {}\n", progress::size(bytes)),

@@ -29,7 +29,7 @@ use std::path::Path;
 pub use boundaries::{LARGE_FILE, PART_BYTES, PART_BYTES_OF_LARGE, PART_ROWS, Part};
 pub use content::Content;
 pub use names::FieldNames;
-pub use plan::{Plan, PlanOptions, scan};
+pub use plan::{Plan, PlanOptions, RowHashes, scan};
 pub use row::{ReadRow, Row, RowOptions, RowValue};
 pub use windows::{WINDOW, Windows};
 

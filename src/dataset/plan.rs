@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataset::boundaries::{Boundaries, Part};
 use crate::dataset::names::described_shapes;
 use crate::dataset::records::{Record, Records};
@@ -44,8 +46,8 @@ pub struct Plan {
     pub kept: Vec<KeptField>,
     /// BLAKE3 of the whole file, 64 hex digits, whatever the limit.
     pub hash: String,
-    /// BLAKE3 of the beginning of the file that earlier runs have scored, if the file is not packed and goes on after it.
-    pub hash_of_earlier: Option<String>,
+    /// What shows whether the rows begin with those of an earlier run.
+    pub hashes: RowHashes,
     /// Whether any row is a chat, which takes a template.
     pub has_chats: bool,
     /// Whether any row is a prompt and a response as text, which an end token may follow.
@@ -66,6 +68,8 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
     let (mut cuts, mut seen) = (Boundaries::new(before.bytes(), &options.earlier), Seen::new(&options.rows));
     let (mut has_chats, mut has_texts) = (false, false);
     let mut first_bad = None;
+    let earlier_rows = options.earlier.last().map(|last| last.first_row + last.rows);
+    let (mut rows_hash, mut hashes) = (blake3::Hasher::new(), RowHashes::default());
     while let Some(record) = records.next_record()? {
         if record.text().is_empty() {
             continue;
@@ -73,6 +77,7 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
         if options.limit.is_some_and(|limit| cuts.rows() >= limit) {
             break;
         }
+        rows_hash.update(record.text()).update(b"\n");
         let row = Row::parse(record.text(), &options.rows, &[]);
         // Nothing is known of an unreadable row's text but the length of its line.
         let text_bytes = row.as_ref().map_or(record.raw.len() as u64, Row::text_bytes);
@@ -87,8 +92,12 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
             }
             Err(what) => first_bad = first_bad.or(Some(what)),
         }
+        if earlier_rows == Some(cuts.rows()) {
+            hashes.of_earlier_rows = Some(rows_hash.finalize().to_hex().to_string());
+        }
     }
-    let hash_of_earlier = match options.earlier.last() {
+    hashes.rows = Some(rows_hash.finalize().to_hex().to_string());
+    hashes.of_earlier_file = match options.earlier.last() {
         Some(last) if packing == Packing::Plain => Some(digest::beginning(path, last.offset + last.bytes)?),
         _ => None,
     };
@@ -103,7 +112,35 @@ pub fn scan(path: &Path, options: PlanOptions) -> Result<Plan> {
         return Err(no_usable_row(path, options.limit, &what));
     }
     let kept = seen.finish(path, &options.rows)?;
-    Ok(Plan { hash_of_earlier, has_chats, has_texts, ..Plan::new(path, options, cuts, kept, hash, Source::File(file)) })
+    Ok(Plan { hashes, has_chats, has_texts, ..Plan::new(path, options, cuts, kept, hash, Source::File(file)) })
+}
+
+/// What shows whether rows begin with those of an earlier run, so that only the others are scored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RowHashes {
+    /// BLAKE3 of the texts of all rows that are scored, each with a line end. Manifests of older versions lack it.
+    #[serde(default)]
+    pub rows: Option<String>,
+    /// The same of as many rows as an earlier run had, if there are so many.
+    #[serde(skip)]
+    pub of_earlier_rows: Option<String>,
+    /// BLAKE3 of the beginning of the file that an earlier run had, if it is not packed.
+    #[serde(skip)]
+    pub of_earlier_file: Option<String>,
+}
+
+impl RowHashes {
+    /// Whether nothing is known of it.
+    pub fn is_unknown(&self) -> bool {
+        self.rows.is_none()
+    }
+
+    /// Whether it begins with the rows of an earlier run, whose file had this BLAKE3.
+    pub fn begins_with(&self, earlier: &Self, blake3: &str) -> bool {
+        let has_rows = self.of_earlier_rows.is_some() && self.of_earlier_rows == earlier.rows;
+        has_rows || self.of_earlier_file.as_deref() == Some(blake3)
+    }
 }
 
 /// The error of a file whose rows are all unreadable; `what` is wrong with the first.
@@ -129,8 +166,8 @@ impl Plan {
         source: Source,
     ) -> Self {
         let (rows, samples, parts) = (cuts.rows(), cuts.samples(), cuts.finish());
-        let (path, hash_of_earlier, has_chats, has_texts) = (path.to_owned(), None, false, false);
-        Self { path, options, parts, rows, samples, kept, hash, hash_of_earlier, has_chats, has_texts, source }
+        let (path, hashes, has_chats, has_texts) = (path.to_owned(), RowHashes::default(), false, false);
+        Self { path, options, parts, rows, samples, kept, hash, hashes, has_chats, has_texts, source }
     }
 
     /// The rows of part `index`, in order, bad ones included. Parts of packed files are best read in order.

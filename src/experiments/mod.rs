@@ -6,9 +6,11 @@
 
 mod check;
 mod experiment;
+mod glob;
 mod nearest;
 mod options;
 mod parse;
+mod patterns;
 mod source;
 
 pub use experiment::{Experiment, Experiments, Model, TaskFile, WriterFrom};

@@ -12,15 +12,13 @@ use toml::de::DeTable;
 use super::check::{Folders, fill, folder, output};
 use super::experiment::{Experiment, Experiments, Model, TaskFile, WriterFrom};
 use super::options::{OF_A_MODEL, OF_ROWS, Options};
+use super::patterns::EXPERIMENT;
 use super::source::{Source, Table};
 use crate::dataset::{WINDOW, names_from_path};
 use crate::error::{Error, Result};
 
 const OUTPUT: &str = "ppl_data/{experiment}";
 const DATASET: &str = "finetuned_model_response/{experiment}_{task}.jsonl";
-
-/// What stands for an experiment's name in what it says of its models.
-const EXPERIMENT: &str = "{experiment}";
 
 /// More threads than any machine has are a slip.
 const MOST_THREADS: usize = 1024;
@@ -125,7 +123,8 @@ impl Source<'_> {
             names: Folders::new("experiments"),
             response_sets: Folders::new("response sets by one model in one output directory"),
         };
-        let tables = tables.into_iter().map(|table| self.by_name(table)).collect::<Result<Vec<_>>>()?.concat();
+        let by_name = tables.into_iter().map(|table| self.by_name(table, common.dataset.get_ref()));
+        let tables = by_name.collect::<Result<Vec<_>>>()?.concat();
         let experiments = tables.into_iter().map(|table| self.experiment(table, &mut common));
         let experiments = experiments.collect::<Result<Vec<_>>>()?;
         if experiments.is_empty() {
@@ -148,6 +147,7 @@ impl Source<'_> {
         let options = self.with_common(options, &head, common, &span)?;
         let window = self.window(&head)?;
         let mut names = Folders::new("models of an experiment");
+        let tables = tables.into_iter().map(|table| self.by_source(table, name)).collect::<Result<Vec<_>>>()?.concat();
         let models = tables.into_iter().map(|table| self.model(table, name, &options, &mut names));
         let models = models.collect::<Result<Vec<_>>>()?;
         let exact = head.exact.unwrap_or(common.exact);

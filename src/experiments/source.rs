@@ -26,22 +26,6 @@ pub struct Source<'a> {
 pub type Table<'i> = Spanned<DeTable<'i>>;
 
 impl Source<'_> {
-    /// An experiment for each of its `names`, if it has these in the place of a `name`.
-    pub fn by_name<'i>(&self, mut table: Table<'i>) -> Result<Vec<Table<'i>>> {
-        let Some((key, names)) = table.get_mut().remove_entry("names") else { return Ok(vec![table]) };
-        let wrong = || self.at(&key.span(), "names: expected a list of strings, in the place of a name");
-        let DeValue::Array(names) = names.into_inner() else { return Err(wrong()) };
-        if names.is_empty() || table.get_ref().contains_key("name") {
-            return Err(wrong());
-        }
-        let of = |name: &Spanned<DeValue<'i>>| {
-            let mut table = table.clone();
-            table.get_mut().insert(Spanned::new(key.span(), "name".into()), name.clone());
-            if name.get_ref().is_str() { Ok(table) } else { Err(wrong()) }
-        };
-        names.iter().map(of).collect()
-    }
-
     /// Takes the array of tables `key` out of `table`.
     pub fn tables<'i>(&self, table: &mut Table<'i>, key: &str) -> Result<Vec<Table<'i>>> {
         let Some((_, value)) = table.get_mut().remove_entry(key) else { return Ok(Vec::new()) };

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::formats::{Format, Reads};
 use super::plan::Plan;
 use super::request::Request;
-use crate::dataset;
+use crate::dataset::{self, RowHashes};
 use crate::error::{Error, Result};
 use crate::schema;
 use crate::store::{
@@ -135,7 +135,7 @@ pub fn manifest(cell: &Cell, plan: &Plan, format: Format, reads: &Reads, model: 
         },
         reference: ReferenceFacts::default(),
         begun_as: None,
-        hash_of_earlier: None,
+        hashes: RowHashes::default(),
         parts: plan.parts.clone(),
     }
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::schema::Divergence;
 use crate::shift::{ModelTable, PairTables};
 use crate::store::{self, FoundCell, ResponseSetKey, ResultFile};
 
@@ -18,8 +19,8 @@ pub struct ResponseSet {
     pub key: ResponseSetKey,
     /// P, then each Q.
     pub models: Vec<Model>,
-    /// P with each Q: the files of exact measures by part, if there are any.
-    pub exact: Vec<BTreeMap<u32, ResultFile>>,
+    /// P with each Q: the files of exact measures by part, if there are any, and which of their divergences is KL(P‖Q).
+    pub exact: Vec<BTreeMap<u32, (ResultFile, Divergence)>>,
     /// Names of the dataset's fields that the samples table keeps.
     pub kept: Vec<String>,
     /// Identity of the tokenizer that made the ids: texts of ids are its own.
@@ -65,8 +66,10 @@ impl ResponseSet {
         self.models[0].tokens.extend(p.tokens);
         self.models[0].samples.extend(p.samples);
         self.models.push(Model::of(&pair.q));
-        let exact =
-            pair.exact.iter().flat_map(|exact| exact.origins.iter().map(|o| o.part).zip(exact.files.iter().cloned()));
+        let exact = pair.exact.iter().flat_map(|exact| {
+            let of = exact.of_table(Divergence::Kl);
+            exact.origins.iter().map(|o| o.part).zip(exact.files.iter().map(move |file| (file.clone(), of)))
+        });
         self.exact.push(exact.collect());
     }
 }

@@ -224,19 +224,19 @@ pub fn sample_ids(file: &ResultFile) -> Result<Vec<u32>> {
     Ok(ids)
 }
 
-/// Keys and KL(P‖Q) of the rows of a pairs table.
+/// Keys and KL(P‖Q) of the rows of a pairs table, which are its values of the divergence `of`.
 ///
 /// # Errors
 /// Those of [`tokens`].
-pub fn exact(file: &ResultFile) -> Result<Vec<((u32, u32), f64)>> {
+pub fn exact((file, of): &(ResultFile, Divergence)) -> Result<Vec<((u32, u32), f64)>> {
     let mut rows = Vec::new();
     for batch in
-        TableReader::<PairColumns>::open(file.open()?)?.columns(&[pair::SAMPLE_ID, pair::POSITION, pair::KL])?
+        TableReader::<PairColumns>::open(file.open()?)?.columns(&[pair::SAMPLE_ID, pair::POSITION, of.column()])?
     {
-        let of = batch?;
-        let kl = &of.divergences[Divergence::Kl as usize];
-        let key = |row| (of.sample_id.get(row).unwrap_or(UNKNOWN), of.position.get(row).unwrap_or(UNKNOWN));
-        rows.extend((0..of.rows).map(|row| (key(row), kl.get(row).unwrap_or(f64::NAN))));
+        let batch = batch?;
+        let kl = &batch.divergences[*of as usize];
+        let key = |row| (batch.sample_id.get(row).unwrap_or(UNKNOWN), batch.position.get(row).unwrap_or(UNKNOWN));
+        rows.extend((0..batch.rows).map(|row| (key(row), kl.get(row).unwrap_or(f64::NAN))));
     }
     Ok(rows)
 }

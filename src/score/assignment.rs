@@ -109,7 +109,7 @@ impl Assignment<'_> {
             engine: self.engine(cell, model)?,
             reference: self.dataset.reference.clone(),
             begun_as: None,
-            hash_of_earlier: plan.hash_of_earlier.clone(),
+            hashes: plan.hashes.clone(),
             parts: plan.parts.clone(),
         })
     }

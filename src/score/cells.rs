@@ -198,9 +198,8 @@ impl<'a> Cells<'a> {
         ];
         let differs = differs.into_iter().find_map(|(differs, what)| differs.then(|| what.to_owned()));
         let (facts, plan) = (DatasetFacts::of(&dataset.plan), &dataset.plan);
-        let rows = (!facts.extends(&before.dataset, plan.hash_of_earlier.as_deref()))
-            .then(|| facts.difference(&before.dataset))
-            .flatten();
+        let begins_with = plan.hashes.begins_with(&before.hashes, &before.dataset.blake3);
+        let rows = (!facts.extends(&before.dataset, begins_with)).then(|| facts.difference(&before.dataset)).flatten();
         let differs = rows.or(differs)?;
         Some(format!("its parts were made with {differs}: delete them, or use another output"))
     }

@@ -249,10 +249,8 @@ fn replace(
     for model in models.iter().filter(|model| stale.iter().any(|(of, _)| of.named.name == model.named.name)) {
         model.load()?;
     }
-    for (_, cell) in &stale {
-        output.store.remove(cell)?;
-        watch.event(&Event::Replaced(cell));
-    }
+    output.store.remove(&stale.iter().map(|(_, cell)| cell).collect::<Vec<_>>())?;
+    stale.iter().for_each(|(_, cell)| watch.event(&Event::Replaced(cell)));
     Ok(())
 }
 

@@ -144,6 +144,11 @@ impl Model {
 fn device(text: &str) -> Result<Device> {
     let cuda = |index: &str| {
         let index = index.parse().map_err(|e| Error::usage(format!("--device {text}: expected cuda:N: {e}")))?;
+        if !cfg!(feature = "cuda") {
+            let what = "this program is built for CPUs: build it with `cargo build --release --features cuda`, which needs \
+                        NVIDIA's CUDA toolkit (nvcc)";
+            return Err(Error::usage(format!("--device {text}: {what}")));
+        }
         Device::new_cuda(index).map_err(|e| Error::usage(format!("--device {text}: {e}")))
     };
     match text.split_once(':') {

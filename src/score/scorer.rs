@@ -80,6 +80,9 @@ impl<'a> Scorer<'a> {
             None
         };
         self.log_sources(session, assignments)?;
+        for Assignment { session, output, .. } in assignments {
+            output.store.keep_vocabulary(session.tokenizer.identity(), || session.tokenizer.texts())?;
+        }
         let run = Run {
             inputs,
             tokenizer: own.as_ref().unwrap_or(&session.tokenizer),

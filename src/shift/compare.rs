@@ -21,6 +21,7 @@ use super::tables::fields::Fields;
 use super::tables::files::PairTables;
 use super::tables::footers;
 use super::tables::select::{self, Selection};
+use super::tables::shared_clusters::SharedClusters;
 use crate::error::{Error, Result, panic_message};
 use crate::store::FoundCell;
 
@@ -75,7 +76,8 @@ pub fn compare(root: &Path, options: &Options) -> Result<Comparison> {
 fn compare_all(root: &Path, options: &Options) -> Result<Comparison> {
     let Selection { pairs, not_compared } = requested(root, options)?;
     let mut apart = Apart::new(not_compared);
-    let (mut found, mut differences, mut tasks) = (Vec::new(), Vec::new(), overall::Tasks::default());
+    let (mut found, mut differences) = (Vec::new(), Vec::new());
+    let mut tasks = overall::Tasks::new(SharedClusters::read(&pairs));
     let mut shifts = between::Shifts::new(options.between.as_ref());
     let fields = if options.slices { Fields::read(&pairs) } else { Fields::default() };
     for text in pairs.chunk_by(|a, b| a.set == b.set) {

@@ -18,7 +18,7 @@ use self::facts::{DatasetFacts, EngineFacts, ReferenceFacts, TokenFacts};
 use self::file::{ARITHMETIC, ELSEWHERE, compare};
 use self::response_set::ResponseSetManifest;
 use super::layout::{Cell, TEXT};
-use crate::dataset::Part;
+use crate::dataset::{Part, RowHashes};
 use crate::error::{Error, Result};
 
 /// What made a cell's tables.
@@ -45,7 +45,7 @@ pub struct Manifest {
     /// As in [`ResponseSetManifest`].
     pub begun_as: Option<String>,
     /// As in [`ResponseSetManifest`].
-    pub hash_of_earlier: Option<String>,
+    pub hashes: RowHashes,
     /// The same for every model of a response set.
     pub parts: Vec<Part>,
 }
@@ -85,7 +85,7 @@ impl Manifest {
             return Err(Error::file(path, format!("{what}: files of two runs are mixed, or one was edited")));
         }
         let OfModel { format_version, generation_model, task, model, out, engine, .. } = of_model;
-        let ResponseSetManifest { dataset, tokens, reference, begun_as, parts, hash_of_earlier, .. } = text;
+        let ResponseSetManifest { dataset, tokens, reference, begun_as, parts, hashes, .. } = text;
         Ok(Self {
             format_version,
             generation_model,
@@ -97,7 +97,7 @@ impl Manifest {
             engine,
             reference,
             begun_as,
-            hash_of_earlier,
+            hashes,
             parts,
         })
     }
@@ -110,7 +110,7 @@ impl Manifest {
     /// What all models of the response set share.
     pub fn text(&self) -> ResponseSetManifest {
         let Self { format_version, generation_model, task, dataset, tokens, reference, parts, .. } = self.clone();
-        let (begun_as, hash_of_earlier) = (self.begun_as.clone(), self.hash_of_earlier.clone());
+        let (begun_as, hashes) = (self.begun_as.clone(), self.hashes.clone());
         ResponseSetManifest {
             format_version,
             generation_model,
@@ -120,15 +120,15 @@ impl Manifest {
             reference,
             begun_as,
             parts,
-            hash_of_earlier,
+            hashes,
         }
     }
 
     /// The same model on another response set.
     #[must_use]
     pub fn over(self, text: ResponseSetManifest) -> Self {
-        let ResponseSetManifest { dataset, tokens, reference, begun_as, parts, hash_of_earlier, .. } = text;
-        Self { dataset, tokens, reference, begun_as, hash_of_earlier, parts, ..self }
+        let ResponseSetManifest { dataset, tokens, reference, begun_as, parts, hashes, .. } = text;
+        Self { dataset, tokens, reference, begun_as, hashes, parts, ..self }
     }
 
     fn of_model(&self) -> Result<OfModel> {

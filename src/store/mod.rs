@@ -25,6 +25,7 @@ mod table_files;
 mod temporary;
 mod temporary_hidden;
 mod response_set;
+mod vocabulary;
 
 pub use cell::CellStore;
 pub use cell::part::PartWriter;
@@ -44,6 +45,7 @@ pub use pairs::{FoundPair, PairStore, found_pairs};
 pub use read::{DamagedCell, FoundCell, cells, cells_and_damaged, cells_of_earlier_runs, cells_to_continue, part_of};
 pub use remove::Removed;
 pub use temporary_hidden::TemporaryLock;
+pub use vocabulary::vocabulary;
 
 #[cfg(test)]
 mod tests;

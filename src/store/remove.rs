@@ -3,13 +3,14 @@
 //! Owns the order: the tokens first, so that a process that is killed on the way leaves parts that are not done, never
 //! parts that only look whole. Files with names that tokshift does not give are the user's own and stay.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::directory::Store;
 use super::files::{ResultFile, list_if_there};
 use super::inventory::is_result_name;
-use super::layout::{Cell, MANIFEST};
+use super::layout::{Cell, MANIFEST, ResponseSetKey};
 use super::lock::Lock;
 use super::pairs::pair_folders;
 use super::response_set::ResponseSetStore;
@@ -27,20 +28,31 @@ pub struct Removed {
 }
 
 impl Store {
-    /// Removes the tables, hidden states and manifest of a cell, whole or damaged, its pairs with other models, and the
-    /// manifest of the response set if no other model has scored it.
+    /// Removes the tables, hidden states and manifests of cells, whole or damaged, their pairs with other models, and the
+    /// manifest of a response set if no other model has scored it. What was removed is in the order of the cells.
     ///
     /// # Errors
-    /// [`Error::Busy`](crate::Error::Busy) if another process scores the cell's responses or compares the cell; a file that cannot be deleted.
-    pub fn remove(&self, cell: &Cell) -> Result<Removed> {
-        let what = cell.to_string();
+    /// [`Error::Busy`](crate::Error::Busy) if another process scores the responses of a cell or compares it, before
+    /// anything is deleted; a file that cannot be deleted.
+    pub fn remove(&self, cells: &[&Cell]) -> Result<Vec<Removed>> {
+        // All locks come before the first deletion. A run holds the lock of the response set while it scores any model of
+        // it.
+        let sets: BTreeSet<&ResponseSetKey> = cells.iter().map(|cell| &cell.set).collect();
+        let store = |set: &ResponseSetKey| -> Result<_> { Ok(ResponseSetStore::new(&self.root, &set.folder()?)) };
+        let lock_set = |set: &ResponseSetKey| store(set)?.lock();
+        let _scores = sets.into_iter().map(lock_set).collect::<Result<Vec<_>>>()?;
+        let lock_cell = |cell: &&Cell| {
+            let what = cell.to_string();
+            let writes = Lock::take(&self.root, &cell.folder()?, &what)?;
+            Ok((writes, Lock::take(&self.root, &temporary_hidden::key(cell)?, &what)?))
+        };
+        let _uses = cells.iter().map(lock_cell).collect::<Result<Vec<_>>>()?;
+        cells.iter().map(|cell| self.remove_locked(cell, &store(&cell.set)?)).collect()
+    }
+
+    /// Removes a cell of a response set, whose locks the caller holds.
+    fn remove_locked(&self, cell: &Cell, text: &ResponseSetStore) -> Result<Removed> {
         let folder = cell.folder()?;
-        // All locks come before the first deletion: a cell is removed whole or not at all. A run holds the lock of the
-        // response set while it scores any model of it.
-        let text = ResponseSetStore::new(&self.root, &cell.set.folder()?);
-        let _scores = text.lock()?;
-        let _writes = Lock::take(&self.root, &folder, &what)?;
-        let _reads = Lock::take(&self.root, &temporary_hidden::key(cell)?, &what)?;
         let mut removed = Removed::default();
         let table = |table: &str| self.root.join(table).join(&folder);
         self.remove_from(&table(folder::TOKENS), &mut removed)?;

@@ -15,7 +15,7 @@ use parquet::schema::types::ColumnPath;
 
 use super::{Origin, seal};
 use crate::error::Result;
-use crate::schema::{self, LIST_ITEM, pair, sample, token};
+use crate::schema::{self, LIST_ITEM, pair, sample, token, vocabulary};
 
 /// Rows of a row group: at k = 20 some 25 MB, so that readers skip and parallelise within a part.
 const ROW_GROUP_ROWS: usize = 256 * 1024;
@@ -32,6 +32,8 @@ pub enum Table {
     Samples,
     /// The pairs table.
     Pairs,
+    /// The texts of a tokenizer's ids.
+    Vocabulary,
 }
 
 impl Table {
@@ -41,6 +43,7 @@ impl Table {
             Self::Tokens => schema::tokens(),
             Self::Samples => schema::samples(&[]),
             Self::Pairs => schema::pairs(),
+            Self::Vocabulary => schema::vocabulary(),
         }
     }
 }
@@ -81,6 +84,11 @@ fn properties(table: Table, origin: Option<&Origin>) -> WriterProperties {
             plain(builder, &[vec![sample::SAMPLE_ID]], Encoding::DELTA_BINARY_PACKED).build()
         }
         Table::Pairs => pairs_properties(builder.set_sorting_columns(Some(sorting(2).collect()))).build(),
+        Table::Vocabulary => {
+            let builder = builder.set_sorting_columns(Some(sorting(1).collect()));
+            let builder = plain(builder, &[vec![vocabulary::TOKEN_ID]], Encoding::DELTA_BINARY_PACKED);
+            plain(builder, &[vec![vocabulary::TOKEN]], Encoding::PLAIN).build()
+        }
         Table::Tokens => tokens_properties(builder.set_sorting_columns(Some(sorting(2).collect()))).build(),
     }
 }

@@ -12,6 +12,7 @@ mod reader;
 mod schema_check;
 mod scored;
 mod seal;
+mod vocabulary;
 
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ pub use origin::{Origin, as_scored, parted_from};
 pub use reader::{Rows, TableReader};
 pub use scored::ScoredSample;
 pub use seal::{is_sealed, recorded, seal};
+pub use vocabulary::{vocabulary_batch, vocabulary_texts};
 
 use check::check;
 

@@ -6,7 +6,7 @@
 use arrow::datatypes::{DataType, Schema};
 
 use super::Table;
-use crate::schema::{pair, sample, token};
+use crate::schema::{pair, sample, token, vocabulary};
 
 /// The columns that no table may lack.
 fn required(table: Table) -> &'static [&'static str] {
@@ -14,6 +14,7 @@ fn required(table: Table) -> &'static [&'static str] {
         Table::Tokens => &[token::SAMPLE_ID, token::POSITION, token::TOKEN_ID, token::LOGPROB],
         Table::Samples => &[sample::SAMPLE_ID, sample::ROW_ID, sample::ROW, sample::CLUSTER_ID, sample::STATUS],
         Table::Pairs => &[pair::SAMPLE_ID, pair::POSITION, pair::KL],
+        Table::Vocabulary => &[vocabulary::TOKEN_ID, vocabulary::TOKEN],
     }
 }
 

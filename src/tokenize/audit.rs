@@ -145,9 +145,16 @@ fn decodes_to_text(tokenizer: &TextTokenizer, sample: &Sample) -> bool {
     let start = if ids.starts_with(tokenizer.prefix()) { tokenizer.prefix().len() } else { 0 };
     let end = ids.len() - usize::from(tokens.last().is_some_and(|token| token.is_end));
     let boundary = tokens.first().map_or(end, |token| token.index as usize).clamp(start, end);
-    // The text of a row of ids is what they decode to, if the row has none; a character may be split.
+    // The text of a row of ids is what they decode to, if the row has none; a character may be split. A row's own text may
+    // leave out all special tokens, or those that end it.
+    let bytes = &tokenizer.bytes;
+    let reads = |ids: &[u32], text: &str| {
+        bytes.lay(ids, text).is_some() || bytes.decode(ids).1 == *text || bytes.lossy(ids) == *text
+    };
     let lies = |ids: &[u32], text: &str| {
-        tokenizer.bytes.lay_without_specials(ids, text).is_some() || tokenizer.bytes.decode(ids).1 == *text
+        bytes.lay_without_specials(ids, text).is_some()
+            || reads(ids, text)
+            || reads(bytes.without_last_specials(ids), text)
     };
     // A tokenizer that puts a space first does so once a text, or twice where prompt and response are two.
     lies(&ids[start..end], &[prompt.as_str(), response].concat())

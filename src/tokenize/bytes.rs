@@ -71,6 +71,11 @@ impl TokenBytes {
         !self.of(id).is_empty()
     }
 
+    /// The texts of all ids that it has, in their order.
+    pub fn texts(&self) -> Vec<(u32, String)> {
+        (0..self.bytes.len() as u32).filter(|&id| self.knows(id)).map(|id| (id, self.text(id))).collect()
+    }
+
     /// Whether the vocabulary has tokens that begin with a space which no text has.
     pub fn is_sentencepiece(&self) -> bool {
         self.spelling == Spelling::SentencePiece
@@ -131,6 +136,19 @@ impl TokenBytes {
         let is_special = |id: u32| self.special.get(id as usize).copied().unwrap_or(false);
         self.lay(ids, text)
             .or_else(|| lay_pieces(ids.iter().map(|&id| if is_special(id) { &[] } else { self.of(id) }), text))
+    }
+
+    /// The ids without the special tokens that end them.
+    pub fn without_last_specials<'a>(&self, ids: &'a [u32]) -> &'a [u32] {
+        let is_special = |id: &u32| self.special.get(*id as usize).copied().unwrap_or(false);
+        let end = ids.iter().rposition(|id| !is_special(id)).map_or(0, |last| last + 1);
+        &ids[..end]
+    }
+
+    /// The text of all tokens' bytes together; those that are not UTF-8 become U+FFFD.
+    pub fn lossy(&self, ids: &[u32]) -> String {
+        let whole: Vec<u8> = ids.iter().flat_map(|&id| self.of(id)).copied().collect();
+        String::from_utf8_lossy(&whole).into_owned()
     }
 
     /// The decoded text, and the range of each token in it; bytes that are not UTF-8 become U+FFFD token by token.

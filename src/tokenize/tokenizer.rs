@@ -72,6 +72,11 @@ impl TextTokenizer {
         self.bytes.text(id)
     }
 
+    /// The texts of all ids, in their order.
+    pub fn texts(&self) -> Vec<(u32, String)> {
+        self.bytes.texts()
+    }
+
     /// Tokens that it knows, special ones included.
     pub fn size(&self) -> usize {
         self.tokenizer.get_vocab_size(true)

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use tokshift::dataset::{Part, Plan};
+use tokshift::dataset::{Part, Plan, RowHashes};
 use tokshift::engine::RANK_STRICT;
 use tokshift::sample::{ResponseToken, Sample, Status};
 use tokshift::schema::FORMAT_VERSION;
@@ -99,7 +99,7 @@ pub fn manifest(cell: &Cell, parts: Vec<Part>) -> Manifest {
         },
         reference: ReferenceFacts::default(),
         begun_as: None,
-        hash_of_earlier: None,
+        hashes: RowHashes::default(),
         parts,
     }
 }

@@ -143,12 +143,19 @@ fn the_schema_describes_all_that_is_printed() {
 #[test]
 fn the_schema_describes_the_status_too() {
     let scene = scene();
-    assert_valid("status.schema.json", &scene.run("status out --json").expect(0, "").stdout);
+    let said = scene.run("status out --json");
+    assert_valid("status.schema.json", &said.expect(0, "").stdout);
+    let found: Value = serde_json::from_str(&said.stdout).unwrap();
+    let files = scene.files("out");
+    let of_pairs = files.iter().filter(|(name, _)| name.starts_with("pairs/")).map(|(_, bytes)| bytes.len());
+    let sizes = found["pairs"].as_array().unwrap().iter().map(|pair| pair["bytes"].as_u64().unwrap() as usize);
+    assert_eq!((found["format_version"].as_u64(), sizes.sum::<usize>()), (Some(1), of_pairs.sum()));
     scene.write("out/runs/generation_model=p/task=a/model=r/manifest.json", "junk");
     std::fs::remove_dir_all(scene.path("out/logs")).unwrap();
     let said = scene.run("status out --json");
     assert_valid("status.schema.json", &said.expect(1, "").stdout);
-    let cells: Vec<Value> = serde_json::from_str(&said.stdout).unwrap();
+    let found: Value = serde_json::from_str(&said.stdout).unwrap();
+    let cells = found["cells"].as_array().unwrap();
     assert!(cells.iter().any(|cell| cell["dtype"].is_null() && !cell["damaged"].as_array().unwrap().is_empty()));
 }
 

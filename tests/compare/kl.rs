@@ -219,6 +219,27 @@ fn no_limit_is_kept_on_anothers_text() {
     kl("few", "--all --reference base").expect_out("kl_k1 (not KL)");
     kl("few", "--all").expect_out("kl_k1 (KL?)");
     kl("few", "--fail-above kl_k1=1").expect(5, "not known to be a KL estimate: of 5 clusters, below 30");
+    // Rollouts of another step in a file named after this one: nothing shows their k1 as a KL.
+    scene.write("rl_stale.jsonl", std::fs::read(demo("base_arithmetic.jsonl")).unwrap());
+    let stale = format!("score --dataset rl_stale.jsonl --models {models} --tokenizer {tokenizer} --output-dir stale");
+    scene.run(&stale).expect(0, "P = rl, which wrote them");
+    for measure in ["kl_k1", "kl_k3", "kl_k1.sample_mean", "kl_k1.response_mean", "kl_k3.q0.99"] {
+        for gate in ["--fail-above", "--fail-below"] {
+            kl("stale", &format!("{gate} {measure}=0.1")).expect(5, "not a KL estimate: ");
+        }
+    }
+    let shown = kl("stale", "");
+    assert!(shown.expect(0, "").stdout.contains("k1 is not a KL estimate"), "{}", shown.stdout);
+    assert!(shown.stdout.lines().nth(1).unwrap().contains("  -  "), "{}", shown.stdout);
+    kl("stale", "--all").expect_out("kl_k1 (not KL)").expect_out("kl_k3 (not KL)");
+    kl("stale", "--columns kl_k1,kl_k3,best_kl").expect_out("*");
+    for more in ["--scalars", "--reference base --scalars"] {
+        let scalars = kl("stale", more);
+        assert!(!scalars.expect(0, "").stdout.contains("kl_k"), "{}", scalars.stdout);
+    }
+    // What is no finite number bounds nothing, and a plan has no values.
+    kl("out", "--fail-above kl_k1=inf").expect(2, "`inf` is no finite number");
+    kl("out", "--fail-above kl_k1=1 --explain").expect(2, "cannot be used with");
     kl("out", "--own-text base").expect(1, "--own-text: `base` scored no response set whose writer is unknown");
 
     // Windows of a text are samples of no model.
@@ -313,6 +334,9 @@ fn what_is_printed_fits_and_has_no_colour() {
     assert_eq!(kl("", &[("TERM", "xterm-256color"), ("CLICOLOR_FORCE", "1")]), piped);
     assert_eq!(kl("", &[("COLUMNS", "100")]), piped);
     assert!(!piped.contains('\u{1b}'), "{piped}");
+    let all = kl("--all --quantiles --slices", &[("COLUMNS", "80"), ("NO_COLOR", "1")]);
+    assert!(!all.contains('\u{1b}') && all.contains("left out to fit 80 columns: "), "{all}");
+    assert!(all.lines().all(|line| unicode_width::UnicodeWidthStr::width(line) <= 80), "{all}");
     for (width, text) in [(100, piped), (80, kl("", &[("COLUMNS", "80")])), (200, kl("", &[("COLUMNS", "200")]))] {
         let widest = text.lines().map(unicode_width::UnicodeWidthStr::width).max().unwrap();
         assert!(widest <= width, "{widest} columns: {text}");

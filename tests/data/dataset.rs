@@ -154,7 +154,10 @@ fn parts_that_earlier_runs_have_keep_their_boundaries() {
     assert_eq!(again.parts.iter().map(|part| part.rows).collect::<Vec<_>>(), [20, 256, 256, 68]);
     assert_eq!(again.parts[0], first.parts[0]);
     let bytes = first.parts[0].bytes as usize;
-    assert_eq!(again.hash_of_earlier, Some(blake3::hash(&fs::read(&path).unwrap()[..bytes]).to_hex().to_string()));
+    assert_eq!(
+        again.hashes.of_earlier_file,
+        Some(blake3::hash(&fs::read(&path).unwrap()[..bytes]).to_hex().to_string())
+    );
     // Longer parts of an earlier version stay long.
     let long = tokshift::dataset::Part { rows: 500, samples: 500, ..first.parts[0].clone() };
     let kept = scan(&path, PlanOptions { earlier: vec![long], ..PlanOptions::default() }).unwrap();

@@ -267,8 +267,30 @@ fn configs_with_numbers_that_json_lacks() {
     fs::write(&generation, r#"{"eos_token_id": 302, "temperature": NaN}"#).unwrap();
     let said = scene.run("score --dataset rl_demo.jsonl --models m --output-dir out --end auto");
     said.expect(0, "m: 3 ok samples; ");
+    // Without a generation config, the model's own names the end token, as transformers has it.
+    fs::remove_file(&generation).unwrap();
+    with(r#""eos_token_id": 301"#);
+    let said = scene.run("score --dataset rl_demo.jsonl --models m --output-dir own --end auto");
+    said.expect(0, "m: 3 ok samples; ");
+    let tokens = scene.table("own", "tokens", "rl", "demo", "m");
+    let ends: Vec<_> = tokens.u32s("token_id").into_iter().zip(tokens.bools("is_end")).collect();
+    assert!(ends.iter().any(|(_, is_end)| *is_end == Some(true)));
+    assert!(ends.iter().all(|(id, is_end)| (*is_end == Some(true)) == (*id == Some(301))), "{ends:?}");
     fs::write(&path, config.replace("\"rms_norm_eps\": 1e-06", "\"rms_norm_eps\": Infinity")).unwrap();
     rejects_model_with(&scene, "m", "`m/config.json`: `rms_norm_eps` is \"Infinity\"");
+}
+
+/// What is built for CPUs says how it would be built for a GPU.
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn a_gpu_needs_another_build() {
+    let scene = Scene::new();
+    scene.dataset("rl_demo.jsonl", &rows()[..3]);
+    let said = scene.score("rl_demo.jsonl", &[("rl", "qwen3-tied")], "out", "--device cuda");
+    said.expect(
+        1,
+        "--device cuda: this program is built for CPUs: build it with `cargo build --release --features cuda`",
+    );
 }
 
 #[test]

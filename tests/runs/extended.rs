@@ -66,6 +66,13 @@ fn rows_that_are_appended_are_scored_and_others_rejected() {
     score("").expect(0, "tied: 5 ok samples");
     scene.run("verify out").expect(0, "").expect_out("no problem found");
     let whole = scene.files("out");
+    // A line end more is no other file.
+    scene.write("rl_demo.jsonl", lines(&more) + "\n\n");
+    score("").expect(0, "tied: already scored");
+    scene.run("verify out").expect(0, "").expect_out("no problem found");
+    scene.write("rl_demo.jsonl", lines(&more) + "\n");
+    score("").expect(0, "tied: already scored");
+    assert!(scene.files("out") == whole);
     // Another row among the earlier ones, or other options with new rows, are no addition.
     let mut other = more.clone();
     other[3]["output"] = json!("Something else.");
@@ -74,6 +81,33 @@ fn rows_that_are_appended_are_scored_and_others_rejected() {
     scene.write("rl_demo.jsonl", lines(&[more, rows()].concat()));
     score("--end 304").expect(1, "--end = none, this run has 304");
     assert!(scene.files("out") == whole);
+}
+
+/// Rows are known by their texts: in packed files too, and where the file went on after those that a limit left.
+#[test]
+fn rows_that_are_appended_to_other_files_are_scored_too() {
+    let scene = Scene::new();
+    let all = many_rows(40);
+    let lines = |rows: &[Value]| rows.iter().map(|row| row.to_string() + "\n").collect::<String>();
+    let packed = |rows: &[Value]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, lines(rows).as_bytes()).unwrap();
+        scene.write("rl_gz.jsonl.gz", encoder.finish().unwrap());
+    };
+    packed(&all[..30]);
+    scene.score("rl_gz.jsonl.gz", &[TIED], "out", "").expect(0, "tied: 30 ok samples");
+    packed(&all);
+    scene.score("rl_gz.jsonl.gz", &[TIED], "out", "").expect(0, "tied: 10 ok samples");
+    scene.write("rl_limited.jsonl", lines(&all[..30]));
+    scene.score("rl_limited.jsonl", &[TIED], "out", "--limit 20").expect(0, "tied: 20 ok samples");
+    scene.write("rl_limited.jsonl", lines(&all));
+    scene.score("rl_limited.jsonl", &[TIED], "out", "--limit 20").expect(0, "tied: already scored");
+    scene.score("rl_limited.jsonl", &[TIED], "out", "").expect(0, "tied: 20 ok samples");
+    scene.run("verify out").expect(0, "").expect_out("no problem found");
+    let mut other = all.clone();
+    other[3]["output"] = json!("Something else.");
+    packed(&[other, rows()].concat());
+    scene.score("rl_gz.jsonl.gz", &[TIED], "out", "").expect(1, "was made with the dataset's content = `");
 }
 
 #[test]
@@ -178,11 +212,15 @@ fn nothing_is_removed_while_the_responses_are_scored() {
     scene.dataset("rl_demo.jsonl", &many_rows(768));
     let tied = fixture("qwen3-tied").display().to_string();
     let command = format!("score --dataset rl_demo.jsonl --models done={tied} tied={tied} --output-dir out");
+    scene.dataset("rl_a.jsonl", &rows());
+    scene.score("rl_a.jsonl", &[("done", "qwen3-tied")], "out", "").expect(0, "done: 30 ok");
     scene.run(&command.replace(&format!(" tied={tied}"), "")).expect(0, "done: 768 ok");
     let whole = parts(&scene, "out");
     let mut running = scene.start(&command);
     running.until(|| parts(&scene, "out").len() > whole.len());
     scene.run("remove out --model done").expect(1, "wait until it ends");
+    // Nor anything of other responses that would have been removed before them.
+    assert!(scene.files("out").keys().any(|name| name.starts_with("tokens/generation_model=rl/task=a/model=done/")));
     running.end().expect(0, "tied: 768 ok");
     let after = parts(&scene, "out");
     assert!(whole.iter().all(|part| after.contains(part)));
@@ -195,7 +233,7 @@ fn the_log_says_where_files_were_and_results_do_not() {
     scene.score("rl_demo.jsonl", &[TIED], "out", "").expect(0, "");
     let said = scene.run("status out --json");
     let found: Value = serde_json::from_str(&said.expect(0, "").stdout).unwrap();
-    let made = &found[0]["made_from"];
+    let made = &found["cells"][0]["made_from"];
     assert_eq!(made["dataset"]["bytes"], std::fs::metadata(&path).unwrap().len());
     let model = fixture("qwen3-tied");
     assert_eq!(made["source"]["path"].as_str().unwrap(), model.to_str().unwrap());

@@ -8,7 +8,7 @@ const TIED: (&str, &str) = ("tied", "qwen3-tied");
 fn status(scene: &Scene) -> Value {
     let said = scene.run("status out --json");
     said.expect(0, "");
-    serde_json::from_str::<Value>(&said.stdout).unwrap()
+    serde_json::from_str::<Value>(&said.stdout).unwrap()["cells"].take()
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn what_cannot_be_read_is_told_beside_the_rest() {
     std::fs::remove_file(&samples).unwrap();
     let said = scene.run("status out --json");
     said.expect(1, "");
-    let cells: Value = serde_json::from_str(&said.stdout).unwrap();
+    let cells = serde_json::from_str::<Value>(&said.stdout).unwrap()["cells"].take();
     assert!(cells[0]["damaged"][0].as_str().unwrap().contains("part-00000000.parquet"), "{cells}");
     assert_eq!(
         (&cells[0]["parts_done"], &cells[0]["samples"], &cells[0]["dtype"]),

@@ -307,8 +307,36 @@ fn one_table_may_stand_for_several_experiments() {
     said.expect_out("4 cells: 4 done");
     let found: Vec<(String, String)> = pairs(&scene, "").into_iter().map(|(_, p, q)| (p, q)).collect();
     assert_eq!(found, [("step_5", "base"), ("step_40", "base")].map(|(p, q)| (p.to_owned(), q.to_owned())));
+    // A `*` is whatever there is a dataset of.
+    study("names = [\"step_*\"]");
+    scene.run("run study.toml --engine mock").expect(0, "base on math: already scored").expect_out("4 cells: 4 done");
+    study("names = [\"stop_*\"]");
+    scene.run("run study.toml --dry-run").expect(1, "names: no file or directory fits `stop_*_math.jsonl`");
     for wrong in ["names = \"step_5\"", "names = [3]", "names = [\"a\"]\nname = \"b\"", "names = []"] {
         study(wrong);
         scene.run("run study.toml --dry-run").expect(1, "names: expected a list of strings, in the place of a name");
     }
+}
+
+/// A model for each file or directory that a pattern fits, as a shell would list them.
+#[test]
+fn a_source_may_stand_for_several_models() {
+    let scene = Scene::new();
+    scene.dataset("base_math.jsonl", &rows());
+    for step in ["step_5", "step_40"] {
+        scene.model(&format!("ckpt/{step}"), SHIFTED);
+    }
+    let study = |model: &str| {
+        let text = format!(
+            "output = \"out\"\ndataset = \"{{experiment}}_{{task}}.jsonl\"\n[[experiment]]\nname = \"base\"\n\
+             tasks = [\"math\"]\n[[experiment.model]]\nname = \"base\"\nsource = \"{}\"\n[[experiment.model]]\n{model}\n",
+            fixture(TIED).display()
+        );
+        scene.write("study.toml", text);
+        scene.run("run study.toml --engine mock")
+    };
+    study("source = \"ckpt/*\"").expect(0, "2 pairs, Q = step_5, step_40").expect_out("3 cells: 3 done");
+    study("name = \"at_*\"\nsource = \"ckpt/step_*\"").expect(0, "at_40 on math: 30 ok samples");
+    study("source = \"ckpt/stop_*\"").expect(1, "line 7: no file or directory fits `ckpt/stop_*`");
+    study("name = \"one\"\nsource = \"ckpt/*\"").expect(1, "put a `*` into the name, or leave it out");
 }

@@ -30,8 +30,8 @@ pub struct KlArgs {
     #[arg(long, help_heading = "What to report", action = ArgAction::SetTrue, conflicts_with = "json")]
     pub all: bool,
 
-    /// P, the model that all others are compared with [default: the model that wrote the responses; for --text, the first
-    /// model given to `score --exact`, else the first by name]
+    /// P, the model that all others are compared with [default: the one that the first run on the responses recorded: the
+    /// model that wrote them, else the first of --models]
     #[arg(long, help_heading = "Which pairs", value_name = "NAME")]
     pub reference: Option<String>,
 
@@ -161,11 +161,11 @@ pub struct KlArgs {
     ///
     /// MEASURE is a mean over tokens (kl_upper), a quantile (kl.q0.999), perplexity_ratio or the like. It is not known if
     /// parts are missing, if there is no value or interval, or if kl_k1 or kl_k3 does not estimate KL(P‖Q).
-    #[arg(long, help_heading = "Limits", alias = "fail_above", value_name = "MEASURE=X", value_parser = at_most)]
+    #[arg(long, help_heading = "Limits", alias = "fail_above", value_name = "MEASURE=X", value_parser = at_most, conflicts_with = "explain")]
     pub fail_above: Vec<Limit>,
 
     /// As --fail-above, if the interval begins below X: --fail-below same_top=0.95
-    #[arg(long, help_heading = "Limits", alias = "fail_below", value_name = "MEASURE=X", value_parser = at_least)]
+    #[arg(long, help_heading = "Limits", alias = "fail_below", value_name = "MEASURE=X", value_parser = at_least, conflicts_with = "explain")]
     pub fail_below: Vec<Limit>,
 
     /// Compute every statistic by the lazy queries that --explain prints: slow, and equal except for the last digits
@@ -245,8 +245,9 @@ fn at_least(text: &str) -> Result<Limit, String> {
 fn limit(text: &str) -> Result<(&str, f64), String> {
     let (measure, value) = text.split_once('=').ok_or("expected MEASURE=X")?;
     match value.parse::<f64>() {
-        Ok(number) if !number.is_nan() => Ok((measure, number)),
-        _ => Err(format!("`{value}` is not a number")),
+        Ok(number) if number.is_finite() => Ok((measure, number)),
+        // An infinite limit would be kept by everything, or by nothing.
+        _ => Err(format!("`{value}` is no finite number")),
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::error::{Error, Result};
 use crate::schema::pair::KL;
 use crate::shift::numbers::contrast::{Contrast, contrast};
-use crate::shift::numbers::stats::{Estimate, FEW_CLUSTERS, Share, mean_of_tasks};
+use crate::shift::numbers::stats::{Estimate, FEW_CLUSTERS, InCommon, Share, mean_of_tasks};
 use crate::shift::options::BetweenModels;
 use crate::shift::pass::sums::Sums;
 use crate::shift::result::between::{Between, BetweenMeasure, BetweenTask, BetweenTasks, BothTexts, MissingTask};
@@ -282,7 +282,7 @@ fn over_tasks(found: &[(&Shift, &Shift)], tasks: &[BetweenTask], lacks_a_task: b
 /// `None` if a task lacks it.
 fn mean_of_contrasts(tasks: &[&BetweenMeasure], of: impl Fn(&BetweenMeasure) -> Option<Contrast>) -> Option<Contrast> {
     let all: Vec<Contrast> = tasks.iter().map(|task| of(task)).collect::<Option<_>>()?;
-    let mean = |of: fn(&Contrast) -> Estimate| mean_of_tasks(all.iter().map(of));
+    let mean = |of: fn(&Contrast) -> Estimate| mean_of_tasks(all.iter().map(of), InCommon::default());
     let (model, minus) = (mean(|of| of.model)?, mean(|of| of.minus)?);
     Some(Contrast { model, minus, difference: mean(|of| of.difference)? })
 }

@@ -29,7 +29,14 @@ const SHIFTED: f64 = 3.0;
 
 pub fn of_pair(tables: &PairTables, sums: &Sums) -> Result<Option<ExactFigures>> {
     let Some(exact) = &tables.exact else { return Ok(None) };
-    let tokens = by_token(tables)?;
+    let mut tokens = by_token(tables)?;
+    // End tokens have no text where they were written.
+    let lacks_text = |token: &ShiftedToken| token.token.as_ref().is_none_or(String::is_empty);
+    let ids = tokens.iter().filter(|token| lacks_text(token)).map(|token| token.token_id).collect();
+    let texts = moved::of_vocabulary(tables, &ids)?;
+    for token in tokens.iter_mut().filter(|token| lacks_text(token)) {
+        token.token = texts.get(&token.token_id).cloned().or(token.token.take());
+    }
     let most = |size: fn(&ShiftedToken) -> f64| {
         let mut found: Vec<_> = tokens.iter().filter(|token| size(token) > 0.0).cloned().collect();
         // Sizes are positive, so their bits are in their order; equal ones stay in the order of ids.
@@ -39,7 +46,8 @@ pub fn of_pair(tables: &PairTables, sums: &Sums) -> Result<Option<ExactFigures>>
     };
     Ok(Some(ExactFigures {
         temperature: exact.temperature,
-        most_shifted: most(|token| token.shifted as f64),
+        // Without the ranks it is not known of any token.
+        most_shifted: if exact.is_turned { Vec::new() } else { most(|token| token.shifted as f64) },
         most_kl: most(|token| token.kl),
         most_moved: moved::of_pair(tables, exact, MOST)?,
         stop: stop(tables, exact, sums)?,
@@ -53,14 +61,14 @@ fn by_token(tables: &PairTables) -> Result<Vec<ShiftedToken>> {
         let (ids, texts) = (batch.column(token::TOKEN_ID)?.u32()?, batch.column(token::TOKEN)?.str()?);
         let (kls, ranks) = (batch.column(pair::KL)?.f64()?, batch.column(pair::RANK_OF_TOP_P)?.f64()?);
         for row in 0..batch.height() {
-            let (Some(id), Some(kl), Some(rank)) = (ids.get(row), kls.get(row), ranks.get(row)) else { continue };
+            let (Some(id), Some(kl)) = (ids.get(row), kls.get(row)) else { continue };
             let token = found.entry(id).or_insert_with(|| ShiftedToken {
                 token_id: id,
                 token: texts.get(row).map(str::to_owned),
                 ..ShiftedToken::default()
             });
             token.tokens += 1;
-            token.shifted += u64::from(rank > SHIFTED);
+            token.shifted += u64::from(ranks.get(row).is_some_and(|rank| rank > SHIFTED));
             token.kl += kl;
         }
         Ok(())
@@ -92,7 +100,8 @@ fn stop(tables: &PairTables, exact: &PairFiles, sums: &Sums) -> Result<Option<St
         }
         Ok(())
     })?;
-    let whole = sums.facts.iter().filter(|facts| facts.p == Status::Ok && facts.q == Status::Ok && !facts.is_cut);
+    let whole =
+        sums.facts.iter().filter(|facts| facts.p == Status::Ok && facts.q == Status::Ok && facts.is_cut != Some(true));
     let found: Vec<_> = whole.filter_map(|facts| Some((facts.cluster, ends.get(&facts.id)?.1))).collect();
     let mean = |value: fn([f64; 2]) -> f64| {
         clustered_mean(&shares(sums.clusters, found.iter().map(|(cluster, ends)| (*cluster, value(*ends), 1))))

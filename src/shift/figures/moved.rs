@@ -16,6 +16,7 @@ use crate::shift::query::look_up;
 use crate::shift::result::exact::MovedTop;
 use crate::shift::tables::files::PairTables;
 use crate::shift::tables::pair_files::PairFiles;
+use crate::table::vocabulary_texts;
 
 /// What is added up of the positions with the same two top tokens.
 #[derive(Clone, Copy, Default)]
@@ -81,8 +82,22 @@ fn sums(exact: &PairFiles) -> Result<Sums> {
     })
 }
 
-/// Texts of tokens where they were written: the first that is not empty.
+/// Texts of tokens where they were written, the first that is not empty; else as the vocabulary has them.
 fn texts(tables: &PairTables, ids: BTreeSet<u32>) -> Result<BTreeMap<u32, String>> {
+    let mut texts = of_vocabulary(tables, &ids)?;
+    texts.extend(written(tables, ids)?);
+    Ok(texts)
+}
+
+/// Texts of ids in the directory's vocabulary; none without one.
+pub fn of_vocabulary(tables: &PairTables, ids: &BTreeSet<u32>) -> Result<BTreeMap<u32, String>> {
+    match &tables.vocabulary {
+        Some(file) if !ids.is_empty() => vocabulary_texts(file.open()?, ids),
+        _ => Ok(BTreeMap::new()),
+    }
+}
+
+fn written(tables: &PairTables, ids: BTreeSet<u32>) -> Result<BTreeMap<u32, String>> {
     let chosen = any(ids.into_iter().map(|id| col(token::TOKEN_ID).eq(lit(id))));
     batches::fold(look_up::texts(&tables.p, &chosen)?, Order::Rows, BTreeMap::new(), |texts, batch| {
         let (ids, found) = (batch.column(token::TOKEN_ID)?.u32()?, batch.column(token::TOKEN)?.str()?);

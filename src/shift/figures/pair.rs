@@ -172,10 +172,13 @@ fn measure(measure: &measures::Measure, sums: &Sums) -> Result<Measure> {
 
 /// What a limit of tokens ended; `None` if nothing.
 fn cut(sums: &Sums) -> Option<Cut> {
-    let samples = sums.facts.iter().filter(|facts| facts.is_cut).count() as u64;
-    let rows = sums.facts.iter().map(|facts| (facts.cluster, f64::from(u8::from(facts.is_cut)), 1));
+    let samples = sums.facts.iter().filter(|facts| facts.is_cut == Some(true)).count() as u64;
+    if sums.facts.iter().all(|facts| facts.is_cut.is_none()) {
+        return None;
+    }
+    let rows = sums.facts.iter().map(|facts| (facts.cluster, f64::from(u8::from(facts.is_cut == Some(true))), 1));
     let share = clustered_mean(&shares(sums.clusters, rows))?;
-    (samples > 0).then_some(Cut { samples, share })
+    Some(Cut { samples, share })
 }
 
 /// Samples by what the two sides made of them, those compared left away.
@@ -214,7 +217,7 @@ fn notes(tables: &PairTables, prepared: &Prepared, sums: &Sums, clusters: u64, u
     if truncated > 0 {
         notes.push(format!("samples cut to the shorter of the models' contexts: {truncated}"));
     }
-    if let Some(Cut { samples, share }) = cut(sums) {
+    if let Some(Cut { samples, share }) = cut(sums).filter(|cut| cut.samples > 0) {
         let (all, share) = (share.n, 100.0 * share.value);
         let what = "nats per response include them as they are, the probability to end leaves them out";
         notes.push(format!("responses that a token limit ended: {samples} of {all} ({share:.1}%); {what}"));

@@ -83,16 +83,26 @@ pub fn clustered_mean(shares: &[Share]) -> Option<Estimate> {
     Some(Estimate::around(value, stderr, t95(clusters - 1), clusters, n))
 }
 
-/// `Σ m_k / K` of each task's mean, with the error `√(Σ se_k²) / K` of independent tasks; Student's t with the degrees of
-/// Welch and Satterthwaite, rounded down. No error if a task has none; `None` without tasks.
-pub fn mean_of_tasks(tasks: impl Iterator<Item = Estimate>) -> Option<Estimate> {
+/// What tasks have in common because of clusters that are in several of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct InCommon {
+    /// Sum of the covariances of every two tasks' means, both ways round.
+    pub covariance: f64,
+    /// How many more clusters the tasks have one by one than together.
+    pub repeated: u64,
+}
+
+/// `Σ m_k / K` of each task's mean, with the error `√(Σ se_k² + Σ cov_kl) / K`, in which only tasks with common clusters
+/// have a covariance; Student's t with the degrees of Welch and Satterthwaite, rounded down, but with common clusters at
+/// most one less than all tasks have together. No error if a task has none; `None` without tasks.
+pub fn mean_of_tasks(tasks: impl Iterator<Item = Estimate>, common: InCommon) -> Option<Estimate> {
     let tasks: Vec<Estimate> = tasks.collect();
     if tasks.is_empty() {
         return None;
     }
     let k = tasks.len() as f64;
     let value = tasks.iter().map(|t| t.value).sum::<f64>() / k;
-    let clusters = tasks.iter().map(|t| t.clusters).sum();
+    let clusters = tasks.iter().map(|t| t.clusters).sum::<u64>() - common.repeated;
     let errors = tasks.iter().map(|t| Some((t.stderr?.powi(2), t.clusters - 1)));
     let errors: Option<Vec<(f64, u64)>> = errors.collect();
     let variance = errors.as_ref().map(|e| e.iter().map(|(v, _)| v).sum::<f64>());
@@ -101,7 +111,8 @@ pub fn mean_of_tasks(tasks: impl Iterator<Item = Estimate>) -> Option<Estimate> 
         // No variance at all: any number of degrees gives the same interval.
         if shares > 0.0 { ((1.0 / shares) as u64).max(1) } else { 1 }
     });
-    let stderr = variance.map(|v| v.sqrt() / k);
+    let degrees = if common.repeated > 0 { degrees.min(clusters.saturating_sub(1)).max(1) } else { degrees };
+    let stderr = variance.map(|v| (v + common.covariance).max(0.0).sqrt() / k);
     Some(Estimate::around(value, stderr, t95(degrees), clusters, tasks.iter().map(|t| t.n).sum()))
 }
 
@@ -137,7 +148,7 @@ mod tests {
     #[test]
     fn every_task_weighs_the_same() {
         let one = clustered_mean(&shares(2, [(0, 1.0, 1), (1, 3.0, 1)])).unwrap();
-        let mean = mean_of_tasks([one, one].into_iter()).unwrap();
+        let mean = mean_of_tasks([one, one].into_iter(), InCommon::default()).unwrap();
         // Two errors of 1 with one degree each: √2 / 2 with two degrees.
         assert_eq!((mean.value, mean.stderr), (2.0, Some(0.5f64.sqrt())));
         assert!((mean.high.unwrap() - 2.0 - 0.5f64.sqrt() * t95(2)).abs() < 1e-12);

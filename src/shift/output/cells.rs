@@ -102,18 +102,13 @@ pub fn token(text: Option<&str>, id: Option<u32>) -> Option<String> {
 /// Columns padded to their widest cell as a terminal shows it: the first `names` of them to the left, the others to the right. Cells may hold
 /// anybody's text.
 pub fn aligned(rows: &[Row], names: usize) -> Vec<String> {
-    aligned_where(rows, |column| column < names)
-}
-
-/// As [`aligned`]: the columns to the left are those that `is_left` picks by their places.
-pub fn aligned_where(rows: &[Row], is_left: impl Fn(usize) -> bool) -> Vec<String> {
     let rows: Vec<Row> = rows.iter().map(|row| row.iter().map(|cell| visible(cell)).collect()).collect();
     let width = |column: usize| rows.iter().map(|r| r[column].width()).max().unwrap_or_default();
     let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
     let pad = |(i, cell): (usize, &String)| {
         // Not by format!, which counts characters: some take two columns, some none.
         let spaces = " ".repeat(widths[i] - cell.width());
-        if is_left(i) { format!("{cell}{spaces}") } else { format!("{spaces}{cell}") }
+        if i < names { format!("{cell}{spaces}") } else { format!("{spaces}{cell}") }
     };
     rows.iter()
         .map(|row| row.iter().enumerate().map(pad).collect::<Vec<_>>().join("  ").trim_end().to_owned())

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::columns::{Cell, Marked, Pick};
-use super::file::quoted;
+use super::file::{quoted, text_cell};
 use super::summary::Of;
 
 /// Every row with the names of its models, then for each column the value and what is known of its error.
@@ -24,7 +24,7 @@ pub fn csv(rows: &[Of], picks: &[Pick], sizes: &BTreeMap<String, u64>) -> String
             _ => head.extend(["", "_stderr", "_low", "_high"].map(|ending| format!("{name}{ending}"))),
         }
     }
-    let line = |cells: Vec<String>| cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(",") + "\n";
+    let line = |cells: Vec<String>| cells.join(",") + "\n";
     let row = |of: &Of| {
         let [p, q] = of.models();
         // A row over several tasks has no task, as in `--statistics`.
@@ -32,11 +32,12 @@ pub fn csv(rows: &[Of], picks: &[Pick], sizes: &BTreeMap<String, u64>) -> String
             Of::Pair(pair) => (pair.task.clone(), 1),
             Of::Pooled(all) => (String::new(), all.tasks.len()),
         };
-        let mut cells = vec![task, tasks.to_string(), of.generation_model().to_owned(), p.to_owned(), q.to_owned()];
+        let mut cells = vec![text_cell(&task), tasks.to_string()];
+        cells.extend([of.generation_model(), p, q].map(text_cell));
         cells.extend([of.clusters().to_string(), of.parts().is_some().to_string()]);
         cells.push(of.kl_estimate().answer().to_owned());
         for pick in &picks {
-            cells.extend(values(*pick, pick.cell(*of, sizes)));
+            cells.extend(values(*pick, pick.cell(*of, sizes)).iter().map(|value| quoted(value)));
         }
         line(cells)
     };

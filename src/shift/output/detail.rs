@@ -3,7 +3,7 @@
 //! Owns these two blocks of lines. Text from data is escaped, because a terminal would act on control characters.
 
 use super::cells::{bounds, cells, number, share, token};
-use super::layout::{Column, Give, Grid};
+use super::layout::{Column, Give, Grid, wrapped};
 use super::marks::{legend, mark};
 use crate::escape::visible;
 use crate::schema::Divergence;
@@ -34,10 +34,9 @@ pub fn slices(slices: &[Slice], width: usize) -> Vec<String> {
     ];
     let columns = columns.map(|(head, give)| Column::new(head, give)).to_vec();
     let fitted = Grid { columns, rows: slices.iter().map(row).collect() }.fitted(width);
-    let left_out = (!fitted.left_out.is_empty())
-        .then(|| format!("left out to fit {width} columns: {}", fitted.left_out.join(", ")));
     let caveats = legend(slices.iter().map(|slice| &slice.kl_estimate));
-    fitted.lines.into_iter().chain(left_out).chain(caveats).chain([String::new()]).collect()
+    let caveats = caveats.iter().flat_map(|line| wrapped(line, width, 2));
+    fitted.with_left_out(width).into_iter().chain(caveats).chain([String::new()]).collect()
 }
 
 fn row(slice: &Slice) -> Vec<String> {

@@ -149,9 +149,7 @@ impl<'a> Table<'a> {
     }
 
     fn markdown(&self, notes: &[String]) -> String {
-        let escaped = |text: &str| {
-            visible(text).replace('\\', "\\\\").replace('|', "\\|").replace('*', "\\*").replace('_', "\\_")
-        };
+        let escaped = markdown;
         let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
         let head = self.names.iter().map(|name| (*name).to_owned()).chain(self.heads.iter().map(|head| escaped(head)));
         let rule = self.names.iter().map(|_| "---").chain(self.heads.iter().map(|_| "---:")).map(str::to_owned);
@@ -165,7 +163,11 @@ impl<'a> Table<'a> {
     }
 
     fn latex(&self, notes: &[String]) -> String {
-        let line = |cells: Vec<String>| format!("{} \\\\\n", cells.join(" & "));
+        // Brackets or a star after `\\` would be its argument.
+        let line = |cells: Vec<String>| {
+            let lead = if cells[0].starts_with(['[', '*']) { "{}" } else { "" };
+            format!("{lead}{} \\\\\n", cells.join(" & "))
+        };
         let layout = "l".repeat(self.names.len()) + &"r".repeat(self.heads.len());
         let head = self.names.iter().map(|name| latex(name)).chain(self.heads.iter().map(|head| latex(head)));
         let notes = notes.iter().map(|note| ["% ", &visible(note), "\n"].concat());
@@ -203,6 +205,18 @@ fn size(bytes: u64) -> String {
     }
 }
 
+/// Text with the characters escaped that Markdown, its tables and its mathematics act on, or HTML in it.
+fn markdown(text: &str) -> String {
+    let mut out = String::new();
+    for c in visible(text).chars() {
+        if "\\|*_`[]<>$~&#".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
 /// Text with LaTeX's own characters escaped, and with numbers as mathematics.
 fn latex(text: &str) -> String {
     let mut out = String::new();
@@ -226,7 +240,13 @@ fn latex(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{latex, size};
+    use super::{latex, markdown, size};
+
+    #[test]
+    fn markdown_has_no_character_that_it_would_act_on() {
+        let escaped = markdown("<b>|`x`|[a](b) *c* _d_ $e$ ~~f~~ &lt; #g \\");
+        assert_eq!(escaped, "\\<b\\>\\|\\`x\\`\\|\\[a\\](b) \\*c\\* \\_d\\_ \\$e\\$ \\~\\~f\\~\\~ \\&lt; \\#g \\\\");
+    }
 
     #[test]
     fn latex_has_no_character_that_it_would_act_on() {

@@ -11,6 +11,7 @@ use parquet::arrow::ArrowWriter;
 
 use super::statistics::statistics;
 use crate::error::{Error, Result};
+use crate::escape::visible;
 use crate::shift::result::comparison::Comparison;
 
 /// A format of a file of statistics.
@@ -96,11 +97,18 @@ fn cell(column: &dyn Array, row: usize) -> String {
         DataType::UInt64 => column.as_primitive::<UInt64Type>().value(row).to_string(),
         DataType::Boolean => column.as_boolean().value(row).to_string(),
         // All other columns are texts.
-        _ => quoted(column.as_string::<i32>().value(row)),
+        _ => text_cell(column.as_string::<i32>().value(row)),
     }
 }
 
-/// A text as a cell of CSV.
+/// Somebody's text as a cell of CSV. Control characters are escaped, and an apostrophe stands before a text that a
+/// spreadsheet would compute as a formula.
+pub fn text_cell(text: &str) -> String {
+    let text = visible(text);
+    if text.starts_with(['=', '+', '-', '@']) { quoted(&format!("'{text}")) } else { quoted(&text) }
+}
+
+/// A number, or a text of our own, as a cell of CSV.
 pub fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }

@@ -18,7 +18,7 @@ pub enum Give {
     Name,
     /// It stays as it is.
     Never,
-    /// It is left out, the lowest number first.
+    /// It is left out, and with it all columns of the same number; the lowest number first.
     Drop(u8),
 }
 
@@ -56,11 +56,21 @@ pub struct Fitted {
     pub left_out: Vec<String>,
 }
 
+impl Fitted {
+    /// The lines, and below them what was left out.
+    pub fn with_left_out(self, width: usize) -> Vec<String> {
+        let mut heads = self.left_out;
+        heads.dedup();
+        let left_out = (!heads.is_empty()).then(|| format!("left out to fit {width} columns: {}", heads.join(", ")));
+        self.lines.into_iter().chain(left_out).collect()
+    }
+}
+
 /// One way to make a table narrower.
 enum Step {
     /// No name is wider than this.
     Names(usize),
-    /// The column with this number is left out.
+    /// The columns with this number are left out.
     Drop(u8),
 }
 
@@ -68,7 +78,8 @@ enum Step {
 const STEPS: [Step; 5] = [Step::Names(24), Step::Drop(1), Step::Names(16), Step::Drop(2), Step::Names(10)];
 
 impl Grid {
-    /// The table in at most `width` columns of a terminal; wider only if every step was taken.
+    /// The table in at most `width` columns of a terminal. If no step makes it fit, its rows follow one another, a line
+    /// for each cell.
     pub fn fitted(&self, width: usize) -> Fitted {
         let mut grid = self.clone();
         let mut left_out = Vec::new();
@@ -82,7 +93,21 @@ impl Grid {
                 Step::Drop(number) => left_out.extend(grid.drop(number)),
             }
         }
-        Fitted { lines: grid.lines(), left_out }
+        let lines = grid.lines();
+        if lines.iter().all(|line| line.width() <= width) {
+            return Fitted { lines, left_out };
+        }
+        Fitted { lines: self.records(width), left_out: Vec::new() }
+    }
+
+    /// Every row as lines of its own, a cell each, one row after the other.
+    fn records(&self, width: usize) -> Vec<String> {
+        let record = |row: &Row| {
+            let cells =
+                self.columns.iter().zip(row).map(|(column, cell)| format!("{}: {}", column.head, visible(cell)));
+            cells.flat_map(|line| wrapped(&line, width, 2)).collect::<Vec<_>>()
+        };
+        self.rows.iter().map(record).collect::<Vec<_>>().join(&String::new())
     }
 
     fn lines(&self) -> Vec<String> {
@@ -109,12 +134,15 @@ impl Grid {
         }
     }
 
-    fn drop(&mut self, number: u8) -> Option<String> {
-        let place = self.columns.iter().position(|column| column.give == Give::Drop(number))?;
-        for row in &mut self.rows {
-            row.remove(place);
+    fn drop(&mut self, number: u8) -> Vec<String> {
+        let mut heads = Vec::new();
+        while let Some(place) = self.columns.iter().position(|column| column.give == Give::Drop(number)) {
+            for row in &mut self.rows {
+                row.remove(place);
+            }
+            heads.push(self.columns.remove(place).head);
         }
-        Some(self.columns.remove(place).head)
+        heads
     }
 }
 
@@ -186,13 +214,15 @@ mod tests {
         assert_eq!(of(42), (true, "a-name-o…-indeed".into(), vec!["shifted".into()]));
         assert_eq!(of(31), (true, "a-name-o…-indeed".into(), vec!["shifted".into(), "same top".into()]));
         assert_eq!(of(26), (true, "a-nam…deed".into(), vec!["shifted".into(), "same top".into()]));
-        assert!(!of(20).0, "no step is left");
+        let records = grid.fitted(20).lines;
+        assert_eq!(records[..4], ["name: a", "KL: 0.060 ± 0.003", "same top: 97.5%", "shifted: 1.1%"]);
+        assert_eq!(records[4..6], ["", "name:"], "a name without spaces is not broken");
     }
 
     #[test]
     fn names_that_would_become_one_stay() {
         let grid = grid(&["qwen-of-the-third-step-100-of-many-steps", "qwen-of-the-third-step-200-of-many-steps"]);
-        assert!(grid.fitted(20).lines[1].starts_with("qwen-of-the-third-step-100-of-many-steps "));
+        assert!(grid.fitted(56).lines[1].starts_with("qwen-of-the-third-step-100-of-many-steps "));
     }
 
     #[test]

@@ -26,7 +26,31 @@ pub fn of_all(comparison: &Comparison) -> Vec<String> {
             }
         }
     }
-    found.into_iter().map(|(text, pairs)| format!("note: {}{text}", about(&pairs, comparison))).collect()
+    let mut groups: Vec<Vec<(&str, Vec<&Pair>)>> = Vec::new();
+    for note in found {
+        match groups.iter_mut().find(|group| without_numbers(group[0].0) == without_numbers(note.0)) {
+            Some(group) => group.push(note),
+            None => groups.push(vec![note]),
+        }
+    }
+    groups.iter().flat_map(|group| lines(group, comparison)).collect()
+}
+
+fn without_numbers(text: &str) -> String {
+    text.chars().filter(|c| !c.is_ascii_digit()).collect()
+}
+
+/// Notes that differ in numbers alone: one line that ends with what they have in common, if they begin with the numbers.
+fn lines(group: &[(&str, Vec<&Pair>)], comparison: &Comparison) -> Vec<String> {
+    let of = |text: &str, pairs: &[&Pair]| format!("{}{text}", about(pairs, comparison));
+    let parts: Option<Vec<(&str, &str)>> = group.iter().map(|(text, _)| text.split_once("; ")).collect();
+    match parts {
+        Some(parts) if group.len() > 1 && parts.iter().all(|(_, end)| *end == parts[0].1) => {
+            let heads: Vec<_> = parts.iter().zip(group).map(|((head, _), (_, pairs))| of(head, pairs)).collect();
+            vec![format!("note: {}; {}", heads.join("; "), parts[0].1)]
+        }
+        _ => group.iter().map(|(text, pairs)| format!("note: {}", of(text, pairs))).collect(),
+    }
 }
 
 fn about(pairs: &[&Pair], comparison: &Comparison) -> String {

@@ -2,19 +2,28 @@
 //!
 //! Owns this block of lines. Not here: the computation (`figures`).
 
-use super::cells::{aligned, cells};
+use super::cells::cells;
+use super::layout::{Column, Give, Grid, wrapped};
 use super::marks::{legend, mark};
 use crate::shift::numbers::relation::Relation;
 use crate::shift::result::kl_estimate::of_measure;
 use crate::shift::result::relation::FieldRelation;
 
 /// Two lines a field and measure, and an empty one; nothing if there are none.
-pub fn relations(fields: &[FieldRelation]) -> Vec<String> {
+pub fn relations(fields: &[FieldRelation], width: usize) -> Vec<String> {
     if fields.is_empty() {
         return Vec::new();
     }
-    let head = ["by response", "of", "slope ± s.e. per 1", "95% interval", "correlation ± s.e.", "95% interval"];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    let columns = [
+        ("by response", Give::Name),
+        ("of", Give::Name),
+        ("slope ± s.e. per 1", Give::Never),
+        ("95% interval", Give::Drop(1)),
+        ("correlation ± s.e.", Give::Never),
+        ("95% interval", Give::Drop(1)),
+    ];
+    let columns = columns.map(|(head, give)| Column::new(head, give)).to_vec();
+    let mut rows = Vec::new();
     for field in fields {
         for measure in &field.measures {
             let marked = of_measure(&measure.name, &field.kl_estimate).map_or("", mark);
@@ -29,5 +38,7 @@ pub fn relations(fields: &[FieldRelation]) -> Vec<String> {
         }
     }
     let caveats = legend(fields.iter().map(|field| &field.kl_estimate));
-    aligned(&rows, 2).into_iter().chain(caveats).chain([String::new()]).collect()
+    let caveats = caveats.iter().flat_map(|line| wrapped(line, width, 2));
+    let lines = Grid { columns, rows }.fitted(width).with_left_out(width);
+    lines.into_iter().chain(caveats).chain([String::new()]).collect()
 }

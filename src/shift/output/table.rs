@@ -2,12 +2,12 @@
 //!
 //! Owns columns and the order of the notes. It returns a string and prints nothing.
 
-use std::fmt::Write;
 use std::iter;
 
 use super::between::between;
-use super::cells::{Row, aligned, aligned_where, cells, number, short};
+use super::cells::{Row, cells, number, short};
 use super::detail::{exact, noise_floor, read_first, slices};
+use super::layout::{Column, Give, Grid, wrapped};
 use super::marks::named;
 use super::overview::overview;
 use super::relations::relations;
@@ -20,38 +20,42 @@ use crate::shift::result::means::{Difference, Means, Overall, Quantiles, Sides};
 use crate::shift::result::pair::{LeftOut, Pair};
 
 /// Every pair, one below the other: the models, the amount of text, the means, the notes. Several pairs end in an
-/// overview. Tables take at most `width` columns of a terminal where they can.
+/// overview. No line is wider than `width` columns of a terminal where that is possible at all.
 pub fn table(comparison: &Comparison, width: usize) -> String {
     let pairs = comparison.pairs.iter().map(|of| pair(of, width));
     let overview = (comparison.pairs.len() > 1).then(|| overview(comparison, width));
-    let others = comparison.differences.iter().map(difference).chain(comparison.overall.iter().map(overall));
-    let between = comparison.between.iter().map(|_| between(comparison));
+    let differences = comparison.differences.iter().map(|of| difference(of, width));
+    let others = differences.chain(comparison.overall.iter().map(|of| overall(of, width)));
+    let between = comparison.between.iter().map(|_| between(comparison, width));
     pairs.chain(others).chain(overview).chain(between).collect::<Vec<_>>().join("\n")
 }
 
 fn pair(pair: &Pair, width: usize) -> String {
-    let mut text = String::new();
-    // Writing to a string cannot fail.
-    let mut line = |line: String| writeln!(text, "{line}").unwrap_or_default();
-    line(pair.title());
-    if let Some(partial) = &pair.partial {
-        line(incomplete(partial));
-    }
-    line(format!("{} samples, {} tokens, {} clusters", pair.samples, pair.tokens, pair.clusters));
-    line(String::new());
-    aligned_where(&rows(pair), is_left).into_iter().for_each(&mut line);
-    line(String::new());
-    line(of_sides("perplexity over tokens", pair.perplexity));
-    line(of_sides("mean of sample perplexities", pair.mean_sample_perplexity));
-    joint(pair).into_iter().for_each(&mut line);
-    pair.exact.iter().flat_map(exact).for_each(&mut line);
-    pair.noise_floor.iter().flat_map(noise_floor).for_each(&mut line);
-    quantiles(&pair.quantiles, &pair.kl_estimate).into_iter().for_each(&mut line);
-    slices(&pair.slices, width).into_iter().for_each(&mut line);
-    relations(&pair.fields).into_iter().for_each(&mut line);
-    read_first(&pair.read_first).into_iter().for_each(&mut line);
-    pair.left_out.iter().map(left_out).chain(pair.notes.iter().map(|n| format!("note: {n}"))).for_each(line);
-    text
+    let wrap = |lines: Vec<String>| lines.into_iter().flat_map(|line| wrapped(&line, width, 2)).collect::<Vec<_>>();
+    let mut head = vec![pair.title()];
+    head.extend(pair.partial.as_ref().map(incomplete));
+    head.push(format!("{} samples, {} tokens, {} clusters", pair.samples, pair.tokens, pair.clusters));
+    let mut facts = vec![
+        of_sides("perplexity over tokens", pair.perplexity),
+        of_sides("mean of sample perplexities", pair.mean_sample_perplexity),
+    ];
+    facts.extend(joint(pair));
+    facts.extend(pair.exact.iter().flat_map(exact));
+    facts.extend(pair.noise_floor.iter().flat_map(noise_floor));
+    let notes = pair.left_out.iter().map(left_out).chain(pair.notes.iter().map(|note| format!("note: {note}")));
+    let blocks = [
+        wrap(head),
+        vec![String::new()],
+        grid(rows(pair)).fitted(width).with_left_out(width),
+        vec![String::new()],
+        wrap(facts),
+        quantiles(&pair.quantiles, &pair.kl_estimate, width),
+        slices(&pair.slices, width),
+        relations(&pair.fields, width),
+        wrap(read_first(&pair.read_first)),
+        wrap(notes.collect()),
+    ];
+    blocks.concat().into_iter().map(|line| line + "\n").collect()
 }
 
 fn left_out(left_out: &LeftOut) -> String {
@@ -83,67 +87,82 @@ fn joint(pair: &Pair) -> Vec<String> {
     [ratio, less, correlation, rms].into_iter().flatten().collect()
 }
 
-fn difference(difference: &Difference) -> String {
+fn difference(difference: &Difference, width: usize) -> String {
     let Difference { p, q, minus, task, generation_model, samples, .. } = difference;
     let title = format!("`{q}` - `{minus}`, P = `{p}`, on `{task}` by `{generation_model}`: {samples} samples");
-    let mut text = visible(&title) + "\n\n";
     let of = |m: &Means| row(&named(&m.name, &difference.kl_estimate), &m.unit, m.token_mean, m.sample_mean);
-    let rows: Vec<_> = iter::once(head()).chain(difference.measures.iter().map(of)).collect();
-    text.extend(aligned_where(&rows, is_left).into_iter().chain(note(&difference.kl_estimate)).map(|line| line + "\n"));
-    text
+    block(&[title], difference.measures.iter().map(of).collect(), &difference.kl_estimate, width)
 }
 
-fn note(estimate: &KlEstimate) -> Option<String> {
-    estimate.note().map(|note| visible(&format!("note: {note}")))
-}
-
-fn overall(overall: &Overall) -> String {
+fn overall(overall: &Overall, width: usize) -> String {
     let Overall { p, q, tasks, generation_model, .. } = overall;
-    let count = tasks.len();
-    let title = format!("P = `{p}`, Q = `{q}` over {count} tasks by `{generation_model}`");
-    let lines = iter::once(title).chain(overall.incomplete()).chain([String::new()]);
-    let mut text: String = lines.map(|line| visible(&line) + "\n").collect();
-    let mut rows = vec![head()];
-    for m in &overall.measures {
-        rows.push(row(&named(&m.name, &overall.kl_estimate), &m.unit, m.token_mean, m.sample_mean));
-        rows.push(row("  mean of tasks", &m.unit, m.mean_of_token_means, m.mean_of_sample_means));
-    }
-    text.extend(aligned_where(&rows, is_left).into_iter().chain(note(&overall.kl_estimate)).map(|line| line + "\n"));
-    text
+    let title = format!("P = `{p}`, Q = `{q}` over {} tasks by `{generation_model}`", tasks.len());
+    let head: Vec<String> = iter::once(title).chain(overall.incomplete()).collect();
+    let rows = overall.measures.iter().flat_map(|m| {
+        let name = named(&m.name, &overall.kl_estimate);
+        [
+            row(&name, &m.unit, m.token_mean, m.sample_mean),
+            row("  mean of tasks", &m.unit, m.mean_of_token_means, m.mean_of_sample_means),
+        ]
+    });
+    block(&head, rows.collect(), &overall.kl_estimate, width)
+}
+
+/// Some lines, a table of means, and what k1 and k3 are in it.
+fn block(head: &[String], rows: Vec<Row>, estimate: &KlEstimate, width: usize) -> String {
+    let wrap = |line: &String| wrapped(&visible(line), width, 2);
+    let note = estimate.note().map(|note| format!("note: {note}"));
+    let lines = head.iter().flat_map(wrap).chain([String::new()]).chain(grid(rows).fitted(width).with_left_out(width));
+    lines.chain(note.iter().flat_map(wrap)).map(|line| line + "\n").collect()
 }
 
 /// Some of the quantiles, and an empty line; nothing if there are none.
-fn quantiles(all: &[Quantiles], estimate: &KlEstimate) -> Vec<String> {
-    const OTHERS: [&str; 6] = ["q0.001", "q0.01", "q0.05", "q0.95", "q0.99", "q0.999"];
-    let mut rows = vec![["measure", "unit", "median ± s.e.", "95% interval"].map(str::to_owned).to_vec()];
-    rows[0].extend(OTHERS.map(str::to_owned));
-    for of in all {
+fn quantiles(all: &[Quantiles], estimate: &KlEstimate, width: usize) -> Vec<String> {
+    if all.is_empty() {
+        return Vec::new();
+    }
+    const LOW: [&str; 3] = ["q0.001", "q0.01", "q0.05"];
+    const HIGH: [&str; 3] = ["q0.95", "q0.99", "q0.999"];
+    let heads = [
+        ("measure", Give::Name),
+        ("unit", Give::Name),
+        ("median ± s.e.", Give::Never),
+        ("95% interval", Give::Drop(1)),
+    ];
+    let others = LOW.map(|name| (name, Give::Drop(2))).into_iter().chain(HIGH.map(|name| (name, Give::Never)));
+    let rows = all.iter().map(|of| {
         let quantile = |name: &str| of.quantiles.iter().find(|q| q.name == name).map(|q| q.estimate);
         let unit = if of.exact { of.unit.clone() } else { format!("{} (within 0.5%)", of.unit) };
         let mut row = vec![named(&of.measure, estimate), unit];
         row.extend(cells(quantile("median")));
-        row.extend(OTHERS.map(|name| quantile(name).map_or_else(String::new, |q| short(q.value))));
-        rows.push(row);
-    }
-    if all.is_empty() { Vec::new() } else { aligned(&rows, 2).into_iter().chain([String::new()]).collect() }
+        row.extend([LOW, HIGH].concat().iter().map(|name| quantile(name).map_or_else(String::new, |q| short(q.value))));
+        row
+    });
+    let rows = rows.collect();
+    let columns = heads.into_iter().chain(others).map(|(head, give)| Column::new(head, give)).collect();
+    let lines = Grid { columns, rows }.fitted(width).with_left_out(width);
+    lines.into_iter().chain([String::new()]).collect()
 }
 
-/// Columns of a table of means.
-const HEAD: [&str; 5] = ["measure", "token mean ± s.e.", "95% interval", "sample mean ± s.e.", "unit"];
-
-fn head() -> Row {
-    HEAD.map(str::to_owned).to_vec()
-}
-
-/// Names and units stand to the left.
-fn is_left(column: usize) -> bool {
-    [0, HEAD.len() - 1].contains(&column)
+/// A table of means.
+fn grid(rows: Vec<Row>) -> Grid {
+    let columns = [
+        ("measure", Give::Name),
+        ("unit", Give::Name),
+        ("token mean ± s.e.", Give::Never),
+        ("95% interval", Give::Drop(1)),
+        ("sample mean ± s.e.", Give::Drop(2)),
+    ];
+    Grid { columns: columns.map(|(head, give)| Column::new(head, give)).to_vec(), rows }
 }
 
 fn rows(pair: &Pair) -> Vec<Row> {
-    let cut = pair.cut.map_or_else(String::new, |cut| format!(" ({:.1}% cut)", 100.0 * cut.share.value));
+    let cut = pair
+        .cut
+        .filter(|cut| cut.samples > 0)
+        .map_or_else(String::new, |cut| format!(" ({:.1}% cut)", 100.0 * cut.share.value));
     let of_response = format!("nats/response{cut}");
-    let mut rows = vec![head()];
+    let mut rows = Vec::new();
     for measure in &pair.measures {
         let name = named(&measure.name, &pair.kl_estimate);
         rows.push(row(&name, &measure.unit, measure.token_mean, measure.sample_mean));
@@ -157,5 +176,5 @@ fn rows(pair: &Pair) -> Vec<Row> {
 fn row(name: &str, unit: &str, tokens: Option<Estimate>, samples: Option<Estimate>) -> Row {
     let [token_mean, token_interval] = cells(tokens);
     let [sample_mean, _] = cells(samples);
-    vec![name.to_owned(), token_mean, token_interval, sample_mean, unit.to_owned()]
+    vec![name.to_owned(), unit.to_owned(), token_mean, token_interval, sample_mean]
 }

@@ -14,6 +14,7 @@ use crate::shift::tables::columns::Batch;
 use crate::shift::tables::cursor::Cursor;
 use crate::shift::tables::files::PairTables;
 use crate::shift::tables::footers::Footers;
+use crate::shift::tables::pair_files::PairFiles;
 use crate::shift::token::lists;
 use crate::shift::token::seen::{Divergences, Seen, Token};
 use crate::store::ResultFile;
@@ -179,7 +180,7 @@ fn merge(pair: &PairTables, chunk: &Chunk, reads: &Reads, step: &mut dyn FnMut(&
         of_rows.clear();
         if reads.exact && !chunk.exact.is_empty() {
             for row in 0..rows {
-                of_rows.push(divergences_of(&mut exact, of_p.0.key(of_p.1 + row))?);
+                of_rows.push(divergences_of(&mut exact, of_p.0.key(of_p.1 + row), pair.exact.as_ref())?);
             }
         }
         let (lists, is_bounded) = (reads.lists, pair.is_bounded());
@@ -199,13 +200,13 @@ fn same_keys((p, of_p): (&Tokens, usize), (q, of_q): (&Tokens, usize)) -> usize 
 }
 
 /// What the pairs table has at a key.
-fn divergences_of(cursor: &mut Cursor<PairColumns>, key: (u32, u32)) -> Result<Divergences> {
+fn divergences_of(cursor: &mut Cursor<PairColumns>, key: (u32, u32), exact: Option<&PairFiles>) -> Result<Divergences> {
     while let Some((columns, row)) = cursor.peek()? {
         let found = columns.key(row);
         if found > key {
             break;
         }
-        let divergences = columns.divergences(row);
+        let divergences = columns.divergences(row, |of| exact.map_or(of, |exact| exact.of_table(of)));
         cursor.advance(1);
         if found == key {
             return Ok(divergences);

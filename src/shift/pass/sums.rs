@@ -18,6 +18,8 @@ pub struct Sums {
     pub facts: Vec<SampleFacts>,
     pub rows: Vec<u64>,
     pub clusters: usize,
+    /// By cluster, a number for its name that is the same in every table.
+    pub cluster_keys: Vec<u64>,
     /// Of P and Q, for further passes.
     pub footers: [Footers; 2],
     /// All values of the measures whose quantiles are taken of counts, in their order.
@@ -100,8 +102,9 @@ impl Sums {
         let facts =
             order.iter().filter_map(|place| known.find(|facts| facts.id == sample(place).id).copied()).collect();
         let rows = order.iter().map(|place| sample(place).rows).collect();
-        let (clusters, footers) = (samples.clusters, footers.map(Clone::clone));
-        Self { terms, found, order, facts, rows, clusters, footers, binned: Vec::new(), plain: false }
+        let (clusters, cluster_keys) = (samples.clusters, samples.cluster_keys.clone());
+        let footers = footers.map(Clone::clone);
+        Self { terms, found, order, facts, rows, clusters, cluster_keys, footers, binned: Vec::new(), plain: false }
     }
 
     /// Sum and number of tokens of a measure or term, by sample.

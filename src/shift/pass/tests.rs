@@ -203,19 +203,29 @@ fn tables(folder: &TempDir, samples: &[Sample], case: Case) -> (PairTables, [Foo
         origins: Vec::new(),
         temperature: 1.0,
         stop: Vec::new(),
+        is_turned: samples.len() % 2 == 0,
     });
     let heads = (samples.len() % 2 == 1).then_some(Heads { p: 8, q: 7 });
-    (PairTables { set, p, q, partial, of_windows, foreign, heads, own_templates, exact, notes }, [of_p, of_q])
+    (
+        PairTables { set, p, q, partial, of_windows, foreign, heads, own_templates, exact, vocabulary: None, notes },
+        [of_p, of_q],
+    )
 }
 
 fn facts(n: usize) -> Samples {
     let ids: Vec<u32> = (0..n as u32).collect();
     let first_counted: Vec<u32> = ids.iter().map(|id| id % 3).collect();
-    let (p, q, same_context, is_cut) = (Status::Ok, Status::Ok, true, false);
+    let (p, q, same_context, is_cut) = (Status::Ok, Status::Ok, true, Some(false));
     let row = |&id: &u32| SampleFacts { id, cluster: id / 2, p, q, same_context, lacks_context: false, is_cut };
     let columns = vec![Column::new(token::SAMPLE_ID.into(), &ids), Column::new(STUDY_FROM.into(), &first_counted)];
     let study_from = DataFrame::new(n, columns).unwrap();
-    Samples { rows: ids.iter().map(row).collect(), clusters: n, first_counted, study_from }
+    Samples {
+        rows: ids.iter().map(row).collect(),
+        clusters: n,
+        cluster_keys: (0..n as u64).collect(),
+        first_counted,
+        study_from,
+    }
 }
 
 fn close(a: f64, b: f64) -> bool {

@@ -4,11 +4,12 @@
 //! join is a merge, and nothing larger than a row group is in memory. Not here: what is computed from the tokens, and
 //! the check that the scans are ordered (`footers`).
 
-use polars::prelude::{DataType, Expr, JoinArgs, JoinType, LazyFrame, MaintainOrderJoin, NULL, col, lit};
+use polars::prelude::{DataType, Expr, JoinArgs, JoinType, LazyFrame, MaintainOrderJoin, NULL, col, lit, when};
 
 use crate::error::Result;
-use crate::schema::token;
+use crate::schema::{Divergence, pair, token};
 use crate::shift::tables::files::{ModelTable, PairTables};
+use crate::shift::tables::pair_files::PairFiles;
 use crate::shift::tables::scan::{hint_sorted, scan};
 use crate::shift::token::columns::{COLUMNS, DESCRIPTION, EXACT, P, Q, TOP_ID, of_pairs};
 use crate::shift::token::{expressions, lists, measures};
@@ -41,11 +42,21 @@ fn both(pair: &PairTables, with_lists: bool) -> Result<LazyFrame> {
         return hint_sorted(tokens.with_columns(of_pairs().map(unknown).collect::<Vec<_>>()), &KEYS);
     };
     let mut columns = KEYS.map(col).to_vec();
-    columns.extend(of_pairs().map(|name| col(name).cast(DataType::Float64).alias(format!("{EXACT}{name}"))));
+    columns.extend(Divergence::ALL.map(|of| col(exact.column_of(of)).alias(format!("{EXACT}{}", of.column()))));
+    columns.push(rank_of_top_p(exact).cast(DataType::Float64).alias(format!("{EXACT}{}", pair::RANK_OF_TOP_P)));
     let exact = hint_sorted(scan(&exact.files, Table::Pairs)?, &KEYS)?.select(columns);
     // A join forgets the order it keeps.
     let tokens = hint_sorted(tokens, &KEYS)?.join(exact, keys.clone(), keys, ordered(JoinType::Left));
     hint_sorted(tokens, &KEYS)
+}
+
+/// Q's rank of P's top token. A table of Q and P says it only where both have the same.
+fn rank_of_top_p(exact: &PairFiles) -> Expr {
+    let rank = col(pair::RANK_OF_TOP_P);
+    if exact.is_turned {
+        return when(col(pair::TOP_P).eq(col(pair::TOP_Q))).then(lit(1)).otherwise(lit(NULL));
+    }
+    rank
 }
 
 /// A join that keeps the order of its left side.

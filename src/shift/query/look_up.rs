@@ -6,7 +6,7 @@ use polars::prelude::{Expr, JoinType, LazyFrame, col, lit};
 
 use super::joined::{KEYS, joined, ordered};
 use crate::error::Result;
-use crate::schema::{pair, token};
+use crate::schema::{Divergence, pair, token};
 use crate::shift::tables::files::{ModelTable, PairTables};
 use crate::shift::tables::pair_files::PairFiles;
 use crate::shift::tables::scan::{hint_sorted, scan};
@@ -42,7 +42,8 @@ pub fn ends(p: &ModelTable, exact: &PairFiles) -> Result<LazyFrame> {
         .select([KEYS.map(col).to_vec(), vec![col(token::IS_END)]].concat());
     let rows = hint_sorted(scan(&exact.files, Table::Pairs)?, &KEYS)?;
     let mut columns = KEYS.map(col).to_vec();
-    columns.extend([col(pair::TOKEN_ID)].into_iter().chain(STOPS.map(col)));
+    columns.push(col(pair::TOKEN_ID));
+    columns.extend(exact.sides(STOPS).into_iter().zip(STOPS).map(|(of, name)| col(of).alias(name)));
     let rows = rows.select(columns).join(tokens, keys.clone(), keys, ordered(JoinType::Left));
     let is_end = col(pair::TOKEN_ID).is_null().or(col(token::IS_END).fill_null(lit(false)));
     let is_end =
@@ -63,7 +64,10 @@ pub fn shifted(pair: &PairTables) -> Result<LazyFrame> {
 
 /// Every scored token of the pairs table, in order: its keys, the KL, and the top token of each model.
 pub fn tops(exact: &PairFiles) -> Result<LazyFrame> {
-    let columns = KEYS.into_iter().chain([pair::KL, pair::TOP_P, pair::TOP_Q]).map(col).collect::<Vec<_>>();
+    const TOPS: [&str; 2] = [pair::TOP_P, pair::TOP_Q];
+    let mut columns = KEYS.map(col).to_vec();
+    columns.push(col(exact.column_of(Divergence::Kl)).alias(pair::KL));
+    columns.extend(exact.sides(TOPS).into_iter().zip(TOPS).map(|(of, name)| col(of).alias(name)));
     let rows = hint_sorted(scan(&exact.files, Table::Pairs)?, &KEYS)?;
     Ok(rows.filter(col(pair::TOKEN_ID).is_not_null()).select(columns))
 }

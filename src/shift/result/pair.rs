@@ -31,7 +31,7 @@ pub struct Pair {
     pub clusters: u64,
     /// Samples that were not compared, by their two statuses.
     pub left_out: Vec<LeftOut>,
-    /// Present if a limit of tokens ended the generation of some of them.
+    /// Present if the rows say of some of them whether a limit of tokens ended their generation.
     pub cut: Option<Cut>,
     /// Present if a table is not complete.
     pub partial: Option<Partial>,

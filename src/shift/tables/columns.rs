@@ -108,7 +108,8 @@ impl Batch<TokenColumns> {
 }
 
 impl Batch<PairColumns> {
-    pub fn divergences(&self, row: usize) -> Divergences {
-        Divergences::new(|divergence: Divergence| self.columns.divergences[divergence as usize].get(row))
+    /// A row's divergences; `of_table` says which of the table's is meant by each.
+    pub fn divergences(&self, row: usize, of_table: impl Fn(Divergence) -> Divergence) -> Divergences {
+        Divergences::new(|divergence| self.columns.divergences[of_table(divergence) as usize].get(row))
     }
 }

@@ -56,6 +56,8 @@ pub struct PairTables {
     pub own_templates: bool,
     /// The exact measures of all the parts that are compared.
     pub exact: Option<PairFiles>,
+    /// Texts of token ids, if the directory has them.
+    pub vocabulary: Option<ResultFile>,
     /// Notes about the two runs that qualify the statistics.
     pub notes: Vec<String>,
 }
@@ -98,6 +100,7 @@ pub fn of_pair(p: &FoundCell, q: &FoundCell, exact: &[FoundPair], foreign: Optio
         heads: heads(p, q),
         own_templates: [p, q].iter().all(|found| found.manifest.tokens.has_own_templates()),
         exact,
+        vocabulary: None,
         notes: run_notes::of(p, q).into_iter().chain(exact_note).collect(),
     })
 }

@@ -73,7 +73,9 @@ fn must_be_pairs(exact: &PairFiles, of: [&ModelTable; 2]) -> Result<()> {
 
 /// [`must_be_pairs`] of the pairs table, if there is one.
 pub fn must_fit(pair: &PairTables) -> Result<()> {
-    pair.exact.as_ref().map_or(Ok(()), |exact| must_be_pairs(exact, [&pair.p, &pair.q]))
+    pair.exact.as_ref().map_or(Ok(()), |exact| {
+        must_be_pairs(exact, if exact.is_turned { [&pair.q, &pair.p] } else { [&pair.p, &pair.q] })
+    })
 }
 
 fn ordered<C: Columns>(files: &[ResultFile], origins: &[Origin]) -> Result<Footers> {

@@ -13,6 +13,7 @@ pub mod apart;
 pub mod scan;
 pub mod footers;
 pub mod samples;
+pub mod shared_clusters;
 pub mod fields;
 pub mod columns;
 pub mod cursor;

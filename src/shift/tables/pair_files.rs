@@ -3,6 +3,7 @@
 //! Owns which pairs table is theirs, and the message if it cannot be used. Not here: opening it.
 
 use crate::error::Result;
+use crate::schema::Divergence;
 use crate::store::{FoundCell, FoundPair, PairManifest, ResultFile};
 use crate::table::Origin;
 
@@ -17,18 +18,41 @@ pub struct PairFiles {
     pub temperature: f64,
     /// Ids that end a response.
     pub stop: Vec<u32>,
+    /// The table is of Q and P: its P is the Q of the comparison, and its KL the reverse one.
+    pub is_turned: bool,
 }
 
-/// The pairs table, if it has every part that both sides have and is of these two runs; else what to say of it.
+impl PairFiles {
+    /// The column that has this divergence from P to Q.
+    pub fn column_of(&self, divergence: Divergence) -> &'static str {
+        self.of_table(divergence).column()
+    }
+
+    /// The table's divergence that is this one from P to Q.
+    pub fn of_table(&self, divergence: Divergence) -> Divergence {
+        if self.is_turned { divergence.turned() } else { divergence }
+    }
+
+    /// Two columns, one of P and one of Q, in this order.
+    pub fn sides(&self, [p, q]: [&'static str; 2]) -> [&'static str; 2] {
+        if self.is_turned { [q, p] } else { [p, q] }
+    }
+}
+
+/// The pairs table, if it has every part that both sides have and is of these two runs, and what to say of it. Without one
+/// of P and Q, one of Q and P has the same measures.
 pub fn exact_of(p: &FoundCell, q: &FoundCell, found: &[FoundPair]) -> Result<(Option<PairFiles>, Option<String>)> {
     if let Some(pair) = found_pair(p, q, found) {
         return exact_of_pair(p, q, pair);
     }
     let turned = found_pair(q, p, found).filter(|pair| pair.manifest.is_ok());
-    let turned = turned.map(|pair| exact_of_pair(q, p, pair)).transpose()?;
-    let (p, q) = (&p.cell.model, &q.cell.model);
-    let note = format!("exact measures exist only for P = `{q}`, Q = `{p}`: use --reference {q} to see them");
-    Ok((None, turned.and_then(|(exact, _)| exact).map(|_| note)))
+    let turned = turned.map(|pair| exact_of_pair(q, p, pair)).transpose()?.and_then(|(exact, _)| exact);
+    let note = format!(
+        "exact measures are those of P = `{}`, Q = `{}`, read the other way round; they do not say Q's rank of P's top token",
+        q.cell.model, p.cell.model
+    );
+    let note = turned.as_ref().map(|_| note);
+    Ok((turned.map(|exact| PairFiles { is_turned: true, ..exact }), note))
 }
 
 fn found_pair<'a>(p: &FoundCell, q: &FoundCell, found: &'a [FoundPair]) -> Option<&'a FoundPair> {
@@ -60,5 +84,5 @@ fn exact_of_pair(p: &FoundCell, q: &FoundCell, pair: &FoundPair) -> Result<(Opti
         return Ok((None, Some(what)));
     }
     let PairManifest { temperature, stop, .. } = manifest.clone();
-    Ok((Some(PairFiles { files, origins, temperature, stop }), None))
+    Ok((Some(PairFiles { files, origins, temperature, stop, is_turned: false }), None))
 }

@@ -4,6 +4,7 @@
 //! the contexts agree. Not here: the tokens themselves.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use polars::prelude::{
     Column, DataFrame, DataType, Engine, Expr, Field, IntoColumn, JoinArgs, JoinCoalesce, JoinType, NewChunkedArray,
@@ -34,8 +35,8 @@ pub struct SampleFacts {
     pub same_context: bool,
     /// The context is not known on a side, and so neither whether that side has every token of the response.
     pub lacks_context: bool,
-    /// A limit of tokens ended its generation, as far as the rows say.
-    pub is_cut: bool,
+    /// Whether a limit of tokens ended its generation; `None` if the row does not say.
+    pub is_cut: Option<bool>,
 }
 
 impl SampleFacts {
@@ -49,6 +50,8 @@ impl SampleFacts {
 pub struct Samples {
     pub rows: Vec<SampleFacts>,
     pub clusters: usize,
+    /// By cluster, a number for its name that is the same in every table.
+    pub cluster_keys: Vec<u64>,
     /// The first position that the study counts, by sample.
     pub first_counted: Vec<u32>,
     /// The same with `sample_id`, for the query over the tokens.
@@ -64,7 +67,7 @@ pub fn read(pair: &PairTables) -> Result<Samples> {
     footers::must_be_samples(&pair.q)?;
     let frame = side_by_side(pair)?;
     let (p, q) = (statuses(pair, &frame, P)?, statuses(pair, &frame, Q)?);
-    let (cluster, clusters) = number(frame.column(sample::CLUSTER_ID)?.str()?);
+    let (cluster, cluster_keys) = number(frame.column(sample::CLUSTER_ID)?.str()?);
     let same_context = frame.column(SAME_CONTEXT)?.bool()?;
     let lacks = frame.column(LACKS_CONTEXT)?.bool()?.clone();
     let ids = frame.column(sample::SAMPLE_ID)?.u32()?;
@@ -77,11 +80,12 @@ pub fn read(pair: &PairTables) -> Result<Samples> {
         q: q[i],
         same_context: same.unwrap_or(false),
         lacks_context: lacks.get(i) == Some(true),
-        is_cut: [&p_cut, &q_cut].iter().any(|cut| cut.get(i) == Some(true)),
+        is_cut: [&p_cut, &q_cut].iter().filter_map(|cut| cut.get(i)).reduce(|a, b| a || b),
     });
     let rows = rows.collect();
     let first_counted = frame.column(STUDY_FROM)?.u32()?.iter().map(Option::unwrap_or_default).collect();
-    Ok(Samples { rows, clusters, first_counted, study_from: frame.select([sample::SAMPLE_ID, STUDY_FROM])? })
+    let study_from = frame.select([sample::SAMPLE_ID, STUDY_FROM])?;
+    Ok(Samples { rows, clusters: cluster_keys.len(), cluster_keys, first_counted, study_from })
 }
 
 /// The cluster of each sample of a table, by its id.
@@ -136,13 +140,24 @@ fn statuses(pair: &PairTables, frame: &DataFrame, side: &str) -> Result<Vec<Stat
     column.iter().flatten().map(parse).collect()
 }
 
-/// Numbers names from 0 in the order of first appearance.
-fn number(names: &StringChunked) -> (Vec<u32>, usize) {
+/// A number for a cluster's name, the same in every response set.
+pub fn key(name: Option<&str>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Numbers names from 0 in the order of first appearance; with the key of each number's name.
+fn number(names: &StringChunked) -> (Vec<u32>, Vec<u64>) {
     let mut numbers: HashMap<Option<&str>, u32> = HashMap::new();
+    let mut keys = Vec::new();
     let each = names.iter().map(|name| {
         let next = numbers.len() as u32;
-        *numbers.entry(name).or_insert(next)
+        *numbers.entry(name).or_insert_with(|| {
+            keys.push(key(name));
+            next
+        })
     });
     let each = each.collect();
-    (each, numbers.len())
+    (each, keys)
 }

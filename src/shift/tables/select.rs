@@ -2,7 +2,7 @@
 //!
 //! Owns the filters, and the parts that both models have. Not here: opening tables.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::files::{self, PairTables};
 use super::pair_files::damage;
@@ -24,6 +24,7 @@ pub struct Selection {
 
 /// The cells under one root.
 struct Cells {
+    root: PathBuf,
     found: Vec<FoundCell>,
     damaged: Vec<DamagedCell>,
 }
@@ -31,7 +32,7 @@ struct Cells {
 impl Cells {
     fn of(root: &Path) -> Result<Self> {
         let (found, damaged) = store::cells_and_damaged(root)?;
-        Ok(Self { found, damaged })
+        Ok(Self { root: root.to_owned(), found, damaged })
     }
 
     /// The cell of a model on a response set, or why it cannot be read; `None` if the model never scored the set.
@@ -93,7 +94,9 @@ impl<'a> Wanted<'a> {
 impl Selection {
     fn add(&mut self, wanted: &Wanted, exact: &[FoundPair], foreign: Option<String>) {
         let tables = |[p, q]: [&FoundCell; 2]| {
-            files::of_pair(p, q, exact, foreign).map_err(|error| Why::Damaged(error.to_string()))
+            let vocabulary = store::vocabulary(&wanted.cells[0].root, &p.manifest.tokens.tokenizer);
+            let tables = files::of_pair(p, q, exact, foreign).map_err(|error| Why::Damaged(error.to_string()))?;
+            Ok(PairTables { vocabulary, ..tables })
         };
         let why = match wanted.cells(exact).and_then(tables) {
             Ok(tables) => return self.pairs.push(tables),

@@ -50,12 +50,13 @@ impl DatasetFacts {
         }
     }
 
-    /// Whether these are the rows of an earlier run, with more rows after them or more kept fields: the file is the same and
-    /// the limit is higher, or the file begins with the earlier one, whose hash then is `hash_of_earlier`.
-    pub fn extends(&self, earlier: &Self, hash_of_earlier: Option<&str>) -> bool {
+    /// Whether these are the rows of an earlier run, with more rows after them or more kept fields, or in another file: the
+    /// file is the same and the limit is higher, or the rows are known to begin with the earlier ones (`begins_with`).
+    pub fn extends(&self, earlier: &Self, begins_with: bool) -> bool {
         let Self { blake3, rows, samples, limit, keep_fields, .. } = earlier.clone();
-        let begins_with = self.blake3 == blake3 || hash_of_earlier == Some(&blake3);
-        let is_more = self.rows > rows || self.rows == rows && self.keep_fields.len() > keep_fields.len();
+        let begins_with = self.blake3 == blake3 || begins_with;
+        let is_other = self.blake3 != blake3 || self.keep_fields.len() > keep_fields.len();
+        let is_more = self.rows > rows || self.rows == rows && is_other;
         let has_fields = self.keep_fields.starts_with(&keep_fields);
         let as_before = Self { blake3, rows, samples, limit, keep_fields, ..self.clone() };
         begins_with && is_more && has_fields && as_before == *earlier

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::{DatasetFacts, ReferenceFacts, TokenFacts};
 use super::file::{self, ELSEWHERE, compare};
-use crate::dataset::Part;
+use crate::dataset::{Part, RowHashes};
 use crate::error::Result;
 use crate::store::layout::ResponseSetKey;
 
@@ -35,14 +35,13 @@ pub struct ResponseSetManifest {
     pub begun_as: Option<String>,
     /// The parts, in order.
     pub parts: Vec<Part>,
-    /// BLAKE3 of the beginning of the dataset that earlier runs have, if the file is known to begin with it. No file contains
-    /// this.
-    #[serde(skip)]
-    pub hash_of_earlier: Option<String>,
+    /// What shows whether the rows of a later run begin with these.
+    #[serde(default, skip_serializing_if = "RowHashes::is_unknown")]
+    pub hashes: RowHashes,
 }
 
 /// Fields that decide no score: they are neither compared nor hashed.
-const OTHERS: [&str; 2] = ["reference", "begun_as"];
+const OTHERS: [&str; 3] = ["reference", "begun_as", "hashes"];
 
 impl ResponseSetManifest {
     /// The response set that it says it is of.
@@ -61,7 +60,7 @@ impl ResponseSetManifest {
         if let Some(begun_as) = &self.begun_as {
             return Ok(begun_as.clone());
         }
-        file::digest(&Self { reference: ReferenceFacts::default(), ..self.clone() })
+        file::digest(&Self { reference: ReferenceFacts::default(), hashes: RowHashes::default(), ..self.clone() })
     }
 
     /// The file's content: the same manifest gives the same bytes.
@@ -89,7 +88,7 @@ impl ResponseSetManifest {
             return Ok(Self { begun_as: Some(earlier.digest()?), ..self });
         }
         self.begun_as.clone_from(&earlier.begun_as);
-        if self.dataset.extends(&earlier.dataset, self.hash_of_earlier.as_deref()) {
+        if self.dataset.extends(&earlier.dataset, self.begins_with(earlier)) {
             // More rows would do: what else differs is named.
             let (dataset, parts) = (earlier.dataset.clone(), earlier.parts.clone());
             Self { dataset, parts, ..self.clone() }.must_equal(earlier, path)?;
@@ -111,12 +110,18 @@ impl ResponseSetManifest {
         let (dataset, parts) = (earlier.dataset.clone(), before.clone());
         let as_before = Self { dataset, parts, ..self.clone() };
         is_more
-            && self.dataset.extends(&earlier.dataset, self.hash_of_earlier.as_deref())
+            && self.dataset.extends(&earlier.dataset, self.begins_with(earlier))
             && as_before.must_equal(earlier, Path::new("")).is_ok()
     }
 
     /// Whether both are the same file.
     pub fn is_same(&self, other: &Self) -> bool {
-        Self { hash_of_earlier: None, ..self.clone() } == Self { hash_of_earlier: None, ..other.clone() }
+        let without = |manifest: &Self| Self { hashes: RowHashes::default(), ..manifest.clone() };
+        without(self) == without(other)
+    }
+
+    /// Whether its rows begin with those of `earlier`.
+    fn begins_with(&self, earlier: &Self) -> bool {
+        self.hashes.begins_with(&earlier.hashes, &earlier.dataset.blake3)
     }
 }

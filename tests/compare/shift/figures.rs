@@ -303,7 +303,19 @@ fn responses_that_a_limit_ended_stand_beside_nats_a_response() {
     assert!(table.contains("nats/response (25.0% cut)"), "{table}");
     output.model("base", &samples(&[&[-1.0]]));
     output.model("tuned", &samples(&[&[-1.0]]));
-    assert_eq!(output.pair().cut, None);
+    assert_eq!(output.pair().cut, None, "no row says it");
+    let whole = || {
+        let mut samples = samples(&[&[-1.0], &[-2.0]]);
+        samples.iter_mut().for_each(|sample| sample.is_cut = Some(false));
+        samples
+    };
+    output.model("base", &whole());
+    output.model("tuned", &whole());
+    let comparison = output.compare().unwrap();
+    assert_eq!(comparison.pairs[0].cut.unwrap().samples, 0);
+    assert!(!shift::table(&comparison, 200).contains("cut"));
+    // A limit on the share that was cut is known to be kept.
+    assert_eq!(shift::unmet(&comparison, &[shift::Limit::at_most("is_cut", 0.01).unwrap()]), []);
 }
 
 /// Characters that take two columns, or none.

@@ -147,6 +147,58 @@ fn an_overview_fits_screens_of_any_width() {
     }
 }
 
+/// Every measure of one pair, and what stands below several.
+#[test]
+fn all_measures_fit_screens_of_any_width() {
+    for (name, comparison) in [("exact", study(true)), ("doubtful", doubtful())] {
+        for width in [80, 120, 200] {
+            let text = shift::table(&comparison, width);
+            assert_fits(&text, width);
+            let first: String = text
+                .split_inclusive('\n')
+                .take_while(|line| !line.starts_with("P = ") || text.starts_with(line))
+                .collect();
+            insta::assert_snapshot!(format!("all_{name}_{width}"), first);
+        }
+    }
+}
+
+/// Where no table fits, every row stands by itself and nothing is left out.
+#[test]
+fn a_narrow_screen_has_a_line_for_each_cell() {
+    let comparison = study(false);
+    let text = shift::overview(&comparison, 40);
+    assert_fits(&text, 40);
+    for line in
+        ["task: arithmetic", "KL(P‖Q) by k1: 0.0610 ± 0.0061", "bounds on KL: 0.0585 to 0.0665", "clusters: 24!"]
+    {
+        assert!(text.lines().any(|found| found == line), "{text}");
+    }
+    assert_fits(&shift::overview(&study(true), 60), 60);
+    assert!(shift::overview(&study(true), 60).starts_with("task "));
+}
+
+/// Names that a document or a spreadsheet would act on.
+#[test]
+fn hostile_names_do_nothing_in_other_documents() {
+    let mut comparison = study(true);
+    for pair in &mut comparison.pairs {
+        (pair.q, pair.task) = ("=cmd|' /C calc'!A0".into(), "[x](y)\u{1b}[2J<b>$1$`c`\nd".into());
+    }
+    let csv = exported(&comparison, TableFormat::Csv, &["kl"], false);
+    assert!(csv.contains(",'=cmd|' /C calc'!A0,") && !csv.contains(['\u{1b}']), "{csv}");
+    let negative = exported(&comparison, TableFormat::Csv, &["delta_logprob"], false);
+    assert!(!negative.contains("'-"), "numbers stay numbers: {negative}");
+    let statistics = shift::statistics_file(&comparison, shift::FileFormat::Csv).unwrap();
+    let statistics = String::from_utf8(statistics).unwrap();
+    assert!(statistics.contains(",'=cmd|' /C calc'!A0,") && !statistics.contains('\u{1b}'), "{statistics}");
+    let markdown = exported(&comparison, TableFormat::Markdown, &["kl"], false);
+    let row = markdown.lines().nth(2).unwrap();
+    assert!(row.starts_with(r"| \[x\](y)") && row.contains(r"\<b\>\$1\$\`c\`"), "{row}");
+    let latex = exported(&comparison, TableFormat::Latex, &["kl"], false);
+    assert!(latex.lines().any(|line| line.starts_with("{}[x]")), "{latex}");
+}
+
 fn exported(comparison: &Comparison, format: TableFormat, columns: &[&str], is_card: bool) -> String {
     let columns = columns.iter().map(|name| Pick::of_name(name).unwrap()).collect();
     let sizes = BTreeMap::from([("base".to_owned(), 29_540_067_968), ("sft".to_owned(), 144_811_232)]);

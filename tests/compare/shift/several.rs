@@ -140,11 +140,18 @@ fn tasks_are_pooled_and_averaged() {
     let k1 = &overall.measures[0];
     let pooled = k1.token_mean.unwrap();
     assert_close(pooled.value, (easy.value * easy.n as f64 + hard.value * hard.n as f64) / (easy.n + hard.n) as f64);
-    assert_eq!((pooled.n, pooled.clusters), (12, 4));
+    // The prompt that both tasks have is one cluster, whose tokens of both move together.
+    assert_eq!((pooled.n, pooled.clusters), (12, 3));
+    let k1_of = |p: &[&[f32]], q: &[&[f32]]| -> Vec<f64> {
+        p.concat().iter().zip(q.concat()).map(|(a, b)| f64::from(*a) - f64::from(b)).collect()
+    };
+    let shared = [k1_of(&P[..2], &ONE[..2]), k1_of(&P[..2], &TWO[..2])].concat();
+    let clusters = [shared, k1_of(&P[2..3], &ONE[2..3]), k1_of(&P[3..], &ONE[3..])];
+    let squares = clusters.map(|of| (of.iter().sum::<f64>() - pooled.value * of.len() as f64).powi(2));
+    assert_close(pooled.stderr.unwrap(), (3.0 / 2.0 * squares.iter().sum::<f64>()).sqrt() / 12.0);
     assert_close(k1.mean_of_token_means.unwrap().value, f64::midpoint(easy.value, hard.value));
     // One cluster has no error, nor has a mean over it.
     assert_eq!((hard.stderr, k1.mean_of_token_means.unwrap().stderr), (None, None));
-    assert!(pooled.stderr.unwrap() > 0.0);
 }
 
 /// Whoever reads what several tasks give together sees that it is of some of the text.

@@ -89,8 +89,36 @@ fn score_compares_the_pairs_that_kl_shows() {
         let all = pairs("--all-pairs");
         assert!(all.len() == 3 && all.iter().all(is_exact), "{all:?}");
     }
+    // A table of Q and P is read the other way round, by either computation.
     let said = scene.run("kl one --all --reference b");
-    said.expect_out("exact measures exist only for P = `r`, Q = `b`: use --reference r to see them");
+    said.expect_out("exact measures are those of P = `r`, Q = `b`, read the other way round");
+    let pair = |more: &str| {
+        let said = scene.run(&format!("kl one --json --quantiles {more}"));
+        let comparison: Value = serde_json::from_str(&said.expect(0, "").stdout).unwrap();
+        comparison["pairs"][0].clone()
+    };
+    let (straight, turned) = (pair("--pair r,b"), pair("--reference b --pair b,r"));
+    let mean = |pair: &Value, name: &str| {
+        let measures = pair["measures"].as_array().unwrap();
+        measures.iter().find(|of| of["name"] == name).unwrap()["token_mean"].clone()
+    };
+    for (of, like) in [("kl", "kl_reverse"), ("kl_reverse", "kl"), ("js", "js"), ("tv", "tv")] {
+        assert_eq!(mean(&turned, of), mean(&straight, like), "{of}");
+    }
+    assert_ne!(mean(&turned, "kl"), mean(&straight, "kl"));
+    let [from, to] = [&straight, &turned].map(|pair| pair["exact"]["most_moved"].as_array().unwrap());
+    assert!(!from.is_empty() && !to.is_empty());
+    let swapped = |moved: &Value| (moved["to_id"].clone(), moved["from_id"].clone(), moved["places"].clone());
+    let all: Vec<_> = from.iter().map(swapped).collect();
+    assert!(to.iter().any(|of| all.contains(&(of["from_id"].clone(), of["to_id"].clone(), of["places"].clone()))));
+    assert_eq!(turned["exact"]["stop"]["p"], straight["exact"]["stop"]["q"]);
+    assert_eq!(turned["exact"]["most_shifted"], serde_json::json!([]), "nothing says Q's ranks");
+    let plain = pair("--reference b --pair b,r --plain");
+    let near = |name: &str| {
+        (mean(&plain, name)["value"].as_f64().unwrap() - mean(&turned, name)["value"].as_f64().unwrap()).abs()
+    };
+    assert!(near("kl") < 1e-12 && near("kl_reverse") < 1e-12);
+    scene.run("kl one --reference b --fail-above kl=100").expect(0, "");
 }
 
 #[path = "../../../examples/score.rs"]
