@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::args::{AlignArg, KlArgs, Listed, TableArg};
+use super::args::{AlignArg, KlArgs, Listed, NamesArg, SampledArg, TableArg};
 use super::exit::Exit;
 use super::terminal::Terminal;
 use super::{progress, screen, signals};
@@ -60,6 +60,9 @@ fn shown(args: &KlArgs, options: &shift::Options, comparison: &Comparison) -> Re
     }
     if args.scalars {
         return Ok(shift::scalars(comparison)?);
+    }
+    if args.weights.names.is_some() {
+        return Ok(shift::named_scalars(comparison)?);
     }
     if args.table.is_some() || args.card || !args.columns.is_empty() {
         let format = match args.table {
@@ -128,6 +131,9 @@ fn options(args: &KlArgs) -> shift::Options {
         noise_floor: args.noise_floor.clone(),
         quantiles: quantiles.then_some(shift::EXACT),
         slices: args.slices || args.statistics.is_some(),
+        weight_cap: Some(args.weights.weight_cap),
+        sampled: args.weights.sampled.map_or_else(shift::Sampled::default, SampledArg::sampled),
+        names: args.weights.names.map(NamesArg::names),
         plain: args.plain,
     }
 }

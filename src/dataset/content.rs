@@ -28,6 +28,16 @@ pub enum Content {
         /// Whether a limit of tokens ended the generation; `None` where the row does not say.
         cut: Option<bool>,
     },
+    /// A whole sequence of token ids, of which several stretches may have been sampled, as around the answers of tools:
+    /// never retokenised. What follows the last sampled token is left out.
+    Masked {
+        /// Ids of the sequence up to the last sampled token.
+        ids: Vec<u32>,
+        /// Whether each of them was sampled.
+        sampled: Vec<bool>,
+        /// Whether a limit of tokens ended the generation; `None` where the row does not say.
+        cut: Option<bool>,
+    },
     /// A chat of `turns` assistant turns, at least one, each of which is a sample, after `before` turns of it that are
     /// only context. `messages`, `tools` and `kwargs` are JSON as the row has it; `cut` is about the last turn.
     Chat {
@@ -50,7 +60,7 @@ impl Content {
     /// Number of samples that it gives.
     pub fn samples(&self) -> u32 {
         match self {
-            Self::Text { .. } | Self::Ids { .. } => 1,
+            Self::Text { .. } | Self::Ids { .. } | Self::Masked { .. } => 1,
             Self::Chat { turns, .. } => *turns,
         }
     }
@@ -60,6 +70,7 @@ impl Content {
         match self {
             Self::Text { input, output, .. } => input.len() + output.len(),
             Self::Ids { prompt, response, .. } => 4 * (prompt.len() + response.len()),
+            Self::Masked { ids, .. } => 4 * ids.len(),
             Self::Chat { messages, .. } => messages.len(),
         }
     }

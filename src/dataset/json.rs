@@ -61,6 +61,11 @@ impl<'a> Fields<'a> {
         self.values.get(name).copied().flatten().filter(|raw| !["null", NAN].contains(raw))
     }
 
+    /// Whether a wanted field is there, be it null.
+    pub fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
     /// As `get`, of a value that is read.
     ///
     /// # Errors

@@ -12,6 +12,8 @@ pub struct Shape {
 /// How the content of a shape is read.
 pub enum Kind {
     Ids,
+    /// A sequence of ids, and in `needs[1]` which of them were sampled.
+    Masked,
     /// One response to `needs[0]`, in `needs[1]`.
     Text,
     Rollouts,
@@ -21,8 +23,10 @@ pub enum Kind {
 }
 
 /// Ids come first: a row that has any is read by them alone, and text next to them only says what they decode to.
-pub static SHAPES: [Shape; 8] = [
+pub static SHAPES: [Shape; 10] = [
     Shape { needs: &["prompt_token_ids", "response_token_ids"], kind: Kind::Ids },
+    Shape { needs: &["token_ids", "mask"], kind: Kind::Masked },
+    Shape { needs: &["token_ids", "loss_mask"], kind: Kind::Masked },
     Shape { needs: &["input", "output"], kind: Kind::Text },
     Shape { needs: &["prompt", "response"], kind: Kind::Text },
     Shape { needs: &["prompt", "completion"], kind: Kind::Text },

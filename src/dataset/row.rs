@@ -3,6 +3,7 @@
 //! Owns what a readable row is. An unreadable row does not end the run: it keeps its place and its reason.
 
 use crate::dataset::content::{Content, may_repeat};
+use crate::dataset::dumps;
 use crate::dataset::json::{self, Fields};
 use crate::dataset::names::FieldNames;
 use crate::dataset::shapes;
@@ -23,7 +24,11 @@ pub struct RowOptions {
 impl RowOptions {
     /// Every field that a row is read from.
     pub(super) fn wanted(&self) -> Vec<&str> {
-        self.fields.all().chain(self.cluster.iter().chain(&self.keep).map(String::as_str)).collect()
+        self.fields
+            .all()
+            .chain(dumps::fields().map(|name| name as &str))
+            .chain(self.cluster.iter().chain(&self.keep).map(String::as_str))
+            .collect()
     }
 }
 
@@ -38,6 +43,8 @@ pub struct Row {
     pub contents: Vec<Content>,
     /// One value per kept field, in `RowOptions::keep`'s order.
     pub kept: Vec<RowValue>,
+    /// Its fields are those of a dump whose texts were decoded without special tokens.
+    pub is_dump: bool,
 }
 
 /// The value of a kept field.
@@ -93,6 +100,7 @@ impl Row {
             id: fields.value(id).map_or(Ok(None), |_| fields.label(id))?,
             cluster: options.cluster.as_ref().map_or(Ok(None), |name| fields.label(name))?,
             kept: values.collect::<Result<_, _>>()?,
+            is_dump: dumps::is_dump(&fields),
         };
         // Each of its samples has the row's id, cluster and kept fields.
         let texts = [&row.id, &row.cluster].into_iter().flatten();

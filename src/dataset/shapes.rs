@@ -11,8 +11,12 @@ use crate::dataset::conversations;
 use crate::dataset::endings::Endings;
 use crate::dataset::harness;
 use crate::dataset::json::Fields;
+use crate::dataset::masked;
 use crate::dataset::named::Named;
 use crate::dataset::names::{FieldNames, Kind, SHAPES, Shape};
+
+/// The fields of the usual shape, which a row without any is told to lack.
+const USUAL: &[&str] = &["input", "output"];
 
 /// The content of a row; and of a row with a list of responses to one prompt, how many they are.
 ///
@@ -22,10 +26,17 @@ pub fn contents(fields: &Fields, names: &FieldNames) -> Result<(Vec<Content>, Op
     let row = Named::new(fields, names);
     let has = |name: &&str| row.get(name).is_some();
     let shapes: Vec<&Shape> = names.candidates().collect();
-    let has_ids = |shape: &&&Shape| shape.needs == SHAPES[0].needs && shape.needs.iter().any(has);
-    let whole: Vec<&Shape> = match shapes.iter().find(has_ids) {
-        Some(ids) => vec![ids],
-        None => shapes.iter().copied().filter(|shape| shape.needs.iter().all(has)).collect(),
+    // Ids come first. A prompt's ids say by themselves that the row is one of ids; `token_ids` may stand beside a text.
+    let has_ids = |shape: &&Shape| match shape.kind {
+        Kind::Ids => shape.needs.iter().any(has),
+        Kind::Masked => shape.needs.iter().all(has),
+        _ => false,
+    };
+    let of_ids: Vec<&Shape> = shapes.iter().copied().filter(has_ids).collect();
+    let whole = if of_ids.is_empty() {
+        shapes.iter().copied().filter(|shape| shape.needs.iter().all(has)).collect()
+    } else {
+        of_ids
     };
     // Rows of messages, or of text, often contain the conversation that they were made of, too.
     let is_other = |shape: &&&Shape| !matches!(shape.kind, Kind::Conversations);
@@ -36,9 +47,11 @@ pub fn contents(fields: &Fields, names: &FieldNames) -> Result<(Vec<Content>, Op
         return Err(format!("the row has {a} and also {b}: choose one of them with --fields"));
     }
     // Where no shape is whole, reading the one that was begun, or else the usual one, says what is missing.
-    let begun = || shapes.iter().copied().find(|shape| shape.needs.iter().any(has));
-    let usual = || shapes.iter().copied().find(|shape| shape.needs == SHAPES[1].needs).or(shapes.first().copied());
-    let shape = whole.first().copied().or_else(begun).or_else(usual).unwrap_or(&SHAPES[1]);
+    let is_text = |shape: &&Shape| !matches!(shape.kind, Kind::Masked) && shape.needs.iter().any(has);
+    let is_masked = |shape: &&Shape| matches!(shape.kind, Kind::Masked) && shape.needs.iter().take(1).any(has);
+    let begun = || shapes.iter().copied().find(is_text).or(shapes.iter().copied().find(is_masked));
+    let usual = || shapes.iter().copied().find(|shape| shape.needs == USUAL).or(shapes.first().copied());
+    let shape = whole.first().copied().or_else(begun).or_else(usual).unwrap_or(&SHAPES[0]);
     let contents = read(&row, shape)?;
     // There would be no sample to report the problem.
     if contents.is_empty() {
@@ -53,7 +66,7 @@ fn has_list(row: &Named, shape: &Shape) -> bool {
     match shape.kind {
         Kind::Rollouts => true,
         Kind::Ids => row.get("response_token_ids").is_some_and(is_nested),
-        Kind::Text | Kind::Messages | Kind::Conversations | Kind::Harness => false,
+        Kind::Masked | Kind::Text | Kind::Messages | Kind::Conversations | Kind::Harness => false,
     }
 }
 
@@ -65,6 +78,7 @@ fn is_nested(raw: &str) -> bool {
 fn read(row: &Named, shape: &Shape) -> Result<Vec<Content>, String> {
     match shape.kind {
         Kind::Ids => ids(row),
+        Kind::Masked => masked::contents(row, shape.needs),
         Kind::Text => text(row, shape.needs[0], shape.needs[1]),
         Kind::Rollouts => rollouts(row),
         Kind::Messages => chats::whole(row),

@@ -43,7 +43,7 @@ impl Windows {
         prompt.iter_mut().zip(&self.prefix).for_each(|(id, special)| *id = *special);
         let response = prompt.split_off((self.size / 2 + 1).min(self.size));
         let content = Content::Ids { prompt, response, input: None, output: None, cut: None };
-        Row { id: None, cluster: None, contents: vec![content], kept: Vec::new() }
+        Row { id: None, cluster: None, contents: vec![content], kept: Vec::new(), is_dump: false }
     }
 
     /// Tokens per window.

@@ -12,6 +12,7 @@ mod plan;
 mod request;
 mod row;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 pub use self::formats::{Format, Tokens};
@@ -47,6 +48,8 @@ pub struct Imported {
     pub noted: Noted,
     /// Why samples have no numbers: the first of them.
     pub reasons: Vec<String>,
+    /// Files that have the same bytes as an earlier one, so that their rows count twice.
+    pub twice: Vec<String>,
 }
 
 /// Number of reasons that are listed; the samples tables contain all of them.
@@ -60,6 +63,7 @@ const REASONS: usize = 3;
 /// same names. [`Error::Stopped`] if `stop` was raised. Parts that are written stay, and the same request continues.
 pub fn import(request: &Request, stop: &Stop) -> Result<Vec<Imported>> {
     let names = FieldNames::parse(&request.fields, &Format::fields_of_all())?;
+    must_differ(&request.files)?;
     let format = |path: &PathBuf| request.format.map_or_else(|| Format::of_file(path, &names), Ok);
     let formats = request.files.iter().map(format).collect::<Result<Vec<_>>>()?;
     let Some(&format) = formats.first() else { return Err(Error::usage("no file to import")) };
@@ -87,6 +91,22 @@ pub fn import(request: &Request, stop: &Stop) -> Result<Vec<Imported>> {
     Import { plan, cells, format, reads: &reads, stop }.write(&store)
 }
 
+/// Each file must be given once: its rows would count twice, and errors of means would come out too small.
+///
+/// # Errors
+/// [`Error::Usage`] with the first path that is another name of an earlier one.
+fn must_differ(files: &[PathBuf]) -> Result<()> {
+    let mut seen = HashSet::new();
+    for path in files {
+        // A path that does not exist is an error where it is opened.
+        let file = path.canonicalize().unwrap_or_else(|_| path.clone());
+        if !seen.insert(file) {
+            return Err(Error::usage(format!("`{}` is given twice: its rows would count twice", path.display())));
+        }
+    }
+    Ok(())
+}
+
 /// One text with the numbers of one or several models.
 struct Import<'a> {
     plan: Plan,
@@ -111,6 +131,7 @@ impl Import<'_> {
             tokens: 0,
             noted: Noted::default(),
             reasons: Vec::new(),
+            twice: self.plan.twice(),
         };
         let mut imported: Vec<Imported> = self.cells.iter().map(new).collect();
         for part in 0..self.plan.parts.len() {

@@ -22,6 +22,7 @@ mod tables;
 mod texts;
 mod tokens;
 mod vocabulary;
+mod weights;
 mod write;
 
 pub use contents::{Block, Contents, Options, compared};

@@ -8,6 +8,7 @@ use std::fmt::Write;
 use super::contents::Contents;
 use super::figure::{self, mean};
 use super::html::{fragment, table, text};
+use super::weights;
 use crate::shift::{
     Comparison, Estimate, ExactFigures, KlEstimate, Pair, Place, bounds_text, estimate_text, short_text,
 };
@@ -39,6 +40,10 @@ pub fn html(contents: &Contents, cells: &[FoundCell]) -> String {
         out += &section("By position in the response", &(note.to_owned() + &by_position));
     }
     out += &section("Ranks and perplexities", &(figure::rank_shift(comparison).in_page() + &perplexities(pairs)));
+    let weights = weights::html(pairs, names);
+    if !weights.is_empty() {
+        out += &section("Importance weights", &weights);
+    }
     let slices: String = pairs.iter().map(slices).collect();
     if !slices.is_empty() {
         out += &section("By region, kind of token and kept field", &slices);

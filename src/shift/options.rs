@@ -28,9 +28,58 @@ pub struct Options {
     pub quantiles: Option<u64>,
     /// Take means by region, kind, position and kept field too: one more pass over the tables.
     pub slices: bool,
+    /// What importance weights are cut to; `None`: 2.
+    pub weight_cap: Option<f64>,
+    /// What P's recorded numbers are of, which decides what importance weights are 1 in expectation.
+    pub sampled: Sampled,
+    /// Give the scalars of importance weights under this framework's names too.
+    pub names: Option<DashboardNames>,
     /// Compute every statistic by the lazy queries that define it, slowly; quantiles are exact for any number of
     /// tokens.
     pub plain: bool,
+}
+
+/// What the log-probabilities are of that P's engine recorded of the tokens that it sampled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sampled {
+    /// Nothing says it.
+    #[default]
+    Unknown,
+    /// Tokens were sampled from P's whole distribution.
+    Whole,
+    /// Tokens were sampled under top-p, top-k or the like, and the numbers are of what was left, renormalised.
+    Cut,
+    /// Tokens were sampled so, and the numbers are of the whole distribution.
+    Raw,
+}
+
+impl Sampled {
+    /// What the mean weight is in expectation. A is the set that a token was sampled within.
+    pub fn expectation(self) -> &'static str {
+        match self {
+            Self::Unknown => {
+                "the mean weight is 1 in expectation if P sampled from its whole distribution at the recorded temperature; if \
+                 it sampled within a set A (top-p, top-k), Q(A) for recorded numbers of the cut distribution and Q(A)/P(A) for \
+                 raw ones (--sampled says which)"
+            }
+            Self::Whole => "the mean weight is 1 in expectation",
+            Self::Cut => "the mean weight is Q(A) in expectation, A being the tokens that P's sampler left",
+            Self::Raw => "the mean weight is Q(A)/P(A) in expectation, A being the tokens that P's sampler left",
+        }
+    }
+}
+
+/// A framework whose dashboard has scalars of importance weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DashboardNames {
+    /// `rollout_corr/kl` and the like.
+    Verl,
+    /// `sampling/importance_sampling_ratio/mean` and the like.
+    Trl,
+    /// `mismatch_kl/all/mean` and the like.
+    PrimeRl,
+    /// `train/token_mult_prob_error` and the like.
+    NemoRl,
 }
 
 /// A model, and the name under which the same weights were scored in f32.

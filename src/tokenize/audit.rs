@@ -38,6 +38,8 @@ pub struct Audit {
     pub raw: u64,
     /// Turns of a chat of which some message has a field that is null.
     pub nulls: u64,
+    /// Texts that seem to have been decoded without their special tokens.
+    pub stripped: u64,
     /// What was not scored, or not in full, by reason.
     pub skipped: BTreeMap<String, u64>,
 }
@@ -90,6 +92,7 @@ impl Audit {
         self.partial += other.partial;
         self.raw += other.raw;
         self.nulls += other.nulls;
+        self.stripped += other.stripped;
         for (reason, count) in other.skipped {
             self.count(reason, count);
         }
@@ -111,6 +114,11 @@ impl Audit {
             (
                 self.nulls,
                 "messages have fields that are null: the template does not see them, as in transformers 5 (4 shows None)",
+            ),
+            (
+                self.stripped,
+                "the text seems to have been decoded without its special tokens (skip_special_tokens, as verl and TRL do), so \
+                 its ids are not those that the model read: score the token ids, or messages",
             ),
             (self.raw, "the turn's content is scored as it is, because the chat template would leave out some of it"),
         ];
@@ -142,6 +150,10 @@ fn is_spaced(tokenizer: &TextTokenizer, sample: &Sample) -> bool {
 /// Whether the ids, but for special tokens around them, are the text's own bytes.
 fn decodes_to_text(tokenizer: &TextTokenizer, sample: &Sample) -> bool {
     let Sample { ids, tokens, prompt, response, .. } = sample;
+    // Of several stretches only the ids are known, and the text is what they decode to.
+    if tokens.windows(2).any(|pair| pair[0].index + 1 < pair[1].index) {
+        return true;
+    }
     let start = if ids.starts_with(tokenizer.prefix()) { tokenizer.prefix().len() } else { 0 };
     let end = ids.len() - usize::from(tokens.last().is_some_and(|token| token.is_end));
     let boundary = tokens.first().map_or(end, |token| token.index as usize).clamp(start, end);

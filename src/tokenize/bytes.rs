@@ -103,6 +103,11 @@ impl TokenBytes {
         both.filter(|(_, (a, b))| a != b && !a.is_empty() && !b.is_empty()).map(|(id, _)| id)
     }
 
+    /// Whether decoders leave the token out of a text.
+    pub fn is_special(&self, id: u32) -> bool {
+        self.special.get(id as usize).copied().unwrap_or(false)
+    }
+
     /// Whether the token is found in a text as it is, and made of no others.
     pub fn is_added(&self, id: u32) -> bool {
         self.added.get(id as usize).copied().unwrap_or(false)
@@ -133,9 +138,8 @@ impl TokenBytes {
 
     /// Lays the tokens along a text that may leave special tokens out.
     pub fn lay_without_specials(&self, ids: &[u32], text: &str) -> Option<Vec<Span>> {
-        let is_special = |id: u32| self.special.get(id as usize).copied().unwrap_or(false);
         self.lay(ids, text)
-            .or_else(|| lay_pieces(ids.iter().map(|&id| if is_special(id) { &[] } else { self.of(id) }), text))
+            .or_else(|| lay_pieces(ids.iter().map(|&id| if self.is_special(id) { &[] } else { self.of(id) }), text))
     }
 
     /// The ids without the special tokens that end them.

@@ -12,6 +12,7 @@ impl TextTokenizer {
     #[must_use]
     pub fn with_template(mut self, template: Option<ChatTemplate>) -> Self {
         self.template = template;
+        self.around = std::sync::OnceLock::new();
         self
     }
 

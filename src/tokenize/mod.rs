@@ -3,6 +3,7 @@
 //! Owns the one tokenisation of a run: the same ids go to every model. An unreadable row does not end the run: the
 //! problem becomes its sample's status.
 
+mod around;
 mod audit;
 mod config_files;
 mod bos;
@@ -11,9 +12,11 @@ mod chat;
 mod files;
 mod gguf;
 mod legacy;
+mod masked;
 mod patterns;
 mod read;
 mod samples;
+mod stripped;
 mod tokenizer;
 mod versions;
 mod written;

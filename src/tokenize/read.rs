@@ -82,6 +82,7 @@ impl TextTokenizer {
             bos,
             identity,
             template: None,
+            around: std::sync::OnceLock::new(),
             of_prompts: None,
             puts_space,
             renamed: Vec::new(),

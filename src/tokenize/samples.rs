@@ -91,6 +91,7 @@ impl TextTokenizer {
             }
         };
         let (mut rest, mut prompt) = (samples.as_mut_slice(), None);
+        let are_texts = row.has_texts();
         for content in row.contents {
             let (filled, others) = std::mem::take(&mut rest).split_at_mut(content.samples() as usize);
             prompt = prompt.or(self.fill(filled, content, options, audit));
@@ -106,6 +107,8 @@ impl TextTokenizer {
         samples.iter_mut().filter(|sample| sample.status == Status::Ok).for_each(|sample| fit(sample, options));
         for sample in &samples {
             audit.add(self, sample);
+            let is_text = are_texts && sample.status == Status::Ok;
+            audit.stripped += u64::from(is_text && self.seems_stripped(sample, row.is_dump));
         }
         samples
     }
@@ -133,6 +136,12 @@ impl TextTokenizer {
                 let alone = prompt.clone();
                 self.fill_ids(sample, prompt, &response, input, output, options.end);
                 Some(alone)
+            }
+            (Content::Masked { ids, sampled, cut }, [sample]) => {
+                sample.is_cut = cut;
+                self.fill_masked(sample, ids, &sampled, options.end);
+                // Without a prompt, rows have nothing in common.
+                Some(sample.context().to_vec()).filter(|prompt| !prompt.is_empty())
             }
             (chat, samples) => self.fill_chat(samples, &chat, options.boundary, audit),
         }
@@ -229,7 +238,7 @@ fn blank(read: &ReadRow, turn: u32) -> Sample {
 
 /// The tokens whose last byte lies in the response, which begins at byte `boundary` of the text and is `length` bytes
 /// long. `first` is the index of the first span's token. A token without bytes belongs where the one before it does.
-fn response_tokens(spans: &[Span], first: usize, boundary: usize, length: usize) -> Vec<ResponseToken> {
+pub(super) fn response_tokens(spans: &[Span], first: usize, boundary: usize, length: usize) -> Vec<ResponseToken> {
     if length == 0 {
         return Vec::new();
     }

@@ -2,8 +2,11 @@
 //!
 //! Owns which bytes of a text each id stands for. Not here: rows (`samples`), and files (`read`).
 
+use std::sync::OnceLock;
+
 use tokenizers::Tokenizer;
 
+use super::around::Around;
 use super::bytes::{self, Span, TokenBytes};
 use crate::template::ChatTemplate;
 
@@ -23,6 +26,8 @@ pub struct TextTokenizer {
     pub(super) bos: Option<u32>,
     pub(super) identity: String,
     pub(super) template: Option<ChatTemplate>,
+    /// What the template writes around a message, once a row of text was looked at.
+    pub(super) around: OnceLock<Option<Around>>,
     /// What reads that which the template writes before responses, where that is another.
     pub(super) of_prompts: Option<Box<Self>>,
     /// It begins texts with a space that they do not have.

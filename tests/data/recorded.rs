@@ -425,3 +425,155 @@ fn imports_of_earlier_versions_are_rejected() {
     let said = scene.run("kl --data-dir out");
     said.expect(1, "was imported by an earlier version");
 }
+
+/// Which of two masks says what was sampled is never guessed.
+#[test]
+fn two_masks_in_a_row_need_a_choice() {
+    let scene = Scene::new();
+    let row =
+        json!({"token_ids": [1, 2, 3], "mask": [0, 1, 1], "loss_mask": [0, 0, 1], "logprobs": [null, -0.5, -1.5]});
+    scene.dataset("rl_demo.jsonl", &[row]);
+    let said = scene.run("import rl_demo.jsonl --output-dir out");
+    said.expect(
+        4,
+        "line 1: the row has `mask` and also `loss_mask`: say which tokens were sampled with --fields mask=mask",
+    );
+    for (folder, fields, tokens) in [("a", "mask=loss_mask", 1), ("b", "mask=mask", 2), ("c", "loss_mask=loss_mask", 1)]
+    {
+        scene
+            .run(&format!("import rl_demo.jsonl --output-dir {folder} --fields {fields}"))
+            .expect(0, &format!("1 ok samples; {tokens} tokens"));
+    }
+}
+
+#[test]
+fn a_file_is_imported_once() {
+    let scene = Scene::new();
+    let row = json!({"token_ids": [1, 2, 3], "logprobs": [null, -0.5, -1.5]});
+    scene.dataset("rl_demo.jsonl", &[row.clone()]);
+    scene.dataset("rl_copy.jsonl", &[row]);
+    scene.write("empty.jsonl", "");
+    scene.write("also_empty.jsonl", "");
+    let names = "--output-dir out --generation-model rl --task demo";
+    scene
+        .run(&format!("import rl_demo.jsonl ./rl_demo.jsonl {names}"))
+        .expect(1, "`./rl_demo.jsonl` is given twice: its rows would count twice");
+    let said =
+        scene.run(&format!("import rl_demo.jsonl rl_copy.jsonl empty.jsonl also_empty.jsonl {names} --format rows"));
+    said.expect(0, "`rl_copy.jsonl` has the same bytes as an earlier file: its rows count twice");
+    assert_eq!(said.stderr.matches("same bytes").count(), 1, "{}", said.stderr);
+}
+
+/// A mean over the few rows that have ranks is said to be one.
+#[test]
+fn means_over_some_of_the_tokens_say_how_few() {
+    let scene = Scene::new();
+    let row = |rank: Option<u32>| {
+        let mut row = json!({"token_ids": [1, 2, 3], "logprobs": [null, -0.5, -1.5]});
+        if let Some(rank) = rank {
+            row["ranks"] = json!([null, rank, 1]);
+        }
+        row
+    };
+    for model in ["p", "q"] {
+        scene.dataset("p_demo.jsonl", &[row(Some(2)), row(None), row(None)]);
+        scene.run(&format!("import p_demo.jsonl --output-dir out --model {model}")).expect(0, "3 ok");
+    }
+    let note = "known at only 2 of 6 tokens, whose mean they are: rank_shift, log2_rank_ratio";
+    scene.run("kl out --all").expect_out(note);
+    scene.run("kl out").expect_out("known at only 2 of 6 tokens");
+}
+
+/// Every number that numpy gave, from the definitions, agrees; and what is not there is not made up.
+fn agrees(expected: &Value, found: &Value, at: &str) -> usize {
+    match expected {
+        Value::Object(fields) => {
+            let fields = fields.iter().filter(|(key, _)| *key != "named");
+            fields.map(|(key, value)| agrees(value, &found[key], &format!("{at}.{key}"))).sum()
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().map(|(i, item)| agrees(item, &found[i], &format!("{at}[{i}]"))).sum()
+        }
+        number => {
+            let (number, found) = (number.as_f64().unwrap(), found.as_f64().unwrap_or(f64::NAN));
+            assert!((number - found).abs() <= 1e-9 * number.abs().max(1.0), "{at}: numpy {number}, found {found}");
+            1
+        }
+    }
+}
+
+/// A tiny model in bf16 and in f32 with noise in its head: 240 sequences of 60 prompts at three steps. The expectations are
+/// numpy's (scripts/make_mismatch.py).
+#[test]
+fn importance_weights_are_those_of_numpy() {
+    let scene = Scene::new();
+    import(&scene, "mismatch.jsonl.gz", "").expect(0, "`trainer` on `rollouts` by `inference`: 240 ok samples");
+    let expected: Value =
+        serde_json::from_str(&fs::read_to_string(Path::new(FIXTURES).join("mismatch.json")).unwrap()).unwrap();
+    let kl: Value = serde_json::from_str(&scene.run("kl out --json").stdout).unwrap();
+    let pair = &kl["pairs"][0];
+    assert_eq!((pair["p"].as_str(), pair["q"].as_str()), (Some("inference"), Some("trainer")));
+    assert_eq!(pair["clusters"], 60);
+    // Of each of four sets of samples.
+    assert_eq!(agrees(&expected, &pair["weights"], ""), 4 * 76 + 3);
+    let alarms = |figures: &Value| -> Vec<String> {
+        list(&figures["alarms"]).iter().map(|alarm| alarm["statistic"].as_str().unwrap().to_owned()).collect()
+    };
+    let steps = list(&pair["weights"]["by_step"]);
+    assert_eq!(alarms(&steps[0]["figures"]), Vec::<String>::new());
+    assert_eq!(alarms(&steps[1]["figures"]), Vec::<String>::new());
+    assert_eq!(alarms(&steps[2]["figures"]), ["exp_abs_delta_logprob", "kl_k3"]);
+    assert_eq!(pair["weights"]["named"], json!([]));
+
+    for framework in ["verl", "trl", "prime-rl", "nemo-rl"] {
+        let said = scene.run(&format!("kl out --names {framework}"));
+        let lines: Vec<Value> =
+            said.expect(0, "").stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 3);
+        for (line, step) in lines.iter().zip(list(&expected["by_step"])) {
+            let names = &step["figures"]["named"][framework];
+            assert!(agrees(names, line, framework) >= 3);
+            let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+            let own = ["task", "p", "q", "step"];
+            assert_eq!(line["step"], step["step"]);
+            assert!(keys(line).iter().all(|key| own.contains(&key.as_str()) || keys(names).contains(key)), "{line}");
+        }
+    }
+    scene.run("kl out").expect_out("ALARM: kl_k3 is 0.044826, above 0.001 (nemo-rl's limit)");
+    let all = scene.run("kl out --all --sampled cut --weight-cap 3");
+    all.expect_out("the mean weight is Q(A) in expectation").expect_out("above 3");
+    // By lazy queries or by the pass, from all threads or one.
+    let plain: Value = serde_json::from_str(&scene.run("kl out --json --plain --threads 1").stdout).unwrap();
+    assert_eq!(plain["pairs"][0]["weights"], pair["weights"]);
+    scene.run("kl out --statistics statistics.csv").expect(0, "");
+    let statistics = fs::read_to_string(scene.path("statistics.csv")).unwrap();
+    let row = |slice: &str, measure: &str| {
+        let name = format!(",{slice},{measure},");
+        statistics.lines().filter(|line| line.contains(&name)).count()
+    };
+    assert_eq!((row("all", "weight_token"), row("all", "weight_sequence,ess"), row("all", "kl_k2")), (10, 1, 1));
+    assert_eq!(row("field.step=3", "weight_sequence_mean"), 10);
+    scene.run("report out -o page.html").expect(0, "");
+    let page = fs::read_to_string(scene.path("page.html")).unwrap();
+    assert!(
+        page.contains("Importance weights q/p of Q on the text that P recorded")
+            && page.contains("kl_k3 0.044826, above 0.001")
+    );
+}
+
+/// Weights are of what the writer of the text recorded: a model that only reads it has none.
+#[test]
+fn texts_of_other_models_have_no_weights() {
+    let scene = Scene::new();
+    let row = |logprob: f64| json!({"token_ids": [1, 2, 3], "logprobs": [null, logprob, -1.5]});
+    for (model, logprob) in [("p", -0.5), ("q", -0.25), ("r", -0.75)] {
+        scene.dataset("p_demo.jsonl", &[row(logprob)]);
+        scene.run(&format!("import p_demo.jsonl --output-dir out --model {model}")).expect(0, "1 ok");
+    }
+    let weights = |options: &str| -> Vec<bool> {
+        let kl: Value = serde_json::from_str(&scene.run(&format!("kl out --json {options}")).stdout).unwrap();
+        list(&kl["pairs"]).iter().map(|pair| !pair["weights"].is_null()).collect()
+    };
+    assert_eq!((weights(""), weights("--reference q")), (vec![true, true], vec![false, false]));
+    scene.run("kl out --reference q --names verl").expect(1, "--names: no pair has importance weights");
+}

@@ -40,7 +40,7 @@ fn plain(name: &str) -> tokenizers::Tokenizer {
 }
 
 fn row(content: Content) -> Row {
-    Row { id: None, cluster: None, contents: vec![content], kept: Vec::new() }
+    Row { id: None, cluster: None, contents: vec![content], kept: Vec::new(), is_dump: false }
 }
 
 fn text_row(input: &str, output: &str) -> Row {
@@ -323,7 +323,8 @@ fn samples_of_a_row_share_their_cluster() {
     let samples = |row: Row| tokenizer.samples(ReadRow { row: 7, line: 9, first_sample: 40, content: Ok(row) }, &JOINT);
     // `under` is one token: the first response's context is shorter than the second's, and neither is the prompt alone.
     let contents = vec![rollout("der"), rollout("x"), rollout("")];
-    let row = Row { id: Some("r".into()), cluster: None, contents, kept: vec![Kept::Number(1.0).into()] };
+    let row =
+        Row { id: Some("r".into()), cluster: None, contents, kept: vec![Kept::Number(1.0).into()], is_dump: false };
     let three = samples(row.clone());
     let places: Vec<_> = three.iter().map(|s| (s.sample_id, s.row, s.turn, s.row_id.as_deref())).collect();
     assert_eq!(places, [(40, 7, 0, Some("r")), (41, 7, 1, Some("r")), (42, 7, 2, Some("r"))]);
@@ -335,7 +336,8 @@ fn samples_of_a_row_share_their_cluster() {
     assert!(grouped.iter().all(|s| s.cluster_id == "g"));
 
     let chat = Content::Chat { messages: "[]".into(), tools: None, kwargs: None, before: 0, turns: 2, cut: None };
-    let turns = samples(Row { id: None, cluster: None, contents: vec![chat, rollout("x")], kept: Vec::new() });
+    let turns =
+        samples(Row { id: None, cluster: None, contents: vec![chat, rollout("x")], kept: Vec::new(), is_dump: false });
     let statuses: Vec<_> = turns.iter().map(|s| (s.sample_id, s.status)).collect();
     assert_eq!(statuses, [(40, Status::Failed), (41, Status::Failed), (42, Status::Ok)]);
 }
@@ -430,6 +432,40 @@ fn with_template(name: &str, template: &str) -> TextTokenizer {
     tokenizer(name).with_template(ChatTemplate::of_model(folder.path()).unwrap())
 }
 
+/// verl's and TRL's dumps are decoded with `skip_special_tokens`. A text is counted where it has no special token and shows
+/// what the template writes around a message, or is of such a dump; never where it has one, nor without a template that
+/// writes any.
+#[test]
+fn texts_decoded_without_special_tokens_are_counted() {
+    const CHATML: &str = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}\
+                          {% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+    const PLAIN: &str = "{% for m in messages %}{{ m.role }}\n{{ m.content }}\n{% endfor %}\
+                         {% if add_generation_prompt %}assistant\n{% endif %}";
+    let stripped = |template: &str, (input, output): (&str, &str), is_dump: bool, end: Option<u32>| {
+        let tokenizer = with_template("bytelevel", template);
+        let content = Ok(Row { is_dump, ..text_row(input, output) });
+        let mut audit = Audit::default();
+        let read = ReadRow { row: 0, line: 1, first_sample: 0, content };
+        tokenizer.audited(read, &SampleOptions { end, ..JOINT }, &mut audit);
+        audit.stripped
+    };
+    let decoded = ("system\nbe brief\nuser\nhello\nassistant\n", "hello");
+    assert_eq!(stripped(CHATML, decoded, false, None), 1);
+    // The end token that an option appends says nothing of the text.
+    assert_eq!(stripped(CHATML, decoded, false, Some(274)), 1);
+    let with_tokens = ("<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n", "hello");
+    let plain = ("Question: hello\nAnswer:", " hello");
+    for (text, is_dump, expected) in
+        [(with_tokens, false, 0), (with_tokens, true, 0), (plain, false, 0), (plain, true, 1)]
+    {
+        assert_eq!(stripped(CHATML, text, is_dump, None), expected, "{text:?} {is_dump}");
+    }
+    assert_eq!(stripped(CHATML, ("hello\nassistant\n", "x"), false, None), 0, "nothing says where a user spoke");
+    for is_dump in [false, true] {
+        assert_eq!(stripped(PLAIN, decoded, is_dump, None), 0, "this template writes no special token");
+    }
+}
+
 /// What begins a text and what ends one.
 const MARKS: [(&str, &str); 5] = [
     ("", "<|im_end|>"),
@@ -452,7 +488,7 @@ fn chat(prompt: &str, response: &str) -> Content {
 fn clusters(tokenizer: &TextTokenizer, rows: Vec<Vec<Content>>, boundary: Boundary) -> BTreeSet<String> {
     let mut clusters = BTreeSet::new();
     for (number, contents) in (0..).zip(rows) {
-        let row = Row { id: None, cluster: None, contents, kept: Vec::new() };
+        let row = Row { id: None, cluster: None, contents, kept: Vec::new(), is_dump: false };
         let read = ReadRow { row: number, line: 1, first_sample: 0, content: Ok(row) };
         let samples = tokenizer.samples(read, &SampleOptions { boundary, ..JOINT });
         let read = samples.iter().filter(|sample| sample.status != Status::Failed);

@@ -183,6 +183,7 @@ fn ids(path: &Path) -> Vec<Vec<u32>> {
             id: None,
             cluster: None,
             kept: Vec::new(),
+            is_dump: false,
             contents: vec![Content::Text { input: String::new(), output: (*text).to_owned(), cut: None }],
         });
         tokenizer.samples(ReadRow { row: 0, first_sample: 0, line: 1, content }, &options).remove(0).ids

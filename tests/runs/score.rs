@@ -275,6 +275,97 @@ fn rows_of_ids_say_whether_they_were_cut() {
     scene.run("verify out").expect(0, "");
 }
 
+/// An agent's row: two turns around a tool's answer, and a third that is one token. Each stretch has the numbers that it has in
+/// a row of its own, to the bit.
+#[test]
+fn stretches_of_a_masked_row_are_scored_as_rows_of_their_own() {
+    let scene = Scene::new();
+    let ids: Vec<u32> =
+        (0..30).map(|place| if place == 13 || place == 27 { 304 } else { 40 + 7 * place % 250 }).collect();
+    let stretches = [5..14, 18..28, 29..30];
+    let is_sampled = |place: usize| stretches.iter().any(|stretch| stretch.contains(&place));
+    let mask: Vec<bool> = (0..ids.len()).map(is_sampled).collect();
+    let logprobs: Vec<Option<f64>> = mask.iter().map(|sampled| sampled.then_some(-1.0)).collect();
+    let other = json!({"token_ids": [1, 2, 3], "mask": [0, 1, 0], "logprobs": [null, -1.0, null]});
+    let masked = json!({"token_ids": ids, "mask": mask, "logprobs": logprobs});
+    scene.dataset("rl_masked.jsonl", &[masked, other.clone()]);
+    let of_stretch = |stretch: &std::ops::Range<usize>| json!({"prompt_token_ids": ids[..stretch.start], "response_token_ids": ids[stretch.clone()]});
+    scene.dataset("rl_apart.jsonl", &stretches.iter().map(of_stretch).collect::<Vec<_>>());
+    scene.score("rl_masked.jsonl", &[TIED], "out", "--end 304").expect(0, "2 ok");
+    scene.score("rl_apart.jsonl", &[TIED], "out", "--end 304").expect(0, "3 ok");
+    let (whole, apart) =
+        (scene.table("out", "tokens", "rl", "masked", "tied"), scene.table("out", "tokens", "rl", "apart", "tied"));
+    let n = apart.len();
+    assert_eq!((n, whole.len()), (20, 21));
+    for name in ["logit", "logprob", "entropy", "rest_logprob", "min_logprob"] {
+        let bits =
+            |table: &Columns| table.f32s(name).into_iter().map(|x| x.map(f32::to_bits)).take(n).collect::<Vec<_>>();
+        assert_eq!(bits(&whole), bits(&apart), "{name}");
+    }
+    for name in ["token_id", "rank", "ties"] {
+        assert_eq!(whole.u32s(name)[..n], apart.u32s(name)[..], "{name}");
+    }
+    assert_eq!(whole.u32_lists("top_ids")[..n], apart.u32_lists("top_ids")[..]);
+    assert_eq!(whole.f32_lists("top_logprobs")[..n], apart.f32_lists("top_logprobs")[..]);
+    assert_eq!(whole.bools("is_end")[..n], apart.bools("is_end")[..]);
+    assert_eq!(whole.texts("token")[..n], apart.texts("token")[..]);
+    assert_eq!(whole.u32s("position")[..n], (0..20).map(Some).collect::<Vec<_>>());
+    assert_eq!(whole.bools("is_end").iter().filter(|end| **end == Some(true)).count(), 2);
+    let samples = scene.table("out", "samples", "rl", "masked", "tied");
+    assert_eq!((samples.u32s("context_tokens")[0], samples.u32s("response_tokens")[0]), (Some(5), Some(20)));
+    let texts = scene.table("out", "samples", "rl", "apart", "tied").texts("response");
+    assert_eq!(samples.texts("response")[0], Some(texts.iter().flatten().map(String::as_str).collect::<String>()));
+    scene.run("verify out").expect(0, "");
+    // An import of the same rows has the same tokens at the same positions, in the same contexts.
+    scene.run("import rl_masked.jsonl --output-dir recorded").expect(0, "2 ok");
+    let recorded = scene.table("recorded", "tokens", "rl", "masked", "rl");
+    for name in ["sample_id", "position", "token_id"] {
+        assert_eq!(recorded.u32s(name), whole.u32s(name), "{name}");
+    }
+    let hashes = scene.table("recorded", "samples", "rl", "masked", "rl").texts("context_hash");
+    assert_eq!(hashes, samples.texts("context_hash"));
+}
+
+/// Each is its sample's status, with the line where the row itself is wrong; the other rows are kept.
+#[test]
+fn masked_rows_that_cannot_be_scored_fail_alone() {
+    let scene = Scene::new();
+    let rows = [
+        r#"{"token_ids": [1, 2, 3], "mask": [0, 1, 1]}"#,
+        r#"{"token_ids": [1, 2, 3], "mask": [0, 1]}"#,
+        r#"{"token_ids": [1, 307, 3], "mask": [0, 0, 1]}"#,
+        r#"{"token_ids": [1, 2, 3], "mask": [0, 0, 0]}"#,
+        r#"{"token_ids": [4, 5, 6], "mask": [1, 1, 0]}"#,
+        r#"{"token_ids": [1, 2], "mask": [0, 1], "loss_mask": [1, 1]}"#,
+        r#"{"token_ids": [1], "mask": [1]}"#,
+        r#"{"token_ids": [1, 307], "mask": [1, 1], "loss"#,
+        // Nothing after the last sampled token is read.
+        r#"{"token_ids": [1, 2, 307], "mask": [0, 1, 0]}"#,
+    ];
+    scene.write("rl_masked.jsonl", rows.join("\n"));
+    scene.score("rl_masked.jsonl", &[TIED], "out", "").expect(4, "3 ok, 2 empty, 4 failed");
+    let samples = scene.table("out", "samples", "rl", "masked", "tied");
+    let reasons = samples.texts("reason");
+    for (row, reason) in [
+        (1, "line 2: `mask` has 2 entries for 3 token ids in `token_ids`"),
+        (2, "token id 307 is outside the model's vocabulary of 307"),
+        (3, "the response has no token"),
+        (
+            5,
+            "line 6: the row has `token_ids` + `mask` and also `token_ids` + `loss_mask`: choose one of them with --fields",
+        ),
+        (6, "no response token has a token before it"),
+        (7, "line 8: broken JSON"),
+    ] {
+        assert!(reasons[row].as_deref().unwrap().starts_with(reason), "{row}: {:?}", reasons[row]);
+    }
+    // Nothing stands before the first token of all, so that no model predicts it.
+    let tokens = scene.table("out", "tokens", "rl", "masked", "tied");
+    assert_eq!(tokens.u32s("sample_id"), [Some(0), Some(0), Some(4), Some(4), Some(8)]);
+    assert_eq!(tokens.f32s("logprob").iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false, true, true]);
+    scene.run("verify out").expect(0, "");
+}
+
 #[test]
 fn json_lines_say_what_the_tables_say() {
     let scene = Scene::new();

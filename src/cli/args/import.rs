@@ -85,6 +85,9 @@ Examples:
   tokshift import rl_math.jsonl --output-dir out --model trainer \\
       --fields logprobs=trainer_logprobs
   tokshift import ppl_data/UniReason-RL/*_token_losses.json --output-dir out
+  tokshift import agent_rows.jsonl --output-dir out --fields mask=loss_mask
+  tokshift import run/token_exports/step_*/rank_*.jsonl --output-dir rl
+  tokshift kl rl --names prime-rl       # importance weights, one line per step
   tokshift kl --data-dir out
 
 A row of the format `rows` is {token_ids, logprobs, mask?, top_logprobs?}.

@@ -8,6 +8,7 @@ use clap::{ArgAction, Parser, ValueEnum};
 
 use super::listed::{self, Listed};
 use super::shared::threads;
+use super::weights::WeightArgs;
 use crate::shift::{F32Version, FileFormat, Limit, Pick};
 
 /// Compare scored models: KL(P‖Q) per token, with standard errors clustered by prompt
@@ -78,6 +79,9 @@ pub struct KlArgs {
     /// Print one flat JSON object of numbers for dashboards: \"math/rl-base/kl\": 0.0142
     #[arg(long, help_heading = "Output", action = ArgAction::SetTrue, conflicts_with_all = ["json", "all", "table", "columns", "card", "align"])]
     pub scalars: bool,
+
+    #[command(flatten)]
+    pub weights: WeightArgs,
 
     /// Write every mean and quantile to this file, one row per statistic: .parquet, .csv, .json or .jsonl
     #[arg(long, help_heading = "Output", value_name = "FILE", value_parser = statistics_file)]
@@ -206,6 +210,7 @@ Examples:
   tokshift kl out --card --reference bf16  # for a quantised model's card
   tokshift kl out --json | jq '.pairs[] | [.task, .p, .q, .kl_estimate.answer]'
   tokshift kl out --statistics statistics.csv
+  tokshift kl out --names verl             # rollout engine and trainer, one JSON line per step
   tokshift kl out --exact --models rl=./rl,base=./base
   tokshift kl out --fail-above kl_upper=0.05 --fail-below same_top=0.95
   tokshift kl qwen --other-dir llama --align text

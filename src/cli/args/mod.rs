@@ -22,6 +22,7 @@ mod show;
 mod status;
 mod verify;
 mod view;
+mod weights;
 mod which;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
@@ -44,6 +45,7 @@ pub use show::ShowArgs;
 pub use status::StatusArgs;
 pub use verify::VerifyArgs;
 pub use view::ViewArgs;
+pub use weights::{NamesArg, SampledArg};
 pub use which::{ShownArgs, WhichArgs};
 
 use crate::experiments;

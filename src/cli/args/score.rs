@@ -23,7 +23,7 @@ pub struct ScoreArgs {
     /// The name is split after the longest name of a model that it begins with, else at its first `_`; NAME=FILE names the
     /// model that wrote the responses, and the task is then the rest of the file's name. Several datasets share prompts in
     /// one pass. A row is {input, output}, {prompt, response or completion}, {prompt, responses},
-    /// {messages}, {conversations}, {prompt_token_ids, response_token_ids} or a row of lm-evaluation-harness's logs. tokshift
+    /// {messages}, {conversations}, {prompt_token_ids, response_token_ids}, {token_ids, mask} or a row of lm-evaluation-harness's logs. tokshift
     /// scores responses that exist; it generates none.
     #[arg(long, help_heading = "What to score", required_unless_present = "text", num_args = 1.., value_name = "FILE", value_parser = OsStringValueParser::new().try_map(listed::datasets))]
     pub dataset: Vec<Listed<DatasetFile>>,

@@ -75,13 +75,27 @@ impl<'a> Row<'a> {
         self.get(name).map(|_| self.numbers(name)).transpose()
     }
 
-    /// The flags of the first of `names` that the row has; `None` if it has none.
+    /// The flags of the one of `names` that the row has, or that `--fields` names; `None` if it has none.
     ///
     /// # Errors
-    /// It is no list of flags.
+    /// It is no list of flags, or the row has two of them and nothing says which is meant.
     pub fn flags(&self, names: &[&str]) -> Result<Option<Vec<bool>>, String> {
-        let found = names.iter().find_map(|name| Some((self.called(name), self.get(name)?)));
-        found.map(|(name, raw)| numbers::flags(name, numbers::unwrapped(raw))).transpose()
+        let mut found: Vec<&str> = names.iter().copied().filter(|name| self.get(name).is_some()).collect();
+        if found.iter().any(|name| self.names.has(name)) {
+            found.retain(|name| self.names.has(name));
+        }
+        found.dedup_by_key(|name| self.names.of(name));
+        match found[..] {
+            [] => Ok(None),
+            [name] => numbers::flags(self.called(name), numbers::unwrapped(self.need(name)?)).map(Some),
+            [one, other, ..] => Err(format!(
+                "the row has `{}` and also `{}`: say which tokens were sampled with --fields {}={}",
+                self.called(one),
+                self.called(other),
+                names[0],
+                self.called(one),
+            )),
+        }
     }
 
     /// A field that names something.

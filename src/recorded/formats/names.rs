@@ -35,6 +35,11 @@ impl FieldNames {
         self.0.iter().find(|(other, _)| other == name).map_or(name, |(_, field)| field)
     }
 
+    /// Whether the field that the format calls `name` was named.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(other, _)| other == name)
+    }
+
     /// As they were given.
     pub fn to_words(&self) -> Vec<String> {
         self.0.iter().map(|(name, field)| format!("{name}={field}")).collect()

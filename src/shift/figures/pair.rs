@@ -17,6 +17,7 @@ use crate::shift::pass::collect::{self, What};
 use crate::shift::pass::sums::Sums;
 use crate::shift::pass::{plain, values};
 use crate::shift::query::by_sample;
+use crate::shift::result::kl_estimate::K1;
 use crate::shift::result::means::Measure;
 use crate::shift::result::pair::{Cut, LeftOut, Pair, few_clusters};
 use crate::shift::result::study::StudyFigure;
@@ -25,6 +26,7 @@ use crate::shift::tables::files::PairTables;
 use crate::shift::tables::footers::{self, Footers};
 use crate::shift::tables::samples::{self, Samples};
 use crate::shift::token::measures;
+use crate::shift::weights::of_pair as weights;
 
 /// A pair whose samples tables and footers were read and found fit.
 pub struct Prepared {
@@ -95,6 +97,7 @@ pub fn pair(tables: &PairTables, options: &Options, fields: &Fields) -> Result<(
     let unequal = check::rows(tables, samples, &sums, &prepared.p, &prepared.q)?;
     let mut pair = figures(tables, (options, fields), &prepared, &sums, unequal)?;
     pair.notes.extend(rounding::notes(tables, &pair, options));
+    pair.notes.extend(partly_known(&pair.measures));
     prepared.must_stand(tables)?;
     Ok((pair, sums))
 }
@@ -145,6 +148,7 @@ fn figures(
             Vec::new()
         },
         fields: relations::of_pair(tables, sums, &kl_estimate)?,
+        weights: weights::of_pair(tables, sums, options)?,
         read_first: read_first::of_pair(tables, sums)?,
         study,
         notes: kl_estimate.note().into_iter().chain(notes(tables, prepared, sums, clusters, unequal)).collect(),
@@ -208,6 +212,25 @@ fn study(tables: &PairTables, samples: &Samples, sums: &Sums) -> Result<Option<S
         avg_tokens_per_data_point: total_tokens as f64 / num_data_points as f64,
         null_rows_removed,
     }))
+}
+
+/// Measures of fewer tokens than have both log-probabilities, because some rows lack ranks, entropies or lists, as rows of
+/// recorded numbers may: their means are of those tokens alone. One note for all that are of equally many.
+fn partly_known(measures: &[Measure]) -> Vec<String> {
+    let tokens = |measure: &Measure| measure.token_mean.map_or(0, |mean| mean.n);
+    let all = measures.iter().find(|measure| measure.name == K1).map_or(0, tokens);
+    let mut partly: BTreeMap<u64, Vec<&str>> = BTreeMap::new();
+    // Classes of the written token are only of those that P ranks first.
+    let is_whole = |name: &str| name.starts_with("shift_class_token") || measures::is_of_pairs(name);
+    for measure in measures.iter().filter(|measure| !is_whole(&measure.name)) {
+        if (1..all).contains(&tokens(measure)) {
+            partly.entry(tokens(measure)).or_default().push(&measure.name);
+        }
+    }
+    let note = |(n, names): (u64, Vec<&str>)| {
+        format!("known at only {n} of {all} tokens, whose mean they are: {}", names.join(", "))
+    };
+    partly.into_iter().map(note).collect()
 }
 
 fn notes(tables: &PairTables, prepared: &Prepared, sums: &Sums, clusters: u64, unequal: u64) -> Vec<String> {

@@ -12,6 +12,7 @@ use super::marks;
 use super::notes;
 use super::summary::{Kl, Of, rows};
 use super::warnings::incomplete;
+use super::weights;
 use crate::escape::visible;
 use crate::schema::pair::KL;
 use crate::shift::result::comparison::Comparison;
@@ -57,6 +58,11 @@ pub fn overview(comparison: &Comparison, width: usize) -> String {
     if !fields.is_empty() {
         lines.push(String::new());
         lines.extend(fields.into_iter().flat_map(wrap));
+    }
+    let weights = weights::of_all(comparison, width);
+    if !weights.is_empty() {
+        lines.push(String::new());
+        lines.extend(weights);
     }
     let notes = notes::of_all(comparison);
     if !notes.is_empty() {

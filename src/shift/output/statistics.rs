@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
+use super::weight_statistics;
 use crate::error::Result;
 use crate::shift::numbers::stats::Estimate;
 use crate::shift::result::between::{Between, BetweenMeasure};
@@ -162,6 +163,10 @@ fn of_pair(pair: &Pair) -> Vec<Row<'_>> {
         let name = format!("{}={}", slice.by, slice.value);
         let subject = Subject { slice: name.into(), kl_estimate: &slice.kl_estimate, ..subject.clone() };
         rows.extend(subject.rows(slice.measures.iter().flat_map(both_means)));
+    }
+    for (step, weights) in pair.weights.iter().flat_map(weight_statistics::of) {
+        let slice = step.map_or(ALL.into(), |step| format!("field.step={step}").into());
+        rows.extend(Subject { slice, ..subject.clone() }.rows(weights));
     }
     for field in &pair.fields {
         let slice = format!("field.{}", field.field).into();

@@ -12,6 +12,7 @@ use super::marks::named;
 use super::overview::overview;
 use super::relations::relations;
 use super::warnings::incomplete;
+use super::weights::weights;
 use crate::escape::visible;
 use crate::shift::numbers::stats::Estimate;
 use crate::shift::result::comparison::Comparison;
@@ -52,6 +53,7 @@ fn pair(pair: &Pair, width: usize) -> String {
         quantiles(&pair.quantiles, &pair.kl_estimate, width),
         slices(&pair.slices, width),
         relations(&pair.fields, width),
+        pair.weights.iter().flat_map(|of| weights(of, width)).collect(),
         wrap(read_first(&pair.read_first)),
         wrap(notes.collect()),
     ];

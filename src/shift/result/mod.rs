@@ -7,6 +7,7 @@ pub mod relation;
 pub mod exact;
 pub mod read_first;
 pub mod study;
+pub mod weights;
 pub mod pair;
 pub mod comparison;
 pub mod aligned;

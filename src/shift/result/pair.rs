@@ -8,6 +8,7 @@ use super::means::{Measure, NoiseFloor, Quantiles, Sides, Slice};
 use super::read_first::ReadFirst;
 use super::relation::FieldRelation;
 use super::study::StudyFigure;
+use super::weights::Weights;
 use crate::escape::visible;
 use crate::sample::Status;
 use crate::shift::numbers::stats::{Estimate, FEW_CLUSTERS};
@@ -66,6 +67,9 @@ pub struct Pair {
     /// Numeric kept fields and the shift, response by response.
     #[serde(default)]
     pub fields: Vec<FieldRelation>,
+    /// Importance weights, if another program recorded P's numbers of its own text.
+    #[serde(default)]
+    pub weights: Option<Weights>,
     /// Samples that moved most, to look at first.
     pub read_first: ReadFirst,
     /// The study's KL value, if P is the generation model.

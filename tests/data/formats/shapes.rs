@@ -116,13 +116,75 @@ fn ids_are_read_alone_and_win() {
     assert!(contents(&mixed).unwrap_err().starts_with("`response_token_ids` holds no token ids"));
 }
 
+#[test]
+fn dumps_of_rollouts_are_known_by_their_fields() {
+    let is_dump = |row: Value| Row::parse(row.to_string().as_bytes(), &RowOptions::default(), &[]).unwrap().is_dump;
+    assert!(is_dump(json!({"input": "a", "output": "b", "gts": "4", "score": 1.0, "step": 3, "acc": true})));
+    assert!(is_dump(json!({"input": "a", "output": "b", "gts": null, "score": 1.0, "step": 3})));
+    assert!(is_dump(json!({"step": 1, "prompt": "a", "completion": "b", "reward": 1, "advantage": -0.5})));
+    assert!(!is_dump(json!({"input": "a", "output": "b", "score": 1.0, "step": 3})));
+    assert!(!is_dump(json!({"prompt": "a", "completion": "b", "advantage": -0.5})));
+}
+
+#[test]
+fn rows_of_ids_with_a_mask() {
+    let masked = |ids: &[u32], sampled: &[bool], cut| {
+        Ok(vec![Content::Masked { ids: ids.to_vec(), sampled: sampled.to_vec(), cut }])
+    };
+    let (ids, sampled) = ([5, 6, 7, 8, 9], [false, true, false, true, true]);
+    for mask in [json!([0, 1, 0, 1, 1]), json!(sampled), json!([0.0, 1.0, 0, true, 1])] {
+        assert_eq!(contents(&json!({"token_ids": ids, "mask": mask})), masked(&ids, &sampled, None), "{mask}");
+        let beside = json!({"token_ids": ids, "loss_mask": mask, "prompt": "a", "response": "b", "truncated": true});
+        assert_eq!(contents(&beside), masked(&ids, &sampled, Some(true)), "{mask}");
+    }
+    // What follows the last sampled token decides nothing: padding, or a tool's last answer.
+    let padded = json!({"token_ids": [5, 6, 0, 0], "mask": [0, 1, 0, 0]});
+    assert_eq!(contents(&padded), masked(&[5, 6], &[false, true], None));
+    let none = json!({"token_ids": [5, 6], "mask": [0, 0]});
+    assert_eq!(contents(&none), masked(&[5, 6], &[false, false], None));
+
+    let both = json!({"token_ids": [5, 6], "mask": [0, 1], "loss_mask": [1, 1]});
+    let choose =
+        "the row has `token_ids` + `mask` and also `token_ids` + `loss_mask`: choose one of them with --fields";
+    assert_eq!(contents(&both), Err(choose.to_owned()));
+    assert_eq!(contents_as(&both, &["mask=loss_mask"]), masked(&[5, 6], &[true, true], None));
+    assert_eq!(contents_as(&both, &["mask=mask"]), masked(&[5, 6], &[false, true], None));
+    let nemo = json!({"token_ids": [5, 6], "token_loss_mask": [0, 1]});
+    assert_eq!(contents_as(&nemo, &["mask=token_loss_mask"]), masked(&[5, 6], &[false, true], None));
+
+    let bad = |row: Value, reason: &str| assert_eq!(contents(&row), Err(reason.to_owned()), "{row}");
+    bad(json!({"token_ids": [5, 6], "mask": [1]}), "`mask` has 1 entries for 2 token ids in `token_ids`");
+    bad(json!({"token_ids": [5, 6], "loss_mask": []}), "`loss_mask` has 0 entries for 2 token ids in `token_ids`");
+    bad(json!({"token_ids": [5, 6], "mask": [0, 2]}), "`mask` is no list of flags: item 1 is 2");
+    bad(json!({"token_ids": [5, 6]}), "no `mask` field (fields found: token_ids)");
+    let two = json!({"prompt_token_ids": [5], "response_token_ids": [6], "token_ids": [5, 6], "mask": [0, 1]});
+    bad(
+        two,
+        "the row has `prompt_token_ids` + `response_token_ids` and also `token_ids` + `mask`: choose one of them with --fields",
+    );
+    for wrong in [json!([5, -1]), json!([[5, 6]]), json!([5, "6"])] {
+        let found = contents(&json!({"token_ids": wrong, "mask": [0, 1]})).unwrap_err();
+        assert!(found.starts_with("`token_ids` holds no token ids"), "{found}");
+    }
+    let text = json!({"token_ids": [5, 6], "input": "a", "output": "b"});
+    assert_eq!(
+        contents(&text),
+        Ok(vec![super::text("a", "b")]),
+        "ids without a mask say nothing of which were sampled"
+    );
+    bad(json!({"mask": [1], "input": "a"}), "no `output` field (fields found: mask, input)");
+}
+
 /// How a generation ended, in the fields and words that servers, evaluations and trainers have for it.
 #[test]
 fn rows_say_whether_they_were_cut() {
     let cuts = |mut row: Value, fields: Value| -> Result<Vec<Option<bool>>, String> {
         row.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         let cut = |content: &Content| match content {
-            Content::Text { cut, .. } | Content::Ids { cut, .. } | Content::Chat { cut, .. } => *cut,
+            Content::Text { cut, .. }
+            | Content::Ids { cut, .. }
+            | Content::Masked { cut, .. }
+            | Content::Chat { cut, .. } => *cut,
         };
         contents(&row).map(|contents| contents.iter().map(cut).collect())
     };
