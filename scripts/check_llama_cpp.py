@@ -6,7 +6,8 @@
 P is the file as it is, Q the file with its Q4_1 matrices in Q4_0. llama.cpp runs both dequantised to f32 with keys and
 values in f32, which is the arithmetic of tokshift, and then the quantised files themselves, where it rounds activations
 to 8 bits in blocks of 32 and keys and values to f16: that column is shown, not judged. Its base file keeps
-log-probabilities in 16 bits and leaves out those below -16; tokshift stores final hidden states and leaves out nothing.
+log-probabilities in 16 bits and leaves out those below -16; tokshift stores final hidden states and leaves out nothing. Then each
+reads the other's logits file: tokshift compares Q with llama.cpp's, and llama.cpp compares Q with tokshift's.
 """
 
 import argparse
@@ -51,6 +52,25 @@ def llama_cpp(args: argparse.Namespace, base: Path, p: Path, q: Path, text: Path
         magic, window, _, windows = struct.unpack("8siii", file.read(20))
         assert magic == b"_logits_" and window == WINDOW, (magic, window)
         return figures, list(struct.unpack(f"{window * windows}i", file.read(4 * window * windows)))
+
+
+def of_the_others_file(args: argparse.Namespace, work: Path, base: Path, p: Path, q: Path, text: Path, *more: str) -> list[tuple]:
+    """Mean KLD by tokshift of llama.cpp's base against llama.cpp's own, and by llama.cpp of tokshift's base."""
+    out, own = work / "of-base", work / "own.kld"
+    models = f"base={base},q={args.q}"
+    score = ("score", "--text", base, "--models", models, "--task", "t", "--threads", args.threads, "--exact")
+    command = [str(part) for part in (args.tokshift, *score, "--output-dir", out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    # KL itself counts what llama.cpp leaves out.
+    ours = float(re.search(r"llama.cpp counts a mean KLD of (-?[\d.]+)", done.stderr)[1])
+    options = ("--format", "llama-logits", "--text", text, "--models", f"p={args.model}", "--output", own)
+    say(args.tokshift, "export", work / "out", *options)
+    common = ("-f", text, "-c", WINDOW, "--chunks", args.windows, "-t", args.threads, *more)
+    found = []
+    for file in [base, own]:
+        said = say(args.llama_cpp / "llama-perplexity", "-m", q, *common, "--kl-divergence-base", file, "--kl-divergence")
+        found.append(float(re.search(r"Mean\s+KLD:\s+(-?[\d.]+)", said)[1]))
+    return [("of llama.cpp's file", ours, found[0], 1e-4), ("of tokshift's file", found[1], found[0], 0.01 * found[0])]
 
 
 def column(rows: list[dict], **wanted: str) -> dict:
@@ -137,6 +157,7 @@ def main() -> None:
         ours, rows = tokshift(args, work / "out", text)
         f32 = ("-ctk", "f32", "-ctv", "f32", "-fa", "off")
         theirs, ids = llama_cpp(args, work / "base", p_f32, q_f32, text, *f32)
+        files = of_the_others_file(args, work, work / "base", p_f32, q_f32, text, *f32)
         quantised, _ = llama_cpp(args, work / "base", args.model, args.q, text)
         windows = [ids[at : at + WINDOW] for at in range(0, len(ids), WINDOW)]
         scored = np.concatenate([window[WINDOW // 2 + 1 :] for window in windows])
@@ -160,6 +181,10 @@ def main() -> None:
         digits = 5e-4 if "Δp" in name else 5e-7
         print(f"{name:32}{error:12.6f}{other:15.6f}")
         wrong += [] if abs(error - other) <= 0.05 * other + digits else [f"± of {name}"]
+    print("\nmean KLD over the other's logits file")
+    for name, value, other, limit in files:
+        print(f"{name:32}{value:12.6f}{other:15.6f}{abs(value - other):12.6f}{limit:12.6f}")
+        wrong += [] if abs(value - other) <= limit else [name]
     if not ours["lower bound"] <= ours["Mean KLD"] <= ours["upper bound"]:
         wrong.append("bounds")
     if wrong:

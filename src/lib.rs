@@ -18,6 +18,7 @@ pub mod sample;
 pub mod scores;
 pub mod hidden;
 pub mod gguf;
+pub mod llama_logits;
 pub mod tokenizer_class;
 pub mod template;
 pub mod dataset;

@@ -237,7 +237,8 @@ pub fn pairs() -> SchemaRef {
     let u32s = |name, nullable| Field::new(name, DataType::UInt32, nullable);
     let f64s = |name, nullable| Field::new(name, DataType::Float64, nullable);
     let keys = [u32s(pair::SAMPLE_ID, false), u32s(pair::POSITION, false), u32s(pair::TOKEN_ID, true)];
-    let divergences = Divergence::ALL.map(|divergence| f64s(divergence.column(), false));
+    // Against a logits file of llama.cpp some of them are not known.
+    let divergences = Divergence::ALL.map(|divergence| f64s(divergence.column(), true));
     let others = [
         f64s(pair::LOGPROB_P, true),
         f64s(pair::DELTA_LOGPROB, true),

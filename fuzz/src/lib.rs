@@ -192,7 +192,7 @@ pub fn token_losses(bytes: &[u8]) {
     let out = bed.path().join("out");
     let (files, output_dir, format) = (vec![path], out.clone(), Some(Format::TokenLosses));
     let request = Request { files, output_dir, format, ..Request::default() };
-    let Ok(imported) = recorded::import(&request, &Stop::never()) else { return };
+    let Ok(imported) = recorded::import(&request, &|_| (), &Stop::never()) else { return };
     let cell = imported.into_iter().next().expect("one file").cell;
     let found = store::cells(&out).expect("the cell that was imported");
     assert_eq!((&found[0].cell, found[0].missing.len()), (&cell, 0));
@@ -208,7 +208,7 @@ pub fn recorded_rows(bytes: &[u8]) {
     let out = bed.path().join("out");
     let (files, output_dir) = (vec![path], out.clone());
     let request = Request { files, output_dir, ..Request::default() };
-    if recorded::import(&request, &Stop::never()).is_ok() {
+    if recorded::import(&request, &|_| (), &Stop::never()).is_ok() {
         let report = verify::verify(&out).expect("a folder that can be listed");
         assert!(report.is_well(), "{report:?}");
     }

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use super::progress::{self, Display};
 use super::response_sets;
 use super::signals;
+use crate::exact::Done;
 use crate::pipeline::Progress;
 use crate::sample::Status;
 use crate::score::{Compared, Event, Noticed, Outcome, Watch};
@@ -121,11 +122,12 @@ fn describe(Outcome { counts, elapsed, .. }: &Outcome) -> String {
 }
 
 /// One line with the size and the duration of an exact comparison.
-fn describe_pair(Compared { p, q, positions, in_f64, elapsed }: &Compared) -> String {
-    let seconds = elapsed.as_secs_f64();
+fn describe_pair(Compared { p, q, done, elapsed }: &Compared) -> String {
+    let (seconds, Done { positions, in_f64, kld_of_llama_cpp }) = (elapsed.as_secs_f64(), done);
+    let kld = kld_of_llama_cpp.map(|kld| format!("; llama.cpp counts a mean KLD of {kld:.6}")).unwrap_or_default();
     let in_f64 = if *in_f64 == 0 { String::new() } else { format!(", {in_f64} of them entirely in f64") };
     format!(
-        "exact: KL({}‖{}) on {} by {}: {positions} positions in {seconds:.1} s{in_f64}",
+        "exact: KL({}‖{}) on {} by {}: {positions} positions in {seconds:.1} s{in_f64}{kld}",
         p.model, q.model, p.set.task, p.set.generation_model
     )
 }

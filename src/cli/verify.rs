@@ -29,13 +29,17 @@ fn describe(report: &Report) -> Result<String> {
     let checked = &report.checked;
     writeln!(text, "{} parts, {} samples, {} tokens", checked.parts, checked.samples, checked.tokens)?;
     if checked.unfinished_parts > 0 {
-        writeln!(text, "{} parts are not done yet: the same `score` command continues them", checked.unfinished_parts)?;
+        writeln!(
+            text,
+            "{} parts are not done yet: the same `score` or `import` command continues them",
+            checked.unfinished_parts
+        )?;
     }
     if checked.unscored_texts > 0 {
         let texts = checked.unscored_texts;
         writeln!(
             text,
-            "{texts} response sets have no scored part yet: the next `score` of them starts from the beginning"
+            "{texts} response sets have no scored part yet: the next `score` or `import` of them starts from the beginning"
         )?;
     }
     if checked.parts_without_hidden > 0 {

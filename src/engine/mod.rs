@@ -5,6 +5,7 @@
 
 pub mod local;
 pub mod local_source;
+pub mod logits_file;
 mod memory;
 pub mod mock;
 pub mod source;

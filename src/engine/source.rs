@@ -11,12 +11,12 @@ use crate::hidden;
 /// What of an engine decides its numbers, in the words of manifests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// Which engine it is: `local` or `mock`.
+    /// Which engine it is: `local`, `llama-logits` or `mock`.
     pub engine: &'static str,
     /// BLAKE3, in hexadecimal, of every file of the model, by file name; names of an adapter's files begin with
     /// `adapter/`.
     pub files: BTreeMap<String, String>,
-    /// Type of weights and products: `f32` or `bf16`.
+    /// Type of weights and products: `f32` or `bf16`; `u16` for a logits file, whose log-probabilities are so many steps.
     pub dtype: &'static str,
     /// `cpu` or `cuda`.
     pub device: &'static str,

@@ -21,7 +21,9 @@ pub fn of_rows(rows: &[Compared]) -> Result<RecordBatch> {
         |f: &dyn Fn(&Compared) -> Option<f64>| -> ArrayRef { Arc::new(rows.iter().map(f).collect::<Float64Array>()) };
     let logprob = |f: fn([f64; 2]) -> f64| some(&move |c| c.row.logprob.map(f));
     let mut columns = vec![ids(&|c| Some(c.key.0)), ids(&|c| Some(c.key.1)), ids(&|c| c.token)];
-    columns.extend(Divergence::ALL.map(|divergence| numbers(&|c| c.row.divergence(divergence))));
+    columns.extend(
+        Divergence::ALL.map(|divergence| some(&|c| Some(c.row.divergence(divergence)).filter(|value| !value.is_nan()))),
+    );
     columns.extend([
         logprob(|[p, _]| p),
         logprob(|[p, q]| q - p),

@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::batch;
 use super::options::Options;
 use super::part::{self, Input};
+use super::side::Side;
 use super::tile::Tiles;
-use crate::decoder::Head;
 use crate::error::{Error, Result};
 use crate::schema::FORMAT_VERSION;
 use crate::stop::Stop;
@@ -29,6 +29,17 @@ pub struct Pair<'a> {
     pub missing: Vec<u32>,
 }
 
+/// What a run of a pair did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Done {
+    /// Positions that were compared.
+    pub positions: usize,
+    /// Those of them at which every logit was computed in f64.
+    pub in_f64: usize,
+    /// Where P is a logits file of llama.cpp: the mean KLD, nats, as llama.cpp counts it.
+    pub kld_of_llama_cpp: Option<f64>,
+}
+
 impl<'a> Pair<'a> {
     /// Lists the parts under `root` that are still to be compared, and checks that their hidden states exist.
     ///
@@ -43,13 +54,14 @@ impl<'a> Pair<'a> {
     }
 
     /// Compares the missing parts, and waits for those that another process compares: if it ends before, they are compared
-    /// here. Returns the number of positions compared, and of those among them for which every logit was computed in f64.
+    /// here.
     ///
     /// # Errors
-    /// Files do not belong together or were rewritten meanwhile, or logits are not finite. [`Error::Stopped`] can come
-    /// between blocks of the vocabulary.
-    pub fn run(&self, heads: [&Head; 2], stop: &Stop) -> Result<(usize, usize)> {
-        let (mut tiles, mut positions) = (Tiles::new(heads), 0);
+    /// Files do not belong together or were rewritten meanwhile, or logits are not finite; a logits file has another
+    /// number of ids than the other model. [`Error::Stopped`] can come between blocks of the vocabulary.
+    pub fn run(&self, sides: [Side; 2], stop: &Stop) -> Result<Done> {
+        part::must_share_ids(sides)?;
+        let (mut tiles, mut positions) = (Tiles::new(sides), 0);
         let mut left = self.missing.clone();
         loop {
             let mut elsewhere = Vec::new();
@@ -64,11 +76,14 @@ impl<'a> Pair<'a> {
                 self.store.release(part);
             }
             if elsewhere.is_empty() {
-                return Ok((positions, tiles.again));
+                break;
             }
             left = elsewhere;
             stop.wait(BETWEEN_LOOKS)?;
         }
+        let is_file = matches!(sides[0], Side::File(_)) && positions > 0;
+        let kld_of_llama_cpp = is_file.then(|| tiles.kld_of_llama_cpp / positions as f64);
+        Ok(Done { positions, in_f64: tiles.again, kld_of_llama_cpp })
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use super::failure::Failure;
 use super::measures::{self, Row};
 use super::options::{MAX_REMOVED, Options};
+use super::side::Side;
 use super::tile::Tiles;
 use super::tokens::{self, Token, Tokens};
 use crate::error::{Error, Result};
@@ -117,7 +118,11 @@ pub fn rows(
     stop: &Stop,
 ) -> Result<(Vec<Compared>, [Option<String>; 2])> {
     let [p, q] = [inputs[0].open(part)?, inputs[1].open(part)?];
-    let places = places(&p, &q)?;
+    let mut places = places(&p, &q)?;
+    if tiles.has_file() {
+        // Nothing follows a window's last token there.
+        places.retain(|place| place.token.is_some());
+    }
     let measure = measures::Options { temperature: options.temperature, stop: &options.stop };
     let mut compared = Vec::with_capacity(places.len());
     for places in places.chunks(tiles.rows()) {
@@ -138,6 +143,24 @@ pub fn rows(
     }
     reject_removed(&compared, &p, options.allow_removed)?;
     Ok((compared, [p.tokens_hash, q.tokens_hash]))
+}
+
+/// A logits file and the other model must have the same ids.
+///
+/// # Errors
+/// [`Error::File`] of the file, where its header says how many ids it has.
+pub fn must_share_ids(sides: [Side; 2]) -> Result<()> {
+    let vocab = sides.map(Side::vocab);
+    for (side, other) in [(0, 1), (1, 0)] {
+        if let Side::File(file) = sides[side]
+            && vocab[side] != vocab[other]
+        {
+            let (own, other) = (vocab[side], vocab[other]);
+            let what = format!("has distributions over {own} ids (byte 12), the other model over {other}");
+            return Err(Error::file(file.path(), format!("{what}: they do not have the same vocabulary")));
+        }
+    }
+    Ok(())
 }
 
 /// Positions in order: every token of both, and the row after each response.

@@ -1,14 +1,17 @@
 //! Logits of two models at the same positions, a tile of positions at a time.
 //!
-//! Owns the size of a tile, and the two heads' products, each computed once. Tiles are not kept.
+//! Owns the size of a tile, and the two heads' products, each computed once. Rows of a logits file are read where they
+//! are compared. Tiles are not kept.
 
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
 use super::error_bound::Accuracy;
 use super::failure::Failure;
+use super::in_16_bits::{self, Distribution};
 use super::measures::{Logits, Options, Row, measure};
 use super::position::Position;
+use super::side::Side;
 use crate::decoder::Head;
 use crate::error::Result;
 use crate::stop::Stop;
@@ -22,23 +25,30 @@ const MAX_ROWS: usize = 1024;
 /// Rows whose whole vocabulary is in memory in f64 at once: they share the passage of the weights.
 const WHOLE_ROWS: usize = 64;
 
-/// Two heads, and room for their logits that is taken up once: fresh memory would cost as much as what is computed in it.
+/// Two models, and room for their logits that is taken up once: fresh memory would cost as much as what is computed in it.
 pub struct Tiles<'a> {
-    heads: [&'a Head; 2],
+    sides: [Side<'a>; 2],
     logits: [Vec<f32>; 2],
     /// Rows so far that were measured with every id in f64 in the end.
     pub again: usize,
+    /// Where P is a logits file: the sum so far of what llama.cpp counts as KLD.
+    pub kld_of_llama_cpp: f64,
 }
 
 impl<'a> Tiles<'a> {
-    /// Tiles for rows that both heads multiply.
-    pub fn new(heads: [&'a Head; 2]) -> Self {
-        Self { heads, logits: Default::default(), again: 0 }
+    /// Tiles for rows that both heads multiply, or that are numbers of a logits file's rows.
+    pub fn new(sides: [Side<'a>; 2]) -> Self {
+        Self { sides, logits: Default::default(), again: 0, kld_of_llama_cpp: 0.0 }
+    }
+
+    /// Whether a side is a logits file.
+    pub fn has_file(&self) -> bool {
+        Side::heads(self.sides).is_none()
     }
 
     /// Rows of a tile.
     pub fn rows(&self) -> usize {
-        let row = self.heads.iter().map(|head| head.vocab() * size_of::<f32>()).sum::<usize>();
+        let row = self.sides.iter().map(|side| side.vocab() * size_of::<f32>()).sum::<usize>();
         (LOGIT_BYTES / row.max(1)).clamp(1, MAX_ROWS)
     }
 
@@ -53,10 +63,12 @@ impl<'a> Tiles<'a> {
         options: Options,
         stop: &Stop,
     ) -> Result<Vec<Row>, Failure> {
-        let heads = self.heads;
         for (side, room) in self.logits.iter_mut().enumerate() {
-            logits(heads[side], &hidden[side], targets.len(), stop, room)?;
+            if let Side::Head(head) = self.sides[side] {
+                logits(head, &hidden[side], targets.len(), stop, room)?;
+            }
         }
+        let Some(heads) = Side::heads(self.sides) else { return self.compare_in_16_bits(hidden, targets, options) };
         let [of_p, of_q] = &mut self.logits;
         let (of_p, of_q) = (of_p.par_chunks_exact_mut(heads[0].vocab()), of_q.par_chunks_exact_mut(heads[1].vocab()));
         let rows = of_p.zip(of_q).zip(targets).enumerate();
@@ -69,15 +81,44 @@ impl<'a> Tiles<'a> {
         let unsure: Vec<usize> = (0..rows.len()).filter(|&row| rows[row].1 != Accuracy::Reached).collect();
         self.again += unsure.len();
         for unsure in unsure.chunks(WHOLE_ROWS) {
-            let again = self.compare_whole(unsure, hidden, targets, options, stop)?;
+            let again = self.compare_whole(heads, unsure, hidden, targets, options, stop)?;
             unsure.iter().zip(again).for_each(|(&row, again)| rows[row] = (again, Accuracy::Reached));
         }
         Ok(rows.into_iter().map(|(row, _)| row).collect())
     }
 
+    /// Compares rows of which one side at least is in a logits file.
+    fn compare_in_16_bits(
+        &mut self,
+        hidden: &[Vec<f32>; 2],
+        targets: &[Option<u32>],
+        options: Options,
+    ) -> Result<Vec<Row>, Failure> {
+        let of = |side: usize, row: usize| -> Result<Distribution, Failure> {
+            match self.sides[side] {
+                Side::Head(head) => {
+                    let logits = &self.logits[side][row * head.vocab()..][..head.vocab()];
+                    Distribution::of_logits(logits, options.temperature).ok_or(Failure::NotFinite { row, side })
+                }
+                Side::File(file) => {
+                    let number = hidden_row(hidden, targets, side, row)[0] as usize;
+                    Ok(Distribution::of_file(file, number, options.temperature)?)
+                }
+            }
+        };
+        let measured = targets.par_iter().enumerate().map(|(row, target)| {
+            let [p, q] = [of(0, row)?, of(1, row)?];
+            Ok((in_16_bits::measure([&p, &q], *target, options), in_16_bits::kld_of_llama_cpp(&p, &q)))
+        });
+        let (rows, klds): (Vec<Row>, Vec<f64>) = measured.collect::<Result<Vec<_>, Failure>>()?.into_iter().unzip();
+        self.kld_of_llama_cpp += klds.iter().sum::<f64>();
+        Ok(rows)
+    }
+
     /// Measures `rows` again, every id in f64. Of their f32 logits those are left that one head alone has.
     fn compare_whole(
         &self,
+        heads: [&Head; 2],
         rows: &[usize],
         hidden: &[Vec<f32>; 2],
         targets: &[Option<u32>],
@@ -86,10 +127,10 @@ impl<'a> Tiles<'a> {
     ) -> Result<Vec<Row>, Failure> {
         let of_side = |side: usize| {
             let hidden: Vec<&[f32]> = rows.iter().map(|&row| hidden_row(hidden, targets, side, row)).collect();
-            self.heads[side].all_exact_logits(&hidden, stop)
+            heads[side].all_exact_logits(&hidden, stop)
         };
         let whole = [of_side(0)?, of_side(1)?];
-        let vocab = self.heads.map(Head::vocab);
+        let vocab = heads.map(Head::vocab);
         let n = vocab[0].min(vocab[1]);
         let ids: Vec<u32> = (0..n as u32).collect();
         let [of_p, of_q] = &self.logits;
@@ -97,7 +138,7 @@ impl<'a> Tiles<'a> {
             let mut p = of_p[row * vocab[0]..(row + 1) * vocab[0]].to_vec();
             let mut q = of_q[row * vocab[1]..(row + 1) * vocab[1]].to_vec();
             let exact = [0, 1].map(|side: usize| &whole[side][at * vocab[side]..][..n]);
-            let caps = self.heads.map(Head::cap);
+            let caps = heads.map(Head::cap);
             let logits = Logits { all: [&mut p, &mut q], likely: &ids, exact, of_each: n, caps };
             let measured = measure(logits, targets[row], options);
             measured.map(|(row, _)| row).map_err(Failure::of(row))

@@ -1,6 +1,9 @@
 //! Tables as files of other formats.
 //!
-//! Owns JSON lines of the tokens and samples tables. Not here: the published study's files (`study`).
+//! Owns JSON lines of the tokens and samples tables. Not here: rows for distillation (`teacher`), the published study's
+//! files (`study`).
+
+mod teacher;
 
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
@@ -8,6 +11,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use arrow::json::LineDelimitedWriter;
+
+pub use teacher::{Trainer, Written, teacher_rows};
 
 use crate::error::{Error, Result};
 use crate::schema::key;

@@ -17,6 +17,7 @@ use self::cached::Cached;
 use self::remote::{Remote, parse_id};
 use crate::error::{Error, Result};
 use crate::gguf::is_gguf;
+use crate::llama_logits::is_logits_file;
 
 /// A model and the adapter on it, of `BASE+ADAPTER`, both as [`resolve`] takes them. A directory of that whole name is
 /// one model.
@@ -30,7 +31,7 @@ pub fn parts(source: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Where the files of `source` are: a GGUF file, a local directory (its one GGUF file if it has no config), or a hub id
+/// Where the files of `source` are: a GGUF file, a logits file of llama.cpp, a local directory (its one GGUF file if it has no config), or a hub id
 /// `org/name` or `org/name@revision`, whose config, tokenizer and safetensors are fetched into the hub's cache unless
 /// they are there. Of `org/name/FILE.gguf` (`@revision`) that one file is.
 ///
@@ -92,14 +93,15 @@ fn locate(source: &str, kind: Kind) -> Result<Place> {
     if path.is_dir() {
         return Ok(Place::Here(only_gguf(path)?.unwrap_or_else(|| path.to_owned())));
     }
-    if is_gguf(path) {
+    if is_gguf(path) || matches!(kind, Kind::Model) && is_logits_file(path) {
         return Ok(Place::Here(path.to_owned()));
     }
     let Some(remote) = parse_id(source).filter(|remote| remote.file.is_none() || matches!(kind, Kind::Model)) else {
         let what = if path.exists() { "is not a directory" } else { "no such directory" };
         let hint = match kind {
             Kind::Model => {
-                "expected a model directory, a .gguf file, or a hub id such as `Qwen/Qwen3-0.6B@main` or `org/name/file.gguf`"
+                "expected a model directory, a .gguf file, a logits file of llama.cpp (it begins with `_logits_`), or a hub id \
+                 such as `Qwen/Qwen3-0.6B@main` or `org/name/file.gguf`"
             }
             Kind::Adapter => "expected the directory of an adapter, or a hub id such as `org/name@main`",
         };

@@ -11,22 +11,27 @@ mod numbers;
 mod plan;
 mod request;
 mod row;
+mod step;
+mod zip;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::time::Instant;
 
 pub use self::formats::{Format, Tokens};
 pub use self::numbers::Noted;
 pub use self::request::Request;
+pub use self::step::Step;
 
 use self::cells::{Names, manifest};
 use self::formats::Reads;
 use self::formats::names::FieldNames;
-use self::formats::token_losses;
+use self::formats::{inspect, token_losses};
 use self::plan::Plan;
 use crate::dataset::RowOptions;
 use crate::dataset::seen::check_names;
 use crate::error::{Error, Result};
+use crate::run_log::{Entry, RunLog};
 use crate::sample::Status;
 use crate::schema::KeptField;
 use crate::stop::Stop;
@@ -56,12 +61,13 @@ pub struct Imported {
 const REASONS: usize = 3;
 
 /// Reads every file twice: once for its parts, and once part by part into tables. Memory: the rows of a part. A file of
-/// the published study is read whole.
+/// the published study is read whole. `watch` learns how far it is.
 ///
 /// # Errors
 /// A file that cannot be read or whose format is not known, names that nothing gives, or tables of other rows under the
 /// same names. [`Error::Stopped`] if `stop` was raised. Parts that are written stay, and the same request continues.
-pub fn import(request: &Request, stop: &Stop) -> Result<Vec<Imported>> {
+pub fn import(request: &Request, watch: &dyn Fn(Step), stop: &Stop) -> Result<Vec<Imported>> {
+    refuse_twice(&request.files)?;
     let names = FieldNames::parse(&request.fields, &Format::fields_of_all())?;
     must_differ(&request.files)?;
     let format = |path: &PathBuf| request.format.map_or_else(|| Format::of_file(path, &names), Ok);
@@ -76,19 +82,53 @@ pub fn import(request: &Request, stop: &Stop) -> Result<Vec<Imported>> {
     let reads = Reads { names, cluster, keep, kept, vocab: request.vocab, tokens: request.tokens }.of(format);
     check_names(&RowOptions { keep: reads.kept.clone(), ..RowOptions::default() })?;
     let store = Store::open(&request.output_dir)?;
+    let to = To { store: &store, run_log: &RunLog::new(&request.output_dir), watch };
     let mut imported = Vec::new();
     if format == Format::TokenLosses {
         for path in &request.files {
             let read = token_losses::read(path)?;
-            let plan = plan::of_rows(path, read.hash, read.rows, format, &reads)?;
+            let rows = (0..).zip(read.rows).map(|(row, found): (u32, _)| (format!("row {row}"), Ok(found))).collect();
+            let plan = plan::of_rows(path, read.hash, rows, format, &reads)?;
             let cells = vec![Names::of(request).over(read.cell)];
-            imported.extend(Import { plan, cells, format, reads: &reads, stop }.write(&store)?);
+            imported.extend(Import { plan, cells, format, reads: &reads, stop }.write(&to)?);
         }
         return Ok(imported);
     }
-    let plan = plan::scan(&request.files, format, &reads, stop)?;
+    if format == Format::Inspect {
+        for path in &request.files {
+            let read = inspect::read(path, request.tokens, &reads.kept)?;
+            let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+            let (model, task) = (last(&read.model), last(&read.task));
+            let plan = plan::of_rows(path, read.hash, read.rows, format, &reads)?;
+            let cells = vec![Names::of(request).over(Cell::new(model.clone(), task, model))];
+            imported.extend(Import { plan, cells, format, reads: &reads, stop }.write(&to)?);
+        }
+        return Ok(imported);
+    }
+    let plan = plan::scan(&request.files, format, &reads, (watch, stop))?;
     let cells = Names::of(request).cells(format, &plan)?;
-    Import { plan, cells, format, reads: &reads, stop }.write(&store)
+    Import { plan, cells, format, reads: &reads, stop }.write(&to)
+}
+
+/// A file that is named twice would be counted twice.
+///
+/// # Errors
+/// [`Error::Usage`]: two paths of one file.
+fn refuse_twice(files: &[PathBuf]) -> Result<()> {
+    let paths: Vec<PathBuf> = files.iter().map(|path| path.canonicalize().unwrap_or_else(|_| path.clone())).collect();
+    match paths.iter().enumerate().find(|(place, path)| paths[..*place].contains(path)) {
+        Some((place, _)) => {
+            Err(Error::usage(format!("`{}` is given twice: its rows would count twice", files[place].display())))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Where an import goes.
+struct To<'a> {
+    store: &'a Store,
+    run_log: &'a RunLog,
+    watch: &'a dyn Fn(Step),
 }
 
 /// Each file must be given once: its rows would count twice, and errors of means would come out too small.
@@ -118,9 +158,9 @@ struct Import<'a> {
 }
 
 impl Import<'_> {
-    fn write(&self, store: &Store) -> Result<Vec<Imported>> {
+    fn write(&self, to: &To) -> Result<Vec<Imported>> {
         let open = |(model, cell): (usize, &Cell)| {
-            store.cell(cell, &manifest(cell, &self.plan, self.format, self.reads, model))
+            to.store.cell(cell, &manifest(cell, &self.plan, self.format, self.reads, model))
         };
         let stores = self.cells.iter().enumerate().map(open).collect::<Result<Vec<CellStore>>>()?;
         let kept: Vec<KeptField> = self.plan.kept.iter().map(|(_, field)| field.clone()).collect();
@@ -134,8 +174,11 @@ impl Import<'_> {
             twice: self.plan.twice(),
         };
         let mut imported: Vec<Imported> = self.cells.iter().map(new).collect();
-        for part in 0..self.plan.parts.len() {
+        let (parts, begun) = (self.plan.parts.len(), Instant::now());
+        let mut written = vec![0; self.cells.len()];
+        for part in 0..parts {
             self.stop.check()?;
+            (to.watch)(Step { doing: "writing", done: part as u64, of: parts as u64 });
             let missing = |model: &usize| !stores[*model].is_done(part as u32);
             let missing: Vec<usize> = (0..stores.len()).filter(missing).collect();
             if missing.is_empty() {
@@ -144,7 +187,13 @@ impl Import<'_> {
             let rows = self.rows(part)?;
             for model in missing {
                 self.write_part(part, &rows, (model, &stores[model]), &kept, &mut imported[model])?;
+                written[model] += 1;
             }
+        }
+        for (found, parts) in imported.iter().zip(written).filter(|(_, parts)| *parts > 0) {
+            let (cell, cells, tokens) = (found.cell.clone(), self.cells.len() as u64, found.tokens);
+            let (seconds, bytes) = (begun.elapsed().as_secs_f64() / cells as f64, self.plan.bytes);
+            to.run_log.add(&Entry { cell, parts, cells, seconds, tokens, computed: None, bytes, failed: None });
         }
         Ok(imported)
     }

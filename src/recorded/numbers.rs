@@ -17,7 +17,7 @@ const ROUNDING: f64 = 1e-3;
 pub struct Noted {
     /// Above 0 by rounding: they became 0.
     pub rounded: u64,
-    /// A stand-in for −∞: they became −∞.
+    /// −∞, or a stand-in for it: they are −∞.
     pub impossible: u64,
     /// Lists of most likely tokens without ids: they are left out.
     pub lost_lists: u64,
@@ -47,7 +47,7 @@ pub fn logprob(value: f64, noted: &mut Noted) -> Result<f32, String> {
         noted.rounded += 1;
         return Ok(0.0);
     }
-    if MINUS_INFINITY.contains(&value) {
+    if value == f64::NEG_INFINITY || MINUS_INFINITY.contains(&value) {
         noted.impossible += 1;
         return Ok(f32::NEG_INFINITY);
     }
@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(read(f64::NEG_INFINITY), Ok(f32::NEG_INFINITY));
         assert!(read(1.001e-3).unwrap_err().starts_with("is 0.001001, above 0"));
         assert_eq!(read(f64::NAN).unwrap_err(), "is NaN");
-        assert_eq!(noted, Noted { rounded: 2, impossible: 2, lost_lists: 0 });
+        assert_eq!(noted, Noted { rounded: 2, impossible: 3, lost_lists: 0 });
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::formats::{Format, Reads};
 use super::row::{RecordedRow, RecordedSample};
+use super::step::Step;
 use crate::dataset::records::{Form, Record, Records};
 use crate::dataset::seen::Types;
 use crate::dataset::unpack::{Packing, Tally};
@@ -40,6 +41,8 @@ pub struct Plan {
     pub named: Vec<String>,
     /// The text of some row was given to the model.
     pub is_given: bool,
+    /// Bytes of the files.
+    pub bytes: u64,
     places: Vec<Source>,
     /// Where reading last ended, and in which file: what is packed is not unpacked from its beginning for every part.
     ended_at: Mutex<Option<(usize, Records)>>,
@@ -49,7 +52,7 @@ pub struct Plan {
 #[derive(Debug)]
 enum Source {
     File { file: usize, packing: Packing, form: Form, was: Fingerprint, offset: u64, line: u64, end: u64 },
-    Memory(Vec<RecordedRow>),
+    Memory(Vec<Named>),
 }
 
 /// A row and how messages name it.
@@ -59,23 +62,27 @@ pub type Named = (String, Result<RecordedRow, String>);
 ///
 /// # Errors
 /// A file that cannot be read or has no rows, or more rows than 32 bits can number; [`Error::Stopped`] if `stop` was raised.
-pub fn scan(paths: &[PathBuf], format: Format, reads: &Reads, stop: &Stop) -> Result<Plan> {
+pub fn scan(paths: &[PathBuf], format: Format, reads: &Reads, seen: (&dyn Fn(Step), &Stop)) -> Result<Plan> {
     let mut scan = Scan::new(format, reads);
+    scan.all = paths.iter().filter_map(|path| path.metadata().ok()).map(|data| data.len()).sum();
     for path in paths {
-        scan.file(path, paths.len() > 1, stop)?;
+        scan.file(path, paths.len() > 1, seen)?;
     }
     scan.finish(paths)
 }
 
 /// The plan of rows that are in memory, of one file.
-pub fn of_rows(path: &Path, hash: String, rows: Vec<RecordedRow>, format: Format, reads: &Reads) -> Result<Plan> {
+pub fn of_rows(path: &Path, hash: String, rows: Vec<Named>, format: Format, reads: &Reads) -> Result<Plan> {
     let mut scan = Scan::new(format, reads);
     scan.files.push((path.to_owned(), hash));
-    for row in rows {
-        let row = Ok(row);
+    scan.bytes = path.metadata().map_or(0, |data| data.len());
+    for (name, row) in rows {
+        if let (Err(reason), None) = (&row, &scan.first_failure) {
+            scan.first_failure = Some(format!("{name}: {reason}"));
+        }
         scan.add(path, &row, None)?;
-        if let (Some(Source::Memory(rows)), Ok(row)) = (scan.places.last_mut(), row) {
-            rows.push(row);
+        if let Some(Source::Memory(rows)) = scan.places.last_mut() {
+            rows.push((name, row));
         }
     }
     scan.finish(&[path.to_owned()])
@@ -99,6 +106,12 @@ struct Scan<'a> {
     top_k: Vec<usize>,
     named: Vec<String>,
     is_given: bool,
+    /// Why the first row cannot be used, and whether another one can.
+    first_failure: Option<String>,
+    is_usable: bool,
+    /// Bytes of the files that were read, and of all.
+    bytes: u64,
+    all: u64,
 }
 
 impl<'a> Scan<'a> {
@@ -119,10 +132,14 @@ impl<'a> Scan<'a> {
             top_k: vec![0; format.models().len()],
             named: Vec::new(),
             is_given: false,
+            first_failure: None,
+            is_usable: false,
+            bytes: 0,
+            all: 0,
         }
     }
 
-    fn file(&mut self, path: &Path, is_one_of_many: bool, stop: &Stop) -> Result<()> {
+    fn file(&mut self, path: &Path, is_one_of_many: bool, (watch, stop): (&dyn Fn(Step), &Stop)) -> Result<()> {
         let was = source::fingerprint(path)?;
         let (packing, tally) = (Packing::of(path)?, Tally::default());
         let wanted = self.reads.wanted(self.format);
@@ -144,7 +161,13 @@ impl<'a> Scan<'a> {
                 line: record.number,
                 end: record.end,
             };
+            // Of a packed file, places are those of its text.
+            let done = (self.bytes + record.offset).min(self.all);
+            watch(Step { doing: "reading", done, of: self.all });
             let (row, named) = self.reads.parse(self.format, path, record.text());
+            if let (Err(reason), None) = (&row, &self.first_failure) {
+                self.first_failure = Some(format!("{}: {reason}", form.place(record.number)));
+            }
             self.named.extend(named.filter(|name| self.named.len() < 2 && !self.named.contains(name)));
             self.add(path, &row, Some(place))?;
         }
@@ -156,7 +179,17 @@ impl<'a> Scan<'a> {
         if self.rows == before && !is_one_of_many {
             return Err(Error::dataset(path, None, "contains no rows"));
         }
+        let twice = self.files.iter().find(|(_, other)| *other == hash && self.rows > before);
+        if let Some((other, _)) = twice {
+            let other = other.display();
+            return Err(Error::dataset(
+                path,
+                None,
+                format!("has the same content as `{other}`: its rows would count twice"),
+            ));
+        }
         self.files.push((path.to_owned(), hash));
+        self.bytes += path.metadata().map_or(0, |data| data.len());
         Ok(())
     }
 
@@ -192,6 +225,7 @@ impl<'a> Scan<'a> {
             }
         }
         if let Ok(row) = row {
+            self.is_usable = true;
             self.is_given |= row.is_given;
             self.kept.iter_mut().zip(&row.kept).for_each(|(seen, value)| seen.add(value));
         }
@@ -219,6 +253,10 @@ impl<'a> Scan<'a> {
         if self.rows == 0 {
             return Err(Error::dataset(first, None, "contains no rows"));
         }
+        if let (false, Some(reason)) = (self.is_usable, &self.first_failure) {
+            // Nothing is written: ids that are not known would decide what the text is.
+            return Err(Error::dataset(first, None, format!("has no row that can be used; the first, {reason}")));
+        }
         let kept = self.kept.iter().zip(&self.reads.kept).enumerate();
         let kept = kept.filter_map(|(place, (seen, name))| {
             Some((place, KeptField { name: name.clone(), kind: seen.kind()?, per_response: false }))
@@ -240,6 +278,7 @@ impl<'a> Scan<'a> {
             top_k: self.top_k,
             named: self.named,
             is_given: self.is_given,
+            bytes: self.bytes,
             places: self.places,
             ended_at: Mutex::default(),
         })
@@ -254,9 +293,7 @@ impl Plan {
     pub fn read(&self, index: usize, format: Format, reads: &Reads) -> Result<Vec<Named>> {
         let part = &self.parts[index];
         match &self.places[index] {
-            Source::Memory(rows) => {
-                Ok((part.first_row..).zip(rows).map(|(row, found)| (format!("row {row}"), Ok(found.clone()))).collect())
-            }
+            Source::Memory(rows) => Ok(rows.clone()),
             Source::File { file, packing, form, was, offset, line, end } => {
                 let path = &self.files[*file].0;
                 let changed = || Error::dataset(path, None, "changed while it was read: run again");

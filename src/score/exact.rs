@@ -104,8 +104,8 @@ fn compare([p, q]: [&FoundCell; 2], pair: &Pair, heads: &mut Heads, (watch, stop
     let name = format!("comparing `{}` with `{}` on `{}`", p.cell.model, q.cell.model, p.cell.set.task);
     let started = Instant::now();
     let compared = watched((watch, stop), (&name, None), || pair.run(both, &stop.part()));
-    let (positions, in_f64) = compared.map_err(|e| e.during(name))?;
+    let done = compared.map_err(|e| e.during(name))?;
     let elapsed = started.elapsed();
-    watch.event(&Event::Compared(Compared { p: &p.cell, q: &q.cell, positions, in_f64, elapsed }));
+    watch.event(&Event::Compared(Compared { p: &p.cell, q: &q.cell, done, elapsed }));
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Output heads of models: the part of a checkpoint that `--exact` needs, under the names that runs gave the models.
+//! Output heads of models: the part of a checkpoint that `--exact` needs, under the names that runs gave the models. A
+//! logits file of llama.cpp stands for its model's head.
 //!
 //! Owns which heads are in memory: the two of the current pair. A head that did not score is an error before the first
 //! one is loaded, so that no time is spent on a wrong head.
@@ -14,6 +15,8 @@ use crate::decoder::{Adapter, Backend, Checkpoint, Head};
 use crate::digest::{self, Fingerprint};
 use crate::engine::local_source::ADAPTER_FOLDER;
 use crate::error::{Error, Result};
+use crate::exact::Side;
+use crate::llama_logits;
 use crate::store::FoundCell;
 
 /// What decides a head: the model, and the type of its weights.
@@ -28,7 +31,13 @@ pub struct Heads {
     models: Vec<NamedModel>,
     /// Heads' files as they were when they were hashed.
     hashed: HashMap<PathBuf, (Fingerprint, String)>,
-    loaded: BTreeMap<Key, Head>,
+    loaded: BTreeMap<Key, Loaded>,
+}
+
+/// What gives a model's distributions.
+enum Loaded {
+    Head(Head),
+    File(llama_logits::File),
 }
 
 impl Heads {
@@ -71,51 +80,74 @@ impl Heads {
     /// Another model's files; those of [`Checkpoint::open`].
     pub fn must_have_scored(&mut self, cell: &FoundCell) -> Result<()> {
         let Some(named) = self.named(cell).cloned() else { return Ok(()) };
+        if llama_logits::is_logits_file(&named.path) {
+            return self.must_be_of_run(cell, named.path);
+        }
         let checkpoint = Checkpoint::open(&named.path)?;
         for path in checkpoint.head_files() {
-            let now = Fingerprint::of(&path)?;
-            let hash = match self.hashed.get(&path).filter(|(was, _)| *was == now) {
-                Some((_, hash)) => hash.clone(),
-                None => digest::file(&path)?,
-            };
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if cell.manifest.engine.files.get(&name) != Some(&hash) {
-                return Err(Error::usage(format!(
-                    "`{}` is not the file that scored `{}` on `{}`: use the original model directory in --models",
-                    path.display(),
-                    cell.cell.model,
-                    cell.cell.set.task
-                )));
-            }
-            self.hashed.insert(path, (now, hash));
+            self.must_be_of_run(cell, path)?;
         }
         reject_adapter_on_head(cell, &named, &checkpoint)
+    }
+
+    /// # Errors
+    /// The file is not, byte by byte, that of the cell's run.
+    fn must_be_of_run(&mut self, cell: &FoundCell, path: PathBuf) -> Result<()> {
+        let now = Fingerprint::of(&path)?;
+        let hash = match self.hashed.get(&path).filter(|(was, _)| *was == now) {
+            Some((_, hash)) => hash.clone(),
+            None => digest::file(&path)?,
+        };
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if cell.manifest.engine.files.get(&name) != Some(&hash) {
+            return Err(Error::usage(format!(
+                "`{}` is not the file that scored `{}` on `{}`: use the original model directory in --models",
+                path.display(),
+                cell.cell.model,
+                cell.cell.set.task
+            )));
+        }
+        self.hashed.insert(path, (now, hash));
+        Ok(())
     }
 
     /// The heads of a pair, [`Heads::must_have_scored`]; others are let go first.
     ///
     /// # Errors
     /// A file that changed since; what is no head.
-    pub fn load(&mut self, cells: [&FoundCell; 2]) -> Result<[&Head; 2]> {
+    pub fn load(&mut self, cells: [&FoundCell; 2]) -> Result<[Side<'_>; 2]> {
         self.loaded.retain(|loaded, _| cells.iter().any(|cell| key(cell) == *loaded));
         for cell in cells {
             let directory = self.directory(cell).ok_or_else(|| Error::usage("the head was not given"))?.to_owned();
             if let Entry::Vacant(place) = self.loaded.entry(key(cell)) {
-                let checkpoint = Checkpoint::open(&directory)?;
-                let dtype = if cell.manifest.engine.dtype == "bf16" { DType::BF16 } else { DType::F32 };
-                let head = Head::load(&checkpoint, None, dtype, &Device::Cpu, Backend::of(&Device::Cpu)?)?;
-                for path in checkpoint.head_files() {
+                let (loaded, files) = load(&directory, &cell.manifest.engine.dtype)?;
+                for path in files {
                     if self.hashed.get(&path).is_none_or(|(was, _)| Fingerprint::of(&path).ok().as_ref() != Some(was)) {
                         let path = path.display();
                         return Err(Error::usage(format!("`{path}` changed since it was checked: run again")));
                     }
                 }
-                place.insert(head);
+                place.insert(loaded);
             }
         }
-        let head = |cell| self.loaded.get(&key(cell)).ok_or_else(|| Error::usage("the head is gone"));
-        Ok([head(cells[0])?, head(cells[1])?])
+        let side = |cell| match self.loaded.get(&key(cell)) {
+            Some(Loaded::Head(head)) => Ok(Side::Head(head)),
+            Some(Loaded::File(file)) => Ok(Side::File(file)),
+            None => Err(Error::usage("the head is gone")),
+        };
+        Ok([side(cells[0])?, side(cells[1])?])
     }
+}
+
+/// What gives the distributions of the model at `path`, and the files that it was read from.
+fn load(path: &Path, dtype: &str) -> Result<(Loaded, Vec<PathBuf>)> {
+    if llama_logits::is_logits_file(path) {
+        return Ok((Loaded::File(llama_logits::File::open(path)?), vec![path.to_owned()]));
+    }
+    let checkpoint = Checkpoint::open(path)?;
+    let dtype = if dtype == "bf16" { DType::BF16 } else { DType::F32 };
+    let head = Head::load(&checkpoint, None, dtype, &Device::Cpu, Backend::of(&Device::Cpu)?)?;
+    Ok((Loaded::Head(head), checkpoint.head_files()))
 }
 
 /// An adapter on the body has done its work in the hidden states; of one on the head, they know nothing.

@@ -5,9 +5,8 @@
 //! words for people, signals (`cli`).
 //!
 //! The files import one way: `watch`, `named`, `models`, `datasets`, `inputs`, `earlier_tokenizer`, `vocabularies`,
-//! `session`, `windows`, `response_sets`, `assignment`, `fields`, `scorer`, `heads`, `exact`, `in_one_go`; for files of
-//! experiments `cells`, `exact_many`, `opened`, `prepare`,
-//! `many`.
+//! `session`, `windows`, `response_sets`, `assignment`, `fields`, `scorer`, `heads`, `logits_file`, `exact`, `in_one_go`;
+//! for files of experiments `cells`, `exact_many`, `opened`, `prepare`, `many`.
 
 mod assignment;
 pub mod cells;
@@ -19,6 +18,7 @@ mod fields;
 mod heads;
 mod in_one_go;
 pub mod inputs;
+mod logits_file;
 pub mod many;
 pub mod models;
 pub mod named;
@@ -36,6 +36,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 pub use datasets::DatasetFile;
+pub use logits_file::{LogitsRequest, write_logits_file};
 pub use models::EngineChoice;
 pub use response_sets::ResponseSet;
 pub use watch::{Compared, Event, Log, Noticed, Outcome, Watch};
@@ -199,6 +200,7 @@ fn open_inputs(request: &Request, earlier: &[FoundCell], watch: &dyn Watch) -> R
     let scoring = names.scoring();
     let mut datasets = datasets::open(&request.datasets, &names, options)?;
     let models = open_models(request)?;
+    must_share_ids(&models, request.exact)?;
     let of_text = text.as_ref().map(|text| text.key(generation_model, task));
     let keys: Vec<ResponseSetKey> = datasets.iter().map(|dataset| dataset.set.clone()).chain(of_text).collect();
     let session = open_session(request, &keys, earlier, &models, watch)?;
@@ -217,6 +219,24 @@ fn must_know_reference(request: &Request, earlier: &[FoundCell]) -> Result<()> {
     }
     let names = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     Err(Error::usage(format!("--reference: `{requested}` is none of the models: use one of {names}")))
+}
+
+/// A logits file is compared with models of its vocabulary alone.
+///
+/// # Errors
+/// A model with another number of ids, before anything is scored.
+fn must_share_ids(models: &[Model], exact: bool) -> Result<()> {
+    let files = models.iter().filter(|model| model.is_logits_file() && exact);
+    for (file, other) in files.flat_map(|file| models.iter().map(move |other| (file, other))) {
+        if let (Some(own), Some(its)) = (file.vocab(), other.vocab())
+            && own != its
+        {
+            let name = &other.named.name;
+            let what = format!("has distributions over {own} ids (byte 12), `{name}` over {its}");
+            return Err(Error::file(&file.named.path, format!("{what}: they do not have the same vocabulary")));
+        }
+    }
+    Ok(())
 }
 
 /// Removes the cells that earlier runs made of other files or by other options. Rows that other
@@ -283,7 +303,8 @@ fn open_session(
     let tokenizer = if let Some(source) = &options.tokenizer {
         inputs::tokenizer_path(source)?
     } else {
-        let model = models.iter().find(wrote).or(models.first());
+        let has_tokenizer = |model: &&Model| !model.is_logits_file();
+        let model = models.iter().find(wrote).or(models.iter().find(has_tokenizer)).or(models.first());
         let usual = model.ok_or_else(|| Error::usage("--models is empty"))?.named.tokenizer();
         earlier_tokenizer::of(output_dir, sets, earlier, usual, watch)?
     };

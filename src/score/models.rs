@@ -10,12 +10,14 @@ use candle_core::{DType, Device};
 
 use super::named::NamedModel;
 use crate::engine::local_source::{LocalRequest, LocalSource, Resident};
+use crate::engine::logits_file::LogitsSource;
 use crate::engine::mock::MockSource;
 use crate::engine::source::{EngineSource, Facts};
 use crate::engine::{Engine, RANK_STRICT};
 use crate::error::{Error, Result};
 use crate::experiments::{DtypeChoice, Options};
 use crate::hidden;
+use crate::llama_logits::is_logits_file;
 use crate::store::EngineFacts;
 
 /// What scores.
@@ -49,6 +51,9 @@ impl Model {
         let device = device(options.device())?;
         let source: Box<dyn EngineSource> = match engine {
             EngineChoice::Mock => Box::new(MockSource::new(&named.name, options.top_k())),
+            EngineChoice::Local if is_logits_file(&named.path) => {
+                Box::new(LogitsSource::open(&named.path, options.top_k())?)
+            }
             EngineChoice::Local => {
                 let NamedModel { name, path, adapter } = named.clone();
                 let dtype = match options.dtype() {
@@ -91,6 +96,11 @@ impl Model {
     /// Of the hidden states that it can hand out.
     pub fn hidden_shape(&self) -> Option<hidden::Shape> {
         self.source.hidden_shape().ok()
+    }
+
+    /// Whether its numbers are read from a logits file of llama.cpp, which has ids and no tokenizer.
+    pub fn is_logits_file(&self) -> bool {
+        is_logits_file(&self.named.path)
     }
 
     /// Longest sample in tokens that it takes.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::decoder::base_of;
 use crate::error::{Error, Result};
+use crate::llama_logits::is_logits_file;
 use crate::{gguf, hub};
 
 /// A model as typed, its files found.
@@ -13,7 +14,7 @@ use crate::{gguf, hub};
 pub struct NamedModel {
     /// Its name.
     pub name: String,
-    /// A directory, or a GGUF file.
+    /// A directory, a GGUF file, or a logits file of llama.cpp.
     pub path: PathBuf,
     /// The directory of what is added to it.
     pub adapter: Option<PathBuf>,
@@ -60,6 +61,11 @@ impl NamedModel {
         let path = tokenizer_of(&self.path);
         if !path.is_file() {
             let (name, hint) = (&self.name, hub::hint());
+            if is_logits_file(&self.path) {
+                return Err(Error::usage(format!(
+                    "`{name}` is a logits file, which has no tokenizer: use --tokenizer with the model that wrote it"
+                )));
+            }
             return Err(Error::usage(format!("model `{name}` has no tokenizer.json: use --tokenizer{hint}")));
         }
         Ok(path)
@@ -71,9 +77,9 @@ pub fn is_adapted(source: &str) -> bool {
     hub::parts(source).1.is_some() || Path::new(source).join("adapter_config.json").is_file()
 }
 
-/// The path of a model's tokenizer, if it has one. A GGUF file contains its own.
+/// The path of a model's tokenizer, if it has one. A GGUF file contains its own; a logits file has none.
 pub fn tokenizer_of(model: &Path) -> PathBuf {
-    if model.is_file() { model.to_owned() } else { model.join("tokenizer.json") }
+    if model.is_file() && !is_logits_file(model) { model.to_owned() } else { model.join("tokenizer.json") }
 }
 
 /// Resolves `NAME=SOURCE` or `SOURCE`, whose name is then the last part of its path.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::response_sets::ResponseSet;
 use crate::error::{Error, Result};
+use crate::exact::Done;
 use crate::pipeline::{Elsewhere, Progress, Snapshot};
 use crate::stop::Stop;
 use crate::store::{Cell, ResponseSetKey};
@@ -126,10 +127,8 @@ pub struct Compared<'a> {
     pub p: &'a Cell,
     /// Cell of Q.
     pub q: &'a Cell,
-    /// Positions at which both distributions were taken.
-    pub positions: usize,
-    /// Those of them at which every logit was computed in f64.
-    pub in_f64: usize,
+    /// What was compared.
+    pub done: Done,
     /// Wall-clock time that it took.
     pub elapsed: Duration,
 }

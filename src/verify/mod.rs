@@ -38,6 +38,8 @@ use crate::table::{self, Columns, Origin, TokenColumns};
 
 /// The engine whose tables lack nothing.
 const LOCAL: &str = "local";
+/// That of numbers which a logits file of llama.cpp has.
+const LOGITS_FILE: &str = "llama-logits";
 
 /// Reads everything under `root` again.
 ///
@@ -197,6 +199,7 @@ impl OnePart<'_> {
             top_k: engine.top_k,
             vocab: engine.vocab,
             strict_ranks: engine.rank_rule == RANK_STRICT,
+            is_in_steps: engine.name == LOGITS_FILE,
         }
     }
 }

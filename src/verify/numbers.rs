@@ -11,6 +11,9 @@ use super::rows::TokenRow;
 /// What [`crate::reduce`] and rounding to f32 may be off by.
 const TOLERANCE: f64 = 1e-5;
 
+/// What half a step of a logits file may be off by, and its probabilities' sum with it: 16/65,535/2 nats.
+const HALF_A_STEP: f64 = 1.3e-4;
+
 /// No vocabulary is larger: ids have 32 bits.
 const MAX_VOCAB: usize = 1 << 32;
 
@@ -27,6 +30,8 @@ pub(super) struct Rules {
     pub vocab: Option<usize>,
     /// Ranks count the entries above.
     pub strict_ranks: bool,
+    /// Log-probabilities are in the steps of a logits file of llama.cpp.
+    pub is_in_steps: bool,
 }
 
 /// Tells everything that is wrong with the numbers of a scored token.
@@ -62,7 +67,7 @@ pub(super) fn check(row: &TokenRow, rules: Rules, report: &mut dyn FnMut(Kind, S
         return report(Kind::List, what);
     }
     lowest(row, report);
-    mass(row, report);
+    mass(row, rules, report);
 }
 
 /// Columns that the engine fills and that are empty.
@@ -141,12 +146,13 @@ fn lowest(row: &TokenRow, report: &mut dyn FnMut(Kind, String)) {
 }
 
 /// The list, the rest and the token are everything.
-fn mass(row: &TokenRow, report: &mut dyn FnMut(Kind, String)) {
+fn mass(row: &TokenRow, rules: Rules, report: &mut dyn FnMut(Kind, String)) {
     let (Some(rest), Some(logprob), Some(id)) = (row.rest_logprob, row.logprob, row.token_id) else { return };
     let p = |x: f32| f64::from(x).exp();
     let own = if row.top_ids.contains(&id) { 0.0 } else { p(logprob) };
     let sum = row.top_logprobs.iter().map(|&x| p(x)).sum::<f64>() + p(rest) + own;
-    if sum.is_nan() || (sum - 1.0).abs() > TOLERANCE {
+    let tolerance = if rules.is_in_steps { HALF_A_STEP } else { TOLERANCE };
+    if sum.is_nan() || (sum - 1.0).abs() > tolerance {
         report(Kind::Mass, format!("list, rest and token add up to {sum}"));
     }
 }

@@ -321,7 +321,7 @@ fn rows_that_cannot_be_used_fail_alone() {
     let scene = Scene::new();
     scene.write("rl_demo.jsonl", r#"{"token_ids": [1, 2, 3, 4], "logprobs": [null, 0.0005, -9999.0, -Infinity]}"#);
     let said = scene.run("import rl_demo.jsonl --output-dir out");
-    said.expect(0, "1 log-probabilities are above 0 by less than 0.001").expect(0, "1 log-probabilities stand for −∞");
+    said.expect(0, "1 log-probabilities are above 0 by less than 0.001").expect(0, "1 log-probabilities are −∞");
     let found = scene.table("out", "tokens", "rl", "demo", "rl").f32s("logprob");
     assert_eq!(found, [Some(0.0), Some(f32::NEG_INFINITY), Some(f32::NEG_INFINITY)]);
     is_well(&scene);
@@ -371,7 +371,10 @@ fn files_that_are_of_no_format_are_rejected() {
     let one = r#"{"error": {"message": "no"}, "response": null}"#;
     scene.write("m_d.jsonl", format!("{}\n{one}\n", r#"{"choices": [{"logprobs": null}]}"#));
     let said = scene.run("import m_d.jsonl --output-dir out");
-    said.expect(4, "line 1: choice 0: it has no log-probabilities").expect(4, "line 2: the answer");
+    said.expect(1, "has no row that can be used; the first, line 1: choice 0: it has no log-probabilities");
+    let good = r#"{"choices": [{"logprobs": {"content": [{"token": "a", "logprob": -1}]}}]}"#;
+    scene.write("m_d.jsonl", format!("{good}\n{one}\n"));
+    scene.run("import m_d.jsonl --output-dir out").expect(4, "line 2: the answer is an error: no");
 }
 
 /// A prompt may hold the response that is meant: what stands before it is context, and has no row. Compression changes

@@ -112,7 +112,7 @@ fn model_directories_that_are_none() {
     fs::remove_file(scene.model("mute", "qwen3-tied").join("tokenizer.json")).unwrap();
     rejects_model(&scene, "mute", "model `m` has no tokenizer.json: use --tokenizer\n");
 
-    let hint = "expected a model directory, a .gguf file, or a hub id such as `Qwen/Qwen3-0.6B@main` or `org/name/file.gguf`\n";
+    let hint = "expected a model directory, a .gguf file, a logits file of llama.cpp (it begins with `_logits_`), or a hub id such as `Qwen/Qwen3-0.6B@main` or `org/name/file.gguf`\n";
     rejects_model(&scene, "gone", &format!("model `gone`: no such directory; {hint}"));
     rejects_model(&scene, "rl_demo.jsonl", &format!("model `rl_demo.jsonl`: is not a directory; {hint}"));
     rejects_model(&scene, "", "`m=` in --models is not NAME=SOURCE\n");

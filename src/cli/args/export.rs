@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
-/// Write tables in another format: JSON lines to stdout, or the published study's token losses
+/// Write results in another format: JSON lines, rows for distillation, llama.cpp's logits file, token losses
 #[derive(Debug, Parser)]
 #[command(after_help = EXPORT_EXAMPLES)]
 pub struct ExportArgs {
@@ -27,6 +27,22 @@ pub struct ExportArgs {
     /// Only these models' scores
     #[arg(long, value_delimiter = ',', value_name = "MODELS")]
     pub model: Vec<String>,
+
+    /// With `axolotl` and `distillkit`: the tokenizer that made the ids, a file or a model
+    #[arg(long, value_name = "TOKENIZER", required_if_eq_any([("format", "axolotl"), ("format", "distillkit")]))]
+    pub tokenizer: Option<String>,
+
+    /// With `llama-logits`: the text that was scored
+    #[arg(long, value_name = "FILE", required_if_eq("format", "llama-logits"))]
+    pub text: Option<PathBuf>,
+
+    /// With `llama-logits`: the model that was scored with --keep-hidden, as NAME=SOURCE
+    #[arg(long, value_name = "MODEL", required_if_eq("format", "llama-logits"))]
+    pub models: Option<String>,
+
+    /// With `llama-logits`: the file to write
+    #[arg(short, long, value_name = "FILE", required_if_eq("format", "llama-logits"))]
+    pub output: Option<PathBuf>,
 }
 
 /// What tables are written as.
@@ -36,6 +52,12 @@ pub enum ExportFormat {
     Jsonl,
     /// The published study's files, in DIR/token_losses
     TokenLosses,
+    /// Rows for axolotl's distillation: whole sequences with the lists of most likely tokens
+    Axolotl,
+    /// The same for DistillKit
+    Distillkit,
+    /// A base for `llama-perplexity --kl-divergence`: every id's log-probability in 16 bits
+    LlamaLogits,
 }
 
 /// A table of JSON lines.
@@ -51,4 +73,8 @@ const EXPORT_EXAMPLES: &str = "\
 Examples:
   tokshift export out --format jsonl --model rl > tokens.jsonl
   tokshift export out --format jsonl --table samples | jq .status
-  tokshift export out --format token-losses --task ifeval";
+  tokshift export out --format token-losses --task ifeval
+  tokshift export out --format axolotl --model teacher --tokenizer ./teacher \\
+      > teacher.jsonl
+  tokshift export out --format llama-logits --text wiki.test.raw \\
+      --models bf16=./bf16 -o bf16.kld";

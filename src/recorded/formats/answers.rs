@@ -1,7 +1,8 @@
-//! Answers of servers that speak OpenAI's language: completions and chats, vLLM's additions to both, lines of the Batch API.
+//! Answers of servers that speak OpenAI's language: completions and chats, vLLM's, Fireworks' and Together's additions to
+//! both, lines of the Batch API.
 //!
-//! Owns their fields (platform.openai.com/docs/api-reference; vllm/entrypoints/openai/protocol.py). Not here: what is made
-//! of the tokens (`tokens`).
+//! Owns their fields (platform.openai.com/docs/api-reference; vllm/entrypoints/openai/protocol.py; fireworks-ai 1.2.30,
+//! fireworks/types/shared; together 3.1.1, together/types). Not here: what is made of the tokens (`tokens`).
 
 use serde_json::value::RawValue;
 
@@ -15,12 +16,25 @@ use crate::recorded::numbers;
 use crate::recorded::row::{RecordedRow, RecordedSample};
 
 /// The fields of a row: an answer, or one in `response` or `body`, perhaps with its request.
-pub const FIELDS: [&str; 9] =
-    ["choices", "response", "body", "request", "custom_id", "id", "model", "prompt_logprobs", "prompt_token_ids"];
+pub const FIELDS: [&str; 11] = [
+    "choices",
+    "response",
+    "body",
+    "request",
+    "custom_id",
+    "id",
+    "model",
+    "prompt_logprobs",
+    "prompt_token_ids",
+    "prompt",
+    "error",
+];
 /// Those of an answer.
-const OF_ANSWER: [&str; 6] = ["choices", "body", "model", "prompt_logprobs", "prompt_token_ids", "error"];
+const OF_ANSWER: [&str; 7] = ["choices", "body", "model", "prompt_logprobs", "prompt_token_ids", "prompt", "error"];
 /// Those of a choice.
-const OF_CHOICE: [&str; 5] = ["logprobs", "prompt_logprobs", "prompt_token_ids", "token_ids", "index"];
+const OF_CHOICE: [&str; 6] = ["logprobs", "prompt_logprobs", "prompt_token_ids", "token_ids", "index", "raw_output"];
+/// Those of lists of tokens, in either form.
+const OF_LOGPROBS: [&str; 5] = ["content", "tokens", "token_ids", "token_logprobs", "top_logprobs"];
 
 /// Reads a row; gives the model that the answer names.
 ///
@@ -28,6 +42,9 @@ const OF_CHOICE: [&str; 5] = ["logprobs", "prompt_logprobs", "prompt_token_ids",
 /// It is no answer, or one without numbers.
 pub fn read(row: &Row, tokens: Option<Tokens>) -> Result<(RecordedRow, Option<String>), String> {
     let none = FieldNames::default();
+    if let (None, Some(error)) = (row.get("choices"), row.get("error")) {
+        return Err(error_of(error));
+    }
     let inside = row.get("response").or(row.get("body"));
     let id = row.label("custom_id")?.or(row.label("id")?);
     let request = Request::of(row.get("request"))?;
@@ -76,7 +93,7 @@ fn read_answer(
     tokens: Option<Tokens>,
 ) -> Result<RecordedRow, String> {
     let raw = answer.get("choices").ok_or_else(|| match answer.get("error") {
-        Some(error) => format!("the answer is an error: {}", error.chars().take(200).collect::<String>()),
+        Some(error) => error_of(error),
         None => "the answer has no `choices`".to_owned(),
     })?;
     let choices: Vec<&RawValue> = serde_json::from_str(raw).map_err(|e| format!("`choices` is no list: {e}"))?;
@@ -91,6 +108,13 @@ fn read_answer(
     if row.samples.is_empty() { Err("`choices` is empty".to_owned()) } else { Ok(row) }
 }
 
+/// That an answer is an error, in the server's words: `{"message": …}`, or a text.
+fn error_of(error: &str) -> String {
+    let of_object = || Fields::parse(error, &["message"]).ok()?.optional_text("message").ok().flatten();
+    let said = of_object().or_else(|| serde_json::from_str(error).ok()).unwrap_or_else(|| error.to_owned());
+    format!("the answer is an error: {}", said.chars().take(200).collect::<String>())
+}
+
 /// The sample of a choice, and whether it is of a given text.
 fn read_choice(
     answer: &Row,
@@ -102,15 +126,30 @@ fn read_choice(
     let (fields, none) = (Fields::parse(raw, &wanted)?, FieldNames::default());
     let choice = Row::new(&fields, &none);
     let either = |name: &'static str| choice.get(name).or(answer.get(name));
-    let prompt = match either("prompt_token_ids") {
+    let raw_output =
+        choice.get("raw_output").map(|raw| Fields::parse(raw, &["prompt_token_ids", "completion_token_ids"]));
+    let raw_output = raw_output.transpose().map_err(|what| format!("`raw_output`: {what}"))?;
+    let of_raw = |name: &str| raw_output.as_ref().and_then(|fields| fields.get(name));
+    let prompt = match either("prompt_token_ids").or(of_raw("prompt_token_ids")) {
         Some(raw) => Some(numbers::ids("prompt_token_ids", raw)?),
         None => prompt,
     };
+    let echoed = answer.get("prompt").map(echoed).transpose()?.flatten();
+    if let Some(echoed) = echoed {
+        return match (choice.get("logprobs"), tokens) {
+            (Some(_), None) => Err(BOTH.to_owned()),
+            (_, None | Some(Tokens::Prompt)) => Ok((sample(None, echoed)?, true)),
+            (Some(raw), Some(Tokens::Generated)) => {
+                let before = echoed.iter().map(|token| token.id).collect();
+                let mut sample = generated(raw, before, None)?;
+                sample.is_cut = choice.is_cut()?;
+                Ok((sample, false))
+            }
+            (None, Some(Tokens::Generated)) => Err(NONE.to_owned()),
+        };
+    }
     match (either("prompt_logprobs"), choice.get("logprobs"), tokens) {
-        (Some(_), Some(_), None) => Err(
-            "it has numbers of the prompt and of the generated tokens: --tokens prompt or --tokens generated chooses"
-                .to_owned(),
-        ),
+        (Some(_), Some(_), None) => Err(BOTH.to_owned()),
         (Some(raw), _, None | Some(Tokens::Prompt)) => {
             let prompt = prompt.ok_or(
                 "it has `prompt_logprobs`, but not the prompt's ids: send `return_token_ids` with the request, or write the \
@@ -119,22 +158,47 @@ fn read_choice(
             Ok((vllm::prompt(&prompt, raw)?, true))
         }
         (_, Some(raw), None | Some(Tokens::Generated)) => {
-            let ids = choice.get("token_ids").map(|raw| numbers::ids("token_ids", raw)).transpose()?;
+            let ids = choice.get("token_ids").or(of_raw("completion_token_ids"));
+            let ids = ids.map(|raw| numbers::ids("token_ids", raw)).transpose()?;
             let mut sample = generated(raw, prompt, ids)?;
             sample.is_cut = choice.is_cut()?;
             Ok((sample, false))
         }
-        _ => Err("it has no log-probabilities: ask the server for `logprobs`".to_owned()),
+        _ => Err(NONE.to_owned()),
+    }
+}
+
+/// Of answers with two kinds of numbers.
+const BOTH: &str =
+    "it has numbers of the prompt and of the generated tokens: --tokens prompt or --tokens generated chooses";
+/// Of answers without any.
+const NONE: &str = "it has no log-probabilities: ask the server for `logprobs`";
+
+/// The tokens of the prompt that Together's answers have beside the choices, as `[{"text", "logprobs"}]`; `None` if they
+/// have no numbers. What else `prompt` may be is of no use here.
+fn echoed(raw: &str) -> Result<Option<Vec<Token>>, String> {
+    let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(raw) else { return Ok(None) };
+    let mut tokens = Vec::new();
+    for item in items {
+        let Ok(fields) = Fields::parse(item.get(), &["logprobs"]) else { return Ok(None) };
+        let Some(logprobs) = fields.get("logprobs") else { return Ok(None) };
+        tokens.extend(tokens_of(logprobs).map_err(|what| format!("`prompt`: {what}"))?);
+    }
+    Ok(Some(tokens).filter(|tokens| !tokens.is_empty()))
+}
+
+/// The tokens of either form of `logprobs`.
+fn tokens_of(raw: &str) -> Result<Vec<Token>, String> {
+    let fields = Fields::parse(raw, &OF_LOGPROBS)?;
+    match fields.get("content") {
+        Some(content) => of_chat(content),
+        None => of_completion(&fields),
     }
 }
 
 /// The sample of generated tokens.
 fn generated(raw: &str, prompt: Option<Vec<u32>>, ids: Option<Vec<u32>>) -> Result<RecordedSample, String> {
-    let fields = Fields::parse(raw, &["content", "tokens", "token_logprobs", "top_logprobs"])?;
-    let mut tokens = match fields.get("content") {
-        Some(content) => of_chat(content)?,
-        None => of_completion(&fields)?,
-    };
+    let mut tokens = tokens_of(raw)?;
     // With `echo` the prompt is among the tokens.
     let echoes = tokens.first().is_some_and(|token| token.scored.logprob.is_none());
     let first = if echoes { tokens.len() - ids.as_ref().map_or(0, Vec::len).min(tokens.len()) } else { 0 };
@@ -152,60 +216,84 @@ fn generated(raw: &str, prompt: Option<Vec<u32>>, ids: Option<Vec<u32>>) -> Resu
     sample(prompt, tokens)
 }
 
-/// `{"tokens", "token_logprobs", "top_logprobs"}`, a list each.
+/// `{"tokens", "token_logprobs", "top_logprobs", "token_ids"}`, a list each.
 fn of_completion(fields: &Fields) -> Result<Vec<Token>, String> {
     let texts: Vec<String> = fields.list("tokens", "tokens as strings")?;
     let missing = |name: &str| fields.missing(name);
     let raw = fields.get("token_logprobs").ok_or_else(|| missing("token_logprobs"))?;
     let logprobs = numbers::numbers("token_logprobs", raw)?;
     let tops: Vec<Option<&RawValue>> = match fields.get("top_logprobs") {
-        Some(_) => fields.list("top_logprobs", "lists")?,
+        // Together's schema has one object for all tokens, which says of none where it belongs.
+        Some(raw) if raw.starts_with('[') => fields.list("top_logprobs", "lists")?,
+        _ => vec![None; texts.len()],
+    };
+    // Together's ids are numbers like any other.
+    let ids = fields.get("token_ids").map(|raw| numbers::numbers("token_ids", raw)).transpose()?;
+    if ids.as_ref().is_some_and(|ids| ids.len() != texts.len()) {
+        return Err(format!("{} tokens and {} token ids", texts.len(), ids.map_or(0, |ids| ids.len())));
+    }
+    let ids: Vec<Option<u32>> = match ids {
+        Some(ids) => ids.into_iter().map(|id| whole_id(id).map(Some)).collect::<Result<_, String>>()?,
         None => vec![None; texts.len()],
     };
     if logprobs.len() != texts.len() || tops.len() != texts.len() {
         let (n, logprobs, tops) = (texts.len(), logprobs.len(), tops.len());
         return Err(format!("{n} tokens, {logprobs} log-probabilities and {tops} lists"));
     }
-    let token = |((text, logprob), top): ((String, Option<f64>), Option<&RawValue>)| {
+    let token = |(((text, logprob), top), id): (((String, Option<f64>), Option<&RawValue>), Option<u32>)| {
         let named = top.map(|top| by_name(top.get())).transpose()?;
         let names_texts = matches!(named, Some(None));
-        Ok(of(text, Scored { logprob, top: named.flatten(), may_add_own: true, names_texts, ..Scored::default() }))
+        let scored = Scored { logprob, top: named.flatten(), may_add_own: true, names_texts, ..Scored::default() };
+        Ok(of(text, id, scored))
     };
-    texts.into_iter().zip(logprobs).zip(tops).map(token).collect()
+    texts.into_iter().zip(logprobs).zip(tops).zip(ids).map(token).collect()
 }
 
-/// `[{"token", "logprob", "top_logprobs"}]`.
-fn of_chat(content: &str) -> Result<Vec<Token>, String> {
+/// An id that is written as a number.
+fn whole_id(id: Option<f64>) -> Result<u32, String> {
+    let whole = id.filter(|id| id.fract() == 0.0 && (0.0..4_294_967_296.0).contains(id));
+    whole.map(|id| id as u32).ok_or_else(|| format!("`token_ids` has {}, which is no id", id.unwrap_or(f64::NAN)))
+}
+
+/// `[{"token", "logprob", "top_logprobs"}]`; Fireworks' entries have a `token_id` too. The first of an echoed prompt has no
+/// number.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn of_chat(content: &str) -> Result<Vec<Token>, String> {
     let items: Vec<&RawValue> =
         serde_json::from_str(content).map_err(|e| format!("`content` is no list of tokens: {e}"))?;
-    let token = |item: &RawValue| {
-        let fields = Fields::parse(item.get(), &["token", "logprob", "top_logprobs"])?;
+    let token = |(place, item): (usize, &RawValue)| {
+        let fields = Fields::parse(item.get(), &["token", "token_id", "logprob", "top_logprobs"])?;
         let logprob = fields.get("logprob").and_then(numbers::number);
         let tops: Option<Vec<&RawValue>> =
             fields.get("top_logprobs").map(|_| fields.list("top_logprobs", "tokens")).transpose()?;
         let tops = tops.filter(|tops| !tops.is_empty());
         let top = tops.as_ref().map(|tops| tops.iter().map(|top| top_of_chat(top)).collect::<Option<Vec<Entry>>>());
         let names_texts = matches!(top, Some(None));
-        let logprob = Some(logprob.ok_or("a token has no log-probability")?);
-        Ok(of(
-            fields.text("token")?,
-            Scored { logprob, top: top.flatten(), may_add_own: true, names_texts, ..Scored::default() },
-        ))
+        if logprob.is_none() && place > 0 {
+            return Err(format!("token {place} has no log-probability"));
+        }
+        let id =
+            fields.get("token_id").map(|raw| raw.parse().map_err(|_| format!("`token_id` is {raw}, which is no id")));
+        let scored = Scored { logprob, top: top.flatten(), may_add_own: true, names_texts, ..Scored::default() };
+        Ok(of(fields.text("token")?, id.transpose()?, scored))
     };
-    items.into_iter().map(token).collect()
+    items.into_iter().enumerate().map(token).collect()
 }
 
 /// An entry of a chat's list, if it is of a certain id.
 fn top_of_chat(item: &RawValue) -> Option<Entry> {
-    let fields = Fields::parse(item.get(), &["token", "logprob"]).ok()?;
+    let fields = Fields::parse(item.get(), &["token", "token_id", "logprob"]).ok()?;
     let logprob = numbers::number(fields.get("logprob")?)?;
-    Some(Entry { id: id_of(&fields.text("token").ok()?)?, logprob, rank: None, text: None })
+    let id = fields.get("token_id").and_then(|raw| raw.parse().ok());
+    Some(Entry { id: id.or_else(|| id_of(&fields.text("token").ok()?))?, logprob, rank: None, text: None })
 }
 
-/// A token that is called `token_id:ID`, or by its text.
-fn of(text: String, scored: Scored) -> Token {
+/// A token with an id of its own, or one that is called `token_id:ID`, or by its text.
+fn of(text: String, id: Option<u32>, scored: Scored) -> Token {
     match id_of(&text) {
-        Some(id) => Token { id: Some(id), text: None, scored },
-        None => Token { id: None, text: Some(text), scored },
+        Some(named) => Token { id: id.or(Some(named)), text: None, scored },
+        None => Token { id, text: Some(text), scored },
     }
 }

@@ -5,11 +5,13 @@
 
 mod answers;
 mod fields;
+pub mod inspect;
 mod lists;
 pub mod names;
 mod rollouts;
 mod rows;
 mod sglang;
+mod tinker;
 pub mod token_losses;
 mod tokens;
 mod vllm;
@@ -24,6 +26,7 @@ use crate::dataset::json::{self, Fields};
 use crate::dataset::records::Records;
 use crate::dataset::unpack::{Packing, Tally};
 use crate::error::{Error, Result};
+use crate::llama_logits::is_logits_file;
 use crate::store::UNKNOWN;
 
 /// A format of recorded numbers.
@@ -39,6 +42,10 @@ pub enum Format {
     Answers,
     /// SGLang's answers of `/generate`.
     Sglang,
+    /// tinker's answers of its sampling client.
+    Tinker,
+    /// Logs of Inspect.
+    Inspect,
     /// Rows of ids and log-probabilities.
     Rows,
     /// The published study's file of token losses, which is one JSON object.
@@ -47,8 +54,17 @@ pub enum Format {
 
 impl Format {
     /// All of them, in the order in which they are tried.
-    pub const ALL: [Self; 7] =
-        [Self::PrimeRl, Self::NemoRl, Self::Vllm, Self::Sglang, Self::Rows, Self::Answers, Self::TokenLosses];
+    pub const ALL: [Self; 9] = [
+        Self::PrimeRl,
+        Self::NemoRl,
+        Self::Vllm,
+        Self::Sglang,
+        Self::Tinker,
+        Self::Inspect,
+        Self::Rows,
+        Self::Answers,
+        Self::TokenLosses,
+    ];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -58,6 +74,8 @@ impl Format {
             Self::Vllm => "vllm",
             Self::Answers => "openai",
             Self::Sglang => "sglang",
+            Self::Tinker => "tinker",
+            Self::Inspect => "inspect",
             Self::Rows => "rows",
             Self::TokenLosses => "token-losses",
         }
@@ -71,6 +89,8 @@ impl Format {
             Self::Vllm => &["vLLM outputs"],
             Self::Answers => &["answers of a server"],
             Self::Sglang => &["SGLang answers"],
+            Self::Tinker => &["tinker answers"],
+            Self::Inspect => &["Inspect log"],
             Self::Rows => &["rows of log-probabilities"],
             Self::TokenLosses => &["token losses"],
         }
@@ -81,7 +101,7 @@ impl Format {
         match self {
             // Answers with ranks are vLLM's.
             Self::TokenLosses | Self::Vllm | Self::Answers => VLLM_RANKS,
-            Self::PrimeRl | Self::NemoRl | Self::Sglang | Self::Rows => UNKNOWN,
+            Self::PrimeRl | Self::NemoRl | Self::Sglang | Self::Tinker | Self::Inspect | Self::Rows => UNKNOWN,
         }
     }
 
@@ -89,7 +109,7 @@ impl Format {
     pub fn model_names(self) -> &'static [&'static str] {
         match self {
             Self::PrimeRl | Self::NemoRl => &["inference", "trainer"],
-            Self::Vllm | Self::Answers | Self::Sglang | Self::Rows | Self::TokenLosses => &[],
+            _ => &[],
         }
     }
 
@@ -98,7 +118,7 @@ impl Format {
         match self {
             Self::PrimeRl => &rollouts::PRIME_RL_KEPT,
             Self::NemoRl => &rollouts::NEMO_RL_KEPT,
-            Self::Vllm | Self::Answers | Self::Sglang | Self::Rows | Self::TokenLosses => &[],
+            _ => &[],
         }
     }
 
@@ -110,8 +130,9 @@ impl Format {
             Self::Vllm => &vllm::FIELDS,
             Self::Answers => &answers::FIELDS,
             Self::Sglang => &sglang::FIELDS,
+            Self::Tinker => &tinker::FIELDS,
             Self::Rows => &rows::FIELDS,
-            Self::TokenLosses => &[],
+            Self::Inspect | Self::TokenLosses => &[],
         }
     }
 
@@ -128,7 +149,9 @@ impl Format {
             Self::Vllm => &[&["prompt_token_ids", "outputs"]],
             Self::Answers => &[&["choices"], &["response"], &["body"]],
             Self::Sglang => &[&["meta_info"]],
+            Self::Tinker => &[&["sequences"]],
             Self::Rows => &[&["token_ids", "logprobs"]],
+            Self::Inspect => &[&["eval", "samples"]],
             Self::TokenLosses => &[&["results"]],
         }
     }
@@ -138,6 +161,16 @@ impl Format {
     /// # Errors
     /// A file that cannot be read, or whose first row has the fields of none.
     pub fn of_file(path: &Path, names: &FieldNames) -> Result<Self> {
+        if is_logits_file(path) {
+            let file = path.display();
+            return Err(Error::usage(format!(
+                "`{file}` is a logits file of llama.cpp, which is read as a model: tokshift score --text {file} \
+                 --models base={file},q=MODEL --exact --output-dir DIR"
+            )));
+        }
+        if inspect::is_log(&inspect::head(path)?) {
+            return Ok(Self::Inspect);
+        }
         let needs = Self::ALL.iter().flat_map(|format| format.needs().concat());
         let all: Vec<&str> = needs.map(|name| names.of(name)).collect();
         let mut records = Records::begin(path, Packing::of(path)?, &Tally::default(), &all)?;
@@ -234,13 +267,14 @@ impl Reads {
             Format::NemoRl => rollouts::nemo_rl(&row, file)?,
             Format::Vllm => vllm::output(&row, self.tokens)?,
             Format::Sglang => sglang::read(&row, self.tokens)?,
+            Format::Tinker => tinker::read(&row, self.tokens)?,
             Format::Answers => {
                 let (read, model) = answers::read(&row, self.tokens)?;
                 *named = model;
                 read
             }
             Format::Rows => rows::read(&row)?,
-            Format::TokenLosses => return Err("the study's file is not read row by row".to_owned()),
+            Format::Inspect | Format::TokenLosses => return Err("such a file is not read row by row".to_owned()),
         };
         *named = named.take().or_else(|| row.named());
         read.cluster = self.cluster.as_ref().map_or(Ok(None), |name| fields.label(name))?;

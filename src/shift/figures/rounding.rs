@@ -14,11 +14,22 @@ use crate::shift::tables::files::{ModelTable, PairTables};
 /// 1e-4 to 1.7e-4 (docs/speed.md has the former): more than 1% of anything smaller than this.
 const DOUBTFUL_IN_BF16: f64 = 1e-2;
 
+/// The type of a logits file's numbers in its manifest.
+const IN_16_BITS: &str = "u16";
+
 /// What a reader of a small KL has to know of the arithmetic.
 pub fn notes(tables: &PairTables, pair: &Pair, options: &Options) -> Vec<String> {
     let (p, q) = (&tables.p, &tables.q);
     if p.recorded || q.recorded {
         return Vec::new();
+    }
+    if let Some(side) =
+        [("P", p), ("Q", q)].into_iter().find_map(|(side, table)| (dtype(table) == IN_16_BITS).then_some(side))
+    {
+        return vec![format!(
+            "{side} is a logits file of llama.cpp: 16 bits a log-probability, and ids that are 16 nats less likely than the \
+             likeliest count as one (docs/measures.md: \"Logits files\")"
+        )];
     }
     if !p.weights.0.is_empty() && p.weights.0 == q.weights.0 {
         return vec![same_weights(p, q, pair)];

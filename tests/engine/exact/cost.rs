@@ -8,7 +8,7 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use tokshift::decoder::Head;
-use tokshift::exact::{MeasureOptions, Tiles};
+use tokshift::exact::{MeasureOptions, Side, Tiles};
 use tokshift::stop::Stop;
 
 use crate::common::{NEVER, heads};
@@ -41,7 +41,7 @@ fn an_exact_pass_is_little_more_than_two_head_products() {
     let folder = tempfile::tempdir().unwrap();
     let heads = [head(&folder.path().join("p"), 0.0), head(&folder.path().join("q"), 0.001)];
     let (heads, stop) = ([&heads[0], &heads[1]], Stop::new(&NEVER));
-    let mut tiles = Tiles::new(heads);
+    let mut tiles = Tiles::new(heads.map(Side::Head));
     let rows = tiles.rows();
     let hidden = Tensor::rand(-1.0_f32, 1.0, (rows, HIDDEN), &Device::Cpu).unwrap();
     // As they are kept: numbers that the head's dtype holds.

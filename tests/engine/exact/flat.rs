@@ -6,7 +6,7 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use tokshift::decoder::Head;
-use tokshift::exact::{MeasureOptions, Tiles};
+use tokshift::exact::{MeasureOptions, Side, Tiles};
 use tokshift::stop::Stop;
 
 use crate::common::{NEVER, heads};
@@ -62,7 +62,7 @@ fn must_keep_their_digits([p, q]: [&[f32]; 2], [x, y]: [&[f32]; 2], what: &str) 
     let heads = [head(&folder.path().join("p"), p), head(&folder.path().join("q"), q)];
     let options = MeasureOptions { temperature: 1.0, stop: &[] };
     let targets = vec![Some(7); x.len() / HIDDEN];
-    let mut tiles = Tiles::new([&heads[0], &heads[1]]);
+    let mut tiles = Tiles::new([Side::Head(&heads[0]), Side::Head(&heads[1])]);
     let rows = tiles.compare(&[x.to_vec(), y.to_vec()], &targets, options, &Stop::new(&NEVER)).unwrap();
     for (row, (x, y)) in rows.iter().zip(x.chunks_exact(HIDDEN).zip(y.chunks_exact(HIDDEN))) {
         let expected = by_the_book(&log_softmax(p, x), &log_softmax(q, y));
