@@ -129,7 +129,7 @@ impl Bench {
             progress: &Progress::default(),
             stop: &Stop::never(),
         };
-        seconds(|| run.score().unwrap())
+        seconds(|| drop(run.score().unwrap()))
     }
 
     fn cell(&self, root: &Path) -> CellStore {

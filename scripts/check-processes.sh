@@ -23,8 +23,8 @@ score() {
     exec "$binary" score --dataset "$work/rl_sums.jsonl" --models rl=tests/fixtures/models/qwen3-tied \
         --output-dir "$work/$1" --threads 1 > "$work/$1-$2.out" 2>> "$work/$1-$2.err"
 }
-parts_in() { find "$1/tokens" -name 'part-*' 2> /dev/null | wc -l; }
-finished() { find "$work/shared/tokens" "$work/shared/samples" -name 'part-*' -printf '%p %i %T@\n' 2> /dev/null | sort; }
+parts_in() { { find "$1/tokens" -name 'part-*' 2> /dev/null || true; } | wc -l; }
+finished() { { find "$work/shared/tokens" "$work/shared/samples" -name 'part-*' -printf '%p %i %T@\n' 2> /dev/null || true; } | sort; }
 
 (score whole 0) || { cat "$work/whole-0.err"; exit 1; }
 parts=$(parts_in "$work/whole")
@@ -73,5 +73,7 @@ for pid in "${pids[@]}"; do wait "$pid"; done
 pids=()
 scored=$(cat "$work"/shared/logs/*.jsonl | sed -n 's/.*"parts":\([0-9]*\).*/\1/p' | awk '{ n += $1 } END { print n + 0 }')
 [ "$scored" -eq "$parts" ] || { echo "$scored parts were scored, there are $parts"; exit 1; }
+busy=$(grep -l '"parts":[1-9]' "$work"/shared/logs/*.jsonl | wc -l)
+[ "$busy" -gt 1 ] || { echo "one of $processes processes scored every part"; exit 1; }
 diff -r --exclude=logs "$work/whole" "$work/shared"
 echo "$hit kills among $processes processes: $parts parts equal byte for byte, and undisturbed each was scored once"

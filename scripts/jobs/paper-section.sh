@@ -41,7 +41,7 @@ runs tokshift kl out --statistics statistics.parquet --quantiles --pair rl,base
 
 # The claim: does fine-tuning move the model further than RL? Paired by prompt, by task, pooled, mean of tasks.
 runs tokshift kl out --between rl,sft --to base --pair rl,base --pair sft,base
-shows "paired by prompt" "mean of tasks" "difference ± s.e."
+shows "paired by prompt" "mean of" "difference ± s.e."
 
 # One table by script, and one response to print.
 runs tokshift kl out --json --pair rl,base

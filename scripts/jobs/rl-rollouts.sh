@@ -64,7 +64,7 @@ lacks kl_k1
 
 # The other one: the base as P on text of the tuned models.
 runs tokshift kl first --reference base
-shows "step_50 base step_50" "k1 is not a KL estimate"
+shows "step_50 base step_50" "read the other way round"
 ends 5 tokshift kl first --reference base --fail-above kl_k1=10
 
 # Adapters of the base, found by their own directory.

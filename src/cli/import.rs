@@ -50,10 +50,7 @@ fn tell(told: &Mutex<Instant>, Step { doing, done, of }: Step) {
     }
 }
 
-fn describe(Imported { cell, samples, tokens, noted, reasons, twice, .. }: &Imported) {
-    for file in twice {
-        progress::say(&format!("{cell}: `{file}` has the same bytes as an earlier file: its rows count twice"));
-    }
+fn describe(Imported { cell, samples, tokens, noted, reasons, .. }: &Imported) {
     let by_status = Status::ALL.iter().map(|&status| (samples[status as usize], status.as_str()));
     let by_status: Vec<String> = by_status.filter(|(n, _)| *n > 0).map(|(n, name)| format!("{n} {name}")).collect();
     if by_status.is_empty() {

@@ -26,7 +26,9 @@ impl Distribution {
     pub fn of_logits(logits: &[f32], temperature: f64) -> Option<Self> {
         let mut logprobs: Vec<f64> = logits.iter().map(|&x| f64::from(x) / temperature).collect();
         let log_sum = log_sum(&logprobs);
-        logprobs.iter_mut().for_each(|x| *x -= log_sum);
+        for x in &mut logprobs {
+            *x -= log_sum;
+        }
         log_sum.is_finite().then_some(Self { logprobs, own: 0.0, left_out: 0.0, is_cut: false })
     }
 
@@ -42,7 +44,9 @@ impl Distribution {
         let is_cut = row.is_cut() && row.steps().contains(&0);
         let is_less = is_cut && temperature == 1.0 && row.sum() < 1.0;
         let log_sum = if is_less { 0.0 } else { log_sum(&logprobs) };
-        logprobs.iter_mut().for_each(|x| *x -= log_sum);
+        for x in &mut logprobs {
+            *x -= log_sum;
+        }
         let left_out = if is_less { 1.0 - row.sum() } else { 0.0 };
         Ok(Self { logprobs, own: if temperature == 1.0 { log_sum } else { 0.0 }, left_out, is_cut })
     }

@@ -37,7 +37,7 @@ pub fn is_logits_file(path: &Path) -> bool {
 /// An open file. Its rows are read as they are needed.
 #[derive(Clone, Debug)]
 pub struct File {
-    file: StoredFile,
+    stored: StoredFile,
     shape: Shape,
     ids: Vec<u32>,
 }
@@ -99,12 +99,12 @@ impl File {
             let (id, byte) = (ids[place].cast_signed(), HEADER + 4 * place as u64);
             return Err(wrong(format!("id {id} at byte {byte} is outside its vocabulary of {} ids", shape.vocab)));
         }
-        Ok(Self { file, shape, ids })
+        Ok(Self { stored: file, shape, ids })
     }
 
     /// Its path.
     pub fn path(&self) -> &Path {
-        self.file.path()
+        self.stored.path()
     }
 
     /// Tokens of a window.
@@ -140,7 +140,7 @@ impl File {
         let bytes = 2 * self.shape.row();
         let mut values = vec![0_u16; self.shape.row()];
         let at = self.shape.begin() + (number * bytes) as u64;
-        let read = self.file.read_exact_at(bytemuck::cast_slice_mut(&mut values), at);
+        let read = self.stored.read_exact_at(bytemuck::cast_slice_mut(&mut values), at);
         read.map_err(Error::io("read", self.path()))?;
         let row = Row::new(values, self.shape.vocab);
         row.map_err(|what| {

@@ -114,7 +114,8 @@ impl<'a> Input<'a> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(part);
     }
 
-    fn lacks(&self, part: u32) -> bool {
+    /// Whether this process is to score a part, if no other one does.
+    pub(super) fn lacks(&self, part: u32) -> bool {
         let is_ours = self.shard.is_none_or(|shard| shard.has(part));
         is_ours && (!self.cell.is_done(part) || self.again.contains(&part) && !self.written().contains(&part))
     }

@@ -10,7 +10,8 @@ mod progress;
 mod shard;
 mod slices;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 pub use input::{Input, WhichParts};
@@ -57,11 +58,14 @@ type Pieces<T> = Vec<(Piece, T)>;
 /// How far the reading of one dataset is. Slices come in order, and those of a part follow one another.
 #[derive(Default)]
 struct Reading {
-    /// The part that is being read, and whether this process scores it.
+    /// The part that is being read, and whether it is still to be scored.
     part: Option<(u32, bool)>,
     /// Its rows that are not handed out yet.
     rows: VecDeque<ReadRow>,
 }
+
+/// Parts of datasets of which some rows have come to be scored, and whether this process scores them.
+type Taken = Mutex<BTreeMap<(usize, u32), bool>>;
 
 /// The reading of every dataset.
 type Reader = Vec<Mutex<Reading>>;
@@ -89,10 +93,11 @@ impl Run<'_> {
             self.progress.expect(part.samples, part.bytes);
         }
         let (stop, reader, assembly) = (self.stop.part(), self.reader(), Assembly::default());
+        let taken = Taken::default();
         let stages = flow::Stages {
             read: |slice| self.read(&reader, slice),
-            tokenize: |pieces| Ok(self.note(self.tokenize(pieces)?)),
-            score: |pieces| self.score_slice(pieces, &stop),
+            tokenize: |pieces| self.tokenize(pieces),
+            score: |pieces| self.score_slice(self.note(self.take(&taken, pieces)?), &stop),
             write: |pieces| self.write(&assembly, pieces),
         };
         let threads = flow::Threads { tokenize: TOKENIZE_THREADS, score: self.engine.caps().jobs_in_flight };
@@ -129,7 +134,7 @@ impl Run<'_> {
         self.inputs.iter().map(|_| Mutex::default()).collect()
     }
 
-    /// The rows of a slice, without those of parts that other processes score.
+    /// The rows of a slice, without those of parts that other processes have scored.
     fn read(&self, reader: &Reader, Slice { pieces }: Slice) -> Result<Pieces<Vec<ReadRow>>> {
         let mut read = Vec::new();
         for piece in pieces {
@@ -137,7 +142,7 @@ impl Run<'_> {
             if reading.part.is_none_or(|(part, _)| part != piece.part) {
                 *reading = self.begin_reading(&piece)?;
             }
-            if reading.part.is_some_and(|(_, is_ours)| is_ours) {
+            if reading.part.is_some_and(|(_, is_missing)| is_missing) {
                 let rows = reading.rows.drain(..piece.rows.len()).collect();
                 read.push((piece, rows));
             }
@@ -145,15 +150,39 @@ impl Run<'_> {
         Ok(read)
     }
 
-    /// Locks a part and reads its rows, if no other process scores it.
+    /// Reads a part's rows, unless another process has scored it since this one began.
     fn begin_reading(&self, piece: &Piece) -> Result<Reading> {
         let (input, part) = (&self.inputs[piece.dataset], self.part(piece.dataset, piece.part));
-        let is_ours = input.take(piece.part)?;
-        let rows = if is_ours { input.plan.read_part(piece.part)?.into() } else { VecDeque::new() };
-        if !is_ours {
+        let is_missing = input.lacks(piece.part);
+        let rows = if is_missing { input.plan.read_part(piece.part)?.into() } else { VecDeque::new() };
+        if !is_missing {
             self.progress.leave(part.samples, part.bytes);
         }
-        Ok(Reading { part: Some((piece.part, is_ours)), rows })
+        Ok(Reading { part: Some((piece.part, is_missing)), rows })
+    }
+
+    /// The pieces of parts that this process scores. A part is locked when its first rows come to be scored, not when they
+    /// are read: several parts are read ahead, and other processes may score these meanwhile.
+    fn take(&self, taken: &Taken, pieces: Pieces<(Vec<Sample>, Audit)>) -> Result<Pieces<(Vec<Sample>, Audit)>> {
+        let mut ours = Vec::new();
+        for (piece, samples) in pieces {
+            let place = (piece.dataset, piece.part);
+            let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_ours = match taken.entry(place) {
+                Entry::Occupied(found) => *found.get(),
+                Entry::Vacant(new) => *new.insert(
+                    self.inputs[piece.dataset].take(piece.part)? || {
+                        let part = self.part(piece.dataset, piece.part);
+                        self.progress.leave(part.samples, part.bytes);
+                        false
+                    },
+                ),
+            };
+            if is_ours {
+                ours.push((piece, samples));
+            }
+        }
+        Ok(ours)
     }
 
     /// The samples of each piece, and what was noticed of its rows.

@@ -53,8 +53,6 @@ pub struct Imported {
     pub noted: Noted,
     /// Why samples have no numbers: the first of them.
     pub reasons: Vec<String>,
-    /// Files that have the same bytes as an earlier one, so that their rows count twice.
-    pub twice: Vec<String>,
 }
 
 /// Number of reasons that are listed; the samples tables contain all of them.
@@ -67,7 +65,6 @@ const REASONS: usize = 3;
 /// A file that cannot be read or whose format is not known, names that nothing gives, or tables of other rows under the
 /// same names. [`Error::Stopped`] if `stop` was raised. Parts that are written stay, and the same request continues.
 pub fn import(request: &Request, watch: &dyn Fn(Step), stop: &Stop) -> Result<Vec<Imported>> {
-    refuse_twice(&request.files)?;
     let names = FieldNames::parse(&request.fields, &Format::fields_of_all())?;
     must_differ(&request.files)?;
     let format = |path: &PathBuf| request.format.map_or_else(|| Format::of_file(path, &names), Ok);
@@ -108,20 +105,6 @@ pub fn import(request: &Request, watch: &dyn Fn(Step), stop: &Stop) -> Result<Ve
     let plan = plan::scan(&request.files, format, &reads, (watch, stop))?;
     let cells = Names::of(request).cells(format, &plan)?;
     Import { plan, cells, format, reads: &reads, stop }.write(&to)
-}
-
-/// A file that is named twice would be counted twice.
-///
-/// # Errors
-/// [`Error::Usage`]: two paths of one file.
-fn refuse_twice(files: &[PathBuf]) -> Result<()> {
-    let paths: Vec<PathBuf> = files.iter().map(|path| path.canonicalize().unwrap_or_else(|_| path.clone())).collect();
-    match paths.iter().enumerate().find(|(place, path)| paths[..*place].contains(path)) {
-        Some((place, _)) => {
-            Err(Error::usage(format!("`{}` is given twice: its rows would count twice", files[place].display())))
-        }
-        None => Ok(()),
-    }
 }
 
 /// Where an import goes.
@@ -171,7 +154,6 @@ impl Import<'_> {
             tokens: 0,
             noted: Noted::default(),
             reasons: Vec::new(),
-            twice: self.plan.twice(),
         };
         let mut imported: Vec<Imported> = self.cells.iter().map(new).collect();
         let (parts, begun) = (self.plan.parts.len(), Instant::now());

@@ -3,7 +3,6 @@
 //! Owns what is true of all of an import, and that its rows are read again part by part. Parts depend on ids alone, so
 //! that two files with numbers of one response set have the same parts. Not here: formats (`formats`), tables (`build`).
 
-use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -324,15 +323,6 @@ impl Plan {
     fn place(&self, file: usize, form: Form, record: &Record) -> String {
         let place = form.place(record.number);
         if self.files.len() == 1 { place } else { format!("{}, {place}", self.file_name(file)) }
-    }
-
-    /// Files with rows whose bytes an earlier file has too, by name.
-    pub fn twice(&self) -> Vec<String> {
-        let of = |place: &Source| if let Source::File { file, .. } = place { Some(*file) } else { None };
-        let with_rows: BTreeSet<usize> = self.places.iter().filter_map(of).collect();
-        let mut seen = HashSet::new();
-        let is_copy = |file: &usize| !seen.insert(&self.files[*file].1);
-        with_rows.into_iter().filter(is_copy).map(|file| self.file_name(file)).collect()
     }
 
     /// What distinguishes a file from the others: its path below the folder that they have in common.

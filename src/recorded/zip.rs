@@ -4,6 +4,7 @@
 //! deflated, Zstandard. Nothing that an archive claims is trusted: a file may unpack to 64 MiB and a thousand times its
 //! size. Not here: what the files contain.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -30,6 +31,8 @@ pub struct Archive {
 struct Entry {
     name: String,
     method: u16,
+    /// CRC-32 of the unpacked file.
+    crc: u32,
     /// Bytes in the archive.
     packed: u64,
     /// Where its own header begins.
@@ -50,9 +53,14 @@ impl Archive {
         Ok(Self { file, entries })
     }
 
-    /// The names of its files, in the directory's order; the last of equal ones is what readers take.
+    /// The names of its files, in the directory's order. Of several files with one name, readers take the last: it is named
+    /// once.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().map(|entry| &*entry.name)
+        let mut seen = HashSet::new();
+        let last = self.entries.iter().rev().map(|entry| &*entry.name).filter(|name| seen.insert(*name));
+        let mut names: Vec<&str> = last.collect();
+        names.reverse();
+        names.into_iter()
     }
 
     /// What the file of that name contains.
@@ -82,6 +90,11 @@ impl Archive {
         unpacked.map_err(|e| described(&e))?;
         if contents.len() as u64 == limit {
             return Err(format!("unpacks to more than {limit} bytes"));
+        }
+        let mut crc = flate2::Crc::new();
+        crc.update(&contents);
+        if crc.sum() != entry.crc {
+            return Err("is damaged: its checksum (CRC-32) is another".to_owned());
         }
         Ok(contents)
     }
@@ -140,7 +153,7 @@ fn entries(mut directory: &[u8]) -> Option<Vec<Entry>> {
         let name = String::from_utf8_lossy(directory.get(46..46 + lengths[0])?).into_owned();
         let extra = directory.get(46 + lengths[0]..46 + lengths[0] + lengths[1])?;
         let [_, packed, at] = sizes(directory, extra)?;
-        entries.push(Entry { name, method: u16_at(directory, 10), packed, at });
+        entries.push(Entry { name, method: u16_at(directory, 10), crc: u32_at(directory, 16), packed, at });
         directory = directory.get(end..)?;
     }
     Some(entries)

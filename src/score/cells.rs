@@ -101,7 +101,7 @@ impl<'a> Cells<'a> {
         self.datasets[cell.experiment][cell.task].as_ref()
     }
 
-    /// Boundaries the plain texts of an experiment into windows by its session's tokenizer; the cells of one that cannot be used have
+    /// Cuts the plain texts of an experiment into windows by its session's tokenizer; the cells of one that cannot be used have
     /// failed.
     pub fn open_windows(&mut self, experiment: usize, session: &Session) {
         let of = &self.experiments[experiment];

@@ -188,7 +188,7 @@ impl Windows {
             for row in 0..batch.rows {
                 let id = batch.sample_id.get(row).unwrap_or_default();
                 let hash = window(id).map(|ids| {
-                    let mut context = ids[..self.size / 2 + 1].to_vec();
+                    let mut context = ids[..=self.size / 2].to_vec();
                     context.iter_mut().zip(&self.prefix).for_each(|(id, special)| *id = *special);
                     digest::ids(&context)
                 });

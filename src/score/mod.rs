@@ -270,7 +270,9 @@ fn replace(
         model.load()?;
     }
     output.store.remove(&stale.iter().map(|(_, cell)| cell).collect::<Vec<_>>())?;
-    stale.iter().for_each(|(_, cell)| watch.event(&Event::Replaced(cell)));
+    for (_, cell) in &stale {
+        watch.event(&Event::Replaced(cell));
+    }
     Ok(())
 }
 

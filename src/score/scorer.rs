@@ -92,12 +92,13 @@ impl<'a> Scorer<'a> {
             progress: &progress,
             stop: seen.1,
         };
-        let started = Instant::now();
-        let result = watched(seen, (name, Some(&progress)), || finish(name, &run, seen.0));
+        let (started, mut waited) = (Instant::now(), Duration::ZERO);
+        let result = watched(seen, (name, Some(&progress)), || finish(name, &run, seen.0, &mut waited));
         let noticed =
             |(of, input): (&Assignment, &Input)| Noticed { set: of.dataset.set.clone(), audit: input.audit() };
         let noticed = assignments.iter().zip(inputs).map(noticed).collect();
-        let outcome = Outcome { counts: progress.snapshot(), elapsed: started.elapsed(), noticed };
+        let outcome =
+            Outcome { counts: progress.snapshot(), elapsed: started.elapsed().saturating_sub(waited), noticed };
         let failed = result.as_ref().err().map(Error::to_string);
         if result.as_ref().is_err_and(Error::is_stopped) {
             let counts = &outcome.counts;
@@ -161,7 +162,8 @@ impl<'a> Scorer<'a> {
 }
 
 /// Scores everything, and waits for parts that other processes score: a process that is killed leaves them to this one.
-fn finish(name: &str, run: &Run, watch: &dyn Watch) -> Result<()> {
+/// `waited` grows by the time that this took.
+fn finish(name: &str, run: &Run, watch: &dyn Watch, waited: &mut Duration) -> Result<()> {
     let mut is_waiting = false;
     loop {
         let left = run.score()?;
@@ -171,7 +173,10 @@ fn finish(name: &str, run: &Run, watch: &dyn Watch) -> Result<()> {
         if !mem::replace(&mut is_waiting, true) {
             watch.event(&Event::Waiting { run: name, left: &left });
         }
-        run.stop.wait(BETWEEN_LOOKS)?;
+        let started = Instant::now();
+        let ended = run.stop.wait(BETWEEN_LOOKS);
+        *waited += started.elapsed();
+        ended?;
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Owns the rule that what was decided for a cell stays decided, that one process at a time writes a part of it, and
 //! that a process which replaces parts has the cell for itself. Not here: finding cells (`read`), and what all models of
-//! a response set share ([`super::text`]).
+//! a response set share ([`super::response_set`]).
 
 pub(super) mod part;
 mod publish;

@@ -136,9 +136,16 @@ impl TokenBytes {
         without_space(false).or_else(|| without_space(true))
     }
 
-    /// Lays the tokens along a text that may leave special tokens out.
+    /// Lays the tokens along a text that may leave special tokens out: those that end it, or all.
     pub fn lay_without_specials(&self, ids: &[u32], text: &str) -> Option<Vec<Span>> {
+        let kept = self.without_last_specials(ids);
+        let at_end = || {
+            let mut spans = self.lay(kept, text)?;
+            spans.resize(ids.len(), text.len()..text.len());
+            Some(spans)
+        };
         self.lay(ids, text)
+            .or_else(at_end)
             .or_else(|| lay_pieces(ids.iter().map(|&id| if self.is_special(id) { &[] } else { self.of(id) }), text))
     }
 

@@ -178,9 +178,9 @@ fn limits_set_the_exit_code() {
     assert!(lower <= exact + 1e-4 && exact <= upper + 1e-4, "{lower} {exact} {upper}");
 }
 
-/// An end token has no text of its own: empty brackets would not say which it is.
+/// An end token has no text of its own in the tables: the vocabulary has it, as empty brackets would not say which it is.
 #[test]
-fn tokens_without_text_are_shown_by_their_ids() {
+fn tokens_without_text_are_shown_as_the_vocabulary_has_them() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("out");
     let row = json!({"input": "Why is the sky blue? ", "output": "It is."}).to_string() + "\n";
@@ -190,8 +190,7 @@ fn tokens_without_text_are_shown_by_their_ids() {
     score(dataset.to_str().unwrap(), &models, &out, &["--end", "304", "--exact"]);
     let data = out.to_str().unwrap();
     let text = tokshift(&["kl", data, "--all"]);
-    let most = text.lines().find(|line| line.starts_with("written tokens with most of KL(P‖Q)")).unwrap();
-    assert!(most.contains("[#304] 0 of 8"), "{text}");
+    assert!(text.contains("[<|im_end|>] 0 of 8"), "{text}");
     assert!(!text.contains("[]"), "{text}");
 }
 
@@ -346,7 +345,7 @@ fn what_is_printed_fits_and_has_no_colour() {
     }
     // One pair is requested by its models, and shown with everything; for an unknown one the error lists what there is.
     let pair = scene.run(&format!("kl out --pair {name},{long}"));
-    pair.expect(0, "").expect_out(&format!("P = `{name}`, Q = `{long}` on `t` by `{name}`")).expect_out("kl_k3");
+    pair.expect(0, "").expect_out(&format!("P = `{name}`, Q =\n  `{long}` on `t`")).expect_out("kl_k3");
     scene.run(&format!("kl out --pair {long},{name}")).expect(1, &format!("{name},{long}"));
     scene.run("kl out --pair one").expect(2, "expected the names of two models, P,Q");
 }

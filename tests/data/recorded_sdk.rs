@@ -59,7 +59,7 @@ fn logs_of_inspect() {
         for (sample, row_id) in samples.texts("row_id").into_iter().enumerate() {
             let Some(row_id) = row_id else { continue };
             let (id, epoch) = row_id.split_once(" epoch ").unwrap();
-            let is_it = |of: &&Value| of["id"] == id && of["epoch"].to_string() == epoch;
+            let is_it = |of: &&Value| of["id"] == id && of["epoch"].as_u64() == epoch.parse().ok();
             let choice = &whole["samples"].as_array().unwrap().iter().find(is_it).unwrap()["output"]["choices"][0];
             let content = choice["logprobs"]["content"].as_array().unwrap();
             let rows: Vec<usize> = (0..ids.len()).filter(|&row| ids[row] == Some(sample as u32)).collect();
@@ -198,7 +198,10 @@ fn answers_that_cannot_be_used_fail_alone() {
             "token id 99 is outside the vocabulary of 64",
         ),
         (of(json!({"tokens": [3, 4], "logprobs": [-0.5, -1.0]})).to_string().replace("-1.0", "NaN"), "token 3 is NaN"),
-        (json!({"error": {"message": "overloaded", "type": "x"}, "sequences": null}).to_string(), "no `sequences`"),
+        (
+            json!({"error": {"message": "overloaded", "type": "x"}, "sequences": null}).to_string(),
+            "`sequences` is null",
+        ),
         (r#"{"prompt": [1, 2], "sequences": [{"tokens": [3"#.to_owned(), "broken JSON"),
     ];
     for (row, reason) in bad {
@@ -224,7 +227,7 @@ fn a_file_is_imported_once() {
     let scene = Scene::new();
     let row = json!({"token_ids": [1, 2], "logprobs": [null, -1.0]});
     for name in ["rl_a.jsonl", "rl_b.jsonl"] {
-        scene.dataset(name, &[row.clone()]);
+        scene.dataset(name, std::slice::from_ref(&row));
     }
     let names = "--output-dir out --generation-model g --task t --model m";
     scene

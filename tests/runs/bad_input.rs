@@ -269,7 +269,8 @@ fn configs_with_numbers_that_json_lacks() {
     said.expect(0, "m: 3 ok samples; ");
     // Without a generation config, the model's own names the end token, as transformers has it.
     fs::remove_file(&generation).unwrap();
-    with(r#""eos_token_id": 301"#);
+    assert!(config.contains("\"eos_token_id\": 304"));
+    fs::write(&path, config.replace("\"eos_token_id\": 304", "\"eos_token_id\": 301")).unwrap();
     let said = scene.run("score --dataset rl_demo.jsonl --models m --output-dir own --end auto");
     said.expect(0, "m: 3 ok samples; ");
     let tokens = scene.table("own", "tokens", "rl", "demo", "m");
@@ -425,8 +426,8 @@ fn names_never_leave_the_output_directory() {
         said(&mut command).expect(0, &format!("{name}: 3 ok samples; "));
     }
     let created: Vec<String> = scene.files("").into_keys().collect();
-    assert_eq!(created.iter().filter(|path| path.starts_with("deep/er/out")).count(), 16);
-    assert_eq!(created.len(), 17, "{created:?}");
+    assert_eq!(created.iter().filter(|path| path.starts_with("deep/er/out")).count(), 20);
+    assert_eq!(created.len(), 21, "{created:?}");
     let hidden = |path: &String| path.split('/').any(|part| part.starts_with('.') || part.starts_with("evil"));
     assert!(!created.iter().any(hidden), "{created:?}");
 }
@@ -503,7 +504,7 @@ fn a_file_without_responses_says_what_rows_there_are() {
     let model = [("tied", "qwen3-tied")];
     let said = scene.score("rl_prompts.jsonl", &model, "out", "");
     said.expect(1, "contains no usable row; the first: no `response` field (fields found: prompt)");
-    said.expect(1, "a row has {prompt_token_ids, response_token_ids}, {input, output}, {prompt, response}, ");
+    said.expect(1, "a row has {prompt_token_ids, response_token_ids}, {token_ids, mask}, {token_ids, loss_mask}, {input, output}, ");
     said.expect(1, "tokshift scores responses that exist and generates none");
     scene.write("wiki.raw", "Some text.\n");
     scene.score("wiki.raw", &model, "out", "").expect(1, "if it is plain text and not rows, use --text");

@@ -153,7 +153,9 @@ fn a_model_that_is_removed_leaves_the_others_whole() {
     assert_eq!(left.remove("tokens/generation_model=rl/task=demo/model=shifted/notes.txt").unwrap(), b"mine");
     assert!(left == scene.files("alone"), "{:?}", left.keys());
     scene.run("remove out --model tied").expect(0, "");
-    let left: Vec<String> = scene.files("out").into_keys().collect();
+    // The texts of a tokenizer's ids are no model's.
+    let left = scene.files("out").into_keys().filter(|name| !name.starts_with("vocabularies/"));
+    let left: Vec<String> = left.collect();
     assert_eq!(left, ["tokens/generation_model=rl/task=demo/model=shifted/notes.txt"]);
     assert!(!scene.path("out/runs").exists());
     score(&[TIED], "out", "--top-k 3");

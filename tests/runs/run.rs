@@ -261,7 +261,7 @@ fn run_gives_the_tables_of_score() {
     assert_eq!(count(&said.stderr, "loaded model="), 3);
     let (score, mut run) = (scene.files("score"), scene.files("run"));
     run.retain(|name, _| !name.starts_with("comparison/"));
-    assert_eq!(score.len(), 50);
+    assert_eq!(score.len(), 51);
     assert!(score == run);
 }
 

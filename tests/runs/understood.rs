@@ -337,6 +337,6 @@ fn a_source_may_stand_for_several_models() {
     };
     study("source = \"ckpt/*\"").expect(0, "2 pairs, Q = step_5, step_40").expect_out("3 cells: 3 done");
     study("name = \"at_*\"\nsource = \"ckpt/step_*\"").expect(0, "at_40 on math: 30 ok samples");
-    study("source = \"ckpt/stop_*\"").expect(1, "line 7: no file or directory fits `ckpt/stop_*`");
+    study("source = \"ckpt/stop_*\"").expect(1, "line 9: no file or directory fits `ckpt/stop_*`");
     study("name = \"one\"\nsource = \"ckpt/*\"").expect(1, "put a `*` into the name, or leave it out");
 }

@@ -240,13 +240,14 @@ fn of_completion(fields: &Fields) -> Result<Vec<Token>, String> {
         let (n, logprobs, tops) = (texts.len(), logprobs.len(), tops.len());
         return Err(format!("{n} tokens, {logprobs} log-probabilities and {tops} lists"));
     }
-    let token = |(((text, logprob), top), id): (((String, Option<f64>), Option<&RawValue>), Option<u32>)| {
+    let mut tokens = Vec::new();
+    for ((text, logprob), (top, id)) in texts.into_iter().zip(logprobs).zip(tops.into_iter().zip(ids)) {
         let named = top.map(|top| by_name(top.get())).transpose()?;
         let names_texts = matches!(named, Some(None));
         let scored = Scored { logprob, top: named.flatten(), may_add_own: true, names_texts, ..Scored::default() };
-        Ok(of(text, id, scored))
-    };
-    texts.into_iter().zip(logprobs).zip(tops).zip(ids).map(token).collect()
+        tokens.push(of(text, id, scored));
+    }
+    Ok(tokens)
 }
 
 /// An id that is written as a number.

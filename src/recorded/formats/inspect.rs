@@ -90,7 +90,7 @@ fn archive(path: &Path, hash: String, tokens: Option<Tokens>, kept: &[String]) -
 }
 
 fn is_sample(name: &str) -> bool {
-    name.starts_with("samples/") && name.ends_with(".json")
+    name.strip_prefix("samples/").and_then(|name| name.strip_suffix(".json")).is_some()
 }
 
 fn whole(path: &Path, hash: String, tokens: Option<Tokens>, kept: &[String]) -> Result<Read> {

@@ -106,9 +106,10 @@ fn scored(name: &str, logprobs: &str, lists: Option<&str>, ids: Vec<u32>) -> Res
         let logprob = numbers::number(raw.get()).ok_or_else(|| format!("the entry of id {id} has no number"))?;
         Ok(Entry { id, logprob, rank: None, text: None })
     };
-    let token = |((id, logprob), list): ((u32, Option<f64>), Option<Vec<(u32, &RawValue)>>)| {
+    let mut tokens = Vec::new();
+    for ((id, logprob), list) in ids.into_iter().zip(logprobs).zip(lists) {
         let top = list.map(|list| list.into_iter().map(entry).collect::<Result<Vec<Entry>, String>>()).transpose()?;
-        Ok(Token { id: Some(id), text: None, scored: Scored { logprob, top, ..Scored::default() } })
-    };
-    ids.into_iter().zip(logprobs).zip(lists).map(token).collect()
+        tokens.push(Token { id: Some(id), text: None, scored: Scored { logprob, top, ..Scored::default() } });
+    }
+    Ok(tokens)
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use crate::error::Result;
 use crate::sample::Status;
-use crate::schema::pair::KL;
+use crate::schema::Divergence;
 use crate::shift::pass::sums::Sums;
 use crate::shift::query::by_sample::{row_counts, rows_by_sample};
 use crate::shift::tables::files::{ModelTable, PairTables};
@@ -46,7 +46,8 @@ pub fn tokens(pair: &PairTables, sums: &Sums) -> Result<()> {
 /// [`crate::Error::Incomparable`] with the first sample of which it lacks tokens.
 pub fn exact(pair: &PairTables, sums: &Sums) -> Result<()> {
     let Some(first) = pair.exact.as_ref().and_then(|exact| exact.files.first()) else { return Ok(()) };
-    let (exact, both) = (sums.of(KL)?, sums.of("delta_logprob")?);
+    // KL itself may be unknown, as that to a logits file is.
+    let (exact, both) = (sums.of(Divergence::Tv.column())?, sums.of("delta_logprob")?);
     let counts = exact.iter().zip(&both).map(|((_, exact), (_, both))| (exact, both));
     let Some((sample, (found, expected))) =
         sums.facts.iter().zip(counts).find(|(_, (found, expected))| found < expected)

@@ -11,6 +11,7 @@ use super::study_pairing::{self, absolute_mean};
 use super::{check, estimate, exact, perplexity, read_first, relations, rounding, slices};
 use crate::error::Result;
 use crate::sample::Status;
+use crate::schema::Divergence;
 use crate::shift::numbers::stats::{Estimate, clustered_mean, shares};
 use crate::shift::options::Options;
 use crate::shift::pass::collect::{self, What};
@@ -218,17 +219,19 @@ fn study(tables: &PairTables, samples: &Samples, sums: &Sums) -> Result<Option<S
 /// recorded numbers may: their means are of those tokens alone. One note for all that are of equally many.
 fn partly_known(measures: &[Measure]) -> Vec<String> {
     let tokens = |measure: &Measure| measure.token_mean.map_or(0, |mean| mean.n);
-    let all = measures.iter().find(|measure| measure.name == K1).map_or(0, tokens);
-    let mut partly: BTreeMap<u64, Vec<&str>> = BTreeMap::new();
+    let of = |name: &str| measures.iter().find(|measure| measure.name == name).map_or(0, tokens);
+    // A pairs table may lack parts, which is said of all of its measures; KL stands in every row of one.
+    let all = |name: &str| if measures::is_of_pairs(name) { of(Divergence::Kl.column()) } else { of(K1) };
+    let mut partly: BTreeMap<(u64, u64), Vec<&str>> = BTreeMap::new();
     // Classes of the written token are only of those that P ranks first.
-    let is_whole = |name: &str| name.starts_with("shift_class_token") || measures::is_of_pairs(name);
-    for measure in measures.iter().filter(|measure| !is_whole(&measure.name)) {
-        if (1..all).contains(&tokens(measure)) {
-            partly.entry(tokens(measure)).or_default().push(&measure.name);
+    for measure in measures.iter().filter(|measure| !measure.name.starts_with("shift_class_token")) {
+        let (known, all) = (tokens(measure), all(&measure.name));
+        if (1..all).contains(&known) {
+            partly.entry((known, all)).or_default().push(&measure.name);
         }
     }
-    let note = |(n, names): (u64, Vec<&str>)| {
-        format!("known at only {n} of {all} tokens, whose mean they are: {}", names.join(", "))
+    let note = |((known, all), names): ((u64, u64), Vec<&str>)| {
+        format!("known at only {known} of {all} tokens, whose mean they are: {}", names.join(", "))
     };
     partly.into_iter().map(note).collect()
 }

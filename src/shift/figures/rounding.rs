@@ -27,8 +27,9 @@ pub fn notes(tables: &PairTables, pair: &Pair, options: &Options) -> Vec<String>
         [("P", p), ("Q", q)].into_iter().find_map(|(side, table)| (dtype(table) == IN_16_BITS).then_some(side))
     {
         return vec![format!(
-            "{side} is a logits file of llama.cpp: 16 bits a log-probability, and ids that are 16 nats less likely than the \
-             likeliest count as one (docs/measures.md: \"Logits files\")"
+            "{side} is a logits file of llama.cpp: 16 bits a log-probability; ids that are 16 nats less likely than the \
+             likeliest count as one, and a written token among them has that bound as its log-probability (docs/measures.md: \
+             \"Logits files\")"
         )];
     }
     if !p.weights.0.is_empty() && p.weights.0 == q.weights.0 {

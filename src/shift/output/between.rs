@@ -47,7 +47,7 @@ fn of_task(between: &Between, task: &BetweenTask, width: usize) -> String {
     let notes = exact.into_iter().chain(task.notes.iter().map(|note| format!("note: {note}")));
     let notes = notes.chain(note(&task.kl_estimate));
     let rows = rows(&task.measures, "", &task.kl_estimate);
-    lines(iter::once(title).chain(incomplete).chain([counts]), grid(between, rows), notes, width)
+    lines(iter::once(title).chain(incomplete).chain([counts]), &grid(between, rows), notes, width)
 }
 
 fn over_tasks(between: &Between, overall: &BetweenTasks, width: usize) -> String {
@@ -57,10 +57,10 @@ fn over_tasks(between: &Between, overall: &BetweenTasks, width: usize) -> String
     let mut rows = rows(&overall.measures, "", &overall.kl_estimate);
     rows.extend(self::rows(&overall.mean_of_tasks, "mean of tasks: ", &overall.kl_estimate));
     let notes = temperature(overall.temperature).into_iter().chain(note(&overall.kl_estimate));
-    lines(iter::once(title).chain(incomplete).chain([counts]), grid(between, rows), notes, width)
+    lines(iter::once(title).chain(incomplete).chain([counts]), &grid(between, rows), notes, width)
 }
 
-fn lines(head: impl Iterator<Item = String>, grid: Grid, notes: impl Iterator<Item = String>, width: usize) -> String {
+fn lines(head: impl Iterator<Item = String>, grid: &Grid, notes: impl Iterator<Item = String>, width: usize) -> String {
     let wrap = |line: String| wrapped(&visible(&line), width, 2);
     let head = head.flat_map(wrap).chain([String::new()]);
     let lines = head.chain(grid.fitted(width).with_left_out(width)).chain(notes.flat_map(wrap));

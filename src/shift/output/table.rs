@@ -120,11 +120,11 @@ fn block(head: &[String], rows: Vec<Row>, estimate: &KlEstimate, width: usize) -
 
 /// Some of the quantiles, and an empty line; nothing if there are none.
 fn quantiles(all: &[Quantiles], estimate: &KlEstimate, width: usize) -> Vec<String> {
+    const LOW: [&str; 3] = ["q0.001", "q0.01", "q0.05"];
+    const HIGH: [&str; 3] = ["q0.95", "q0.99", "q0.999"];
     if all.is_empty() {
         return Vec::new();
     }
-    const LOW: [&str; 3] = ["q0.001", "q0.01", "q0.05"];
-    const HIGH: [&str; 3] = ["q0.95", "q0.99", "q0.999"];
     let heads = [
         ("measure", Give::Name),
         ("unit", Give::Name),
@@ -151,7 +151,7 @@ fn grid(rows: Vec<Row>) -> Grid {
     let columns = [
         ("measure", Give::Name),
         ("unit", Give::Name),
-        ("token mean ± s.e.", Give::Never),
+        ("mean ± s.e.", Give::Never),
         ("95% interval", Give::Drop(1)),
         ("sample mean ± s.e.", Give::Drop(2)),
     ];
@@ -169,7 +169,7 @@ fn rows(pair: &Pair) -> Vec<Row> {
         let name = named(&measure.name, &pair.kl_estimate);
         rows.push(row(&name, &measure.unit, measure.token_mean, measure.sample_mean));
         if measure.response_mean.is_some() {
-            rows.push(row(&name, &of_response, None, measure.response_mean));
+            rows.push(row(&name, &of_response, measure.response_mean, None));
         }
     }
     rows

@@ -203,7 +203,7 @@ fn tables(folder: &TempDir, samples: &[Sample], case: Case) -> (PairTables, [Foo
         origins: Vec::new(),
         temperature: 1.0,
         stop: Vec::new(),
-        is_turned: samples.len() % 2 == 0,
+        is_turned: samples.len().is_multiple_of(2),
     });
     let heads = (samples.len() % 2 == 1).then_some(Heads { p: 8, q: 7 });
     (

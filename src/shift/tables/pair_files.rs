@@ -45,8 +45,9 @@ pub fn exact_of(p: &FoundCell, q: &FoundCell, found: &[FoundPair]) -> Result<(Op
     if let Some(pair) = found_pair(p, q, found) {
         return exact_of_pair(p, q, pair);
     }
-    let turned = found_pair(q, p, found).filter(|pair| pair.manifest.is_ok());
-    let turned = turned.map(|pair| exact_of_pair(q, p, pair)).transpose()?.and_then(|(exact, _)| exact);
+    // What is wrong with it is said where Q is compared with P.
+    let turned = found_pair(q, p, found).and_then(|pair| exact_of_pair(q, p, pair).ok()?.0);
+    let turned = turned.filter(|exact| exact.files.iter().all(|file| file.footer().is_ok()));
     let note = format!(
         "exact measures are those of P = `{}`, Q = `{}`, read the other way round; they do not say Q's rank of P's top token",
         q.cell.model, p.cell.model

@@ -11,7 +11,8 @@ use crate::shift::result::weights::WeightLevel;
 /// A cluster with more than this share of Σw² makes errors unreliable.
 const LARGE: f64 = 0.05;
 
-/// A sum of log-weights above this is scaled down before e is raised to it, so that squares stay finite.
+/// Sums of log-weights that are all further from 0 than this are shifted before e is raised to them, so that squares neither
+/// overflow nor become 0.
 const LARGE_LOG: f64 = 100.0;
 
 /// Sums of one cluster's weights; those of w and w² are divided by e^scale and its square.
@@ -61,8 +62,8 @@ pub fn of_samples(
     log_weight: fn(&Sequence) -> f64,
 ) -> Option<WeightLevel> {
     let whole = || sequences.iter().filter(|one| one.is_whole());
-    let highest = whole().map(log_weight).fold(0.0, f64::max);
-    let mut sums = Sums::new(clusters, if highest > LARGE_LOG { highest } else { 0.0 });
+    let highest = whole().map(log_weight).fold(f64::NEG_INFINITY, f64::max);
+    let mut sums = Sums::new(clusters, if highest.is_finite() && highest.abs() > LARGE_LOG { highest } else { 0.0 });
     for one in whole() {
         let x = log_weight(one);
         let (scaled, w) = ((x - sums.scale).exp(), x.exp());
@@ -73,7 +74,7 @@ pub fn of_samples(
         cluster.w_squared += scaled * scaled;
         cluster.capped += capped;
         cluster.capped_squared += capped * capped;
-        cluster.far += u64::from(w < FAR[0] || w > FAR[1]);
+        cluster.far += u64::from(!(FAR[0]..=FAR[1]).contains(&w));
         cluster.above_cap += u64::from(w > cap);
         sums.min = sums.min.min(w);
         sums.max = sums.max.max(w);

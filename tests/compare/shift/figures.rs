@@ -155,28 +155,28 @@ fn few_clusters_are_noted_and_the_table_reads_well() {
     P = `base`, Q = `tuned` on `task` by `base`
     2 samples, 3 tokens, 2 clusters
 
-    measure                      token mean ± s.e.     95% interval  sample mean ± s.e.  unit
-    kl_k1 (KL?)                       -0.42 ± 0.39    -5.36 to 4.52        -0.56 ± 0.44  nats/token
-    kl_k1 (KL?)                                  -                         -0.62 ± 0.38  nats/response
-    kl_k3 (KL?)                        0.30 ± 0.28    -3.26 to 3.85         0.40 ± 0.31  nats/token
-    kl_lower                                     -                                    -  nats/token
-    kl_upper                                     -                                    -  nats/token
-    ratio                              1.72 ± 0.67    -6.78 to 10.2         1.97 ± 0.75  q/p
-    delta_logprob                      0.42 ± 0.39    -4.52 to 5.36         0.56 ± 0.44  nats/token
-    delta_entropy                     -0.33 ± 0.44    -5.98 to 5.31        -0.50 ± 0.50  nats/token
-    delta_p                          0.019 ± 0.044  -0.541 to 0.580       0.036 ± 0.050  probability
-    rank_shift                        -1.00 ± 0.67    -9.47 to 7.47        -1.25 ± 0.75  ranks
-    log2_rank_ratio                   -0.67 ± 0.22    -3.49 to 2.16        -0.75 ± 0.25  doublings
-    same_top                           0.67 ± 0.22    -2.16 to 3.49         0.75 ± 0.25  share
-    overlap                            0.67 ± 0.11   -0.745 to 2.08         0.62 ± 0.12  share
-    shift_class.unshifted                        -                                    -  share
-    shift_class.marginal                         -                                    -  share
-    shift_class.shifted                          -                                    -  share
-    shift_class_token.unshifted               1.00                                 1.00  share
-    shift_class_token.marginal                   0                                    0  share
-    shift_class_token.shifted                    0                                    0  share
-    shift_class_token.unclassed        0.67 ± 0.22    -2.16 to 3.49         0.75 ± 0.25  share
-    logprob_plus_entropy_p            -0.33 ± 0.44    -5.98 to 5.31        -0.50 ± 0.50  nats/token
+    measure                      unit             mean ± s.e.     95% interval  sample mean ± s.e.
+    kl_k1 (KL?)                  nats/token      -0.42 ± 0.39    -5.36 to 4.52        -0.56 ± 0.44
+    kl_k1 (KL?)                  nats/response   -0.62 ± 0.38    -5.39 to 4.14                   -
+    kl_k3 (KL?)                  nats/token       0.30 ± 0.28    -3.26 to 3.85         0.40 ± 0.31
+    kl_lower                     nats/token                 -                                    -
+    kl_upper                     nats/token                 -                                    -
+    ratio                        q/p              1.72 ± 0.67    -6.78 to 10.2         1.97 ± 0.75
+    delta_logprob                nats/token       0.42 ± 0.39    -4.52 to 5.36         0.56 ± 0.44
+    delta_entropy                nats/token      -0.33 ± 0.44    -5.98 to 5.31        -0.50 ± 0.50
+    delta_p                      probability    0.019 ± 0.044  -0.541 to 0.580       0.036 ± 0.050
+    rank_shift                   ranks           -1.00 ± 0.67    -9.47 to 7.47        -1.25 ± 0.75
+    log2_rank_ratio              doublings       -0.67 ± 0.22    -3.49 to 2.16        -0.75 ± 0.25
+    same_top                     share            0.67 ± 0.22    -2.16 to 3.49         0.75 ± 0.25
+    overlap                      share            0.67 ± 0.11   -0.745 to 2.08         0.62 ± 0.12
+    shift_class.unshifted        share                      -                                    -
+    shift_class.marginal         share                      -                                    -
+    shift_class.shifted          share                      -                                    -
+    shift_class_token.unshifted  share                   1.00                                 1.00
+    shift_class_token.marginal   share                      0                                    0
+    shift_class_token.shifted    share                      0                                    0
+    shift_class_token.unclassed  share            0.67 ± 0.22    -2.16 to 3.49         0.75 ± 0.25
+    logprob_plus_entropy_p       nats/token      -0.33 ± 0.44    -5.98 to 5.31        -0.50 ± 0.50
 
     perplexity over tokens: P 4.9 ± 4.6 (2.99e-5 to 7.93e5), Q 3.2 ± 1.8 (0.00276 to 3736)
     mean of sample perplexities: P 11.2 ± 8.8 (-101 to 124), Q 4.8 ± 2.6 (-28.7 to 38.2)
@@ -306,7 +306,9 @@ fn responses_that_a_limit_ended_stand_beside_nats_a_response() {
     assert_eq!(output.pair().cut, None, "no row says it");
     let whole = || {
         let mut samples = samples(&[&[-1.0], &[-2.0]]);
-        samples.iter_mut().for_each(|sample| sample.is_cut = Some(false));
+        for sample in &mut samples {
+            sample.is_cut = Some(false);
+        }
         samples
     };
     output.model("base", &whole());

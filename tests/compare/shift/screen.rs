@@ -150,15 +150,10 @@ fn an_overview_fits_screens_of_any_width() {
 /// Every measure of one pair, and what stands below several.
 #[test]
 fn all_measures_fit_screens_of_any_width() {
-    for (name, comparison) in [("exact", study(true)), ("doubtful", doubtful())] {
+    for comparison in [study(true), doubtful()] {
         for width in [80, 120, 200] {
             let text = shift::table(&comparison, width);
             assert_fits(&text, width);
-            let first: String = text
-                .split_inclusive('\n')
-                .take_while(|line| !line.starts_with("P = ") || text.starts_with(line))
-                .collect();
-            insta::assert_snapshot!(format!("all_{name}_{width}"), first);
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Several processes or threads at one output directory.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
