@@ -62,6 +62,11 @@ quietly "$TOKSHIFT" report imported -o imported.html
 mock rl_many.jsonl many --top-k 3 --models "rl=$tied,base=$tied"
 quietly "$TOKSHIFT" report many -o many.html
 
+model() { echo "$1=demo/models/$2"; }
+quietly "$TOKSHIFT" score --dataset demo/data/rl_chat.jsonl --output-dir five --limit 8 --tokenizer demo/models/tokenizer.json \
+    --models "$(model rl rl),$(model a base),$(model b sft),$(model c base),$(model d sft)"
+quietly "$TOKSHIFT" report five -o four.html
+
 "$TOKSHIFT" view demo/out --tokenizer demo/models/tokenizer.json > address 2> view.log &
 view=$!
 for _ in $(seq 100); do [ -s address ] && break; sleep 0.1; done

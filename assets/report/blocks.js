@@ -38,9 +38,18 @@ if (head.carrier === "folder") {
   window.tokshift = (number, text) => { arrived.get(number)?.(text); arrived.delete(number); };
 }
 
+/** What `tokshift view` answers. */
+async function asked(path) {
+  try {
+    return await fetch(`${path}${location.search}`);
+  } catch {
+    throw new Error("tokshift view does not answer: is it still running?");
+  }
+}
+
 async function fromServer(number) {
-  const answer = await fetch(`b/${number}${location.search}`);
-  if (!answer.ok) throw new Error(`tokshift view answered ${answer.status}: is it still running?`);
+  const answer = await asked(`b/${head.first + number}`);
+  if (!answer.ok) throw new Error(`tokshift view answered ${answer.status}: reload the page`);
   return new Uint8Array(await answer.arrayBuffer());
 }
 

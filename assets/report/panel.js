@@ -1,5 +1,9 @@
 // The panel: every number of one token, and the lists of both models mirrored.
 
+/** An end token is no part of the response; without a tokenizer its text is unknown. */
+const END_TOKEN = "⟨end⟩";
+const endText = (vocabulary, place) => (place && vocabulary.texts.at(place - 1)) || END_TOKEN;
+
 /** A token's text by the place of its id in the vocabulary; its id where the text is unknown. */
 function idText(vocabulary, place) {
   if (!place) return "?";

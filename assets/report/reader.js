@@ -67,7 +67,7 @@ function tokenTexts(sample) {
     const whole = end < bytes.length && (bytes[end] & 0xc0) === 0x80 ? charBegin(bytes, end) : end;
     const to = Math.max(from, whole);
     const isEmpty = spans[i][0] === spans[i][1];
-    texts.push(isEmpty && data.flags[start + i] & 1 ? idText(vocabulary, data.ids[start + i]) : utf8.decode(bytes.subarray(from, to)));
+    texts.push(isEmpty && data.flags[start + i] & 1 ? endText(vocabulary, data.ids[start + i]) : utf8.decode(bytes.subarray(from, to)));
     from = to;
   }
   return texts;

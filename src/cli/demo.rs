@@ -85,7 +85,9 @@ fn write_report(args: &DemoArgs, out: &Path, page: &Path) -> Result<()> {
     let shift = shift::Options { slices: true, ..shift::Options::default() };
     let options = report::Options { shift, tokenizer: Some(tokenizer), ..report::Options::default() };
     let mut contents = report::Contents::new(out, &options)?;
-    kl::print(&shift::overview(&contents.comparison, screen::width()))?;
+    if let Some(comparison) = contents.comparison.get() {
+        kl::print(&shift::overview(comparison, screen::width()))?;
+    }
     report::file(&mut contents, &store::cells(out)?, page, None)?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! Owns clap, messages and exit codes. A command checks its options and calls the library.
 
 mod args;
+mod completions;
 mod demo;
 mod exit;
 mod export;
@@ -57,6 +58,8 @@ pub fn main() -> ExitCode {
         Command::Export(args) => export::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Render(args) => render::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => completions::man(args),
     });
     match outcome {
         Ok(exit) => exit.into(),

@@ -2,6 +2,8 @@
 //!
 //! Owns which comparison a figure needs. Not here: drawing (`report::figure`).
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use super::args::{FigureArg, PlotArgs};
@@ -25,12 +27,7 @@ pub fn run(args: &PlotArgs) -> Result<Exit> {
     let form = match args.output.extension().and_then(|extension| extension.to_str()) {
         Some("svg") => Form::Svg,
         Some("csv") => Form::Csv,
-        _ => {
-            return Err(Error::usage(
-                "--output must end with .svg or .csv; other programs convert SVG (rsvg-convert, inkscape)",
-            )
-            .into());
-        }
+        _ => return Err(Error::Usage(refusal(&args.output)).into()),
     };
     let (figure, failed) = drawn(args)?;
     let text = match form {
@@ -41,6 +38,22 @@ pub fn run(args: &PlotArgs) -> Result<Exit> {
     Ok(if failed { Exit::Failed } else { Exit::Done })
 }
 
+/// Why a file of this name is not written, and how to get it from an SVG.
+fn refusal(output: &Path) -> String {
+    let extension = output.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+    match extension.as_deref() {
+        Some(format @ ("png" | "pdf" | "eps" | "ps")) => {
+            let [svg, other] = ["svg", format].map(|extension| output.with_extension(extension).display().to_string());
+            let zoom = if format == "png" { " --zoom 3" } else { "" };
+            format!(
+                "`{other}`: figures are written as SVG or CSV, and other programs convert SVG: use -o {svg}, then \
+                 rsvg-convert --format {format}{zoom} {svg} -o {other} (librsvg) or inkscape {svg} -o {other}"
+            )
+        }
+        _ => format!("`{}`: the name of --output must end with .svg or .csv", output.display()),
+    }
+}
+
 /// The figure, and whether a pair could not be compared.
 fn drawn(args: &PlotArgs) -> Result<(Figure, bool)> {
     let root = &args.which.output_dir;
@@ -49,14 +62,15 @@ fn drawn(args: &PlotArgs) -> Result<(Figure, bool)> {
     options.quantiles = (args.figure == FigureArg::Quantiles).then_some(shift::EXACT);
     if matches!(args.figure, FigureArg::Distribution | FigureArg::EntropyKl) {
         let contents = Contents::new(root, &Options { shift: options, ..Options::default() })?;
-        report(&contents.comparison);
-        let is_exact = contents.comparison.pairs.iter().any(|pair| pair.exact.is_some());
+        let comparison = contents.comparison.get();
+        comparison.into_iter().for_each(report);
+        let is_exact = comparison.is_some_and(|found| found.pairs.iter().any(|pair| pair.exact.is_some()));
         let figure = match args.figure {
             FigureArg::Distribution => figure::distribution(&contents)?,
             _ if is_exact => figure::entropy_kl(&contents)?,
             _ => return Err(Error::usage("entropy-kl needs exact measures: run `tokshift kl --exact` first").into()),
         };
-        return Ok((figure, contents.comparison.failed()));
+        return Ok((figure, comparison.is_some_and(Comparison::failed)));
     }
     let comparison = shift::compare(root, &options)?;
     report(&comparison);

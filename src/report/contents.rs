@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicUsize;
 
 use rayon::prelude::*;
 
@@ -29,6 +31,15 @@ pub struct Options {
     pub models: Vec<String>,
     /// Has the texts of ids that stand in lists of most likely tokens alone.
     pub tokenizer: Option<TextTokenizer>,
+    /// Tokenizers that the log of runs names: each is used where it made the ids, and otherwise not.
+    pub logged: Vec<TextTokenizer>,
+}
+
+impl Options {
+    /// The tokenizer that made the ids of tables that say this identity.
+    pub fn tokenizer_of(&self, identity: &str) -> Option<&TextTokenizer> {
+        self.tokenizer.iter().chain(&self.logged).find(|tokenizer| tokenizer.identity() == identity)
+    }
 }
 
 /// Why a tokenizer is not taken.
@@ -51,8 +62,8 @@ pub struct Block {
 
 /// Everything that a page is made of.
 pub struct Contents {
-    /// The comparison.
-    pub comparison: Comparison,
+    /// The comparison, once it was made.
+    pub comparison: OnceLock<Comparison>,
     /// The response sets.
     pub sets: Vec<ResponseSet>,
     /// Texts of token ids, one vocabulary per tokenizer.
@@ -65,6 +76,8 @@ pub struct Contents {
     pub chosen: Vec<Vec<bool>>,
     /// The blocks of the page, in their order.
     pub directory: Vec<Block>,
+    /// The number that the first block has in addresses of a server, which may have served others before.
+    pub first: usize,
     /// The part of each sample and its place there.
     places: Vec<Vec<(u32, usize)>>,
     costs: Vec<Vec<u64>>,
@@ -76,18 +89,28 @@ impl Contents {
     /// # Errors
     /// Those of [`shift::compare`]; a file that cannot be read; a model that was not compared.
     pub fn new(root: &Path, options: &Options) -> Result<Self> {
-        guarded(|| Self::read(root, options))
-    }
-
-    fn read(root: &Path, options: &Options) -> Result<Self> {
         let comparison = shift::compare(root, &options.shift)?;
         let pairs = shift::pairs(root, &options.shift)?;
-        let compared: Vec<&PairTables> = pairs.iter().filter(|pair| is_compared(&comparison, pair)).collect();
-        let sets = sets::of_pairs(root, &compared, &options.models)?;
+        let mut contents = Self::of_pairs(root, options, &compared(&comparison, &pairs), &AtomicUsize::new(0))?;
+        contents.comparison = OnceLock::from(comparison);
+        Ok(contents)
+    }
+
+    /// Reads every part of these pairs once, and counts the parts in `read`. The page has no statistics before
+    /// [`Contents::comparison`] is set.
+    ///
+    /// # Errors
+    /// A file that cannot be read; a model that is in no pair.
+    pub fn of_pairs(root: &Path, options: &Options, pairs: &[&PairTables], read: &AtomicUsize) -> Result<Self> {
+        guarded(|| Self::read(root, options, pairs, read))
+    }
+
+    fn read(root: &Path, options: &Options, pairs: &[&PairTables], read: &AtomicUsize) -> Result<Self> {
+        let sets = sets::of_pairs(root, pairs, &options.models)?;
         let (mut rows, mut places, mut costs, mut vocabulary_of) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut seen: Vec<(String, Seen)> = Vec::new();
         for set in &sets {
-            let scanned = Scanned::of_set(set)?;
+            let scanned = Scanned::of_set(set, read)?;
             let number = seen.iter().position(|(tokenizer, _)| *tokenizer == set.tokenizer).unwrap_or_else(|| {
                 seen.push((set.tokenizer.clone(), Seen::default()));
                 seen.len() - 1
@@ -103,12 +126,12 @@ impl Contents {
         {
             return Err(Error::usage(OTHER_TOKENIZER));
         }
-        let own = |name: &str| options.tokenizer.as_ref().filter(|tokenizer| tokenizer.identity() == name);
-        let vocabularies = seen.into_iter().map(|(name, seen)| Vocabulary::new(seen, own(&name))).collect();
+        let vocabulary = |(name, seen): (String, Seen)| Vocabulary::new(seen, options.tokenizer_of(&name));
+        let vocabularies = seen.into_iter().map(vocabulary).collect();
         let chosen = rows.iter().map(|rows| vec![true; rows.len()]).collect();
-        let directory = Vec::new();
+        let (comparison, directory, first) = (OnceLock::new(), Vec::new(), 0);
         let mut contents =
-            Self { comparison, sets, vocabularies, vocabulary_of, rows, chosen, directory, places, costs };
+            Self { comparison, sets, vocabularies, vocabulary_of, rows, chosen, directory, first, places, costs };
         contents.list_blocks();
         Ok(contents)
     }
@@ -130,9 +153,10 @@ impl Contents {
         (all().filter(|is| **is).count(), all().count())
     }
 
-    /// Token ids without a text, and all, over all tokenizers.
+    /// Token ids without a text, and all, of the vocabularies whose tokenizer was not found.
     pub fn ids(&self) -> (usize, usize) {
-        let sum = |of: fn(&Vocabulary) -> usize| self.vocabularies.iter().map(of).sum();
+        let without_tokenizer = || self.vocabularies.iter().filter(|vocabulary| !vocabulary.is_of_tokenizer);
+        let sum = |of: fn(&Vocabulary) -> usize| without_tokenizer().map(of).sum();
         (sum(Vocabulary::without_text), sum(|vocabulary| vocabulary.ids.len()))
     }
 
@@ -244,12 +268,15 @@ impl Contents {
     }
 }
 
-/// A pair that failed in the comparison is in no page.
-fn is_compared(comparison: &Comparison, tables: &PairTables) -> bool {
-    comparison.pairs.iter().any(|pair| {
-        (&pair.generation_model, &pair.task, &pair.p, &pair.q)
-            == (&tables.set.generation_model, &tables.set.task, &tables.p.model, &tables.q.model)
-    })
+/// The pairs that were compared: one that failed in the comparison is in no page.
+pub fn compared<'a>(comparison: &Comparison, pairs: &'a [PairTables]) -> Vec<&'a PairTables> {
+    let is_compared = |tables: &&PairTables| {
+        comparison.pairs.iter().any(|pair| {
+            (&pair.generation_model, &pair.task, &pair.p, &pair.q)
+                == (&tables.set.generation_model, &tables.set.task, &tables.p.model, &tables.q.model)
+        })
+    };
+    pairs.iter().filter(is_compared).collect()
 }
 
 /// Reads tables on a thread of its own, because libraries panic on some broken Parquet: that is an error of a file.

@@ -51,11 +51,15 @@ pub fn json(value: &impl serde::Serialize) -> serde_json::Result<String> {
         .replace('\u{2029}', "\\u2029"))
 }
 
+/// Columns from which a table is wide: on a narrow screen each of its rows is a list, and its cells say what they are.
+const WIDE: usize = 6;
+
 /// A table: its caption, its head, and rows of cells that are HTML. The first `names` columns are texts, the others numbers.
 pub fn table(caption: &str, head: &[&str], names: usize, rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut out = format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><table><caption>{0}</caption><thead><tr>",
-        text(caption)
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><table{1}><caption>{0}</caption><thead><tr>",
+        text(caption),
+        if head.len() < WIDE { "" } else { " class=\"wide\"" }
     );
     for (i, cell) in head.iter().enumerate() {
         let _ = write!(out, "<th scope=\"col\"{}>{}</th>", if i < names { "" } else { " class=\"n\"" }, text(cell));
@@ -64,7 +68,9 @@ pub fn table(caption: &str, head: &[&str], names: usize, rows: impl IntoIterator
     for row in rows {
         out += "<tr>";
         for (i, cell) in row.iter().enumerate() {
-            let _ = write!(out, "<td{}>{cell}</td>", if i < names { "" } else { " class=\"n\"" });
+            let label = head.get(i).filter(|_| head.len() >= WIDE);
+            let label = label.map(|label| format!(" data-label=\"{}\"", text(label))).unwrap_or_default();
+            let _ = write!(out, "<td{}{label}>{cell}</td>", if i < names { "" } else { " class=\"n\"" });
         }
         out += "</tr>";
     }

@@ -24,11 +24,13 @@ mod tokens;
 mod vocabulary;
 mod write;
 
-pub use contents::{Block, Contents, Options};
+pub use contents::{Block, Contents, Options, compared};
 pub use index::level;
 pub use one::{Candidate, OfModel, OfPair, OneSample, OneToken, one};
-pub use page::{Carrier, END, beginning};
+pub use overview::html as overview;
+pub use page::{Carrier, END, beginning, waiting};
 pub use part::Class;
+pub use sets::parts;
 pub use write::{file, folder};
 
 #[cfg(test)]

@@ -52,6 +52,9 @@ pub struct OneToken {
     pub token_id: Option<u32>,
     /// Its part of the response, if known.
     pub token: Option<String>,
+    /// What it is called on a screen: that part; an end token's own text, or that it is one; its id.
+    #[serde(skip)]
+    pub name: String,
     /// Byte range in the response.
     pub span: Option<[u32; 2]>,
     /// Whether this is the end token.
@@ -116,11 +119,10 @@ pub fn one(root: &Path, options: &Options, sample_id: u32) -> Result<OneSample> 
             return Err(Error::Usage(format!("choose one response set with --task and --generation-model: {names}")));
         };
         let part = Part::read(set, part_of(set, sample_id)?)?;
-        let tokenizer = options.tokenizer.as_ref();
-        if tokenizer.is_some_and(|tokenizer| tokenizer.identity() != set.tokenizer) {
+        if options.tokenizer.as_ref().is_some_and(|tokenizer| tokenizer.identity() != set.tokenizer) {
             return Err(Error::usage(OTHER_TOKENIZER));
         }
-        let vocabulary = Vocabulary::new(Seen::of(&part), tokenizer);
+        let vocabulary = Vocabulary::new(Seen::of(&part), options.tokenizer_of(&set.tokenizer));
         let Some(sample) = part.samples.iter().find(|sample| sample.row.id == sample_id) else {
             return Err(Error::Usage(format!(
                 "sample {sample_id} of {} was not scored: its samples table has the reason",
@@ -167,11 +169,22 @@ fn of_token(set: &ResponseSet, part: &Part, row: usize, vocabulary: &Vocabulary)
         position: rows.keys[row].1,
         token_id: (id != UNKNOWN).then_some(id),
         token: rows.texts[row].as_deref().map(str::to_owned),
+        name: name(rows.texts[row].as_deref(), id, rows.is_end[row], vocabulary),
         span: (start != UNKNOWN && end != UNKNOWN).then_some([start, end]),
         is_end: rows.is_end[row],
         models: (0..set.models.len()).map(|model| of_model(part, model, row, vocabulary)).collect(),
         pairs: (0..part.others.len()).map(|q| of_pair(set, part, q, row)).collect(),
     }
+}
+
+/// An end token is no part of the response: its table has no text of it.
+pub const END_TOKEN: &str = "⟨end⟩";
+
+fn name(text: Option<&str>, id: u32, is_end: bool, vocabulary: &Vocabulary) -> String {
+    let known = |text: &&str| !text.is_empty();
+    let text = text.filter(known).or_else(|| Some(vocabulary.text(id)).filter(known));
+    let id = || if id == UNKNOWN { "?".to_owned() } else { format!("#{id}") };
+    text.map_or_else(|| if is_end { END_TOKEN.to_owned() } else { id() }, str::to_owned)
 }
 
 fn of_model(part: &Part, model: usize, row: usize, vocabulary: &Vocabulary) -> OfModel {

@@ -8,7 +8,9 @@ use std::fmt::Write;
 use super::contents::Contents;
 use super::figure::{self, mean};
 use super::html::{fragment, table, text};
-use crate::shift::{Estimate, ExactFigures, KlEstimate, Pair, Place, estimate_text, number_text};
+use crate::shift::{
+    Comparison, Estimate, ExactFigures, KlEstimate, Pair, Place, bounds_text, estimate_text, short_text,
+};
 use crate::store::FoundCell;
 
 /// Tokens and responses in each list.
@@ -17,12 +19,16 @@ const MOST: usize = 10;
 /// Characters of a name in a table.
 const MOST_CHARACTERS: usize = 80;
 
-/// The overview as HTML; `cells` are what the manifests say of the models.
+/// What stands there while the statistics are computed.
+const PENDING: &str = "<h1>What changed, token by token</h1>\n<p role=\"status\" id=\"pending\">The statistics are being computed \
+from all tokens, and appear here when they are done. <a href=\"#samples\">Samples</a> and the reader are complete.</p>\n";
+
+/// The overview as HTML; `cells` are what the manifests say of the models. Until there is a comparison it says so.
 pub fn html(contents: &Contents, cells: &[FoundCell]) -> String {
-    let pairs = &contents.comparison.pairs;
+    let Some(comparison) = contents.comparison.get() else { return PENDING.to_owned() };
+    let pairs = &comparison.pairs;
     let mut out = String::from("<h1>What changed, token by token</h1>\n");
-    out += &lead(contents);
-    let comparison = &contents.comparison;
+    out += &lead(contents, comparison);
     out += &section("KL divergence by task", &(figure::kl_by_task(comparison).in_page() + KL_LEGEND + &kl(pairs)));
     out += &section("Classes of tokens", &(CLASSES.to_owned() + &figure::classes(comparison).in_page()));
     let positions = [("kl", "KL(P‖Q), nats per token"), ("delta_entropy", "change of entropy, nats")];
@@ -38,7 +44,7 @@ pub fn html(contents: &Contents, cells: &[FoundCell]) -> String {
         out += &section("By region, kind of token and kept field", &slices);
     }
     out += &section("What moved most", &pairs.iter().map(most).collect::<String>());
-    out + &section("What was compared", &compared(contents, cells))
+    out + &section("What was compared", &compared(contents, comparison, cells))
 }
 
 const KL_LEGEND: &str = "<p class=\"note\">Point and line: KL(P‖Q) with its 95% interval, clustered by prompt. Grey bar: \
@@ -62,14 +68,14 @@ fn names(pair: &Pair) -> [String; 3] {
 }
 
 /// One sentence about the largest change, and what the page contains.
-fn lead(contents: &Contents) -> String {
-    let kl = |pair: &Pair| mean(pair, "kl").map(|mean| mean.value).filter(|value| value.is_finite());
-    let largest = contents.comparison.pairs.iter().filter_map(|pair| Some((pair, kl(pair)?)));
+fn lead(contents: &Contents, comparison: &Comparison) -> String {
+    let kl = |pair: &Pair| mean(pair, "kl").filter(|mean| mean.value.is_finite());
+    let largest = comparison.pairs.iter().filter_map(|pair| Some((pair, kl(pair)?)));
     let mut out = String::new();
-    if let Some((pair, value)) = largest.max_by(|a, b| a.1.total_cmp(&b.1)) {
+    if let Some((pair, value)) = largest.max_by(|a, b| a.1.value.total_cmp(&b.1.value)) {
         let what = format!(
             "The largest KL(P‖Q) is {} nats per token, between {} (P) and {} (Q) on {} by {}.",
-            number_text(value),
+            estimate_text(Some(value))[0],
             pair.p,
             pair.q,
             pair.task,
@@ -110,8 +116,8 @@ fn kl(pairs: &[Pair]) -> String {
             let caveat = if pair.kl_estimate == KlEstimate::Yes { "" } else { " †" };
             text(&format!("{value}{caveat}"))
         });
-        let bound = |name| mean(pair, name).map_or_else(|| "-".to_owned(), |mean| number_text(mean.value));
-        let bounds = format!("{} to {}", bound("kl_lower"), bound("kl_upper"));
+        let bound = |name| mean(pair, name).map(|mean| mean.value);
+        let bounds = bound("kl_lower").map_or_else(|| "-".to_owned(), |low| bounds_text(low, bound("kl_upper")));
         let same = mean(pair, "same_top").map_or_else(|| "-".to_owned(), |mean| format!("{:.1}%", 100.0 * mean.value));
         let answer =
             format!("<span title=\"{}\">{}</span>", text(pair.kl_estimate.reason()), pair.kl_estimate.answer());
@@ -208,7 +214,7 @@ fn most(pair: &Pair) -> String {
     let title = format!("{} by {}: {} → {}", pair.task, pair.generation_model, pair.p, pair.q);
     let mut out = format!("<h3>{}</h3>\n<div class=\"columns\">", text(&title));
     let tokens = pair.read_first.tokens.iter().map(|far| {
-        let number = |logprob: Option<f64>| logprob.map_or_else(|| "-".to_owned(), number_text);
+        let number = |logprob: Option<f64>| logprob.map_or_else(|| "-".to_owned(), short_text);
         let delta = far.logprob_q.zip(far.logprob_p).map(|(q, p)| q - p);
         vec![
             token(far.token.as_deref(), far.token_id),
@@ -218,7 +224,7 @@ fn most(pair: &Pair) -> String {
     });
     out += &table("Tokens with the largest change of log-probability", &["token", "where", "Δ log p"], 2, tokens);
     let responses = pair.read_first.responses.iter().map(|far| {
-        vec![link(&far.place, None, &format!("row {}", far.place.row)), far.tokens.to_string(), number_text(far.nats)]
+        vec![link(&far.place, None, &format!("row {}", far.place.row)), far.tokens.to_string(), short_text(far.nats)]
     });
     out += &table("Responses with the largest Σ ln p − ln q", &["where", "tokens", "nats"], 1, responses);
     out += &pair.exact.as_ref().map(most_of_vocabulary).unwrap_or_default();
@@ -237,13 +243,13 @@ fn most_of_vocabulary(exact: &ExactFigures) -> String {
         rows,
     );
     let rows = exact.most_kl.iter().take(MOST).map(|found| {
-        vec![token(found.token.as_deref(), Some(found.token_id)), number_text(found.kl), found.tokens.to_string()]
+        vec![token(found.token.as_deref(), Some(found.token_id)), short_text(found.kl), found.tokens.to_string()]
     });
     shifted + &table("Tokens at which most of the KL is", &["token", "Σ KL, nats", "places"], 1, rows)
 }
 
 /// Models, files, what was left out, and the notes of the comparison.
-fn compared(contents: &Contents, cells: &[FoundCell]) -> String {
+fn compared(contents: &Contents, comparison: &Comparison, cells: &[FoundCell]) -> String {
     let pair = |pair: &Pair| {
         let left_out =
             pair.left_out.iter().map(|out| format!("{}: {} / {}", out.samples, out.p.as_str(), out.q.as_str()));
@@ -253,8 +259,8 @@ fn compared(contents: &Contents, cells: &[FoundCell]) -> String {
         row
     };
     let head = ["responses", "P", "Q", "samples", "tokens", "clusters", "left out (status of P / Q)"];
-    let pairs = table("What was compared", &head, 3, contents.comparison.pairs.iter().map(pair));
-    scored(cells) + &pairs + &notes(contents)
+    let pairs = table("What was compared", &head, 3, comparison.pairs.iter().map(pair));
+    scored(cells) + &pairs + &notes(contents, comparison)
 }
 
 /// What scored which rows.
@@ -280,8 +286,7 @@ fn scored(cells: &[FoundCell]) -> String {
     table("What was scored; files by the first digits of their BLAKE3 hashes", &head, 6, rows)
 }
 
-fn notes(contents: &Contents) -> String {
-    let comparison = &contents.comparison;
+fn notes(contents: &Contents, comparison: &Comparison) -> String {
     let left_out = comparison.not_compared.iter().map(|not| format!("Not compared: {}", not.described()));
     let models = contents.sets.iter().filter(|set| !set.left_out.is_empty());
     let models = models.map(|set| format!("{}: not in the reader: {}", set.title(), set.left_out.join(", ")));

@@ -44,6 +44,9 @@ pub enum Carrier {
 #[derive(Serialize)]
 struct Head<'a> {
     carrier: Carrier,
+    /// The number of the first block in addresses of a server, and whether its statistics are still to come.
+    first: usize,
+    pending: bool,
     sets: Vec<Set<'a>>,
     /// Kind, set or vocabulary, first sample, number of samples.
     blocks: Vec<[usize; 4]>,
@@ -59,9 +62,8 @@ struct Set<'a> {
     task: &'a str,
     models: Vec<&'a str>,
     top_k: Vec<usize>,
-    /// Whether each Q has exact measures, and whether k1 and k3 estimate KL.
+    /// Whether each Q has exact measures.
     exact: Vec<bool>,
-    estimates: Vec<&'a str>,
     fields: &'a [String],
     vocabulary: usize,
     /// Samples in the page, and all.
@@ -76,6 +78,8 @@ fn head(contents: &Contents, carrier: Carrier) -> Head<'_> {
     });
     Head {
         carrier,
+        first: contents.first,
+        pending: contents.comparison.get().is_none(),
         sets: contents.sets.iter().enumerate().map(|(number, set)| self::set(contents, number, set)).collect(),
         blocks: blocks.collect(),
         bins: BINS,
@@ -86,19 +90,12 @@ fn head(contents: &Contents, carrier: Carrier) -> Head<'_> {
 }
 
 fn set<'a>(contents: &'a Contents, number: usize, set: &'a super::sets::ResponseSet) -> Set<'a> {
-    let estimate = |q: &'a super::sets::Model| {
-        let pairs = &contents.comparison.pairs;
-        let names = (&set.key.generation_model, &set.key.task, &set.models[0].name, &q.name);
-        let pair = pairs.iter().find(|pair| (&pair.generation_model, &pair.task, &pair.p, &pair.q) == names);
-        pair.map_or("unknown", |pair| pair.kl_estimate.answer())
-    };
     Set {
         generation_model: &set.key.generation_model,
         task: &set.key.task,
         models: set.models.iter().map(|model| model.name.as_str()).collect(),
         top_k: set.models.iter().map(|model| model.top_k).collect(),
         exact: set.exact.iter().map(|files| !files.is_empty()).collect(),
-        estimates: set.models[1..].iter().map(estimate).collect(),
         fields: &set.kept,
         vocabulary: contents.vocabulary_of[number],
         samples: contents.chosen[number].iter().filter(|is| **is).count(),
@@ -129,6 +126,21 @@ pub fn beginning(contents: &Contents, cells: &[FoundCell], carrier: Carrier) -> 
          <div id=\"samples\" hidden></div>\n<div id=\"reader\" hidden></div>\n</main>\n\
          <script type=\"application/json\" id=\"head\">{head}</script>\n<script>{script}</script>\n"
     ))
+}
+
+/// The page of a server that still reads its tables: it asks again by itself.
+pub fn waiting(read: usize, parts: usize) -> String {
+    let hash = base64(&Sha256::digest(STYLE.as_bytes()));
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"refresh\" content=\"1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{hash}'\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"referrer\" content=\"no-referrer\">\n\
+         <title>tokshift reads the tables</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
+         <header><strong>tokshift</strong></header>\n<main>\n<h1>Reading the tables</h1>\n\
+         <p role=\"status\">{read} of {parts} parts are read. The list of samples and the reader come next; then the \
+         statistics of the overview are computed.</p>\n<progress max=\"{parts}\" value=\"{read}\"></progress>\n</main>\n{END}"
+    )
 }
 
 /// What the page may load: itself, and blocks from where they are.

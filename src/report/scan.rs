@@ -4,6 +4,7 @@
 //! (`index`).
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
@@ -25,15 +26,16 @@ pub struct Scanned {
 }
 
 impl Scanned {
-    /// Of all parts of a set, as many at a time as there are threads.
+    /// Of all parts of a set, as many at a time as there are threads; each is counted in `read`.
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub fn of_set(set: &ResponseSet) -> Result<Self> {
+    pub fn of_set(set: &ResponseSet, read: &AtomicUsize) -> Result<Self> {
         let parts: Vec<u32> = set.parts().collect();
         let mut all = Self::default();
         for some in parts.chunks(rayon::current_num_threads()) {
-            for found in some.par_iter().map(|&part| Self::of_part(set, part)).collect::<Result<Vec<_>>>()? {
+            let scanned = |&part: &u32| Self::of_part(set, part).inspect(|_| _ = read.fetch_add(1, Ordering::Relaxed));
+            for found in some.par_iter().map(scanned).collect::<Result<Vec<_>>>()? {
                 all.rows.extend(found.rows);
                 all.places.extend(found.places);
                 all.costs.extend(found.costs);

@@ -93,6 +93,14 @@ pub fn of_pairs(root: &Path, pairs: &[&PairTables], models: &[String]) -> Result
     Ok(sets)
 }
 
+/// How many parts there are to read of these pairs.
+///
+/// # Errors
+/// Those of [`of_pairs`].
+pub fn parts(root: &Path, pairs: &[&PairTables], models: &[String]) -> Result<usize> {
+    Ok(of_pairs(root, pairs, models)?.iter().map(|set| set.parts().count()).sum())
+}
+
 fn new(pair: &PairTables, cells: &[FoundCell]) -> ResponseSet {
     let mut set = ResponseSet {
         key: pair.set.clone(),

@@ -62,6 +62,8 @@ pub struct Vocabulary {
     pub ids: Vec<u32>,
     texts: Vec<Box<str>>,
     places: HashMap<u32, u32>,
+    /// A tokenizer gave the texts: what has none is in no tokenizer's vocabulary.
+    pub is_of_tokenizer: bool,
 }
 
 impl Vocabulary {
@@ -74,7 +76,7 @@ impl Vocabulary {
         let text = |id: &u32| own(*id).map(String::into_boxed_str).or_else(|| seen.texts.get(id).cloned());
         let texts = ids.iter().map(|id| text(id).unwrap_or_default()).collect();
         let places = (1_u32..).zip(&ids).map(|(place, id)| (*id, place)).collect();
-        Self { ids, texts, places }
+        Self { ids, texts, places, is_of_tokenizer: tokenizer.is_some() }
     }
 
     /// The place of an id from 1; 0 if it is unknown.

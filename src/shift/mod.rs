@@ -25,7 +25,9 @@ pub use numbers::stats::{Estimate, FEW_CLUSTERS, Share, clustered_mean, shares};
 pub use options::{BetweenModels, F32Version, Options};
 pub use output::aligned::aligned_table;
 pub use output::between::between;
-pub use output::cells::{aligned, cells as estimate_text, number as number_text};
+pub use output::cells::{
+    aligned, bounds as bounds_text, cells as estimate_text, number as number_text, short as short_text,
+};
 pub use output::columns::Pick;
 pub use output::document::{Document, Requested, RequestedBetween, Tool};
 pub use output::export::{TableFormat, TableRequest, export};

@@ -211,6 +211,38 @@ test("emoji that tokens cut are whole", async () => {
   await clean(page);
 });
 
+test("four models stand side by side, and a fifth is named", async () => {
+  const page = await open(url("four.html"));
+  assert.match(await page.locator("#overview").innerText(), /not in the reader: d/);
+  await go(page, "#samples");
+  assert.deepEqual(await field(page, "Q").locator("option").allTextContents(), ["a", "b", "c"]);
+  const sample = show("five", "2");
+  assert.deepEqual(sample.models, ["rl", "a", "b", "c"]);
+  const fixed = (x) => x.toFixed(4).replace("-", "\u2212");
+  for (const [place, q] of ["a", "b", "c"].entries()) {
+    for (const token of sample.tokens.slice(0, 4)) {
+      await go(page, `#g=rl&t=chat&p=rl&s=2&q=${q}&k=${token.position}`);
+      const rows = await Promise.all((await page.locator("#panel .numbers tbody tr").all()).map((row) => row.locator("td").allTextContents()));
+      assert.deepEqual(rows.map((row) => row[1]), sample.models);
+      assert.deepEqual(rows.map((row) => row[0]), ["P", ...["a", "b", "c"].map((name) => (name === q ? "Q" : ""))]);
+      assert.deepEqual(rows.map((row) => row[2]), token.models.map(({ logprob }) => fixed(logprob)));
+      const { delta_logprob: delta } = token.pairs[place];
+      assert.equal((await page.locator("#panel .facts dd").allTextContents())[0], `${delta > 0 ? "+" : ""}${fixed(delta)} nats`);
+    }
+  }
+  await clean(page);
+});
+
+test("tables of many columns are read without moving sideways at 390 px", async () => {
+  const page = await open(url("demo.html"), { viewport: { width: 390, height: 800 } });
+  const tables = await page.locator("#overview > section > .scroll:has(table.wide)").evaluateAll((all) => all.map((one) => one.scrollWidth - one.clientWidth));
+  assert.ok(tables.length >= 3, `${tables.length} wide tables`);
+  assert.deepEqual(tables.filter((beyond) => beyond > 0), []);
+  const first = page.locator("#overview .wide tbody td").first();
+  assert.equal(await first.evaluate((cell) => getComputedStyle(cell, "::before").content), '"responses"');
+  await clean(page);
+});
+
 test("ten thousand rows make no more than 60 elements", async () => {
   const page = await open(url("many.html", "#samples"));
   assert.equal(await page.locator("#grid").getAttribute("aria-rowcount"), "10001");
@@ -239,6 +271,30 @@ test("a folder and a server show the same", async () => {
     assert.deepEqual([await page.locator("#text").innerText(), await page.locator("#panel").innerText()], expected, address);
     await clean(page);
   }
+});
+
+test("a server's statistics appear when they are computed", async () => {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  let requests = 0;
+  await page.route("**/?key=*", async (route) => {
+    const answer = await route.fetch();
+    const body = (await answer.text())
+      .replace('"pending":false', '"pending":true')
+      .replace(/<div id="overview">[^]*?<noscript>/, '<div id="overview"><p id="pending">The statistics are being computed</p><noscript>');
+    await route.fulfill({ response: answer, body });
+  });
+  await page.route("**/overview?*", async (route) => {
+    requests += 1;
+    if (requests < 2) await route.fulfill({ status: 202, body: "" });
+    else await route.continue();
+  });
+  await page.goto(`${process.env.VIEW}#samples`);
+  await poll(() => page.locator("#rows .line").count(), (n) => n > 5, "samples before statistics");
+  await poll(() => page.locator("#overview").innerHTML(), (html) => html.includes("KL divergence by task"), "statistics");
+  assert.equal(requests, 2);
+  assert.equal(await page.locator("#pending").count(), 0);
+  await context.close();
 });
 
 test("nothing serious for those who see or move otherwise", async () => {

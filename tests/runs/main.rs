@@ -11,6 +11,7 @@ mod extended;
 mod later;
 mod locks;
 mod messages;
+mod plot;
 mod report;
 mod run;
 mod score;

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -64,6 +65,13 @@ fn what_cannot_be_shown_is_named() {
     scene.run("report nowhere").expect(1, "nowhere");
     scene.run("report out -o page/ --max-size 1MB").expect(1, "--max-size is for a file");
     scene.run("report out --max-size 10kB").expect(1, "--max-size must be larger");
+    scene.run("report out --max-size 0").expect(2, "a page has more bytes than that: give a size such as 25MB");
+    scene.run("report out -o -").expect(1, "a page is written to a file, not to stdout");
+    fs::create_dir(scene.path("folder")).unwrap();
+    scene
+        .run("report out -o folder")
+        .expect(1, "this is a folder; folder/ writes the page with its data beside it there");
+    assert!(!scene.path("-").exists() && fs::read_dir(scene.path("folder")).unwrap().next().is_none());
     assert!(!scene.path("report.html").exists());
 }
 
@@ -115,23 +123,117 @@ fn names_and_texts_are_never_markup() {
     assert_eq!(page.matches("<script").count(), page.matches("</script").count());
 }
 
+/// The tables have no text of an end token, and only a tokenizer has those of ids that no response contains.
 #[test]
-fn view_answers_its_own_page_alone() {
-    let scene = scored(&rows(), "--top-k 4");
+fn texts_of_ids_come_from_the_tokenizer_that_the_log_names() {
+    let scene = Scene::new();
+    scene.dataset("rl_demo.jsonl", &rows());
+    let models = format!("rl={0},base={0}", scene.model("model", "qwen3-tied").display());
+    scene
+        .run(&format!("score --engine mock --dataset rl_demo.jsonl --output-dir out --end auto --models {models}"))
+        .expect(0, "");
+    let path = scene.path("model/tokenizer.json");
+    let tokenizer: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let added = tokenizer["added_tokens"].as_array().unwrap().iter().find(|token| token["id"] == 304).unwrap();
+    let end = added["content"].as_str().unwrap();
+    let shown = |what: &str| {
+        scene.run("show out 7").expect(0, "").expect_out(what);
+    };
+    shown(&format!("{end}\n"));
+    assert!(!scene.run("report out").expect(0, "").stderr.contains("shown as #ID"));
+    let with_texts = fs::read(scene.path("report.html")).unwrap();
+    scene.run("report out --tokenizer model/tokenizer.json").expect(0, "");
+    assert!(with_texts == fs::read(scene.path("report.html")).unwrap(), "the same as with --tokenizer");
+
+    let other = fs::read_to_string(&path).unwrap().replace(end, "<|other|>");
+    fs::write(&path, other).unwrap();
+    shown("⟨end⟩\n");
+    scene.run("report out").expect(0, "shown as #ID");
+    scene
+        .run("show out 7 --tokenizer model/tokenizer.json")
+        .expect(1, "this is not the tokenizer that made the token ids");
+    fs::remove_dir_all(scene.path("out/logs")).unwrap();
+    shown("⟨end⟩\n");
+}
+
+/// `tokshift view out`, its port and its key.
+fn viewed(scene: &Scene) -> (crate::common::Running, String, String) {
     let mut running = scene.start("view out");
     let mut line = String::new();
     BufReader::new(running.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let (host, key) = line.trim().strip_prefix("http://").unwrap().split_once("/?key=").unwrap();
-    let port = host.rsplit_once(':').unwrap().1;
-    let ask = |target: &str, headers: &str| {
-        let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
-        write!(stream, "GET {target} HTTP/1.1\r\n{headers}\r\n").unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        answer
-    };
+    (running, host.rsplit_once(':').unwrap().1.to_owned(), key.to_owned())
+}
+
+fn answer(port: &str, target: &str, headers: &str) -> Vec<u8> {
+    let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+    write!(stream, "GET {target} HTTP/1.1\r\n{headers}\r\n").unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    answer
+}
+
+fn status(answer: &[u8]) -> String {
+    String::from_utf8_lossy(&answer[9..12]).into_owned()
+}
+
+/// The answer, once it has `status`.
+fn once(port: &str, target: &str, wanted: &str) -> String {
+    let headers = format!("Host: localhost:{port}\r\n");
+    for _ in 0..600 {
+        let found = answer(port, target, &headers);
+        if status(&found) == wanted {
+            return String::from_utf8_lossy(&found).into_owned();
+        }
+        assert!(["202", "404"].contains(&status(&found).as_str()), "{}", status(&found));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("{target} is never {wanted}");
+}
+
+#[test]
+fn view_answers_before_the_tables_are_read_and_ends_with_their_error() {
+    let scene = scored(&rows(), "--top-k 4");
+    let tokens = "out/tokens/generation_model=rl/task=demo/model=base/part-00000000.parquet";
+    let whole = fs::read(scene.path(tokens)).unwrap();
+    fs::write(scene.path(tokens), &whole[..whole.len() / 2]).unwrap();
+    let (running, ..) = viewed(&scene);
+    let mut stderr = String::new();
+    let mut running = running;
+    running.0.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!(running.0.wait().unwrap().code(), Some(1));
+    assert!(stderr.contains("part-00000000.parquet"), "{stderr}");
+    fs::write(scene.path(tokens), whole).unwrap();
+
+    let (_running, port, key) = viewed(&scene);
+    let first = String::from_utf8(answer(&port, &format!("/?key={key}"), "Host: localhost\r\n")).unwrap();
+    assert!(first.starts_with("HTTP/1.1 200 OK"), "whatever is read so far");
+    assert!(first.contains("parts are read") || first.contains("\"carrier\":\"http\""));
+    let overview = once(&port, &format!("/overview?key={key}"), "200");
+    let page = once(&port, &format!("/?key={key}"), "200");
+    let html = overview.split("\r\n\r\n").nth(1).unwrap().strip_prefix("0\n").unwrap();
+    assert!(html.contains("KL divergence by task") && page.contains(html), "the page has the same overview");
+    assert!(page.contains("\"pending\":false"));
+}
+
+#[test]
+fn connections_without_a_request_keep_no_page_waiting() {
+    let scene = scored(&rows()[..6], "");
+    let (_running, port, key) = viewed(&scene);
+    let idle: Vec<TcpStream> = (0..40).map(|_| TcpStream::connect(format!("127.0.0.1:{port}")).unwrap()).collect();
+    let started = Instant::now();
+    assert_eq!(status(&answer(&port, &format!("/?key={key}"), "Host: localhost\r\n")), "200");
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    drop(idle);
+}
+
+#[test]
+fn view_answers_its_own_page_alone() {
+    let scene = scored(&rows(), "--top-k 4");
+    let (_running, port, key) = viewed(&scene);
+    once(&port, &format!("/overview?key={key}"), "200");
     let own = format!("Host: localhost:{port}\r\n");
-    let status = |answer: Vec<u8>| String::from_utf8_lossy(&answer[9..12]).into_owned();
+    let ask = |target: &str, headers: &str| answer(&port, target, headers);
     let page = String::from_utf8(ask(&format!("/?key={key}"), &own)).unwrap();
     assert!(page.starts_with("HTTP/1.1 200 OK") && page.contains("frame-ancestors 'none'"));
     assert!(page.contains("\"carrier\":\"http\"") && !page.contains("Access-Control"));
@@ -143,9 +245,30 @@ fn view_answers_its_own_page_alone() {
     let expected = STANDARD.decode(script.split('"').nth(1).unwrap()).unwrap();
     assert!(block[at..] == expected, "a block is the one of the report");
 
-    assert_eq!(status(ask(&format!("/?key={key}"), "Host: evil.example\r\n")), "403");
-    assert_eq!(status(ask("/", &own)), "403");
-    assert_eq!(status(ask(&format!("/b/2?key={key}"), &format!("{own}Origin: http://evil.example\r\n"))), "403");
-    assert_eq!(status(ask(&format!("/b/../../etc/passwd?key={key}"), &own)), "404");
-    assert_eq!(status(ask(&format!("/b/9999?key={key}"), &own)), "404");
+    assert_eq!(status(&ask(&format!("/?key={key}"), "Host: evil.example\r\n")), "403");
+    assert_eq!(status(&ask("/", &own)), "403");
+    assert_eq!(status(&ask("/overview", &own)), "403");
+    assert_eq!(status(&ask(&format!("/b/2?key={key}"), &format!("{own}Origin: http://evil.example\r\n"))), "403");
+    assert_eq!(status(&ask(&format!("/b/../../etc/passwd?key={key}"), &own)), "404");
+    assert_eq!(status(&ask(&format!("/b/9999?key={key}"), &own)), "404");
+}
+
+#[test]
+fn completions_and_man_pages_have_every_command() {
+    let scene = Scene::new();
+    let commands = ["demo", "score", "kl", "report", "view", "show", "plot", "run", "status", "remove", "inspect"];
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = scene.run(&format!("completions {shell}"));
+        for command in commands {
+            script.expect(0, "").expect_out(command);
+        }
+        assert_eq!(script.stdout, scene.run(&format!("completions {shell}")).stdout, "the same every time");
+    }
+    scene.run("completions tcsh").expect(2, "possible values: bash, elvish, fish, powershell, zsh");
+    scene.run("man share/man1").expect(0, "");
+    for command in commands {
+        let page = fs::read_to_string(scene.path(&format!("share/man1/tokshift-{command}.1"))).unwrap();
+        assert!(page.contains(".SH SYNOPSIS") && page.contains(command), "{command}");
+    }
+    assert!(!scene.path("share/man1/tokshift-man.1").exists(), "`man` itself is for whoever packs tokshift");
 }

@@ -2,6 +2,7 @@
 //!
 //! Owns the clap structs and their help, one file per command. Not here: checks that involve more than one option.
 
+mod completions;
 mod demo;
 mod export;
 mod import;
@@ -24,6 +25,7 @@ mod which;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
+pub use completions::{CompletionsArgs, ManArgs};
 pub use demo::DemoArgs;
 pub use export::{ExportArgs, ExportFormat, ExportTable};
 pub use import::{ImportArgs, TokensArg};
@@ -90,6 +92,9 @@ pub enum Command {
     Export(ExportArgs),
     Verify(VerifyArgs),
     Render(RenderArgs),
+    Completions(CompletionsArgs),
+    #[command(hide = true)]
+    Man(ManArgs),
 }
 
 impl Args {
@@ -100,7 +105,9 @@ impl Args {
             Command::Kl(args) => args.threads,
             // The command itself reports a file that cannot be read.
             Command::Run(args) => args.threads.or_else(|| experiments::read(&args.file).ok()?.threads),
-            Command::Demo(_)
+            Command::Completions(_)
+            | Command::Demo(_)
+            | Command::Man(_)
             | Command::Export(_)
             | Command::Import(_)
             | Command::Report(_)

@@ -43,6 +43,9 @@ fn size(text: &str) -> Result<u64, String> {
     let (number, factor) =
         unit.map_or((lower.as_str(), 1.0), |(unit, factor)| (&lower[..lower.len() - unit.len()], factor));
     match number.trim().parse::<f64>() {
+        Ok(number) if number >= 0.0 && number * factor < 1.0 => {
+            Err("a page has more bytes than that: give a size such as 25MB".to_owned())
+        }
         Ok(number) if number > 0.0 && number * factor < 1e15 => Ok((number * factor) as u64),
         _ => Err("expected a size such as 25MB".to_owned()),
     }
@@ -58,6 +61,7 @@ mod tests {
             ["25MB", "1.5 gb", "900", "12kB", "7B"].map(size),
             [25_000_000, 1_500_000_000, 900, 12_000, 7].map(Ok)
         );
+        assert!(["0", "0.0MB", "0.4"].iter().all(|text| size(text).unwrap_err().contains("more bytes than that")));
         assert!(["", "MB", "-1MB", "ten"].iter().all(|text| size(text).is_err()));
     }
 }

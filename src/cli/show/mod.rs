@@ -41,7 +41,7 @@ fn whole(sample: &OneSample, paint: Paint) -> String {
     let mut out = heading(sample);
     for token in &sample.tokens {
         let delta = token.pairs.first().and_then(|pair| pair.delta_logprob).unwrap_or_default();
-        out += &paint.token(&name(token), i32::from(level(delta)) - 5);
+        out += &paint.token(&token.name, i32::from(level(delta)) - 5);
     }
     out += "\n\n";
     let mut most: Vec<&OneToken> = sample.tokens.iter().filter(|token| size(token) > 0.0).collect();
@@ -52,7 +52,7 @@ fn whole(sample: &OneSample, paint: Paint) -> String {
         let delta = token.pairs.first().and_then(|pair| pair.delta_logprob);
         let rank = |model: &OfModel| model.rank.map_or_else(|| "-".to_owned(), |rank| rank.to_string());
         let delta = delta.map_or_else(|| "-".to_owned(), |delta| format!("{delta:+.3}"));
-        vec![format!("[{}]", name(token)), token.position.to_string(), delta, share(p), share(q), rank(p), rank(q)]
+        vec![format!("[{}]", token.name), token.position.to_string(), delta, share(p), share(q), rank(p), rank(q)]
     });
     out + &lines(&aligned(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), 1))
 }
@@ -71,7 +71,7 @@ fn heading(sample: &OneSample) -> String {
 
 /// One token: the numbers of all models, and the most likely tokens of P and the first Q side by side.
 fn panel(sample: &OneSample, token: &OneToken) -> String {
-    let mut out = visible(&format!("[{}] token {}, id {}", name(token), token.position, id(token.token_id))) + "\n\n";
+    let mut out = visible(&format!("[{}] token {}, id {}", token.name, token.position, id(token.token_id))) + "\n\n";
     let head = ["model", "log p", "p", "rank", "entropy", "Δ log p", "KL(P‖Q)", "class"].map(str::to_owned).to_vec();
     let rows = sample.models.iter().enumerate().map(|(i, model)| {
         let of = &token.models[i];
@@ -115,12 +115,6 @@ fn size(token: &OneToken) -> f64 {
 
 fn id(id: Option<u32>) -> String {
     id.map_or_else(|| "unknown".to_owned(), |id| id.to_string())
-}
-
-/// A token's text, or its id if it has none.
-fn name(token: &OneToken) -> String {
-    let text = token.token.clone().filter(|text| !text.is_empty());
-    text.unwrap_or_else(|| token.token_id.map_or_else(|| "?".to_owned(), |id| format!("#{id}")))
 }
 
 fn share(model: &OfModel) -> String {

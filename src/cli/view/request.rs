@@ -10,6 +10,8 @@ pub enum Requested {
     Page,
     /// A block of its data.
     Block(usize),
+    /// The overview, once its statistics are there.
+    Overview,
 }
 
 /// Why a request is not answered.
@@ -80,6 +82,7 @@ pub fn judge(head: &[u8], key: &str) -> Result<Requested, Rejection> {
     }
     match path.strip_prefix("/b/") {
         None if path == "/" => Ok(Requested::Page),
+        None if path == "/overview" => Ok(Requested::Overview),
         // Digits alone: not a path, so that none leads anywhere.
         Some(number) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
             number.parse().map(Requested::Block).map_err(|_| Rejection::NotFound)
@@ -121,6 +124,7 @@ mod tests {
             judged(&format!("HEAD /b/17?key=k3y HTTP/1.1\nHost: localhost:1\n{more}\n")),
             Ok(Requested::Block(17))
         );
+        assert_eq!(judged("GET /overview?key=k3y HTTP/1.1\nHost: localhost\n\n"), Ok(Requested::Overview));
     }
 
     #[test]
@@ -136,7 +140,7 @@ mod tests {
         ] {
             assert_eq!(get("/?key=k3y", host), Err(Rejection::Host), "{host}");
         }
-        for target in ["/", "/?key=", "/?key=other", "/?key=k3y2", "/b/1", "/?Key=k3y", "/?key=K3Y"] {
+        for target in ["/", "/overview", "/?key=", "/?key=other", "/?key=k3y2", "/b/1", "/?Key=k3y", "/?key=K3Y"] {
             assert_eq!(get(target, own), Err(Rejection::Key), "{target}");
         }
         for more in [

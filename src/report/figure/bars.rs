@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use super::drawing::{CSV_PAIR, Figure, LABELS, csv, csv_number, csv_pair, label, mean, pairs};
 use super::svg::{self, Svg, tick_label, ticks};
-use crate::shift::{Comparison, Estimate, Pair, ShiftedToken};
+use crate::shift::{Comparison, Estimate, Pair, ShiftedToken, estimate_text};
 
 const ROW: f64 = 24.0;
 const BAR: f64 = 14.0;
@@ -117,7 +117,12 @@ fn bars_of(rows: &[(String, Option<Estimate>)], unit: &str) -> Svg {
         drawing.text("", [left, y(i) + 4.0], "end", &svg::shortened(label, left));
         let Some(mean) = mean.filter(|mean| mean.value.is_finite()) else { continue };
         let (from, to) = (x(mean.value.min(0.0)), x(mean.value.max(0.0)));
-        drawing.rectangle("f-a", [from, y(i) - BAR / 2.0], [to - from, BAR], &format!("{label}: {}", mean.value));
+        drawing.rectangle(
+            "f-a",
+            [from, y(i) - BAR / 2.0],
+            [to - from, BAR],
+            &format!("{label}: {}", estimate_text(Some(mean))[0]),
+        );
         if let (Some(low), Some(high)) = (mean.low, mean.high) {
             drawing.line("f-line", [x(low), y(i)], [x(high), y(i)]);
         }

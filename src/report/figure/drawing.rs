@@ -2,6 +2,7 @@
 //!
 //! Owns the style of a file of its own, and what rows are called. Not here: what each figure shows.
 
+use crate::report::html;
 use crate::shift::{Comparison, Pair};
 
 use super::svg::Svg;
@@ -25,9 +26,11 @@ const STYLE: &str = "text{font:12px 'DejaVu Sans',Helvetica,Arial,sans-serif;fil
 .f-curve{fill:none;stroke-width:2}.f-band{fill-opacity:.18;stroke:none}";
 
 impl Figure {
-    /// An element for a page, whose style colours it.
+    /// An element for a page, whose style colours it; on a narrow screen it moves sideways by itself.
     pub fn in_page(self) -> String {
-        self.svg.finish(&self.title, None)
+        let title = html::text(&self.title);
+        let svg = self.svg.finish(&self.title, None);
+        format!("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{title}\">{svg}</div>\n")
     }
 
     /// A file.

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use super::drawing::{CSV_PAIR, Figure, LABELS, csv_number, csv_pair, label, mean, pairs};
 use super::svg::{self, Svg, tick_label, ticks};
-use crate::shift::{Comparison, Estimate, KlEstimate, Pair};
+use crate::shift::{Comparison, Estimate, KlEstimate, Pair, bounds_text, estimate_text};
 
 const ROW: f64 = 24.0;
 const TOP: f64 = 8.0;
@@ -74,7 +74,7 @@ fn draw(drawing: &mut Svg, row: &Row, label: &str, (left, y): (f64, f64), x: &im
         drawing.rectangle("f-floor", [x(0.0), y - 10.0], [x(floor) - x(0.0), 20.0], &title);
     }
     if let [Some(low), Some(high)] = row.bounds {
-        let title = format!("{label}: guaranteed bounds {low:.4} to {high:.4}");
+        let title = format!("{label}: guaranteed bounds {}", bounds_text(low, Some(high)));
         drawing.rectangle("f-bound", [x(low), y - 5.0], [(x(high) - x(low)).max(1.0), 10.0], &title);
     }
     if let Some(published) = row.published {
@@ -87,7 +87,7 @@ fn draw(drawing: &mut Svg, row: &Row, label: &str, (left, y): (f64, f64), x: &im
             drawing.line("f-line", [x(low), y - 4.0], [x(low), y + 4.0]);
             drawing.line("f-line", [x(high), y - 4.0], [x(high), y + 4.0]);
         }
-        drawing.point("f-point", [x(mean.value), y], &format!("{label}: {} ({by})", mean.value));
+        drawing.point("f-point", [x(mean.value), y], &format!("{label}: {} ({by})", estimate_text(Some(mean))[0]));
     }
 }
 
