@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # examples/slurm.sbatch on a real Slurm of two nodes on this machine: an array of eight shards, of which one task is
-# requeued while it runs, and the daemon of one node is killed while its tasks live on, so that Slurm starts them again
-# on the other node. The tables must be complete and those of a single process, byte for byte.
+# requeued while it runs, and the daemon of one node is killed while its tasks live on; tasks that are still running when
+# Slurm gives the node up (with ROWS=90000, say) start again on the other node. The tables must be complete and those of
+# a single process, byte for byte.
 #
 # Needs root, and Debian's slurmctld, slurmd, slurm-client and munge. Takes some four minutes.
 #

@@ -1,8 +1,8 @@
 //! The verbs by which every file of an output directory is found, read, published and deleted.
 //!
 //! Owns all access to files under their final names: [`list`], [`ResultFile::open`] (whose bytes are read by ranges),
-//! [`ResultFile::put`], [`ResultFile::put_new`] and [`ResultFile::delete`], here those of a file system. Storage of another
-//! kind needs these five. Not here: what only a file system needs, which is locks (`lock`) and files that are not results
+//! [`ResultFile::put`] (or [`ResultFile::put_link`], which can be repeated), [`ResultFile::put_new`] and
+//! [`ResultFile::delete`], here those of a file system. Storage of another kind needs these five. Not here: what only a file system needs, which is locks (`lock`) and files that are not results
 //! yet (`temporary`).
 
 use std::fs::{self, File};
